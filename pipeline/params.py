@@ -1,0 +1,339 @@
+"""`params.yaml` as frozen, validated types: the only schema and the only defaults of the program."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from pipeline.errors import UsageError
+
+# YAML has lists only; strict mode would refuse them for a tuple.
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+
+ContentLayer = Literal[
+    "conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1"
+]
+ContentLayers = Annotated[tuple[ContentLayer, ...], Field(strict=False, min_length=1)]
+
+
+class Section(BaseModel):
+    """One stage's params: frozen, strictly typed, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ScrapeParams(Section):
+    site: str = Field(
+        "https://safebooru.org",
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        description="address of a Gelbooru 0.2 site",
+    )
+    tags: Names = Field((), description="tags that every picture must have")
+    excluded_tags: Names = Field(
+        ("animated", "lowres", "jpeg_artifacts"), description="tags that no picture may have"
+    )
+    ratings: Names = Field(("general", "safe"), description="ratings that are taken")
+    limit: int = Field(18_000, ge=1, description="pictures accepted before the stage ends")
+    min_side: int = Field(512, ge=1, description="shortest side that is taken, pixels")
+    max_aspect: float = Field(2.5, ge=1, description="longest side over shortest side, at most")
+    max_pixels: int = Field(50_000_000, ge=1, description="width × height, at most, pixels")
+    max_bytes: int = Field(67_108_864, ge=1, description="size of one file, at most, bytes")
+    file_types: Names = Field(("jpg", "jpeg", "png", "webp"), description="file name endings taken")
+    page_size: int = Field(1000, ge=1, le=1000, description="posts asked for in one API request")
+    api_interval: float = Field(1.0, ge=0, description="least time between API requests, seconds")
+    file_interval: float = Field(
+        0.1, ge=0, description="least time between the starts of two file requests, seconds"
+    )
+    workers: int = Field(4, ge=1, le=32, description="downloads at the same time")
+    retries: int = Field(5, ge=0, description="further tries of a request that failed")
+    timeout: float = Field(30.0, gt=0, description="longest silence of the server, seconds")
+    contact: str = Field(
+        "", pattern=r"^[^\r\n]*$", description="e-mail or URL told to the site in the user agent"
+    )
+
+
+class ResizeParams(Section):
+    size: int = Field(512, ge=16, description="width and height of every result, pixels")
+    mode: Literal["crop", "pad", "squash"] = Field(
+        "crop",
+        description="crop: short side to size, then the centre; pad: long side to size, then a "
+        "border; squash: both sides to size",
+    )
+    background: str = Field(
+        "#ffffff",
+        pattern=r"^#[0-9a-fA-F]{6}$",
+        description="colour behind transparency and of pad's border, #rrggbb",
+    )
+    max_pixels: int = Field(
+        100_000_000, ge=1, description="an original of more is refused unread, pixels"
+    )
+    max_refused: float = Field(
+        0.05, ge=0, le=1, description="share of refused originals over which the stage fails"
+    )
+    shard_size: int = Field(1000, ge=1, description="images in one tar shard")
+    workers: int = Field(0, ge=0, description="threads; 0: one a core")
+
+
+class ManifestParams(Section):
+    count: int = Field(18_000, ge=1, description="rows at most")
+    min_count: int = Field(16_000, ge=1, description="rows under which the stage fails")
+    val_fraction: float = Field(0.01, ge=0, lt=1, description="share of groups for validation")
+    test_fraction: float = Field(0.01, ge=0, lt=1, description="share of groups for testing")
+    phash_distance: int | None = Field(
+        4,
+        ge=0,
+        le=64,
+        description="perceptual hashes this near or nearer are one picture, bits of 64; null: only "
+        "equal pixels are",
+    )
+    seed: int = Field(0, ge=0, description="seed of the choice and of the splits")
+
+    @model_validator(mode="after")
+    def _count_reachable(self) -> "ManifestParams":
+        if self.min_count > self.count:
+            raise _at(("min_count",), f"{self.min_count} is more than manifest.count {self.count}")
+        if self.val_fraction + self.test_fraction >= 1:
+            raise _at(
+                ("test_fraction",), "val_fraction and test_fraction leave nothing to train on"
+            )
+        return self
+
+
+class TrainParams(Section):
+    generator: Literal["srresnet"] = Field("srresnet", description="network that is trained")
+    scale: Literal[2, 4, 8] = Field(4, description="enlargement of each side")
+    blocks: int = Field(3, ge=1, description="residual blocks of the generator")
+    features: int = Field(64, ge=1, description="channels of the generator")
+    norm: Literal["batch", "none"] = Field(
+        "batch", description="normalisation in the residual blocks"
+    )
+    skip: Literal["none", "bicubic"] = Field(
+        "none",
+        description="what the network's output is added to; bicubic: the enlarged input, so that "
+        "short runs start from bicubic's quality",
+    )
+    crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
+    batch: int = Field(2, ge=1, description="crops in one step")
+    epochs: int = Field(10, ge=1, description="passes over the training images")
+    steps: int | None = Field(
+        None, ge=1, description="generator updates after which training ends; null: epochs decide"
+    )
+    lr: float = Field(0.0002, gt=0, description="Adam's learning rate, both networks")
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β1")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's β2")
+    adv_weight: float = Field(
+        1.0, ge=0, description="weight of the adversarial term; 0: no discriminator is built"
+    )
+    content_weight: float = Field(0.001, ge=0, description="weight of the VGG content term")
+    content_layers: ContentLayers = Field(
+        ("conv2_1", "conv3_1", "conv4_1"),
+        description="VGG16 layers whose features, before ReLU, are compared",
+    )
+    pixel_weight: float = Field(
+        0.0, ge=0, description="weight of an L1 term between pixels, beside the adversarial one"
+    )
+    loss_without_adv: Literal["mse", "l1"] = Field(
+        "mse",
+        description="loss between pixels where adv_weight is 0, and of the pre-training",
+    )
+    pretrain_steps: int = Field(
+        0, ge=0, description="first steps on loss_without_adv alone, before the discriminator"
+    )
+    warmup_steps: int = Field(
+        0, ge=0, description="steps over which the adversarial weight grows to adv_weight"
+    )
+    ema: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description="decay of the averaged generator that is validated and saved; 0: no average",
+    )
+    vgg: str = Field(
+        "imagenet",
+        min_length=1,
+        description="VGG16 weights: imagenet, random, or the path of a safetensors file or folder",
+    )
+    seed: int = Field(0, ge=0, description="seed of the weights, crops and flips")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto, cpu, cuda, cuda:N or mps",
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="auto: bf16 where the hardware computes in it"
+    )
+    log_every: int = Field(10, ge=1, description="steps between two rows of the curves")
+    validate_every: int = Field(1000, ge=1, description="steps between two validations")
+    validation_images: int = Field(16, ge=1, description="validation images looked at each time")
+    checkpoint_seconds: float = Field(
+        120.0, ge=0, description="least time between two checkpoints, seconds"
+    )
+
+    @model_validator(mode="after")
+    def _crop_fits_scale(self) -> "TrainParams":
+        if self.crop % self.scale:
+            raise _at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
+        return self
+
+
+class EvaluateParams(Section):
+    split: Literal["val", "test"] = Field("test", description="manifest's split that is measured")
+    max_images: int | None = Field(
+        None, ge=1, description="images measured at most; null: the whole split"
+    )
+    crop_border: int = Field(4, ge=0, description="pixels left out at each edge by PSNR and SSIM")
+    lpips: Literal["auto", "off"] = Field(
+        "auto", description="auto: measured where AlexNet's ImageNet weights are to be had"
+    )
+    pictures: int = Field(6, ge=1, description="images shown in the comparison and on the page")
+    detail: int = Field(96, ge=16, description="side of the enlarged details, HR pixels")
+    seed: int = Field(0, ge=0, description="seed of the sliced Wasserstein projections")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto, cpu, cuda, cuda:N or mps",
+    )
+
+
+class Params(Section):
+    """All of `params.yaml`: a section a stage."""
+
+    scrape: ScrapeParams = ScrapeParams()
+    resize: ResizeParams = ResizeParams()
+    manifest: ManifestParams = ManifestParams()
+    train: TrainParams = TrainParams()
+    evaluate: EvaluateParams = EvaluateParams()
+
+    @model_validator(mode="after")
+    def _crop_fits_images(self) -> "Params":
+        if self.train.crop > self.resize.size:
+            raise _at(
+                ("train", "crop"),
+                f"{self.train.crop} is larger than resize.size {self.resize.size}",
+            )
+        return self
+
+
+S = TypeVar("S", bound=Section)
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check a params file.
+
+    Raises `UsageError` with one line, `FILE:LINE: KEY: PROBLEM`, a problem.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path}: not found in {Path.cwd()}; run the command in the project's folder"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    try:
+        root = YAML().compose(text)
+        values = YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise UsageError(f"{path}:{line}: not valid YAML: {error.problem}") from None
+    except YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path}: not valid YAML: {reason}") from None
+    try:
+        return Params.model_validate({} if values is None else values)
+    except ValidationError as error:
+        raise UsageError("\n".join(_file_errors(path, root, error))) from None
+
+
+def override(section: S, texts: Mapping[str, str]) -> S:
+    """Return `section` with the fields in `texts` replaced, each given as YAML, as an option has it.
+
+    A list may also be given with commas: `1girl,solo`. Raises `UsageError` that names the option.
+    """
+    fields = type(section).model_fields
+    values = section.model_dump()
+    for name, text in texts.items():
+        values[name] = _option_value(fields[name].annotation, name, text)
+    try:
+        return type(section).model_validate(values)
+    except ValidationError as error:
+        lines = []
+        for details in error.errors():
+            name = str(_location(details)[0])
+            lines.append(f"{option_name(name)}: {_problem(details, type(section))}")
+        raise UsageError("\n".join(lines)) from None
+
+
+def option_name(field: str) -> str:
+    """The command-line option of a field: `adv_weight` → `--adv-weight`."""
+    return "--" + field.replace("_", "-")
+
+
+def _option_value(annotation: Any, name: str, text: str) -> object:
+    is_list = get_origin(annotation) is tuple
+    if is_list and not text.lstrip().startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if annotation is str:
+        return text
+    try:
+        value: object = YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        raise UsageError(f"{option_name(name)}: {text!r} is no YAML value") from None
+    return value
+
+
+def _at(location: tuple[str, ...], problem: str) -> PydanticCustomError:
+    """A problem that a whole model found, laid at the door of one of its keys."""
+    return PydanticCustomError("cross_check", "{problem}", {"at": location, "problem": problem})
+
+
+def _location(details: ErrorDetails) -> tuple[int | str, ...]:
+    extra = details.get("ctx", {}).get("at", ())
+    return (*details["loc"], *extra)
+
+
+def _file_errors(path: Path, root: Node | None, error: ValidationError) -> Iterator[str]:
+    for details in error.errors():
+        location = _location(details)
+        # A union adds the name of the member it tried; only keys and indices exist in the file.
+        key = ".".join(str(part) for part in location) or "the file"
+        section = Params.model_fields.get(str(location[0])) if len(location) > 1 else None
+        model = section.annotation if section is not None else Params
+        yield f"{path}:{_line(root, location)}: {key}: {_problem(details, model)}"
+
+
+def _line(node: Node | None, location: tuple[int | str, ...]) -> int:
+    line = 1 if node is None else node.start_mark.line + 1
+    for part in location:
+        if isinstance(node, MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == part]
+            if not found:
+                return line
+            key, node = found[0]
+            line = key.start_mark.line + 1
+        elif isinstance(node, SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _problem(details: ErrorDetails, model: Any) -> str:
+    kind, value = details["type"], details["input"]
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(str(details["loc"][-1]), model.model_fields, n=1)
+        return "unknown key" + (f" (did you mean {near[0]}?)" if near else "")
+    if kind in ("model_type", "model_attributes_type"):
+        return f"must be a section of keys, not {value!r}"
+    if kind == "string_pattern_mismatch":
+        return f"{value!r} does not fit {details['ctx']['pattern']}"
+    if kind == "cross_check":
+        return details["msg"]
+    wanted = details["msg"].removeprefix("Input should be ")
+    return f"{value!r} should be {wanted}"
