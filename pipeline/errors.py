@@ -1,8 +1,8 @@
-"""The errors that the library raises on purpose: each message is one line that a user can act on."""
+"""The errors that the library raises on purpose: one line each, that a user can act on."""
 
 
 class PipelineError(Exception):
-    """A stage cannot go on. The message names the file, key or URL, what was wrong and what to do."""
+    """A stage cannot go on: the message names the file, key or URL, the fault and what to do."""
 
     exit_code = 1
 

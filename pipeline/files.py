@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it there, synced to disk, when the block ends well.
+    """Yield a temporary path beside `path`; move it there, synced, when the block ends well.
 
     When the block raises, the temporary file is removed and `path` is left as it was.
     The parent folder is made if it is missing.
@@ -24,7 +24,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()

@@ -1,11 +1,12 @@
-"""`params.yaml` as frozen, validated types: the only schema and the only defaults of the program."""
+"""`params.yaml` as frozen, validated types: the program's only schema and its only defaults."""
 
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_origin
+from typing import Annotated, Literal, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -253,22 +254,35 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 def override(section: S, texts: Mapping[str, str]) -> S:
-    """Return `section` with the fields in `texts` replaced, each given as YAML, as an option has it.
+    """Return `section` with the fields in `texts` replaced, each given as YAML, as options are.
 
     A list may also be given with commas: `1girl,solo`. Raises `UsageError` that names the option.
     """
     fields = type(section).model_fields
     values = section.model_dump()
     for name, text in texts.items():
-        values[name] = _option_value(fields[name].annotation, name, text)
+        values[name] = _option_value(fields[name], name, text)
     try:
         return type(section).model_validate(values)
     except ValidationError as error:
         lines = []
-        for details in error.errors():
+        for details in _first_errors(error, 1):
             name = str(_location(details)[0])
             lines.append(f"{option_name(name)}: {_problem(details, type(section))}")
         raise UsageError("\n".join(lines)) from None
+
+
+def section_type(name: str) -> type[Section]:
+    """The type of one section of `params.yaml`, by its key."""
+    annotation = Params.model_fields[name].annotation
+    assert isinstance(annotation, type)
+    assert issubclass(annotation, Section)
+    return annotation
+
+
+def is_list(field: FieldInfo) -> bool:
+    """Whether a param is a list of names."""
+    return get_origin(field.annotation) is tuple
 
 
 def option_name(field: str) -> str:
@@ -276,17 +290,26 @@ def option_name(field: str) -> str:
     return "--" + field.replace("_", "-")
 
 
-def _option_value(annotation: Any, name: str, text: str) -> object:
-    is_list = get_origin(annotation) is tuple
-    if is_list and not text.lstrip().startswith("["):
+def _option_value(field: FieldInfo, name: str, text: str) -> object:
+    if is_list(field) and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if annotation is str:
+    if field.annotation is str:
         return text
     try:
         value: object = YAML(typ="safe", pure=True).load(text)
     except YAMLError:
         raise UsageError(f"{option_name(name)}: {text!r} is no YAML value") from None
     return value
+
+
+def _first_errors(error: ValidationError, depth: int) -> Iterator[ErrorDetails]:
+    """One error a key: a list with a wrong entry is told once, not also as too short."""
+    told: set[tuple[int | str, ...]] = set()
+    for details in error.errors():
+        key = _location(details)[:depth]
+        if key not in told:
+            told.add(key)
+            yield details
 
 
 def _at(location: tuple[str, ...], problem: str) -> PydanticCustomError:
@@ -300,12 +323,10 @@ def _location(details: ErrorDetails) -> tuple[int | str, ...]:
 
 
 def _file_errors(path: Path, root: Node | None, error: ValidationError) -> Iterator[str]:
-    for details in error.errors():
+    for details in _first_errors(error, 2):
         location = _location(details)
-        # A union adds the name of the member it tried; only keys and indices exist in the file.
         key = ".".join(str(part) for part in location) or "the file"
-        section = Params.model_fields.get(str(location[0])) if len(location) > 1 else None
-        model = section.annotation if section is not None else Params
+        model = section_type(str(location[0])) if len(location) > 1 else Params
         yield f"{path}:{_line(root, location)}: {key}: {_problem(details, model)}"
 
 
@@ -324,7 +345,7 @@ def _line(node: Node | None, location: tuple[int | str, ...]) -> int:
     return line
 
 
-def _problem(details: ErrorDetails, model: Any) -> str:
+def _problem(details: ErrorDetails, model: type[Section]) -> str:
     kind, value = details["type"], details["input"]
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(str(details["loc"][-1]), model.model_fields, n=1)
@@ -335,5 +356,7 @@ def _problem(details: ErrorDetails, model: Any) -> str:
         return f"{value!r} does not fit {details['ctx']['pattern']}"
     if kind == "cross_check":
         return details["msg"]
-    wanted = details["msg"].removeprefix("Input should be ")
+    if kind == "too_short":
+        return f"needs at least {details['ctx']['min_length']} entry"
+    wanted = details["msg"].removeprefix("Input should be ").replace("valid tuple", "list")
     return f"{value!r} should be {wanted}"

@@ -4,13 +4,13 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A listener to one piece of long work. `stages.console` draws it; a notebook may pass its own."""
+    """A listener to one piece of long work; a notebook may pass its own."""
 
     def start(self, label: str, total: int | None, unit: str) -> None:
         """Work named `label` begins: `total` units of it, or None when nobody knows."""
 
     def update(self, done: int, **figures: object) -> None:
-        """`done` units are ready in all; `figures` are shown beside them (losses, counts, bytes)."""
+        """`done` units are ready in all; `figures` (losses, counts) are shown beside them."""
 
     def message(self, text: str) -> None:
         """Something worth a line of its own happened."""

@@ -1,9 +1,24 @@
 """The console script `pipeline`: every stage and every hand-run command under one name."""
 
-from stages.common import new_app, run_app
+from stages.booru import booru
+from stages.common import add_stage, new_app, run_app
+from stages.demo import demo
+from stages.evaluate import STAGE as EVALUATE
+from stages.manifest import STAGE as MANIFEST
+from stages.resize import STAGE as RESIZE
+from stages.scrape import STAGE as SCRAPE
+from stages.train import STAGE as TRAIN
+from stages.upscale import upscale
+
+STAGES = (SCRAPE, RESIZE, MANIFEST, TRAIN, EVALUATE)
 
 
 def main() -> None:
     """Run `pipeline`."""
     app = new_app()
+    app.info.help = "Scrape anime illustrations, train a 4× super-resolution GAN, measure and use it."
+    for stage in STAGES:
+        add_stage(app, stage)
+    for command in (upscale, booru, demo):
+        app.command()(command)
     run_app(app)

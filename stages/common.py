@@ -1,4 +1,4 @@
-"""What every stage's command shares: options made from its params, errors as one line, exit codes."""
+"""What every command shares: options made from the params, errors as one line, exit codes."""
 
 import inspect
 import os
@@ -15,7 +15,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.params import Params, Section, load_params, option_name, override
+from pipeline.params import Section, is_list, load_params, option_name, override, section_type
 
 PARAMS_FILE = Path("params.yaml")
 INTERRUPTED = 130
@@ -31,12 +31,6 @@ class Stage:
     name: str
     run: Callable[..., None]
 
-    @property
-    def section(self) -> type[Section]:
-        annotation = Params.model_fields[self.name].annotation
-        assert annotation is not None
-        return annotation
-
 
 def new_app() -> typer.Typer:
     """A Typer application with this program's manners."""
@@ -51,31 +45,26 @@ def new_app() -> typer.Typer:
 
 def add_stage(app: typer.Typer, stage: Stage) -> None:
     """Give `app` the command of `stage`, with an option for each of its params."""
-    shown = _shown_params(stage)
+    fields = section_type(stage.name).model_fields
     own = list(inspect.signature(stage.run).parameters.values())[1:]
-    options = [_option(name, field, shown) for name, field in stage.section.model_fields.items()]
 
     def command(**given: Any) -> None:
-        texts = {
-            name: given.pop(name)
-            for name in stage.section.model_fields
-            if given.get(name) is not None
-        }
-        given = {
-            key: value for key, value in given.items() if key not in stage.section.model_fields
-        }
+        texts = {name: given.pop(name) for name in fields}
+        overrides = {name: text for name, text in texts.items() if text is not None}
         params = getattr(load_params(PARAMS_FILE), stage.name)
-        if texts:
-            params = override(params, texts)
-            _tell_overrides(stage.name, texts)
+        if overrides:
+            params = override(params, overrides)
+            _tell_overrides(stage.name, overrides)
         stage.run(params, **given)
 
+    shown, source = _shown_params(stage.name)
+    options = [_option(name, field, getattr(shown, name), source) for name, field in fields.items()]
     parameters = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in [*own, *options]
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__doc__ = inspect.getdoc(stage.run)
-    app.command(stage.name)(command)
+    app.command(stage.name, no_args_is_help=False)(command)
 
 
 def run_stage(stage: Stage) -> None:
@@ -89,47 +78,40 @@ def run_app(app: typer.Typer) -> None:
     """Run `app` and exit: 0 done, 1 failed, 2 wrong usage or params, 130 interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = app(standalone_mode=False)
-    except typer.TyperException as error:
-        _complain(error.format_message())
-        code = error.exit_code
-    except PipelineError as error:
-        _complain(str(error))
+        returned = app(standalone_mode=False)
+        code = returned if isinstance(returned, int) else 0
+    except (PipelineError, typer.TyperException) as error:
+        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        print(message, file=sys.stderr)
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
     if code == INTERRUPTED:
-        _complain("interrupted; run the same command again to go on")
-    sys.exit(code if isinstance(code, int) else 0)
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+    sys.exit(code)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _complain(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _shown_params(section: str) -> tuple[Section, str]:
+    """The params whose values help texts show, and where they come from.
 
-
-def _shown_params(stage: Stage) -> Section:
-    """The params whose values help texts show: the file's, or the schema's where it can't be read."""
+    Help must answer where no params file can be read, too: then it shows the schema's values.
+    """
     try:
-        section: Section = getattr(load_params(PARAMS_FILE), stage.name)
+        return getattr(load_params(PARAMS_FILE), section), str(PARAMS_FILE)
     except UsageError:
-        section = stage.section()
-    return section
+        return section_type(section)(), "default"
 
 
-def _option(name: str, field: FieldInfo, shown: Section) -> inspect.Parameter:
+def _option(name: str, field: FieldInfo, value: object, source: str) -> inspect.Parameter:
     option = typer.Option(
         option_name(name),
-        help=field.description,
-        metavar=_metavar(field.annotation),
-        show_default=_yaml(getattr(shown, name)),
-        rich_help_panel="params.yaml",
+        help=f"{field.description}  [{source}: {_yaml(value)}]",
+        metavar=_metavar(field),
+        show_default=False,
     )
     return inspect.Parameter(
         name,
@@ -139,38 +121,35 @@ def _option(name: str, field: FieldInfo, shown: Section) -> inspect.Parameter:
     )
 
 
-def _metavar(annotation: Any) -> str:
-    origin = get_origin(annotation)
-    if origin is Literal:
-        return "|".join(str(choice) for choice in get_args(annotation))
-    if origin is tuple:
+def _metavar(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal:
+        return "|".join(str(choice) for choice in get_args(field.annotation))
+    if is_list(field):
         return "A,B,..."
-    names = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
-    return names.get(annotation, "INTEGER|null")
+    if field.annotation is str:
+        return "TEXT"
+    number = "NUMBER" if float in (field.annotation, *get_args(field.annotation)) else "INTEGER"
+    return number + ("|null" if type(None) in get_args(field.annotation) else "")
 
 
 def _yaml(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, tuple):
-        return ",".join(str(part) for part in value) or "none"
-    return str(value) if value != "" else "none"
+        return ",".join(str(part) for part in value) or "[]"
+    return str(value) if value != "" else '""'
 
 
 def _tell_overrides(section: str, texts: dict[str, str]) -> None:
     if os.environ.get("DVC_STAGE"):
         return
-    settings = " ".join(
-        "-S " + shlex.quote(f"{section}.{name}={_dvc_value(section, name, text)}")
-        for name, text in texts.items()
-    )
-    _complain(
+    fields = section_type(section).model_fields
+    settings = []
+    for name, text in texts.items():
+        value = f"[{text}]" if is_list(fields[name]) and not text.startswith("[") else text
+        settings.append("-S " + shlex.quote(f"{section}.{name}={value}"))
+    print(
         f"note: options override {PARAMS_FILE}, so `dvc repro` will not reproduce this run; "
-        f"this does: dvc exp run {settings}"
+        f"this does: dvc exp run {' '.join(settings)}",
+        file=sys.stderr,
     )
-
-
-def _dvc_value(section: str, name: str, text: str) -> str:
-    annotation = Params.model_fields[section].annotation.model_fields[name].annotation  # type: ignore[union-attr]
-    is_list = get_origin(annotation) is tuple
-    return f"[{text}]" if is_list and not text.lstrip().startswith("[") else text

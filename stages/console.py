@@ -60,7 +60,7 @@ class ConsoleProgress:
         self._line_done = self._done
         meter = tqdm.format_meter(
             self._done,
-            self._total,
+            self._total,  # type: ignore[arg-type]  # None is documented: an unknown total
             self._last_line - self._started,
             prefix=self._label,
             unit=f" {self._unit}",

@@ -1,0 +1,33 @@
+# `make demo` and `make test` set up all they need in .venv; nothing has to be activated.
+
+PYTHON ?= python3
+VENV := .venv
+# DVC runs the stages through its own PATH: `pipeline` must be found there.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed
+	pipeline demo
+
+test: $(VENV)/.installed-dev lint
+	pytest
+
+lint: $(VENV)/.installed-dev
+	ruff check
+	ruff format --check
+	mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	touch $(VENV)/.installed $@
+
+clean:
+	rm -rf $(VENV) demo
