@@ -1,0 +1,70 @@
+"""How far a result lies from its original, measured as the super-resolution field does.
+
+Images are `(N, C, H, W)`, float in [0, 255]. `border` pixels are left out at each edge.
+"""
+
+import torch
+from pytorch_msssim import ssim as windowed_ssim
+
+PEAK = 255.0
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+# ITU-R BT.601, R'G'B' of 0..255 to Y' of 16..235, as MATLAB's rgb2ycbcr has it.
+LUMA_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
+LUMA_OFFSET = 16.0
+
+
+def quantise(images: torch.Tensor) -> torch.Tensor:
+    """Bring images of any shape from [0, 1] to the levels of 8 bits: whole floats in [0, 255].
+
+    Rounds to the nearest level, where a cast to uint8 would cut off.
+    """
+    return (images.float() * PEAK).round().clamp(0, PEAK)
+
+
+def luma(rgb: torch.Tensor) -> torch.Tensor:
+    """Y of BT.601 in studio swing, unrounded: (N, 3, H, W) in [0, 255] → (N, 1, H, W) in [16, 235].
+
+    Published PSNR_Y and SSIM_Y are of this channel.
+    """
+    weights = torch.tensor(LUMA_WEIGHTS, dtype=rgb.dtype, device=rgb.device)
+    return (rgb * weights.view(1, 3, 1, 1)).sum(dim=1, keepdim=True) + LUMA_OFFSET
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
+    """Peak signal-to-noise ratio of each pair, dB, (N,); infinite where the two are equal.
+
+    The error is the mean square over all channels together. Raises `ValueError` where the shapes
+    differ or the border leaves nothing.
+    """
+    a, b = _inside(a, b, border, least=1)
+    error = (a - b).square().mean(dim=(1, 2, 3))
+    return 10 * torch.log10(PEAK**2 / error)
+
+
+def ssim(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
+    """Structural similarity of each pair, at most 1, (N,).
+
+    Wang et al. 2004: Gaussian window of 11 × 11, σ 1.5, K1 0.01, K2 0.03, only where the window
+    lies wholly inside; the mean over positions and channels. Raises `ValueError` where the shapes
+    differ or less than one window is left inside the border.
+    """
+    a, b = _inside(a, b, border, least=SSIM_WINDOW)
+    similarity: torch.Tensor = windowed_ssim(
+        a, b, data_range=PEAK, size_average=False, win_size=SSIM_WINDOW, win_sigma=SSIM_SIGMA
+    )
+    return similarity
+
+
+def _inside(
+    a: torch.Tensor, b: torch.Tensor, border: int, least: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    if a.shape != b.shape or a.ndim != 4:
+        raise ValueError(f"two batches (N, C, H, W) of one shape needed: {a.shape}, {b.shape}")
+    height, width = a.shape[-2:]
+    if min(height, width) - 2 * border < least:
+        raise ValueError(
+            f"images of {width}×{height} have less than {least} pixels inside a border of {border}"
+        )
+    inside = (..., slice(border, height - border), slice(border, width - border))
+    return a[inside].float(), b[inside].float()
