@@ -32,9 +32,10 @@ class Stage:
     run: Callable[..., None]
 
 
-def new_app() -> typer.Typer:
+def new_app(about: str | None = None) -> typer.Typer:
     """A Typer application with this program's manners."""
     return typer.Typer(
+        help=about,
         add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,

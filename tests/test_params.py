@@ -1,0 +1,140 @@
+"""`params.yaml`: the schema's defaults, and one clear line for each mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.params import Params, ScrapeParams, TrainParams, load_params, override
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_file_holds_every_key_and_the_schemas_defaults() -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    assert load_params(ROOT / "params.yaml") == Params()
+    for name, field in Params.model_fields.items():
+        section = text.split(f"\n{name}:\n")[1].split("\n\n")[0]
+        for key in field.annotation.model_fields:  # type: ignore[union-attr]
+            assert f"\n  {key}:" in "\n" + section
+
+
+def test_every_key_of_the_file_is_commented() -> None:
+    lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
+    for before, line in zip(lines, lines[1:], strict=False):
+        if line.startswith("  ") and line[2].isalpha():
+            assert before.startswith("  # "), line
+
+
+def test_params_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Params().train.lr = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "train:\n  adv_wieght: 0\n",
+            ":2: train.adv_wieght: unknown key (did you mean adv_weight?)",
+        ),
+        ("trian: {}\n", ":1: trian: unknown key (did you mean train?)"),
+        ("train:\n  batch: true\n", ":2: train.batch: True should be a valid integer"),
+        ("train:\n  batch: 2.5\n", ":2: train.batch: 2.5 should be a valid integer"),
+        ("train:\n  lr: false\n", ":2: train.lr: False should be a valid number"),
+        ("train:\n  lr: fast\n", ":2: train.lr: 'fast' should be a valid number"),
+        ("train:\n  lr: .inf\n", ":2: train.lr: inf should be a finite number"),
+        ("train:\n  lr: 0\n", ":2: train.lr: 0 should be greater than 0"),
+        ("scrape:\n  tags: 1girl\n", ":2: scrape.tags: '1girl' should be a list"),
+        ("scrape:\n  tags:\n    - a\n    - 1\n", ":4: scrape.tags.1: 1 should be a valid string"),
+        (
+            "train:\n  content_layers: []\n",
+            ":2: train.content_layers: needs at least 1 entry",
+        ),
+        ("train:\n  crop: 386\n", ":2: train.crop: 386 is no multiple of train.scale 4"),
+        ("\n\ntrain:\n  crop: 640\n", ":4: train.crop: 640 is larger than resize.size 512"),
+        (
+            "manifest:\n  val_fraction: 0.5\n  test_fraction: 0.5\n",
+            ":3: manifest.test_fraction: val_fraction and test_fraction leave nothing to train on",
+        ),
+        ("train: 3\n", ":1: train: must be a section of keys, not 3"),
+        ("- train\n", ":1: the file: must be a section of keys, not ['train']"),
+        ("train:\n  lr: [\n", ":3: not valid YAML: "),
+        ("train:\n  lr: 1\n  lr: 2\n", ":3: not valid YAML: found duplicate key"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_line_and_key(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_params(path)
+    assert str(caught.value).startswith(f"{path}{message}")
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("scrape:\n  limit: 0\ntrain:\n  betch: 1\n")
+    with pytest.raises(UsageError) as caught:
+        load_params(path)
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == [
+        "scrape.limit",
+        "train.betch",
+    ]
+
+
+def test_a_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"absent\.yaml: not found in .*project's folder"):
+        load_params(tmp_path / "absent.yaml")
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("# nothing yet\n")
+    assert load_params(path) == Params()
+
+
+def test_numbers_as_dvc_rewrites_them_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("train:\n  lr: 1e-05\n  adv_weight: 0\n")
+    train = load_params(path).train
+    assert (train.lr, train.adv_weight) == (0.00001, 0.0)
+    assert isinstance(train.adv_weight, float)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ({"adv_weight": "0"}, TrainParams(adv_weight=0.0)),
+        ({"lr": "1e-05", "batch": "16"}, TrainParams(lr=0.00001, batch=16)),
+        ({"steps": "null"}, TrainParams(steps=None)),
+        ({"vgg": "1"}, TrainParams(vgg="1")),
+        ({"content_layers": "conv1_1,conv2_1"}, TrainParams(content_layers=("conv1_1", "conv2_1"))),
+        ({"content_layers": "[conv1_1, conv2_1]"}, TrainParams(content_layers=("conv1_1", "conv2_1"))),
+    ],
+)
+def test_options_are_given_as_yaml(texts: dict[str, str], expected: TrainParams) -> None:
+    assert override(TrainParams(), texts) == expected
+
+
+def test_tags_given_as_an_option_stay_text() -> None:
+    assert override(ScrapeParams(), {"tags": "1girl, 2019"}).tags == ("1girl", "2019")
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"adv_weight": "x"}, "--adv-weight: 'x' should be a valid number"),
+        ({"adv_weight": "true"}, "--adv-weight: True should be a valid number"),
+        ({"lr": "["}, "--lr: '[' is no YAML value"),
+        ({"crop": "386"}, "--crop: 386 is no multiple of train.scale 4"),
+        ({"device": "tpu"}, "--device: 'tpu' does not fit ^(auto|cpu|mps|cuda(:\\d+)?)$"),
+    ],
+)
+def test_a_bad_option_is_named(texts: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        override(TrainParams(), texts)
+    assert str(caught.value) == message
