@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
+from pipeline.metrics import quantise
 from pipeline.networks import Generator
 from pipeline.progress import Progress, Silent
 
@@ -96,8 +97,7 @@ def windows(width: int, height: int, tile: int, overlap: int) -> Iterator[Window
 
 def to_uint8(sr: Tensor) -> np.ndarray:
     """`(1, 3, H, W) float in [0, 1]`, values outside clamped, to `(H, W, 3) uint8`, rounded."""
-    levels = (sr.clamp(0, 1) * 255).round().to(torch.uint8)
-    return levels[0].permute(1, 2, 0).cpu().numpy()
+    return quantise(sr)[0].to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
 def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

@@ -1,0 +1,200 @@
+"""The whole chain through DVC, as a user has it: a git repository, a booru on loopback, five stages."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+
+from pipeline.booru.collection import collect_folder
+from pipeline.booru.server import Booru
+from stages.demo import make_workspace
+
+PICTURES = 24
+SETTINGS = {
+    "scrape": {"limit": PICTURES, "min_side": 64, "api_interval": 0.0, "file_interval": 0.0},
+    "resize": {"size": 64, "shard_size": 10},
+    "manifest": {"count": 20, "min_count": 16, "val_fraction": 0.2, "test_fraction": 0.3},
+    "train": {
+        "blocks": 1,
+        "features": 8,
+        "crop": 32,
+        "steps": 6,
+        "pretrain_steps": 2,
+        "vgg": "random",
+        "log_every": 1,
+        "validate_every": 3,
+        "validation_images": 2,
+        "checkpoint_seconds": 0.0,
+    },
+    "evaluate": {"lpips": "off", "pictures": 2, "detail": 16},
+}
+STAGES = ["scrape", "resize", "manifest", "train", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Project:
+    folder: Path
+
+    def dvc(self, *arguments: str) -> str:
+        """Run DVC to a good end; return what it printed."""
+        result = subprocess.run(
+            [sys.executable, "-m", "dvc", *arguments],
+            cwd=self.folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def repro(self) -> list[str]:
+        """`dvc repro`; the stages that ran."""
+        lines = self.dvc("repro").splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage ")]
+
+    def commit(self) -> None:
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qam", "x"]
+        subprocess.run(command, cwd=self.folder, check=True)
+
+    def generator(self) -> tuple[dict[str, str], bytes]:
+        path = self.folder / "models/generator.safetensors"
+        with safe_open(path, "np") as file:
+            return file.metadata(), path.read_bytes()
+
+
+def environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # Without this, an experiment's commit would need the machine to name an author.
+    names = {"GIT_AUTHOR_NAME": "t", "GIT_COMMITTER_NAME": "t"}
+    mails = {"GIT_AUTHOR_EMAIL": "t@localhost", "GIT_COMMITTER_EMAIL": "t@localhost"}
+    return os.environ | names | mails | {"PATH": path, "OMP_NUM_THREADS": "1"}
+
+
+def draw_pictures(folder: Path) -> None:
+    """Pictures of enough difference that none is another's near-duplicate."""
+    random = np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(PICTURES):
+        coarse = random.integers(0, 256, (9, 9, 3), np.uint8)
+        picture = Image.fromarray(coarse).resize((80 + number, 96), Image.Resampling.BICUBIC)
+        picture.save(folder / f"{number:02}.png")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    base = tmp_path_factory.mktemp("chain")
+    draw_pictures(base / "pictures")
+    with Booru(collect_folder(base / "pictures")) as booru:
+        scrape = SETTINGS["scrape"] | {"site": booru.url}
+        make_workspace(base / "project", SETTINGS | {"scrape": scrape})
+        project = Project(base / "project")
+        assert project.repro() == STAGES
+        project.commit()
+        yield project
+
+
+def test_the_chain_leaves_what_it_promises(project: Project) -> None:
+    folder = project.folder
+    report = json.loads((folder / "reports/manifest.json").read_text())
+    assert report["rows"] == 20
+    assert len((folder / "data/manifest.csv").read_text().splitlines()) == 21
+    assert [path.name for path in sorted((folder / "data/resized").glob("*.tar"))] == [
+        "shard-000000.tar",
+        "shard-000001.tar",
+        "shard-000002.tar",
+    ]
+    metrics = json.loads((folder / "reports/metrics.json").read_text())
+    methods = {name.split(".")[0] for name in metrics}
+    assert methods == {"nearest", "bilinear", "bicubic", "lanczos", "model"}
+    assert (folder / "reports/index.html").stat().st_size > 10_000
+    metadata, _ = project.generator()
+    assert (metadata["vgg"], metadata["adversarial"], metadata["step"]) == ("random", "true", "6")
+
+
+def test_a_second_repro_runs_nothing(project: Project) -> None:
+    assert project.repro() == []
+
+
+def test_git_is_clean_after_a_committed_run(project: Project) -> None:
+    status = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=project.folder, capture_output=True, text=True, check=True
+    )
+    assert status.stdout == ""
+
+
+def test_an_experiment_trains_anew_and_can_be_compared(project: Project) -> None:
+    """`adv_weight=0` reruns train and evaluate alone; going back costs no run at all."""
+    before = project.generator()
+    output = project.dvc("exp", "run", "-n", "distortion", "-S", "train.adv_weight=0")
+    assert [stage for stage in STAGES if f"Running stage '{stage}'" in output] == STAGES[3:]
+    after = project.generator()
+    assert after[0]["adversarial"] == "false"
+    assert after[1] != before[1]
+    metrics = json.loads(project.dvc("metrics", "diff", "--json"))
+    assert "model.psnr_y" in str(metrics)
+    params = json.loads(project.dvc("params", "diff", "--json"))
+    assert params["params.yaml"] == {"train.adv_weight": {"old": 1.0, "new": 0, "diff": -1.0}}
+    assert "distortion" in project.dvc("exp", "show", "--csv", "--no-pager")
+    assert Path(project.dvc("plots", "show", "--open" if False else "--out", "plots").strip())
+    assert list((project.folder / "plots").rglob("*.html"))
+    project.dvc("exp", "apply", "distortion")
+    subprocess.run(["git", "checkout", "-q", "."], cwd=project.folder, check=True)
+    project.dvc("checkout")
+    assert project.generator() == before
+    assert project.repro() == []
+
+
+def test_a_queued_sweep_runs(project: Project) -> None:
+    project.dvc("exp", "run", "--queue", "-S", "train.adv_weight=0.01,0.1")
+    project.dvc("exp", "run", "--run-all")
+    rows = project.dvc("exp", "show", "--csv", "--no-pager").splitlines()
+    header = rows[0].split(",")
+    weights = {row.split(",")[header.index("train.adv_weight")] for row in rows[1:]}
+    assert {"0.01", "0.1"} <= weights
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(project: Project) -> None:
+    """SIGKILL to everything in the middle of train; the next `dvc repro` trains only the rest."""
+    params = project.folder / "params.yaml"
+    original = params.read_text()
+    params.write_text(original.replace("  steps: 6\n", "  steps: 40\n"))
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dvc", "repro"],
+            cwd=project.folder,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        known = set((project.folder / "models/checkpoints").glob("*"))
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            new = set((project.folder / "models/checkpoints").glob("*")) - known
+            if any(list(folder.glob("*.pt")) for folder in new):
+                break
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert project.repro() == ["train", "evaluate"]
+        resumed = project.generator()
+        (fresh,) = set((project.folder / "models/checkpoints").glob("*")) - known
+        for file in fresh.iterdir():
+            file.unlink()
+        project.dvc("repro", "--force", "--single-item", "train")
+        assert project.generator() == resumed
+    finally:
+        params.write_text(original)
+        project.dvc("checkout")
