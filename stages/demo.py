@@ -16,6 +16,7 @@ from pipeline.files import write_text
 from stages.console import ConsoleProgress
 
 DRAWINGS = 72
+UNSEEN_SEED = 10_000
 MARKER = ".pipeline-demo"
 CODE = ("pipeline", "stages")
 FILES = (
@@ -79,7 +80,9 @@ def demo(
     if find_backbone("alexnet") is None:
         settings["evaluate"]["lpips"] = "off"
     make_workspace(folder, settings)
-    pictures = collect_drawings(DRAWINGS, folder / "data/.store/drawings", progress=ConsoleProgress())
+    pictures = collect_drawings(
+        DRAWINGS, folder / "data/.store/drawings", progress=ConsoleProgress()
+    )
     with Booru(pictures, port=port):
         run_dvc(["repro"], folder)
     before, after = _enlarge_one(folder)
@@ -141,7 +144,7 @@ def _enlarge_one(folder: Path) -> tuple[Path, Path]:
     from pipeline.booru.drawings import draw
     from stages.upscale import upscale
 
-    drawing = draw(DRAWINGS + 1).image
+    drawing = draw(UNSEEN_SEED).image
     small = drawing.resize((drawing.width // 4, drawing.height // 4), Image.Resampling.BICUBIC)
     before, after = folder / "picture.png", folder / "picture_x4.png"
     small.save(before)
