@@ -1,0 +1,161 @@
+"""One post's original: streamed, resumed, measured, decoded, and only then kept."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import requests
+from PIL import Image
+
+from pipeline.booru.faults import FetchError, TransientError, refuse_challenge
+from pipeline.booru.posts import Kind, Post, body_kind
+from pipeline.booru.selection import PICTURE_FORMATS
+from pipeline.booru.session import Session
+from pipeline.booru.store import Store
+
+_CHUNK = 65536
+_ORIENTATION = 0x0112
+_TURNED = (5, 6, 7, 8)
+
+
+class _Digests:
+    """Hashes and length of the bytes seen so far."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    @classmethod
+    def of(cls, path: Path) -> "_Digests":
+        digests = cls()
+        if path.exists():
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digests.update(chunk)
+        return digests
+
+    def update(self, chunk: bytes) -> None:
+        self.bytes += len(chunk)
+        self._sha256.update(chunk)
+        self._md5.update(chunk)
+
+    @property
+    def sha256(self) -> str:
+        return self._sha256.hexdigest()
+
+    @property
+    def md5(self) -> str:
+        return self._md5.hexdigest()
+
+
+def download(post: Post, post_url: str, session: Session, store: Store, max_bytes: int) -> None:
+    """Bring the file of `post` into `store`, from where an earlier try left off.
+
+    Raises `FetchError` (reason `max_bytes`: the file is larger than that), `SiteError` or
+    `Stopped`; what was transferred by then stays as a part.
+    """
+
+    def attempt() -> None:
+        digests = _transfer(post, post_url, session, store, max_bytes)
+        _check_picture(post, store.part(post), digests)
+        store.keep(post, digests.sha256, digests.md5, digests.bytes)
+
+    session.retry(attempt)
+
+
+def _transfer(
+    post: Post, post_url: str, session: Session, store: Store, max_bytes: int
+) -> _Digests:
+    """Make the part of `post` whole, and return the digests of it."""
+    part, known = store.part(post), store.find(post)
+    digests = _Digests.of(part)
+    if known is not None and digests.bytes and digests.bytes == known.bytes:
+        return digests
+    headers = {"Accept-Encoding": "identity"}
+    if known is not None and known.validator and digests.bytes:
+        headers |= {"Range": f"bytes={digests.bytes}-", "If-Range": known.validator}
+    with session.get(post.file_url, session.files, headers=headers) as response:
+        if not _continues(response, digests.bytes):
+            _refuse_range(response, part)
+            digests = _Digests()
+        length = _length(response, digests.bytes)
+        store.expect(post, post_url, length, _validator(response))
+        _refuse_larger(response, length or 0, max_bytes)
+        with part.open("ab" if digests.bytes else "wb") as file:
+            for chunk in response.iter_content(_CHUNK):
+                session.check_stop()
+                if not digests.bytes:
+                    _refuse_page(response, chunk)
+                digests.update(chunk)
+                if digests.bytes > max_bytes:
+                    store.expect(post, post_url, digests.bytes, None)
+                    _refuse_larger(response, digests.bytes, max_bytes)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+    if length is None:
+        store.expect(post, post_url, digests.bytes, None)
+    elif digests.bytes != length:
+        problem = f"sent {digests.bytes} of {length} bytes"
+        raise TransientError(post.file_url, "length", problem)
+    return digests
+
+
+def _continues(response: requests.Response, start: int) -> bool:
+    content_range = response.headers.get("Content-Range", "")
+    return response.status_code == 206 and content_range.startswith(f"bytes {start}-")
+
+
+def _refuse_range(response: requests.Response, part: Path) -> None:
+    if response.status_code != 200:
+        part.unlink(missing_ok=True)
+        raise TransientError(response.url, "range", "answered with another range than asked for")
+
+
+def _length(response: requests.Response, start: int) -> int | None:
+    """Length of the whole file, where the server tells it."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        return None
+    length = response.headers.get("Content-Length", "")
+    return start + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
+
+
+def _validator(response: requests.Response) -> str | None:
+    """What If-Range may hold: a weak ETag does not vouch for the same bytes."""
+    etag = response.headers.get("ETag", "")
+    if etag and not etag.startswith("W/"):
+        return etag
+    return response.headers.get("Last-Modified")
+
+
+def _refuse_larger(response: requests.Response, length: int, max_bytes: int) -> None:
+    if length > max_bytes:
+        problem = f"{length} bytes or more are over scrape.max_bytes {max_bytes}"
+        raise FetchError(response.url, "max_bytes", problem)
+
+
+def _refuse_page(response: requests.Response, start: bytes) -> None:
+    refuse_challenge(response, start)
+    if body_kind(start) is Kind.HTML:
+        raise TransientError(response.url, "web_page", "answered with a web page, not a picture")
+
+
+def _check_picture(post: Post, part: Path, digests: _Digests) -> None:
+    """Raise `FetchError` and drop the part unless it decodes to the size that was announced."""
+    try:
+        with Image.open(part, formats=sorted(set(PICTURE_FORMATS.values()))) as image:
+            turned = image.getexif().get(_ORIENTATION) in _TURNED
+            size = image.size
+            if size == (post.width, post.height) or (turned and size == (post.height, post.width)):
+                image.load()
+                return
+    except Exception as error:  # Pillow raises nearly anything on broken files
+        part.unlink()
+        # Bytes that are what the site announced will be no better the next time.
+        kind = FetchError if digests.md5 == post.md5 else TransientError
+        raise kind(post.file_url, "undecodable", f"is no whole picture: {error}") from None
+    part.unlink()
+    problem = f"is {size[0]}×{size[1]} pixels, announced as {post.width}×{post.height}"
+    raise FetchError(post.file_url, "size", problem)

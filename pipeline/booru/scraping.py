@@ -1,0 +1,291 @@
+"""The scrape: the newest acceptable posts of a site, whole, in a folder that holds only them."""
+
+import json
+import queue
+import sqlite3
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing.pool import AsyncResult, ThreadPool
+from pathlib import Path
+
+from pipeline.booru.client import Client
+from pipeline.booru.download import download
+from pipeline.booru.faults import FetchError, UnreachableError
+from pipeline.booru.posts import Post
+from pipeline.booru.rawset import post_url, write_set
+from pipeline.booru.selection import check_rules, rejection
+from pipeline.booru.session import Session
+from pipeline.booru.store import Store
+from pipeline.errors import PipelineError
+from pipeline.files import write_text
+from pipeline.params import ScrapeParams
+from pipeline.progress import Progress, Silent
+
+_READ_AHEAD = 500
+_GRACE_SECONDS = 2.0
+_MAX_FAILURES_IN_A_ROW = 100
+
+
+@dataclass(frozen=True)
+class ScrapeReport:
+    """What became of the posts, from the newest to the oldest that was taken.
+
+    `bytes` and `md5_mismatches` are of the accepted files; `rejected` counts by the param that a
+    post did not fit (or `host`, `malformed`), `failed` by what kept its file from being had.
+    """
+
+    accepted: int
+    listed: int
+    bytes: int
+    md5_mismatches: int
+    rejected: dict[str, int]
+    failed: dict[str, int]
+
+
+def scrape(
+    params: ScrapeParams, store: Path, raw: Path, report: Path, progress: Progress | None = None
+) -> ScrapeReport:
+    """Fill `raw` with the newest `params.limit` acceptable posts of `params.site`.
+
+    Files are fetched into the folder `store` once and linked into `raw`, which is replaced as a
+    whole; `report` gets the counts as JSON. An interrupted or killed call is continued by the
+    next. Raises `UsageError` for params that cannot be met, `PipelineError` if the limit was not.
+    """
+    check_rules(params)
+    progress = progress or Silent()
+    try:
+        with Store(store) as kept:
+            job = _Job(params, kept, progress)
+            job.run()
+            posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
+            size, mismatches = write_set(params.site, kept, posts, raw)
+    except (OSError, sqlite3.Error) as error:
+        raise PipelineError(f"{store}: cannot be written or read: {error}") from error
+    result = ScrapeReport(
+        accepted=len(job.accepted),
+        listed=job.listed,
+        bytes=size,
+        md5_mismatches=mismatches,
+        rejected=dict(job.rejected),
+        failed=dict(job.failed),
+    )
+    write_text(report, json.dumps(asdict(result), indent=2, sort_keys=True) + "\n")
+    return result
+
+
+class _Job:
+    """Takes posts in order and fetches their files until `limit` are accepted.
+
+    Never more files are under way than are still missing, so what is accepted in the end are
+    the first `limit` posts that can be had, however the transfers overtake each other.
+    """
+
+    def __init__(self, params: ScrapeParams, store: Store, progress: Progress) -> None:
+        self._params, self._store, self._progress = params, store, progress
+        self._site = params.site.rstrip("/")
+        self._stop = threading.Event()
+        self._session = Session(
+            params.site,
+            contact=params.contact,
+            api_interval=params.api_interval,
+            file_interval=params.file_interval,
+            retries=params.retries,
+            timeout=params.timeout,
+            connections=params.workers + 1,
+            stop=self._stop,
+            tell=progress.message,
+        )
+        self._client = Client(
+            self._session, self._site, params.tags, params.excluded_tags, params.page_size
+        )
+        query = [self._site, sorted(params.tags), sorted(params.excluded_tags)]
+        self.listing_key = json.dumps(query, ensure_ascii=False)
+        self.accepted: list[int] = []
+        self.listed = self._bytes = 0
+        self.rejected: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self._failures_in_a_row = 0
+        self._ahead: deque[tuple[int, Post | None]] = deque()
+        self._position: int | None = None
+        self._listing = self._store.listing(self.listing_key)
+        self._listing_now = False
+        self._fetching = 0
+        self._tasks: list[AsyncResult[None]] = []
+        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        """Return when the limit is met. Raises `PipelineError` if it cannot be."""
+        self._tell_kept_listing()
+        self._progress.start("scrape", self._params.limit, "pictures")
+        self._pool = ThreadPool(self._params.workers + 1)
+        try:
+            while self._advance():
+                self._events.get()()
+        finally:
+            self._end()
+            self._progress.finish()
+        if len(self.accepted) < self._params.limit:
+            raise PipelineError(self._shortfall())
+
+    def _advance(self) -> bool:
+        """Start whatever can be started now; False when nothing is left to wait for."""
+        while self._missing() and self._fetching < self._params.workers and self._read_ahead():
+            self._take(*self._ahead.popleft())
+        if len(self._ahead) < min(self._missing(), _READ_AHEAD // 2):
+            self._list_more()
+        return self._fetching > 0 or (self._listing_now and self._missing() > 0)
+
+    def _missing(self) -> int:
+        return self._params.limit - len(self.accepted) - self._fetching
+
+    def _read_ahead(self) -> bool:
+        """Whether a listed post is at hand."""
+        if not self._ahead and self._position != self._listing.cursor:
+            entries = self._store.listed(self.listing_key, self._position, _READ_AHEAD)
+            self._ahead.extend(entries)
+            self._position = entries[-1][0]
+        return bool(self._ahead)
+
+    def _list_more(self) -> None:
+        if self._listing.finished or self._listing_now or self._position != self._listing.cursor:
+            return
+        cursor = self._listing.cursor
+
+        def work() -> None:
+            self._store.add_page(self.listing_key, self._client.page(cursor))
+
+        self._listing_now = True
+        self._start(work, self._listed_more)
+
+    def _listed_more(self, error: BaseException | None) -> None:
+        self._listing_now = False
+        if error is not None:
+            raise error
+        self._listing = self._store.listing(self.listing_key)
+
+    def _take(self, number: int, post: Post | None) -> None:
+        """Accept, reject or begin to fetch the next post of the listing."""
+        self.listed += 1
+        if post is None:
+            self._reject("malformed")
+        elif reason := rejection(post, self._params):
+            self._reject(reason)
+        elif not self._session.owns(post.file_url):
+            self._reject("host")
+        else:
+            self._take_file(post)
+
+    def _take_file(self, post: Post) -> None:
+        known = self._store.find(post)
+        if known is not None and (known.bytes or 0) > self._params.max_bytes:
+            self._reject("max_bytes")
+        elif known is not None and known.sha256 is not None:
+            self._accept(post)
+        else:
+            self._fetching += 1
+            self._start(
+                partial(
+                    download,
+                    post,
+                    post_url(self._site, post),
+                    self._session,
+                    self._store,
+                    self._params.max_bytes,
+                ),
+                partial(self._fetched, post),
+            )
+
+    def _fetched(self, post: Post, error: BaseException | None) -> None:
+        self._fetching -= 1
+        if error is None:
+            self._failures_in_a_row = 0
+            self._accept(post)
+        elif isinstance(error, FetchError) and not isinstance(error, UnreachableError):
+            self._fail(post, error)
+        else:
+            raise error
+
+    def _accept(self, post: Post) -> None:
+        known = self._store.find(post)
+        self.accepted.append(post.id)
+        self._bytes += (known.bytes or 0) if known else 0
+        self._show()
+
+    def _reject(self, reason: str) -> None:
+        self.rejected[reason] += 1
+
+    def _fail(self, post: Post, error: FetchError) -> None:
+        if error.reason == "max_bytes":
+            self._reject(error.reason)
+            return
+        self._store.note_failure(post, post_url(self._site, post), error.reason)
+        self.failed[error.reason] += 1
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= _MAX_FAILURES_IN_A_ROW:
+            raise PipelineError(
+                f"{self._site}: {self._failures_in_a_row} files in a row could not be had, "
+                f"the last: {error}; find out why, then run the same command again"
+            )
+        self._show()
+
+    def _start(
+        self, work: Callable[[], None], done: Callable[[BaseException | None], None]
+    ) -> None:
+        """Let a thread do `work`; `done` is told of its end in the thread that calls `run`."""
+
+        def task() -> None:
+            error: BaseException | None = None
+            try:
+                work()
+            except BaseException as raised:
+                error = raised
+            self._events.put(partial(done, error))
+
+        self._tasks = [running for running in self._tasks if not running.ready()]
+        self._tasks.append(self._pool.apply_async(task))
+
+    def _end(self) -> None:
+        """Stop the threads; one that a silent server holds is left behind, and writes no more."""
+        self._stop.set()
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for running in self._tasks:
+            running.wait(max(0.0, deadline - time.monotonic()))
+        self._pool.terminate()
+        self._session.close()
+
+    def _show(self) -> None:
+        self._progress.update(
+            len(self.accepted),
+            MB=self._bytes / 1e6,
+            rejected=self.rejected.total(),
+            failed=self.failed.total(),
+        )
+
+    def _tell_kept_listing(self) -> None:
+        if self._listing.cursor is not None:
+            self._progress.message(
+                f"{self._site}: going on with the listing begun {self._listing.started_at}; to see "
+                f"newer posts, remove {self._store.listing_path} (no file is fetched again)"
+            )
+
+    def _shortfall(self) -> str:
+        accepted, limit = len(self.accepted), self._params.limit
+        reasons = [
+            f"{what} {counts.total()} ({_told(counts)})"
+            for what, counts in (("rejected", self.rejected), ("failed", self.failed))
+            if counts
+        ]
+        return (
+            f"{self._site}: {limit - accepted} of {limit} pictures are missing: "
+            f"{', '.join([f'listed {self.listed}', *reasons, f'accepted {accepted}'])}; "
+            + (f"lower scrape.limit to {accepted} or " if accepted else "")
+            + f"loosen the rules in scrape (all that was fetched stays in {self._store.folder})"
+        )
+
+
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
