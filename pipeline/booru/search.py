@@ -1,0 +1,80 @@
+"""Tag search as Gelbooru 0.2 understands it: plain tags, `-tag`, `id:<9`, `rating:safe`, `sort:`.
+
+A post matches when it fits every word of the query. What looks like a field but is none (`:d`,
+`re:zero`) is a plain tag, for tags may hold colons.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pipeline.booru.served import ServedPost
+
+Predicate = Callable[[ServedPost], bool]
+
+_COMPARISONS: dict[str, Callable[[int, int], bool]] = {
+    "": operator.eq,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+# A post without votes ranks, and compares, as one with none for it.
+_NUMBERS: dict[str, Callable[[ServedPost], int]] = {
+    "id": lambda post: post.id,
+    "score": lambda post: post.score or 0,
+    "width": lambda post: post.picture.width,
+    "height": lambda post: post.picture.height,
+    "parent": lambda post: post.picture.parent_id,
+    "updated": lambda post: post.picture.change,
+}
+_NUMBER_WORD = re.compile(r"(id|score|width|height|parent):(<=|>=|<|>|)([0-9]{1,18})")
+_SORT_WORD = re.compile(r"sort:(id|score|width|height|updated)(?::(asc|desc))?")
+
+
+@dataclass(frozen=True)
+class Query:
+    """A parsed search: what each post must fit, and the order of those that do."""
+
+    predicates: tuple[Predicate, ...] = ()
+    sort_field: str = "id"
+    descending: bool = True
+
+    def find(self, posts: Iterable[ServedPost]) -> list[ServedPost]:
+        """The posts that fit, in the query's order; equal ones newest first."""
+        found = [post for post in posts if all(fits(post) for fits in self.predicates)]
+        found.sort(key=_NUMBERS["id"], reverse=True)
+        # The second sort is stable, also in reverse.
+        found.sort(key=_NUMBERS[self.sort_field], reverse=self.descending)
+        return found
+
+
+def parse_query(text: str) -> Query:
+    """The query that `text`, words between spaces, asks for; none and `all` mean every post."""
+    predicates: list[Predicate] = []
+    sort_field, descending = "id", True
+    for word in text.lower().split():
+        if sort := _SORT_WORD.fullmatch(word):
+            sort_field, descending = sort[1], sort[2] != "asc"
+        elif word != "all":
+            predicates.append(_predicate(word))
+    return Query(tuple(predicates), sort_field, descending)
+
+
+def _predicate(word: str) -> Predicate:
+    if word.startswith("-") and len(word) > 1:
+        excluded = _predicate(word[1:])
+        return lambda post: not excluded(post)
+    if number := _NUMBER_WORD.fullmatch(word):
+        value, compare, wanted = _NUMBERS[number[1]], _COMPARISONS[number[2]], int(number[3])
+        return lambda post: compare(value(post), wanted)
+    field, _, wanted_text = word.partition(":")
+    if field == "rating" and wanted_text:
+        return lambda post: post.picture.rating.startswith(wanted_text)
+    if field == "md5" and wanted_text:
+        return lambda post: post.picture.md5 == wanted_text
+    if "*" in word:
+        pattern = re.compile(".*".join(re.escape(part) for part in word.split("*")))
+        return lambda post: any(pattern.fullmatch(tag) for tag in post.tags)
+    return lambda post: word in post.tags

@@ -1,0 +1,49 @@
+"""`pipeline booru`: a booru on this computer, for trying the pipeline without the real site."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DRAWINGS_FOLDER = Path("data/.store/drawings")
+DEFAULT_DRAWINGS = 200
+
+
+def booru(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port; 0: any free one")] = 8931,
+    host: Annotated[str, typer.Option(help="address to listen at")] = "127.0.0.1",
+    images: Annotated[
+        Path | None, typer.Option(help="folder of pictures to serve", show_default=False)
+    ] = None,
+    drawings: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"how many drawings to make and serve  [default: {DEFAULT_DRAWINGS}]",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="number of the first drawing")] = 0,
+) -> None:
+    """Serve a Gelbooru 0.2 site from this computer, until Ctrl-C.
+
+    Its pictures are drawings of its own making, or with --images every picture in a folder.
+    Drawings are kept in data/.store/drawings and drawn only once.
+    """
+    from pipeline.booru.collection import collect_drawings, collect_folder
+    from pipeline.booru.server import Booru
+    from pipeline.errors import UsageError
+    from stages.console import ConsoleProgress
+
+    if images is not None and drawings is not None:
+        raise UsageError("--images and --drawings: give one of them")
+    progress = ConsoleProgress()
+    if images is not None:
+        pictures = collect_folder(images, progress)
+    else:
+        pictures = collect_drawings(drawings or DEFAULT_DRAWINGS, DRAWINGS_FOLDER, seed, progress)
+    site = Booru(pictures, host, port)
+    typer.echo(f"{len(pictures)} pictures at {site.url}  (Ctrl-C ends)")
+    typer.echo(f"  pipeline scrape --site {site.url} --limit {len(pictures)}")
+    typer.echo(f"  gallery-dl 'gelbooru_v02:{site.url}/index.php?page=post&s=list&tags=all'")
+    site.serve_forever()
