@@ -15,7 +15,9 @@ STAGES = (SCRAPE, RESIZE, MANIFEST, TRAIN, EVALUATE)
 
 def main() -> None:
     """Run `pipeline`."""
-    app = new_app("Scrape anime illustrations, train a 4× super-resolution GAN, measure and use it.")
+    app = new_app(
+        "Scrape anime illustrations, train a 4× super-resolution GAN, measure and use it."
+    )
     for stage in STAGES:
         add_stage(app, stage)
     for command in (upscale, booru, demo):

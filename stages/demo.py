@@ -69,9 +69,10 @@ def demo(
     Everything happens in a folder with a git and a DVC repository of its own: your params, data
     and commits stay as they are.
     """
+    from pipeline.networks.weights import find_backbone
+
     from pipeline.booru.collection import collect_drawings
     from pipeline.booru.server import Booru
-    from pipeline.networks.weights import find_backbone
 
     settings = {name: dict(section) for name, section in SETTINGS.items()}
     settings["scrape"]["site"] = f"http://127.0.0.1:{port}"

@@ -21,18 +21,20 @@ def upscale(
             help="file for one picture, or folder; without it, beside each picture as NAME_x4.png",
         ),
     ] = None,
-    model: Annotated[
-        Path, typer.Option(help="generator to enlarge with", metavar="FILE")
-    ] = Path("models/generator.safetensors"),
+    model: Annotated[Path, typer.Option(help="generator to enlarge with", metavar="FILE")] = Path(
+        "models/generator.safetensors"
+    ),
     tile: Annotated[
-        int, typer.Option(min=16, help="side of a tile, pixels of the picture; less takes less memory")
+        int,
+        typer.Option(min=16, help="side of a tile, pixels of the picture; less takes less memory"),
     ] = 256,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace existing files")] = False,
 ) -> None:
     """Enlarge pictures with a trained generator."""
-    from pipeline.devices import pick_device
     from pipeline.networks.files import load_generator
+
+    from pipeline.devices import pick_device
     from pipeline.upscaling import Upscaler, read_picture, write_picture
 
     target_device = pick_device(device)

@@ -113,7 +113,10 @@ def test_numbers_as_dvc_rewrites_them_are_numbers(tmp_path: Path) -> None:
         ({"steps": "null"}, TrainParams(steps=None)),
         ({"vgg": "1"}, TrainParams(vgg="1")),
         ({"content_layers": "conv1_1,conv2_1"}, TrainParams(content_layers=("conv1_1", "conv2_1"))),
-        ({"content_layers": "[conv1_1, conv2_1]"}, TrainParams(content_layers=("conv1_1", "conv2_1"))),
+        (
+            {"content_layers": "[conv1_1, conv2_1]"},
+            TrainParams(content_layers=("conv1_1", "conv2_1")),
+        ),
     ],
 )
 def test_options_are_given_as_yaml(texts: dict[str, str], expected: TrainParams) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pipeline.networks.srresnet import SRResNet
 
 from pipeline.errors import PipelineError
-from pipeline.networks.srresnet import SRResNet
 from pipeline.progress import Silent
 from pipeline.upscaling import Upscaler, read_picture, split_alpha, windows, write_picture
 

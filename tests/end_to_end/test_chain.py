@@ -65,7 +65,16 @@ class Project:
         return [line.split("'")[1] for line in lines if line.startswith("Running stage ")]
 
     def commit(self) -> None:
-        command = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qam", "x"]
+        command = [
+            "git",
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@localhost",
+            "commit",
+            "-qam",
+            "x",
+        ]
         subprocess.run(command, cwd=self.folder, check=True)
 
     def generator(self) -> tuple[dict[str, str], bytes]:
@@ -129,7 +138,11 @@ def test_a_second_repro_runs_nothing(project: Project) -> None:
 
 def test_git_is_clean_after_a_committed_run(project: Project) -> None:
     status = subprocess.run(
-        ["git", "status", "--porcelain"], cwd=project.folder, capture_output=True, text=True, check=True
+        ["git", "status", "--porcelain"],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert status.stdout == ""
 
