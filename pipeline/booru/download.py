@@ -82,7 +82,7 @@ def _transfer(
             digests = _Digests()
         length = _length(response, digests.bytes)
         store.expect(post, post_url, length, _validator(response))
-        _refuse_larger(response, length or 0, max_bytes)
+        _refuse_larger(response, length or 0, max_bytes, part)
         with part.open("ab" if digests.bytes else "wb") as file:
             for chunk in response.iter_content(_CHUNK):
                 session.check_stop()
@@ -91,7 +91,7 @@ def _transfer(
                 digests.update(chunk)
                 if digests.bytes > max_bytes:
                     store.expect(post, post_url, digests.bytes, None)
-                    _refuse_larger(response, digests.bytes, max_bytes)
+                    _refuse_larger(response, digests.bytes, max_bytes, part)
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
@@ -130,8 +130,9 @@ def _validator(response: requests.Response) -> str | None:
     return response.headers.get("Last-Modified")
 
 
-def _refuse_larger(response: requests.Response, length: int, max_bytes: int) -> None:
+def _refuse_larger(response: requests.Response, length: int, max_bytes: int, part: Path) -> None:
     if length > max_bytes:
+        part.unlink(missing_ok=True)
         problem = f"{length} bytes or more are over scrape.max_bytes {max_bytes}"
         raise FetchError(response.url, "max_bytes", problem)
 

@@ -94,7 +94,7 @@ def _connection_error(url: str, error: requests.ConnectionError) -> TransientErr
         requests.exceptions.ProxyError,
     )
     if isinstance(error, never_stood) or isinstance(cause, NewConnectionError):
-        reason = str(cause or "no answer").rpartition(": ")[2].rstrip("')")
+        reason = str(cause or "no answer").rpartition(": ")[2].rpartition("] ")[2].rstrip("')")
         return UnreachableError(url, "unreachable", f"cannot be reached: {reason}")
     if isinstance(first, ReadTimeoutError):
         return TransientError(url, "timeout", "the server fell silent")

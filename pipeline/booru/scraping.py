@@ -47,7 +47,11 @@ class ScrapeReport:
 
 
 def scrape(
-    params: ScrapeParams, store: Path, raw: Path, report: Path, progress: Progress | None = None
+    params: ScrapeParams,
+    store: Path,
+    raw: Path,
+    report: Path,
+    progress: Progress = Silent(),  # noqa: B008
 ) -> ScrapeReport:
     """Fill `raw` with the newest `params.limit` acceptable posts of `params.site`.
 
@@ -56,7 +60,6 @@ def scrape(
     next. Raises `UsageError` for params that cannot be met, `PipelineError` if the limit was not.
     """
     check_rules(params)
-    progress = progress or Silent()
     try:
         with Store(store) as kept:
             job = _Job(params, kept, progress)
@@ -129,6 +132,8 @@ class _Job:
             self._end()
             self._progress.finish()
         if len(self.accepted) < self._params.limit:
+            # The site may have more by the next run, which a kept listing would never see.
+            self._store.forget_listing(self.listing_key)
             raise PipelineError(self._shortfall())
 
     def _advance(self) -> bool:
@@ -164,7 +169,7 @@ class _Job:
     def _listed_more(self, error: BaseException | None) -> None:
         self._listing_now = False
         if error is not None:
-            raise error
+            raise _final(error)
         self._listing = self._store.listing(self.listing_key)
 
     def _take(self, number: int, post: Post | None) -> None:
@@ -207,7 +212,7 @@ class _Job:
         elif isinstance(error, FetchError) and not isinstance(error, UnreachableError):
             self._fail(post, error)
         else:
-            raise error
+            raise _final(error)
 
     def _accept(self, post: Post) -> None:
         known = self._store.find(post)
@@ -285,6 +290,13 @@ class _Job:
             + (f"lower scrape.limit to {accepted} or " if accepted else "")
             + f"loosen the rules in scrape (all that was fetched stays in {self._store.folder})"
         )
+
+
+def _final(error: BaseException) -> BaseException:
+    """`error` as the end of the run tells it."""
+    if isinstance(error, UnreachableError):
+        return PipelineError(f"{error}; check scrape.site and the network, then run this again")
+    return error
 
 
 def _told(counts: Counter[str]) -> str:

@@ -18,7 +18,8 @@ from tenacity import (
     retry_if_exception_type,
     sleep_using_event,
     stop_after_attempt,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
@@ -39,6 +40,7 @@ AGENT = "anime-sr-pipeline"
 LONGEST_WAIT = 900.0
 LONGEST_BACKOFF = 60.0
 
+_SHORTEST_BACKOFF = 0.1
 _MAX_REDIRECTS = 5
 _MAX_ROBOTS_BYTES = 500_000
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -51,7 +53,7 @@ class RateLimiter:
     """Lets requests start `interval` seconds apart, from any number of threads."""
 
     def __init__(self, interval: float, stop: threading.Event) -> None:
-        self._interval, self._stop = interval, stop
+        self.interval, self._stop = interval, stop
         self._lock = threading.Lock()
         self._free_at = 0.0
 
@@ -62,7 +64,7 @@ class RateLimiter:
                 now = time.monotonic()
                 delay = self._free_at - now
                 if delay <= 0:
-                    self._free_at = now + self._interval
+                    self._free_at = now + self.interval
                     return
             self._stop.wait(delay)
         raise Stopped
@@ -75,13 +77,14 @@ class RateLimiter:
     def slow_to(self, interval: float) -> None:
         """Make the interval at least this long."""
         with self._lock:
-            self._interval = max(self._interval, interval)
+            self.interval = max(self.interval, interval)
 
 
 class Session:
     """Polite GET requests to one site, shared by any number of threads.
 
-    `api` and `files` are its rate limiters. Every method raises `Stopped` once `stop` is set.
+    `api` and `files` are its rate limiters; the pause before a second try is near `api_interval`,
+    and doubles from try to try. Every method raises `Stopped` once `stop` is set.
     """
 
     def __init__(
@@ -93,7 +96,6 @@ class Session:
         file_interval: float = 0.1,
         retries: int = 5,
         timeout: float = 30.0,
-        backoff: float = 1.0,
         connections: int = 8,
         stop: threading.Event | None = None,
         tell: Callable[[str], None] = lambda text: None,
@@ -106,9 +108,8 @@ class Session:
         self.files = RateLimiter(file_interval, self._stop)
         self._timeout, self._tell = timeout, tell
         self._attempts = stop_after_attempt(retries + 1)
-        self._backoff = wait_exponential_jitter(
-            initial=backoff, max=LONGEST_BACKOFF, jitter=backoff
-        )
+        pause = max(_SHORTEST_BACKOFF, api_interval)
+        self._backoff = wait_exponential(pause, LONGEST_BACKOFF) + wait_random(0, pause)
         self._robots: dict[str, RobotFileParser] = {}
         self._robots_lock = threading.Lock()
         self._http = requests.Session()

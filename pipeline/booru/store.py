@@ -177,6 +177,12 @@ class Store:
                 "UPDATE listing.listings SET cursor = ? WHERE key = ?", (min(page.ids), key)
             )
 
+    def forget_listing(self, key: str) -> None:
+        """Let the next run list anew; the files stay."""
+        with self._mutex, self._db:
+            self._db.execute("DELETE FROM listing.posts WHERE listing = ?", (key,))
+            self._db.execute("DELETE FROM listing.listings WHERE key = ?", (key,))
+
     def listed(self, key: str, below: int | None, count: int) -> list[tuple[int, Post | None]]:
         """The newest `count` posts of a listing with ids less than `below`, None: malformed."""
         with self._mutex:

@@ -1,0 +1,402 @@
+"""The whole scrape over real HTTP: the exact set, faults, and what a next run does."""
+
+import hashlib
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from pipeline.booru.collection import collect_folder
+from pipeline.booru.rawset import POSTS_FILE
+from pipeline.booru.scraping import ScrapeReport, scrape
+from pipeline.booru.server import Booru
+from pipeline.booru.store import Store
+from pipeline.errors import PipelineError
+from pipeline.params import ScrapeParams
+from tests.booru.site import (
+    CHALLENGE,
+    PAGE,
+    Fault,
+    FaultySite,
+    answer,
+    dropped,
+    overstated,
+    picture,
+    stalled,
+    truncated,
+)
+
+
+class Notes:
+    """A progress that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.last: tuple[int, dict[str, object]] = (0, {})
+
+    def start(self, label: str, total: int | None, unit: str) -> None:
+        pass
+
+    def update(self, done: int, **figures: object) -> None:
+        self.last = (done, figures)
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def finish(self) -> None:
+        pass
+
+
+def run(folder: Path, url: str, notes: Notes | None = None, **values: object) -> ScrapeReport:
+    """Scrape into `folder` without pauses, small pictures allowed."""
+    quick = {"api_interval": 0.0, "file_interval": 0.0, "min_side": 8, "limit": 5, "retries": 1}
+    return scrape(
+        ScrapeParams(**({"site": url} | quick | values)),  # type: ignore[arg-type]
+        folder / "store",
+        folder / "raw",
+        folder / "scrape.json",
+        notes or Notes(),
+    )
+
+
+def ids(folder: Path) -> list[int]:
+    """The posts of the set, and that the folder holds their files and nothing else."""
+    lines = [json.loads(line) for line in (folder / "raw" / POSTS_FILE).open()]
+    names = {path.name for path in (folder / "raw").iterdir()}
+    assert names == {POSTS_FILE, *(line["file"] for line in lines)}
+    for line in lines:
+        body = (folder / "raw" / line["file"]).read_bytes()
+        assert len(body) == line["bytes"]
+        assert hashlib.sha256(body).hexdigest() == line["sha256"]
+    return [line["id"] for line in lines]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "raw").iterdir()}
+
+
+def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
+    site, notes = FaultySite(9), Notes()
+    site.posts[0] |= {"tags": "b a&amp;b", "source": "え\u2028", "parent_id": "4", "rating": "s"}
+    site.posts[1]["hash"] = "0" * 32
+    with site.serve() as url:
+        report = run(tmp_path, url + "/", notes)
+    assert ids(tmp_path) == [9, 8, 7, 6, 5]
+    body = site.files["/images/1/9.png"]
+    first, second = (tmp_path / "raw" / POSTS_FILE).read_text().split("\n")[:2]
+    expected = {
+        "id": 9,
+        "file": "9.png",
+        "width": 40,
+        "height": 32,
+        "bytes": len(body),
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "md5_matches": True,
+        "rating": "safe",
+        "tags": ["a&b", "b"],
+        "source": "え\u2028",
+        "parent_id": 4,
+        "post_url": f"{url}/index.php?page=post&s=view&id=9",
+        "file_url": f"{url}/images/1/9.png",
+    }
+    assert json.loads(first) == expected
+    assert list(json.loads(first)) == sorted(expected)
+    assert json.loads(second)["md5_matches"] is False
+    size = sum(path.stat().st_size for path in (tmp_path / "raw").glob("*.png"))
+    assert report == ScrapeReport(5, 5, size, 1, {}, {})
+    assert json.loads((tmp_path / "scrape.json").read_text()) == {
+        "accepted": 5,
+        "listed": 5,
+        "bytes": size,
+        "md5_mismatches": 1,
+        "rejected": {},
+        "failed": {},
+    }
+    assert notes.last == (5, {"MB": size / 1e6, "rejected": 0, "failed": 0})
+
+
+@pytest.mark.parametrize("page_size", [1, 3, 1000])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_set_does_not_depend_on_pages_or_threads(
+    tmp_path: Path, page_size: int, workers: int
+) -> None:
+    site = FaultySite(30)
+    site.page_size = page_size
+    for post in site.posts[::3]:
+        post["rating"] = "explicit"
+    site.faults["/images/1/28.png"] = [answer(404)]
+    with site.serve() as url:
+        report = run(tmp_path, url, limit=7, workers=workers)
+    assert ids(tmp_path) == [29, 26, 25, 23, 22, 20, 19]
+    assert (report.listed, report.rejected, report.failed) == (12, {"ratings": 4}, {"http_404": 1})
+
+
+def test_every_rejection_is_counted_and_costs_no_file(tmp_path: Path) -> None:
+    site = FaultySite(11)
+    changes: list[dict[str, object]] = [
+        {"rating": "explicit"},
+        {"rating": "new-word"},
+        {"tags": "solo lowres"},
+        {"width": 7},
+        {"width": 400},
+        {"width": 9000, "height": 9000},
+        {"image": "x.gif"},
+        {"file_url": "http://127.0.0.2:9/1.png"},
+        {"file_url": "file:///etc/1.png"},
+        {"width": "wide"},
+    ]
+    for post, change in zip(site.posts, changes, strict=False):
+        post.update(change)
+    with site.serve() as url:
+        report = run(tmp_path, url, limit=1)
+    assert ids(tmp_path) == [1]
+    assert report.rejected == {
+        "ratings": 2,
+        "excluded_tags": 1,
+        "min_side": 1,
+        "max_aspect": 1,
+        "max_pixels": 1,
+        "file_types": 1,
+        "host": 2,
+        "malformed": 1,
+    }
+    assert [path for path in site.paths() if path.startswith("/images")] == ["/images/1/1.png"]
+
+
+def test_the_query_that_is_sent(tmp_path: Path) -> None:
+    site = FaultySite(4)
+    site.page_size = 2
+    with site.serve() as url:
+        run(tmp_path, url, limit=3, tags=("solo",), excluded_tags=("a&b",), page_size=2)
+    queries = [path for path, _ in site.requests if path.startswith("/index.php")]
+    assert queries[:2] == [
+        "/index.php?page=dapi&s=post&q=index&json=1&limit=2&tags=solo+-a%26b",
+        "/index.php?page=dapi&s=post&q=index&json=1&limit=2&tags=solo+-a%26b+id%3A%3C3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "times", "reason"),
+    [
+        (answer(404), 1, "http_404"),
+        (answer(410), 1, "http_410"),
+        (answer(403), 1, "http_403"),
+        (answer(500), 2, "http_500"),
+        (answer(503, Retry_After="0"), 2, "http_503"),
+        (answer(200, PAGE), 2, "web_page"),
+        (answer(200, b""), 2, "undecodable"),
+        (answer(200, b"\x89PNG\r\n\x1a\n broken"), 2, "undecodable"),
+        (answer(200, picture(1)[:-400]), 2, "undecodable"),
+        (answer(200, picture(1, 41, 32)), 1, "size"),
+        (answer(200, b"II*\0 a TIFF"), 2, "undecodable"),
+        (answer(302, Location="http://127.0.0.2:9/x.png"), 1, "off_site"),
+        (answer(302, Location="/images/1/4.png"), 6, "redirects"),
+        (dropped, 2, "connection"),
+        (stalled, 2, "timeout"),
+        (overstated, 2, "connection"),
+        (truncated, 2, "connection"),
+    ],
+)
+def test_a_file_that_cannot_be_had_is_counted_and_replaced(
+    tmp_path: Path, fault: Fault, times: int, reason: str
+) -> None:
+    site, path = FaultySite(4), "/images/1/4.png"
+    site.faults[path] = [fault] * times
+    with site.serve() as url:
+        report = run(tmp_path, url, limit=2, timeout=0.5)
+        assert ids(tmp_path) == [3, 2]
+        assert (report.failed, site.faults[path]) == ({reason: 1}, [])
+        again = run(tmp_path, url, limit=2)
+    assert (again.failed, ids(tmp_path)) == ({}, [4, 3])
+
+
+def test_a_short_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:
+    site, path = FaultySite(1), "/images/1/1.png"
+    site.files[path] = picture(1, 300, 200)
+    site.posts = [site.post(1) | {"width": 300, "height": 200}]
+    site.faults[path] = [truncated]
+    with site.serve() as url:
+        run(tmp_path, url, limit=1)
+    ranges = [headers.get("Range") for asked, headers in site.requests if asked == path]
+    assert ranges == [None, "bytes=65536-"]
+    assert ids(tmp_path) == [1]
+
+
+def test_a_file_that_changed_meanwhile_starts_anew(tmp_path: Path) -> None:
+    site, path = FaultySite(1), "/images/1/1.png"
+
+    def truncated_then_changed(handler: object, body: bytes) -> None:
+        truncated(handler, body)  # type: ignore[arg-type]
+        site.files[path] = picture(99)
+
+    site.faults[path] = [truncated_then_changed]
+    with site.serve() as url:
+        report = run(tmp_path, url, limit=1)
+    assert (tmp_path / "raw/1.png").read_bytes() == picture(99)
+    assert report.md5_mismatches == 1
+
+
+def test_the_largest_file_size(tmp_path: Path) -> None:
+    """Told by the server, or found while streaming; and kept in mind for the next run."""
+    site = FaultySite(4)
+    site.files["/images/1/4.png"] = site.files["/images/1/3.png"] = b"x" * 10_000
+
+    def unannounced(handler: object, body: bytes) -> None:
+        handler.send_response(200)  # type: ignore[attr-defined]
+        handler.send_header("Connection", "close")  # type: ignore[attr-defined]
+        handler.end_headers()  # type: ignore[attr-defined]
+        handler.wfile.write(body)  # type: ignore[attr-defined]
+        handler.close_connection = True  # type: ignore[attr-defined]
+
+    site.faults["/images/1/3.png"] = [unannounced]
+    with site.serve() as url:
+        for _ in range(2):
+            report = run(tmp_path, url, limit=2, max_bytes=5000)
+            assert (report.rejected, report.failed) == ({"max_bytes": 2}, {})
+            assert ids(tmp_path) == [2, 1]
+            asked = len(site.requests)
+        assert len(site.requests) == asked
+    with Store(tmp_path / "store") as store:
+        assert list((store.folder / "parts").glob("*")) == []
+
+
+def test_a_changed_limit(tmp_path: Path) -> None:
+    site = FaultySite(9)
+    with site.serve() as url:
+        run(tmp_path, url, limit=4)
+        asked = len(site.requests)
+        (tmp_path / "raw/mine.txt").write_text("not of the set")
+        run(tmp_path, url, limit=2)
+        assert ids(tmp_path) == [9, 8]
+        assert len(site.requests) == asked
+        run(tmp_path, url, limit=6)
+    assert ids(tmp_path) == [9, 8, 7, 6, 5, 4]
+    files = [path for path in site.paths() if path.startswith("/images")]
+    assert sorted(files) == sorted({f"/images/1/{number}.png" for number in range(4, 10)})
+
+
+def test_a_deleted_set_costs_no_network_and_is_the_same_again(tmp_path: Path) -> None:
+    notes = Notes()
+    with FaultySite(6).serve() as url:
+        first = run(tmp_path, url)
+        before = contents(tmp_path)
+        report = (tmp_path / "scrape.json").read_bytes()
+    for path in (tmp_path / "raw").iterdir():
+        path.unlink()
+    assert run(tmp_path, url, notes) == first
+    assert contents(tmp_path) == before
+    assert (tmp_path / "scrape.json").read_bytes() == report
+    (message,) = notes.messages
+    assert message.startswith(f"{url}: going on with the listing begun 20")
+
+
+def test_files_are_links_and_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
+    for leftover in (".raw.new", ".raw.old"):
+        (tmp_path / leftover).mkdir()
+        (tmp_path / leftover / "1.png").write_text("x")
+    with FaultySite(5).serve() as url:
+        run(tmp_path, url)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "scrape.json", "store"]
+    assert all(path.stat().st_nlink == 2 for path in (tmp_path / "raw").glob("*.png"))
+
+
+def test_a_limit_that_cannot_be_met(tmp_path: Path) -> None:
+    site = FaultySite(5)
+    site.posts[0]["rating"] = "explicit"
+    site.faults["/images/1/4.png"] = [answer(404)]
+    with site.serve() as url:
+        with pytest.raises(PipelineError) as error:
+            run(tmp_path, url, limit=9)
+        assert (error.value.exit_code, str(error.value)) == (
+            1,
+            f"{url}: 6 of 9 pictures are missing: listed 5, rejected 1 (ratings 1), failed 1 "
+            "(http_404 1), accepted 3; lower scrape.limit to 3 or loosen the rules in scrape "
+            f"(all that was fetched stays in {tmp_path / 'store'})",
+        )
+        assert not (tmp_path / "raw").exists()
+        site.files["/images/1/6.png"] = picture(6)
+        site.posts.insert(0, site.post(6))
+        run(tmp_path, url)
+    assert ids(tmp_path) == [6, 4, 3, 2, 1]
+    assert site.paths().count("/images/1/3.png") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (answer(403, CHALLENGE), "asks for proof of a human"),
+        (answer(200, CHALLENGE), "asks for proof of a human"),
+        (answer(200, PAGE), "answered with a web page instead of JSON"),
+        (answer(200, b'<response success="false" reason="search down"/>'), "search down"),
+        (answer(200, b'[{"no":"id"}]'), "answered with posts without ids"),
+        (answer(200, b'[{"id":1,'), "answered with broken JSON"),
+        (answer(404), "answered HTTP 404"),
+        (answer(429, Retry_After="4000"), "asks to wait 4000 s"),
+    ],
+)
+def test_a_listing_that_fails(tmp_path: Path, fault: Fault, problem: str) -> None:
+    site = FaultySite(5)
+    site.faults["/index.php"] = [fault] * 2
+    with site.serve() as url, pytest.raises(PipelineError, match=problem) as error:
+        run(tmp_path, url)
+    assert str(error.value).startswith(f"{url}/index.php?page=dapi")
+    assert "\n" not in str(error.value)
+
+
+def test_a_challenge_in_place_of_a_picture_ends_the_run(tmp_path: Path) -> None:
+    site = FaultySite(5)
+    site.faults["/images/1/5.png"] = [answer(200, CHALLENGE)]
+    with site.serve() as url, pytest.raises(PipelineError, match="asks for proof of a human"):
+        run(tmp_path, url, limit=1)
+
+
+def test_a_site_that_ignores_the_cursor(tmp_path: Path) -> None:
+    site = FaultySite(5)
+    page = json.dumps(site.posts[:2]).encode()
+    site.faults["/index.php"] = [answer(200, page)] * 9
+    with site.serve() as url, pytest.raises(PipelineError, match="the search ignores id:<4"):
+        run(tmp_path, url)
+
+
+def test_a_site_that_gives_no_file_at_all(tmp_path: Path) -> None:
+    site = FaultySite(150)
+    site.robots = (200, "User-agent: *\nDisallow: /images")
+    with site.serve() as url, pytest.raises(PipelineError, match="100 files in a row") as error:
+        run(tmp_path, url)
+    assert "robots.txt does not allow" in str(error.value)
+
+
+def test_an_unreachable_site(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    notes = Notes()
+    with pytest.raises(PipelineError) as error:
+        run(tmp_path, url, notes)
+    assert "cannot be reached: Connection refused; check scrape.site" in str(error.value)
+    assert len(notes.messages) == 1
+    assert "next try in" in notes.messages[0]
+
+
+def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file")
+    with pytest.raises(PipelineError, match="store: cannot be written or read"):
+        run(tmp_path, "http://127.0.0.1:1")
+
+
+def test_the_embedded_booru(tmp_path: Path) -> None:
+    """Pictures of several formats through the real server."""
+    folder = tmp_path / "pictures"
+    (folder / "solo").mkdir(parents=True)
+    for number, (kind, ending) in enumerate(
+        [("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp"), ("GIF", "gif"), ("JPEG", "jpeg")]
+    ):
+        body = picture(number, 40 + number, 32, kind)
+        (folder / "solo" / f"{number}.{ending}").write_bytes(body)
+    with Booru(collect_folder(folder)) as booru:
+        report = run(tmp_path, booru.url, limit=3, tags=("solo",), excluded_tags=(), page_size=2)
+        assert ids(tmp_path) == [5, 3, 2]
+        assert (report.rejected, report.md5_mismatches) == ({"file_types": 1}, 0)
+    for number, name in ((4, "5.jpg"), (2, "3.webp"), (1, "2.jpg")):
+        (original,) = (folder / "solo").glob(f"{number}.*")
+        assert (tmp_path / "raw" / name).read_bytes() == original.read_bytes()
