@@ -1,0 +1,63 @@
+"""Generators as safetensors files that say how to build the network they are for."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from pipeline.errors import PipelineError
+from pipeline.files import atomic_path
+from pipeline.networks import GENERATORS, Generator
+
+
+@dataclass(frozen=True)
+class LoadedGenerator:
+    """A generator in eval mode, and its file's metadata."""
+
+    generator: Generator
+    metadata: Mapping[str, str]
+
+
+def save_generator(path: Path, generator: Generator, metadata: Mapping[str, str]) -> None:
+    """Write `generator` in fp32, with `metadata` beside what is needed to build it again."""
+    names = {network: name for name, network in GENERATORS.items()}
+    own = {
+        "format": "pt",
+        "architecture": names[type(generator)],
+        "config": json.dumps(dict(generator.config), sort_keys=True),
+        "scale": str(generator.scale),
+    }
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None)
+        for name, tensor in generator.state_dict().items()
+    }
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(contiguous, temporary, dict(metadata) | own)
+
+
+def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGenerator:
+    """Read a file that `save_generator` wrote. Raises `PipelineError` that names the file."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise PipelineError(f"{path}: no such file; `pipeline train` makes a model") from None
+    except (OSError, SafetensorError) as error:
+        raise PipelineError(f"{path}: no whole safetensors file: {error}") from None
+    architecture = GENERATORS.get(metadata.get("architecture", ""))
+    if architecture is None:
+        known = ", ".join(GENERATORS)
+        raise PipelineError(f"{path}: names no generator that is known here ({known})")
+    try:
+        generator = architecture(**json.loads(metadata["config"]))
+        generator.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise PipelineError(f"{path}: does not fit its own metadata: {reason}") from None
+    return LoadedGenerator(generator.to(device).eval(), metadata)

@@ -1,0 +1,63 @@
+"""VGG16 as a measure of content (Simonyan and Zisserman 2015; Johnson et al. 2016)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Indices of torchvision's `features` that are convolutions; "M" is a pooling in between.
+CONVOLUTIONS = {
+    "conv1_1": 0,
+    "conv1_2": 2,
+    "conv2_1": 5,
+    "conv2_2": 7,
+    "conv3_1": 10,
+    "conv3_2": 12,
+    "conv3_3": 14,
+    "conv4_1": 17,
+}
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class VGG16Features(nn.Module):
+    """VGG16's features before ReLU at `layers`, only as deep as the deepest of them; frozen.
+
+    `state` holds `features.N.weight` and `features.N.bias` in torchvision's numbering. Raises
+    `KeyError` for a layer or tensor that is not there.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, layers: Sequence[str], state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        deepest = max(CONVOLUTIONS[layer] for layer in layers)
+        self.names = [name for name, index in CONVOLUTIONS.items() if index <= deepest]
+        self.layers = tuple(layers)
+        self.convolutions = nn.ModuleList()
+        for name in self.names:
+            weight = state[f"features.{CONVOLUTIONS[name]}.weight"]
+            convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
+            with torch.no_grad():
+                convolution.weight.copy_(weight)
+                assert convolution.bias is not None
+                convolution.bias.copy_(state[f"features.{CONVOLUTIONS[name]}.bias"])
+            self.convolutions.append(convolution)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
+        self.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """`(N, 3, H, W) float in [0, 1]` to the features of each layer, in the order asked for."""
+        x = (images - self.mean) / self.std
+        found = {}
+        for name, convolution in zip(self.names, self.convolutions, strict=True):
+            if name.endswith("_1") and name != "conv1_1":
+                x = F.max_pool2d(x, 2)
+            features = convolution(x)
+            found[name] = features
+            # Out of place: the features before ReLU are what is compared.
+            x = F.relu(features)
+        return [found[layer] for layer in self.layers]
