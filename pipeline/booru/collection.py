@@ -73,19 +73,11 @@ def collect_folder(folder: Path, progress: Progress = Silent()) -> list[Picture]
     Raises UsageError when `folder` is no folder that can be read, or holds no image.
     """
     paths = _files_below(folder)
-    pictures: list[Picture] = []
-    progress.start("reading pictures", len(paths), "files")
-    try:
-        for done, path in enumerate(paths, start=1):
-            if (file := _read(path)) is not None:
-                pictures.append(_folder_picture(len(pictures) + 1, folder, path, file))
-            progress.update(done, pictures=len(pictures))
-    finally:
-        progress.finish()
+    pictures = _read_folder(folder, paths, progress) if paths else []
     if not pictures:
         raise UsageError(f"{folder}: holds no JPEG, PNG, GIF or WebP; name a folder with pictures")
     if skipped := len(paths) - len(pictures):
-        progress.message(f"{folder}: skipped {skipped} files that are no JPEG, PNG, GIF or WebP")
+        progress.message(f"{folder}: files that are no JPEG, PNG, GIF or WebP, skipped: {skipped}")
     return pictures
 
 
@@ -126,6 +118,19 @@ def _files_below(folder: Path) -> list[Path]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _read_folder(folder: Path, paths: list[Path], progress: Progress) -> list[Picture]:
+    pictures: list[Picture] = []
+    progress.start("reading pictures", len(paths), "files")
+    try:
+        for done, path in enumerate(paths, start=1):
+            if (file := _read(path)) is not None:
+                pictures.append(_folder_picture(len(pictures) + 1, folder, path, file))
+            progress.update(done, pictures=len(pictures))
+    finally:
+        progress.finish()
+    return pictures
 
 
 def _read(path: Path) -> _File | None:

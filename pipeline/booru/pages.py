@@ -6,32 +6,14 @@ from urllib.parse import quote_plus
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.booru.served import OWNER, ServedPost, tag_type, xml_record
+from pipeline.booru.served import OWNER, ServedPost, TagCount, xml_record
 
 PAGE_POSTS = 42
-_TYPE_NUMBERS = {"general": 0, "metadata": 5}
 _PAGES_SHOWN = 5
 
 _TEMPLATES = Environment(
     loader=PackageLoader("pipeline.booru"), autoescape=True, undefined=StrictUndefined
 )
-
-
-@dataclass(frozen=True)
-class TagCount:
-    """A tag of the site: its number, its name, and how many posts have it."""
-
-    id: int
-    name: str
-    count: int
-
-    @property
-    def kind(self) -> str:
-        return tag_type(self.name)
-
-    @property
-    def type(self) -> int:
-        return _TYPE_NUMBERS[self.kind]
 
 
 @dataclass(frozen=True)
@@ -53,6 +35,11 @@ def posts_xml(posts: Sequence[ServedPost], count: int, offset: int, site: str) -
 def tags_xml(tags: Sequence[TagCount]) -> str:
     """The API's answer with `tags`."""
     return _render("tags.xml", tags=tags)
+
+
+def comments_xml() -> str:
+    """The API's answer about comments, of which this site has none."""
+    return _render("comments.xml")
 
 
 def error_xml(reason: str) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipeline.booru.served import ServedPost
+from pipeline.booru.served import ServedPost, TagCount
 
 Predicate = Callable[[ServedPost], bool]
 
@@ -60,6 +60,26 @@ def parse_query(text: str) -> Query:
         elif word != "all":
             predicates.append(_predicate(word))
     return Query(tuple(predicates), sort_field, descending)
+
+
+def find_tags(
+    tags: Iterable[TagCount], number: int = 0, after: int = 0, name: str = "", pattern: str = ""
+) -> list[TagCount]:
+    """The tags with that number, beyond the number `after`, with that name, like `pattern`.
+
+    In a pattern `%` stands for anything and `_` for one letter; it may begin and end anywhere.
+    What is 0 or empty is not asked for.
+    """
+    wildcards = {"%": ".*", "_": "."}
+    like = re.compile("".join(wildcards.get(letter, re.escape(letter)) for letter in pattern))
+    return [
+        tag
+        for tag in tags
+        if number in (0, tag.id)
+        and tag.id > after
+        and name in ("", tag.name)
+        and like.search(tag.name)
+    ]
 
 
 def _predicate(word: str) -> Predicate:

@@ -13,6 +13,7 @@ OWNER = "pipeline"
 SAMPLE_WIDTH = 850
 THUMBNAIL_SIDE = 150
 _METADATA_TAGS = frozenset({"highres", "absurdres", "lowres", "animated", "greyscale"})
+_TAG_TYPES = {"general": 0, "metadata": 5}
 _POSTS_A_DIRECTORY = 500
 
 
@@ -88,9 +89,23 @@ class ServedPost:
         return datetime.fromtimestamp(self.picture.change, UTC)
 
 
-def tag_type(tag: str) -> str:
-    """The class of a tag in the sidebar: `metadata` or `general`."""
-    return "metadata" if tag in _METADATA_TAGS else "general"
+@dataclass(frozen=True)
+class TagCount:
+    """A tag of the site: its number, its name, and how many posts have it."""
+
+    id: int
+    name: str
+    count: int
+
+    @property
+    def kind(self) -> str:
+        """Its class in the sidebar: `metadata` or `general`."""
+        return "metadata" if self.name in _METADATA_TAGS else "general"
+
+    @property
+    def type(self) -> int:
+        """Its type in the API."""
+        return _TAG_TYPES[self.kind]
 
 
 def json_body(posts: list[ServedPost], site: str) -> str:
@@ -125,8 +140,8 @@ def _json_record(post: ServedPost, site: str) -> dict[str, object]:
         "sample_height": sample_height,
         "sample_width": sample_width,
         "score": post.score,
-        # The site stores tags escaped for HTML, and its JSON hands them out like that.
-        "tags": html.escape(" ".join(picture.tags)),
+        # The site stores tags escaped for HTML, by PHP, and its JSON hands them out like that.
+        "tags": html.escape(" ".join(picture.tags)).replace("&#x27;", "&#039;"),
         "source": picture.source,
         "status": "active",
         "has_notes": False,

@@ -9,13 +9,13 @@ import contextlib
 import io
 import logging
 import re
+import secrets
 import socket
 import sys
 import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from socketserver import BaseServer
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -30,15 +30,15 @@ from werkzeug.wrappers import Request, Response
 
 from pipeline.booru.collection import Picture
 from pipeline.booru.pages import (
-    TagCount,
+    comments_xml,
     error_xml,
     list_page,
     posts_xml,
     tags_xml,
     view_page,
 )
-from pipeline.booru.search import parse_query
-from pipeline.booru.served import ServedPost, json_body
+from pipeline.booru.search import find_tags, parse_query
+from pipeline.booru.served import ServedPost, TagCount, json_body
 from pipeline.errors import UsageError
 
 DEFAULT_LIMIT = 100
@@ -107,10 +107,14 @@ class Site:
                 return self._api_posts(request)
             case "dapi", "tag":
                 return self._api_tags(request)
+            case "dapi", "comment":
+                return _xml(comments_xml())
             case "post", "list":
                 return self._list(request)
             case "post", "view":
                 return self._view(request)
+            case "post", "random":
+                return redirect(f"index.php?page=post&s=view&id={secrets.choice(self._posts).id}")
         raise NotFound
 
     def _api_posts(self, request: Request) -> Response:
@@ -126,24 +130,25 @@ class Site:
 
     def _find(self, request: Request) -> list[ServedPost]:
         found = parse_query(request.args.get("tags", "")).find(self._posts)
-        for field, value in (("id", "id"), ("cid", "change")):
-            if wanted := request.args.get(field):
-                found = [post for post in found if str(getattr(post.picture, value)) == wanted]
+        # Clients send 0 for what they do not ask for.
+        if wanted := _number(request, "id", 0):
+            found = [post for post in found if post.id == wanted]
+        if wanted := _number(request, "cid", 0):
+            found = [post for post in found if post.picture.change == wanted]
         return found
 
     def _api_tags(self, request: Request) -> Response:
         """The tags; the site gives XML here also when asked for JSON."""
         limit = min(_number(request, "limit", DEFAULT_LIMIT), HARD_LIMIT)
         first = _number(request, "pid", 0) * limit
-        wanted = {"id": request.args.get("id"), "name": request.args.get("name")}
-        pattern = request.args.get("name_pattern", "%").replace("%", "*")
-        tags = [
-            tag
-            for tag in self._tags.values()
-            if fnmatchcase(tag.name, pattern)
-            and all(text is None or str(getattr(tag, key)) == text for key, text in wanted.items())
-        ]
-        return _xml(tags_xml(tags[first : first + limit]))
+        found = find_tags(
+            self._tags.values(),
+            number=_number(request, "id", 0),
+            after=_number(request, "after_id", 0),
+            name=request.args.get("name", ""),
+            pattern=request.args.get("name_pattern", ""),
+        )
+        return _xml(tags_xml(found[first : first + limit]))
 
     def _list(self, request: Request) -> Response:
         query = request.args.get("tags", "")
@@ -252,9 +257,9 @@ class _Server(ThreadedWSGIServer):
         try:
             listener = socket.create_server((host, port), family=family)
         except OSError as error:
+            fault = str(error.strerror or error).partition(" (while attempting")[0]
             raise UsageError(
-                f"{host}:{port}: cannot listen there ({error.strerror or error}); "
-                "choose another port or host"
+                f"{host}:{port}: cannot listen there ({fault}); choose another port or host"
             ) from None
         # Werkzeug would print and exit the program where it cannot bind.
         with listener:

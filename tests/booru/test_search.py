@@ -1,0 +1,104 @@
+"""Tag search, from a table of queries over six posts."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.booru.collection import Picture
+from pipeline.booru.search import find_tags, parse_query
+from pipeline.booru.served import ServedPost, TagCount
+
+
+def post(number: int, rating: str, tags: str, width: int = 100) -> ServedPost:
+    return ServedPost(
+        Picture(
+            id=number,
+            path=Path("x.png"),
+            width=width,
+            height=50,
+            md5=f"{number:032x}",
+            rating=rating,
+            tags=tuple(tags.split()),
+            source="",
+            parent_id=0,
+            change=1000 - number,
+        )
+    )
+
+
+POSTS = [
+    post(1, "general", "1girl blue_hair :d"),
+    post(2, "safe", "1girl red_hair"),
+    post(3, "questionable", "1boy blue_hair"),
+    post(4, "general", "no_humans", width=900),
+    post(5, "sensitive", "1girl blue_hair re:zero"),
+    post(6, "explicit", "1boy 1girl", width=900),
+]
+# The made-up scores of posts 1 to 6: 1, 2, none, 4, 5, none.
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("", [6, 5, 4, 3, 2, 1]),
+        ("all", [6, 5, 4, 3, 2, 1]),
+        ("1girl", [6, 5, 2, 1]),
+        ("1GIRL", [6, 5, 2, 1]),
+        ("1girl  blue_hair", [5, 1]),
+        ("-1girl", [4, 3]),
+        ("1girl -blue_hair -1boy", [2]),
+        ("nothing", []),
+        ("-nothing", [6, 5, 4, 3, 2, 1]),
+        (":d", [1]),
+        ("re:zero", [5]),
+        ("-re:zero 1girl", [6, 2, 1]),
+        ("*_hair", [5, 3, 2, 1]),
+        ("1*l", [6, 5, 2, 1]),
+        ("*(", []),
+        ("id:3", [3]),
+        ("id:<3", [2, 1]),
+        ("id:<=3", [3, 2, 1]),
+        ("id:>4", [6, 5]),
+        ("id:>=4 id:<6", [5, 4]),
+        ("-id:3", [6, 5, 4, 2, 1]),
+        ("id:x", []),
+        ("id:<99999999999999999999", []),
+        ("rating:safe", [2]),
+        ("rating:s", [5, 2]),
+        ("rating:general", [4, 1]),
+        ("-rating:general -rating:safe", [6, 5, 3]),
+        ("rating:none", []),
+        ("width:>100", [6, 4]),
+        ("score:>=4", [5, 4]),
+        ("md5:00000000000000000000000000000002", [2]),
+        ("sort:id", [6, 5, 4, 3, 2, 1]),
+        ("sort:id:asc", [1, 2, 3, 4, 5, 6]),
+        ("sort:id:desc", [6, 5, 4, 3, 2, 1]),
+        ("1girl sort:id:asc id:>1", [2, 5, 6]),
+        ("sort:score", [5, 4, 2, 1, 6, 3]),
+        ("sort:score:asc", [6, 3, 1, 2, 4, 5]),
+        ("sort:updated", [1, 2, 3, 4, 5, 6]),
+        ("sort:width:desc", [6, 4, 5, 3, 2, 1]),
+        ("sort:nonsense", []),
+    ],
+)
+def test_search(query: str, ids: list[int]) -> None:
+    assert [found.id for found in parse_query(query).find(POSTS)] == ids
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        ({}, ["blue_hair", "bluebird", "c++"]),
+        ({"number": 2}, ["bluebird"]),
+        ({"after": 1}, ["bluebird", "c++"]),
+        ({"name": "c++"}, ["c++"]),
+        ({"pattern": "blue%"}, ["blue_hair", "bluebird"]),
+        ({"pattern": "bird"}, ["bluebird"]),
+        ({"pattern": "blue__air"}, ["blue_hair"]),
+        ({"pattern": "+"}, ["c++"]),
+    ],
+)
+def test_tags_are_found(wanted: dict[str, object], names: list[str]) -> None:
+    tags = [TagCount(1, "blue_hair", 3), TagCount(2, "bluebird", 1), TagCount(3, "c++", 1)]
+    assert [tag.name for tag in find_tags(tags, **wanted)] == names  # type: ignore[arg-type]
