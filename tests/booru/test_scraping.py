@@ -1,11 +1,13 @@
 """The whole scrape over real HTTP: the exact set, faults, and what a next run does."""
 
 import hashlib
+import io
 import json
 import socket
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.booru.collection import collect_folder
 from pipeline.booru.rawset import POSTS_FILE
@@ -235,6 +237,21 @@ def test_a_file_that_changed_meanwhile_starts_anew(tmp_path: Path) -> None:
         report = run(tmp_path, url, limit=1)
     assert (tmp_path / "raw/1.png").read_bytes() == picture(99)
     assert report.md5_mismatches == 1
+
+
+@pytest.mark.parametrize(("announced", "accepted"), [((40, 32), 1), ((32, 40), 1), ((32, 32), 0)])
+def test_a_picture_turned_by_exif_may_be_announced_either_way(
+    tmp_path: Path, announced: tuple[int, int], accepted: int
+) -> None:
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 32), "teal").save(file, "JPEG", exif=exif)
+    site = FaultySite(2)
+    site.files["/images/1/2.png"] = file.getvalue()
+    site.posts[0] = site.post(2) | {"width": announced[0], "height": announced[1]}
+    with site.serve() as url:
+        run(tmp_path, url, limit=1)
+    assert ids(tmp_path) == [1 + accepted]
 
 
 def test_the_largest_file_size(tmp_path: Path) -> None:
