@@ -121,6 +121,11 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send(200, body, ETag=etag)
 
+    def handle(self) -> None:
+        # A killed client resets its connections.
+        with suppress(ConnectionError):
+            super().handle()
+
     def log_message(self, *_: object) -> None:
         pass
 

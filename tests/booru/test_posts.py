@@ -202,7 +202,7 @@ def test_body_kind(body: bytes, kind: Kind) -> None:
     assert body_kind(body) is kind
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=200),
