@@ -1,0 +1,139 @@
+"""Lossless images in uncompressed tar shards (WebDataset's layout), read by offset."""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.errors import PipelineError
+from pipeline.files import atomic_path
+
+
+class Located(Protocol):
+    """Anything that knows where its image's bytes lie."""
+
+    @property
+    def shard(self) -> str:
+        """File name of the shard."""
+
+    @property
+    def offset(self) -> int:
+        """First byte of the image in the shard."""
+
+    @property
+    def length(self) -> int:
+        """Number of the image's bytes."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One image for a shard: its id, the bytes of its WebP file and what is known about it."""
+
+    id: int
+    webp: bytes
+    facts: Mapping[str, object]
+
+
+def shard_name(number: int) -> str:
+    """File name of the shard with this number, from 0."""
+    return f"shard-{number:06d}.tar"
+
+
+def write_shard(path: Path, members: Iterable[Member]) -> list[tuple[int, int]]:
+    """Write a whole shard, atomically; the same members give the same bytes.
+
+    Returns offset and length of each member's WebP bytes.
+    """
+    places = []
+    with (
+        atomic_path(path) as temporary,
+        tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as shard,
+    ):
+        for member in members:
+            text = json.dumps(dict(member.facts), sort_keys=True) + "\n"
+            places.append(_add(shard, f"{member.id:09d}.webp", member.webp))
+            _add(shard, f"{member.id:09d}.json", text.encode())
+    return places
+
+
+def encode(image: Image.Image) -> bytes:
+    """Lossless WebP of an RGB image, at the fastest setting."""
+    file = io.BytesIO()
+    image.save(file, "WEBP", lossless=True, method=0, quality=0)
+    return file.getvalue()
+
+
+def read_image(folder: Path, entry: Located) -> NDArray[np.uint8]:
+    """Decode one image of the shards in `folder`: `(H, W, 3) uint8`, RGB.
+
+    Raises `PipelineError` that names the shard where it is missing or damaged.
+    """
+    path = folder / entry.shard
+    try:
+        with path.open("rb") as shard:
+            shard.seek(entry.offset)
+            data = shard.read(entry.length)
+    except OSError as error:
+        raise PipelineError(
+            f"{path}: cannot be read ({error.strerror}); run pipeline resize again"
+        ) from None
+    try:
+        with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
+            return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise PipelineError(
+            f"{path}: no whole image at byte {entry.offset}; "
+            "remove the file and run pipeline resize and pipeline manifest again"
+        ) from None
+
+
+def read_images(folder: Path, entries: Sequence[Located], workers: int = 0) -> NDArray[np.uint8]:
+    """Decode images of one size in `workers` threads (0: one a core): `(N, H, W, 3) uint8`.
+
+    Raises `PipelineError` like `read_image`, or where an image has another size than the first.
+    """
+    if not entries:
+        return np.empty((0, 0, 0, 3), np.uint8)
+    first = read_image(folder, entries[0])
+    images = np.empty((len(entries), *first.shape), np.uint8)
+    images[0] = first
+
+    def read(index: int) -> None:
+        image = read_image(folder, entries[index])
+        if image.shape != first.shape:
+            raise PipelineError(
+                f"{folder / entries[index].shard}: the image at byte {entries[index].offset} has "
+                "another size than the others; run pipeline resize and pipeline manifest again"
+            )
+        images[index] = image
+
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        try:
+            for _ in pool.map(read, range(1, len(entries))):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return images
+
+
+def _add(shard: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
+    # TarInfo's own defaults are what every machine shares: mode 0644, owner 0, time 0.
+    header = tarfile.TarInfo(name)
+    header.size = len(data)
+    shard.addfile(header, io.BytesIO(data))
+    # Members are padded to whole blocks, and `offset` is where the next header goes.
+    return shard.offset - _padded(len(data)), len(data)
+
+
+def _padded(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
