@@ -14,6 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from pipeline.booru import drawings
 from pipeline.errors import UsageError
 from pipeline.files import atomic_path, write_text
 from pipeline.progress import Progress, Silent
@@ -243,8 +244,6 @@ def _end_with_parent() -> None:
 
 def _draw(seed: int, stem: str, folder: Path) -> None:
     """Draw `seed` into `folder`: the picture, then its tags, which say that it is whole."""
-    from pipeline.booru import drawings
-
     drawing = drawings.draw(seed)
     extension = _drawing_extension(seed)
     for old in folder.glob(f"{seed:06d}-*"):
@@ -267,8 +266,6 @@ def _tags_path(folder: Path, stem: str) -> Path:
 
 def _program_hash() -> str:
     """Eight hex digits that change with any source file of the drawing program."""
-    from pipeline.booru import drawings
-
     sources = sorted(Path(drawings.__file__).parent.rglob("*.py"))
     digest = hashlib.sha256()
     for source in sources:
