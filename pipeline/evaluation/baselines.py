@@ -1,0 +1,26 @@
+"""Interpolation, what a model has to pass: Pillow's filters, the same as everyone's viewer has."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+BASELINE = "bicubic"
+"""What models are compared with where one method has to stand for interpolation."""
+
+
+def interpolate(lr: torch.Tensor, scale: int, method: str) -> torch.Tensor:
+    """Enlarge (3, h, w) uint8 to (3, h·scale, w·scale) uint8 by a filter of `FILTERS`.
+
+    Pillow's bicubic has a = −0.5, its Lanczos three lobes; antialiasing changes nothing here, as
+    it only widens filters that shrink.
+    """
+    height, width = lr.shape[-2:]
+    image = Image.fromarray(lr.permute(1, 2, 0).contiguous().numpy())
+    enlarged = image.resize((width * scale, height * scale), FILTERS[method])
+    return torch.from_numpy(np.array(enlarged)).permute(2, 0, 1).contiguous()

@@ -1,0 +1,79 @@
+"""LPIPS: how different two images look to a network trained on people's judgements."""
+
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+# Of images in [-1, 1], as the official code has them: ImageNet's mean and deviation, rounded.
+SHIFT = (-0.030, -0.088, -0.188)
+SCALE = (0.458, 0.448, 0.450)
+# Index in torchvision's AlexNet, channels in and out, kernel, stride, padding.
+CONVOLUTIONS = (
+    (0, 3, 64, 11, 4, 2),
+    (3, 64, 192, 5, 1, 2),
+    (6, 192, 384, 3, 1, 1),
+    (8, 384, 256, 3, 1, 1),
+    (10, 256, 256, 3, 1, 1),
+)
+SMALLEST_SIDE = 31
+"""pixels; less leaves nothing after AlexNet's poolings"""
+POOLED = (1, 2)
+"""The convolutions with a max pooling before them."""
+
+
+class Lpips(nn.Module):
+    """LPIPS v0.1 on AlexNet (Zhang et al. 2018, equation 1), with the official linear heads.
+
+    `backbone` holds torchvision's `features.N.weight` and `features.N.bias`; more keys may be
+    there. Raises `KeyError` where one is missing.
+    """
+
+    def __init__(self, backbone: Mapping[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList()
+        for index, channels_in, channels_out, kernel, stride, padding in CONVOLUTIONS:
+            convolution = nn.Conv2d(channels_in, channels_out, kernel, stride, padding)
+            convolution.load_state_dict(
+                {part: backbone[f"features.{index}.{part}"] for part in ("weight", "bias")}
+            )
+            self.convolutions.append(convolution)
+        for layer, head in enumerate(_official_heads()):
+            self.register_buffer(f"head{layer}", head)
+        self.register_buffer("shift", torch.tensor(SHIFT).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor(SCALE).view(1, 3, 1, 1))
+        self.requires_grad_(False).eval()
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Distance of each pair, 0 for equal ones: (N, 3, H, W) and (N or 1, 3, H, W) → (N,).
+
+        Images are RGB, float in [0, 255], each side at least `SMALLEST_SIDE`.
+        """
+        total = torch.zeros(len(a), device=a.device)
+        for layer, (of_a, of_b) in enumerate(
+            zip(self._features(a), self._features(b), strict=True)
+        ):
+            head = self.get_buffer(f"head{layer}")
+            total = total + F.conv2d((of_a - of_b).square(), head).mean(dim=(1, 2, 3))
+        return total
+
+    def _features(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Activations after each ReLU, each position's channels brought to length 1."""
+        x = (images.float() / 127.5 - 1 - self.get_buffer("shift")) / self.get_buffer("scale")
+        features = []
+        for layer, convolution in enumerate(self.convolutions):
+            if layer in POOLED:
+                x = F.max_pool2d(x, kernel_size=3, stride=2)
+            x = F.relu(convolution(x))
+            length = x.square().sum(dim=1, keepdim=True).sqrt()
+            features.append(x / (length + 1e-10))
+        return features
+
+
+def _official_heads() -> list[torch.Tensor]:
+    """The weights of the five 1 × 1 convolutions, (1, C, 1, 1) each, from the `lpips` package."""
+    with as_file(files("lpips") / "weights/v0.1/alex.pth") as path:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    return [state[f"lin{layer}.model.1.weight"] for layer in range(len(CONVOLUTIONS))]

@@ -1,0 +1,59 @@
+"""The stage `evaluate`: how good is the generator, and what does it cost?"""
+
+import subprocess
+from pathlib import Path
+
+from pipeline.params import EvaluateParams
+from stages.common import Stage, run_stage
+from stages.console import ConsoleProgress
+
+MANIFEST = Path("data/manifest.csv")
+RESIZED = Path("data/resized")
+MODEL = Path("models/generator.safetensors")
+REPORTS = Path("reports")
+CODE = ("pipeline", "stages", "params.yaml")
+
+
+def run(params: EvaluateParams) -> None:
+    """Measure the generator beside interpolation on images that no training saw.
+
+    Reads data/manifest.csv, data/resized and models/generator.safetensors. Writes metrics, tables
+    and figures into reports/, and reports/index.html, the page to open in a browser.
+    """
+    from pipeline.evaluation.evaluating import evaluate
+
+    evaluation = evaluate(
+        params, MANIFEST, RESIZED, MODEL, REPORTS, revision(), progress=ConsoleProgress()
+    )
+    for method, figures in evaluation.means.items():
+        shown = [f"{name} {figures[name]:.4f}" for name in ("lpips", "swd") if name in figures]
+        print(f"{method}: PSNR_Y {figures['psnr_y']:.2f} dB, {', '.join(shown)}")
+    print(f"{REPORTS / 'index.html'}: the report, to open in a browser")
+
+
+def revision() -> str | None:
+    """The commit that the code is at, with a word on changes since; None outside git."""
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return None
+    changed = _git("status", "--porcelain", "--", *CODE)
+    return f"{commit}, with changes that are not committed" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    try:
+        result = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return ""
+    return result.stdout.strip() if result.returncode == 0 else ""
+
+
+STAGE = Stage("evaluate", run)
+
+if __name__ == "__main__":
+    run_stage(STAGE)

@@ -1,0 +1,74 @@
+"""A small finished world to measure in: shards, a manifest and a generator, all written anew."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from pipeline.images.shards import Member, encode, shard_name, write_shard
+from pipeline.manifest import Row, write_manifest
+from pipeline.networks import SRResNet
+from pipeline.networks.files import save_generator
+
+SIDE = 64
+
+
+def drawing(seed: int, side: int = SIDE) -> Image.Image:
+    """Discs and lines of random colours."""
+    random = np.random.default_rng(seed)
+    image = Image.new("RGB", (side, side), tuple(random.integers(120, 256, 3).tolist()))
+    draw = ImageDraw.Draw(image)
+    for _ in range(6):
+        x, y, radius = random.integers(0, side, 3).tolist()
+        colour = tuple(random.integers(0, 256, 3).tolist())
+        draw.ellipse((x - radius / 2, y - radius / 2, x + radius / 2, y + radius / 2), colour)
+        draw.line(tuple(random.integers(0, side, 4).tolist()), (20, 20, 40), width=2)
+    return image
+
+
+def make_world(root: Path, splits: dict[str, int], side: int = SIDE, vgg: str = "imagenet") -> None:
+    """Write `data/` and `models/` under `root`; `splits` says how many images each split has."""
+    names = [split for split, count in splits.items() for _ in range(count)]
+    images = [drawing(number, side) for number in range(len(names))]
+    members = [Member(100 + at, encode(image), {"id": 100 + at}) for at, image in enumerate(images)]
+    places = write_shard(root / "data/resized" / shard_name(0), members)
+    rows = [
+        _row(100 + at, split, place, image)
+        for at, (split, place, image) in enumerate(zip(names, places, images, strict=True))
+    ]
+    manifest = root / "data/manifest.csv"
+    write_manifest(manifest, rows)
+    torch.manual_seed(0)
+    metadata = {
+        "manifest_sha256": sha256(manifest.read_bytes()).hexdigest(),
+        "step": "1200",
+        "vgg": vgg,
+        "adversarial": "true",
+        "params": json.dumps({"scale": 4, "adv_weight": 1.0}),
+    }
+    generator = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
+    save_generator(root / "models/generator.safetensors", generator, metadata)
+
+
+def _row(number: int, split: str, place: tuple[int, int], image: Image.Image) -> Row:
+    return Row(
+        id=number,
+        shard=shard_name(0),
+        offset=place[0],
+        length=place[1],
+        split=split,
+        sha256=sha256(image.tobytes()).hexdigest(),
+        phash="0" * 16,
+        original_width=image.width,
+        original_height=image.height,
+        original_format="PNG",
+        scale=1.0,
+        crop_box=(0, 0, image.width, image.height),
+        rating="general",
+        tags=("1girl", "solo"),
+        post_url=f"https://safebooru.org/index.php?page=post&s=view&id={number}",
+        source="",
+    )

@@ -1,0 +1,91 @@
+"""The command `pipeline evaluate`, run as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.networks.weights import FOLDER_VARIABLE
+from stages.evaluate import revision
+from tests.evaluation.world import make_world
+
+PARAMS = "evaluate:\n  device: cpu\n  detail: 32\n  pictures: 2\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    make_world(tmp_path, {"train": 1, "test": 2})
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "no-weights").mkdir()
+    return tmp_path
+
+
+def pipeline(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parents[2]
+    environment = os.environ | {
+        "PYTHONPATH": str(root),
+        FOLDER_VARIABLE: str(project / "no-weights"),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "stages.evaluate", *arguments],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def git(project: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    command = ["git", *identity, *arguments]
+    return subprocess.run(
+        command, cwd=project, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def commit(project: Path) -> str:
+    git(project, "init", "--quiet")
+    git(project, "add", "params.yaml")
+    git(project, "commit", "--quiet", "-m", "params")
+    return git(project, "rev-parse", "HEAD")
+
+
+def test_writes_the_reports_and_tells_the_means(project, commit):
+    result = pipeline(project)
+    assert result.returncode == 0, result.stderr
+    metrics = json.loads((project / "reports/metrics.json").read_text())
+    assert f"model: PSNR_Y {metrics['model.psnr_y']:.2f} dB" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("reports/index.html: ")
+    page = (project / "reports/index.html").read_text(encoding="utf-8")
+    assert commit in page
+    assert "LPIPS was not measured" in page
+
+
+def test_without_a_model_it_says_to_train(project):
+    (project / "models/generator.safetensors").unlink()
+    result = pipeline(project)
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "models/generator.safetensors: no such file; `pipeline train` makes a model"
+    ]
+    assert not (project / "reports").exists()
+
+
+def test_the_revision_tells_of_changed_code_alone(project, commit, monkeypatch):
+    monkeypatch.chdir(project)
+    assert revision() == commit
+    (project / "notes.txt").write_text("not code")
+    assert revision() == commit
+    (project / "params.yaml").write_text(PARAMS + "  seed: 1\n")
+    assert revision() == f"{commit}, with changes that are not committed"
+
+
+def test_outside_git_there_is_no_revision(project, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.parent))
+    assert revision() is None
