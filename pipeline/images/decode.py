@@ -1,0 +1,134 @@
+"""Opening whatever a site calls a picture: strictly, safely, and always to 8-bit sRGB."""
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+# What the rest of the world puts on a booru. Formats that run code or call other programs (EPS,
+# PDF) are not among them.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+class ImageRefused(Exception):  # noqa: N818 - a verdict, not a fault
+    """An original cannot be used: `reason` is a key to count by, `text` is for people."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(reason, text)
+        self.reason = reason
+        self.text = text
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An oriented, opaque, 8-bit sRGB image, and the format that its file really has."""
+
+    image: Image.Image
+    format: str
+
+
+def decode(path: Path, max_pixels: int, background: str) -> Decoded:
+    """Decode a file by its content, whatever it is called.
+
+    EXIF orientation is applied, an embedded ICC profile converted to sRGB, transparency laid onto
+    `background` (`#rrggbb`). Raises `ImageRefused` with one of the reasons "missing", "empty",
+    "not_an_image", "animated", "too_many_pixels" (by the header, before a pixel is decoded) and
+    "damaged".
+    """
+    data = _read(path)
+    with warnings.catch_warnings():
+        # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges.
+        warnings.simplefilter("ignore")
+        image = _open(data)
+        with image:
+            _check(image, max_pixels)
+            try:
+                image.load()
+                return Decoded(_to_rgb(ImageOps.exif_transpose(image), background), _format(image))
+            except Exception as error:  # damaged bytes make decoders raise nearly anything
+                raise ImageRefused("damaged", _one_line(error)) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageRefused("missing", str(error.strerror)) from None
+    if not data:
+        raise ImageRefused("empty", "the file has no bytes")
+    return data
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ImageRefused("too_many_pixels", _one_line(error)) from None
+    except UnidentifiedImageError:
+        raise ImageRefused("not_an_image", "no image of a known format") from None
+    except Exception as error:  # damaged bytes make decoders raise nearly anything
+        raise ImageRefused("damaged", _one_line(error)) from None
+
+
+def _check(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageRefused("too_many_pixels", f"{width}×{height} are more than {max_pixels}")
+    # A JPEG with several frames (MPO) is a photograph with its preview, not an animation.
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+        raise ImageRefused("animated", f"{getattr(image, 'n_frames', 1)} frames")
+
+
+def _format(image: Image.Image) -> str:
+    return "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def _to_rgb(image: Image.Image, background: str) -> Image.Image:
+    """`image` of any mode as opaque RGB."""
+    profile = image.info.get("icc_profile")
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _eight_bits(image)
+    if image.has_transparency_data:
+        image = _managed(image.convert("RGBA"), profile)
+        below = Image.new("RGBA", image.size, background)
+        return Image.alpha_composite(below, image).convert("RGB")
+    if image.mode in ("1", "P", "PA", "LA", "La", "RGBa", "RGBX", "YCbCr", "HSV"):
+        image = image.convert("RGB")
+    return _managed(image, profile).convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A 16-bit greyscale image in 8 bits; Pillow's own conversion would clip it."""
+    grey = np.asarray(image).astype(np.float64)
+    if not np.isfinite(grey).all() or grey.min() < 0 or grey.max() > 65535:
+        raise ValueError(f"mode {image.mode} holds values that are no 16-bit grey")
+    eight = Image.fromarray(np.rint(grey / 257).astype(np.uint8), "L")
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        alpha = np.where(grey == transparent, 0, 255).astype(np.uint8)
+        eight.putalpha(Image.fromarray(alpha, "L"))
+    return eight
+
+
+def _managed(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """`image` (L, RGB, RGBA, CMYK or LAB) in sRGB, by its embedded profile.
+
+    A broken profile, or one of another colour space than the image's, is as good as none.
+    """
+    if not profile:
+        return image
+    mode = "RGBA" if image.mode == "RGBA" else "RGB"
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return cast(Image.Image, ImageCms.profileToProfile(image, source, SRGB, outputMode=mode))
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,232 @@
+"""The `resize` stage: originals of every kind become shards of equal, lossless squares."""
+
+import hashlib
+import json
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import TypeVar
+
+import imagehash
+
+from pipeline.errors import PipelineError
+from pipeline.files import write_text
+from pipeline.images.decode import ImageRefused, decode
+from pipeline.images.geometry import fit
+from pipeline.images.shards import Member, encode, shard_name, write_shard
+from pipeline.params import ResizeParams
+from pipeline.progress import Progress, Silent
+
+POSTS_FILE = "posts.jsonl"
+INDEX_FILE = "index.jsonl"
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Original:
+    """One line of `posts.jsonl`, as far as it matters here."""
+
+    id: int
+    file: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An original that became no image: `reason` is a key to count by."""
+
+    id: int
+    file: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ResizeReport:
+    """What became of the originals; `bytes` is the size of all shards."""
+
+    originals: int
+    images: int
+    shards: int
+    bytes: int
+    refused: dict[str, int]
+    refusals: list[Refusal]
+
+
+@dataclass
+class _Written:
+    """What the pool has given so far."""
+
+    lines: list[dict[str, object]] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+def resize(
+    params: ResizeParams,
+    raw: Path,
+    resized: Path,
+    report: Path,
+    progress: Progress = Silent(),  # noqa: B008
+) -> ResizeReport:
+    """Turn the originals in `raw` into shards and their index in `resized`.
+
+    The bytes written do not depend on the number of workers. Raises `PipelineError` where there
+    are no originals, or, after the report is written, where too many of them are refused.
+    """
+    originals = read_originals(raw / POSTS_FILE)
+    resized.mkdir(parents=True, exist_ok=True)
+    # Shards change before the index does: without it, nobody takes an unfinished folder for whole.
+    (resized / INDEX_FILE).unlink(missing_ok=True)
+    progress.start("resize", len(originals), "images")
+    try:
+        written = _write_shards(params, originals, raw, resized, progress)
+    finally:
+        progress.finish()
+    names = sorted({str(line["shard"]) for line in written.lines})
+    _remove_others(resized, set(names))
+    result = ResizeReport(
+        originals=len(originals),
+        images=len(written.lines),
+        shards=len(names),
+        bytes=sum((resized / name).stat().st_size for name in names),
+        refused=dict(sorted(Counter(refusal.reason for refusal in written.refusals).items())),
+        refusals=written.refusals,
+    )
+    write_text(report, _json(result))
+    _judge(params, result, raw, report)
+    lines = (json.dumps(line, sort_keys=True) + "\n" for line in written.lines)
+    write_text(resized / INDEX_FILE, "".join(lines))
+    return result
+
+
+def read_originals(path: Path) -> list[Original]:
+    """The originals that a `posts.jsonl` names, by ascending id.
+
+    Raises `PipelineError` with file and line where it is missing, empty or damaged.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            lines = list(file)
+    except FileNotFoundError:
+        raise PipelineError(f"{path}: not found; run pipeline scrape first") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path}: cannot be read: {error}") from None
+    originals: dict[int, Original] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            post = json.loads(line)
+            original = Original(int(post["id"]), str(post["file"]))
+        except (ValueError, KeyError, TypeError):
+            raise PipelineError(f"{path}:{number}: not a post; run pipeline scrape again") from None
+        if original.id in originals or Path(original.file).name != original.file:
+            raise PipelineError(
+                f"{path}:{number}: id {original.id} a second time, or file {original.file!r} "
+                "outside the folder; run pipeline scrape again"
+            )
+        originals[original.id] = original
+    if not originals:
+        raise PipelineError(f"{path}: holds no post; run pipeline scrape with other params")
+    return [originals[id] for id in sorted(originals)]
+
+
+def make_member(params: ResizeParams, raw: Path, original: Original) -> Member | Refusal:
+    """Decode, fit, hash and encode one original."""
+    try:
+        decoded = decode(raw / original.file, params.max_pixels, params.background)
+        fitted = fit(decoded.image, params.size, params.mode, params.background)
+    except ImageRefused as refused:
+        return Refusal(original.id, original.file, refused.reason, refused.text)
+    facts = {
+        "id": original.id,
+        "sha256": hashlib.sha256(fitted.image.tobytes()).hexdigest(),
+        "phash": str(imagehash.phash(fitted.image)),
+        "original_width": decoded.image.width,
+        "original_height": decoded.image.height,
+        "original_format": decoded.format,
+        "scale": fitted.scale,
+        "crop_box": list(fitted.crop_box),
+    }
+    return Member(original.id, encode(fitted.image), facts)
+
+
+def _write_shards(
+    params: ResizeParams, originals: list[Original], raw: Path, resized: Path, progress: Progress
+) -> _Written:
+    written = _Written()
+    workers = params.workers or os.cpu_count() or 1
+
+    def work(original: Original) -> Member | Refusal:
+        return make_member(params, raw, original)
+
+    def accepted() -> Iterator[Member]:
+        for done, result in enumerate(_in_order(work, originals, workers), 1):
+            progress.update(done, refused=len(written.refusals))
+            if isinstance(result, Refusal):
+                written.refusals.append(result)
+            else:
+                yield result
+
+    members = accepted()
+    for number, first in enumerate(members):
+        name = shard_name(number)
+        facts: list[dict[str, object]] = []
+        part = chain([first], islice(members, params.shard_size - 1))
+        places = write_shard(resized / name, _noting(part, facts))
+        written.lines.extend(
+            fact | {"shard": name, "offset": offset, "length": length}
+            for fact, (offset, length) in zip(facts, places, strict=True)
+        )
+    return written
+
+
+def _noting(members: Iterable[Member], facts: list[dict[str, object]]) -> Iterator[Member]:
+    """Pass `members` on one by one, so that a shard is never in memory as a whole."""
+    for member in members:
+        facts.append(dict(member.facts))
+        yield member
+
+
+def _in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """Results of `work` in the order of `items`, computed by threads that run little ahead."""
+    pool = ThreadPoolExecutor(workers)
+    pending: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(work, item))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _remove_others(resized: Path, names: set[str]) -> None:
+    """Remove the shards of earlier runs, and what kills left behind."""
+    for path in [*resized.glob("shard-*.tar"), *resized.glob(".*.tmp")]:
+        if path.name not in names:
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+
+def _json(result: ResizeReport) -> str:
+    values = vars(result) | {"refusals": [vars(refusal) for refusal in result.refusals]}
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
+def _judge(params: ResizeParams, result: ResizeReport, raw: Path, report: Path) -> None:
+    count = len(result.refusals)
+    reasons = ", ".join(f"{reason} {number}" for reason, number in result.refused.items())
+    if count > params.max_refused * result.originals:
+        raise PipelineError(
+            f"{raw}: {count} of {result.originals} originals are refused ({reasons}), more than "
+            f"resize.max_refused {params.max_refused} allows; {report} lists them"
+        )
+    if not result.images:
+        raise PipelineError(f"{raw}: every original is refused ({reasons}); {report} lists them")

@@ -1,0 +1,30 @@
+"""`pipeline resize`: every original as one square of `resize.size` pixels, in `data/resized`."""
+
+from pathlib import Path
+
+from pipeline.params import ResizeParams
+from stages.common import Stage, run_stage
+from stages.console import ConsoleProgress
+
+RAW = Path("data/raw")
+RESIZED = Path("data/resized")
+REPORT = Path("reports/resize.json")
+
+
+def run(params: ResizeParams) -> None:
+    """Turn the pictures in data/raw into equal squares in data/resized."""
+    from pipeline.images.resizing import resize
+
+    progress = ConsoleProgress()
+    result = resize(params, RAW, RESIZED, REPORT, progress)
+    progress.message(
+        f"{RESIZED}: {result.images} images in {result.shards} shards, "
+        f"{result.bytes / 1e6:.1f} MB; {len(result.refusals)} originals refused, "
+        f"listed in {REPORT}"
+    )
+
+
+STAGE = Stage("resize", run)
+
+if __name__ == "__main__":
+    run_stage(STAGE)
