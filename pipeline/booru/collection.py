@@ -9,13 +9,15 @@ import threading
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
 from PIL import Image
 
 from pipeline.booru import drawings
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path, write_text
 from pipeline.progress import Progress, Silent
 
@@ -92,20 +94,25 @@ def collect_drawings(
 
     Drawn in parallel by `pipeline.booru.drawings`; four of five are PNG, the others JPEG (quality
     95, 4:4:4). The same arguments give the same pictures. A change of the drawing program draws
-    them anew and removes those of before.
+    them anew and removes those of before. A second program at the same folder waits.
+
+    Raises PipelineError when `folder` cannot be written.
     """
     program = _program_hash()
-    seeds = range(seed, seed + count)
-    stems = [f"{number:06d}-{program}" for number in seeds]
-    missing = [
-        (number, stem)
-        for number, stem in zip(seeds, stems, strict=True)
-        if not _tags_path(folder, stem).is_file()
-    ]
-    _draw_missing(missing, folder, progress)
+    stems = {number: f"{number:06d}-{program}" for number in range(seed, seed + count)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            _draw_missing(stems, folder, progress)
+    except OSError as error:
+        raise PipelineError(f"{folder}: cannot keep drawings there ({error.strerror})") from error
+    except BrokenProcessPool as error:
+        raise PipelineError(
+            "a process that drew was killed, perhaps for want of memory; run again to go on"
+        ) from error
     return [
         _drawing_picture(index, number, folder / f"{stem}.{_drawing_extension(number)}")
-        for index, (number, stem) in enumerate(zip(seeds, stems, strict=True), start=1)
+        for index, (number, stem) in enumerate(stems.items(), start=1)
     ]
 
 
@@ -210,7 +217,10 @@ def _drawing_picture(index: int, number: int, path: Path) -> Picture:
     )
 
 
-def _draw_missing(missing: list[tuple[int, str]], folder: Path, progress: Progress) -> None:
+def _draw_missing(stems: dict[int, str], folder: Path, progress: Progress) -> None:
+    missing = [
+        (number, stem) for number, stem in stems.items() if not _tags_path(folder, stem).is_file()
+    ]
     if not missing:
         return
     pool = ProcessPoolExecutor(
@@ -246,8 +256,9 @@ def _draw(seed: int, stem: str, folder: Path) -> None:
     """Draw `seed` into `folder`: the picture, then its tags, which say that it is whole."""
     drawing = drawings.draw(seed)
     extension = _drawing_extension(seed)
-    for old in folder.glob(f"{seed:06d}-*"):
-        old.unlink(missing_ok=True)
+    for pattern in (f"{seed:06d}-*", f".{seed:06d}-*.tmp"):
+        for old in folder.glob(pattern):
+            old.unlink(missing_ok=True)
     with atomic_path(folder / f"{stem}.{extension}") as temporary:
         if extension == "png":
             drawing.image.save(temporary, "PNG")
