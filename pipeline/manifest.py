@@ -4,15 +4,14 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path, write_text
 from pipeline.images.duplicates import Duplicates, find_duplicates
-from pipeline.images.resizing import INDEX_FILE, POSTS_FILE
+from pipeline.images.records import INDEX_FILE, POSTS_FILE, Image, Post, read_index, read_posts
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
 
@@ -59,37 +58,6 @@ class ManifestReport:
     over_count: int
 
 
-@dataclass(frozen=True)
-class Post:
-    """What `posts.jsonl` knows of a picture; `parent_id` 0 is none."""
-
-    id: int
-    parent_id: int
-    rating: str
-    tags: tuple[str, ...]
-    post_url: str
-    source: str
-
-
-@dataclass(frozen=True)
-class Image:
-    """One line of the index of the shards."""
-
-    id: int
-    shard: str
-    offset: int
-    length: int
-    sha256: str
-    phash: str
-    original_width: int
-    original_height: int
-    original_format: str
-    scale: float
-    crop_box: tuple[int, int, int, int]
-
-
-T = TypeVar("T")
-
 HEADER = [field.name for field in fields(Row)]
 
 
@@ -134,8 +102,8 @@ def build_manifest(
     Raises `PipelineError` where the stages before have not run or do not fit together, where fewer
     rows are left than the params allow, or where a wanted split is empty.
     """
-    posts = {post.id: post for post in _read_lines(raw / POSTS_FILE, "scrape", _post)}
-    images = _read_lines(resized / INDEX_FILE, "resize", _image)
+    posts = {post.id: post for post in read_posts(raw)}
+    images = read_index(resized)
     for image in images:
         if image.id not in posts:
             raise PipelineError(
@@ -240,43 +208,6 @@ def _judge(params: ManifestParams, result: ManifestReport, progress: Progress) -
             f"warning: {params.count - result.rows} images fewer than manifest.count "
             f"{params.count}: {losses}"
         )
-
-
-def _read_lines(path: Path, stage: str, parse: Callable[[Any], T]) -> list[T]:
-    """The objects of a JSON-lines file that `stage` writes."""
-    values = []
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    values.append(parse(json.loads(line)))
-                except (ValueError, KeyError, TypeError):
-                    raise PipelineError(
-                        f"{path}:{number}: not what pipeline {stage} writes; "
-                        f"run pipeline {stage} again"
-                    ) from None
-    except FileNotFoundError:
-        raise PipelineError(f"{path}: not found; run pipeline {stage} first") from None
-    except OSError as error:
-        raise PipelineError(f"{path}: cannot be read: {error}") from None
-    return values
-
-
-def _post(value: dict[str, Any]) -> Post:
-    return Post(
-        id=int(value["id"]),
-        parent_id=int(value["parent_id"]),
-        rating=str(value["rating"]),
-        tags=tuple(str(tag) for tag in value["tags"]),
-        post_url=str(value["post_url"]),
-        source=str(value["source"]),
-    )
-
-
-def _image(value: dict[str, Any]) -> Image:
-    left, top, right, bottom = (int(side) for side in value.pop("crop_box"))
-    int(value["phash"], 16)
-    return Image(**value, crop_box=(left, top, right, bottom))
 
 
 def _texts(row: Row) -> list[object]:

@@ -18,23 +18,13 @@ from pipeline.errors import PipelineError
 from pipeline.files import write_text
 from pipeline.images.decode import ImageRefused, decode
 from pipeline.images.geometry import fit
+from pipeline.images.records import INDEX_FILE, Post, read_posts
 from pipeline.images.shards import Member, encode, shard_name, write_shard
 from pipeline.params import ResizeParams
 from pipeline.progress import Progress, Silent
 
-POSTS_FILE = "posts.jsonl"
-INDEX_FILE = "index.jsonl"
-
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Original:
-    """One line of `posts.jsonl`, as far as it matters here."""
-
-    id: int
-    file: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +69,7 @@ def resize(
     The bytes written do not depend on the number of workers. Raises `PipelineError` where there
     are no originals, or, after the report is written, where too many of them are refused.
     """
-    originals = read_originals(raw / POSTS_FILE)
+    originals = read_posts(raw)
     resized.mkdir(parents=True, exist_ok=True)
     # Shards change before the index does: without it, nobody takes an unfinished folder for whole.
     (resized / INDEX_FILE).unlink(missing_ok=True)
@@ -105,37 +95,7 @@ def resize(
     return result
 
 
-def read_originals(path: Path) -> list[Original]:
-    """The originals that a `posts.jsonl` names, by ascending id.
-
-    Raises `PipelineError` with file and line where it is missing, empty or damaged.
-    """
-    try:
-        with path.open(encoding="utf-8") as file:
-            lines = list(file)
-    except FileNotFoundError:
-        raise PipelineError(f"{path}: not found; run pipeline scrape first") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{path}: cannot be read: {error}") from None
-    originals: dict[int, Original] = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            post = json.loads(line)
-            original = Original(int(post["id"]), str(post["file"]))
-        except (ValueError, KeyError, TypeError):
-            raise PipelineError(f"{path}:{number}: not a post; run pipeline scrape again") from None
-        if original.id in originals or Path(original.file).name != original.file:
-            raise PipelineError(
-                f"{path}:{number}: id {original.id} a second time, or file {original.file!r} "
-                "outside the folder; run pipeline scrape again"
-            )
-        originals[original.id] = original
-    if not originals:
-        raise PipelineError(f"{path}: holds no post; run pipeline scrape with other params")
-    return [originals[id] for id in sorted(originals)]
-
-
-def make_member(params: ResizeParams, raw: Path, original: Original) -> Member | Refusal:
+def make_member(params: ResizeParams, raw: Path, original: Post) -> Member | Refusal:
     """Decode, fit, hash and encode one original."""
     try:
         decoded = decode(raw / original.file, params.max_pixels, params.background)
@@ -156,12 +116,12 @@ def make_member(params: ResizeParams, raw: Path, original: Original) -> Member |
 
 
 def _write_shards(
-    params: ResizeParams, originals: list[Original], raw: Path, resized: Path, progress: Progress
+    params: ResizeParams, originals: list[Post], raw: Path, resized: Path, progress: Progress
 ) -> _Written:
     written = _Written()
     workers = params.workers or os.cpu_count() or 1
 
-    def work(original: Original) -> Member | Refusal:
+    def work(original: Post) -> Member | Refusal:
         return make_member(params, raw, original)
 
     def accepted() -> Iterator[Member]:
