@@ -1,0 +1,42 @@
+"""A folder of originals as `scrape` leaves it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def drawing(seed: int, width: int = 40, height: int = 48) -> Image.Image:
+    """A picture of large shapes, unlike that of any other seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def write_originals(
+    raw: Path,
+    pictures: Mapping[int, Image.Image | bytes],
+    parents: Mapping[int, int] | None = None,
+) -> Path:
+    """Write `pictures`, by id, and their `posts.jsonl` to `raw`."""
+    raw.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for id in sorted(pictures, reverse=True):
+        picture = pictures[id]
+        if isinstance(picture, bytes):
+            (raw / f"{id}.png").write_bytes(picture)
+        else:
+            picture.save(raw / f"{id}.png")
+        post = {
+            "id": id,
+            "file": f"{id}.png",
+            "parent_id": (parents or {}).get(id, 0),
+            "rating": "general",
+            "tags": ["1girl", "a,b", 'c"d'],
+            "post_url": f"http://localhost/{id}",
+            "source": 'a, "b"',
+        }
+        lines.append(json.dumps(post, sort_keys=True) + "\n")
+    (raw / "posts.jsonl").write_text("".join(lines))
+    return raw

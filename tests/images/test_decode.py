@@ -1,0 +1,223 @@
+"""Every odd kind of file that a booru holds becomes its true colours, or is refused by name."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from pipeline.images.decode import ImageRefused, decode
+
+RED = (200, 40, 60)
+SIZE = (24, 16)
+
+
+def saved(image: Image.Image, format: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def plain(mode: str = "RGB", colour: object = RED) -> Image.Image:
+    return Image.new(mode, SIZE, colour)  # type: ignore[arg-type]
+
+
+def palette() -> Image.Image:
+    return plain().quantize(4)
+
+
+def transparent_palette() -> bytes:
+    image = Image.new("P", SIZE, 1)
+    image.putpalette([*RED, 0, 0, 255])
+    return saved(image, "PNG", transparency=1)
+
+
+def grey_16_bits() -> bytes:
+    return saved(Image.fromarray(np.full(SIZE[::-1], 128 * 257, np.uint16)), "PNG")
+
+
+def png(depth: int, colour_type: int, row: bytes, *extra: bytes) -> bytes:
+    """A PNG that Pillow itself cannot write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", *SIZE, depth, colour_type, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + row) * SIZE[1])
+    return b"".join(
+        [
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", header),
+            *extra,
+            chunk(b"IDAT", pixels),
+            chunk(b"IEND", b""),
+        ]
+    )
+
+
+def rgb_16_bits() -> bytes:
+    return png(16, 2, struct.pack(">3H", *(value * 257 for value in RED)) * SIZE[0])
+
+
+def grey_alpha_16_bits() -> bytes:
+    return png(16, 4, struct.pack(">2H", 10 * 257, 0) * SIZE[0])
+
+
+def animation(format: str) -> bytes:
+    frames = [plain(), plain(colour=(0, 0, 0))]
+    return saved(frames[0], format, save_all=True, append_images=frames[1:], duration=100)
+
+
+def photograph() -> Image.Image:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    return Image.fromarray(noise)
+
+
+def bomb() -> bytes:
+    data = bytearray(saved(plain(), "PNG"))
+    data[16:24] = struct.pack(">II", 20_000, 20_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
+    return bytes(data)
+
+
+def small_bomb() -> bytes:
+    return saved(Image.new("1", (1100, 1000)), "PNG")
+
+
+ACCEPTED: list[tuple[str, Callable[[], bytes], str, tuple[int, int, int]]] = [
+    ("png", lambda: saved(plain(), "PNG"), "PNG", RED),
+    ("jpeg", lambda: saved(plain(), "JPEG", quality=100, subsampling=0), "JPEG", RED),
+    ("webp", lambda: saved(plain(), "WEBP", lossless=True), "WEBP", RED),
+    ("one frame of gif", lambda: saved(palette(), "GIF"), "GIF", RED),
+    ("bmp", lambda: saved(plain(), "BMP"), "BMP", RED),
+    ("cmyk", lambda: saved(plain("CMYK", (0, 255, 255, 0)), "JPEG"), "JPEG", (255, 0, 0)),
+    ("grey", lambda: saved(plain("L", 77), "JPEG", quality=100), "JPEG", (77, 77, 77)),
+    ("bits", lambda: saved(plain("1", 1), "PNG"), "PNG", (255, 255, 255)),
+    ("16-bit grey", grey_16_bits, "PNG", (128, 128, 128)),
+    ("16-bit rgb", rgb_16_bits, "PNG", RED),
+    ("16-bit grey, transparent", grey_alpha_16_bits, "PNG", (0, 255, 0)),
+    ("palette", lambda: saved(palette(), "PNG"), "PNG", RED),
+    ("transparent palette", transparent_palette, "PNG", (0, 255, 0)),
+    ("transparent", lambda: saved(plain("RGBA", (9, 9, 9, 0)), "PNG"), "PNG", (0, 255, 0)),
+    ("half", lambda: saved(plain("RGBA", (255, 0, 0, 128)), "WEBP", lossless=True), "WEBP",
+     (128, 127, 0)),
+    ("grey alpha", lambda: saved(plain("LA", (90, 255)), "PNG"), "PNG", (90, 90, 90)),
+    ("key colour", lambda: saved(plain(), "PNG", transparency=RED), "PNG", (0, 255, 0)),
+    ("broken profile", lambda: saved(plain(), "PNG", icc_profile=b"no profile"), "PNG", RED),
+]  # fmt: skip
+
+REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
+    ("zero bytes", lambda: b"", "empty"),
+    ("web page", lambda: b"<!DOCTYPE html><title>404</title>", "not_an_image"),
+    ("truncated jpeg", lambda: saved(photograph(), "JPEG")[:-900], "damaged"),
+    ("truncated png", lambda: saved(photograph(), "PNG")[:-900], "damaged"),
+    ("truncated webp", lambda: saved(photograph(), "WEBP")[:-900], "damaged"),
+    ("animated gif", lambda: animation("GIF"), "animated"),
+    ("animated png", lambda: animation("PNG"), "animated"),
+    ("animated webp", lambda: animation("WEBP"), "animated"),
+    ("more pixels than allowed", small_bomb, "too_many_pixels"),
+    ("more pixels than Pillow opens", bomb, "too_many_pixels"),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "format", "colour"),
+    [case[1:] for case in ACCEPTED],
+    ids=[case[0] for case in ACCEPTED],
+)
+def test_accepted(
+    tmp_path: Path, make: Callable[[], bytes], format: str, colour: tuple[int, int, int]
+) -> None:
+    # The name lies about every one of them.
+    path = tmp_path / "picture.tga"
+    path.write_bytes(make())
+    decoded = decode(path, 1_000_000, "#00ff00")
+    assert decoded.format == format
+    assert (decoded.image.mode, decoded.image.size) == ("RGB", SIZE)
+    pixels = np.asarray(decoded.image).reshape(-1, 3).astype(int)
+    assert np.abs(pixels - colour).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
+def test_refused(tmp_path: Path, make: Callable[[], bytes], reason: str) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(make())
+    with pytest.raises(ImageRefused) as caught:
+        decode(path, 1_000_000, "#ffffff")
+    assert caught.value.reason == reason
+    assert caught.value.text
+    assert "\n" not in caught.value.text
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageRefused) as caught:
+        decode(tmp_path / "1.png", 1_000_000, "#ffffff")
+    assert caught.value.reason == "missing"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_of_a_camera_is_applied(tmp_path: Path, orientation: int) -> None:
+    upright = photograph().crop((0, 0, 40, 24))
+    undo = {
+        2: [Image.Transpose.FLIP_LEFT_RIGHT],
+        3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM],
+        5: [Image.Transpose.TRANSPOSE],
+        6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE],
+        8: [Image.Transpose.ROTATE_270],
+    }
+    stored = upright
+    for step in undo.get(orientation, []):
+        stored = stored.transpose(step)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "1.png", exif=exif)
+    decoded = decode(tmp_path / "1.png", 1_000_000, "#ffffff")
+    assert np.array_equal(np.asarray(decoded.image), np.asarray(upright))
+
+
+def swapped_profile() -> bytes:
+    """A profile like sRGB, but with red and blue the other way round."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for tag in range(struct.unpack_from(">I", data, 128)[0]):
+        at = 132 + 12 * tag
+        name = bytes(data[at : at + 4])
+        data[at : at + 4] = {b"rXYZ": b"bXYZ", b"bXYZ": b"rXYZ"}.get(name, name)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_an_embedded_profile_is_converted(tmp_path: Path, mode: str) -> None:
+    colour = RED if mode == "RGB" else (*RED, 255)
+    (tmp_path / "1.png").write_bytes(
+        saved(plain(mode, colour), "PNG", icc_profile=swapped_profile())
+    )
+    decoded = decode(tmp_path / "1.png", 1_000_000, "#ffffff")
+    assert np.abs(np.asarray(decoded.image).astype(int) - RED[::-1]).max() <= 2
+
+
+def test_no_mutation_gets_past_by_anything_but_a_refusal(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    path = tmp_path / "picture"
+    seeds = [make() for _, make, _, _ in ACCEPTED]
+    refused = 0
+    for _ in range(10):
+        for seed in seeds:
+            data = bytearray(seed)
+            for at in random.integers(0, len(data), 3):
+                data[at] = random.integers(256)
+            path.write_bytes(data)
+            try:
+                assert decode(path, 1_000_000, "#ffffff").image.mode == "RGB"
+            except ImageRefused:
+                refused += 1
+    assert 0 < refused < 10 * len(seeds)

@@ -1,0 +1,173 @@
+"""The resize stage's work: shards and index of any worker count, and what is refused."""
+
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import imagehash
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.errors import PipelineError
+from pipeline.images.records import read_index
+from pipeline.images.resizing import ResizeReport, resize
+from pipeline.images.shards import read_image
+from pipeline.params import ResizeParams
+from tests.images.originals import drawing, write_originals
+
+
+def run(folder: Path, **params: Any) -> ResizeReport:
+    return resize(
+        ResizeParams(**({"size": 32, "shard_size": 4} | params)),
+        folder / "raw",
+        folder / "resized",
+        folder / "resize.json",
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "resized").iterdir()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_originals(tmp_path / "raw", {id: drawing(id) for id in (12, 3, 40, 7, 9, 100, 8, 55, 2)})
+    return tmp_path
+
+
+def test_images_and_index_agree(folder: Path) -> None:
+    report = run(folder)
+    assert (report.originals, report.images, report.shards) == (9, 9, 3)
+    index = read_index(folder / "resized")
+    assert [image.id for image in index] == [2, 3, 7, 8, 9, 12, 40, 55, 100]
+    assert [image.shard[-5] for image in index] == list("000011112")
+    for image in index:
+        pixels = read_image(folder / "resized", image)
+        expected = drawing(image.id).crop((0, 4, 40, 44)).resize((32, 32), Image.Resampling.LANCZOS)
+        assert np.array_equal(pixels, np.asarray(expected))
+        assert image.sha256 == hashlib.sha256(pixels.tobytes()).hexdigest()
+        assert image.phash == str(imagehash.phash(expected))
+        assert (image.scale, image.crop_box) == (0.8, (0, 4, 40, 44))
+        assert (image.original_width, image.original_height) == (40, 48)
+        assert image.original_format == "PNG"
+
+
+def test_the_shards_json_is_the_index_without_places(folder: Path) -> None:
+    run(folder)
+    lines = (folder / "resized/index.jsonl").read_text().splitlines()
+    with tarfile.open(folder / "resized/shard-000001.tar") as shard:
+        member = shard.extractfile("000000012.json")
+        assert member is not None
+        facts = json.load(member)
+    line = json.loads(lines[5])
+    assert list(line) == sorted(line)
+    assert set(line) - set(facts) == {"shard", "offset", "length"}
+    assert facts == {key: line[key] for key in facts}
+
+
+def test_workers_change_no_byte(folder: Path) -> None:
+    run(folder, workers=1)
+    one = contents(folder)
+    run(folder, workers=2)
+    assert contents(folder) == one
+    run(folder, workers=7)
+    assert contents(folder) == one
+
+
+def test_what_earlier_runs_left_is_removed(folder: Path) -> None:
+    run(folder, shard_size=1)
+    assert len(contents(folder)) == 10
+    (folder / "resized/.shard-000000.tar.abc.tmp").write_bytes(b"half")
+    run(folder, shard_size=9)
+    assert sorted(contents(folder)) == ["index.jsonl", "shard-000000.tar"]
+
+
+def test_refusals_are_listed_and_stop_nothing(folder: Path) -> None:
+    pictures: dict[int, Image.Image | bytes]
+    pictures = {1: drawing(1), 2: b"", 3: drawing(3, 31, 90), 4: b"GIF", 5: drawing(5)}
+    write_originals(folder / "raw", pictures)
+    report = run(folder, max_refused=0.6)
+    assert [image.id for image in read_index(folder / "resized")] == [1, 5]
+    told = json.loads((folder / "resize.json").read_text())
+    assert told["refused"] == report.refused == {"empty": 1, "not_an_image": 1, "too_small": 1}
+    assert [(line["id"], line["file"], line["reason"]) for line in told["refusals"]] == [
+        (2, "2.png", "empty"),
+        (3, "3.png", "too_small"),
+        (4, "4.png", "not_an_image"),
+    ]
+    assert "31×90" in told["refusals"][1]["text"]
+
+
+def test_too_many_refusals_fail_after_the_report(folder: Path) -> None:
+    write_originals(folder / "raw", {1: drawing(1), 2: b"", 3: drawing(3)})
+    with pytest.raises(PipelineError, match=r"1 of 3 .*empty 1.*max_refused 0\.3 .*resize\.json"):
+        run(folder, max_refused=0.3)
+    assert json.loads((folder / "resize.json").read_text())["images"] == 2
+    assert "index.jsonl" not in contents(folder)
+
+
+def test_nothing_left_fails_whatever_is_allowed(folder: Path) -> None:
+    write_originals(folder / "raw", {1: b""})
+    with pytest.raises(PipelineError, match="every original is refused"):
+        run(folder, max_refused=1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, r"posts\.jsonl: not found; run pipeline scrape first"),
+        ("", r"posts\.jsonl: holds no post"),
+        ("{", r"posts\.jsonl:1: not what pipeline scrape writes"),
+        ('{"id": 1}', r"posts\.jsonl:1: not what pipeline scrape writes"),
+        ("[1]", r"posts\.jsonl:1: not what pipeline scrape writes"),
+        ("\xff", r"posts\.jsonl:1: not what pipeline scrape writes"),
+    ],
+)
+def test_a_bad_list_of_posts_is_named(folder: Path, text: str | None, problem: str) -> None:
+    posts = folder / "raw/posts.jsonl"
+    if text is None:
+        posts.unlink()
+    else:
+        posts.write_text(text, encoding="latin-1")
+    with pytest.raises(PipelineError, match=problem):
+        run(folder)
+
+
+def test_a_second_post_of_an_id_and_a_file_elsewhere_are_refused(folder: Path) -> None:
+    posts = folder / "raw/posts.jsonl"
+    line = posts.read_text().splitlines(keepends=True)[0]
+    posts.write_text(line + line)
+    with pytest.raises(PipelineError, match=r"posts\.jsonl:2: id 100 a second time"):
+        run(folder)
+    posts.write_text(line.replace("100.png", "../100.png"))
+    with pytest.raises(PipelineError, match=r"posts\.jsonl:1: not what"):
+        run(folder)
+
+
+def test_an_interrupt_leaves_no_index_and_no_half_shard(folder: Path) -> None:
+    run(folder)
+    whole = contents(folder)
+
+    class Interrupting:
+        def start(self, label: str, total: int | None, unit: str) -> None: ...
+        def message(self, text: str) -> None: ...
+        def finish(self) -> None: ...
+        def update(self, done: int, **figures: object) -> None:
+            if done == 6:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        resize(
+            ResizeParams(size=32, shard_size=4),
+            folder / "raw",
+            folder / "resized",
+            folder / "resize.json",
+            Interrupting(),
+        )
+    assert {name: whole[name] for name in contents(folder)} == contents(folder)
+    assert "index.jsonl" not in contents(folder)
+    run(folder)
+    assert contents(folder) == whole

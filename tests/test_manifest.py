@@ -1,0 +1,251 @@
+"""The manifest: round trip, choice, splits that stay, and what it says of too little."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pipeline.errors import PipelineError
+from pipeline.images.resizing import resize
+from pipeline.images.shards import read_images
+from pipeline.manifest import ManifestReport, Row, build_manifest, read_manifest, write_manifest
+from pipeline.params import ManifestParams, ResizeParams
+from tests.images.originals import drawing, write_originals
+
+ROW = Row(
+    id=5,
+    shard="shard-000000.tar",
+    offset=512,
+    length=99,
+    split="val",
+    sha256="ab",
+    phash="00ff",
+    original_width=600,
+    original_height=800,
+    original_format="PNG",
+    scale=0.1 + 0.2,
+    crop_box=(0, 100, 600, 700),
+    rating="general",
+    tags=("1girl", 'quote"d', "comma,d", "日本語"),
+    post_url="http://localhost/?a=1,2",
+    source='line one\nline "two", ünï\r\n',
+)
+PARAMS = {"min_count": 1, "val_fraction": 0.3, "test_fraction": 0.3}
+
+
+class Told:
+    """A listener that keeps the messages."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def start(self, label: str, total: int | None, unit: str) -> None: ...
+    def update(self, done: int, **figures: object) -> None: ...
+    def finish(self) -> None: ...
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+def write_index(folder: Path, ids: range, parents: Mapping[int, int] | None = None) -> None:
+    """Posts and an index whose hashes are far apart; no shards, which the manifest never opens."""
+    write_originals(folder / "raw", dict.fromkeys(ids, b""), parents)
+    (folder / "resized").mkdir(exist_ok=True)
+    image = {
+        "shard": "shard-000000.tar",
+        "offset": 512,
+        "length": 1,
+        "original_width": 600,
+        "original_height": 800,
+        "original_format": "PNG",
+        "scale": 1.0,
+        "crop_box": [0, 0, 1, 1],
+    }
+    lines = [
+        json.dumps(
+            image
+            | {"id": id, "sha256": str(id), "phash": f"{id * 0x9E3779B97F4A7C15 % 2**64:016x}"}
+        )
+        for id in ids
+    ]
+    (folder / "resized/index.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def build(folder: Path, told: Told | None = None, /, **params: Any) -> ManifestReport:
+    return build_manifest(
+        ManifestParams(**(PARAMS | {"phash_distance": None} | params)),
+        folder / "raw",
+        folder / "resized",
+        folder / "manifest.csv",
+        folder / "manifest.json",
+        told or Told(),
+    )
+
+
+def splits(folder: Path) -> dict[int, str]:
+    return {row.id: row.split for row in read_manifest(folder / "manifest.csv")}
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    rows = [ROW, replace(ROW, id=6, tags=(), source="", scale=1.0, split="train")]
+    write_manifest(tmp_path / "manifest.csv", rows)
+    assert read_manifest(tmp_path / "manifest.csv") == rows
+
+
+def test_a_missing_manifest_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"m\.csv: not found; run pipeline manifest first"):
+        read_manifest(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("id,", "no,", 1),
+        ("99,val", "99,dev", 2),
+        ("0 100 600 700", "0 100 600", 2),
+        ("512,", "x,", 2),
+        (",general", "", 2),
+    ],
+)
+def test_damage_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: int) -> None:
+    path = tmp_path / "m.csv"
+    write_manifest(path, [replace(ROW, source="")])
+    text = path.read_text()
+    path.write_text(text.replace(old, new, 1))
+    assert path.read_text() != text
+    with pytest.raises(PipelineError, match=rf"m\.csv:{line}: "):
+        read_manifest(path)
+
+
+def test_rows_lead_to_the_images(tmp_path: Path) -> None:
+    pictures: dict[int, Image.Image | bytes] = {id: drawing(id) for id in range(1, 8)}
+    pictures |= {8: drawing(1, 80, 96), 9: drawing(2), 10: b""}
+    write_originals(tmp_path / "raw", pictures)
+    resize(
+        ResizeParams(size=32, max_refused=0.2),
+        tmp_path / "raw",
+        tmp_path / "resized",
+        tmp_path / "resize.json",
+    )
+    report = build(tmp_path, phash_distance=4, val_fraction=0.0, test_fraction=0.0)
+    rows = read_manifest(tmp_path / "manifest.csv")
+    # 8 is the larger original of 1, 9 a copy of 2.
+    assert [row.id for row in rows] == [2, 3, 4, 5, 6, 7, 8]
+    assert json.loads((tmp_path / "manifest.json").read_text()) == vars(report)
+    assert report == ManifestReport(7, 7, 0, 0, 1, 1, 1, 0)
+    assert rows[0].tags == ("1girl", "a,b", 'c"d')
+    assert rows[0].post_url == "http://localhost/2"
+    assert read_images(tmp_path / "resized", rows).shape == (7, 32, 32, 3)
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    write_index(tmp_path, range(1, 60))
+    build(tmp_path)
+    first = (tmp_path / "manifest.csv").read_bytes()
+    build(tmp_path)
+    assert (tmp_path / "manifest.csv").read_bytes() == first
+    build(tmp_path, seed=1)
+    assert (tmp_path / "manifest.csv").read_bytes() != first
+
+
+def test_adding_pictures_moves_none(tmp_path: Path) -> None:
+    write_index(tmp_path, range(100, 300))
+    build(tmp_path)
+    before = splits(tmp_path)
+    assert all(list(before.values()).count(split) > 40 for split in ("train", "val", "test"))
+    write_index(tmp_path, range(1, 500))
+    build(tmp_path)
+    after = splits(tmp_path)
+    assert {id: after[id] for id in before} == before
+
+
+def test_a_family_stays_in_one_split(tmp_path: Path) -> None:
+    # Chains of four to a parent that was never scraped, and a circle.
+    parents = {id: id + 1 if id % 4 else 10_000 + id for id in range(1, 201)} | {
+        301: 302,
+        302: 301,
+    }
+    write_index(tmp_path, range(1, 303), parents)
+    build(tmp_path)
+    found = splits(tmp_path)
+    for first in range(1, 201, 4):
+        assert len({found[id] for id in range(first, first + 4)}) == 1
+    assert found[301] == found[302]
+    assert len(set(found.values())) == 3
+
+
+def test_a_variant_scraped_later_joins_its_family(tmp_path: Path) -> None:
+    write_index(tmp_path, range(1, 101))
+    build(tmp_path)
+    before = splits(tmp_path)
+    write_index(tmp_path, range(1, 201), {id: id - 100 for id in range(101, 201)})
+    build(tmp_path)
+    after = splits(tmp_path)
+    assert after == before | {id + 100: split for id, split in before.items()}
+
+
+def test_more_than_count_are_chosen_by_a_draw_that_growth_keeps(tmp_path: Path) -> None:
+    told = Told()
+    write_index(tmp_path, range(1, 101))
+    report = build(tmp_path, told, count=30)
+    assert (report.rows, report.over_count) == (30, 70)
+    chosen = set(splits(tmp_path))
+    assert chosen != set(range(1, 31))
+    build(tmp_path, told, count=40)
+    assert chosen < set(splits(tmp_path))
+    assert told.messages == []
+
+
+def test_too_few_are_told_with_the_reasons(tmp_path: Path) -> None:
+    told = Told()
+    write_index(tmp_path, range(1, 51))
+    index = tmp_path / "resized/index.jsonl"
+    lines = index.read_text().splitlines(keepends=True)
+    index.write_text("".join(lines[:48]).replace('"sha256": "2"', '"sha256": "1"'))
+    build(tmp_path, told, count=60)
+    assert told.messages == [
+        "warning: 13 images fewer than manifest.count 60: of 50 posts, resize refused 2, "
+        "1 were exact duplicates and 0 near ones"
+    ]
+    before = (tmp_path / "manifest.csv").read_bytes()
+    with pytest.raises(PipelineError, match=r"^manifest\.min_count: 47 images .* 48 .*refused 2"):
+        build(tmp_path, count=60, min_count=48)
+    assert (tmp_path / "manifest.csv").read_bytes() == before
+    assert build(tmp_path, count=47, min_count=48).rows == 47
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_an_empty_split_names_the_fraction(tmp_path: Path, split: str) -> None:
+    write_index(tmp_path, range(1, 9))
+    with pytest.raises(PipelineError, match=rf"^manifest\.{split}_fraction: 0\.0001 .*raise it"):
+        build(tmp_path, **{f"{split}_fraction": 0.0001})
+    build(tmp_path, **{f"{split}_fraction": 0.0})
+    assert split not in splits(tmp_path).values()
+
+
+def test_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
+    write_index(tmp_path, range(1, 3))
+    with pytest.raises(PipelineError, match="all 2 images are in val and test"):
+        build(tmp_path, val_fraction=0.999, test_fraction=0.0)
+
+
+def test_stages_that_have_not_run_are_named(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"posts\.jsonl: not found; run pipeline scrape first"):
+        build(tmp_path)
+    write_originals(tmp_path / "raw", {1: b""})
+    with pytest.raises(PipelineError, match=r"index\.jsonl: not found; run pipeline resize first"):
+        build(tmp_path)
+
+
+def test_an_index_of_another_set_is_refused(tmp_path: Path) -> None:
+    write_index(tmp_path, range(1, 9))
+    write_originals(tmp_path / "raw", {1: b"", 2: b""})
+    with pytest.raises(PipelineError, match=r"index\.jsonl: id 3 is not in .*posts\.jsonl"):
+        build(tmp_path)
+    (tmp_path / "resized/index.jsonl").write_text('{"id": 1}\n')
+    with pytest.raises(PipelineError, match=r"index\.jsonl:1: not what pipeline resize writes"):
+        build(tmp_path)
