@@ -34,6 +34,6 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """`(N, 3, H, W) float in [0, 1]` to logits `(N, 1)`: large where it believes in originals."""
+        """`(N, 3, H, W) float in [0, 1]` to logits `(N, 1)`, large for originals."""
         logits: Tensor = self.head(self.features(images * 2 - 1))
         return logits

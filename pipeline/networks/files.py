@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
@@ -36,8 +36,24 @@ def save_generator(path: Path, generator: Generator, metadata: Mapping[str, str]
         for name, tensor in generator.state_dict().items()
     }
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    content = _in_order(save(contiguous, dict(metadata) | own))
     with atomic_path(path) as temporary:
-        save_file(contiguous, temporary, dict(metadata) | own)
+        temporary.write_bytes(content)
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same safetensors file with its metadata sorted.
+
+    The format's library writes them in an order drawn anew each time; what DVC tracks must not
+    change where nothing has changed.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    # Tensors start at a multiple of 8 bytes; spaces are the format's own padding.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGenerator:

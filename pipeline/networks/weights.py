@@ -1,7 +1,11 @@
 """Where the weights of VGG16 and AlexNet come from: a folder, torchvision's download, or chance."""
 
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Literal
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -19,6 +23,7 @@ Backbone = Literal["vgg16", "alexnet"]
 FOLDER_VARIABLE = "PIPELINE_WEIGHTS"
 IMAGENET = {"vgg16": VGG16_Weights.IMAGENET1K_V1, "alexnet": AlexNet_Weights.IMAGENET1K_V1}
 BUILDERS = {"vgg16": vgg16, "alexnet": alexnet}
+SILENCE_SECONDS = 10.0
 
 
 class WeightsMissing(PipelineError):  # noqa: N818
@@ -28,8 +33,9 @@ class WeightsMissing(PipelineError):  # noqa: N818
 def backbone_state(name: Backbone, choice: str, seed: int = 0) -> tuple[dict[str, Tensor], str]:
     """The convolutions of `name` by `choice`: `imagenet`, `random`, or a file or folder.
 
-    Returns fp32 tensors `features.N.weight` and `.bias`, and what a report calls them. `imagenet` looks into the folder that `PIPELINE_WEIGHTS` names, then into torchvision's cache,
-    then downloads. Raises `WeightsMissing` that says what to do.
+    Returns fp32 tensors `features.N.weight` and `.bias`, and what a report calls them. `imagenet`
+    looks into the folder that `PIPELINE_WEIGHTS` names, then into torchvision's cache, then
+    downloads. Raises `WeightsMissing` that says what to do.
     """
     if choice == "random":
         return _random_state(name, seed), "random"
@@ -38,9 +44,7 @@ def backbone_state(name: Backbone, choice: str, seed: int = 0) -> tuple[dict[str
     found = find_backbone(name)
     if found is None:
         return _download(name), "imagenet"
-    if found.suffix == ".safetensors":
-        return _read(name, found), "imagenet"
-    return _convolutions(torch.load(found, weights_only=True)), "imagenet"
+    return _read(name, found), "imagenet"
 
 
 def find_backbone(name: Backbone) -> Path | None:
@@ -69,11 +73,27 @@ def _file_in(name: Backbone, place: Path) -> Path:
 
 def _read(name: Backbone, path: Path) -> dict[str, Tensor]:
     try:
-        state = _convolutions(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise WeightsMissing(f"{path}: no whole safetensors file: {error}") from None
-    if not state:
-        raise WeightsMissing(f"{path}: holds no features.N.weight of {name} as torchvision has it")
+        loaded = load_file(path) if path.suffix == ".safetensors" else _load_pickled(path)
+    except (OSError, RuntimeError, SafetensorError, UnpicklingError, EOFError) as error:
+        kind = type(error).__name__
+        raise WeightsMissing(
+            f"{path}: damaged ({kind}); remove it or put a whole one there"
+        ) from None
+    with torch.device("meta"):
+        expected = _convolutions(BUILDERS[name](weights=None).state_dict())
+    state = _convolutions(loaded)
+    for key, tensor in expected.items():
+        if key not in state or state[key].shape != tensor.shape:
+            raise WeightsMissing(
+                f"{path}: holds no {key} of {tuple(tensor.shape)}, as {name} in torchvision's "
+                "layout has it; name another file or folder, or remove this one"
+            )
+    return state
+
+
+def _load_pickled(path: Path) -> dict[str, Tensor]:
+    """A file of torchvision's cache, its tensors alone."""
+    state: dict[str, Tensor] = torch.load(path, weights_only=True)
     return state
 
 
@@ -83,7 +103,8 @@ def _convolutions(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _download(name: Backbone) -> dict[str, Tensor]:
     try:
-        state = IMAGENET[name].get_state_dict(progress=False, check_hash=True)
+        with _limited_silence():
+            state = IMAGENET[name].get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
         raise WeightsMissing(
             f"{_url(name)}: ImageNet weights of {name} cannot be downloaded ({error}); put "
@@ -91,6 +112,17 @@ def _download(name: Backbone) -> dict[str, Tensor]:
             "weights by name: train.vgg=random"
         ) from None
     return _convolutions(dict(state))
+
+
+@contextmanager
+def _limited_silence() -> Iterator[None]:
+    """torchvision's download waits for ever where a firewall swallows its packets."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _random_state(name: Backbone, seed: int) -> dict[str, Tensor]:

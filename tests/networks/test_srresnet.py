@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from pipeline.networks import SRResNet
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("blocks", "norm", "count"),
+    [(16, "batch", 1_549_462), (3, "batch", 585_993), (3, "none", 585_097)],
+)
+def test_parameter_counts_are_the_papers(blocks: int, norm: str, count: int) -> None:
+    assert parameters(SRResNet(blocks=blocks, norm=norm)) == count
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_enlarges_each_side_by_its_scale(scale: int) -> None:
+    network = SRResNet(scale=scale, blocks=1, features=8)
+    assert network(torch.rand(2, 3, 7, 10)).shape == (2, 3, 7 * scale, 10 * scale)
+
+
+def test_config_builds_the_same_network_again() -> None:
+    network = SRResNet(scale=2, blocks=2, features=12, norm="none", skip="bicubic")
+    again = SRResNet(**network.config)
+    again.load_state_dict(network.state_dict())
+    lr = torch.rand(1, 3, 8, 8)
+    assert torch.equal(again(lr), network(lr))
+    assert again.scale == 2
+
+
+def test_every_prelu_shares_one_slope() -> None:
+    slopes = [module for module in SRResNet().modules() if isinstance(module, nn.PReLU)]
+    assert [slope.weight.numel() for slope in slopes] == [1] * 6
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_a_flat_picture_shows_no_checkerboard_at_the_start(norm: str) -> None:
+    """Without ICNR the four pixels of every shuffle start apart."""
+    torch.manual_seed(0)
+    network = SRResNet(features=16, norm=norm).eval()
+    margin = network.receptive_radius
+    flat = torch.full((1, 3, 2 * margin + 4, 2 * margin + 4), 0.6)
+    inside = slice(4 * margin, -4 * margin)
+    sr = network(flat)[..., inside, inside]
+    assert sr.std(dim=(2, 3)).max() < 1e-6
+
+
+def test_with_the_skip_it_starts_as_bicubic() -> None:
+    lr = torch.rand(2, 3, 9, 11)
+    bicubic = F.interpolate(lr, scale_factor=4, mode="bicubic", align_corners=False)
+    assert torch.equal(SRResNet(blocks=1, features=8, skip="bicubic")(lr), bicubic)
+
+
+def test_with_the_skip_every_layer_learns() -> None:
+    """A network that adds nothing at first must still be able to leave that state."""
+    torch.manual_seed(0)
+    network = SRResNet(blocks=1, features=8, norm="none", skip="bicubic")
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    for _ in range(2):
+        optimiser.zero_grad()
+        F.l1_loss(network(torch.rand(1, 3, 8, 8)), torch.rand(1, 3, 32, 32)).backward()
+        optimiser.step()
+    after = network.state_dict()
+    assert [name for name in before if torch.equal(before[name], after[name])] == []
+
+
+def test_the_articles_network_needs_tiles_to_overlap_by_14() -> None:
+    assert SRResNet().receptive_radius == 14
+
+
+@pytest.mark.parametrize(
+    ("scale", "blocks", "skip"), [(4, 3, "none"), (4, 1, "bicubic"), (2, 2, "none"), (8, 1, "none")]
+)
+def test_receptive_radius_is_just_enough(scale: int, blocks: int, skip: str) -> None:
+    """The pixels that one LR pixel's results depend on, by their gradient."""
+    torch.manual_seed(0)
+    network = SRResNet(scale=scale, blocks=blocks, features=4, norm="none", skip=skip).double()
+    nn.init.normal_(network.tail.weight)
+    radius = network.receptive_radius
+    centre = radius + 3
+    lr = torch.rand(1, 3, 2 * centre + 1, 2 * centre + 1, dtype=torch.double, requires_grad=True)
+    pixel = slice(centre * scale, (centre + 1) * scale)
+    network(lr)[..., pixel, pixel].sum().backward()
+    assert lr.grad is not None
+    touched = lr.grad.abs().sum(dim=(0, 1, 2)).nonzero()
+    assert (touched - centre).abs().max() == radius
+
+
+def test_in_eval_mode_a_batch_gives_what_single_images_give() -> None:
+    torch.manual_seed(0)
+    network = SRResNet(blocks=2, features=8)
+    network(torch.rand(4, 3, 8, 8))
+    network.eval()
+    lr = torch.rand(3, 3, 8, 8)
+    single = torch.cat([network(image[None]) for image in lr])
+    torch.testing.assert_close(network(lr), single, rtol=0, atol=1e-6)
