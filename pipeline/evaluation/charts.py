@@ -1,12 +1,13 @@
 """Where things go in a chart: data to pixels, ticks, and labels that keep clear of each other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 CURVE_POINTS = 400
+CHARACTER = 0.5
+"""Width of a letter over the height of a line, about."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +82,28 @@ def widened(values: Sequence[float], share: float) -> tuple[float, float]:
 
 
 def place_labels(
-    points: Sequence[tuple[float, float]], width: float, gap: float, distance: float = 12
+    points: Sequence[tuple[float, float]], names: Sequence[str], width: float, text: float
 ) -> list[Label]:
-    """A label for each point (x, y), in a chart `width` wide; labels of a side are `gap` apart.
+    """A label for each point (x, y) in a chart `width` wide: clear of all points and other labels.
 
-    A point right of the middle has its label on its left.
+    `text` is the height of a line of text, pixels. A label stands right or left of its point, and
+    a line or more higher or lower where that is taken; where all is taken, at the least bad place.
     """
-    labels: list[Label | None] = [None] * len(points)
-    for on_left in (False, True):
-        side = [index for index, (x, _) in enumerate(points) if (x > width / 2) == on_left]
-        side.sort(key=lambda index: points[index][1])
-        heights = _spread([points[index][1] for index in side], gap)
-        for index, height in zip(side, heights, strict=True):
-            x = points[index][0] + (-distance if on_left else distance)
-            moved = abs(height - points[index][1]) > gap / 4
-            labels[index] = Label(round(x, 2), round(height, 2), on_left, moved)
-    return [label for label in labels if label is not None]
+    dots = [_Box(x - text / 2, y - text / 2, x + text / 2, y + text / 2) for x, y in points]
+    labels: list[Label] = []
+    taken: list[_Box] = []
+    for index, ((x, y), name) in enumerate(zip(points, names, strict=True)):
+        others = [*dots[:index], *dots[index + 1 :], *taken]
+        long = CHARACTER * text * len(name)
+
+        def badness(place: tuple[Label, _Box], others: list[_Box] = others) -> float:
+            outside = place[1].left < 0 or place[1].right > width
+            return sum(place[1].overlap(other) for other in others) + 1e6 * outside
+
+        label, box = min(_places(x, y, long, text), key=badness)
+        labels.append(label)
+        taken.append(box)
+    return labels
 
 
 def curve(title: str, steps: Sequence[float], values: Sequence[float]) -> Curve:
@@ -127,27 +134,28 @@ def _round_values(span: tuple[float, float], most: int) -> list[tuple[float, str
     return [(value, large(value) if abs(value) >= 1e4 else f"{value:.6g}") for value in inside]
 
 
-def _spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """The sorted heights, pushed apart to `gap`, each cluster staying about its own middle."""
-    clusters: list[list[float]] = []
-    for height in wanted:
-        clusters.append([height])
-        while len(clusters) > 1 and _ends(clusters[-1], gap)[0] - _ends(clusters[-2], gap)[1] < gap:
-            last = clusters.pop()
-            clusters[-1] = clusters[-1] + last
-    spread = [
-        _ends(cluster, gap)[0] + gap * index
-        for cluster in clusters
-        for index in range(len(cluster))
-    ]
-    assert all(later - earlier > gap - 1e-6 for earlier, later in pairwise(spread))
-    return spread
+@dataclass(frozen=True)
+class _Box:
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlap(self, other: "_Box") -> float:
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(across, 0) * max(down, 0)
 
 
-def _ends(cluster: list[float], gap: float) -> tuple[float, float]:
-    half = gap * (len(cluster) - 1) / 2
-    middle = _mean(cluster)
-    return middle - half, middle + half
+def _places(x: float, y: float, long: float, text: float) -> Iterator[tuple[Label, _Box]]:
+    """Where a point's label may stand, the best first, and what it then covers."""
+    for lines in (0, -1, 1, -2, 2, -3, 3):
+        for on_left in (False, True):
+            start = x + (-text if on_left else text)
+            middle = y + lines * text
+            left = start - long if on_left else start
+            box = _Box(left, middle - text / 2, left + long, middle + text / 2)
+            yield Label(round(start, 2), round(middle, 2), on_left, lines != 0), box
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,7 +1,5 @@
 """Geometry of the charts."""
 
-from itertools import pairwise
-
 import pytest
 
 from pipeline.evaluation.charts import CURVE_POINTS, Frame, curve, place_labels, widened
@@ -37,24 +35,23 @@ def test_widened_is_never_empty(values, expected):
 
 
 def test_labels_stand_beside_their_points():
-    left, right = place_labels([(10, 50), (190, 60)], width=200, gap=16)
-    assert (left.x, left.y, left.on_left, left.moved) == (22, 50, False, False)
-    assert (right.x, right.y, right.on_left, right.moved) == (178, 60, True, False)
+    left, right = place_labels([(10, 50), (190, 60)], ["bicubic", "model"], width=200, text=16)
+    assert (left.x, left.y, left.on_left, left.moved) == (26, 50, False, False)
+    assert (right.x, right.y, right.on_left, right.moved) == (174, 60, True, False)
 
 
-def test_labels_of_near_points_are_pushed_apart():
-    points = [(10, 50), (20, 52), (15, 48), (12, 100)]
-    labels = place_labels(points, width=200, gap=16)
-    heights = sorted(label.y for label in labels)
-    assert all(later - earlier >= 16 for earlier, later in pairwise(heights))
-    # In the order of the points, about their middle; the far one is left alone.
-    assert [label.y for label in labels] == [50, 66, 34, 100]
-    assert [label.moved for label in labels] == [False, True, True, False]
+def test_labels_keep_clear_of_points_and_of_each_other():
+    # The second point is where the first one's label would be; the third where it then would.
+    points = [(100, 50), (130, 50), (70, 50)]
+    first, second, third = place_labels(points, ["aaaaa"] * 3, width=300, text=16)
+    assert (first.y, first.on_left, first.moved) == (34, False, True)
+    assert (second.y, second.on_left, second.moved) == (50, False, False)
+    assert (third.y, third.on_left, third.moved) == (50, True, False)
 
 
-def test_clusters_that_meet_become_one():
-    labels = place_labels([(0, 0), (0, 10), (0, 20), (0, 30)], width=100, gap=20)
-    assert [label.y for label in labels] == [-15, 5, 25, 45]
+def test_labels_of_one_place_are_lines_apart():
+    labels = place_labels([(50, 50)] * 4, ["name"] * 4, width=100, text=10)
+    assert len({(label.on_left, label.y) for label in labels}) == 4
 
 
 def test_a_curve_goes_through_its_values():
