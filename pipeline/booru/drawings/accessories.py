@@ -7,7 +7,7 @@ from pipeline.booru.drawings.collars import draw_bow
 from pipeline.booru.drawings.geometry import ellipse, points, smooth, star
 from pipeline.booru.drawings.head import Head
 from pipeline.booru.drawings.palette import Palette, mix
-from pipeline.booru.drawings.patterns import flower
+from pipeline.booru.drawings.patterns import petals
 
 ON_TOP = ("cat_ears", "rabbit_ears", "hat", "headphones", "hairband", "halo")
 AT_THE_SIDE = ("hair_ribbon", "hair_flower", "hairclip")
@@ -141,9 +141,9 @@ def _flower(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generat
     for x, y, size in ((0.78, -0.68, 0.34), (0.98, -0.42, 0.22), (0.5, -0.95, 0.2)):
         centre = head.frame([(side * x, y)])[0]
         reach = size * head.frame.scale
-        flower(canvas, centre, reach * 1.12, palette.trim.line, size)
-        flower(canvas, centre, reach, palette.trim.base, size)
-        flower(canvas, centre, reach * 0.55, palette.trim.light, size + 0.6)
+        canvas.fill_all(petals(centre, reach * 1.12, size), palette.trim.line)
+        canvas.fill_all(petals(centre, reach, size), palette.trim.base)
+        canvas.fill_all(petals(centre, reach * 0.55, size + 0.6), palette.trim.light)
         canvas.fill(ellipse(centre, (reach * 0.16, reach * 0.16), 16), (250, 214, 90))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.booru.drawings.canvas import Canvas, Colour, Tone
-from pipeline.booru.drawings.geometry import ellipse, points, rectangle, rotated, smooth
+from pipeline.booru.drawings.geometry import ellipse, points, rectangle, rotated
 from pipeline.booru.drawings.palette import BLACK, WHITE, hsv, lightened, mix, shadowed
 from pipeline.booru.drawings.patterns import PATTERNS, draw_pattern
 from pipeline.booru.drawings.scenery import (
@@ -17,6 +17,7 @@ from pipeline.booru.drawings.scenery import (
     draw_stars,
     draw_trees,
 )
+from pipeline.booru.drawings.shading import paint_over
 
 COLOURED = (
     "simple_background",
@@ -32,6 +33,7 @@ COLOURED = (
     "beach",
     "sunburst",
     "leaf",
+    "painted_background",
 )
 INKED = (
     "white_background",
@@ -52,6 +54,7 @@ def draw_background(canvas: Canvas, kind: str, rng: np.random.Generator) -> set[
         "patterned_background": _patterned,
         "bokeh": _bokeh,
         "sunburst": _sunburst,
+        "painted_background": _painted,
     }
     if kind in drawers:
         drawers[kind](canvas, hue, rng)
@@ -175,6 +178,17 @@ def _bokeh(canvas: Canvas, hue: float, rng: np.random.Generator) -> None:
         canvas.soften(rng.uniform(1.0, 4.0))
 
 
+def _painted(canvas: Canvas, hue: float, rng: np.random.Generator) -> None:
+    """Nothing but colour: strokes over a gradient, wide ones under fine ones."""
+    value = rng.uniform(0.3, 1.0)
+    colours = [
+        hsv(hue + rng.normal(0, 0.09), rng.uniform(0.1, 0.6), value * rng.uniform(0.6, 1.1))
+        for _ in range(4)
+    ]
+    sky(canvas, colours[:2], 14, rng)
+    paint_over(canvas, colours, int(rng.integers(300, 800)), rng)
+
+
 def _sunburst(canvas: Canvas, hue: float, rng: np.random.Generator) -> None:
     base = hsv(hue, rng.uniform(0.3, 0.7), 1.0)
     canvas.cover(base)
@@ -190,8 +204,8 @@ def _rays(canvas: Canvas, paint: Colour | Tone, rng: np.random.Generator) -> Non
     wedge = points(
         (0, 0), (far, -far * np.tan(np.pi / count / 2)), (far, far * np.tan(np.pi / count / 2))
     )
-    for step in range(count):
-        canvas.fill(rotated(wedge, 2 * np.pi * step / count) + centre, paint)
+    turns = 2 * np.pi * np.arange(count) / count
+    canvas.fill_all([rotated(wedge, float(turn)) + centre for turn in turns], paint)
 
 
 def _scene(canvas: Canvas, kind: str, rng: np.random.Generator) -> set[str]:
@@ -222,17 +236,9 @@ def _scene(canvas: Canvas, kind: str, rng: np.random.Generator) -> set[str]:
             "beach": draw_sea,
         }
         ground.get(kind, draw_hills)(canvas, horizon, light, rng)
+    if rng.random() < 0.35:
+        paint_over(canvas, [*light, shadowed(light[0], 0.6)], int(rng.integers(150, 500)), rng)
     if rng.random() < 0.45:
         canvas.soften(float(rng.uniform(0.6, 3.5)))
         tags.add("blurry_background")
     return tags
-
-
-def burst(centre: tuple[float, float], reach: float, rng: np.random.Generator) -> np.ndarray:
-    """A jagged flash, as around a shout."""
-    angles = np.linspace(0, 2 * np.pi, 44, endpoint=False)
-    radii = np.where(np.arange(44) % 2 == 0, 1.0, 0.74) * reach * rng.uniform(0.88, 1.12, 44)
-    return (
-        smooth(np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None], True, 1)
-        + centre
-    )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,10 @@ class Canvas:
         page = image.resize((self.width, self.height), Image.Resampling.BICUBIC)
         self._show(page.resize(self._sheet.size, Image.Resampling.NEAREST))
 
+    def mirror(self) -> None:
+        """Swap left and right in all that was drawn so far."""
+        self._show(self._sheet.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+
     def soften(self, radius: float) -> None:
         """Blur all that was drawn so far with a Gaussian of `radius` page pixels."""
         page = self.finish().filter(ImageFilter.GaussianBlur(radius))
@@ -60,9 +65,19 @@ class Canvas:
     def fill(self, shape: Points, paint: Paint, opacity: float = 1.0) -> None:
         """Fill the closed `shape`."""
         if isinstance(paint, Tone) or opacity < 1:
-            self._fill_masked(shape, paint, opacity)
+            self.fill_all([shape], paint, opacity)
         else:
             self._pen.polygon(self._flat(shape), fill=paint)
+
+    def fill_all(self, shapes: Sequence[Points], paint: Paint, opacity: float = 1.0) -> None:
+        """Fill the closed `shapes` as one: where translucent ones overlap nothing adds up."""
+        if isinstance(paint, Tone) or opacity < 1:
+            box = self._box(np.concatenate(shapes))
+            if box is not None:
+                self._paste(paint, box, self._mask(shapes, box, round(255 * opacity)))
+            return
+        for shape in shapes:
+            self.fill(shape, paint)
 
     def cover(self, paint: Paint) -> None:
         """Fill all that can be drawn on: the page, or the clip."""
@@ -84,7 +99,7 @@ class Canvas:
         column = np.stack([np.interp(rows, stops, band) for band in np.array(colours).T], axis=1)
         strip = Image.fromarray(column[:, None].round().astype(np.uint8))
         patch = strip.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.NEAREST)
-        self._sheet.paste(patch, box, self._mask(shape, box, 255))
+        self._sheet.paste(patch, box, self._mask([shape], box, 255))
 
     def stroke(
         self,
@@ -142,7 +157,7 @@ class Canvas:
         box = self._box(shape)
         if box is None:
             box = (0, 0, 1, 1)
-        mask = self._mask(shape, box, 255)
+        mask = self._mask([shape], box, 255)
         outer, origin = self._sheet, self._origin
         self._origin = origin + box[:2]
         self._show(outer.crop(box))
@@ -174,21 +189,17 @@ class Canvas:
             return None
         return left, top, int(right), int(bottom)
 
-    def _mask(self, shape: Points, box: tuple[int, int, int, int], value: int) -> Image.Image:
+    def _mask(
+        self, shapes: Sequence[Points], box: tuple[int, int, int, int], value: int
+    ) -> Image.Image:
         mask = Image.new("L", (box[2] - box[0], box[3] - box[1]))
-        outline = (self._local(shape) - box[:2]).ravel().tolist()
-        ImageDraw.Draw(mask).polygon(outline, fill=value)
+        pen = ImageDraw.Draw(mask)
+        for shape in shapes:
+            pen.polygon((self._local(shape) - box[:2]).ravel().tolist(), fill=value)
         return mask
 
-    def _fill_masked(self, shape: Points, paint: Paint, opacity: float) -> None:
-        box = self._box(shape)
-        if box is None:
-            return
-        mask = self._mask(shape, box, round(255 * opacity))
-        if isinstance(paint, Tone):
-            self._sheet.paste(self._tone(paint, box), box, mask)
-        else:
-            self._sheet.paste(paint, box, mask)
+    def _paste(self, paint: Paint, box: tuple[int, int, int, int], mask: Image.Image) -> None:
+        self._sheet.paste(self._tone(paint, box) if isinstance(paint, Tone) else paint, box, mask)
 
     def _tone(self, tone: Tone, box: tuple[int, int, int, int]) -> Image.Image:
         """The part `box` of the sheet under `tone`: dots keep their places across shapes."""
@@ -201,6 +212,7 @@ class Canvas:
         return Image.fromarray(np.ascontiguousarray(tiled))
 
 
+@lru_cache(maxsize=64)
 def tone_cell(tone: Tone) -> NDArray[np.uint8]:
     """One period of `tone`, `(P, P, 3)`, in sheet pixels: a square with two dots, or two lines."""
     size = max(4, round(tone.pitch * SUPERSAMPLING * np.sqrt(2)))

@@ -19,6 +19,7 @@ from pipeline.booru.drawings.collars import draw_bow, draw_opening
 from pipeline.booru.drawings.geometry import Points, moved, points, smooth
 from pipeline.booru.drawings.palette import Cel, Palette
 from pipeline.booru.drawings.patterns import PATTERNS, bounds, draw_pattern
+from pipeline.booru.drawings.shading import airbrush
 
 OUTFITS = ("serafuku", "hoodie", "blazer", "dress", "kimono", "sweater", "sleeveless", "shirt")
 LEGWEAR = ("thighhighs", "kneehighs", "pantyhose", "bare_legs")
@@ -112,6 +113,7 @@ def draw_skirt(
         for first, second in zip(columns[1::2], columns[2::2], strict=False):
             fold = first + (second - first) * 0.75
             canvas.fill(np.concatenate([first, fold[::-1]]), cel.shade, 0.8)
+        airbrush(canvas, outline, cel, rng)
     for column in columns[1:-1]:
         canvas.stroke(column, cel.line, body.ink * 0.8, (0.6, 0.0))
     canvas.stroke(columns[0], cel.line, body.ink, (0, 0))
@@ -130,6 +132,7 @@ def draw_top(
     with canvas.clip(shape):
         _fabric(canvas, shape, outfit, body, palette.second.base)
         _torso_shadow(canvas, body, cel)
+        airbrush(canvas, shape, cel, rng)
         _folds(canvas, body, cel, rng)
     canvas.contour(shape, cel.line, body.ink * 1.1)
     draw_opening(canvas, body, palette, outfit.kind)
@@ -165,6 +168,7 @@ def draw_arm(
     draw_limb(canvas, body, sleeve, cel)
     half = len(sleeve) // 2
     with canvas.clip(sleeve):
+        airbrush(canvas, sleeve, cel, rng)
         if outfit.pattern:
             _fabric(canvas, sleeve, outfit, body, palette.second.base)
         for share in rng.uniform(0.15, 0.95, int(rng.integers(4, 9))):

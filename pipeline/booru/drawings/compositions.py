@@ -48,14 +48,17 @@ def _illustration(width: int, height: int, kind: str, rng: np.random.Generator) 
     if landscape:
         tags |= {"scenery", "no_humans"}
     else:
+        brushed = bool(rng.random() < 0.5)
         places = _placements(width, height, kind, weight, rng)
         for place in places:
-            tags |= draw_figure(canvas, place, choose_palette(rng), rng)
+            tags |= draw_figure(canvas, place, choose_palette(rng, brushed), rng)
         tags |= {"2girls", "multiple_girls"} if len(places) == 2 else {"1girl", "solo"}
     if rng.random() < 0.35:
         floating = str(rng.choice(FLOATING))
         draw_floating(canvas, floating, rng)
         tags.add(floating)
+    if rng.random() < 0.5:
+        canvas.mirror()
     if rng.random() < 0.3:
         tags |= _lettered(canvas, weight, rng)
     return finish_light(canvas.finish(), rng), tags
@@ -94,7 +97,8 @@ def _place(
 ) -> Placement:
     """A placement whose ink suits its size: artists draw large heads with heavier lines."""
     ink = float(np.clip(weight * unit / 80, 0.9, 4.0))
-    return Placement(x, y, unit, float(rng.normal(0, 0.1)), ink, chibi, full)
+    lean = float(rng.normal(0, 0.4)) if not full and rng.random() < 0.2 else 0.0
+    return Placement(x, y, unit, float(rng.normal(0, 0.1)), ink, chibi, full, lean)
 
 
 def _lettered(canvas: Canvas, weight: float, rng: np.random.Generator) -> set[str]:

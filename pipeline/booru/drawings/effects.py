@@ -48,14 +48,14 @@ def draw_floating(canvas: Canvas, kind: str, rng: np.random.Generator) -> None:
 
 
 def finish_light(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """The page under one light: often untouched, else tinted across, bloomed or vignetted."""
+    """The page under one light: tinted, bloomed, softened, on rough paper, or just as it is."""
     if rng.random() < 0.35:
         image = _tinted(image, rng)
     if rng.random() < 0.2:
         image = _bloomed(image, float(rng.uniform(0.15, 0.45)))
-    if rng.random() < 0.15:
-        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 0.7))))
-    return image
+    if rng.random() < 0.4:
+        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 0.8))))
+    return _textured(image, rng.uniform(2, 12), rng) if rng.random() < 0.4 else image
 
 
 def _tinted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -69,6 +69,19 @@ def _tinted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     other = np.array(hsv(rng.random(), rng.uniform(0.1, 0.45), rng.uniform(0.75, 1.0)))
     veil = Image.fromarray((one * (1 - slope) + other * slope).astype(np.uint8))
     return ImageChops.multiply(image, veil.resize(image.size, Image.Resampling.BICUBIC))
+
+
+def _textured(image: Image.Image, depth: float, rng: np.random.Generator) -> Image.Image:
+    """On a rough ground of several scales, `depth` grey levels deep."""
+    width, height = image.size
+    rough = np.zeros((height // 2, width // 2), dtype=np.float32)
+    for step in (1, 4, 16):
+        coarse = rng.standard_normal((height // 2 // step + 1, width // 2 // step + 1), np.float32)
+        layer = Image.fromarray(coarse).resize((width // 2, height // 2), Image.Resampling.BICUBIC)
+        rough += np.asarray(layer)
+    grain = Image.fromarray(np.clip(128 + rough * depth / 1.7, 0, 255).astype(np.uint8))
+    band = grain.resize(image.size, Image.Resampling.BICUBIC)
+    return ImageChops.overlay(image, Image.merge("RGB", (band, band, band)))
 
 
 def _bloomed(image: Image.Image, strength: float) -> Image.Image:

@@ -41,7 +41,10 @@ from pipeline.booru.drawings.palette import Palette
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a character stands: the skull's middle and the head's unit, page pixels."""
+    """Where a character stands: the skull's middle and the head's unit, page pixels.
+
+    `lean` turns all of it and `tilt` the head alone, radians.
+    """
 
     x: float
     y: float
@@ -50,15 +53,16 @@ class Placement:
     ink: float
     chibi: bool = False
     full: bool = False
+    lean: float = 0.0
 
 
 def draw_figure(
     canvas: Canvas, place: Placement, palette: Palette, rng: np.random.Generator
 ) -> set[str]:
     """Draw a character chosen by `rng`; returns the tags that tell what it looks like."""
-    frame = Frame(place.x, place.y, place.unit, place.tilt)
+    frame = Frame(place.x, place.y, place.unit, place.lean + place.tilt)
     head = choose_head(rng, frame, place.ink, place.chibi)
-    upright = Frame(place.x, place.y, place.unit, place.tilt * 0.25)
+    upright = Frame(place.x, place.y, place.unit, place.lean + place.tilt * 0.25)
     body = choose_body(rng, upright, place.ink, place.chibi)
     style, outfit = choose_hair(rng), choose_outfit(rng)
     draw_back_hair(canvas, head, style, palette.hair, rng)
@@ -111,7 +115,7 @@ def _draw_head(
     eyes = choose_eyes(rng, chibi, expression)
     for side in (-1, 1):
         draw_ear(canvas, head, palette, side)
-    contour = draw_face(canvas, head, palette)
+    contour = draw_face(canvas, head, palette, rng)
     _hair_shadow(canvas, head, style, palette, contour, rng)
     blush = float(rng.beta(1.2, 1.5))
     draw_blush(canvas, head, palette, rng, blush * 0.75)

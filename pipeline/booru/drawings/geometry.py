@@ -42,7 +42,8 @@ def smooth(control: ArrayLike, closed: bool = False, steps: int = 8) -> Points:
 def ellipse(centre: Point, radii: Point, steps: int = 40) -> Points:
     """A closed ellipse as `(steps, 2)` points."""
     angles = np.linspace(0, 2 * np.pi, steps, endpoint=False)
-    return np.asarray(centre) + np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii
+    around: Points = np.asarray(centre) + np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii
+    return around
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> Points:
@@ -53,8 +54,9 @@ def star(centre: Point, outer: float, inner: float, tips: int, turn: float) -> P
     """A star of `tips` tips: `2 * tips` points, the first one a tip at angle `turn`, radians."""
     angles = turn + np.arange(2 * tips) * np.pi / tips
     radii = np.where(np.arange(2 * tips) % 2 == 0, outer, inner)
-    rim: Points = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
-    return rim + np.asarray(centre)
+    rim = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
+    around: Points = np.asarray(centre) + rim
+    return around
 
 
 def rotated(shape: Points, angle: float, centre: Point = (0.0, 0.0)) -> Points:

@@ -9,6 +9,7 @@ from pipeline.booru.drawings.geometry import Points, ellipse, moved, points, smo
 from pipeline.booru.drawings.head import Head
 from pipeline.booru.drawings.locks import Brush
 from pipeline.booru.drawings.palette import Cel
+from pipeline.booru.drawings.shading import airbrush
 
 BACKS = (
     "short_hair",
@@ -39,10 +40,11 @@ class HairStyle:
     volume: float
     wind: float
     locks: int
-    shine: float
+    shine: tuple[float, float] | None
 
 
 def choose_hair(rng: np.random.Generator) -> HairStyle:
+    low = rng.uniform(0.28, 0.42)
     return HairStyle(
         back=str(rng.choice(BACKS, p=[0.2, 0.13, 0.22, 0.09, 0.12, 0.09, 0.05, 0.05, 0.05])),
         fringe=str(rng.choice(FRINGES)),
@@ -52,7 +54,7 @@ def choose_hair(rng: np.random.Generator) -> HairStyle:
         volume=rng.uniform(0.94, 1.12),
         wind=float(rng.normal(0, 0.18)),
         locks=int(rng.integers(5, 10)),
-        shine=float(rng.random()),
+        shine=(low, low + rng.uniform(0.06, 0.2)) if rng.random() < 0.8 else None,
     )
 
 
@@ -91,6 +93,9 @@ def draw_front_hair(
             _sidelock(brush, style, side)
     cap = _cap(head, style)
     canvas.fill(cap, cel.base)
+    if cel.brushed:
+        with canvas.clip(cap):
+            airbrush(canvas, cap, cel, rng)
     canvas.stroke(cap[: len(cap) * 3 // 5], cel.line, head.ink * 1.15, (0.1, 0.1))
     for spine, width in fringe(head, style, rng):
         brush.lock(
@@ -99,7 +104,7 @@ def draw_front_hair(
             0.5,
             root=0.55,
             outline=0.45,
-            shine=(0.36, 0.50) if style.shine > 0.25 else None,
+            shine=style.shine,
         )
     if style.ahoge:
         lean = rng.choice([-1, 1])

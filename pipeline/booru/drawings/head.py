@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from pipeline.booru.drawings.canvas import Canvas
 from pipeline.booru.drawings.geometry import Frame, Points, ellipse, points, smooth
 from pipeline.booru.drawings.palette import WHITE, Palette, mix
+from pipeline.booru.drawings.shading import airbrush
 
 MOUTHS = ("smile", "open_mouth", "closed_mouth", "frown", ":3", ":o", "grin", "wavy_mouth")
 
@@ -78,7 +79,7 @@ def face_contour(head: Head) -> Points:
     return smooth(head.shifted(points(*control), depths), closed=True, steps=9)
 
 
-def draw_face(canvas: Canvas, head: Head, palette: Palette) -> Points:
+def draw_face(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator) -> Points:
     """The face's skin, its shadow side and its line; returns the contour."""
     contour = face_contour(head)
     scale = head.frame.scale
@@ -88,6 +89,7 @@ def draw_face(canvas: Canvas, head: Head, palette: Palette) -> Points:
         edge = head.surface(side * np.array([0.72, 0.70, 0.5, 0.2]), [-0.5, 0.35, 0.75, 1.0])
         beyond = head.frame([(side * 0.1, 1.6), (side * 2.0, 1.2), (side * 2.0, -0.6)])
         canvas.fill(np.concatenate([smooth(edge), beyond]), palette.skin.shade)
+        airbrush(canvas, contour, palette.skin, rng)
     jaw_line = contour[: 12 * 9]
     canvas.stroke(jaw_line, palette.skin.line, head.ink * max(1.0, scale / 260), (0.12, 0.12))
     return contour

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.booru.drawings.canvas import Canvas
 from pipeline.booru.drawings.geometry import Points, sides
 from pipeline.booru.drawings.head import Head
-from pipeline.booru.drawings.palette import Cel
+from pipeline.booru.drawings.palette import Cel, mix
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Brush:
         profile = width * scale * belly * np.clip((1 - along) / (1 - taper), 0, 1) ** 0.75
         left, right = sides(spine, profile)
         cel = self.cel
-        self.canvas.fill(np.concatenate([left, right[::-1]]), cel.shade if shaded else cel.base)
+        self._fill(left, right, shaded)
         if not shaded:
             start = int(len(spine) * max(outline, 0.2))
             depth = np.sin(np.linspace(0, np.pi * 0.8, len(spine) - start))[:, None]
@@ -55,6 +55,26 @@ class Brush:
         first = int(outline * len(spine))
         self.canvas.stroke(left[first:], cel.line, ink, (0.5 if outline else 0.1, 0.05))
         self.canvas.stroke(right[first:], cel.line, ink, (0.5 if outline else 0.1, 0.05))
+
+    def _fill(self, left: Points, right: Points, shaded: bool) -> None:
+        """The lock's body: flat, or darkening towards its tip under finer strokes."""
+        base, shade, light = self.cel.base, self.cel.shade, self.cel.light
+        outline = np.concatenate([left, right[::-1]])
+        self.canvas.fill(outline, shade if shaded else base)
+        if not (self.cel.brushed and isinstance(base, tuple) and isinstance(shade, tuple)):
+            return
+        root, tip = (shade, mix(shade, base, 0.4)) if shaded else (base, mix(base, shade, 0.8))
+        for index in range(len(left) - 1):
+            piece = slice(index, index + 2)
+            step = np.concatenate([left[piece], right[piece][::-1]])
+            self.canvas.fill(step, mix(root, tip, index / len(left)))
+        for share in self.rng.uniform(0.05, 0.95, 7):
+            strand = left + (right - left) * share
+            first = int(len(left) * self.rng.uniform(0, 0.6))
+            last = int(len(left) * self.rng.uniform(0.6, 1.0))
+            towards = light if isinstance(light, tuple) and self.rng.random() < 0.4 else shade
+            colour = mix(root, towards, self.rng.uniform(0.2, 0.7))
+            self.canvas.stroke(strand[first:last], colour, self.head.ink * self.rng.uniform(0.6, 2))
 
     def _shine(self, left: Points, right: Points, span: tuple[float, float]) -> None:
         """A highlight across a lock, its ends cut into teeth as the strands part."""

@@ -38,13 +38,17 @@ _EYES = {
 
 @dataclass(frozen=True)
 class Cel:
-    """One material as an animator paints it: lit, shaded, highlit; its edge and its strands."""
+    """One material as an animator paints it: lit, shaded, highlit; its edge and its strands.
+
+    A `brushed` material has soft light and visible strokes too.
+    """
 
     base: Paint
     shade: Paint
     light: Paint
     line: Colour
     strand: Colour
+    brushed: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def lightened(colour: Colour, amount: float) -> Colour:
     return mix(colour, WHITE, amount)
 
 
-def cel(colour: Colour, depth: float, line_strength: float) -> Cel:
+def cel(colour: Colour, depth: float, line_strength: float, brushed: bool = False) -> Cel:
     """The material whose lit colour is `colour`; `depth` in [0, 1] is how dark its shadow is."""
     dark = shadowed(shadowed(colour, 1.0), 0.9)
     return Cel(
@@ -98,38 +102,39 @@ def cel(colour: Colour, depth: float, line_strength: float) -> Cel:
         light=lightened(colour, 0.55),
         line=mix(dark, BLACK, line_strength),
         strand=mix(dark, BLACK, line_strength * 0.8),
+        brushed=brushed,
     )
 
 
-def _skin(colour: Colour, depth: float, line_strength: float) -> Cel:
+def _skin(colour: Colour, depth: float, line_strength: float, brushed: bool) -> Cel:
     """Skin, which turns redder in shadow, not bluer: blood colours the light within it."""
     hue, saturation, value = rgb_to_hsv(*(band / 255 for band in colour))
     shade = hsv(hue - 0.035, saturation + 0.05 + 0.22 * depth, value * (1 - 0.2 * depth))
     line = mix(hsv(0.01, 0.6, 0.45), BLACK, line_strength * 0.7)
-    return Cel(colour, shade, lightened(colour, 0.5), line, line)
+    return Cel(colour, shade, lightened(colour, 0.5), line, line, brushed)
 
 
-def choose_palette(rng: np.random.Generator) -> Palette:
-    """A palette in full colour."""
+def choose_palette(rng: np.random.Generator, brushed: bool) -> Palette:
+    """A palette in full colour, of flat cels or of `brushed` materials."""
     depth = rng.uniform(0.28, 0.62)
     strength = rng.choice([0.15, 0.5, 0.85, 1.0])
     hair_name = str(rng.choice(list(_HAIR)))
     hue, saturation, value = _HAIR[hair_name] + rng.normal(0, (0.012, 0.04, 0.04))
     eye_name = str(rng.choice(list(_EYES)))
     eye_hue = _EYES[eye_name] + rng.normal(0, 0.012)
-    tan = rng.random() ** 3
+    tan = rng.random() ** 4
     skin = hsv(0.055 + 0.02 * rng.random(), 0.08 + 0.36 * tan, 1.0 - 0.30 * tan)
     cloth_hue = rng.random()
     cloth = hsv(cloth_hue, rng.beta(1.2, 1.6), rng.choice([rng.uniform(0.2, 0.5), 0.8, 0.97]))
     second = hsv(cloth_hue + rng.choice([0.06, 0.33, 0.5]), rng.beta(1.5, 2), rng.uniform(0.3, 1))
     trim = hsv(rng.random(), rng.uniform(0.5, 0.9), rng.uniform(0.6, 0.95))
     return Palette(
-        hair=cel(hsv(hue, saturation, value), depth * 0.95, strength),
+        hair=cel(hsv(hue, saturation, value), depth * 0.95, strength, brushed),
         hair_name=hair_name,
-        skin=_skin(skin, depth, strength),
-        cloth=cel(cloth, depth, strength),
-        second=cel(second, depth, strength),
-        trim=cel(trim, depth, strength),
+        skin=_skin(skin, depth, strength, brushed),
+        cloth=cel(cloth, depth, strength, brushed),
+        second=cel(second, depth, strength, brushed),
+        trim=cel(trim, depth, strength, brushed),
         eye=(hsv(eye_hue, 0.75, 0.28), hsv(eye_hue, 0.75, 0.72), hsv(eye_hue - 0.04, 0.45, 1.0)),
         eye_name=eye_name,
         blush=mix(skin, (244, 70, 80), 0.55),

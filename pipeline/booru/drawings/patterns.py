@@ -3,7 +3,16 @@
 import numpy as np
 
 from pipeline.booru.drawings.canvas import Canvas, Paint
-from pipeline.booru.drawings.geometry import Points, ellipse, moved, points, rotated, smooth, star
+from pipeline.booru.drawings.geometry import (
+    Point,
+    Points,
+    ellipse,
+    points,
+    rectangle,
+    rotated,
+    smooth,
+    star,
+)
 
 PATTERNS = (
     "striped",
@@ -33,42 +42,46 @@ def draw_pattern(
     if kind in ("striped", "plaid"):
         _bands(canvas, box, paint, pitch, angle, crossed=kind == "plaid")
         return
+    places = _grid(box, pitch, angle, stagger=kind != "checkered")
+    if kind == "floral_print":
+        shapes = [
+            petal for turn, place in enumerate(places) for petal in petals(place, pitch * 0.3, turn)
+        ]
+    else:
+        motif = _motif(kind, pitch, angle)
+        shapes = [part + place for place in places for part in motif]
+    if shapes:
+        canvas.fill_all(shapes, paint)
+
+
+def _motif(kind: str, pitch: float, angle: float) -> list[Points]:
+    """The shapes, about the origin, that one place of the grid holds."""
     half = pitch / 2
-    for number, (x, y) in enumerate(_grid(box, pitch, angle, stagger=kind != "checkered")):
-        if kind == "polka_dot":
-            canvas.fill(ellipse((x, y), (pitch * 0.22, pitch * 0.22), 20), paint)
-        elif kind == "checkered":
-            square = points((-half, -half), (0, -half), (0, 0), (-half, 0))
-            for shift in (0.0, half):
-                canvas.fill(moved(rotated(square + shift, angle), x, y), paint)
-        elif kind == "argyle":
-            canvas.fill(
-                points((x, y - half), (x + half * 0.6, y), (x, y + half), (x - half * 0.6, y)),
-                paint,
-            )
-        elif kind == "star_print":
-            canvas.fill(star((x, y), pitch * 0.28, pitch * 0.12, 5, angle + number), paint)
-        elif kind == "heart_print":
-            canvas.fill(heart((x, y), pitch * 0.25, angle), paint)
-        else:
-            flower(canvas, (x, y), pitch * 0.3, paint, number)
+    if kind == "polka_dot":
+        return [ellipse((0, 0), (pitch * 0.22, pitch * 0.22), 20)]
+    if kind == "checkered":
+        square = rectangle(-half, -half, 0, 0)
+        return [rotated(square, angle), rotated(square + half, angle)]
+    if kind == "argyle":
+        return [points((0, -half), (half * 0.6, 0), (0, half), (-half * 0.6, 0))]
+    if kind == "star_print":
+        return [star((0, 0), pitch * 0.28, pitch * 0.12, 5, angle)]
+    return [heart(pitch * 0.25, angle)]
 
 
-def heart(centre: tuple[float, float], size: float, angle: float = 0.0) -> Points:
+def heart(size: float, angle: float) -> Points:
     t = np.linspace(0, 2 * np.pi, 26, endpoint=False)
     x = np.sin(t) ** 3
     y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)) / 16
-    return rotated(np.stack([x, y], axis=1) * size, angle) + centre
+    return rotated(np.stack([x, y], axis=1) * size, angle)
 
 
-def flower(
-    canvas: Canvas, centre: tuple[float, float], size: float, paint: Paint, turn: float
-) -> None:
-    """Five petals, each notched at its tip."""
+def petals(centre: Point, size: float, turn: float) -> list[Points]:
+    """A flower of five petals, each notched at its tip."""
     petal = points((0, 0), (0.4, -0.5), (0.28, -0.95), (0, -0.82), (-0.28, -0.95), (-0.4, -0.5))
     outline = smooth(petal * size, closed=True, steps=4)
-    for step in range(5):
-        canvas.fill(rotated(outline, turn + step * 2 * np.pi / 5) + centre, paint)
+    turns = turn + np.arange(5) * 2 * np.pi / 5
+    return [rotated(outline, float(angle)) + np.asarray(centre) for angle in turns]
 
 
 def _bands(
@@ -79,16 +92,11 @@ def _bands(
     reach = float(np.hypot(right - left, bottom - top)) / 2 + pitch
     widths = [(0.0, 0.42, 0.55), (0.58, 0.08, 0.9)] if crossed else [(0.0, 0.5, 1.0)]
     for turn in (0.0, np.pi / 2) if crossed else (0.0,):
-        for place in np.arange(-reach, reach, pitch):
-            for shift, width, opacity in widths:
-                low = place + shift * pitch
-                band = points(
-                    (-reach, low),
-                    (reach, low),
-                    (reach, low + width * pitch),
-                    (-reach, low + width * pitch),
-                )
-                canvas.fill(rotated(band, angle + turn) + centre, paint, opacity)
+        for shift, width, opacity in widths:
+            lows = np.arange(-reach, reach, pitch) + shift * pitch
+            bands = [rectangle(-reach, low, reach, low + width * pitch) for low in lows]
+            turned = [rotated(band, angle + turn) + centre for band in bands]
+            canvas.fill_all(turned, paint, opacity)
 
 
 def _grid(box: Box, pitch: float, angle: float, stagger: bool) -> Points:
