@@ -19,7 +19,19 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError:
         raise UsageError(f"device {name}: unknown; use auto, cpu, cuda, cuda:N or mps") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"device {name}: this machine has {torch.cuda.device_count()} CUDA devices")
+        found = torch.cuda.device_count()
+        raise UsageError(f"device {name}: this machine has {found} CUDA devices")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("device mps: not available on this machine")
     return device
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether the hardware multiplies in bfloat16, rather than imitating it more slowly."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        # Older torch cannot be asked; there fp32 is right, if not fastest.
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return False

@@ -1,0 +1,113 @@
+"""All that a training run is made of between two steps."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from pipeline.networks import GENERATORS, Generator
+from pipeline.networks.discriminator import Discriminator
+from pipeline.params import TrainParams
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """The discriminator and what trains it."""
+
+    network: Discriminator
+    optimiser: Optimizer
+
+
+@dataclass
+class State:
+    """Networks, optimisers, and what was recorded so far, after `step` generator updates."""
+
+    generator: Generator
+    average: Generator
+    """the exponential moving average of `generator`: what is validated and saved"""
+    optimiser: Optimizer
+    adversary: Adversary | None
+    step: int = 0
+    skipped: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    samples: list[Tensor] = field(default_factory=list)
+    """one strip of validation pictures a validation, `(3, h, w) uint8`"""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, as tensors and plain values that load without pickled code."""
+        modules = _modules(self)
+        return {name: module.state_dict() for name, module in modules.items()} | {
+            "step": self.step,
+            "skipped": self.skipped,
+            "curve": self.curve,
+            "samples": self.samples,
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Become what `state_dict` described."""
+        for name, module in _modules(self).items():
+            module.load_state_dict(saved[name])
+        self.step, self.skipped = saved["step"], saved["skipped"]
+        self.curve, self.samples = saved["curve"], saved["samples"]
+
+
+def new_state(params: TrainParams, device: torch.device) -> State:
+    """Fresh networks, drawn from `params.seed`; a discriminator only where its loss has weight."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(params.seed)
+        generator = GENERATORS[params.generator](
+            scale=params.scale,
+            blocks=params.blocks,
+            features=params.features,
+            norm=params.norm,
+            skip=params.skip,
+        )
+        discriminator = Discriminator() if params.adv_weight > 0 else None
+    average = copy.deepcopy(generator).requires_grad_(False)
+    adversary = None
+    if discriminator is not None:
+        discriminator = _placed(discriminator, device)
+        adversary = Adversary(discriminator, _adam(discriminator, params))
+    generator = _placed(generator, device)
+    return State(generator, _placed(average, device), _adam(generator, params), adversary)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move `average` towards `network`, by 1 - `decay`, and faster in the first steps.
+
+    The ramp keeps the random start from weighing on short runs. Statistics of batch normalisation
+    are averages already and are copied.
+    """
+    ramped = min(decay, (1 + step) / (10 + step))
+    for mean, current in zip(average.parameters(), network.parameters(), strict=True):
+        mean.lerp_(current, 1 - ramped)
+    for mean, current in zip(average.buffers(), network.buffers(), strict=True):
+        mean.copy_(current)
+
+
+def _modules(state: State) -> dict[str, Any]:
+    modules: dict[str, Any] = {
+        "generator": state.generator,
+        "average": state.average,
+        "optimiser": state.optimiser,
+    }
+    if state.adversary is not None:
+        modules["discriminator"] = state.adversary.network
+        modules["discriminator_optimiser"] = state.adversary.optimiser
+    return modules
+
+
+def _placed(network: M, device: torch.device) -> M:
+    return network.to(device=device, memory_format=torch.channels_last)
+
+
+def _adam(network: nn.Module, params: TrainParams) -> Adam:
+    fused = next(network.parameters()).device.type in ("cpu", "cuda")
+    betas = (params.beta1, params.beta2)
+    return Adam(network.parameters(), lr=params.lr, betas=betas, fused=fused)
