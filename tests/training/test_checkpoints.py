@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.params import TrainParams
+from pipeline.training.checkpoints import Checkpoints, fingerprint
+from pipeline.training.state import State, new_state
+
+CPU = torch.device("cpu")
+PARAMS = TrainParams(blocks=1, features=8, adv_weight=0.0)
+
+
+@pytest.fixture
+def state() -> State:
+    return new_state(PARAMS, CPU)
+
+
+def save(folder: Path, state: State, *steps: int) -> Checkpoints:
+    checkpoints = Checkpoints(folder)
+    for step in steps:
+        state.step = step
+        checkpoints.save(state)
+    return checkpoints
+
+
+def test_the_newest_two_are_kept(state: State, tmp_path: Path) -> None:
+    checkpoints = save(tmp_path, state, 9, 10, 100)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-000000010.pt",
+        "step-000000100.pt",
+    ]
+    saved, problems = checkpoints.newest(CPU)
+    assert saved is not None
+    assert (saved["step"], problems) == (100, [])
+
+
+def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
+    assert Checkpoints(tmp_path / "none").newest(CPU) == (None, [])
+
+
+def cut_off(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def emptied(content: bytes) -> bytes:
+    return b""
+
+
+def one_byte_changed(content: bytes) -> bytes:
+    """In the middle of the file, where a tensor lies."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut_off, emptied, one_byte_changed])
+def test_a_damaged_newest_falls_back_to_the_one_before(
+    damage, state: State, tmp_path: Path
+) -> None:
+    checkpoints = save(tmp_path, state, 10, 20)
+    newest = tmp_path / "step-000000020.pt"
+    newest.write_bytes(damage(newest.read_bytes()))
+    saved, problems = checkpoints.newest(CPU)
+    assert saved is not None
+    assert saved["step"] == 10
+    (problem,) = problems
+    assert problem.startswith(f"{newest}: damaged")
+    assert "\n" not in problem
+    assert checkpoints.newest(CPU)[1] == []
+
+
+def test_other_files_in_the_folder_are_left_alone(state: State, tmp_path: Path) -> None:
+    (tmp_path / "notes.pt").write_text("mine")
+    save(tmp_path, state, 1, 2, 3)
+    assert (tmp_path / "notes.pt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("adv_weight", 1.0), ("lr", 1e-3), ("seed", 1), ("vgg", "random")]
+)
+def test_what_shapes_the_result_shapes_the_fingerprint(name: str, value: object) -> None:
+    other = PARAMS.model_copy(update={name: value})
+    assert fingerprint(other, "m") != fingerprint(PARAMS, "m")
+
+
+@pytest.mark.parametrize(("name", "value"), [("device", "cpu"), ("checkpoint_seconds", 1.0)])
+def test_where_and_when_do_not(name: str, value: object) -> None:
+    other = PARAMS.model_copy(update={name: value})
+    assert fingerprint(other, "m") == fingerprint(PARAMS, "m")
+
+
+def test_other_images_are_another_experiment() -> None:
+    assert fingerprint(PARAMS, "one") != fingerprint(PARAMS, "two")

@@ -1,0 +1,64 @@
+import numpy as np
+import torch
+
+from pipeline.training.patches import Patches
+
+SIDE = 20
+
+
+def images(count: int) -> np.ndarray:
+    """Red names the image, green and blue the row and column of each pixel."""
+    pictures = np.zeros((count, SIDE, SIDE, 3), np.uint8)
+    pictures[..., 0] = np.arange(count)[:, None, None]
+    pictures[..., 1] = np.arange(SIDE)[:, None]
+    pictures[..., 2] = np.arange(SIDE)
+    return pictures
+
+
+def patches(count: int = 7, batch: int = 3, seed: int = 0, crop: int = 8) -> Patches:
+    return Patches(images(count).__getitem__, count, crop, batch, seed)
+
+
+def test_a_batch_is_crops_of_the_images() -> None:
+    batch = patches()(0)
+    assert (batch.shape, batch.dtype) == ((3, 3, 8, 8), torch.uint8)
+    for _, rows, columns in batch.int():
+        assert (rows.diff(dim=0) == 1).all()
+        assert (rows == rows[:, :1]).all()
+        step = columns.diff(dim=1)
+        assert (step == 1).all() or (step == -1).all()
+
+
+def test_every_image_is_met_once_in_each_pass() -> None:
+    draw = patches(count=7, batch=3)
+    met = [int(number) for step in range(14) for number in draw(step)[:, 0, 0, 0]]
+    passes = [met[start : start + 7] for start in range(0, 42, 7)]
+    assert all(sorted(one) == list(range(7)) for one in passes)
+    assert len({tuple(one) for one in passes}) > 1
+
+
+def test_a_batch_may_be_larger_than_the_set() -> None:
+    met = patches(count=2, batch=5)(0)[:, 0, 0, 0]
+    assert sorted(met[:4].tolist()) == [0, 0, 1, 1]
+
+
+def test_crops_reach_every_place_and_flip_half_of_the_time() -> None:
+    draw = patches(count=1, batch=16)
+    crops = torch.cat([draw(step) for step in range(40)]).int()
+    tops, lefts = crops[:, 1, 0, 0], torch.minimum(crops[:, 2, 0, 0], crops[:, 2, 0, -1])
+    assert set(tops.tolist()) == set(range(SIDE - 8 + 1))
+    assert set(lefts.tolist()) == set(range(SIDE - 8 + 1))
+    flipped = (crops[:, 2, 0, 0] > crops[:, 2, 0, -1]).float().mean()
+    assert 0.4 < flipped < 0.6
+
+
+def test_a_batch_depends_on_seed_and_step_alone() -> None:
+    before, after = patches(), patches()
+    after(0)
+    assert torch.equal(before(5), after(5))
+    assert not torch.equal(before(5), before(6))
+    assert not torch.equal(before(5), patches(seed=1)(5))
+
+
+def test_a_crop_may_be_the_whole_image() -> None:
+    assert patches(crop=SIDE)(0).shape == (3, 3, SIDE, SIDE)

@@ -1,0 +1,78 @@
+import io
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.networks.discriminator import Discriminator
+from pipeline.params import TrainParams
+from pipeline.training.state import new_state, update_average
+
+CPU = torch.device("cpu")
+SMALL = TrainParams(blocks=1, features=8, crop=32)
+
+
+def test_without_adversarial_weight_no_discriminator_exists() -> None:
+    assert new_state(SMALL.model_copy(update={"adv_weight": 0.0}), CPU).adversary is None
+    adversary = new_state(SMALL, CPU).adversary
+    assert adversary is not None
+    assert isinstance(adversary.network, Discriminator)
+
+
+def test_networks_start_from_the_seed_alone() -> None:
+    def weights(seed: int, adv_weight: float = 1.0) -> torch.Tensor:
+        update = {"seed": seed, "adv_weight": adv_weight}
+        return next(new_state(SMALL.model_copy(update=update), CPU).generator.parameters())
+
+    torch.manual_seed(1)
+    first = weights(0)
+    before = torch.get_rng_state()
+    assert torch.equal(weights(0), first)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(weights(0, adv_weight=0.0), first)
+    assert not torch.equal(weights(1), first)
+
+
+def test_the_average_follows_the_network_and_ramps_up() -> None:
+    network, average = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+        average.weight.fill_(0.0)
+    update_average(average, network, decay=0.999, step=0)
+    assert average.weight.item() == pytest.approx(0.9)
+    update_average(average, network, decay=0.999, step=10_000_000)
+    assert average.weight.item() == pytest.approx(1 - 0.1 * 0.999)
+
+
+def test_without_decay_the_average_is_the_network() -> None:
+    network, average = nn.Linear(3, 3), nn.Linear(3, 3)
+    update_average(average, network, decay=0.0, step=5)
+    assert torch.equal(average.weight, network.weight)
+
+
+def test_the_average_copies_statistics() -> None:
+    network, average = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
+    network(torch.rand(4, 2, 3, 3))
+    update_average(average, network, decay=0.999, step=100)
+    assert torch.equal(average.running_mean, network.running_mean)
+    assert average.num_batches_tracked.item() == 1
+
+
+def test_a_saved_state_loads_without_pickled_code() -> None:
+    state = new_state(SMALL, CPU)
+    state.step, state.skipped = 12, 1
+    state.curve.append({"step": 10, "train/loss": 0.5})
+    state.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
+    state.generator(torch.rand(2, 3, 8, 8)).mean().backward()
+    state.optimiser.step()
+    file = io.BytesIO()
+    torch.save(state.state_dict(), file)
+    file.seek(0)
+    again = new_state(SMALL.model_copy(update={"seed": 1}), CPU)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    assert (again.step, again.skipped, again.curve) == (12, 1, state.curve)
+    assert torch.equal(again.samples[0], state.samples[0])
+    for name, value in state.generator.state_dict().items():
+        assert torch.equal(again.generator.state_dict()[name], value)
+    saved, loaded = state.optimiser.state_dict()["state"], again.optimiser.state_dict()["state"]
+    assert torch.equal(loaded[0]["exp_avg"], saved[0]["exp_avg"])
