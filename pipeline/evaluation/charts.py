@@ -82,9 +82,12 @@ def widened(values: Sequence[float], share: float) -> tuple[float, float]:
 
 
 def place_labels(
-    points: Sequence[tuple[float, float]], names: Sequence[str], width: float, text: float
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    span: tuple[float, float],
+    text: float,
 ) -> list[Label]:
-    """A label for each point (x, y) in a chart `width` wide: clear of all points and other labels.
+    """A label for each point (x, y): clear of all points and other labels, inside `span` of x.
 
     `text` is the height of a line of text, pixels. A label stands right or left of its point, and
     a line or more higher or lower where that is taken; where all is taken, at the least bad place.
@@ -97,7 +100,7 @@ def place_labels(
         long = CHARACTER * text * len(name)
 
         def badness(place: tuple[Label, _Box], others: list[_Box] = others) -> float:
-            outside = place[1].left < 0 or place[1].right > width
+            outside = place[1].left < span[0] or place[1].right > span[1]
             return sum(place[1].overlap(other) for other in others) + 1e6 * outside
 
         label, box = min(_places(x, y, long, text), key=badness)

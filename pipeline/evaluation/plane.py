@@ -89,7 +89,7 @@ def _chart(points: Sequence[Point], key: str) -> PlaneChart:
     places = [
         (frame.x(point.rmse), frame.y(value)) for point, value in zip(points, values, strict=True)
     ]
-    labels = place_labels(places, [point.method for point in points], frame.width, 16)
+    labels = place_labels(places, [point.method for point in points], (frame.left, frame.width), 16)
     tips = [
         f"{point.method}: RMSE {point.rmse:.2f} ({point.psnr_y:.2f} dB), {key.upper()} {value:.4f}"
         for point, value in zip(points, values, strict=True)
@@ -120,7 +120,7 @@ def _name_points(axes: Axes, points: Sequence[Point], key: str) -> None:
     box = axes.bbox
     places = axes.transData.transform([(point.rmse, point.perception[key]) for point in points])
     inside = [(float(x - box.x0), float(box.y1 - y)) for x, y in places]
-    labels = place_labels(inside, [point.method for point in points], box.width, 22)
+    labels = place_labels(inside, [point.method for point in points], (0, box.width), 22)
     for point, label, (x, y) in zip(points, labels, inside, strict=True):
         colour = MODEL_COLOUR if point.is_model else INK
         line = {"arrowstyle": "-", "color": OTHER_COLOUR, "linewidth": 0.6} if label.moved else None
