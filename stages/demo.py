@@ -26,7 +26,9 @@ FILES = (
     ".gitignore",
     "data/.gitignore",
     "models/.gitignore",
-    "reports/.gitkeep",
+    "reports/.gitignore",
+    "reports/evaluate/.gitignore",
+    "reports/train/.gitignore",
     "dvc.yaml",
 )
 SETTINGS: Mapping[str, Mapping[str, Any]] = {

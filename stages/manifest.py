@@ -14,7 +14,7 @@ REPORT = Path("reports/manifest.json")
 
 def run(params: ManifestParams) -> None:
     """Leave out duplicates and split the images, in data/manifest.csv."""
-    from pipeline.manifest import build_manifest
+    from pipeline.selecting import build_manifest
 
     progress = ConsoleProgress()
     result = build_manifest(params, RAW, RESIZED, MANIFEST, REPORT, progress)

@@ -12,8 +12,9 @@ from PIL import Image
 from pipeline.errors import PipelineError
 from pipeline.images.resizing import resize
 from pipeline.images.shards import read_images
-from pipeline.manifest import ManifestReport, Row, build_manifest, read_manifest, write_manifest
+from pipeline.manifest import Row, read_manifest, write_manifest
 from pipeline.params import ManifestParams, ResizeParams
+from pipeline.selecting import ManifestReport, build_manifest
 from tests.images.originals import drawing, write_originals
 
 ROW = Row(
