@@ -1,17 +1,17 @@
 """`pipeline train`: the generator."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import PipelineError
 from pipeline.params import TrainParams
 from stages.common import Stage, run_stage
 from stages.console import ConsoleProgress
 
 if TYPE_CHECKING:
     import numpy as np
-    from dvclive import Live
+    from dvclive.live import Live
 
 MANIFEST = Path("data/manifest.csv")
 RESIZED = Path("data/resized")
@@ -31,7 +31,8 @@ def run(params: TrainParams) -> None:
     result = train(params, MANIFEST, RESIZED, MODELS, recorder, ConsoleProgress())
     recorder.end()
     figures = ", ".join(f"{name} {value:.4f}" for name, value in result.figures.items())
-    print(f"{result.generator}: {result.steps} steps; {figures}")
+    skipped = f" ({result.skipped} skipped)" if result.skipped else ""
+    print(f"{result.generator}: {result.steps} steps{skipped}; {figures}")
 
 
 class LiveRecorder:
@@ -39,22 +40,33 @@ class LiveRecorder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._live: Live | None = None
 
-    @cached_property
-    def _live(self) -> "Live":
-        # Made at the first figures: a run that cannot start leaves the last one's curves alone.
-        from dvclive import Live
+    def start(self) -> None:
+        """Empty the folder of the last training's curves."""
+        from dvclive.live import Live
+        from scmrepo.exceptions import SCMError
 
-        return Live(
-            str(self._folder), dvcyaml=None, report=None, save_dvc_exp=False, monitor_system=False
-        )
+        try:
+            self._live = Live(
+                str(self._folder),
+                dvcyaml=None,
+                report=None,
+                save_dvc_exp=False,
+                monitor_system=False,
+            )
+        except SCMError as error:
+            raise PipelineError(
+                f"git: {error}; DVCLive needs a commit in the project's repository: git commit"
+            ) from None
 
     def figures(self, step: int, figures: Mapping[str, float]) -> None:
         """Append to the plots and refresh the summary."""
+        assert self._live is not None
         self._live.step = step
         for name, value in figures.items():
             self._live.log_metric(name, value, timestamp=False)
-        self._live.make_summary()
+        self._live.make_summary()  # type: ignore[no-untyped-call]
 
     def samples(self, pixels: "np.ndarray") -> None:
         """Replace samples.png."""
@@ -67,7 +79,8 @@ class LiveRecorder:
 
     def end(self) -> None:
         """Finish the summary."""
-        self._live.end()
+        assert self._live is not None
+        self._live.end()  # type: ignore[no-untyped-call]
 
 
 STAGE = Stage("train", run)

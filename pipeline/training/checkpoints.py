@@ -42,7 +42,7 @@ class Checkpoints:
 
         Also returns a line for each that is damaged; it is removed.
         """
-        problems = []
+        problems: list[str] = []
         for path in self._newest_first():
             try:
                 _refuse_changed_bytes(path)

@@ -85,10 +85,10 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
     are averages already and are copied.
     """
     ramped = min(decay, (1 + step) / (10 + step))
-    for mean, current in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(current, 1 - ramped)
-    for mean, current in zip(average.buffers(), network.buffers(), strict=True):
-        mean.copy_(current)
+    for mean, weight in zip(average.parameters(), network.parameters(), strict=True):
+        mean.lerp_(weight, 1 - ramped)
+    for kept, statistic in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(statistic)
 
 
 def _modules(state: State) -> dict[str, Any]:
@@ -104,7 +104,9 @@ def _modules(state: State) -> dict[str, Any]:
 
 
 def _placed(network: M, device: torch.device) -> M:
-    return network.to(device=device, memory_format=torch.channels_last)
+    network.to(device)
+    network.to(memory_format=torch.channels_last)
+    return network
 
 
 def _adam(network: nn.Module, params: TrainParams) -> Adam:

@@ -21,7 +21,13 @@ from stages.demo import make_workspace
 
 PICTURES = 24
 SETTINGS = {
-    "scrape": {"limit": PICTURES, "min_side": 64, "api_interval": 0.0, "file_interval": 0.0},
+    "scrape": {
+        "limit": PICTURES,
+        "min_side": 64,
+        "excluded_tags": [],
+        "api_interval": 0.0,
+        "file_interval": 0.0,
+    },
     "resize": {"size": 64, "shard_size": 10},
     "manifest": {"count": 20, "min_count": 16, "val_fraction": 0.2, "test_fraction": 0.3},
     "train": {

@@ -19,21 +19,15 @@ from pipeline.booru.drawings.scenery import (
 )
 from pipeline.booru.drawings.shading import paint_over
 
+SCENES = ("sky", "night_sky", "sunset", "forest", "cityscape", "indoors", "beach", "leaf")
 COLOURED = (
+    *SCENES,
     "simple_background",
     "gradient_background",
     "patterned_background",
-    "bokeh",
-    "sky",
-    "night_sky",
-    "sunset",
-    "forest",
-    "cityscape",
-    "indoors",
-    "beach",
-    "sunburst",
-    "leaf",
     "painted_background",
+    "bokeh",
+    "sunburst",
 )
 INKED = (
     "white_background",

@@ -166,32 +166,31 @@ def draw_arm(
     grow = {"kimono": 1.5, "dress": 1.25}.get(outfit.kind, 0.9)
     sleeve = limb_shape(body, spine, limb * wide, limb * wide * grow, (0.0, outfit.sleeve))
     draw_limb(canvas, body, sleeve, cel)
-    half = len(sleeve) // 2
     with canvas.clip(sleeve):
         airbrush(canvas, sleeve, cel, rng)
         if outfit.pattern:
             _fabric(canvas, sleeve, outfit, body, palette.second.base)
-        for share in rng.uniform(0.15, 0.95, int(rng.integers(4, 9))):
-            index = int(share * (half - 1))
-            one, other = sleeve[index], sleeve[-1 - index]
-            reach = rng.uniform(0.3, 0.7)
-            bend = points((0, 0.10), (0, 0.18)) * body.frame.scale * limb
-            fold = smooth(
-                np.stack(
-                    [
-                        one,
-                        one + (other - one) * reach * 0.5 + bend[0],
-                        one + (other - one) * reach + bend[1],
-                    ]
-                )
-            )
-            canvas.stroke(fold, cel.line, body.ink * 0.8, (0.05, 0.9))
+        _sleeve_folds(canvas, body, sleeve, cel, rng)
     cuff = limb_shape(
         body, spine, limb * wide, limb * wide * grow, (max(0, outfit.sleeve - 0.09), outfit.sleeve)
     )
     canvas.fill(cuff, palette.second.base)
     canvas.contour(cuff, cel.line, body.ink * 0.9)
-    canvas.stroke(sleeve[:half], cel.line, body.ink, (0.05, 0.05))
+    canvas.stroke(sleeve[: len(sleeve) // 2], cel.line, body.ink, (0.05, 0.05))
+
+
+def _sleeve_folds(
+    canvas: Canvas, body: Body, sleeve: Points, cel: Cel, rng: np.random.Generator
+) -> None:
+    """Lines that run in from the outer edge of a sleeve and sag."""
+    sag = points((0, 0), (0, 0.10), (0, 0.18)) * body.frame.scale * body.limb
+    for share in rng.uniform(0.15, 0.95, int(rng.integers(4, 9))):
+        index = int(share * (len(sleeve) // 2 - 1))
+        one, other = sleeve[index], sleeve[-1 - index]
+        way = np.array([[0.0], [0.5], [1.0]]) * rng.uniform(0.3, 0.7)
+        canvas.stroke(
+            smooth(one + (other - one) * way + sag), cel.line, body.ink * 0.8, (0.05, 0.9)
+        )
 
 
 def _fabric(canvas: Canvas, shape: Points, outfit: Outfit, body: Body, paint: Paint) -> None:

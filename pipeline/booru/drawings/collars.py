@@ -97,9 +97,13 @@ def _lapels(canvas: Canvas, body: Body, palette: Palette) -> None:
         )
         canvas.fill(lapel, palette.cloth.base)
         canvas.contour(lapel, palette.cloth.line, body.ink)
+    _buttons(canvas, body, palette)
+
+
+def _buttons(canvas: Canvas, body: Body, palette: Palette) -> None:
     for step in range(2):
         button = ellipse(
-            body.sway(points((0.05, low + (1.6 + 0.5 * step) * unit)))[0],
+            body.sway(points((0.05, body.shoulder_y + (1.6 + 0.5 * step) * body.unit)))[0],
             (0.06 * body.frame.scale,) * 2,
             16,
         )
@@ -210,6 +214,18 @@ def _bare(canvas: Canvas, body: Body, palette: Palette) -> None:
         points((body.neck * 1.3, low - 0.42 * unit), (-body.neck * 1.3, low - 0.42 * unit))
     )
     canvas.fill(np.concatenate([rim, neck]), palette.skin.base)
+    for side in (-1, 1):
+        throat = points(
+            (body.neck, low - 0.75 * unit),
+            (body.neck * 0.98, low - 0.48 * unit),
+            (body.neck * 1.4, low - 0.36 * unit),
+            (body.shoulder * 0.62, low - 0.2 * unit),
+        )
+        line = smooth(body.sway(throat * (side, 1)))
+        canvas.fill(np.concatenate([line, rim[len(rim) // 2][None]]), palette.skin.base)
+        canvas.stroke(line, palette.skin.line, body.ink, (0.0, 0.1))
+        bone = points((0.08, -0.02), (0.24, -0.04), (0.48, -0.12)) * unit + np.array([0, low])
+        canvas.stroke(smooth(body.sway(bone * (side, 1))), palette.skin.line, body.ink * 0.7)
     canvas.stroke(rim, palette.cloth.line, body.ink, (0, 0))
     for place in rim[2:-2:2]:
         frill = ellipse(place, (0.12 * unit * body.frame.scale, 0.10 * unit * body.frame.scale), 16)

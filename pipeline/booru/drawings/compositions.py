@@ -8,6 +8,7 @@ from PIL import Image
 from pipeline.booru.drawings.backgrounds import (
     COLOURED,
     INKED,
+    SCENES,
     draw_background,
     draw_inked_background,
     draw_speed_lines,
@@ -43,7 +44,7 @@ def _illustration(width: int, height: int, kind: str, rng: np.random.Generator) 
     canvas = Canvas(width, height, WHITE)
     weight = float(np.exp(rng.normal(0, 0.28)))
     landscape = kind == "landscape"
-    backs = COLOURED[4:-2] if landscape else COLOURED
+    backs = SCENES if landscape else COLOURED
     tags = draw_background(canvas, str(rng.choice(backs)), rng)
     if landscape:
         tags |= {"scenery", "no_humans"}

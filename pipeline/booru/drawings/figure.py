@@ -8,7 +8,6 @@ from pipeline.booru.drawings.accessories import AT_THE_SIDE, ON_TOP, draw_access
 from pipeline.booru.drawings.body import ARMS, Body, arm_spine, choose_body, draw_neck
 from pipeline.booru.drawings.canvas import Canvas
 from pipeline.booru.drawings.clothes import (
-    OUTFITS,
     Outfit,
     choose_outfit,
     draw_arm,
@@ -181,6 +180,3 @@ def _tags(style: HairStyle, outfit: Outfit, palette: Palette, place: Placement) 
     if place.full:
         tags |= {"full_body", outfit.legwear}
     return tags
-
-
-__all__ = ["OUTFITS", "Placement", "draw_figure"]

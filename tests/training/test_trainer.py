@@ -1,0 +1,185 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import PipelineError
+from pipeline.manifest import read_manifest, write_manifest
+from pipeline.networks.files import load_generator
+from pipeline.networks.weights import WeightsMissing
+from tests.evaluation.world import make_world
+from tests.training.runs import Recorded, Told, run
+
+KINDS = {
+    "srgan": {"adv_weight": 0.01},
+    "mse": {"adv_weight": 0, "pretrain_steps": 0},
+    "srgan in bf16": {"adv_weight": 0.01, "precision": "bf16"},
+    "mse without norm or average": {"adv_weight": 0, "norm": "none", "ema": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    make_world(root, {"train": 5, "val": 3, "test": 1})
+    return root
+
+
+def train_and_kill(world: Path, models: Path, step: int, **changes: object) -> None:
+    """Train in a process of its own, which dies of SIGKILL right after a step."""
+    texts = [f"{name}={value}" for name, value in changes.items()]
+    command = [sys.executable, "-m", "tests.training.runs", str(world), str(models), str(step)]
+    ended = subprocess.run([*command, *texts], env=os.environ, timeout=120, check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_interrupted_training_ends_with_the_same_bytes(
+    kind: str, world: Path, tmp_path: Path
+) -> None:
+    whole, parts = Recorded(), Recorded(signal_at=3, number=signal.SIGINT)
+    expected = run(world, tmp_path / "whole", whole, **KINDS[kind])
+    with pytest.raises(KeyboardInterrupt):
+        run(world, tmp_path / "parts", parts, **KINDS[kind])
+    assert not (tmp_path / "parts/generator.safetensors").exists()
+    resumed = run(world, tmp_path / "parts", parts, **KINDS[kind])
+    assert resumed.generator.read_bytes() == expected.generator.read_bytes()
+    assert parts.rows == whole.rows
+    assert np.array_equal(parts.pictures, whole.pictures)
+    assert (resumed.steps, resumed.figures) == (6, expected.figures)
+
+
+@pytest.mark.parametrize(("kind", "step"), [("srgan", 4), ("mse", 1)])
+def test_a_killed_training_ends_with_the_same_bytes(
+    kind: str, step: int, world: Path, tmp_path: Path
+) -> None:
+    train_and_kill(world, tmp_path / "killed", step, **KINDS[kind])
+    told, rows = Told(), Recorded()
+    resumed = run(world, tmp_path / "killed", rows, told, **KINDS[kind])
+    if step > 1:
+        assert told.messages[0].startswith(f"training goes on from step {step - 1} of 6")
+    whole = Recorded()
+    expected = run(world, tmp_path / "whole", whole, **KINDS[kind])
+    assert resumed.generator.read_bytes() == expected.generator.read_bytes()
+    assert rows.rows == whole.rows
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
+    world: Path, tmp_path: Path
+) -> None:
+    expected = run(world, tmp_path).generator.read_bytes()
+    newest = max((tmp_path / "checkpoints").rglob("*.pt"))
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    told = Told()
+    assert run(world, tmp_path, progress=told).generator.read_bytes() == expected
+    assert told.messages[0].startswith(f"{newest}: damaged, the one before is taken")
+    assert told.messages[1] == "training goes on from step 5 of 6"
+
+
+def test_a_finished_training_is_only_exported_again(world: Path, tmp_path: Path) -> None:
+    first = Recorded()
+    path = run(world, tmp_path, first).generator
+    content = path.read_bytes()
+    path.unlink()
+    kept = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pt")}
+    told, again = Told(), Recorded()
+    run(world, tmp_path, again, told)
+    assert path.read_bytes() == content
+    assert told.messages == ["training is already at step 6 of 6"]
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pt")} == kept
+    assert again.rows == first.rows
+    assert np.array_equal(again.pictures, first.pictures)
+
+
+def test_other_params_train_beside_it(world: Path, tmp_path: Path) -> None:
+    first = run(world, tmp_path).generator.read_bytes()
+    told = Told()
+    assert run(world, tmp_path, progress=told, adv_weight=0).generator.read_bytes() != first
+    assert not any("step 6 of 6" in message for message in told.messages)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+
+
+def test_the_terms_follow_the_schedule(world: Path, tmp_path: Path) -> None:
+    """Two steps on pixels alone, then the adversarial weight grows over two steps."""
+    recorded = Recorded()
+    run(world, tmp_path, recorded, adv_weight=0.5, content_weight=0.01, loss_without_adv="l1")
+    terms = [row for _, row in recorded.rows if "train/loss" in row]
+    assert [set(row) for row in terms[:2]] == [{"train/loss", "train/l1"}] * 2
+    for row, weight in zip(terms[2:], [0.25, 0.5, 0.5, 0.5], strict=True):
+        expected = 0.01 * row["train/content"] + weight * row["train/adversarial"]
+        assert row["train/loss"] == pytest.approx(expected + 0.1 * row["train/pixel"], rel=1e-5)
+        assert 0 < row["train/d_sr"] < 1
+        assert 0 < row["train/d_hr"] < 1
+        assert row["train/discriminator"] > 0
+
+
+def test_validation_comes_in_time_and_at_the_end(world: Path, tmp_path: Path) -> None:
+    recorded = Recorded()
+    result = run(world, tmp_path, recorded, steps=5)
+    steps = [step for step, row in recorded.rows if "val/psnr_y" in row]
+    assert steps == [3, 5]
+    assert result.figures == recorded.rows[-1][1]
+    assert recorded.pictures is not None
+    assert recorded.pictures.shape == (2 * 64, 2 * 64, 3)
+
+
+def test_without_adversarial_weight_nothing_of_it_is_needed(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path))
+    recorded = Recorded()
+    path = run(world, tmp_path, recorded, adv_weight=0, vgg="imagenet").generator
+    assert all(set(row) == {"train/loss", "train/mse"} for _, row in recorded.rows[:2])
+    checkpoint = torch.load(max(tmp_path.rglob("*.pt")), weights_only=True)
+    assert not any("discriminator" in name for name in checkpoint)
+    metadata = load_generator(path).metadata
+    assert (metadata["adversarial"], metadata["vgg"], metadata["step"]) == ("false", "none", "6")
+    with pytest.raises(WeightsMissing, match="vgg16"):
+        run(world, tmp_path, vgg="imagenet")
+
+
+def test_epochs_are_passes_over_the_training_images(world: Path, tmp_path: Path) -> None:
+    assert run(world, tmp_path, steps="null", epochs=2, batch=4).steps == 3
+
+
+def test_training_lowers_the_error(world: Path, tmp_path: Path) -> None:
+    recorded = Recorded()
+    changes = {"adv_weight": 0, "norm": "none", "skip": "bicubic", "loss_without_adv": "l1"}
+    run(world, tmp_path, recorded, steps=150, lr=0.002, validate_every=30, log_every=30, **changes)
+    psnr = [row["val/psnr_y"] for _, row in recorded.rows if "val/psnr_y" in row]
+    assert psnr[-1] > psnr[0] + 0.2
+
+
+def test_a_training_that_overflows_stops_with_one_line(world: Path, tmp_path: Path) -> None:
+    told = Told()
+    with pytest.raises(PipelineError, match="not finite in 10 steps") as raised:
+        run(world, tmp_path, progress=told, steps=30, lr=1e30)
+    assert "\n" not in str(raised.value)
+    assert sum("skipped" in message for message in told.messages) == 10
+    assert not (tmp_path / "generator.safetensors").exists()
+
+
+def test_crops_must_fit_into_the_images(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"train\.crop: 96 is larger .* 64 pixels"):
+        run(world, tmp_path, crop=96)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_without_images_is_named(split: str, world: Path, tmp_path: Path) -> None:
+    rows = read_manifest(world / "data/manifest.csv")
+    (tmp_path / "data").mkdir()
+    write_manifest(tmp_path / "data/manifest.csv", [row for row in rows if row.split != split])
+    with pytest.raises(PipelineError, match=f"has no {split} rows"):
+        run(tmp_path, tmp_path / "models")
+
+
+def test_images_per_second_are_shown_but_not_recorded(world: Path, tmp_path: Path) -> None:
+    told, recorded = Told(), Recorded()
+    run(world, tmp_path, recorded, told)
+    assert isinstance(told.shown["images/s"], float)
+    assert not any("images" in name for _, row in recorded.rows for name in row)
