@@ -1,7 +1,7 @@
 """Opening whatever a site calls a picture: strictly, safely, and always to 8-bit sRGB."""
 
 import io
-import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -37,21 +37,24 @@ def decode(path: Path, max_pixels: int, background: str) -> Decoded:
 
     EXIF orientation is applied, an embedded ICC profile converted to sRGB, transparency laid onto
     `background` (`#rrggbb`). Raises `ImageRefused` with one of the reasons "missing", "empty",
-    "not_an_image", "animated", "too_many_pixels" (by the header, before a pixel is decoded) and
-    "damaged".
+    "not_an_image", "animated", "too_many_pixels" (by the header, before a pixel is decoded),
+    "unsupported" (values without a known white) and "damaged". What Pillow thinks of damaged
+    metadata it tells as warnings.
     """
     data = _read(path)
-    with warnings.catch_warnings():
-        # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges.
-        warnings.simplefilter("ignore")
-        image = _open(data)
-        with image:
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check(image, max_pixels)
-            try:
-                image.load()
-                return Decoded(_to_rgb(ImageOps.exif_transpose(image), background), _format(image))
-            except Exception as error:  # damaged bytes make decoders raise nearly anything
-                raise ImageRefused("damaged", _one_line(error)) from None
+            image.load()
+            return Decoded(_to_rgb(_oriented(image), background), _format(image))
+    except ImageRefused:
+        raise
+    except UnidentifiedImageError:
+        raise ImageRefused("not_an_image", "no image of a known format") from None
+    except Image.DecompressionBombError as error:
+        raise ImageRefused("too_many_pixels", _one_line(error)) from None
+    except Exception as error:  # damaged bytes make decoders raise nearly anything
+        raise ImageRefused("damaged", _one_line(error)) from None
 
 
 def _read(path: Path) -> bytes:
@@ -62,17 +65,6 @@ def _read(path: Path) -> bytes:
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
     return data
-
-
-def _open(data: bytes) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise ImageRefused("too_many_pixels", _one_line(error)) from None
-    except UnidentifiedImageError:
-        raise ImageRefused("not_an_image", "no image of a known format") from None
-    except Exception as error:  # damaged bytes make decoders raise nearly anything
-        raise ImageRefused("damaged", _one_line(error)) from None
 
 
 def _check(image: Image.Image, max_pixels: int) -> None:
@@ -88,10 +80,19 @@ def _format(image: Image.Image) -> str:
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 
+def _oriented(image: Image.Image) -> Image.Image:
+    # Damaged EXIF says nothing of how to turn the picture, and the picture may be whole.
+    with suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
 def _to_rgb(image: Image.Image, background: str) -> Image.Image:
     """`image` of any mode as opaque RGB."""
     profile = image.info.get("icc_profile")
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+    if image.mode in ("I", "F"):
+        raise ImageRefused("unsupported", f"mode {image.mode} does not tell which value is white")
+    if image.mode.startswith("I;16"):
         image = _eight_bits(image)
     if image.has_transparency_data:
         image = _managed(image.convert("RGBA"), profile)
@@ -99,15 +100,14 @@ def _to_rgb(image: Image.Image, background: str) -> Image.Image:
         return Image.alpha_composite(below, image).convert("RGB")
     if image.mode in ("1", "P", "PA", "LA", "La", "RGBa", "RGBX", "YCbCr", "HSV"):
         image = image.convert("RGB")
-    return _managed(image, profile).convert("RGB")
+    image = _managed(image, profile)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """A 16-bit greyscale image in 8 bits; Pillow's own conversion would clip it."""
-    grey = np.asarray(image).astype(np.float64)
-    if not np.isfinite(grey).all() or grey.min() < 0 or grey.max() > 65535:
-        raise ValueError(f"mode {image.mode} holds values that are no 16-bit grey")
-    eight = Image.fromarray(np.rint(grey / 257).astype(np.uint8), "L")
+    grey = np.asarray(image).astype(np.uint32)
+    eight = Image.fromarray(((grey + 128) // 257).astype(np.uint8), "L")
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         alpha = np.where(grey == transparent, 0, 255).astype(np.uint8)

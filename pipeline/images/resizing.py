@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -75,7 +76,11 @@ def resize(
     (resized / INDEX_FILE).unlink(missing_ok=True)
     progress.start("resize", len(originals), "images")
     try:
-        written = _write_shards(params, originals, raw, resized, progress)
+        # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges. Around all the
+        # threads, because filters belong to the process.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            written = _write_shards(params, originals, raw, resized, progress)
     finally:
         progress.finish()
     names = sorted({str(line["shard"]) for line in written.lines})
