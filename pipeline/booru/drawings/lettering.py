@@ -1,5 +1,7 @@
 """Words: speech bubbles, titles, sound effects and signatures, in the font that Pillow ships."""
 
+from string import capwords
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -148,7 +150,7 @@ def draw_bubble(
 
 def draw_title(canvas: Canvas, colour: Colour, edge: Colour, rng: np.random.Generator) -> None:
     """A large title at the top or the foot, with a smaller line under it, as on a cover."""
-    text = words(rng, int(rng.integers(1, 4))).title()
+    text = capwords(words(rng, int(rng.integers(1, 4))))
     size = min(canvas.width * 1.6 / len(text), canvas.height * 0.12)
     at_top = rng.random() < 0.5
     y = canvas.height * (rng.uniform(0.07, 0.12) if at_top else rng.uniform(0.82, 0.9))
