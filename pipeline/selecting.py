@@ -2,16 +2,16 @@
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
-from pipeline.images.duplicates import Duplicates, find_duplicates
+from pipeline.images.duplicates import find_duplicates
 from pipeline.images.records import INDEX_FILE, POSTS_FILE, Image, Post, read_index, read_posts
-from pipeline.manifest import Row, write_manifest
+from pipeline.manifest import SPLITS, Row, write_manifest
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
 
@@ -27,6 +27,7 @@ class ManifestReport:
     refused: int
     exact_duplicates: int
     near_duplicates: int
+    across_splits: int
     over_count: int
 
 
@@ -40,35 +41,45 @@ def build_manifest(
 ) -> ManifestReport:
     """Choose the images, give each its split, and write `manifest` and `report`.
 
-    A picture's split depends on the seed, the fractions and its group alone. A group is what one
-    chain of parents ends at, named by the id of that end (which need not have been scraped), and
-    groups with near or exact duplicates of each other are one, named by the lowest of those ids.
-    So adding pictures moves none from one split to another, unless they link its group to one of a
-    lower id.
+    A picture's split depends on the seed, the fractions, its id and its parent's id alone: adding
+    pictures moves none from one split to another. Pictures that chains of parents or duplicates
+    link are kept on one side all the same: where they fall on several, only those stay that are on
+    the side with most of them.
 
     Raises `PipelineError` where the stages before have not run or do not fit together, where fewer
     rows are left than the params allow, or where a wanted split is empty.
     """
     posts = {post.id: post for post in read_posts(raw)}
-    images = read_index(resized)
+    images = _posted(read_index(resized), posts, raw, resized)
+    ends = [_chain_end(posts, image.id) for image in images]
+    twice = find_duplicates(images, ends, params.phash_distance, progress)
+    left = [image for image in images if image.id not in twice.exact | twice.near]
+    splits = {image.id: _split(params, posts[image.id]) for image in left}
+    whole = _one_side(left, twice.groups, splits)
+    chosen = _choose(whole, params)
+    result = ManifestReport(
+        rows=len(chosen),
+        **_split_sizes(splits[image.id] for image in chosen),
+        refused=len(posts) - len(images),
+        exact_duplicates=len(twice.exact),
+        near_duplicates=len(twice.near),
+        across_splits=len(left) - len(whole),
+        over_count=len(whole) - len(chosen),
+    )
+    write_text(report, json.dumps(vars(result), indent=2) + "\n")
+    _judge(params, result, progress)
+    write_manifest(manifest, [_join(image, posts[image.id], splits[image.id]) for image in chosen])
+    return result
+
+
+def _posted(images: list[Image], posts: dict[int, Post], raw: Path, resized: Path) -> list[Image]:
     for image in images:
         if image.id not in posts:
             raise PipelineError(
                 f"{resized / INDEX_FILE}: id {image.id} is not in {raw / POSTS_FILE}; "
                 "run pipeline resize again"
             )
-    ends = [_chain_end(posts, image.id) for image in images]
-    twice = find_duplicates(images, ends, params.phash_distance, progress)
-    left = [image for image in images if image.id not in twice.exact | twice.near]
-    chosen = _choose(left, params)
-    rows = [
-        _join(image, posts[image.id], _split(params, twice.groups[image.id])) for image in chosen
-    ]
-    result = _count(rows, len(posts) - len(images), twice, len(left) - len(rows))
-    write_text(report, json.dumps(vars(result), indent=2) + "\n")
-    _judge(params, result, progress)
-    write_manifest(manifest, rows)
-    return result
+    return images
 
 
 def _chain_end(posts: dict[int, Post], id: int) -> int:
@@ -81,15 +92,27 @@ def _chain_end(posts: dict[int, Post], id: int) -> int:
     return chain[-1]
 
 
+def _one_side(
+    images: Sequence[Image], groups: Mapping[int, int], splits: Mapping[int, str]
+) -> list[Image]:
+    """The images without those that fall on another side than most of their group."""
+    sides: dict[int, Counter[str]] = defaultdict(Counter)
+    for image in images:
+        sides[groups[image.id]][splits[image.id]] += 1
+    most = {group: max(SPLITS, key=lambda split: found[split]) for group, found in sides.items()}
+    return [image for image in images if splits[image.id] == most[groups[image.id]]]
+
+
 def _choose(images: Sequence[Image], params: ManifestParams) -> list[Image]:
     """At most `params.count` of the images, by ascending id."""
     drawn = sorted(images, key=lambda image: _draw(params.seed, "choice", image.id))
     return sorted(drawn[: params.count], key=lambda image: image.id)
 
 
-def _split(params: ManifestParams, group: int) -> str:
+def _split(params: ManifestParams, post: Post) -> str:
+    # Of a family only what its own post says of it is sure never to change as posts are added.
+    drawn = _draw(params.seed, "split", post.parent_id or post.id)
     # val grows from one end and test from the other: changing one fraction leaves the other split.
-    drawn = _draw(params.seed, "split", group)
     if drawn < params.val_fraction:
         return "val"
     return "test" if drawn >= 1 - params.test_fraction else "train"
@@ -112,26 +135,20 @@ def _join(image: Image, post: Post, split: str) -> Row:
     )
 
 
-def _count(rows: Sequence[Row], refused: int, twice: Duplicates, over_count: int) -> ManifestReport:
-    splits = Counter(row.split for row in rows)
-    return ManifestReport(
-        rows=len(rows),
-        train=splits["train"],
-        val=splits["val"],
-        test=splits["test"],
-        refused=refused,
-        exact_duplicates=len(twice.exact),
-        near_duplicates=len(twice.near),
-        over_count=over_count,
-    )
+def _split_sizes(splits: Iterable[str]) -> dict[str, int]:
+    found = Counter(splits)
+    return {split: found[split] for split in SPLITS}
 
 
 def _judge(params: ManifestParams, result: ManifestReport, progress: Progress) -> None:
-    lost = result.refused + result.exact_duplicates + result.near_duplicates
-    losses = (
-        f"of {result.rows + lost + result.over_count} posts, resize refused {result.refused}, "
-        f"{result.exact_duplicates} were exact duplicates and {result.near_duplicates} near ones"
-    )
+    gates = {
+        "refused by resize": result.refused,
+        "exact duplicates": result.exact_duplicates,
+        "near duplicates": result.near_duplicates,
+        "relatives across splits": result.across_splits,
+    }
+    posts = result.rows + sum(gates.values()) + result.over_count
+    losses = f"of {posts} posts: " + ", ".join(f"{lost} {gate}" for gate, lost in gates.items())
     if result.rows < min(params.min_count, params.count):
         raise PipelineError(
             f"manifest.min_count: {result.rows} images are left, "

@@ -137,7 +137,7 @@ def test_rows_lead_to_the_images(tmp_path: Path) -> None:
     # 8 is the larger original of 1, 9 a copy of 2.
     assert [row.id for row in rows] == [2, 3, 4, 5, 6, 7, 8]
     assert json.loads((tmp_path / "manifest.json").read_text()) == vars(report)
-    assert report == ManifestReport(7, 7, 0, 0, 1, 1, 1, 0)
+    assert report == ManifestReport(7, 7, 0, 0, 1, 1, 1, 0, 0)
     assert rows[0].tags == ("1girl", "a,b", 'c"d')
     assert rows[0].post_url == "http://localhost/2"
     assert read_images(tmp_path / "resized", rows).shape == (7, 32, 32, 3)
@@ -154,29 +154,57 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_adding_pictures_moves_none(tmp_path: Path) -> None:
-    write_index(tmp_path, range(100, 300))
-    build(tmp_path)
+    # Families of every shape: parents never scraped, scraped later, and with parents of their own.
+    parents = {id: id * 7 % 499 + 1 for id in range(1, 500) if id % 3 == 0}
+    write_index(tmp_path, range(100, 300), parents)
+    build(tmp_path, phash_distance=20)
     before = splits(tmp_path)
-    assert all(list(before.values()).count(split) > 40 for split in ("train", "val", "test"))
-    write_index(tmp_path, range(1, 500))
-    build(tmp_path)
+    assert all(list(before.values()).count(split) > 20 for split in ("train", "val", "test"))
+    write_index(tmp_path, range(1, 500), parents)
+    report = build(tmp_path, phash_distance=20)
     after = splits(tmp_path)
-    assert {id: after[id] for id in before} == before
+    both = before.keys() & after.keys()
+    assert len(both) > 100
+    assert {id: after[id] for id in both} == {id: before[id] for id in both}
+    assert report.near_duplicates > 20
+    assert report.across_splits > 20
 
 
 def test_a_family_stays_in_one_split(tmp_path: Path) -> None:
-    # Chains of four to a parent that was never scraped, and a circle.
-    parents = {id: id + 1 if id % 4 else 10_000 + id for id in range(1, 201)} | {
+    # Children of 1000, 1004, ..., which were never scraped; a chain of four; a circle.
+    parents = {id: 1000 + id // 4 * 4 for id in range(200)} | {
+        201: 202,
+        202: 203,
+        203: 204,
         301: 302,
         302: 301,
     }
     write_index(tmp_path, range(1, 303), parents)
-    build(tmp_path)
+    report = build(tmp_path)
     found = splits(tmp_path)
-    for first in range(1, 201, 4):
-        assert len({found[id] for id in range(first, first + 4)}) == 1
-    assert found[301] == found[302]
+    families = [range(first, first + 4) for first in range(4, 200, 4)]
+    for family in [*families, range(201, 205), range(301, 303)]:
+        assert len({found[id] for id in family if id in found}) == 1
+    assert all(id in found for family in families for id in family)
+    assert report.across_splits == 302 - len(found) > 0
     assert len(set(found.values())) == 3
+
+
+def test_duplicates_never_hold_families_on_two_sides(tmp_path: Path) -> None:
+    # 101 to 200 are the same pictures as 1 to 100, and parents of 201 to 300.
+    write_index(tmp_path, range(1, 301), {id: id - 100 for id in range(201, 301)})
+    index = tmp_path / "resized/index.jsonl"
+    images = [json.loads(line) for line in index.read_text().splitlines()]
+    for image in images[100:200]:
+        image["sha256"] = str(image["id"] - 100)
+    index.write_text("".join(json.dumps(image) + "\n" for image in images))
+    report = build(tmp_path)
+    found = splits(tmp_path)
+    pairs = [(found.get(id), found.get(id + 200)) for id in range(1, 101)]
+    assert all(first == variant or None in (first, variant) for first, variant in pairs)
+    assert (None, None) not in pairs
+    assert report.exact_duplicates == 100
+    assert 0 < report.across_splits == sum(None in pair for pair in pairs)
 
 
 def test_a_variant_scraped_later_joins_its_family(tmp_path: Path) -> None:
@@ -209,11 +237,11 @@ def test_too_few_are_told_with_the_reasons(tmp_path: Path) -> None:
     index.write_text("".join(lines[:48]).replace('"sha256": "2"', '"sha256": "1"'))
     build(tmp_path, told, count=60)
     assert told.messages == [
-        "warning: 13 images fewer than manifest.count 60: of 50 posts, resize refused 2, "
-        "1 were exact duplicates and 0 near ones"
+        "warning: 13 images fewer than manifest.count 60: of 50 posts: 2 refused by resize, "
+        "1 exact duplicates, 0 near duplicates, 0 relatives across splits"
     ]
     before = (tmp_path / "manifest.csv").read_bytes()
-    with pytest.raises(PipelineError, match=r"^manifest\.min_count: 47 images .* 48 .*refused 2"):
+    with pytest.raises(PipelineError, match=r"^manifest\.min_count: 47 images .* 48 .*2 refused"):
         build(tmp_path, count=60, min_count=48)
     assert (tmp_path / "manifest.csv").read_bytes() == before
     assert build(tmp_path, count=47, min_count=48).rows == 47
