@@ -47,7 +47,8 @@ def build_manifest(
     the side with most of them.
 
     Raises `PipelineError` where the stages before have not run or do not fit together, where fewer
-    rows are left than the params allow, or where a wanted split is empty.
+    rows are left than the params allow, where a wanted split is empty, or where nothing can be
+    written.
     """
     posts = {post.id: post for post in read_posts(raw)}
     images = _posted(read_index(resized), posts, raw, resized)
@@ -66,9 +67,13 @@ def build_manifest(
         across_splits=len(left) - len(whole),
         over_count=len(whole) - len(chosen),
     )
-    write_text(report, json.dumps(vars(result), indent=2) + "\n")
-    _judge(params, result, progress)
-    write_manifest(manifest, [_join(image, posts[image.id], splits[image.id]) for image in chosen])
+    rows = [_join(image, posts[image.id], splits[image.id]) for image in chosen]
+    try:
+        write_text(report, json.dumps(vars(result), indent=2) + "\n")
+        _judge(params, result, progress)
+        write_manifest(manifest, rows)
+    except OSError as error:
+        raise PipelineError(f"{manifest}, {report}: cannot be written: {error}") from None
     return result
 
 

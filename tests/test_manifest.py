@@ -278,3 +278,11 @@ def test_an_index_of_another_set_is_refused(tmp_path: Path) -> None:
     (tmp_path / "resized/index.jsonl").write_text('{"id": 1}\n')
     with pytest.raises(PipelineError, match=r"index\.jsonl:1: not what pipeline resize writes"):
         build(tmp_path)
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    write_index(tmp_path, range(1, 60))
+    (tmp_path / "manifest.csv").mkdir()
+    with pytest.raises(PipelineError, match=r"manifest\.csv, .*: cannot be written: "):
+        build(tmp_path)
+    assert not list(tmp_path.glob(".*.tmp"))

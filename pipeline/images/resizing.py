@@ -68,35 +68,19 @@ def resize(
     """Turn the originals in `raw` into shards and their index in `resized`.
 
     The bytes written do not depend on the number of workers. Raises `PipelineError` where there
-    are no originals, or, after the report is written, where too many of them are refused.
+    are no originals, where nothing can be written, or, after the report is written, where too many
+    originals are refused.
     """
     originals = read_posts(raw)
-    resized.mkdir(parents=True, exist_ok=True)
-    # Shards change before the index does: without it, nobody takes an unfinished folder for whole.
-    (resized / INDEX_FILE).unlink(missing_ok=True)
-    progress.start("resize", len(originals), "images")
     try:
-        # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges. Around all the
-        # threads, because filters belong to the process.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            written = _write_shards(params, originals, raw, resized, progress)
-    finally:
-        progress.finish()
-    names = sorted({str(line["shard"]) for line in written.lines})
-    _remove_others(resized, set(names))
-    result = ResizeReport(
-        originals=len(originals),
-        images=len(written.lines),
-        shards=len(names),
-        bytes=sum((resized / name).stat().st_size for name in names),
-        refused=dict(sorted(Counter(refusal.reason for refusal in written.refusals).items())),
-        refusals=written.refusals,
-    )
-    write_text(report, _json(result))
-    _judge(params, result, raw, report)
-    lines = (json.dumps(line, sort_keys=True) + "\n" for line in written.lines)
-    write_text(resized / INDEX_FILE, "".join(lines))
+        written = _write_shards(params, originals, raw, resized, progress)
+        result = _count(originals, written, resized)
+        write_text(report, _json(result))
+        _judge(params, result, raw, report)
+        lines = (json.dumps(line, sort_keys=True) + "\n" for line in written.lines)
+        write_text(resized / INDEX_FILE, "".join(lines))
+    except OSError as error:
+        raise PipelineError(f"{resized}, {report}: cannot be written: {error}") from None
     return result
 
 
@@ -123,31 +107,50 @@ def make_member(params: ResizeParams, raw: Path, original: Post) -> Member | Ref
 def _write_shards(
     params: ResizeParams, originals: list[Post], raw: Path, resized: Path, progress: Progress
 ) -> _Written:
+    """Write all shards to `resized` and remove whatever else earlier runs left there."""
+    resized.mkdir(parents=True, exist_ok=True)
+    # Shards change before the index does: without it, nobody takes an unfinished folder for whole.
+    (resized / INDEX_FILE).unlink(missing_ok=True)
     written = _Written()
-    workers = params.workers or os.cpu_count() or 1
+    progress.start("resize", len(originals), "images")
+    try:
+        # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges. Around all the
+        # threads, because filters belong to the process.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            members = _accepted(params, originals, raw, written, progress)
+            for number, first in enumerate(members):
+                part = chain([first], islice(members, params.shard_size - 1))
+                written.lines.extend(_write_shard(resized / shard_name(number), part))
+    finally:
+        progress.finish()
+    _remove_others(resized, {str(line["shard"]) for line in written.lines})
+    return written
+
+
+def _accepted(
+    params: ResizeParams, originals: list[Post], raw: Path, written: _Written, progress: Progress
+) -> Iterator[Member]:
+    """The images in the order of their originals; refusals go to `written`."""
 
     def work(original: Post) -> Member | Refusal:
         return make_member(params, raw, original)
 
-    def accepted() -> Iterator[Member]:
-        for done, result in enumerate(_in_order(work, originals, workers), 1):
-            progress.update(done, refused=len(written.refusals))
-            if isinstance(result, Refusal):
-                written.refusals.append(result)
-            else:
-                yield result
+    workers = params.workers or os.cpu_count() or 1
+    for done, result in enumerate(_in_order(work, originals, workers), 1):
+        if isinstance(result, Refusal):
+            written.refusals.append(result)
+        progress.update(done, refused=len(written.refusals))
+        if isinstance(result, Member):
+            yield result
 
-    members = accepted()
-    for number, first in enumerate(members):
-        name = shard_name(number)
-        facts: list[dict[str, object]] = []
-        part = chain([first], islice(members, params.shard_size - 1))
-        places = write_shard(resized / name, _noting(part, facts))
-        written.lines.extend(
-            fact | {"shard": name, "offset": offset, "length": length}
-            for fact, (offset, length) in zip(facts, places, strict=True)
-        )
-    return written
+
+def _write_shard(path: Path, members: Iterable[Member]) -> Iterator[dict[str, object]]:
+    """Write one shard; the lines of its images in the index."""
+    facts: list[dict[str, object]] = []
+    places = write_shard(path, _noting(members, facts))
+    for fact, (offset, length) in zip(facts, places, strict=True):
+        yield fact | {"shard": path.name, "offset": offset, "length": length}
 
 
 def _noting(members: Iterable[Member], facts: list[dict[str, object]]) -> Iterator[Member]:
@@ -178,6 +181,18 @@ def _remove_others(resized: Path, names: set[str]) -> None:
         if path.name not in names:
             with suppress(FileNotFoundError):
                 path.unlink()
+
+
+def _count(originals: list[Post], written: _Written, resized: Path) -> ResizeReport:
+    names = {str(line["shard"]) for line in written.lines}
+    return ResizeReport(
+        originals=len(originals),
+        images=len(written.lines),
+        shards=len(names),
+        bytes=sum((resized / name).stat().st_size for name in names),
+        refused=dict(sorted(Counter(refusal.reason for refusal in written.refusals).items())),
+        refusals=written.refusals,
+    )
 
 
 def _json(result: ResizeReport) -> str:

@@ -171,3 +171,9 @@ def test_an_interrupt_leaves_no_index_and_no_half_shard(folder: Path) -> None:
     assert "index.jsonl" not in contents(folder)
     run(folder)
     assert contents(folder) == whole
+
+
+def test_what_cannot_be_written_is_one_line(folder: Path) -> None:
+    (folder / "resized").write_text("a file where the folder goes")
+    with pytest.raises(PipelineError, match=r"resized, .*resize\.json: cannot be written: "):
+        run(folder)
