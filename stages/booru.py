@@ -25,7 +25,7 @@ def booru(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="number of the first drawing")] = 0,
 ) -> None:
-    """Serve a Gelbooru 0.2 site from this computer, until Ctrl-C.
+    """Serve a Gelbooru 0.2 site from this computer.
 
     Its pictures are drawings of its own making, or with --images every picture in a folder.
     Drawings are kept in data/.store/drawings and drawn only once.

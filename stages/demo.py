@@ -66,9 +66,9 @@ def demo(
         int, typer.Option(min=1, max=65535, help="port of the embedded booru on 127.0.0.1")
     ] = 8931,
 ) -> None:
-    """Run all five stages, offline, on drawings that the program makes itself; then enlarge one.
+    """Run all five stages offline, on drawings made here.
 
-    Everything happens in a folder with a git and a DVC repository of its own: your params, data
+    Ends by enlarging one picture that training did not see. Everything happens in a folder with a git and a DVC repository of its own: your params, data
     and commits stay as they are.
     """
     from pipeline.networks.weights import find_backbone

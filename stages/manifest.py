@@ -13,7 +13,7 @@ REPORT = Path("reports/manifest.json")
 
 
 def run(params: ManifestParams) -> None:
-    """Leave out duplicates and split the images, in data/manifest.csv."""
+    """Drop duplicates, choose and split: data/manifest.csv."""
     from pipeline.selecting import build_manifest
 
     progress = ConsoleProgress()

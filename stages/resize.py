@@ -12,7 +12,7 @@ REPORT = Path("reports/resize.json")
 
 
 def run(params: ResizeParams) -> None:
-    """Turn the pictures in data/raw into equal squares in data/resized."""
+    """Bring the originals to one square size, lossless."""
     from pipeline.images.resizing import resize
 
     progress = ConsoleProgress()

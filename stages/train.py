@@ -20,7 +20,7 @@ REPORTS = Path("reports/train")
 
 
 def run(params: TrainParams) -> None:
-    """Train the generator on data/manifest.csv into models/generator.safetensors.
+    """Train the generator: models/generator.safetensors.
 
     Stopped at any time, the same command goes on where it stopped. Curves and samples go to
     reports/train/.
