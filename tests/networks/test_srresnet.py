@@ -56,6 +56,14 @@ def test_with_the_skip_it_starts_as_bicubic() -> None:
     assert torch.equal(SRResNet(blocks=1, features=8, skip="bicubic")(lr), bicubic)
 
 
+def test_with_the_skip_it_starts_without_an_answer_to_flat_colour() -> None:
+    network = SRResNet(blocks=1, features=8, norm="none", skip="bicubic")
+    flat = torch.rand(1, 3, 1, 1).expand(1, 3, 24, 24)
+    inside = slice(6, -6)
+    assert network.head(flat)[..., inside, inside].abs().max() < 1e-5
+    assert network.head(torch.rand(1, 3, 24, 24)).std() > 0.1
+
+
 def test_with_the_skip_every_layer_learns() -> None:
     """A network that adds nothing at first must still be able to leave that state."""
     torch.manual_seed(0)
@@ -81,7 +89,8 @@ def test_receptive_radius_is_just_enough(scale: int, blocks: int, skip: str) -> 
     """The pixels that one LR pixel's results depend on, by their gradient."""
     torch.manual_seed(0)
     network = SRResNet(scale=scale, blocks=blocks, features=4, norm="none", skip=skip).double()
-    nn.init.normal_(network.tail.weight)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter)
     radius = network.receptive_radius
     centre = radius + 3
     lr = torch.rand(1, 3, 2 * centre + 1, 2 * centre + 1, dtype=torch.double, requires_grad=True)
