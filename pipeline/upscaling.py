@@ -45,7 +45,7 @@ class Upscaler:
     def image(self, image: Image.Image, progress: Progress | None = None) -> Image.Image:
         """Enlarge a PIL image. Transparency is kept; every other mode comes back as RGB."""
         rgb, alpha = split_alpha(image)
-        hr = self.pixels(np.asarray(rgb), progress or Silent())
+        hr = self.pixels(np.array(rgb), progress or Silent())
         result = Image.fromarray(hr)
         if alpha is not None:
             result.putalpha(alpha.resize(result.size, Image.Resampling.BICUBIC))
