@@ -50,6 +50,10 @@ class Updates:
             loss = pixel_loss(self.params.loss_without_adv, sr, hr)
             terms = {"loss": loss.detach(), self.params.loss_without_adv: loss.detach()}
         else:
+            if step == self.params.pretrain_steps:
+                # Adam remembers the pixel loss's faint gradients; measured against those, the
+                # first ones of features would move the weights many times too far.
+                self.state.optimiser.state.clear()
             terms = self._update_discriminator(adversary, hr, sr.detach())
             loss, more = self._srgan_loss(adversary, hr, sr, step)
             terms |= more
