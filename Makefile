@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	pipeline demo
 
 test: $(VENV)/.installed-dev lint
-	pytest
+	pytest -n auto
 
 lint: $(VENV)/.installed-dev
 	ruff check

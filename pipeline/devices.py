@@ -1,5 +1,7 @@
 """Which device computes, and in which precision."""
 
+from collections.abc import Mapping
+
 import torch
 
 from pipeline.errors import UsageError
@@ -29,9 +31,9 @@ def pick_device(name: str) -> torch.device:
 def computes_in_bf16(device: torch.device) -> bool:
     """Whether the hardware multiplies in bfloat16, rather than imitating it more slowly."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         # Older torch cannot be asked; there fp32 is right, if not fastest.
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,11 @@ from pipeline.progress import Progress, Silent
 
 # Formats that keep what was computed; a lossy one is only written where the user names it.
 WRITABLE = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "WEBP": {"lossless": True},
+    "JPEG": {"quality": 95, "subsampling": 0},
+}
 
 
 @dataclass(frozen=True)
@@ -148,17 +153,12 @@ def read_picture(path: Path) -> Image.Image:
 
 def write_picture(path: Path, image: Image.Image) -> None:
     """Write a picture whole or not at all, in the format of the name's ending."""
-    kind: Literal["PNG", "WEBP", "JPEG"] = WRITABLE[path.suffix.lower()]  # type: ignore[assignment]
-    options: dict[str, object] = {
-        "PNG": {},
-        "WEBP": {"lossless": True},
-        "JPEG": {"quality": 95, "subsampling": 0},
-    }[kind]
+    kind = WRITABLE[path.suffix.lower()]
     kept = {key: image.info[key] for key in ("icc_profile", "dpi") if key in image.info}
     if kind == "JPEG" and image.mode != "RGB":
         raise PipelineError(f"{path}: JPEG has no transparency; choose a name ending in .png")
     try:
         with atomic_path(path) as temporary:
-            image.save(temporary, kind, **options, **kept)
+            image.save(temporary, kind, **OPTIONS[kind], **kept)
     except (OSError, ValueError) as error:
         raise PipelineError(f"{path}: cannot be written: {error}") from None

@@ -70,13 +70,13 @@ def demo(
 ) -> None:
     """Run all five stages offline, on drawings made here.
 
-    Ends by enlarging one picture that training did not see. Everything happens in a folder with a git and a DVC repository of its own: your params, data
+    Ends by enlarging one picture that training did not see. Everything happens in a folder with a
+    git and a DVC repository of its own: your params, data
     and commits stay as they are.
     """
-    from pipeline.networks.weights import find_backbone
-
     from pipeline.booru.collection import collect_drawings
     from pipeline.booru.server import Booru
+    from pipeline.networks.weights import find_backbone
 
     settings = {name: dict(section) for name, section in SETTINGS.items()}
     settings["scrape"]["site"] = f"http://127.0.0.1:{port}"

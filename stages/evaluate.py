@@ -17,7 +17,8 @@ CODE = ("pipeline", "stages", "params.yaml")
 def run(params: EvaluateParams) -> None:
     """Measure the generator beside interpolation.
 
-    The images are those of a split that no training saw. Reads data/manifest.csv, data/resized and models/generator.safetensors. Writes metrics, tables
+    The images are those of a split that no training saw. Reads data/manifest.csv, data/resized
+    and models/generator.safetensors. Writes metrics, tables
     and figures into reports/, and reports/index.html, the page to open in a browser.
     """
     from pipeline.evaluation.evaluating import evaluate

@@ -32,9 +32,8 @@ def upscale(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace existing files")] = False,
 ) -> None:
     """Enlarge pictures with a trained generator."""
-    from pipeline.networks.files import load_generator
-
     from pipeline.devices import pick_device
+    from pipeline.networks.files import load_generator
     from pipeline.upscaling import Upscaler, read_picture, write_picture
 
     target_device = pick_device(device)

@@ -21,7 +21,7 @@ SPEAKING = {
 
 
 def module_files(name: str) -> list[Path]:
-    """The files that `import name` runs: the module and the packages above it, if they hold code."""
+    """The files that `import name` runs: the module and the packages above it, unless empty."""
     parts = name.split(".")
     folders = [ROOT.joinpath(*parts[:end], "__init__.py") for end in range(1, len(parts) + 1)]
     files = [*folders, ROOT.joinpath(*parts).with_suffix(".py")]

@@ -1,5 +1,6 @@
 """`params.yaml`: the schema's defaults, and one clear line for each mistake."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def test_the_file_holds_every_key_and_the_schemas_defaults() -> None:
 
 def test_every_key_of_the_file_is_commented() -> None:
     lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if line.startswith("  ") and line[2].isalpha():
             assert before.startswith("  # "), line
 

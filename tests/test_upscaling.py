@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pipeline.networks.srresnet import SRResNet
 
 from pipeline.errors import PipelineError
+from pipeline.networks.srresnet import SRResNet
 from pipeline.progress import Silent
 from pipeline.upscaling import Upscaler, read_picture, split_alpha, windows, write_picture
 
@@ -85,7 +85,7 @@ def test_hidden_colours_do_not_reach_the_network() -> None:
 def test_sixteen_bits_become_eight_without_clipping() -> None:
     levels = np.array([[0, 257 * 128, 65535]], np.uint16)
     rgb, _ = split_alpha(Image.fromarray(levels))
-    assert [pixel[0] for pixel in rgb.getdata()] == [0, 128, 255]
+    assert np.asarray(rgb)[0, :, 0].tolist() == [0, 128, 255]
 
 
 def test_the_cameras_orientation_is_applied(generator: SRResNet, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The whole chain through DVC, as a user has it: a git repository, a booru on loopback, five stages."""
+"""The whole chain through DVC: a git repository, a booru on loopback, five stages."""
 
 import csv
 import json

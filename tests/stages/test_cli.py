@@ -81,7 +81,7 @@ def test_help_answers_without_params(tmp_path: Path) -> None:
         (["scarpe"], "scarpe"),
         (["scrape", "--limit"], "--limit"),
         (["scrape", "--limit", "0"], "--limit: 0 should be greater than or equal to 1"),
-        (["upscale"], "PICTURES"),
+        (["upscale"], "pictures"),
         (["upscale", "x.png", "--device", "tpu"], "device tpu: unknown"),
         (["booru", "--port", "x"], "--port"),
         (["demo", "--port", "70000"], "--port"),
@@ -124,7 +124,7 @@ def test_wrong_params_are_one_line_and_exit_2(
         ("resize", "data/raw"),
         ("manifest", "data/"),
         ("train", "data/manifest.csv"),
-        ("evaluate", "data/manifest.csv"),
+        ("evaluate", "models/generator.safetensors"),
     ],
 )
 def test_a_stage_without_its_input_says_what_to_run_and_exits_1(
