@@ -71,8 +71,7 @@ def demo(
     """Run all five stages offline, on drawings made here.
 
     Ends by enlarging one picture that training did not see. Everything happens in a folder with a
-    git and a DVC repository of its own: your params, data
-    and commits stay as they are.
+    git and a DVC repository of its own: your params, data and commits stay as they are.
     """
     from pipeline.booru.collection import collect_drawings
     from pipeline.booru.server import Booru
