@@ -30,12 +30,16 @@ class ConsoleProgress:
         )
         self._label, self._total, self._unit = label, total, unit
         self._done, self._figures = 0, ""
+        self._initial: int | None = None
         self._started = self._last_line = time.monotonic()
         self._line_done = -1
 
     def update(self, done: int, **figures: object) -> None:
         if self._bar is None:
             return
+        if self._initial is None:
+            # Work that goes on where it stopped did the first part in another time.
+            self._initial = self._bar.initial = self._bar.n = max(done - 1, 0)
         self._done = done
         self._figures = ", ".join(f"{name} {_short(value)}" for name, value in figures.items())
         if self._terminal:
@@ -62,6 +66,7 @@ class ConsoleProgress:
             self._done,
             self._total,  # type: ignore[arg-type]  # None is documented: an unknown total
             self._last_line - self._started,
+            initial=self._initial or 0,
             prefix=self._label,
             unit=f" {self._unit}",
             postfix=self._figures,
