@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	pipeline demo
 
 test: $(VENV)/.installed-dev lint
-	pytest -n auto
+	pytest -n auto --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	ruff check

@@ -77,7 +77,9 @@ def run_stage(stage: Stage) -> None:
 
 def run_app(app: typer.Typer) -> None:
     """Run `app` and exit: 0 done, 1 failed, 2 wrong usage or params, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Set for Ctrl-C too: a shell starts its background jobs with that signal ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         returned = app(standalone_mode=False)
         code = returned if isinstance(returned, int) else 0
