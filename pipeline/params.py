@@ -119,7 +119,7 @@ class TrainParams(Section):
         description="what the network's output is added to; bicubic: the enlarged input, so that "
         "short runs start from bicubic's quality",
     )
-    crop: int = Field(384, ge=32, description="side of a random HR crop, pixels")
+    crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
     batch: int = Field(2, ge=1, description="crops in one step")
     epochs: int = Field(10, ge=1, description="passes over the training images")
     steps: int | None = Field(
