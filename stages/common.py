@@ -15,7 +15,8 @@ import typer
 from pydantic.fields import FieldInfo
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.params import Section, is_list, load_params, option_name, override, section_type
+from pipeline.params import Section, is_list, section_type
+from pipeline.params_file import load_params, option_name, override
 
 PARAMS_FILE = Path("params.yaml")
 INTERRUPTED = 130

@@ -14,6 +14,7 @@ PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8")
 SPEAKING = {
     "pipeline/errors.py",
     "pipeline/params.py",
+    "pipeline/params_file.py",
     "pipeline/progress.py",
     "stages/common.py",
     "stages/console.py",

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.params import Params, ScrapeParams, TrainParams, load_params, override
+from pipeline.params import Params, ScrapeParams, TrainParams
+from pipeline.params_file import load_params, override
 
 ROOT = Path(__file__).parents[1]
 
