@@ -2,8 +2,6 @@
 
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,18 +11,7 @@ from PIL import Image
 
 from pipeline.booru.collection import collect_folder
 from pipeline.booru.server import Booru
-
-PROGRAM = Path(sys.executable).with_name("pipeline")
-
-
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [PROGRAM, "booru", *options],
-        cwd=folder,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+from tests.stages.program import Finished, end, pipeline, start
 
 
 @pytest.fixture
@@ -38,7 +25,7 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_folder_is_served_until_interrupted(images: Path, how: signal.Signals) -> None:
-    with start(images.parent, "--images", "images", "--port", "0") as process:
+    with start(images.parent, "booru", "--images", "images", "--port", "0") as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         address = re.fullmatch(r"3 pictures at (http://127\.0\.0\.1:\d+)  \(Ctrl-C ends\)\n", first)
@@ -48,18 +35,18 @@ def test_a_folder_is_served_until_interrupted(images: Path, how: signal.Signals)
         with requests.Session() as session:
             assert len(session.get(api, timeout=10).json()) == 3
             process.send_signal(how)
-            _, error = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert "Traceback" not in error
-    assert error.splitlines()[-1].startswith("interrupted")
+            result = end(process)
+    assert result.code == 130
+    assert "Traceback" not in result.err
+    assert result.problems[-1].startswith("interrupted")
 
 
 def test_drawings_are_kept_in_the_store(tmp_path: Path) -> None:
-    with start(tmp_path, "--drawings", "1", "--seed", "5", "--port", "0") as process:
+    with start(tmp_path, "booru", "--drawings", "1", "--seed", "5", "--port", "0") as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("1 pictures at http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        end(process)
     names = sorted(path.name for path in (tmp_path / "data/.store/drawings").glob("[0-9]*"))
     assert [re.sub("-[0-9a-f]{8}", "", name) for name in names] == ["000005.json", "000005.png"]
 
@@ -73,27 +60,23 @@ def test_drawings_are_kept_in_the_store(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_is_one_line(tmp_path: Path, options: list[str], message: str) -> None:
-    with start(tmp_path, *options) as process:
-        output, error = process.communicate(timeout=60)
-    assert (process.returncode, output, error) == (2, "", f"{message}\n")
+    assert pipeline(tmp_path, "booru", *options) == Finished(2, "", f"{message}\n")
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "x"])
 def test_a_wrong_port_is_told(tmp_path: Path, port: str) -> None:
-    with start(tmp_path, "--port", port) as process:
-        _, error = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "--port" in error
-    assert "Traceback" not in error
+    result = pipeline(tmp_path, "booru", "--port", port)
+    assert result.code == 2
+    assert "--port" in result.err
+    assert "Traceback" not in result.err
 
 
 def test_a_taken_port_is_one_line(images: Path) -> None:
     with Booru(collect_folder(images)) as other:
         port = str(urlsplit(other.url).port)
-        with start(images.parent, "--images", "images", "--port", port) as process:
-            output, error = process.communicate(timeout=60)
-    assert (process.returncode, output) == (2, "")
-    assert error.splitlines()[-1] == (
+        result = pipeline(images.parent, "booru", "--images", "images", "--port", port)
+    assert (result.code, result.out) == (2, "")
+    assert result.problems[-1] == (
         f"127.0.0.1:{port}: cannot listen there (Address already in use); "
         "choose another port or host"
     )

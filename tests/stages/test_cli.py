@@ -8,30 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.stages.program import pipeline
+
 ROOT = Path(__file__).parents[2]
 STAGES = ("scrape", "resize", "manifest", "train", "evaluate")
 
 
-def pipeline(
-    *arguments: str, folder: Path, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the real console script in `folder`."""
-    return subprocess.run(
-        [Path(sys.executable).parent / "pipeline", *arguments],
-        cwd=folder,
-        env=os.environ | (env or {}),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def test_help_names_every_command() -> None:
-    result = pipeline("--help", folder=ROOT)
-    assert result.returncode == 0
+    result = pipeline(ROOT, "--help")
+    assert result.code == 0
     for name in (*STAGES, "upscale", "booru", "demo"):
-        assert re.search(rf"^  {name} ", result.stdout, re.MULTILINE), name
+        assert re.search(rf"^  {name} ", result.out, re.MULTILINE), name
 
 
 @pytest.mark.parametrize("module", ["stages.cli", *(f"stages.{name}" for name in STAGES)])
@@ -48,7 +35,7 @@ def test_commands_import_nothing_heavy(module: str) -> None:
 def test_a_stage_is_a_module_too(name: str, tmp_path: Path) -> None:
     """Both forms give the same options, with the values of the `params.yaml` that is there."""
     (tmp_path / "params.yaml").write_text("scrape:\n  limit: 123\ntrain:\n  steps: 77\n")
-    command = pipeline(name, "--help", folder=tmp_path)
+    command = pipeline(tmp_path, name, "--help")
     module = subprocess.run(
         [sys.executable, "-m", f"stages.{name}", "--help"],
         cwd=tmp_path,
@@ -57,8 +44,8 @@ def test_a_stage_is_a_module_too(name: str, tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert command.stdout.split("Options:")[1] == module.stdout.split("Options:")[1]
-    shown = " ".join(command.stdout.split())
+    assert command.out.split("Options:")[1] == module.stdout.split("Options:")[1]
+    shown = " ".join(command.out.split())
     if name == "scrape":
         assert "pictures accepted before the stage ends [params.yaml: 123]" in shown
     if name == "train":
@@ -66,9 +53,9 @@ def test_a_stage_is_a_module_too(name: str, tmp_path: Path) -> None:
 
 
 def test_help_answers_without_params(tmp_path: Path) -> None:
-    result = pipeline("scrape", "--help", folder=tmp_path)
-    assert result.returncode == 0
-    assert "[default: 18000]" in " ".join(result.stdout.split())
+    result = pipeline(tmp_path, "scrape", "--help")
+    assert result.code == 0
+    assert "[default: 18000]" in " ".join(result.out.split())
 
 
 @pytest.mark.parametrize(
@@ -91,10 +78,10 @@ def test_wrong_usage_is_one_line_and_exit_2(
     arguments: list[str], message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "params.yaml").write_text("{}")
-    result = pipeline(*arguments, folder=tmp_path)
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    result = pipeline(tmp_path, *arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml"]
 
 
@@ -112,10 +99,10 @@ def test_wrong_params_are_one_line_and_exit_2(
 ) -> None:
     if text is not None:
         (tmp_path / "params.yaml").write_text(text)
-    result = pipeline(name, folder=tmp_path)
-    assert result.returncode == 2
-    assert result.stderr.startswith(message)
-    assert len(result.stderr.strip().splitlines()) == 1
+    result = pipeline(tmp_path, name)
+    assert result.code == 2
+    assert result.err.startswith(message)
+    assert len(result.err.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -131,17 +118,17 @@ def test_a_stage_without_its_input_says_what_to_run_and_exits_1(
     name: str, message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "params.yaml").write_text("{}")
-    result = pipeline(name, folder=tmp_path)
-    assert result.returncode == 1
-    assert message in result.stderr
-    assert "pipeline " in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    result = pipeline(tmp_path, name)
+    assert result.code == 1
+    assert message in result.err
+    assert "pipeline " in result.err
+    assert len(result.err.strip().splitlines()) == 1
 
 
 def test_an_override_outside_dvc_names_the_reproducible_form(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("{}")
     arguments = ["train", "--adv-weight", "0", "--content-layers", "conv2_1,conv3_1"]
     note = "dvc exp run -S train.adv_weight=0 -S 'train.content_layers=[conv2_1,conv3_1]'"
-    assert note in pipeline(*arguments, folder=tmp_path).stderr
-    under_dvc = pipeline(*arguments, folder=tmp_path, env={"DVC_STAGE": "train"})
-    assert note not in under_dvc.stderr
+    assert note in pipeline(tmp_path, *arguments).err
+    under_dvc = pipeline(tmp_path, *arguments, DVC_STAGE="train")
+    assert note not in under_dvc.err

@@ -1,9 +1,7 @@
 """The command `pipeline evaluate`, run as a user runs it."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from pipeline.networks.weights import FOLDER_VARIABLE
 from stages.evaluate import revision
 from tests.evaluation.world import make_world
+from tests.stages.program import Finished, pipeline
 
 PARAMS = "evaluate:\n  device: cpu\n  detail: 32\n  pictures: 2\n"
 
@@ -23,20 +22,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def pipeline(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    root = Path(__file__).parents[2]
-    environment = os.environ | {
-        "PYTHONPATH": str(root),
-        FOLDER_VARIABLE: str(project / "no-weights"),
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "stages.evaluate", *arguments],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def evaluate(project: Path) -> Finished:
+    return pipeline(project, "evaluate", **{FOLDER_VARIABLE: str(project / "no-weights")})
 
 
 def git(project: Path, *arguments: str) -> str:
@@ -56,11 +43,11 @@ def commit(project: Path) -> str:
 
 
 def test_writes_the_reports_and_tells_the_means(project, commit):
-    result = pipeline(project)
-    assert result.returncode == 0, result.stderr
+    result = evaluate(project)
+    assert result.code == 0, result.err
     metrics = json.loads((project / "reports/metrics.json").read_text())
-    assert f"model: PSNR_Y {metrics['model.psnr_y']:.2f} dB" in result.stdout
-    assert result.stdout.splitlines()[-1].startswith("reports/index.html: ")
+    assert f"model: PSNR_Y {metrics['model.psnr_y']:.2f} dB" in result.out
+    assert result.out.splitlines()[-1].startswith("reports/index.html: ")
     page = (project / "reports/index.html").read_text(encoding="utf-8")
     assert commit in page
     assert "LPIPS was not measured" in page
@@ -68,9 +55,9 @@ def test_writes_the_reports_and_tells_the_means(project, commit):
 
 def test_without_a_model_it_says_to_train(project):
     (project / "models/generator.safetensors").unlink()
-    result = pipeline(project)
-    assert result.returncode == 1
-    assert result.stderr.splitlines() == [
+    result = evaluate(project)
+    assert result.code == 1
+    assert result.err.splitlines() == [
         "models/generator.safetensors: no such file; `pipeline train` makes a model"
     ]
     assert not (project / "reports").exists()

@@ -2,24 +2,18 @@
 
 import hashlib
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.booru.store import Store
 from tests.booru.site import FaultySite, stalled
+from tests.stages.program import end, pipeline, start, wait_until
 
-ROOT = Path(__file__).parents[2]
 COUNT = 40
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 def prepare(folder: Path, url: str, **values: object) -> Path:
@@ -38,30 +32,6 @@ def prepare(folder: Path, url: str, **values: object) -> Path:
     return folder
 
 
-def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "stages.scrape", *options],
-        cwd=folder,
-        env=ENVIRONMENT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(folder: Path, *options: str) -> tuple[int, str]:
-    """Exit code and standard error of a run that is left alone."""
-    process = start(folder, *options)
-    _, told = process.communicate(timeout=120)
-    return process.returncode, told
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def stored(folder: Path) -> int:
     return sum(path.is_file() for path in (folder / "data/.store/files").rglob("*"))
 
@@ -75,22 +45,22 @@ def test_kills_leave_nothing_half_made_and_cost_no_file_twice(tmp_path: Path) ->
     site.page_size = 10
     with site.serve() as url:
         whole = prepare(tmp_path / "whole", url)
-        assert finish(whole)[0] == 0
+        assert pipeline(whole, "scrape").code == 0
         site.requests.clear()
         killed = prepare(tmp_path / "killed", url, file_interval=0.03)
         complete: set[str] = set()
         for wanted in (1, 12, 25):
             asked = len(site.requests)
-            process = start(killed)
+            process = start(killed, "scrape")
             wait_until(lambda wanted=wanted: stored(killed) >= wanted)  # type: ignore[misc]
             process.kill()
-            process.wait()
+            end(process)
             again = {path for path, _ in site.requests[asked:]} & complete
             assert again == set()
             complete = complete_files(killed, site)
             assert not (killed / "data/raw").exists()
         asked = len(site.requests)
-        assert finish(killed)[0] == 0
+        assert pipeline(killed, "scrape").code == 0
         assert {path for path, _ in site.requests[asked:]} & complete == set()
     assert contents(killed) == contents(whole)
     reports = [(folder / "reports/scrape.json").read_bytes() for folder in (whole, killed)]
@@ -110,8 +80,8 @@ def complete_files(folder: Path, site: FaultySite) -> set[str]:
 def test_a_second_run_says_so_and_stops(tmp_path: Path) -> None:
     folder = prepare(tmp_path, "http://127.0.0.1:1")
     with Store(folder / "data/.store"):
-        result = finish(folder)
-    assert result == (
+        result = pipeline(folder, "scrape")
+    assert (result.code, result.err) == (
         1,
         "data/.store: another run is using it; wait for its end, or stop it\n",
     )
@@ -124,15 +94,15 @@ def test_interrupted_while_the_server_is_silent(tmp_path: Path, number: int) -> 
     site.faults["/images/1/20.png"] = [stalled]
     with site.serve() as url:
         folder = prepare(tmp_path, url, timeout=600)
-        process = start(folder)
+        process = start(folder, "scrape")
         wait_until(lambda: stored(folder) == COUNT - 1)
         process.send_signal(number)
-        _, told = process.communicate(timeout=60)
-        assert process.returncode == 130, told
-        assert told.splitlines()[-1] == "interrupted; run the same command again to go on"
-        assert "Traceback" not in told
+        result = end(process)
+        assert result.code == 130, result.err
+        assert result.problems[-1] == "interrupted; run the same command again to go on"
+        assert "Traceback" not in result.err
         assert not (folder / "data/raw").exists()
-        assert finish(folder)[0] == 0
+        assert pipeline(folder, "scrape").code == 0
     assert len(contents(folder)) == COUNT + 1
     assert Counter(site.paths())["/images/1/20.png"] == 2
     assert Counter(site.paths())["/images/1/19.png"] == 1
@@ -142,9 +112,9 @@ def test_what_the_user_is_told(tmp_path: Path) -> None:
     site = FaultySite(9)
     site.posts[0]["rating"] = "explicit"
     with site.serve() as url:
-        code, told = finish(prepare(tmp_path, url), "--limit", "3")
-    assert code == 0, told
-    assert told.splitlines()[-1].startswith("data/raw: 3 pictures, 0.0 MB; 4 posts listed")
+        result = pipeline(prepare(tmp_path, url), "scrape", "--limit", "3")
+    assert result.code == 0, result.err
+    assert result.problems[-1].startswith("data/raw: 3 pictures, 0.0 MB; 4 posts listed")
     report = json.loads((tmp_path / "reports/scrape.json").read_text())
     assert (report["accepted"], report["rejected"]) == (3, {"ratings": 1})
 
@@ -162,9 +132,8 @@ def test_what_the_user_is_told(tmp_path: Path) -> None:
 def test_bad_input_is_one_line(tmp_path: Path, options: list[str], code: int, problem: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    returned, told = finish(prepare(tmp_path, url), *options)
-    ours = ("note: options override", "scrape: 0/")
-    lines = [line for line in told.splitlines() if not line.startswith(ours)]
-    assert (returned, len(lines)) == (code, 1), told
+    result = pipeline(prepare(tmp_path, url), "scrape", *options)
+    lines = [line for line in result.problems if not line.startswith("scrape: 0/")]
+    assert (result.code, len(lines)) == (code, 1), result.err
     assert problem in lines[0]
     assert not (tmp_path / "data/raw").exists()

@@ -2,19 +2,16 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.evaluation.world import make_world
+from tests.stages.program import end, pipeline, start, wait_until
 
-ROOT = Path(__file__).parents[2]
 PARAMS = """\
 train:
   blocks: 1
@@ -46,26 +43,6 @@ def project(world: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "stages.train", *arguments]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-
-
-def train(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=project,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def curve(project: Path, name: str) -> list[tuple[int, float]]:
     """A column of DVCLive's plots: step and value."""
     path = project / "reports/train/plots/metrics" / f"{name}.tsv"
@@ -80,11 +57,11 @@ def git(project: Path, *arguments: str) -> None:
 
 
 def test_makes_a_generator_and_its_curves_quietly(project: Path) -> None:
-    result = train(project)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("models/generator.safetensors: 6 steps; val/psnr_y ")
-    lines = result.stderr.splitlines()
-    assert all(line.startswith(("step ", "train: ")) for line in lines), result.stderr
+    result = pipeline(project, "train")
+    assert result.code == 0, result.err
+    assert result.out.startswith("models/generator.safetensors: 6 steps; val/psnr_y ")
+    lines = result.err.splitlines()
+    assert all(line.startswith(("step ", "train: ")) for line in lines), result.err
     metrics = json.loads((project / "reports/train/metrics.json").read_text())
     assert metrics["step"] == 6
     assert metrics["val"].keys() == {"psnr_y", "ssim_y"}
@@ -96,37 +73,19 @@ def test_makes_a_generator_and_its_curves_quietly(project: Path) -> None:
 
 
 def test_after_sigterm_the_same_command_goes_on(project: Path) -> None:
-    process = subprocess.Popen(
-        command("--steps", "2000"),
-        cwd=project,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not list(project.glob("models/checkpoints/*/*.pt")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    process = start(project, "train", "--steps", "2000")
+    wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert told.splitlines()[-1] == "interrupted; run the same command again to go on"
+    result = end(process)
+    assert result.code == 130
+    assert result.problems[-1] == "interrupted; run the same command again to go on"
     newest = max(project.glob("models/checkpoints/*/*.pt"))
     reached = int(newest.stem.removeprefix("step-"))
     assert not (project / "models/generator.safetensors").exists()
-    process = subprocess.Popen(
-        command("--steps", "2000"),
-        cwd=project,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while max(project.glob("models/checkpoints/*/*.pt")) == newest:
-        time.sleep(0.02)
+    process = start(project, "train", "--steps", "2000")
+    wait_until(lambda: max(project.glob("models/checkpoints/*/*.pt")) != newest)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert f"training goes on from step {reached} of 2000" in told.splitlines()
+    assert f"training goes on from step {reached} of 2000" in end(process).problems
     steps = [step for step, _ in curve(project, "train/loss")]
     assert steps[: reached + 1] == list(range(1, reached + 2))
 
@@ -135,17 +94,17 @@ def test_a_repository_with_a_commit_is_left_alone(project: Path) -> None:
     git(project, "init", "-q")
     git(project, "add", "params.yaml")
     git(project, "commit", "-q", "-m", "x")
-    assert train(project, "--adv-weight", "0").returncode == 0
+    assert pipeline(project, "train", "--adv-weight", "0").code == 0
     assert not (project / "dvc.yaml").exists()
     assert not list(project.rglob("*.html"))
 
 
 def test_a_repository_without_a_commit_is_one_line(project: Path) -> None:
     git(project, "init", "-q")
-    result = train(project)
-    assert result.returncode == 1
-    assert "git commit" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    result = pipeline(project, "train")
+    assert result.code == 1
+    assert "git commit" in result.err
+    assert len(result.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -157,15 +116,14 @@ def test_a_repository_without_a_commit_is_one_line(project: Path) -> None:
     ],
 )
 def test_what_cannot_work_is_one_line(arguments: list[str], message: str, project: Path) -> None:
-    result = train(project, *arguments)
-    assert result.returncode in (1, 2)
-    lines = [line for line in result.stderr.splitlines() if not line.startswith("note: ")]
-    assert len(lines) == 1
-    assert lines[0].startswith(message)
+    result = pipeline(project, "train", *arguments)
+    assert result.code in (1, 2)
+    assert len(result.problems) == 1
+    assert result.problems[0].startswith(message)
 
 
 def test_without_a_manifest_the_stage_before_is_named(project: Path) -> None:
     (project / "data").unlink()
-    result = train(project)
-    assert result.returncode == 1
-    assert result.stderr.strip() == "data/manifest.csv: not found; run pipeline manifest first"
+    result = pipeline(project, "train")
+    assert result.code == 1
+    assert result.err.strip() == "data/manifest.csv: not found; run pipeline manifest first"

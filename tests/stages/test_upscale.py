@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.networks.files import save_generator
 from pipeline.networks.srresnet import SRResNet
-from tests.stages.test_cli import pipeline
+from tests.stages.program import pipeline
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def folder(tmp_path: Path) -> Path:
 def test_pictures_come_out_where_they_should(
     folder: Path, arguments: list[str], written: dict[str, tuple[int, int]]
 ) -> None:
-    result = pipeline("upscale", *arguments, folder=folder)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines() == [
+    result = pipeline(folder, "upscale", *arguments)
+    assert result.code == 0, result.err
+    assert result.out.splitlines() == [
         f"{name}: {size[0]}×{size[1]}" for name, size in written.items()
     ]
     for name, size in written.items():
@@ -45,17 +45,17 @@ def test_pictures_come_out_where_they_should(
 
 def test_an_existing_file_is_kept_unless_told(folder: Path) -> None:
     (folder / "a_x4.png").write_text("mine")
-    result = pipeline("upscale", "a.png", folder=folder)
-    assert (result.returncode, (folder / "a_x4.png").read_text()) == (2, "mine")
-    assert result.stderr == "a_x4.png: exists; --overwrite replaces it\n"
-    assert pipeline("upscale", "a.png", "--overwrite", folder=folder).returncode == 0
+    result = pipeline(folder, "upscale", "a.png")
+    assert (result.code, (folder / "a_x4.png").read_text()) == (2, "mine")
+    assert result.err == "a_x4.png: exists; --overwrite replaces it\n"
+    assert pipeline(folder, "upscale", "a.png", "--overwrite").code == 0
 
 
 def test_a_bad_picture_does_not_stop_the_others(folder: Path) -> None:
     (folder / "bad.png").write_text("no picture")
-    result = pipeline("upscale", "bad.png", "a.png", folder=folder)
-    assert result.returncode == 1
-    assert "bad.png: no picture that can be read" in result.stderr
+    result = pipeline(folder, "upscale", "bad.png", "a.png")
+    assert result.code == 1
+    assert "bad.png: no picture that can be read" in result.err
     assert (folder / "a_x4.png").is_file()
     assert not (folder / "bad_x4.png").exists()
 
@@ -72,6 +72,6 @@ def test_a_bad_picture_does_not_stop_the_others(folder: Path) -> None:
     ],
 )
 def test_mistakes_are_named(folder: Path, arguments: list[str], code: int, message: str) -> None:
-    result = pipeline("upscale", *arguments, folder=folder)
-    assert (result.returncode, len(result.stderr.strip().splitlines())) == (code, 1)
-    assert message in result.stderr
+    result = pipeline(folder, "upscale", *arguments)
+    assert (result.code, len(result.err.strip().splitlines())) == (code, 1)
+    assert message in result.err
