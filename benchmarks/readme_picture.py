@@ -25,12 +25,11 @@ def main(demo: Path, target: Path) -> None:
     hr = draw(UNSEEN_SEED).image
     hr = hr.crop((0, 0, hr.width // 4 * 4, hr.height // 4 * 4))
     lr = hr.resize((hr.width // 4, hr.height // 4), Image.Resampling.BICUBIC)
-    device = torch.device("cpu")
-    loaded = load_generator(demo / "models/generator.safetensors", device)
+    loaded = load_generator(demo / "models/generator.safetensors", torch.device("cpu"))
     results = {
         "low resolution": lr.resize(hr.size, Image.Resampling.NEAREST),
         "bicubic": lr.resize(hr.size, Image.Resampling.BICUBIC),
-        "model": Upscaler(loaded.generator, device).image(lr),
+        "model": Upscaler(loaded.generator).image(lr),
         "original": hr,
     }
     box = most_different(results["bicubic"], hr)

@@ -14,14 +14,6 @@ LUMA_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 LUMA_OFFSET = 16.0
 
 
-def quantise(images: torch.Tensor) -> torch.Tensor:
-    """Bring images of any shape from [0, 1] to the levels of 8 bits: whole floats in [0, 255].
-
-    Rounds to the nearest level, where a cast to uint8 would cut off.
-    """
-    return (images.float() * PEAK).round().clamp(0, PEAK)
-
-
 def luma(rgb: torch.Tensor) -> torch.Tensor:
     """Y of BT.601 in studio swing, unrounded: (N, 3, H, W) in [0, 255] → (N, 1, H, W) in [16, 235].
 

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
-from pipeline.metrics import quantise
 from pipeline.networks import Generator
 from pipeline.progress import Progress, Silent
 
@@ -44,7 +42,6 @@ class Upscaler:
     """
 
     generator: Generator
-    device: torch.device
     tile: int = 256
 
     def image(self, image: Image.Image, progress: Progress | None = None) -> Image.Image:
@@ -59,7 +56,6 @@ class Upscaler:
                 result.info[key] = image.info[key]
         return result
 
-    @torch.inference_mode()
     def pixels(self, lr: np.ndarray, progress: Progress) -> np.ndarray:
         """Enlarge `(h, w, 3) uint8` to `(h·scale, w·scale, 3) uint8`."""
         scale = self.generator.scale
@@ -79,11 +75,8 @@ class Upscaler:
     def _tile(self, lr: np.ndarray, window: Window) -> np.ndarray:
         left, top, right, bottom = window.outer
         part = torch.from_numpy(np.ascontiguousarray(lr[top:bottom, left:right]))
-        batch = part.permute(2, 0, 1)[None].to(self.device, torch.float32) / 255
-        sr = self.generator(batch.contiguous(memory_format=torch.channels_last))
-        if not torch.isfinite(sr).all():
-            raise PipelineError("the model's result is not finite; its weights are damaged")
-        return _crop(to_uint8(sr), window, self.generator.scale)
+        sr = self.generator.enlarge(part.permute(2, 0, 1)[None])[0]
+        return _crop(sr.permute(1, 2, 0).numpy(), window, self.generator.scale)
 
 
 def windows(width: int, height: int, tile: int, overlap: int) -> Iterator[Window]:
@@ -98,11 +91,6 @@ def windows(width: int, height: int, tile: int, overlap: int) -> Iterator[Window
                 min(bottom + overlap, height),
             )
             yield Window((left, top, right, bottom), outer)
-
-
-def to_uint8(sr: Tensor) -> np.ndarray:
-    """`(1, 3, H, W) float in [0, 1]`, values outside clamped, to `(H, W, 3) uint8`, rounded."""
-    return quantise(sr)[0].to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
 def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

@@ -41,7 +41,7 @@ def upscale(
     targets = _targets(pictures, output, loaded.generator.scale)
     if not overwrite:
         _refuse_existing(targets)
-    upscaler = Upscaler(loaded.generator, target_device, tile)
+    upscaler = Upscaler(loaded.generator, tile)
     failures = []
     for picture, target in zip(pictures, targets, strict=True):
         try:

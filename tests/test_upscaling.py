@@ -44,9 +44,9 @@ def test_tiled_equals_whole(skip: str) -> None:
     network = SRResNet(scale=4, blocks=2, features=8, norm="none", skip=skip).eval()
     with torch.no_grad():
         network.state_dict()[next(reversed(network.state_dict()))].normal_()
-    lr, cpu = noise(61, 47), torch.device("cpu")
-    whole = Upscaler(network, cpu, tile=64).pixels(lr, Silent())
-    tiled = Upscaler(network, cpu, tile=16).pixels(lr, Silent())
+    lr = noise(61, 47)
+    whole = Upscaler(network, tile=64).pixels(lr, Silent())
+    tiled = Upscaler(network, tile=16).pixels(lr, Silent())
     # Sums in another order may round one level apart where a value lies between two levels.
     assert np.abs(whole.astype(int) - tiled).max() <= 1
     assert (whole != tiled).mean() < 1e-3
@@ -54,20 +54,20 @@ def test_tiled_equals_whole(skip: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (17, 5)])
 def test_any_size_becomes_four_times_as_large(generator: SRResNet, size: tuple[int, int]) -> None:
-    result = Upscaler(generator, torch.device("cpu")).image(Image.new("RGB", size, "red"))
+    result = Upscaler(generator).image(Image.new("RGB", size, "red"))
     assert (result.size, result.mode) == ((size[0] * 4, size[1] * 4), "RGB")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "I;16"])
 def test_modes_without_transparency_become_rgb(generator: SRResNet, mode: str) -> None:
-    result = Upscaler(generator, torch.device("cpu")).image(Image.new(mode, (8, 6)))
+    result = Upscaler(generator).image(Image.new(mode, (8, 6)))
     assert (result.size, result.mode) == ((32, 24), "RGB")
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_transparency_is_kept(generator: SRResNet, mode: str) -> None:
     image = Image.new(mode, (8, 6))
-    result = Upscaler(generator, torch.device("cpu")).image(image)
+    result = Upscaler(generator).image(image)
     assert (result.size, result.mode) == ((32, 24), "RGBA")
     assert result.getchannel("A").getextrema() == (0, 0)
 
@@ -92,7 +92,7 @@ def test_the_cameras_orientation_is_applied(generator: SRResNet, tmp_path: Path)
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (8, 6)).save(tmp_path / "a.jpg", exif=exif)
-    result = Upscaler(generator, torch.device("cpu")).image(read_picture(tmp_path / "a.jpg"))
+    result = Upscaler(generator).image(read_picture(tmp_path / "a.jpg"))
     assert result.size == (24, 32)
 
 
@@ -101,7 +101,7 @@ def test_broken_weights_give_no_picture(generator: SRResNet) -> None:
     with torch.no_grad():
         next(broken.parameters()).fill_(float("nan"))
     with pytest.raises(PipelineError, match="not finite"):
-        Upscaler(broken, torch.device("cpu")).image(Image.new("RGB", (8, 8)))
+        Upscaler(broken).image(Image.new("RGB", (8, 8)))
 
 
 def png_bytes(tmp_path: Path) -> bytes:

@@ -43,10 +43,10 @@ def evaluate(
     progress = progress or Silent()
     device = pick_device(params.device)
     loaded = load_generator(model, device)
-    methods = Methods({MODEL: loaded.generator}, loaded.generator.scale, device)
+    methods = Methods({MODEL: loaded.generator}, loaded.generator.scale)
     images = _Images(manifest, resized, params, methods.scale)
     perceptual = _perceptual(params, images.side, device)
-    figures, distances = _measure(images, methods, perceptual.network, params, progress)
+    figures, distances = _measure(images, methods, perceptual.network, params, device, progress)
     ranked_by = BY_KEY["psnr_y" if perceptual.network is None else "lpips"]
     gains = [
         ranked_by.gain(of_one[MODEL][ranked_by.key], of_one[BASELINE][ranked_by.key])
@@ -128,6 +128,7 @@ def _measure(
     methods: Methods,
     perceptual: Lpips | None,
     params: EvaluateParams,
+    device: torch.device,
     progress: Progress,
 ) -> tuple[list[Figures], dict[str, Distance]]:
     """Each image's figures, and each method's distance between the sets."""
@@ -138,7 +139,7 @@ def _measure(
         for index in range(len(images)):
             original = images.original(index)
             results = methods.results(methods.lr(original))
-            of_one = measure(results, original, params.crop_border, perceptual, methods.device)
+            of_one = measure(results, original, params.crop_border, perceptual, device)
             sets.add({**results, ORIGINAL: original})
             figures.append(of_one)
             progress.update(index + 1, psnr_y=of_one[MODEL]["psnr_y"])

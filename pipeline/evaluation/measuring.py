@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.baselines import FILTERS, interpolate
 from pipeline.evaluation.lpips import Lpips
 from pipeline.evaluation.swd import Distance
 from pipeline.images.resample import downscale
-from pipeline.metrics import PEAK, luma, psnr, quantise, ssim
+from pipeline.metrics import PEAK, luma, psnr, ssim
+from pipeline.networks import Generator
 
 PSNR_CEILING = 100.0
 """dB, what equal images count: their PSNR is infinite, and no mean could hold it. One level of one
@@ -65,10 +65,8 @@ PER_IMAGE = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips")
 class Methods:
     """The ways an LR image is enlarged `scale` times: interpolation, and generators by name."""
 
-    models: Mapping[str, nn.Module]
-    """in [0, 1]: (1, 3, h, w) → (1, 3, h·scale, w·scale)"""
+    models: Mapping[str, Generator]
     scale: int
-    device: torch.device
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,13 +85,11 @@ class Methods:
             results[name] = self._generated(name, model, lr)
         return results
 
-    @torch.no_grad()
-    def _generated(self, name: str, model: nn.Module, lr: torch.Tensor) -> torch.Tensor:
-        batch = lr[None].to(self.device, torch.float32) / PEAK
-        sr = model(batch.contiguous(memory_format=torch.channels_last))[0]
-        if not torch.isfinite(sr).all():
-            raise PipelineError(f"{name}: its result is not finite; the weights are damaged")
-        return quantise(sr).to("cpu", torch.uint8)
+    def _generated(self, name: str, model: Generator, lr: torch.Tensor) -> torch.Tensor:
+        try:
+            return model.enlarge(lr[None])[0]
+        except PipelineError as error:
+            raise PipelineError(f"{name}: {error}; its weights are damaged") from None
 
 
 @torch.no_grad()

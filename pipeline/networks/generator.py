@@ -3,7 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
+
+from pipeline.errors import PipelineError
+
+LEVELS = 255
 
 
 class Generator(nn.Module, ABC):
@@ -20,3 +25,25 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, lr: Tensor) -> Tensor: ...
+
+    @torch.no_grad()
+    def enlarge(self, lr: Tensor) -> Tensor:
+        """Enlarge pictures: `(N, 3, h, w) uint8` → `(N, 3, h·scale, w·scale) uint8`, rounded.
+
+        Computes on the weights' device; the result is on the CPU. Raises `PipelineError` when it
+        is not finite: a black picture must never pass for one.
+        """
+        device = next(self.parameters()).device
+        batch = lr.to(device, torch.float32) / LEVELS
+        sr = self(batch.contiguous(memory_format=torch.channels_last))
+        if not torch.isfinite(sr).all():
+            raise PipelineError("the generator's result is not finite")
+        return quantise(sr).to("cpu", torch.uint8)
+
+
+def quantise(images: Tensor) -> Tensor:
+    """Bring images of any shape from [0, 1] to the levels of 8 bits: whole floats in [0, 255].
+
+    Rounds to the nearest level, where a cast to uint8 would cut off.
+    """
+    return (images.float() * LEVELS).round().clamp(0, LEVELS)

@@ -151,7 +151,7 @@ class _Training:
         else:
             self.progress.update(step)
         if step % self.params.validate_every == 0 or ended:
-            figures, strip = self.validation(self.state.average)
+            figures, strip = self._validated()
             self._keep(step, {f"val/{name}": value for name, value in figures.items()})
             self.state.samples.append(strip)
             if len(self.state.samples) > MAX_STRIPS:
@@ -159,6 +159,12 @@ class _Training:
             self._show_samples()
             told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
             self.progress.message(f"step {step}: validation {told}")
+
+    def _validated(self) -> tuple[Figures, torch.Tensor]:
+        try:
+            return self.validation(self.state.average)
+        except PipelineError as error:
+            raise self._overflow(str(error)) from None
 
     def _keep(self, step: int, figures: dict[str, float]) -> None:
         self.state.curve.append({"step": step} | figures)
@@ -202,11 +208,13 @@ class _Training:
         if skipped:
             self.progress.message(f"step {self.state.step}: skipped, its loss was not finite")
         if skipped >= MAX_SKIPPED_IN_A_ROW:
-            raise PipelineError(
-                f"training: the loss was not finite in {skipped} steps up to {self.state.step}; "
-                f"lower train.lr, or set train.precision to fp32; the checkpoints before it stay "
-                f"in {self.checkpoints.folder}"
-            )
+            raise self._overflow(f"the loss was not finite in the last {skipped} steps")
+
+    def _overflow(self, problem: str) -> PipelineError:
+        return PipelineError(
+            f"training: step {self.state.step}: {problem}; lower train.lr, or set train.precision "
+            f"to fp32; the checkpoints before it stay in {self.checkpoints.folder}"
+        )
 
     def metadata(self) -> dict[str, str]:
         """What the generator's file tells about its making."""

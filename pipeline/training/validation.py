@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.images.resample import downscale
-from pipeline.metrics import luma, psnr, quantise, ssim
+from pipeline.metrics import luma, psnr, ssim
 from pipeline.networks import Generator
 
 # As evaluation crops it, so that the two tell the same figures.
@@ -33,17 +33,17 @@ class Validation:
     @torch.no_grad()
     def __call__(self, generator: Generator) -> tuple[dict[str, float], Tensor]:
         """Mean PSNR (dB) and SSIM of luma, and a strip of details `(3, side, n·side) uint8`."""
-        was_training, device = generator.training, next(generator.parameters()).device
+        was_training = generator.training
         generator.eval()
         figures: dict[str, list[float]] = {"psnr_y": [], "ssim_y": []}
         details: list[Tensor] = []
         for lr, hr in zip(self.lr, self.hr, strict=True):
-            sr = quantise(generator(lr[None].to(device).float() / 255)).cpu()
-            pair = luma(sr), luma(hr[None].float())
+            sr = generator.enlarge(lr[None])
+            pair = luma(sr.float()), luma(hr[None].float())
             figures["psnr_y"].append(psnr(*pair, border=BORDER).item())
             figures["ssim_y"].append(ssim(*pair, border=BORDER).item())
             if len(details) < SAMPLES:
-                details.append(_centre(sr[0].to(torch.uint8)))
+                details.append(_centre(sr[0]))
         generator.train(was_training)
         means = {name: sum(values) / len(values) for name, values in figures.items()}
         return means, torch.cat(details, dim=2)

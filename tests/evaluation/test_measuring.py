@@ -11,19 +11,24 @@ from pipeline.evaluation.baselines import FILTERS
 from pipeline.evaluation.measuring import METRICS, PSNR_CEILING, Methods, means, measure
 from pipeline.evaluation.swd import Distance
 from pipeline.metrics import luma, psnr, ssim
+from pipeline.networks import Generator
 
 CPU = torch.device("cpu")
 
 
-class Constant(nn.Module):
+class Constant(Generator):
     """A generator that paints one value, in [0, 1]."""
 
     def __init__(self, value: float) -> None:
         super().__init__()
-        self.value = value
+        self.value = nn.Parameter(torch.tensor(value))
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        return torch.full((1, 3, lr.shape[-2] * 4, lr.shape[-1] * 4), self.value)
+        return self.value.expand(1, 3, lr.shape[-2] * 4, lr.shape[-1] * 4)
+
+    @property
+    def receptive_radius(self) -> int:
+        return 0
 
 
 def image(seed: int = 0) -> torch.Tensor:
@@ -33,7 +38,7 @@ def image(seed: int = 0) -> torch.Tensor:
 
 
 def test_methods_are_interpolation_and_the_models():
-    methods = Methods({"model": Constant(0.5), "other": Constant(0.7)}, 4, CPU)
+    methods = Methods({"model": Constant(0.5), "other": Constant(0.7)}, 4)
     lr = methods.lr(image())
     results = methods.results(lr)
     assert lr.shape == (3, 12, 12)
@@ -46,13 +51,13 @@ def test_methods_are_interpolation_and_the_models():
     ("value", "level"), [(0.5, 128), (-0.2, 0), (1.3, 255), (100.4 / 255, 100), (100.6 / 255, 101)]
 )
 def test_a_models_result_is_rounded_and_clamped(value, level):
-    methods = Methods({"model": Constant(value)}, 4, CPU)
+    methods = Methods({"model": Constant(value)}, 4)
     assert methods.results(methods.lr(image()))["model"].unique().tolist() == [level]
 
 
 def test_a_result_that_is_not_finite_is_an_error():
-    methods = Methods({"model": Constant(math.nan)}, 4, CPU)
-    with pytest.raises(PipelineError, match="model: its result is not finite"):
+    methods = Methods({"model": Constant(math.nan)}, 4)
+    with pytest.raises(PipelineError, match="model: the generator's result is not finite"):
         methods.results(methods.lr(image()))
 
 

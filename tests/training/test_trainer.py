@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -155,12 +156,22 @@ def test_training_lowers_the_error(world: Path, tmp_path: Path) -> None:
     assert psnr[-1] > psnr[0] + 0.2
 
 
-def test_a_training_that_overflows_stops_with_one_line(world: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("validate_every", "skipped", "problem"),
+    [
+        (100, 10, "step 11: the loss was not finite in the last 10 steps; lower train.lr"),
+        (3, 2, "step 3: the generator's result is not finite; lower train.lr"),
+    ],
+)
+def test_a_training_that_overflows_stops_with_one_line(
+    validate_every: int, skipped: int, problem: str, world: Path, tmp_path: Path
+) -> None:
     told = Told()
-    with pytest.raises(PipelineError, match="not finite in 10 steps") as raised:
-        run(world, tmp_path, progress=told, steps=30, lr=1e30)
+    changes = {"steps": 30, "lr": 1e30, "validate_every": validate_every}
+    with pytest.raises(PipelineError, match=re.escape(problem)) as raised:
+        run(world, tmp_path, progress=told, **changes)
     assert "\n" not in str(raised.value)
-    assert sum("skipped" in message for message in told.messages) == 10
+    assert sum("skipped" in message for message in told.messages) == skipped
     assert not (tmp_path / "generator.safetensors").exists()
 
 
