@@ -151,13 +151,13 @@ class _Training:
         else:
             self.progress.update(step)
         if step % self.params.validate_every == 0 or ended:
-            figures, strip = self._validated()
-            self._keep(step, {f"val/{name}": value for name, value in figures.items()})
+            measured, strip = self._validated()
+            self._keep(step, {f"val/{name}": value for name, value in measured.items()})
             self.state.samples.append(strip)
             if len(self.state.samples) > MAX_STRIPS:
                 self.state.samples = self.state.samples[1::2]
             self._show_samples()
-            told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            told = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
             self.progress.message(f"step {step}: validation {told}")
 
     def _validated(self) -> tuple[Figures, torch.Tensor]:
