@@ -32,6 +32,11 @@ class ScrapeParams(Section):
         ("animated", "lowres", "jpeg_artifacts"), description="tags that no picture may have"
     )
     ratings: Names = Field(("general", "safe"), description="ratings that are taken")
+    listing: Literal["auto", "json", "xml", "html"] = Field(
+        "auto",
+        description="how posts are listed: by the API in JSON or XML, or from web pages, two "
+        "requests or more a post; auto: the first of them that the site gives",
+    )
     limit: int = Field(18_000, ge=1, description="pictures accepted before the stage ends")
     min_side: int = Field(512, ge=1, description="shortest side that is taken, pixels")
     max_aspect: float = Field(2.5, ge=1, description="longest side over shortest side, at most")

@@ -3,13 +3,17 @@
 import hashlib
 import os
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
 from PIL import Image
 
+from pipeline.booru.answers import Kind, body_kind
 from pipeline.booru.faults import FetchError, TransientError, refuse_challenge
-from pipeline.booru.posts import Kind, Post, body_kind
+from pipeline.booru.posts import Post
 from pipeline.booru.selection import PICTURE_FORMATS
 from pipeline.booru.session import Session
 from pipeline.booru.store import Store
@@ -17,6 +21,33 @@ from pipeline.booru.store import Store
 _CHUNK = 65536
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
+_MOST_PIXELS_AT_ONCE = 16_000_000
+
+
+class DecodingRoom:
+    """Lets threads decode pictures of 16 million pixels together, or a larger one alone.
+
+    Without it, memory would grow with the number of workers times the largest picture.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._pixels = 0
+
+    @contextmanager
+    def hold(self, pixels: int) -> Iterator[None]:
+        """Wait until there is room for `pixels`, and keep it."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not self._pixels or self._pixels + pixels <= _MOST_PIXELS_AT_ONCE
+            )
+            self._pixels += pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._pixels -= pixels
+                self._changed.notify_all()
 
 
 class _Digests:
@@ -50,8 +81,12 @@ class _Digests:
         return self._md5.hexdigest()
 
 
-def download(post: Post, post_url: str, session: Session, store: Store, max_bytes: int) -> None:
+def download(
+    post: Post, post_url: str, session: Session, store: Store, max_bytes: int, room: DecodingRoom
+) -> None:
     """Bring the file of `post` into `store`, from where an earlier try left off.
+
+    What was transferred is decoded in full before it counts, as `room` allows.
 
     Raises `FetchError` (reason `max_bytes`: the file is larger than that), `SiteError` or
     `Stopped`; what was transferred by then stays as a part.
@@ -59,7 +94,8 @@ def download(post: Post, post_url: str, session: Session, store: Store, max_byte
 
     def attempt() -> None:
         digests = _transfer(post, post_url, session, store, max_bytes)
-        _check_picture(post, store.part(post), digests)
+        with room.hold(post.width * post.height):
+            _check_picture(post, store.part(post), digests)
         store.keep(post, digests.sha256, digests.md5, digests.bytes)
 
     session.retry(attempt)

@@ -1,5 +1,6 @@
 """What can go wrong between this program and a site, and whether asking again may help."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,21 +9,24 @@ from email.utils import parsedate_to_datetime
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
-from pipeline.booru.posts import Kind, body_kind
+from pipeline.booru.answers import Kind, body_kind
 from pipeline.errors import PipelineError
+
+CHALLENGED = 3
 
 _NEVER_CONNECTED = (
     requests.ConnectTimeout,
     requests.exceptions.SSLError,
     requests.exceptions.ProxyError,
 )
+_SECRETS = re.compile(r"((?:api_key|user_id)=)[^&\s'\"]+")
 
 
 class FetchError(PipelineError):
     """One address could not be had; `reason` is a short label to count by."""
 
     def __init__(self, url: str, reason: str, problem: str) -> None:
-        super().__init__(f"{url}: {problem}")
+        super().__init__(without_secrets(f"{url}: {problem}"))
         self.reason = reason
 
 
@@ -43,9 +47,23 @@ class UnreachableError(TransientError):
 class SiteError(PipelineError):
     """The site as a whole cannot be used now: asking it for other addresses is of no use."""
 
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(without_secrets(f"{url}: {problem}"))
+
+
+class ChallengeError(SiteError):
+    """The site asks for proof of a human, which this program never gives."""
+
+    exit_code = CHALLENGED
+
 
 class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
     """The work was told to stop."""
+
+
+def without_secrets(text: str) -> str:
+    """`text` with the values of `api_key=` and `user_id=` left out."""
+    return _SECRETS.sub(r"\1...", text)
 
 
 def retry_after(value: str) -> float:
@@ -62,12 +80,13 @@ def retry_after(value: str) -> float:
 
 
 def refuse_challenge(response: requests.Response, start: bytes) -> None:
-    """Raise `SiteError` if an answer, whose body starts with `start`, is made for browsers only."""
+    """Raise `ChallengeError` if an answer, whose body starts with `start`, is for browsers only."""
     page = body_kind(start) is Kind.HTML and b"<title>just a moment" in start.lower()
     if page or response.headers.get("cf-mitigated") == "challenge":
-        raise SiteError(
-            f"{response.url}: the site asks for proof of a human; this program does not answer "
-            "such challenges: wait, or ask the site's owner, then run the same command again"
+        raise ChallengeError(
+            response.url,
+            "the site asks for proof of a human; this program does not answer such challenges: "
+            "wait, or ask the site's owner, then run the same command again",
         )
 
 
@@ -88,12 +107,7 @@ def translated(url: str) -> Iterator[None]:
 def _connection_error(url: str, error: requests.ConnectionError) -> TransientError:
     first = error.args[0] if error.args else None
     cause = getattr(first, "reason", None)
-    never_stood = (
-        requests.ConnectTimeout,
-        requests.exceptions.SSLError,
-        requests.exceptions.ProxyError,
-    )
-    if isinstance(error, never_stood) or isinstance(cause, NewConnectionError):
+    if isinstance(error, _NEVER_CONNECTED) or isinstance(cause, NewConnectionError):
         reason = str(cause or "no answer").rpartition(": ")[2].rpartition("] ")[2].rstrip("')")
         return UnreachableError(url, "unreachable", f"cannot be reached: {reason}")
     if isinstance(first, ReadTimeoutError):

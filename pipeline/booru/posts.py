@@ -1,15 +1,11 @@
-"""Posts of a Gelbooru 0.2 site, and what its API may answer instead of them."""
+"""What a Gelbooru 0.2 site tells of a picture, whatever form it tells it in."""
 
 import html
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urljoin, urlsplit
-
-from pipeline.errors import PipelineError
 
 # The site's older records and its XML abbreviate.
 RATING_LETTERS = {"g": "general", "s": "safe", "q": "questionable", "e": "explicit"}
@@ -17,21 +13,6 @@ RATINGS = frozenset({"general", "safe", "sensitive", "questionable", "explicit"}
 
 _MAX_ID = 2**63 - 1
 _EXTENSION = re.compile(r"\.([a-z0-9]{1,8})")
-_REASON = re.compile(r"""\breason\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-
-
-class AnswerError(PipelineError):
-    """An API answer holds no posts and is no empty page either."""
-
-
-class Kind(Enum):
-    """What a body is, told by how it starts: the site's content types are no guide."""
-
-    EMPTY = "empty"
-    JSON = "JSON"
-    XML = "XML"
-    HTML = "a web page"
-    OTHER = "something else"
 
 
 @dataclass(frozen=True)
@@ -61,7 +42,7 @@ class Post:
 
 @dataclass(frozen=True)
 class Page:
-    """One API answer: `posts` by descending id, each id once.
+    """Part of a listing: `posts` by descending id, each id once.
 
     `malformed` are the ids of records that are no whole post; `nameless` records have no id.
     """
@@ -75,74 +56,26 @@ class Page:
         """Ids of all records, malformed ones too."""
         return tuple(post.id for post in self.posts) + self.malformed
 
-
-def body_kind(body: bytes) -> Kind:
-    """Classify an answer by its first characters."""
-    start = body[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if not start:
-        return Kind.EMPTY
-    if start.startswith((b"[", b"{", b"null")):
-        return Kind.JSON
-    if start.startswith((b"<!doctype", b"<html", b"<head", b"<body")):
-        return Kind.HTML
-    if start.startswith((b"<?xml", b"<posts", b"<response", b"<error")):
-        return Kind.XML
-    return Kind.OTHER
+    def below(self, number: int) -> "Page":
+        """The records with smaller ids."""
+        return Page(
+            tuple(post for post in self.posts if post.id < number),
+            tuple(other for other in self.malformed if other < number),
+            self.nameless,
+        )
 
 
-def parse_posts(body: bytes, site: str) -> Page:
-    """Read the answer to a request for posts as JSON.
+def page_of(records: Iterable[object], site: str) -> Page:
+    """Records, each a mapping in the API's own names, as a page.
 
-    `site` is the address that relative file addresses belong to. Raises `AnswerError` with the
-    site's own reason where it gives one.
+    `site` is the address that relative file addresses belong to. Nothing is too odd: what is no
+    post is counted as malformed or nameless.
     """
-    kind = body_kind(body)
-    if kind is Kind.EMPTY:
-        return Page()
-    if kind is Kind.XML:
-        raise AnswerError(_xml_problem(body))
-    if kind is not Kind.JSON:
-        raise AnswerError(f"answered with {kind.value} instead of JSON")
-    try:
-        answer = json.loads(body.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError) as error:
-        raise AnswerError(f"answered with broken JSON ({error})") from None
-    return _page(_records(answer), site)
-
-
-def _xml_problem(body: bytes) -> str:
-    text = body[:4096].decode("utf-8", "replace")
-    reason = _REASON.search(text)
-    if reason:
-        return f"refused the request: {html.unescape(reason[1] or reason[2] or 'no reason given')}"
-    if "<posts" in text:
-        return "answered in XML although JSON was asked for"
-    return f"answered with an error: {' '.join(re.sub('<[^>]*>', ' ', text).split())[:200]}"
-
-
-def _records(answer: object) -> list[object]:
-    """The post records in any of the shapes that the engine and its forks answer in."""
-    if answer is None:
-        return []
-    if isinstance(answer, list):
-        return answer
-    if isinstance(answer, dict):
-        if "post" in answer or "@attributes" in answer:
-            inner = answer.get("post", [])
-            return inner if isinstance(inner, list) else _records(inner)
-        if "id" in answer:
-            return [answer]
-        if reason := answer.get("reason") or answer.get("message") or answer.get("error"):
-            raise AnswerError(f"refused the request: {reason}")
-    raise AnswerError(f"answered with JSON that holds no posts: {json.dumps(answer)[:80]}")
-
-
-def _page(records: Iterable[object], site: str) -> Page:
     posts: dict[int, Post] = {}
     malformed: set[int] = set()
     nameless = 0
     for record in records:
-        number = _integer(record.get("id")) if isinstance(record, Mapping) else None
+        number = integer(record.get("id")) if isinstance(record, Mapping) else None
         if number is None or not 0 < number <= _MAX_ID:
             nameless += 1
             continue
@@ -159,8 +92,17 @@ def _page(records: Iterable[object], site: str) -> Page:
     )
 
 
+def integer(value: object) -> int | None:
+    """An int, or the digits of one; None for all else. A bool is no number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value):
+        return int(value)
+    return None
+
+
 def _post(number: int, record: Mapping[str, object], site: str) -> Post | None:
-    width, height = _integer(record.get("width")), _integer(record.get("height"))
+    width, height = integer(record.get("width")), integer(record.get("height"))
     file_url = _file_url(record, site)
     if not width or not height or min(width, height) < 1 or not file_url:
         return None
@@ -175,7 +117,7 @@ def _post(number: int, record: Mapping[str, object], site: str) -> Post | None:
         rating=RATING_LETTERS.get(rating, rating),
         tags=tuple(sorted(tags)),
         source=_text(record.get("source")),
-        parent_id=_integer(record.get("parent_id")) or 0,
+        parent_id=integer(record.get("parent_id")) or 0,
     )
 
 
@@ -185,21 +127,12 @@ def _file_url(record: Mapping[str, object], site: str) -> str:
         if given := _text(record.get("file_url")).strip():
             return urljoin(base, given)
         directory, image = record.get("directory"), _text(record.get("image"))
-        folder = _text(directory) or str(_integer(directory) or "")
+        folder = _text(directory) or str(integer(directory) or "")
         if folder and image:
             return urljoin(base, f"images/{quote(folder)}/{quote(image)}")
     except ValueError:
         pass
     return ""
-
-
-def _integer(value: object) -> int | None:
-    """An int, or the digits of one; None for all else. A bool is no number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value):
-        return int(value)
-    return None
 
 
 def _text(value: object) -> str:

@@ -35,7 +35,7 @@ def write_set(site: str, store: Store, posts: Iterable[Post], raw: Path) -> tupl
             _link(store.path(str(line["sha256"])), new / str(line["file"]))
             lines.write(json.dumps(line, sort_keys=True) + "\n")
             size += int(str(line["bytes"]))
-            mismatches += not line["md5_matches"]
+            mismatches += line["md5_matches"] is False
         lines.flush()
         os.fsync(lines.fileno())
     if raw.exists():
@@ -56,7 +56,7 @@ def _line(site: str, store: Store, post: Post) -> dict[str, object]:
         "height": post.height,
         "bytes": file.bytes,
         "sha256": file.sha256,
-        "md5_matches": file.md5 == post.md5,
+        "md5_matches": file.md5 == post.md5 if post.md5 else None,
         "rating": post.rating,
         "tags": list(post.tags),
         "source": post.source,

@@ -1,26 +1,29 @@
 """The scrape: the newest acceptable posts of a site, whole, in a folder that holds only them."""
 
 import json
+import os
 import queue
 import sqlite3
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing.pool import AsyncResult, ThreadPool
 from pathlib import Path
 
-from pipeline.booru.client import Client
-from pipeline.booru.download import download
+from pipeline.booru.client import FORMS, Client, credentials
+from pipeline.booru.download import DecodingRoom, download
 from pipeline.booru.faults import FetchError, UnreachableError
+from pipeline.booru.planning import Planned, expected
 from pipeline.booru.posts import Post
 from pipeline.booru.rawset import post_url, write_set
 from pipeline.booru.selection import check_rules, rejection
 from pipeline.booru.session import Session
-from pipeline.booru.store import Store
-from pipeline.errors import PipelineError
+from pipeline.booru.store import Listing, Store
+from pipeline.errors import PipelineError, UsageError
 from pipeline.files import write_text
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
@@ -52,22 +55,22 @@ def scrape(
     raw: Path,
     report: Path,
     progress: Progress = Silent(),  # noqa: B008
+    *,
+    retry_failed: bool = False,
 ) -> ScrapeReport:
     """Fill `raw` with the newest `params.limit` acceptable posts of `params.site`.
 
     Files are fetched into the folder `store` once and linked into `raw`, which is replaced as a
     whole; `report` gets the counts as JSON. An interrupted or killed call is continued by the
-    next. Raises `UsageError` for params that cannot be met, `PipelineError` if the limit was not.
+    next. With `retry_failed` nothing is listed: the posts known from earlier runs must do. Raises
+    `UsageError` for params that cannot be met, `PipelineError` if the limit was not.
     """
     check_rules(params)
-    try:
-        with Store(store) as kept:
-            job = _Job(params, kept, progress)
-            job.run()
-            posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
-            size, mismatches = write_set(params.site, kept, posts, raw)
-    except (OSError, sqlite3.Error) as error:
-        raise PipelineError(f"{store}: cannot be written or read: {error}") from error
+    with _opened(store) as kept:
+        job = _Job(params, kept, progress, listing_allowed=not retry_failed)
+        job.run()
+        posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
+        size, mismatches = write_set(params.site, kept, posts, raw)
     result = ScrapeReport(
         accepted=len(job.accepted),
         listed=job.listed,
@@ -80,6 +83,33 @@ def scrape(
     return result
 
 
+def plan(
+    params: ScrapeParams,
+    store: Path,
+    progress: Progress = Silent(),  # noqa: B008
+) -> list[Planned]:
+    """The posts that `scrape` would take, newest first, and what it would fetch for them.
+
+    Only the listing is fetched, and kept for the scrape. Posts whose files turn out not to be had
+    would be replaced by older ones. Raises as `scrape` does.
+    """
+    check_rules(params)
+    with _opened(store) as kept:
+        job = _Job(params, kept, progress, fetching_allowed=False)
+        job.run()
+        posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
+        return expected(posts, kept)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Store]:
+    try:
+        with Store(folder) as store:
+            yield store
+    except (OSError, sqlite3.Error) as error:
+        raise PipelineError(f"{folder}: cannot be written or read: {error}") from error
+
+
 class _Job:
     """Takes posts in order and fetches their files until `limit` are accepted.
 
@@ -87,8 +117,18 @@ class _Job:
     the first `limit` posts that can be had, however the transfers overtake each other.
     """
 
-    def __init__(self, params: ScrapeParams, store: Store, progress: Progress) -> None:
+    def __init__(
+        self,
+        params: ScrapeParams,
+        store: Store,
+        progress: Progress,
+        *,
+        listing_allowed: bool = True,
+        fetching_allowed: bool = True,
+    ) -> None:
         self._params, self._store, self._progress = params, store, progress
+        self._listing_allowed, self._fetching_allowed = listing_allowed, fetching_allowed
+        self._room = DecodingRoom()
         self._site = params.site.rstrip("/")
         self._stop = threading.Event()
         self._session = Session(
@@ -103,7 +143,13 @@ class _Job:
             tell=progress.message,
         )
         self._client = Client(
-            self._session, self._site, params.tags, params.excluded_tags, params.page_size
+            self._session,
+            self._site,
+            params.tags,
+            params.excluded_tags,
+            params.page_size,
+            FORMS if params.listing == "auto" else (params.listing,),
+            credentials(os.environ),
         )
         query = [self._site, sorted(params.tags), sorted(params.excluded_tags)]
         self.listing_key = json.dumps(query, ensure_ascii=False)
@@ -114,7 +160,7 @@ class _Job:
         self._failures_in_a_row = 0
         self._ahead: deque[tuple[int, Post | None]] = deque()
         self._position: int | None = None
-        self._listing = self._store.listing(self.listing_key)
+        self._listing = self._begin_listing()
         self._listing_now = False
         self._fetching = 0
         self._tasks: list[AsyncResult[None]] = []
@@ -132,9 +178,21 @@ class _Job:
             self._end()
             self._progress.finish()
         if len(self.accepted) < self._params.limit:
-            # The site may have more by the next run, which a kept listing would never see.
-            self._store.forget_listing(self.listing_key)
+            self._store.note_short(self.listing_key)
             raise PipelineError(self._shortfall())
+
+    def _begin_listing(self) -> Listing:
+        listing = self._store.listing(self.listing_key)
+        if listing.short and self._listing_allowed:
+            # The site may have more by now, which a kept listing would never see.
+            self._store.forget_listing(self.listing_key)
+            return self._store.listing(self.listing_key)
+        if listing.cursor is None and not self._listing_allowed:
+            raise UsageError(
+                f"{self._store.folder}: no posts of {self._site} with these tags are known yet; "
+                "run pipeline scrape without --retry-failed"
+            )
+        return listing
 
     def _advance(self) -> bool:
         """Start whatever can be started now; False when nothing is left to wait for."""
@@ -156,7 +214,8 @@ class _Job:
         return bool(self._ahead)
 
     def _list_more(self) -> None:
-        if self._listing.finished or self._listing_now or self._position != self._listing.cursor:
+        at_its_end = self._position == self._listing.cursor and not self._listing.finished
+        if self._listing_now or not at_its_end or not self._listing_allowed:
             return
         cursor = self._listing.cursor
 
@@ -188,7 +247,7 @@ class _Job:
         known = self._store.find(post)
         if known is not None and (known.bytes or 0) > self._params.max_bytes:
             self._reject("max_bytes")
-        elif known is not None and known.sha256 is not None:
+        elif not self._fetching_allowed or (known is not None and known.sha256 is not None):
             self._accept(post)
         else:
             self._fetching += 1
@@ -200,6 +259,7 @@ class _Job:
                     self._session,
                     self._store,
                     self._params.max_bytes,
+                    self._room,
                 ),
                 partial(self._fetched, post),
             )
@@ -271,7 +331,12 @@ class _Job:
         )
 
     def _tell_kept_listing(self) -> None:
-        if self._listing.cursor is not None:
+        if not self._listing_allowed:
+            self._progress.message(
+                f"{self._site}: {self._store.failed()} files could not be had before; nothing new "
+                "is listed"
+            )
+        elif self._listing.cursor is not None:
             self._progress.message(
                 f"{self._site}: going on with the listing begun {self._listing.started_at}; to see "
                 f"newer posts, remove {self._store.listing_path} (no file is fetched again)"

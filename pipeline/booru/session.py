@@ -144,6 +144,10 @@ class Session:
         )
         return retrying(call)
 
+    def tell(self, text: str) -> None:
+        """Say something to whoever watches."""
+        self._tell(text)
+
     @contextmanager
     def get(
         self,
@@ -203,8 +207,9 @@ class Session:
         wait = retry_after(response.headers.get("Retry-After", ""))
         if wait > LONGEST_WAIT:
             raise SiteError(
-                f"{response.url}: answered HTTP {response.status_code} and asks to wait "
-                f"{wait:.0f} s; run the same command again then"
+                response.url,
+                f"answered HTTP {response.status_code} and asks to wait {wait:.0f} s; "
+                "run the same command again then",
             )
         return wait
 

@@ -1,62 +1,94 @@
 """Everything ever fetched: files by content hash, and SQLite state that survives any kill.
 
 `files/ab/<sha256>` hold whole, checked pictures and are never written again: other folders link
-to them. `parts/<key>` are transfers under way. `state.sqlite` knows what each file is;
+to them. `parts/<key>.part` are transfers under way. `state.sqlite` knows what each file is;
 `listing.sqlite` knows what each site listed, and may be removed to list a site anew.
 """
 
 import hashlib
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
 from pipeline.booru.posts import Page, Post
 from pipeline.errors import PipelineError
 
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE files (
-    key TEXT PRIMARY KEY, post_id INTEGER NOT NULL, post_url TEXT NOT NULL, file_url TEXT NOT NULL,
-    announced_md5 TEXT NOT NULL, bytes INTEGER, validator TEXT, sha256 TEXT, md5 TEXT,
-    fetched_at TEXT, tries INTEGER NOT NULL DEFAULT 0, failure TEXT
+# Each entry brings a database from the layout of its index to the next; a new one starts at 0.
+_STATE_LAYOUTS = (
+    """
+    CREATE TABLE files (
+        key TEXT PRIMARY KEY, post_id INTEGER NOT NULL, post_url TEXT NOT NULL,
+        file_url TEXT NOT NULL, announced_md5 TEXT NOT NULL, bytes INTEGER, validator TEXT,
+        sha256 TEXT, md5 TEXT, fetched_at TEXT, tries INTEGER NOT NULL DEFAULT 0, failure TEXT
+    );
+    """,
+    """
+    ALTER TABLE files ADD COLUMN source TEXT NOT NULL DEFAULT '';
+    ALTER TABLE files ADD COLUMN rating TEXT NOT NULL DEFAULT '';
+    ALTER TABLE files ADD COLUMN tags TEXT NOT NULL DEFAULT '';
+    DELETE FROM files WHERE sha256 IS NULL AND failure IS NULL;
+    UPDATE OR REPLACE files SET key = file_key(file_url) WHERE sha256 IS NULL;
+    UPDATE OR REPLACE files SET key = file_key(file_url) WHERE sha256 IS NOT NULL;
+    """,
 )
-"""
-_LISTING_SCHEMA = """
-CREATE TABLE listing.listings (
-    key TEXT PRIMARY KEY, started_at TEXT NOT NULL, cursor INTEGER,
-    finished INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE listing.posts (
-    listing TEXT NOT NULL, id INTEGER NOT NULL, record TEXT, PRIMARY KEY (listing, id)
-) WITHOUT ROWID;
-"""
+_LISTING_LAYOUTS = (
+    """
+    CREATE TABLE listing.listings (
+        key TEXT PRIMARY KEY, started_at TEXT NOT NULL, cursor INTEGER,
+        finished INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE listing.posts (
+        listing TEXT NOT NULL, id INTEGER NOT NULL, record TEXT, PRIMARY KEY (listing, id)
+    ) WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE listing.listings ADD COLUMN short INTEGER NOT NULL DEFAULT 0;
+    """,
+)
+_INSERT = (
+    "INSERT INTO files (key, post_id, post_url, file_url, announced_md5, source, rating, tags, "
+    "bytes, validator, failure, tries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (key) DO UPDATE SET post_id = excluded.post_id, post_url = excluded.post_url, "
+    "file_url = excluded.file_url, "
+    "announced_md5 = coalesce(nullif(excluded.announced_md5, ''), announced_md5), "
+    "source = excluded.source, rating = excluded.rating, tags = excluded.tags, "
+)
+_PART = ".part"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """How far a listing has come: every post with an id of at least `cursor` is in the store."""
+    """How far a listing has come: every post with an id of at least `cursor` is in the store.
+
+    `short`: a run has come to its end without enough pictures, so the next one begins anew.
+    """
 
     started_at: str
     cursor: int | None
     finished: bool
+    short: bool = False
 
 
 @dataclass(frozen=True)
 class StoredFile:
     """What is known of a post's file.
 
-    `bytes` is its length as far as the server told it; `sha256` and `md5` are None until the
-    whole file is in the store. `validator` makes sure that a resumed transfer is of one version.
+    `announced_md5` is the site's word. `bytes` is its length as far as the server told it;
+    `sha256` and `md5` are None until the whole file is in the store. `validator` (ETag or date)
+    makes sure that a resumed transfer is of one version.
     """
 
+    announced_md5: str
     bytes: int | None
     validator: str | None
     sha256: str | None
@@ -108,11 +140,15 @@ class Store:
         # The mutex keeps threads apart.
         self._db = sqlite3.connect(state, check_same_thread=False)
         try:
+            self._db.create_function("file_key", 1, file_key, deterministic=True)
             self._db.execute("ATTACH ? AS listing", (str(self.listing_path),))
-            for schema, path in (("main", state), ("listing", self.listing_path)):
+            for schema, path, layouts in (
+                ("main", state, _STATE_LAYOUTS),
+                ("listing", self.listing_path, _LISTING_LAYOUTS),
+            ):
                 self._db.execute(f"PRAGMA {schema}.journal_mode = WAL")
                 self._db.execute(f"PRAGMA {schema}.synchronous = NORMAL")
-                self._migrate(schema, path)
+                self._migrate(schema, path, layouts)
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise PipelineError(
@@ -122,23 +158,22 @@ class Store:
             self._db.close()
             raise
 
-    def _migrate(self, schema: str, path: Path) -> None:
+    def _migrate(self, schema: str, path: Path, layouts: tuple[str, ...]) -> None:
         (found,) = self._db.execute(f"PRAGMA {schema}.user_version").fetchone()
-        if found == 0:
-            self._db.executescript(
-                f"BEGIN; {_SCHEMA if schema == 'main' else _LISTING_SCHEMA};"
-                f"PRAGMA {schema}.user_version = {_VERSION}; COMMIT;"
-            )
-        elif found != _VERSION:
+        if found > len(layouts):
             raise PipelineError(
-                f"{path}: has layout {found}, this program knows {_VERSION}; "
+                f"{path}: has layout {found}, this program knows {len(layouts)}; "
                 f"use the version that wrote it, or move {self.folder} away"
+            )
+        for layout, changes in enumerate(layouts[found:], found + 1):
+            self._db.executescript(
+                f"BEGIN; {changes} PRAGMA {schema}.user_version = {layout}; COMMIT;"
             )
 
     def _recover(self) -> None:
         """Finish moves that a kill cut short; drop parts that nothing is known of."""
         for part in self._parts.iterdir():
-            row = self._row(part.name)
+            row = self._row(part.name.removesuffix(_PART))
             if row is None:
                 part.unlink()
             elif row.sha256 is not None:
@@ -152,15 +187,16 @@ class Store:
 
     def listing(self, key: str) -> Listing:
         """The listing named `key`, begun now if there is none yet."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._mutex, self._db:
             self._db.execute(
-                "INSERT OR IGNORE INTO listing.listings (key, started_at) VALUES (?, ?)", (key, now)
+                "INSERT OR IGNORE INTO listing.listings (key, started_at) VALUES (?, ?)",
+                (key, _now()),
             )
-            started_at, cursor, finished = self._db.execute(
-                "SELECT started_at, cursor, finished FROM listing.listings WHERE key = ?", (key,)
+            started_at, cursor, finished, short = self._db.execute(
+                "SELECT started_at, cursor, finished, short FROM listing.listings WHERE key = ?",
+                (key,),
             ).fetchone()
-        return Listing(started_at, cursor, bool(finished))
+        return Listing(started_at, cursor, bool(finished), bool(short))
 
     def add_page(self, key: str, page: Page) -> None:
         """Add the next page of a listing; a page without records ends it."""
@@ -176,6 +212,10 @@ class Store:
             self._db.execute(
                 "UPDATE listing.listings SET cursor = ? WHERE key = ?", (min(page.ids), key)
             )
+
+    def note_short(self, key: str) -> None:
+        """Note that a listing does not hold enough pictures."""
+        self._write("UPDATE listing.listings SET short = 1 WHERE key = ?", (key,))
 
     def forget_listing(self, key: str) -> None:
         """Let the next run list anew; the files stay."""
@@ -212,25 +252,34 @@ class Store:
 
     def part(self, post: Post) -> Path:
         """Where the file of `post` is while it is transferred."""
-        return self._parts / _key(post)
+        return self._parts / f"{file_key(post.file_url)}{_PART}"
 
     def find(self, post: Post) -> StoredFile | None:
         """What is known of the file of `post`; whole only if it is in its place."""
-        row = self._row(_key(post))
-        if row is None or row.sha256 is None:
+        row = self._row(file_key(post.file_url))
+        # The same address may have come to mean another picture.
+        if row is None or (post.md5 and row.announced_md5 not in ("", post.md5)):
+            return None
+        if row.sha256 is None:
             return row
         with suppress(FileNotFoundError):
             if self.path(row.sha256).stat().st_size == row.bytes:
                 return row
-        return StoredFile(row.bytes, None, None, None)
+        return replace(row, validator=None, sha256=None, md5=None)
+
+    def failed(self) -> int:
+        """How many files could not be had at their last try."""
+        query = "SELECT count(*) FROM files WHERE failure IS NOT NULL"
+        with self._mutex:
+            (count,) = self._db.execute(query).fetchone()
+        return int(count)
 
     def expect(self, post: Post, post_url: str, length: int | None, validator: str | None) -> None:
         """Note, before its first byte is written, what a transfer should become."""
         self._write(
-            "INSERT INTO files (key, post_id, post_url, file_url, announced_md5, bytes, validator) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET bytes = excluded.bytes, "
-            "validator = excluded.validator, sha256 = NULL, md5 = NULL",
-            (_key(post), post.id, post_url, post.file_url, post.md5, length, validator),
+            f"{_INSERT} bytes = excluded.bytes, validator = excluded.validator, sha256 = NULL, "
+            "md5 = NULL",
+            (*_provenance(post, post_url), length, validator, None, 0),
         )
 
     def keep(self, post: Post, sha256: str, md5: str, length: int) -> None:
@@ -239,17 +288,15 @@ class Store:
         self._write(
             "UPDATE files SET sha256 = ?, md5 = ?, bytes = ?, fetched_at = ?, failure = NULL, "
             "tries = tries + 1 WHERE key = ?",
-            (sha256, md5, length, datetime.now(UTC).isoformat(timespec="seconds"), _key(post)),
+            (sha256, md5, length, _now(), file_key(post.file_url)),
         )
         self._move(self.part(post), self.path(sha256))
 
     def note_failure(self, post: Post, post_url: str, reason: str) -> None:
         """Note that the file of `post` could not be had."""
         self._write(
-            "INSERT INTO files (key, post_id, post_url, file_url, announced_md5, tries, failure) "
-            "VALUES (?, ?, ?, ?, ?, 1, ?) ON CONFLICT (key) DO UPDATE SET "
-            "failure = excluded.failure, tries = tries + 1",
-            (_key(post), post.id, post_url, post.file_url, post.md5, reason),
+            f"{_INSERT} failure = excluded.failure, tries = tries + 1",
+            (*_provenance(post, post_url), None, None, reason, 1),
         )
 
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
@@ -259,7 +306,8 @@ class Store:
     def _row(self, key: str) -> StoredFile | None:
         with self._mutex:
             row = self._db.execute(
-                "SELECT bytes, validator, sha256, md5 FROM files WHERE key = ?", (key,)
+                "SELECT announced_md5, bytes, validator, sha256, md5 FROM files WHERE key = ?",
+                (key,),
             ).fetchone()
         return StoredFile(*row) if row else None
 
@@ -270,9 +318,28 @@ class Store:
         part.replace(final)
 
 
-def _key(post: Post) -> str:
-    """Names a file as the site knows it: the same address may come to mean another picture."""
-    return hashlib.sha256(f"{post.file_url}\n{post.md5}".encode()).hexdigest()
+def file_key(url: str) -> str:
+    """A name for the file at `url`, the same however API and web pages spell the address."""
+    parts = urlsplit(url)
+    address = f"{parts.netloc.lower()}{re.sub('/+', '/', parts.path)}"
+    return hashlib.sha256(address.encode()).hexdigest()
+
+
+def _provenance(post: Post, post_url: str) -> tuple[object, ...]:
+    return (
+        file_key(post.file_url),
+        post.id,
+        post_url,
+        post.file_url,
+        post.md5,
+        post.source,
+        post.rating,
+        " ".join(post.tags),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _post(record: str | None) -> Post | None:

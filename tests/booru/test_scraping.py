@@ -344,7 +344,7 @@ def test_a_limit_that_cannot_be_met(tmp_path: Path) -> None:
     [
         (answer(403, CHALLENGE), "asks for proof of a human"),
         (answer(200, CHALLENGE), "asks for proof of a human"),
-        (answer(200, PAGE), "answered with a web page instead of JSON"),
+        (answer(200, PAGE), "answered with a web page instead of posts"),
         (answer(200, b'<response success="false" reason="search down"/>'), "search down"),
         (answer(200, b'[{"no":"id"}]'), "answered with posts without ids"),
         (answer(200, b'[{"id":1,'), "answered with broken JSON"),
@@ -356,7 +356,7 @@ def test_a_listing_that_fails(tmp_path: Path, fault: Fault, problem: str) -> Non
     site = FaultySite(5)
     site.faults["/index.php"] = [fault] * 2
     with site.serve() as url, pytest.raises(PipelineError, match=problem) as error:
-        run(tmp_path, url)
+        run(tmp_path, url, listing="json")
     assert str(error.value).startswith(f"{url}/index.php?page=dapi")
     assert "\n" not in str(error.value)
 
@@ -373,7 +373,7 @@ def test_a_site_that_ignores_the_cursor(tmp_path: Path) -> None:
     page = json.dumps(site.posts[:2]).encode()
     site.faults["/index.php"] = [answer(200, page)] * 9
     with site.serve() as url, pytest.raises(PipelineError, match="the search ignores id:<4"):
-        run(tmp_path, url)
+        run(tmp_path, url, listing="json")
 
 
 def test_a_site_that_gives_no_file_at_all(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ import hashlib
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pipeline.booru.posts import Page, Post
-from pipeline.booru.store import Listing, Store, StoredFile
+from pipeline.booru.store import _STATE_LAYOUTS, Listing, Store, StoredFile
 from pipeline.errors import PipelineError
 
 POST = Post(7, 40, 32, "http://b.test/7.png", "ab", "safe", ("1girl", "solo"), "“src” \u2028", 3)
@@ -28,10 +29,10 @@ def test_a_kept_file_is_found_again(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         assert store.find(POST) is None
         store.expect(POST, URL, len(BODY), '"etag"')
-        assert store.find(POST) == StoredFile(len(BODY), '"etag"', None, None)
+        assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', None, None)
         keep(store)
     with Store(tmp_path) as store:
-        assert store.find(POST) == StoredFile(len(BODY), '"etag"', SHA256, MD5)
+        assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', SHA256, MD5)
         path = store.path(SHA256)
         assert path == tmp_path / "files" / SHA256[:2] / SHA256
         assert (path.read_bytes(), path.stat().st_mode & 0o777) == (BODY, 0o444)
@@ -44,6 +45,15 @@ def test_another_file_under_the_same_id_is_another_file(tmp_path: Path) -> None:
         assert store.find(replace(POST, md5="cd")) is None
         assert store.find(replace(POST, file_url="http://other.test/7.png")) is None
         assert store.find(replace(POST, tags=(), rating="general")) is not None
+
+
+def test_api_and_web_page_name_the_same_file(tmp_path: Path) -> None:
+    """The web page doubles a slash and tells no md5."""
+    with Store(tmp_path) as store:
+        keep(store)
+        found = store.find(replace(POST, md5="", file_url="https://B.test//7.png?12"))
+        assert found is not None
+        assert found.sha256 == SHA256
 
 
 def test_two_posts_may_have_the_same_bytes(tmp_path: Path) -> None:
@@ -60,7 +70,7 @@ def test_a_file_that_is_gone_or_cut_is_not_whole(tmp_path: Path, damage: object)
     with Store(tmp_path) as store:
         keep(store)
         damage(store.path(SHA256))  # type: ignore[operator]
-        assert store.find(POST) == StoredFile(len(BODY), None, None, None)
+        assert store.find(POST) == StoredFile("ab", len(BODY), None, None, None)
         keep(store)
         assert store.path(SHA256).read_bytes() == BODY
 
@@ -81,7 +91,8 @@ def test_a_move_that_a_kill_cut_short_is_finished(tmp_path: Path) -> None:
 
 def test_only_parts_that_can_be_continued_are_left(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        unknown, corrupt = tmp_path / "parts" / "unknown", replace(POST, id=8, md5="cd")
+        unknown = tmp_path / "parts" / "unknown"
+        corrupt = replace(POST, id=8, file_url="http://b.test/8.png")
         unknown.write_bytes(b"x")
         keep(store, corrupt)
         store.path(SHA256).unlink()
@@ -111,7 +122,10 @@ def test_a_listing_goes_on(tmp_path: Path) -> None:
         assert list(store.posts("k", [2, 7])) == [second, POST]
         assert store.listing("other").cursor is None
         assert store.listed("other", None, 2) == []
+        store.note_short("k")
+        assert store.listing("k").short
         store.forget_listing("k")
+        assert not store.listing("k").short
         assert store.listing("k").cursor is None
         assert store.listed("k", None, 2) == []
 
@@ -121,8 +135,20 @@ def test_a_failure_is_noted_until_the_file_is_there(tmp_path: Path) -> None:
         store.note_failure(POST, URL, "http_404")
         store.note_failure(POST, URL, "timeout")
         assert failures(tmp_path) == [(7, "timeout", 2)]
+        assert store.failed() == 1
         keep(store)
         assert failures(tmp_path) == [(7, None, 3)]
+        assert store.failed() == 0
+
+
+def test_where_a_file_came_from_is_kept(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as database:
+        query = "SELECT post_url, source, rating, tags, validator, fetched_at FROM files"
+        (row,) = database.execute(query).fetchall()
+    assert row[:5] == (URL, POST.source, "safe", "1girl solo", '"etag"')
+    assert datetime.fromisoformat(row[5]).tzinfo == UTC
 
 
 def failures(folder: Path) -> list[tuple[object, ...]]:
@@ -141,13 +167,30 @@ def test_only_one_run_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> None:
+    """The first layout named a file by address and md5, and knew less of it."""
+    names = {url: hashlib.sha256(f"{url}\nab".encode()).hexdigest() for url in (POST.file_url, "x")}
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as database:
+        database.executescript(_STATE_LAYOUTS[0] + "PRAGMA user_version = 1;")
+        row = (names[POST.file_url], 7, URL, POST.file_url, "ab", len(BODY), None, SHA256, MD5, "t")
+        database.execute(f"INSERT INTO files VALUES ({'?, ' * 10} 1, NULL)", row)
+        lost = (names["x"], 8, URL, "x", "ab", None, None, None, None, None)
+        database.execute(f"INSERT INTO files VALUES ({'?, ' * 10} 2, 'http_404')", lost)
+        database.commit()
+    (tmp_path / "files" / SHA256[:2]).mkdir(parents=True)
+    (tmp_path / "files" / SHA256[:2] / SHA256).write_bytes(BODY)
+    with Store(tmp_path) as store:
+        assert store.find(POST) == StoredFile("ab", len(BODY), None, SHA256, MD5)
+        assert store.failed() == 1
+
+
 @pytest.mark.parametrize("name", ["state.sqlite", "listing.sqlite"])
 def test_databases_that_cannot_be_used(tmp_path: Path, name: str) -> None:
     with Store(tmp_path):
         pass
     with closing(sqlite3.connect(tmp_path / name)) as database:
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(PipelineError, match=f"{name}: has layout 99, this program knows 1"):
+    with pytest.raises(PipelineError, match=f"{name}: has layout 99, this program knows 2"):
         Store(tmp_path).__enter__()
     (tmp_path / name).write_bytes(b"no database at all" * 500)
     with pytest.raises(PipelineError, match="its databases cannot be used"):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.booru.posts import AnswerError, Kind, Page, Post, body_kind, parse_posts
+from pipeline.booru.answers import AnswerError, Kind, body_kind, parse_posts
+from pipeline.booru.posts import Page, Post
 
 SITE = "https://booru.test"
 
@@ -113,10 +114,51 @@ def test_extension(url: str, extension: str) -> None:
         b'{"@attributes":{"count":0}}',
         b'{"post":[]}',
         b"\xef\xbb\xbf[]",
+        b'<?xml version="1.0" encoding="UTF-8"?><posts count="0" offset="0"></posts>',
     ],
 )
 def test_no_posts(body: bytes) -> None:
     assert parse_posts(body, SITE) == Page()
+
+
+# The same post in XML: letters, strings, padding, a source that was escaped once.
+XML = b"""<?xml version="1.0" encoding="UTF-8"?><posts count="2249332" offset="0"><post
+ height="1215" score="" file_url="https://booru.test/images/539/ab.jpg" parent_id=""
+ sample_width="850" rating="g" tags=" solo :d 1girl " id="6077620" width="2160"
+ change="1757694622" md5="563c6fbe5761ac4ba720ae0da9a15b8a" creator_id="1" has_children="false"
+ created_at="Fri Sep 12 16:30:22 +0000 2025" status="active" source="https://somewhere.test/1"/>
+</posts>"""
+
+
+def test_xml_tells_the_same_post() -> None:
+    assert parse_posts(XML, SITE) == Page((POST,))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "value"),
+    [
+        (b'rating="g"', b'rating="s"', "rating", "safe"),
+        (b'rating="g"', b'rating="q"', "rating", "questionable"),
+        (b'rating="g"', b'rating="w"', "rating", "w"),
+        (b":d", b"k&amp;k it&#039;s", "tags", ("1girl", "it's", "k&k", "solo")),
+        (b":d", b"k&amp;amp;k", "tags", ("1girl", "k&k", "solo")),
+        (b'somewhere.test/1"', b'x.test/?a=1&amp;b="', "source", "https://x.test/?a=1&b="),
+        (b'somewhere.test/1"', b'x.test/?a=1&b=2"', "source", "https://x.test/?a=1&b=2"),
+        (b'parent_id=""', b'parent_id="77"', "parent_id", 77),
+        (b"<post\n", b"<!-- c --><post\n", "id", 6077620),
+        (b'id="6077620"', b"id='5'", "id", 5),
+    ],
+)
+def test_odd_xml(old: bytes, new: bytes, field: str, value: object) -> None:
+    assert old in XML
+    (post,) = parse_posts(XML.replace(old, new), SITE).posts
+    assert getattr(post, field) == value
+
+
+def test_xml_that_breaks_off_keeps_what_is_whole() -> None:
+    second = XML.replace(b"</posts>", b'<post id="9" width="100" hei')
+    assert parse_posts(second, SITE) == Page((POST,))
+    assert parse_posts(b'<?xml version="1.0" encoding="UTF-8"?><posts>', SITE) == Page()
 
 
 @pytest.mark.parametrize(
@@ -134,15 +176,14 @@ def test_other_shapes_of_one_post(answer: object) -> None:
             b'due to abuse."/>',
             "refused the request: Search error: API limited due to abuse.",
         ),
-        (b'<response success="false"/>', "answered with an error: "),
+        (b'<response success="false"/>', "answered with an error: no reason"),
         (
             b"<error>API &amp; all disabled</error>",
-            "answered with an error: API &amp; all disabled",
+            "answered with an error: API & all disabled",
         ),
         (b'{"success":"false","reason":"search down"}', "refused the request: search down"),
-        (b'<posts count="0" offset="0"></posts>', "answered in XML although JSON was asked for"),
-        (b"<!DOCTYPE html><html></html>", "answered with a web page instead of JSON"),
-        (b"\x89PNG", "answered with something else instead of JSON"),
+        (b"<!DOCTYPE html><html></html>", "answered with a web page instead of posts"),
+        (b"\x89PNG", "answered with something else instead of posts"),
         (b'{"a":1}', 'answered with JSON that holds no posts: {"a": 1}'),
     ],
 )
