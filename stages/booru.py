@@ -24,6 +24,23 @@ def booru(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="number of the first drawing")] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="answer some requests for files with this fault; may be given again",
+            show_default=False,
+        ),
+    ] = None,
+    list_fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="the same for listings and pages; a wrong name tells the right ones",
+            show_default=False,
+        ),
+    ] = None,
+    fault_every: Annotated[
+        int, typer.Option(min=1, help="of how many requests one gets a fault")
+    ] = 10,
 ) -> None:
     """Serve a Gelbooru 0.2 site from this computer.
 
@@ -31,10 +48,14 @@ def booru(
     Drawings are kept in data/.store/drawings and drawn only once.
     """
     from pipeline.booru.collection import collect_drawings, collect_folder
-    from pipeline.booru.server import Booru
+    from pipeline.booru.faulty import FAULTS, FaultySite
+    from pipeline.booru.server import Booru, Site
     from pipeline.errors import UsageError
     from stages.console import ConsoleProgress
 
+    for name in (*(fault or ()), *(list_fault or ())):
+        if name not in FAULTS:
+            raise UsageError(f"{name}: no fault; faults are {', '.join(FAULTS)}")
     if images is not None and drawings is not None:
         raise UsageError("--images and --drawings: give one of them")
     progress = ConsoleProgress()
@@ -42,8 +63,9 @@ def booru(
         pictures = collect_folder(images, progress)
     else:
         pictures = collect_drawings(drawings or DEFAULT_DRAWINGS, DRAWINGS_FOLDER, seed, progress)
-    site = Booru(pictures, host, port)
-    typer.echo(f"{len(pictures)} pictures at {site.url}  (Ctrl-C ends)")
-    typer.echo(f"  pipeline scrape --site {site.url} --limit {len(pictures)}")
-    typer.echo(f"  gallery-dl 'gelbooru_v02:{site.url}/index.php?page=post&s=list&tags=all'")
-    site.serve_forever()
+    site = FaultySite(Site(pictures), fault or (), list_fault or (), fault_every)
+    booru = Booru(site, host, port)
+    typer.echo(f"{len(pictures)} pictures at {booru.url}  (Ctrl-C ends)")
+    typer.echo(f"  pipeline scrape --site {booru.url} --limit {len(pictures)}")
+    typer.echo(f"  gallery-dl 'gelbooru_v02:{booru.url}/index.php?page=post&s=list&tags=all'")
+    booru.serve_forever()

@@ -74,7 +74,7 @@ def demo(
     git and a DVC repository of its own: your params, data and commits stay as they are.
     """
     from pipeline.booru.collection import collect_drawings
-    from pipeline.booru.server import Booru
+    from pipeline.booru.server import Booru, Site
     from pipeline.networks.weights import find_backbone
 
     settings = {name: dict(section) for name, section in SETTINGS.items()}
@@ -87,7 +87,7 @@ def demo(
     pictures = collect_drawings(
         DRAWINGS, folder / "data/.store/drawings", progress=ConsoleProgress()
     )
-    with Booru(pictures, port=port):
+    with Booru(Site(pictures), port=port):
         run_dvc(["repro"], folder)
     before, after = _enlarge_one(folder)
     print(f"\nOne picture, and the same enlarged four times:\n  {before}\n  {after}")

@@ -163,14 +163,14 @@ class Site:
 
 
 class Booru:
-    """A running booru with `pictures`, on a port of its own (0: any free one).
+    """A running server of `site`, on a port of its own (0: any free one).
 
     As a context manager it serves from a thread; `serve_forever` serves from the caller's.
     Raises UsageError when the address cannot be had.
     """
 
-    def __init__(self, pictures: Sequence[Picture], host: str = "127.0.0.1", port: int = 0) -> None:
-        self._server = _Server(Site(pictures), host, port)
+    def __init__(self, site: WSGIApplication, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._server = _Server(site, host, port)
         self._thread = threading.Thread(target=self._server.serve, name="booru", daemon=True)
 
     @property

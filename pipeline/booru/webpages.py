@@ -28,10 +28,12 @@ def parse_view(body: bytes, number: int, site: str) -> Page:
     """The post on a view page: one post, or its id as malformed where the page does not show it.
 
     The site leads to a list page where a post has vanished. What the page does not tell stays
-    empty: md5 and parent. Raises `AnswerError` where the body is no web page.
+    empty: md5 and parent. Raises `AnswerError` where the body is neither page.
     """
     tree = _web_page(body)
     facts = _facts(tree)
+    if not facts and not _is_list(tree):
+        raise AnswerError("answered with a web page that shows no post")
     if integer(facts.get("id", str(number))) != number:
         return Page(malformed=(number,))
     width, height = _size(tree, facts)

@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline.booru.collection import collect_folder
 from pipeline.booru.rawset import POSTS_FILE
 from pipeline.booru.scraping import ScrapeReport, scrape
-from pipeline.booru.server import Booru
+from pipeline.booru.server import Booru, Site
 from pipeline.booru.store import Store
 from pipeline.errors import PipelineError
 from pipeline.params import ScrapeParams
@@ -410,7 +410,7 @@ def test_the_embedded_booru(tmp_path: Path) -> None:
     ):
         body = picture(number, 40 + number, 32, kind)
         (folder / "solo" / f"{number}.{ending}").write_bytes(body)
-    with Booru(collect_folder(folder)) as booru:
+    with Booru(Site(collect_folder(folder))) as booru:
         report = run(tmp_path, booru.url, limit=3, tags=("solo",), excluded_tags=(), page_size=2)
         assert ids(tmp_path) == [5, 3, 2]
         assert (report.rejected, report.md5_mismatches) == ({"file_types": 1}, 0)

@@ -10,7 +10,7 @@ import requests
 from PIL import Image
 
 from pipeline.booru.collection import collect_folder
-from pipeline.booru.server import Booru
+from pipeline.booru.server import Booru, Site
 from tests.stages.program import Finished, end, pipeline, start
 
 
@@ -72,7 +72,7 @@ def test_a_wrong_port_is_told(tmp_path: Path, port: str) -> None:
 
 
 def test_a_taken_port_is_one_line(images: Path) -> None:
-    with Booru(collect_folder(images)) as other:
+    with Booru(Site(collect_folder(images))) as other:
         port = str(urlsplit(other.url).port)
         result = pipeline(images.parent, "booru", "--images", "images", "--port", port)
     assert (result.code, result.out) == (2, "")
