@@ -1,6 +1,7 @@
 """`pipeline scrape`: a site's newest pictures, exactly as many as asked for, in `data/raw`."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from stages.common import Stage, run_stage
 from stages.console import ConsoleProgress
 
 if TYPE_CHECKING:
-    from pipeline.booru.planning import Planned
+    from pipeline.booru.planning import Plan
     from pipeline.booru.scraping import ScrapeReport
 
 STORE = Path("data/.store")
@@ -45,33 +46,38 @@ def run(
         _tell_plan(plan(params, STORE, progress), progress)
         return
     result = scrape(params, STORE, RAW, REPORT, progress, retry_failed=retry_failed)
-    for line in _summary(result):
-        progress.message(line)
+    _tell_table(_summary(result), progress)
 
 
-def _tell_plan(planned: "list[Planned]", progress: ConsoleProgress) -> None:
-    for entry in planned:
+def _tell_plan(planned: "Plan", progress: ConsoleProgress) -> None:
+    for entry in planned.taken:
         post, about = entry.post, "" if entry.stored else "~"
         state = "stored" if entry.stored else "fetch"
         size = f"{about}{entry.bytes / 1e6:.2f} MB"
         typer.echo(f"{post.id}\t{post.width}×{post.height}\t{size}\t{state}\t{post.file_url}")
-    missing = [entry.bytes for entry in planned if not entry.stored]
-    progress.message(
-        f"{len(planned)} pictures: {len(planned) - len(missing)} are stored, {len(missing)} would "
-        f"be fetched, about {sum(missing) / 1e6:.1f} MB"
-    )
-
-
-def _summary(result: "ScrapeReport") -> list[str]:
-    """The counts as a table, a row a kind, with the reasons behind them."""
-    mismatches = f"{result.md5_mismatches} differ from the announced md5"
+    missing = [entry.bytes for entry in planned.taken if not entry.stored]
     rows = [
+        ("stored", len(planned.taken) - len(missing), ""),
+        ("to fetch", len(missing), f"about {sum(missing) / 1e6:.1f} MB"),
+        ("rejected", sum(planned.rejected.values()), _reasons(planned.rejected)),
+    ]
+    _tell_table(rows, progress)
+
+
+def _summary(result: "ScrapeReport") -> list[tuple[str, int, str]]:
+    mismatches = f"{result.md5_mismatches} differ from the announced md5"
+    return [
         ("accepted", result.accepted, f"{result.bytes / 1e6:.1f} MB in {RAW}; {mismatches}"),
         ("rejected", sum(result.rejected.values()), _reasons(result.rejected)),
         ("failed", sum(result.failed.values()), _reasons(result.failed)),
         ("listed", result.listed, f"these counts are in {REPORT}"),
     ]
-    return [f"{name:<9}{count:>7}  {told}".rstrip() for name, count, told in rows]
+
+
+def _tell_table(rows: Iterable[tuple[str, int, str]], progress: ConsoleProgress) -> None:
+    """A row a kind: its name, how many there are, and what else is to be said of them."""
+    for name, count, told in rows:
+        progress.message(f"{name:<9}{count:>7}  {told}".rstrip())
 
 
 def _reasons(counts: dict[str, int]) -> str:

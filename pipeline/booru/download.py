@@ -95,7 +95,7 @@ def download(
     def attempt() -> None:
         digests = _transfer(post, post_url, session, store, max_bytes)
         with room.hold(post.width * post.height):
-            _check_picture(post, store.part(post), digests)
+            check_picture(post, store.part(post), digests.md5)
         store.keep(post, digests.sha256, digests.md5, digests.bytes)
 
     session.retry(attempt)
@@ -179,8 +179,11 @@ def _refuse_page(response: requests.Response, start: bytes) -> None:
         raise TransientError(response.url, "web_page", "answered with a web page, not a picture")
 
 
-def _check_picture(post: Post, part: Path, digests: _Digests) -> None:
-    """Raise `FetchError` and drop the part unless it decodes to the size that was announced."""
+def check_picture(post: Post, part: Path, md5: str) -> None:
+    """Raise `FetchError` and drop the part unless it decodes to the size that was announced.
+
+    `md5` is of the part's bytes.
+    """
     try:
         with Image.open(part, formats=sorted(set(PICTURE_FORMATS.values()))) as image:
             turned = image.getexif().get(_ORIENTATION) in _TURNED
@@ -191,7 +194,7 @@ def _check_picture(post: Post, part: Path, digests: _Digests) -> None:
     except Exception as error:  # Pillow raises nearly anything on broken files
         part.unlink()
         # Bytes that are what the site announced will be no better the next time.
-        kind = FetchError if digests.md5 == post.md5 else TransientError
+        kind = FetchError if md5 == post.md5 else TransientError
         raise kind(post.file_url, "undecodable", f"is no whole picture: {error}") from None
     part.unlink()
     problem = f"is {size[0]}×{size[1]} pixels, announced as {post.width}×{post.height}"

@@ -21,6 +21,14 @@ class Planned:
     stored: bool
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a scrape would take, newest first, and the posts it would not, by reason."""
+
+    taken: tuple[Planned, ...]
+    rejected: dict[str, int]
+
+
 def expected(posts: Iterable[Post], store: Store) -> list[Planned]:
     """How large the files of `posts` are, or should be.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.booru.client import FORMS, Client, credentials
 from pipeline.booru.download import DecodingRoom, download
 from pipeline.booru.faults import FetchError, UnreachableError
-from pipeline.booru.planning import Planned, expected
+from pipeline.booru.planning import Plan, expected
 from pipeline.booru.posts import Post
 from pipeline.booru.rawset import post_url, write_set
 from pipeline.booru.selection import check_rules, rejection
@@ -87,8 +87,8 @@ def plan(
     params: ScrapeParams,
     store: Path,
     progress: Progress = Silent(),  # noqa: B008
-) -> list[Planned]:
-    """The posts that `scrape` would take, newest first, and what it would fetch for them.
+) -> Plan:
+    """The posts that `scrape` would take, and what it would fetch for them.
 
     Only the listing is fetched, and kept for the scrape. Posts whose files turn out not to be had
     would be replaced by older ones. Raises as `scrape` does.
@@ -98,7 +98,7 @@ def plan(
         job = _Job(params, kept, progress, fetching_allowed=False)
         job.run()
         posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
-        return expected(posts, kept)
+        return Plan(tuple(expected(posts, kept)), dict(job.rejected))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def picture(seed: int, width: int = 40, height: int = 32, kind: str = "PNG") -> 
     return file.getvalue()
 
 
-class FaultySite:
+class ScriptedSite:
     """Posts 1 to `count`; `faults[path]` are used up one a request, then all is well."""
 
     def __init__(self, count: int) -> None:
@@ -83,7 +83,7 @@ class FaultySite:
 
 
 class Handler(BaseHTTPRequestHandler):
-    site: FaultySite
+    site: ScriptedSite
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:

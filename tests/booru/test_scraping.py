@@ -4,23 +4,26 @@ import hashlib
 import io
 import json
 import socket
+from collections.abc import Iterable
 from pathlib import Path
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 from PIL import Image
 
 from pipeline.booru.collection import collect_folder
+from pipeline.booru.faulty import FAULTS
 from pipeline.booru.rawset import POSTS_FILE
-from pipeline.booru.scraping import ScrapeReport, scrape
+from pipeline.booru.scraping import ScrapeReport, plan, scrape
 from pipeline.booru.server import Booru, Site
 from pipeline.booru.store import Store
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from tests.booru.site import (
     CHALLENGE,
     PAGE,
     Fault,
-    FaultySite,
+    ScriptedSite,
     answer,
     dropped,
     overstated,
@@ -50,7 +53,14 @@ class Notes:
         pass
 
 
-def run(folder: Path, url: str, notes: Notes | None = None, **values: object) -> ScrapeReport:
+def run(
+    folder: Path,
+    url: str,
+    notes: Notes | None = None,
+    *,
+    retry_failed: bool = False,
+    **values: object,
+) -> ScrapeReport:
     """Scrape into `folder` without pauses, small pictures allowed."""
     quick = {"api_interval": 0.0, "file_interval": 0.0, "min_side": 8, "limit": 5, "retries": 1}
     return scrape(
@@ -59,6 +69,7 @@ def run(folder: Path, url: str, notes: Notes | None = None, **values: object) ->
         folder / "raw",
         folder / "scrape.json",
         notes or Notes(),
+        retry_failed=retry_failed,
     )
 
 
@@ -79,7 +90,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
-    site, notes = FaultySite(9), Notes()
+    site, notes = ScriptedSite(9), Notes()
     site.posts[0] |= {"tags": "b a&amp;b", "source": "え\u2028", "parent_id": "4", "rating": "s"}
     site.posts[1]["hash"] = "0" * 32
     with site.serve() as url:
@@ -123,7 +134,7 @@ def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
 def test_the_set_does_not_depend_on_pages_or_threads(
     tmp_path: Path, page_size: int, workers: int
 ) -> None:
-    site = FaultySite(15)
+    site = ScriptedSite(15)
     site.page_size = page_size
     for post in site.posts[::3]:
         post["rating"] = "explicit"
@@ -135,7 +146,7 @@ def test_the_set_does_not_depend_on_pages_or_threads(
 
 
 def test_every_rejection_is_counted_and_costs_no_file(tmp_path: Path) -> None:
-    site = FaultySite(11)
+    site = ScriptedSite(11)
     changes: list[dict[str, object]] = [
         {"rating": "explicit"},
         {"rating": "new-word"},
@@ -167,7 +178,7 @@ def test_every_rejection_is_counted_and_costs_no_file(tmp_path: Path) -> None:
 
 
 def test_the_query_that_is_sent(tmp_path: Path) -> None:
-    site = FaultySite(4)
+    site = ScriptedSite(4)
     site.page_size = 2
     with site.serve() as url:
         run(tmp_path, url, limit=3, tags=("solo",), excluded_tags=("a&b",), page_size=2)
@@ -203,7 +214,7 @@ def test_the_query_that_is_sent(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_had_is_counted_and_replaced(
     tmp_path: Path, fault: Fault, times: int, reason: str
 ) -> None:
-    site, path = FaultySite(4), "/images/1/4.png"
+    site, path = ScriptedSite(4), "/images/1/4.png"
     site.faults[path] = [fault] * times
     with site.serve() as url:
         report = run(tmp_path, url, limit=2, timeout=0.5)
@@ -214,7 +225,7 @@ def test_a_file_that_cannot_be_had_is_counted_and_replaced(
 
 
 def test_a_short_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:
-    site, path = FaultySite(1), "/images/1/1.png"
+    site, path = ScriptedSite(1), "/images/1/1.png"
     site.files[path] = picture(1, 300, 200)
     site.posts = [site.post(1) | {"width": 300, "height": 200}]
     site.faults[path] = [truncated]
@@ -226,7 +237,7 @@ def test_a_short_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changed_meanwhile_starts_anew(tmp_path: Path) -> None:
-    site, path = FaultySite(1), "/images/1/1.png"
+    site, path = ScriptedSite(1), "/images/1/1.png"
 
     def truncated_then_changed(handler: object, body: bytes) -> None:
         truncated(handler, body)  # type: ignore[arg-type]
@@ -246,7 +257,7 @@ def test_a_picture_turned_by_exif_may_be_announced_either_way(
     exif, file = Image.Exif(), io.BytesIO()
     exif[0x0112] = 6
     Image.new("RGB", (40, 32), "teal").save(file, "JPEG", exif=exif)
-    site = FaultySite(2)
+    site = ScriptedSite(2)
     site.files["/images/1/2.png"] = file.getvalue()
     site.posts[0] = site.post(2) | {"width": announced[0], "height": announced[1]}
     with site.serve() as url:
@@ -256,7 +267,7 @@ def test_a_picture_turned_by_exif_may_be_announced_either_way(
 
 def test_the_largest_file_size(tmp_path: Path) -> None:
     """Told by the server, or found while streaming; and kept in mind for the next run."""
-    site = FaultySite(4)
+    site = ScriptedSite(4)
     site.files["/images/1/4.png"] = site.files["/images/1/3.png"] = b"x" * 10_000
 
     def unannounced(handler: object, body: bytes) -> None:
@@ -279,7 +290,7 @@ def test_the_largest_file_size(tmp_path: Path) -> None:
 
 
 def test_a_changed_limit(tmp_path: Path) -> None:
-    site = FaultySite(9)
+    site = ScriptedSite(9)
     with site.serve() as url:
         run(tmp_path, url, limit=4)
         asked = len(site.requests)
@@ -295,7 +306,7 @@ def test_a_changed_limit(tmp_path: Path) -> None:
 
 def test_a_deleted_set_costs_no_network_and_is_the_same_again(tmp_path: Path) -> None:
     notes = Notes()
-    with FaultySite(6).serve() as url:
+    with ScriptedSite(6).serve() as url:
         first = run(tmp_path, url)
         before = contents(tmp_path)
         report = (tmp_path / "scrape.json").read_bytes()
@@ -312,14 +323,14 @@ def test_files_are_links_and_leftovers_of_a_kill_are_removed(tmp_path: Path) -> 
     for leftover in (".raw.new", ".raw.old"):
         (tmp_path / leftover).mkdir()
         (tmp_path / leftover / "1.png").write_text("x")
-    with FaultySite(5).serve() as url:
+    with ScriptedSite(5).serve() as url:
         run(tmp_path, url)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "scrape.json", "store"]
     assert all(path.stat().st_nlink == 2 for path in (tmp_path / "raw").glob("*.png"))
 
 
 def test_a_limit_that_cannot_be_met(tmp_path: Path) -> None:
-    site = FaultySite(5)
+    site = ScriptedSite(5)
     site.posts[0]["rating"] = "explicit"
     site.faults["/images/1/4.png"] = [answer(404)]
     with site.serve() as url:
@@ -353,7 +364,7 @@ def test_a_limit_that_cannot_be_met(tmp_path: Path) -> None:
     ],
 )
 def test_a_listing_that_fails(tmp_path: Path, fault: Fault, problem: str) -> None:
-    site = FaultySite(5)
+    site = ScriptedSite(5)
     site.faults["/index.php"] = [fault] * 2
     with site.serve() as url, pytest.raises(PipelineError, match=problem) as error:
         run(tmp_path, url, listing="json")
@@ -361,15 +372,139 @@ def test_a_listing_that_fails(tmp_path: Path, fault: Fault, problem: str) -> Non
     assert "\n" not in str(error.value)
 
 
+def test_the_forms_of_a_listing_in_turn(tmp_path: Path) -> None:
+    """JSON is refused, then XML; the web pages tell the same set, but for md5 and score."""
+    (tmp_path / "pictures").mkdir()
+    for number in range(1, 9):
+        (tmp_path / "pictures" / f"{number}.png").write_bytes(picture(number))
+    site = Site(collect_folder(tmp_path / "pictures"))
+    wanted: dict[str, object] = {"excluded_tags": (), "limit": 6, "page_size": 3}
+    with Booru(site) as booru:
+        for listing in ("json", "xml", "html"):
+            (tmp_path / listing).mkdir()
+            run(tmp_path / listing, booru.url, listing=listing, **wanted)
+    assert contents(tmp_path / "json") == contents(tmp_path / "xml")
+    lines = {
+        form: [json.loads(line) for line in (tmp_path / form / "raw" / POSTS_FILE).open()]
+        for form in ("json", "html")
+    }
+    for api, page in zip(lines["json"], lines["html"], strict=True):
+        assert (api["md5_matches"], page["md5_matches"]) == (True, None)
+        assert page["file_url"].replace("//images", "/images") == api["file_url"]
+        same = api.keys() - {"md5_matches", "file_url"}
+        assert {key: api[key] for key in same} == {key: page[key] for key in same}
+
+
+def test_a_listing_falls_back_to_what_the_site_gives(tmp_path: Path) -> None:
+    notes = Notes()
+    (tmp_path / "pictures").mkdir()
+    for number in range(1, 6):
+        (tmp_path / "pictures" / f"{number}.png").write_bytes(picture(number))
+    # Two tries each of JSON and XML are refused; the web pages come after them.
+    site, refused = Site(collect_folder(tmp_path / "pictures")), iter(range(4))
+
+    def without_api(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        fault = FAULTS["depth-limit"]
+        is_api = "page=dapi" in environ["QUERY_STRING"]
+        answer = fault(site, environ) if is_api and next(refused, None) is not None else site
+        return answer(environ, start)
+
+    with Booru(without_api) as booru:
+        report = run(tmp_path, booru.url, notes, excluded_tags=(), limit=4)
+    assert ids(tmp_path) == [5, 4, 3, 2]
+    assert (report.listed, report.md5_mismatches) == (4, 0)
+    told = [message for message in notes.messages if "going on with the listing as" in message]
+    assert [message.rpartition(" ")[2] for message in told] == ["xml", "html"]
+    assert "API limited due to abuse" in told[0]
+
+
+@pytest.mark.parametrize(
+    "fault", [answer(429, Retry_After="0"), answer(503), dropped, answer(403, CHALLENGE)]
+)
+def test_what_another_form_would_not_mend_changes_none(tmp_path: Path, fault: Fault) -> None:
+    site = ScriptedSite(5)
+    site.faults["/index.php"] = [fault] * 9
+    with site.serve() as url, pytest.raises(PipelineError):
+        run(tmp_path, url)
+    assert all("json=1" in path for path, _ in site.requests if path != "/robots.txt")
+
+
+def test_credentials_are_sent_to_the_api_and_never_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIPELINE_API_KEY", "s3cret")
+    monkeypatch.setenv("PIPELINE_USER_ID", "4711")
+    site, notes = ScriptedSite(5), Notes()
+    site.faults["/index.php"] = [answer(503), answer(404)] + [answer(401)] * 9
+    with site.serve() as url, pytest.raises(PipelineError) as error:
+        run(tmp_path, url, notes)
+    asked = [path for path, _ in site.requests if path.startswith("/index.php")]
+    assert "api_key=s3cret&user_id=4711" in asked[0]
+    assert all(("s3cret" in path) == ("page=dapi" in path) for path in asked)
+    told = [*notes.messages, str(error.value)]
+    assert any("api_key=...&user_id=..." in text for text in told)
+    assert not any("s3cret" in text or "4711" in text for text in told)
+    stored = [path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert not any(b"s3cret" in content for content in stored)
+
+
+def test_a_plan_fetches_nothing_and_serves_the_scrape(tmp_path: Path) -> None:
+    site = ScriptedSite(30)
+    site.posts[0]["rating"] = "explicit"
+    params = ScrapeParams(site="http://x.test", min_side=8, api_interval=0, file_interval=0)
+    with site.serve() as url:
+        run(tmp_path, url, limit=22)
+        asked = len(site.requests)
+        wanted = params.model_copy(update={"site": url, "limit": 25})
+        planned = plan(wanted, tmp_path / "store")
+        assert len(site.requests) == asked
+        assert not any("/images" in path for path in site.paths()[asked:])
+        with pytest.raises(PipelineError, match="30 of 30 pictures are missing"):
+            plan(wanted.model_copy(update={"limit": 30, "min_side": 33}), tmp_path / "other")
+    assert planned.rejected == {"ratings": 1}
+    assert [entry.post.id for entry in planned.taken] == list(range(29, 4, -1))
+    assert [entry.stored for entry in planned.taken] == [True] * 22 + [False] * 3
+    sizes = [len(site.files[f"/images/1/{number}.png"]) for number in range(29, 7, -1)]
+    assert [entry.bytes for entry in planned.taken[:22]] == sizes
+    assert {entry.bytes for entry in planned.taken[22:]} == {round(sum(sizes) / 22)}
+
+
+def test_failures_are_tried_again_without_a_listing(tmp_path: Path) -> None:
+    site, notes = ScriptedSite(5), Notes()
+    for number in (5, 3, 2):
+        site.faults[f"/images/1/{number}.png"] = [answer(404)]
+    with site.serve() as url:
+        with pytest.raises(PipelineError, match="3 of 5 pictures are missing"):
+            run(tmp_path, url)
+        site.faults["/images/1/2.png"] = [answer(404)]
+        site.requests.clear()
+        with pytest.raises(PipelineError, match="1 of 5 pictures are missing"):
+            run(tmp_path, url, notes, retry_failed=True)
+        assert "/index.php" not in site.paths()
+        assert sorted(path for path in site.paths() if "images" in path) == [
+            "/images/1/2.png",
+            "/images/1/3.png",
+            "/images/1/5.png",
+        ]
+        run(tmp_path, url, retry_failed=True)
+        assert ids(tmp_path) == [5, 4, 3, 2, 1]
+    assert notes.messages == [f"{url}: 3 files could not be had before; nothing new is listed"]
+
+
+def test_failures_of_nothing_cannot_be_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no posts of http://127\.0\.0\.1:1 with these tags"):
+        run(tmp_path, "http://127.0.0.1:1", retry_failed=True)
+
+
 def test_a_challenge_in_place_of_a_picture_ends_the_run(tmp_path: Path) -> None:
-    site = FaultySite(5)
+    site = ScriptedSite(5)
     site.faults["/images/1/5.png"] = [answer(200, CHALLENGE)]
     with site.serve() as url, pytest.raises(PipelineError, match="asks for proof of a human"):
         run(tmp_path, url, limit=1)
 
 
 def test_a_site_that_ignores_the_cursor(tmp_path: Path) -> None:
-    site = FaultySite(5)
+    site = ScriptedSite(5)
     page = json.dumps(site.posts[:2]).encode()
     site.faults["/index.php"] = [answer(200, page)] * 9
     with site.serve() as url, pytest.raises(PipelineError, match="the search ignores id:<4"):
@@ -377,7 +512,7 @@ def test_a_site_that_ignores_the_cursor(tmp_path: Path) -> None:
 
 
 def test_a_site_that_gives_no_file_at_all(tmp_path: Path) -> None:
-    site = FaultySite(150)
+    site = ScriptedSite(150)
     site.robots = (200, "User-agent: *\nDisallow: /images")
     with site.serve() as url, pytest.raises(PipelineError, match="100 files in a row") as error:
         run(tmp_path, url)

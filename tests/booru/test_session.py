@@ -11,7 +11,7 @@ import pytest
 from pipeline.booru.faults import FetchError, SiteError, Stopped, TransientError, retry_after
 from pipeline.booru.session import RateLimiter, Session
 from pipeline.errors import PipelineError, UsageError
-from tests.booru.site import CHALLENGE, PAGE, FaultySite, answer, dropped, truncated
+from tests.booru.site import CHALLENGE, PAGE, ScriptedSite, answer, dropped, truncated
 
 FILE = "/images/1/1.png"
 
@@ -38,7 +38,7 @@ def fetch(url: str, retries: int = 0, **options: object) -> tuple[int, bytes]:
 
 
 def test_user_agent_and_robots_come_first() -> None:
-    site = FaultySite(1)
+    site = ScriptedSite(1)
     with site.serve() as url:
         status, body = fetch(url + FILE, contact="me@site.test, 例")
     assert (status, body) == (200, site.files[FILE])
@@ -62,7 +62,7 @@ def test_user_agent_and_robots_come_first() -> None:
     ],
 )
 def test_robots_txt(status: int, text: str, allowed: bool) -> None:
-    site = FaultySite(1)
+    site = ScriptedSite(1)
     site.robots = (status, text)
     with site.serve() as url:
         if allowed:
@@ -74,7 +74,7 @@ def test_robots_txt(status: int, text: str, allowed: bool) -> None:
 
 
 def test_robots_txt_that_cannot_be_read_forbids_all() -> None:
-    site = FaultySite(1)
+    site = ScriptedSite(1)
     site.robots = (500, "")
     with (
         site.serve() as url,
@@ -85,7 +85,7 @@ def test_robots_txt_that_cannot_be_read_forbids_all() -> None:
 
 
 def test_crawl_delay_is_kept_and_told() -> None:
-    site, told = FaultySite(1), list[str]()
+    site, told = ScriptedSite(1), list[str]()
     site.robots = (200, "User-agent: *\nCrawl-delay: 1")
     with site.serve() as url:
         session = Session(url, api_interval=0, file_interval=0, tell=told.append)
@@ -100,7 +100,7 @@ def test_crawl_delay_is_kept_and_told() -> None:
     [answer(500), answer(502, PAGE), answer(429, Retry_After="0"), answer(503), dropped, truncated],
 )
 def test_what_may_pass_is_tried_again(fault: object) -> None:
-    site = FaultySite(1)
+    site = ScriptedSite(1)
     site.faults[FILE] = [fault, fault]  # type: ignore[list-item]
     with site.serve() as url:
         assert fetch(url + FILE, retries=2) == (200, site.files[FILE])
@@ -108,7 +108,7 @@ def test_what_may_pass_is_tried_again(fault: object) -> None:
 
 
 def test_retries_end() -> None:
-    site = FaultySite(1)
+    site = ScriptedSite(1)
     site.faults[FILE] = [answer(500)] * 9
     with site.serve() as url:
         with pytest.raises(TransientError, match="answered HTTP 500") as error:
@@ -120,7 +120,7 @@ def test_retries_end() -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 410])
 def test_a_refusal_is_not_tried_again(status: int) -> None:
-    site = FaultySite(1)
+    site = ScriptedSite(1)
     site.faults[FILE] = [answer(status)]
     with site.serve() as url, pytest.raises(FetchError) as error:
         fetch(url + FILE, retries=3)
@@ -129,7 +129,7 @@ def test_a_refusal_is_not_tried_again(status: int) -> None:
 
 def test_a_pause_asked_for_is_kept_by_all() -> None:
     """The second request of another thread comes only after the first one's Retry-After."""
-    site, held = FaultySite(2), threading.Event()
+    site, held = ScriptedSite(2), threading.Event()
     site.faults[FILE] = [answer(429, Retry_After="1")]
     with site.serve() as url:
         session = Session(url, api_interval=0, file_interval=0, tell=lambda _: held.set())
@@ -150,7 +150,7 @@ def test_a_pause_asked_for_is_kept_by_all() -> None:
 
 
 def test_a_pause_that_is_too_long_ends_the_run() -> None:
-    site = FaultySite(1)
+    site = ScriptedSite(1)
     site.faults[FILE] = [answer(503, Retry_After="86400")]
     with site.serve() as url, pytest.raises(SiteError, match="asks to wait 86400 s"):
         fetch(url + FILE, retries=3)
@@ -161,7 +161,7 @@ def test_a_pause_that_is_too_long_ends_the_run() -> None:
     [answer(403, CHALLENGE), answer(503, CHALLENGE), answer(403, b"", cf_mitigated="challenge")],
 )
 def test_a_challenge_ends_the_run(fault: object) -> None:
-    site = FaultySite(1)
+    site = ScriptedSite(1)
     site.faults[FILE] = [fault]  # type: ignore[list-item]
     with site.serve() as url, pytest.raises(SiteError, match="proof of a human"):
         fetch(url + FILE, retries=3)
@@ -169,7 +169,7 @@ def test_a_challenge_ends_the_run(fault: object) -> None:
 
 
 def test_redirects() -> None:
-    site = FaultySite(1)
+    site = ScriptedSite(1)
     with site.serve() as url:
         site.faults["/images/old.png"] = [answer(302, Location=FILE)] * 2
         assert fetch(url + "/images/old.png") == (200, site.files[FILE])

@@ -10,6 +10,7 @@ import requests
 from PIL import Image
 
 from pipeline.booru.collection import collect_folder
+from pipeline.booru.faulty import FAULTS
 from pipeline.booru.server import Booru, Site
 from tests.stages.program import Finished, end, pipeline, start
 
@@ -41,6 +42,21 @@ def test_a_folder_is_served_until_interrupted(images: Path, how: signal.Signals)
     assert result.problems[-1].startswith("interrupted")
 
 
+def test_faults_are_made_when_asked(images: Path) -> None:
+    options = ["--images", "images", "--port", "0", "--fault", "404", "--fault-every", "2"]
+    with start(images.parent, "booru", *options, "--list-fault", "search-down") as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[3]
+        api = f"{url}/index.php?page=dapi&s=post&q=index&json=1"
+        with requests.Session() as session:
+            post = session.get(api, timeout=10).json()[0]
+            assert "search down" in session.get(api, timeout=10).text
+            codes = [session.get(post["file_url"], timeout=10).status_code for _ in range(4)]
+        process.send_signal(signal.SIGINT)
+        end(process)
+    assert codes == [200, 404, 200, 404]
+
+
 def test_drawings_are_kept_in_the_store(tmp_path: Path) -> None:
     with start(tmp_path, "booru", "--drawings", "1", "--seed", "5", "--port", "0") as process:
         assert process.stdout is not None
@@ -56,6 +72,7 @@ def test_drawings_are_kept_in_the_store(tmp_path: Path) -> None:
     [
         (["--images", "missing"], "missing: no such folder; name one that holds pictures"),
         (["--images", "."], ".: holds no JPEG, PNG, GIF or WebP; name a folder with pictures"),
+        (["--list-fault", "x"], f"x: no fault; faults are {', '.join(FAULTS)}"),
         (["--images", ".", "--drawings", "1"], "--images and --drawings: give one of them"),
     ],
 )

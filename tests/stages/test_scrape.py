@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.booru.store import Store
-from tests.booru.site import FaultySite, stalled
+from tests.booru.site import CHALLENGE, ScriptedSite, answer, stalled
 from tests.stages.program import end, pipeline, start, wait_until
 
 COUNT = 40
@@ -41,7 +41,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_kills_leave_nothing_half_made_and_cost_no_file_twice(tmp_path: Path) -> None:
-    site = FaultySite(COUNT + 5)
+    site = ScriptedSite(COUNT + 5)
     site.page_size = 10
     with site.serve() as url:
         whole = prepare(tmp_path / "whole", url)
@@ -70,7 +70,7 @@ def test_kills_leave_nothing_half_made_and_cost_no_file_twice(tmp_path: Path) ->
     assert all(times <= 2 for times in listings.values())
 
 
-def complete_files(folder: Path, site: FaultySite) -> set[str]:
+def complete_files(folder: Path, site: ScriptedSite) -> set[str]:
     """Paths on the site of the files that are whole in a store."""
     paths = {hashlib.sha256(body).hexdigest(): path for path, body in site.files.items()}
     names = [path.name for path in (folder / "data/.store/files").rglob("*") if path.is_file()]
@@ -90,7 +90,7 @@ def test_a_second_run_says_so_and_stops(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_while_the_server_is_silent(tmp_path: Path, number: int) -> None:
     """It ends long before the server's silence counts as a fault, and the next run goes on."""
-    site = FaultySite(COUNT)
+    site = ScriptedSite(COUNT)
     site.faults["/images/1/20.png"] = [stalled]
     with site.serve() as url:
         folder = prepare(tmp_path, url, timeout=600)
@@ -108,13 +108,58 @@ def test_interrupted_while_the_server_is_silent(tmp_path: Path, number: int) -> 
     assert Counter(site.paths())["/images/1/19.png"] == 1
 
 
+def test_a_dry_run_lists_and_fetches_nothing(tmp_path: Path) -> None:
+    site = ScriptedSite(9)
+    site.posts[0]["rating"] = "explicit"
+    with site.serve() as url:
+        result = pipeline(prepare(tmp_path, url, limit=3), "scrape", "--dry-run")
+        assert not any(path.startswith("/images") for path in site.paths())
+    assert result.code == 0, result.err
+    expected = [f"{n}\t40×32\t~0.00 MB\tfetch\t{url}/images/1/{n}.png" for n in (8, 7, 6)]
+    assert result.out.splitlines() == expected
+    assert result.problems[-3:] == [
+        "stored         0",
+        "to fetch       3  about 0.0 MB",
+        "rejected       1  ratings 1",
+    ]
+    assert not (tmp_path / "data/raw").exists()
+    assert not (tmp_path / "reports").exists()
+
+
+def test_failures_are_tried_again_when_asked(tmp_path: Path) -> None:
+    site = ScriptedSite(5)
+    site.faults["/images/1/4.png"] = [answer(404)]
+    with site.serve() as url:
+        folder = prepare(tmp_path, url, limit=5)
+        assert pipeline(folder, "scrape").code == 1
+        site.requests.clear()
+        result = pipeline(folder, "scrape", "--retry-failed")
+    assert result.code == 0, result.err
+    assert site.paths() == ["/robots.txt", "/images/1/4.png"]
+    assert len(contents(folder)) == 6
+
+
+def test_a_challenge_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
+    site = ScriptedSite(5)
+    site.faults["/index.php"] = [answer(403, CHALLENGE)]
+    with site.serve() as url:
+        result = pipeline(prepare(tmp_path, url), "scrape")
+    assert result.code == 3
+    assert "the site asks for proof of a human" in result.problems[-1]
+
+
 def test_what_the_user_is_told(tmp_path: Path) -> None:
-    site = FaultySite(9)
+    site = ScriptedSite(9)
     site.posts[0]["rating"] = "explicit"
     with site.serve() as url:
         result = pipeline(prepare(tmp_path, url), "scrape", "--limit", "3")
     assert result.code == 0, result.err
-    assert result.problems[-1].startswith("data/raw: 3 pictures, 0.0 MB; 4 posts listed")
+    assert result.problems[-4:] == [
+        "accepted       3  0.0 MB in data/raw; 0 differ from the announced md5",
+        "rejected       1  ratings 1",
+        "failed         0",
+        "listed         4  these counts are in reports/scrape.json",
+    ]
     report = json.loads((tmp_path / "reports/scrape.json").read_text())
     assert (report["accepted"], report["rejected"]) == (3, {"ratings": 1})
 
@@ -125,6 +170,8 @@ def test_what_the_user_is_told(tmp_path: Path) -> None:
         (["--site", "safebooru"], 2, "--site: 'safebooru' does not fit"),
         (["--site", "http://[bad"], 2, "scrape.site: 'http://[bad' is no address of a site"),
         (["--ratings", "nice"], 2, "scrape.ratings: 'nice' is unknown; known are"),
+        (["--dry-run", "--retry-failed"], 2, "--dry-run and --retry-failed: give one of them"),
+        (["--retry-failed"], 2, "no posts of http://127.0.0.1:"),
         (["--file-types", "mp4"], 2, "scrape.file_types: 'mp4' is unknown; known are"),
         (["--retries", "0"], 1, "cannot be reached: Connection refused; check scrape.site"),
     ],
