@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,8 @@ def run_stage(stage: Stage) -> None:
 
 def run_app(app: typer.Typer) -> None:
     """Run `app` and exit: 0 done, 1 failed, 2 wrong usage or params, 130 interrupted."""
+    # Params say what size of a picture is too large; Pillow's own opinion would only puzzle.
+    warnings.filterwarnings("ignore", message=".*could be decompression bomb")
     # Set for Ctrl-C too: a shell starts its background jobs with that signal ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
