@@ -18,9 +18,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from pipeline.booru.drawings import draw
 
 DRAWINGS = 12
+POLL_SECONDS = 0.1
 PROGRAM = Path(sys.executable).with_name("pipeline")
 PARAMS = """\
 scrape:
@@ -114,15 +117,20 @@ def run_gallery_dl(program: Path, folder: Path, url: str) -> Run:
 def _timed(
     name: str, command: Sequence[str | Path], folder: Path, results: Path, pattern: str
 ) -> Run:
-    started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    if status:
-        sys.exit(f"{name} ended with status {status}")
+    started, before = time.perf_counter(), os.times()
+    # Not the largest memory that the system tells at the end: it counts what this process had.
+    with psutil.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as process:
+        peak = 0
+        while process.poll() is None:
+            with contextlib.suppress(psutil.Error):
+                peak = max(peak, process.memory_info().rss)
+            time.sleep(POLL_SECONDS)
+    wall, after = time.perf_counter() - started, os.times()
+    if process.returncode:
+        sys.exit(f"{name} ended with exit code {process.returncode}")
     sizes = [path.stat().st_size for path in results.glob(pattern)]
-    cpu = usage.ru_utime + usage.ru_stime
-    return Run(name, wall, cpu, usage.ru_maxrss / 1024, len(sizes), sum(sizes))
+    cpu = sum(after[2:4]) - sum(before[2:4])
+    return Run(name, wall, cpu, peak / 2**20, len(sizes), sum(sizes))
 
 
 if __name__ == "__main__":

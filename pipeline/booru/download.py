@@ -3,9 +3,7 @@
 import hashlib
 import os
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Executor
 from pathlib import Path
 
 import requests
@@ -21,33 +19,6 @@ from pipeline.booru.store import Store
 _CHUNK = 65536
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
-_MOST_PIXELS_AT_ONCE = 16_000_000
-
-
-class DecodingRoom:
-    """Lets threads decode pictures of 16 million pixels together, or a larger one alone.
-
-    Without it, memory would grow with the number of workers times the largest picture.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._pixels = 0
-
-    @contextmanager
-    def hold(self, pixels: int) -> Iterator[None]:
-        """Wait until there is room for `pixels`, and keep it."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: not self._pixels or self._pixels + pixels <= _MOST_PIXELS_AT_ONCE
-            )
-            self._pixels += pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._pixels -= pixels
-                self._changed.notify_all()
 
 
 class _Digests:
@@ -82,11 +53,11 @@ class _Digests:
 
 
 def download(
-    post: Post, post_url: str, session: Session, store: Store, max_bytes: int, room: DecodingRoom
+    post: Post, post_url: str, session: Session, store: Store, max_bytes: int, decoder: Executor
 ) -> None:
     """Bring the file of `post` into `store`, from where an earlier try left off.
 
-    What was transferred is decoded in full before it counts, as `room` allows.
+    What was transferred is decoded in full, in `decoder`, before it counts.
 
     Raises `FetchError` (reason `max_bytes`: the file is larger than that), `SiteError` or
     `Stopped`; what was transferred by then stays as a part.
@@ -94,8 +65,7 @@ def download(
 
     def attempt() -> None:
         digests = _transfer(post, post_url, session, store, max_bytes)
-        with room.hold(post.width * post.height):
-            check_picture(post, store.part(post), digests.md5)
+        decoder.submit(check_picture, post, store.part(post), digests.md5).result()
         store.keep(post, digests.sha256, digests.md5, digests.bytes)
 
     session.retry(attempt)

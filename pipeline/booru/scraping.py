@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from multiprocessing.pool import AsyncResult, ThreadPool
 from pathlib import Path
 
 from pipeline.booru.client import FORMS, Client, credentials
-from pipeline.booru.download import DecodingRoom, download
+from pipeline.booru.download import download
 from pipeline.booru.faults import FetchError, UnreachableError
 from pipeline.booru.planning import Plan, expected
 from pipeline.booru.posts import Post
@@ -128,7 +129,9 @@ class _Job:
     ) -> None:
         self._params, self._store, self._progress = params, store, progress
         self._listing_allowed, self._fetching_allowed = listing_allowed, fetching_allowed
-        self._room = DecodingRoom()
+        # One picture at a time in one thread: memory would grow with the workers otherwise, and
+        # the allocator would keep as much for each of them.
+        self._decoder = ThreadPoolExecutor(1)
         self._site = params.site.rstrip("/")
         self._stop = threading.Event()
         self._session = Session(
@@ -259,7 +262,7 @@ class _Job:
                     self._session,
                     self._store,
                     self._params.max_bytes,
-                    self._room,
+                    self._decoder,
                 ),
                 partial(self._fetched, post),
             )
@@ -320,6 +323,7 @@ class _Job:
         for running in self._tasks:
             running.wait(max(0.0, deadline - time.monotonic()))
         self._pool.terminate()
+        self._decoder.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
     def _show(self) -> None:
