@@ -131,7 +131,7 @@ def _draw(seed: int, purpose: str, key: int) -> float:
 
 def _join(image: Image, post: Post, split: str) -> Row:
     return Row(
-        **vars(image),
+        **{name: value for name, value in vars(image).items() if name != "original_sha256"},
         split=split,
         rating=post.rating,
         tags=post.tags,

@@ -9,6 +9,7 @@ from stages.console import ConsoleProgress
 RAW = Path("data/raw")
 RESIZED = Path("data/resized")
 REPORT = Path("reports/resize.json")
+STORE = Path("data/.store/resized")
 
 
 def run(params: ResizeParams) -> None:
@@ -16,7 +17,7 @@ def run(params: ResizeParams) -> None:
     from pipeline.images.resizing import resize
 
     progress = ConsoleProgress()
-    result = resize(params, RAW, RESIZED, REPORT, progress)
+    result = resize(params, RAW, RESIZED, REPORT, STORE, progress)
     progress.message(
         f"{RESIZED}: {result.images} images in {result.shards} shards, "
         f"{result.bytes / 1e6:.1f} MB; {len(result.refusals)} originals refused, "

@@ -63,6 +63,7 @@ def write_index(folder: Path, ids: range, parents: Mapping[int, int] | None = No
         "original_width": 600,
         "original_height": 800,
         "original_format": "PNG",
+        "original_sha256": "0",
         "scale": 1.0,
         "crop_box": [0, 0, 1, 1],
     }
@@ -131,6 +132,7 @@ def test_rows_lead_to_the_images(tmp_path: Path) -> None:
         tmp_path / "raw",
         tmp_path / "resized",
         tmp_path / "resize.json",
+        tmp_path / "store",
     )
     report = build(tmp_path, phash_distance=4, val_fraction=0.0, test_fraction=0.0)
     rows = read_manifest(tmp_path / "manifest.csv")

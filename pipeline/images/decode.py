@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 # What the rest of the world puts on a booru. Formats that run code or call other programs (EPS,
@@ -26,9 +27,9 @@ class ImageRefused(Exception):  # noqa: N818 - a verdict, not a fault
 
 @dataclass(frozen=True)
 class Decoded:
-    """An oriented, opaque, 8-bit sRGB image, and the format that its file really has."""
+    """An oriented, opaque sRGB image, `(H, W, 3) uint8`, and the format its file really has."""
 
-    image: Image.Image
+    pixels: NDArray[np.uint8]
     format: str
 
 
@@ -46,7 +47,7 @@ def decode(path: Path, max_pixels: int, background: str) -> Decoded:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check(image, max_pixels)
             image.load()
-            return Decoded(_to_rgb(_oriented(image), background), _format(image))
+            return Decoded(np.array(_to_rgb(_oriented(image), background)), _format(image))
     except ImageRefused:
         raise
     except UnidentifiedImageError:

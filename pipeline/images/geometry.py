@@ -3,78 +3,77 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageColor
 
 from pipeline.images.decode import ImageRefused
+from pipeline.images.resample import lanczos
 
+Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
-LANCZOS = Image.Resampling.LANCZOS
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A `size × size` RGB image and where it came from.
+    """A `(size, size, 3) uint8` image and where it came from.
 
     `scale` is result pixels an original pixel (of squash: the smaller of its two); `crop_box` is
     left, top, right and bottom of the part that was used, in the oriented original.
     """
 
-    image: Image.Image
+    pixels: Pixels
     scale: float
     crop_box: Box
 
 
-def fit(image: Image.Image, size: int, mode: str, background: str) -> Fitted:
-    """Fit an RGB `image` into `size × size` pixels by `mode`, a name in `MODES`.
+def fit(pixels: Pixels, size: int, mode: str, background: str) -> Fitted:
+    """Fit an `(H, W, 3) uint8` image into `size × size` pixels by `mode`, a name in `MODES`.
 
     Raises `ImageRefused` ("too_small") where that would enlarge it.
     """
-    return MODES[mode](image, size, background)
+    return MODES[mode](pixels, size, background)
 
 
-def _crop(image: Image.Image, size: int, background: str) -> Fitted:
+def _crop(pixels: Pixels, size: int, background: str) -> Fitted:
     """The largest square in the centre."""
-    width, height = image.size
-    side = _large_enough(min(width, height), size, image)
+    height, width = pixels.shape[:2]
+    side = _large_enough(min(width, height), size, pixels)
     left, top = (width - side) // 2, (height - side) // 2
-    box = (left, top, left + side, top + side)
-    return Fitted(_scaled(image, (size, size), box), size / side, box)
+    # Cropping first keeps what lies outside the box from bleeding into its edge.
+    part = pixels[top : top + side, left : left + side]
+    return Fitted(lanczos(part, size, size), size / side, (left, top, left + side, top + side))
 
 
-def _pad(image: Image.Image, size: int, background: str) -> Fitted:
+def _pad(pixels: Pixels, size: int, background: str) -> Fitted:
     """All of the image, in the centre of a square of `background`."""
-    width, height = image.size
-    scale = size / _large_enough(max(width, height), size, image)
-    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-    box = (0, 0, width, height)
-    result = Image.new("RGB", (size, size), background)
-    corner = ((size - inner[0]) // 2, (size - inner[1]) // 2)
-    result.paste(_scaled(image, inner, box), corner)
-    return Fitted(result, scale, box)
+    height, width = pixels.shape[:2]
+    scale = size / _large_enough(max(width, height), size, pixels)
+    inner_width, inner_height = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (size - inner_width) // 2, (size - inner_height) // 2
+    result = np.full((size, size, 3), ImageColor.getrgb(background)[:3], np.uint8)
+    small = lanczos(pixels, inner_width, inner_height)
+    result[top : top + inner_height, left : left + inner_width] = small
+    return Fitted(result, scale, (0, 0, width, height))
 
 
-def _squash(image: Image.Image, size: int, background: str) -> Fitted:
+def _squash(pixels: Pixels, size: int, background: str) -> Fitted:
     """All of the image, each side scaled on its own."""
-    width, height = image.size
-    _large_enough(min(width, height), size, image)
-    box = (0, 0, width, height)
-    return Fitted(_scaled(image, (size, size), box), size / max(width, height), box)
+    height, width = pixels.shape[:2]
+    _large_enough(min(width, height), size, pixels)
+    scale = size / max(width, height)
+    return Fitted(lanczos(pixels, size, size), scale, (0, 0, width, height))
 
 
-MODES: dict[str, Callable[[Image.Image, int, str], Fitted]] = {
+MODES: dict[str, Callable[[Pixels, int, str], Fitted]] = {
     "crop": _crop,
     "pad": _pad,
     "squash": _squash,
 }
 
 
-def _large_enough(side: int, size: int, image: Image.Image) -> int:
+def _large_enough(side: int, size: int, pixels: Pixels) -> int:
     if side < size:
-        raise ImageRefused("too_small", f"{image.width}×{image.height} would have to be enlarged")
+        height, width = pixels.shape[:2]
+        raise ImageRefused("too_small", f"{width}×{height} would have to be enlarged")
     return side
-
-
-def _scaled(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
-    # Cropping first keeps what lies outside the box from bleeding into its edge.
-    part = image if box == (0, 0, *image.size) else image.crop(box)
-    return part if part.size == size else part.resize(size, LANCZOS)

@@ -16,10 +16,11 @@ T = TypeVar("T", "Post", "Image")
 
 @dataclass(frozen=True)
 class Post:
-    """What `posts.jsonl` tells of an original; `parent_id` 0 is none."""
+    """What `posts.jsonl` tells of an original; `sha256` is of its file, `parent_id` 0 is none."""
 
     id: int
     file: str
+    sha256: str
     parent_id: int
     rating: str
     tags: tuple[str, ...]
@@ -29,7 +30,10 @@ class Post:
 
 @dataclass(frozen=True)
 class Image:
-    """What `index.jsonl` tells of an image in the shards; see `pipeline.manifest.Row`."""
+    """What `index.jsonl` tells of an image in the shards; see `pipeline.manifest.Row`.
+
+    `original_sha256` is of the original's file, `sha256` of the image's pixels.
+    """
 
     id: int
     shard: str
@@ -40,6 +44,7 @@ class Image:
     original_width: int
     original_height: int
     original_format: str
+    original_sha256: str
     scale: float
     crop_box: tuple[int, int, int, int]
 
@@ -94,6 +99,7 @@ def _post(value: dict[str, Any]) -> Post:
     return Post(
         id=int(value["id"]),
         file=file,
+        sha256=str(value["sha256"]),
         parent_id=int(value["parent_id"]),
         rating=str(value["rating"]),
         tags=tuple(str(tag) for tag in value["tags"]),

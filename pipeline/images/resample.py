@@ -1,5 +1,11 @@
-"""How LR images are made from HR ones: the same everywhere."""
+"""How images are made smaller: originals to the size of the set, HR to LR, the same everywhere."""
 
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,3 +24,28 @@ def downscale(hr: Tensor, scale: int) -> Tensor:
         return F.interpolate(hr, size, mode="bicubic", antialias=True)
     smooth = F.interpolate(hr.float(), size, mode="bicubic", antialias=True)
     return smooth.round().clamp(0, 255).to(hr.dtype)
+
+
+def lanczos(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Antialiased Lanczos (three lobes): `(H, W, 3) uint8` to `(height, width, 3) uint8`.
+
+    PyTorch's, which is several times as fast as Pillow's and within one level of it; Pillow's where
+    PyTorch has none.
+    """
+    if pixels.shape[:2] == (height, width):
+        return np.ascontiguousarray(pixels)
+    if not _torch_has_lanczos():
+        image = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
+        return np.asarray(image)
+    batch = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    small = F.interpolate(batch, (height, width), mode="lanczos", antialias=True)
+    return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
+
+
+@cache
+def _torch_has_lanczos() -> bool:
+    try:
+        F.interpolate(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), 4, mode="lanczos", antialias=True)
+    except (NotImplementedError, ValueError, RuntimeError):
+        return False
+    return True

@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import TypeVar
 
 import imagehash
+from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
 from pipeline.images.decode import ImageRefused, decode
+from pipeline.images.earlier import ORIGINAL, EarlierImages
 from pipeline.images.geometry import fit
 from pipeline.images.records import INDEX_FILE, Post, read_posts
 from pipeline.images.shards import Member, encode, shard_name, write_shard
 from pipeline.params import ResizeParams
 from pipeline.progress import Progress, Silent
+
+# To be raised with any change of the code that changes an image's bytes or facts.
+_VERSION = 1
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,22 +68,26 @@ def resize(
     raw: Path,
     resized: Path,
     report: Path,
+    store: Path,
     progress: Progress = Silent(),  # noqa: B008
 ) -> ResizeReport:
     """Turn the originals in `raw` into shards and their index in `resized`.
 
-    The bytes written do not depend on the number of workers. Raises `PipelineError` where there
-    are no originals, where nothing can be written, or, after the report is written, where too many
-    originals are refused.
+    The bytes written depend on params and originals alone: not on the number of workers, nor on
+    what `store` keeps of earlier runs, so that their images need not be made again. Raises
+    `PipelineError` where there are no originals, where nothing can be written, or, after the report
+    is written, where too many originals are refused.
     """
     originals = read_posts(raw)
     try:
-        written = _write_shards(params, originals, raw, resized, progress)
+        earlier = EarlierImages(store, _fingerprint(params))
+        written = _write_shards(params, originals, raw, resized, earlier, progress)
         result = _count(originals, written, resized)
         write_text(report, _json(result))
         _judge(params, result, raw, report)
         lines = (json.dumps(line, sort_keys=True) + "\n" for line in written.lines)
         write_text(resized / INDEX_FILE, "".join(lines))
+        earlier.forget_others()
     except OSError as error:
         raise PipelineError(f"{resized}, {report}: cannot be written: {error}") from None
     return result
@@ -88,24 +97,37 @@ def make_member(params: ResizeParams, raw: Path, original: Post) -> Member | Ref
     """Decode, fit, hash and encode one original."""
     try:
         decoded = decode(raw / original.file, params.max_pixels, params.background)
-        fitted = fit(decoded.image, params.size, params.mode, params.background)
+        fitted = fit(decoded.pixels, params.size, params.mode, params.background)
     except ImageRefused as refused:
         return Refusal(original.id, original.file, refused.reason, refused.text)
     facts = {
         "id": original.id,
-        "sha256": hashlib.sha256(fitted.image.tobytes()).hexdigest(),
-        "phash": str(imagehash.phash(fitted.image)),
-        "original_width": decoded.image.width,
-        "original_height": decoded.image.height,
+        "sha256": hashlib.sha256(fitted.pixels.tobytes()).hexdigest(),
+        "phash": str(imagehash.phash(Image.fromarray(fitted.pixels))),
+        "original_width": decoded.pixels.shape[1],
+        "original_height": decoded.pixels.shape[0],
         "original_format": decoded.format,
+        ORIGINAL: original.sha256,
         "scale": fitted.scale,
         "crop_box": list(fitted.crop_box),
     }
-    return Member(original.id, encode(fitted.image), facts)
+    return Member(original.id, encode(fitted.pixels), facts)
+
+
+def _fingerprint(params: ResizeParams) -> str:
+    """Names everything that decides an image's bytes, given its original."""
+    shaping = params.model_dump(exclude={"max_refused", "shard_size", "workers"})
+    text = json.dumps({"version": _VERSION, **shaping}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _write_shards(
-    params: ResizeParams, originals: list[Post], raw: Path, resized: Path, progress: Progress
+    params: ResizeParams,
+    originals: list[Post],
+    raw: Path,
+    resized: Path,
+    earlier: EarlierImages,
+    progress: Progress,
 ) -> _Written:
     """Write all shards to `resized` and remove whatever else earlier runs left there."""
     resized.mkdir(parents=True, exist_ok=True)
@@ -118,10 +140,13 @@ def _write_shards(
         # threads, because filters belong to the process.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            members = _accepted(params, originals, raw, written, progress)
+            members = _accepted(params, originals, raw, earlier, written, progress)
             for number, first in enumerate(members):
                 part = chain([first], islice(members, params.shard_size - 1))
-                written.lines.extend(_write_shard(resized / shard_name(number), part))
+                shard = resized / shard_name(number)
+                lines = list(_write_shard(shard, part))
+                earlier.keep(shard, lines)
+                written.lines.extend(lines)
     finally:
         progress.finish()
     _remove_others(resized, {str(line["shard"]) for line in written.lines})
@@ -129,12 +154,18 @@ def _write_shards(
 
 
 def _accepted(
-    params: ResizeParams, originals: list[Post], raw: Path, written: _Written, progress: Progress
+    params: ResizeParams,
+    originals: list[Post],
+    raw: Path,
+    earlier: EarlierImages,
+    written: _Written,
+    progress: Progress,
 ) -> Iterator[Member]:
     """The images in the order of their originals; refusals go to `written`."""
 
     def work(original: Post) -> Member | Refusal:
-        return make_member(params, raw, original)
+        found = earlier.find(original.sha256, original.id)
+        return found or make_member(params, raw, original)
 
     workers = params.workers or os.cpu_count() or 1
     for done, result in enumerate(_in_order(work, originals, workers), 1):

@@ -33,7 +33,10 @@ def make_world(root: Path, splits: dict[str, int], side: int = SIDE, vgg: str = 
     """Write `data/` and `models/` under `root`; `splits` says how many images each split has."""
     names = [split for split, count in splits.items() for _ in range(count)]
     images = [drawing(number, side) for number in range(len(names))]
-    members = [Member(100 + at, encode(image), {"id": 100 + at}) for at, image in enumerate(images)]
+    members = [
+        Member(100 + at, encode(np.asarray(image)), {"id": 100 + at})
+        for at, image in enumerate(images)
+    ]
     places = write_shard(root / "data/resized" / shard_name(0), members)
     rows = [
         _row(100 + at, split, place, image)

@@ -1,5 +1,6 @@
 """A folder of originals as `scrape` leaves it."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,13 +25,15 @@ def write_originals(
     lines = []
     for id in sorted(pictures, reverse=True):
         picture = pictures[id]
+        path = raw / f"{id}.png"
         if isinstance(picture, bytes):
-            (raw / f"{id}.png").write_bytes(picture)
+            path.write_bytes(picture)
         else:
-            picture.save(raw / f"{id}.png")
+            picture.save(path)
         post = {
             "id": id,
             "file": f"{id}.png",
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "parent_id": (parents or {}).get(id, 0),
             "rating": "general",
             "tags": ["1girl", "a,b", 'c"d'],

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.images.resample import downscale
+from pipeline.images.resample import downscale, lanczos
 
 
 def pillow(hr: torch.Tensor, scale: int) -> torch.Tensor:
@@ -51,3 +51,22 @@ def test_overshoot_is_cut_at_white_and_black() -> None:
 def test_a_side_must_be_a_multiple_of_the_scale() -> None:
     with pytest.raises(ValueError, match="34×32 is no multiple of 4"):
         downscale(torch.zeros(1, 3, 32, 34, dtype=torch.uint8), 4)
+
+
+@pytest.mark.parametrize("size", [(32, 24), (64, 7), (95, 63), (1, 1)])
+def test_lanczos_is_within_one_level_of_pillow(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    for pixels in (noise, np.linspace(0, 255, 64 * 96 * 3).reshape(64, 96, 3).astype(np.uint8)):
+        small = lanczos(pixels, *size)
+        assert (small.dtype, small.shape) == (np.uint8, (size[1], size[0], 3))
+        expected = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+        assert np.abs(small.astype(int) - expected).max() <= 1
+        assert (small != expected).mean() < 0.05
+
+
+def test_lanczos_leaves_the_right_size_alone_and_takes_views() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    assert np.array_equal(lanczos(pixels, 96, 64), pixels)
+    assert np.array_equal(
+        lanczos(pixels[:, 10:74], 32, 32), lanczos(pixels[:, 10:74].copy(), 32, 32)
+    )

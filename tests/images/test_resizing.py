@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.images.records import read_index
+from pipeline.images.resample import lanczos
 from pipeline.images.resizing import ResizeReport, resize
 from pipeline.images.shards import read_image
 from pipeline.params import ResizeParams
@@ -25,6 +27,7 @@ def run(folder: Path, **params: Any) -> ResizeReport:
         folder / "raw",
         folder / "resized",
         folder / "resize.json",
+        folder / "store",
     )
 
 
@@ -46,10 +49,10 @@ def test_images_and_index_agree(folder: Path) -> None:
     assert [image.shard[-5] for image in index] == list("000011112")
     for image in index:
         pixels = read_image(folder / "resized", image)
-        expected = drawing(image.id).crop((0, 4, 40, 44)).resize((32, 32), Image.Resampling.LANCZOS)
-        assert np.array_equal(pixels, np.asarray(expected))
+        expected = lanczos(np.array(drawing(image.id))[4:44], 32, 32)
+        assert np.array_equal(pixels, expected)
         assert image.sha256 == hashlib.sha256(pixels.tobytes()).hexdigest()
-        assert image.phash == str(imagehash.phash(expected))
+        assert image.phash == str(imagehash.phash(Image.fromarray(expected)))
         assert (image.scale, image.crop_box) == (0.8, (0, 4, 40, 44))
         assert (image.original_width, image.original_height) == (40, 48)
         assert image.original_format == "PNG"
@@ -83,6 +86,69 @@ def test_what_earlier_runs_left_is_removed(folder: Path) -> None:
     (folder / "resized/.shard-000000.tar.abc.tmp").write_bytes(b"half")
     run(folder, shard_size=9)
     assert sorted(contents(folder)) == ["index.jsonl", "shard-000000.tar"]
+
+
+def stored(folder: Path) -> list[Path]:
+    return sorted((folder / "store").glob("*/*.tar"))
+
+
+def test_nothing_is_decoded_twice(folder: Path) -> None:
+    """The set grows and shrinks, DVC empties the outputs, the originals are even unreadable."""
+    run(folder)
+    whole = contents(folder)
+    shutil.rmtree(folder / "resized")
+    for original in (folder / "raw").glob("*.png"):
+        original.write_bytes(b"unreadable")
+    run(folder)
+    assert contents(folder) == whole
+    lines = (folder / "raw/posts.jsonl").read_text().splitlines(keepends=True)
+    (folder / "raw/posts.jsonl").write_text("".join(lines[2:]))
+    run(folder)
+    assert [image.id for image in read_index(folder / "resized")] == [2, 3, 7, 8, 9, 12, 40]
+    (folder / "raw/posts.jsonl").write_text("".join(lines[1:]))
+    with pytest.raises(PipelineError, match="not_an_image 1"):
+        run(folder)
+
+
+def test_an_image_found_again_is_that_of_a_fresh_run(folder: Path, tmp_path: Path) -> None:
+    """Another id with the same file gets its own facts."""
+    run(folder)
+    pictures = {id: drawing(seed) for id, seed in ((1, 55), (3, 3), (60, 1000), (2, 100))}
+    for name in ("fresh", "again"):
+        write_originals(tmp_path / name / "raw", pictures)
+    shutil.copytree(folder / "store", tmp_path / "again/store")
+    run(tmp_path / "fresh")
+    run(tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(tmp_path / "fresh")
+
+
+def test_other_params_are_other_images(folder: Path) -> None:
+    run(folder)
+    before = stored(folder)
+    assert len(before) == 3
+    run(folder, mode="pad", size=16)
+    assert not set(stored(folder)) & set(before)
+    assert len(stored(folder)) == 3
+    assert read_image(folder / "resized", read_index(folder / "resized")[0]).shape == (16, 16, 3)
+
+
+def test_kept_shards_take_no_place_and_are_dropped_when_out_of_use(folder: Path) -> None:
+    run(folder)
+    inodes = {path.stat().st_ino for path in (folder / "resized").glob("*.tar")}
+    assert {path.stat().st_ino for path in stored(folder)} == inodes
+    run(folder, shard_size=9)
+    assert len(stored(folder)) == 1
+
+
+@pytest.mark.parametrize("length", [0, 700, 5000])
+def test_a_damaged_kept_shard_costs_its_images_alone(folder: Path, length: int) -> None:
+    run(folder)
+    whole = contents(folder)
+    damaged = stored(folder)[1]
+    damaged.write_bytes(damaged.read_bytes()[:length])
+    shutil.rmtree(folder / "resized")
+    run(folder)
+    assert contents(folder) == whole
 
 
 def test_refusals_are_listed_and_stop_nothing(folder: Path) -> None:
@@ -165,6 +231,7 @@ def test_an_interrupt_leaves_no_index_and_no_half_shard(folder: Path) -> None:
             folder / "raw",
             folder / "resized",
             folder / "resize.json",
+            folder / "store",
             Interrupting(),
         )
     assert {name: whole[name] for name in contents(folder)} == contents(folder)

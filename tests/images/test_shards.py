@@ -25,8 +25,7 @@ class Place:
 
 def members() -> list[Member]:
     return [
-        Member(id, encode(Image.fromarray(pixels)), {"id": id, "what": "é"})
-        for id, pixels in enumerate(PIXELS, 7)
+        Member(id, encode(pixels), {"id": id, "what": "é"}) for id, pixels in enumerate(PIXELS, 7)
     ]
 
 
@@ -90,7 +89,7 @@ def test_a_missing_or_damaged_shard_is_named(tmp_path: Path, places: list[Place]
 
 
 def test_images_of_two_sizes_are_no_array(tmp_path: Path) -> None:
-    other = Member(2, encode(Image.new("RGB", (8, 8))), {})
+    other = Member(2, encode(np.zeros((8, 8, 3), np.uint8)), {})
     places = [
         Place("s.tar", *place) for place in write_shard(tmp_path / "s.tar", [members()[0], other])
     ]
