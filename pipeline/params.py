@@ -24,8 +24,8 @@ class Section(BaseModel):
 class ScrapeParams(Section):
     site: str = Field(
         "https://safebooru.org",
-        pattern=r"^https?://[^/\s]+(/\S*)?$",
-        description="address of a Gelbooru 0.2 site",
+        pattern=r"^(https?://[^/\s]+(/\S*)?|file://\S+)$",
+        description="address of a Gelbooru 0.2 site, or file:///FOLDER for pictures of your own",
     )
     tags: Names = Field((), description="tags that every picture must have")
     excluded_tags: Names = Field(

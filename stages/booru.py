@@ -47,7 +47,8 @@ def booru(
     Its pictures are drawings of its own making, or with --images every picture in a folder.
     Drawings are kept in data/.store/drawings and drawn only once.
     """
-    from pipeline.booru.collection import collect_drawings, collect_folder
+    from pipeline.booru.collection import collect_folder
+    from pipeline.booru.drawn import collect_drawings
     from pipeline.booru.faulty import FAULTS, FaultySite
     from pipeline.booru.server import Booru, Site
     from pipeline.errors import UsageError

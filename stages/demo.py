@@ -73,7 +73,7 @@ def demo(
     Ends by enlarging one picture that training did not see. Everything happens in a folder with a
     git and a DVC repository of its own: your params, data and commits stay as they are.
     """
-    from pipeline.booru.collection import collect_drawings
+    from pipeline.booru.drawn import collect_drawings
     from pipeline.booru.server import Booru, Site
     from pipeline.networks.weights import find_backbone
 

@@ -37,9 +37,15 @@ def run(
     ] = False,
 ) -> None:
     """Fetch pictures from a Gelbooru 0.2 site into data/raw."""
+    from pipeline.booru.gathering import gather
     from pipeline.booru.scraping import plan, scrape
 
     progress = ConsoleProgress()
+    if params.site.startswith("file:"):
+        if dry_run or retry_failed:
+            raise UsageError("--dry-run, --retry-failed: nothing is fetched from a folder")
+        _tell_table(_summary(gather(params, RAW, REPORT, progress)), progress)
+        return
     if dry_run:
         if retry_failed:
             raise UsageError("--dry-run and --retry-failed: give one of them")

@@ -1,31 +1,19 @@
-"""The pictures that an embedded booru serves: a folder of the user's, or drawings made here."""
+"""A folder of pictures as posts know them: sizes, hashes, and tags from the folders' names."""
 
 import hashlib
-import json
-import multiprocessing
-import os
-import signal
-import threading
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
 from PIL import Image
 
-from pipeline.booru import drawings
-from pipeline.errors import PipelineError, UsageError
-from pipeline.files import atomic_path, write_text
+from pipeline.errors import UsageError
 from pipeline.progress import Progress, Silent
 
 # What a Gelbooru 0.2 site takes; an MPO is a JPEG with further frames behind it.
 _EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-_FIRST_CHANGE = 1_700_000_000
-_CHANGE_STEP = 600
 
 
 @dataclass(frozen=True)
@@ -55,7 +43,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class _File:
+class PictureFile:
     """What is read from an image file itself, without decoding it."""
 
     extension: str
@@ -84,38 +72,6 @@ def collect_folder(folder: Path, progress: Progress = Silent()) -> list[Picture]
     return pictures
 
 
-def collect_drawings(
-    count: int,
-    folder: Path,
-    seed: int = 0,
-    progress: Progress = Silent(),  # noqa: B008
-) -> list[Picture]:
-    """`count` drawings, of the seeds from `seed` upward, kept in `folder` and drawn only once.
-
-    Drawn in parallel by `pipeline.booru.drawings`; four of five are PNG, the others JPEG (quality
-    95, 4:4:4). The same arguments give the same pictures. A change of the drawing program draws
-    them anew and removes those of before. A second program at the same folder waits.
-
-    Raises PipelineError when `folder` cannot be written.
-    """
-    program = _program_hash()
-    stems = {number: f"{number:06d}-{program}" for number in range(seed, seed + count)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
-            _draw_missing(stems, folder, progress)
-    except OSError as error:
-        raise PipelineError(f"{folder}: cannot keep drawings there ({error.strerror})") from error
-    except BrokenProcessPool as error:
-        raise PipelineError(
-            "a process that drew was killed, perhaps for want of memory; run again to go on"
-        ) from error
-    return [
-        _drawing_picture(index, number, folder / f"{stem}.{_drawing_extension(number)}")
-        for index, (number, stem) in enumerate(stems.items(), start=1)
-    ]
-
-
 def _files_below(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; name one that holds pictures")
@@ -133,7 +89,7 @@ def _read_folder(folder: Path, paths: list[Path], progress: Progress) -> list[Pi
     progress.start("reading pictures", len(paths), "files")
     try:
         for done, path in enumerate(paths, start=1):
-            if (file := _read(path)) is not None:
+            if (file := read_picture_file(path)) is not None:
                 pictures.append(_folder_picture(len(pictures) + 1, folder, path, file))
             progress.update(done, pictures=len(pictures))
     finally:
@@ -141,7 +97,7 @@ def _read_folder(folder: Path, paths: list[Path], progress: Progress) -> list[Pi
     return pictures
 
 
-def _read(path: Path) -> _File | None:
+def read_picture_file(path: Path) -> PictureFile | None:
     """What `path` holds, or None when it is no image that a booru takes."""
     try:
         # Pillow warns of pictures that are large to decode; nothing is decoded here.
@@ -155,7 +111,7 @@ def _read(path: Path) -> _File | None:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except _UNREADABLE:
         return None
-    return _File(extension, width, height, md5, tags)
+    return PictureFile(extension, width, height, md5, tags)
 
 
 def _header_tags(image: Image.Image) -> Iterator[str]:
@@ -173,7 +129,7 @@ def _header_tags(image: Image.Image) -> Iterator[str]:
         yield "animated"
 
 
-def _folder_picture(number: int, folder: Path, path: Path, file: _File) -> Picture:
+def _folder_picture(number: int, folder: Path, path: Path, file: PictureFile) -> Picture:
     relative = path.relative_to(folder)
     tags = file.tags | {_tag(part) for part in relative.parts[:-1]} - {""}
     return Picture(
@@ -195,90 +151,3 @@ def _tag(name: str) -> str:
     """A folder's name as a tag that a search can name: lower case, no spaces, no leading `-`."""
     printable = "".join(letter if letter.isprintable() else " " for letter in name.lower())
     return "_".join(printable.split()).lstrip("-~")
-
-
-def _drawing_picture(index: int, number: int, path: Path) -> Picture:
-    file = _read(path)
-    if file is None:
-        raise UsageError(f"{path}: a damaged drawing; remove it and its .json, and run again")
-    tags = json.loads(_tags_path(path.parent, path.stem).read_text(encoding="utf-8"))
-    return Picture(
-        id=index,
-        path=path,
-        width=file.width,
-        height=file.height,
-        md5=file.md5,
-        rating="general",
-        tags=tuple(sorted(file.tags.union(tags))),
-        source=f"drawing {number}",
-        parent_id=0,
-        change=_FIRST_CHANGE + index * _CHANGE_STEP,
-        extension=file.extension,
-    )
-
-
-def _draw_missing(stems: dict[int, str], folder: Path, progress: Progress) -> None:
-    missing = [
-        (number, stem) for number, stem in stems.items() if not _tags_path(folder, stem).is_file()
-    ]
-    if not missing:
-        return
-    pool = ProcessPoolExecutor(
-        min(len(missing), os.cpu_count() or 1),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-    )
-    progress.start("drawing", len(missing), "drawings")
-    try:
-        tasks = [pool.submit(_draw, number, stem, folder) for number, stem in missing]
-        for done, task in enumerate(as_completed(tasks), start=1):
-            task.result()
-            progress.update(done)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        progress.finish()
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _draw(seed: int, stem: str, folder: Path) -> None:
-    """Draw `seed` into `folder`: the picture, then its tags, which say that it is whole."""
-    drawing = drawings.draw(seed)
-    extension = _drawing_extension(seed)
-    for pattern in (f"{seed:06d}-*", f".{seed:06d}-*.tmp"):
-        for old in folder.glob(pattern):
-            old.unlink(missing_ok=True)
-    with atomic_path(folder / f"{stem}.{extension}") as temporary:
-        if extension == "png":
-            drawing.image.save(temporary, "PNG")
-        else:
-            drawing.image.convert("RGB").save(temporary, "JPEG", quality=95, subsampling=0)
-    write_text(_tags_path(folder, stem), json.dumps(sorted(drawing.tags)) + "\n")
-
-
-def _drawing_extension(seed: int) -> str:
-    return "jpg" if seed % 5 == 4 else "png"
-
-
-def _tags_path(folder: Path, stem: str) -> Path:
-    return folder / f"{stem}.json"
-
-
-def _program_hash() -> str:
-    """Eight hex digits that change with any source file of the drawing program."""
-    sources = sorted(Path(drawings.__file__).parent.rglob("*.py"))
-    digest = hashlib.sha256()
-    for source in sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    return digest.hexdigest()[:8]

@@ -1,15 +1,37 @@
-"""The wanted set as a folder: links to the store's files, and one line a picture about them."""
+"""The wanted set as a folder: the pictures' files, and one line a picture about them."""
 
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.booru.posts import Post
-from pipeline.booru.store import Store
 
 POSTS_FILE = "posts.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture of the set: its post, the page that shows it, and its file as it is."""
+
+    post: Post
+    post_url: str
+    path: Path
+    bytes: int
+    sha256: str
+    md5: str
+
+    @property
+    def name(self) -> str:
+        """Name of the file in the set."""
+        return f"{self.post.id}.{self.post.extension}"
+
+    @property
+    def md5_matches(self) -> bool | None:
+        """Whether the file has the md5 that the site announced; None where it announced none."""
+        return self.md5 == self.post.md5 if self.post.md5 else None
 
 
 def post_url(site: str, post: Post) -> str:
@@ -17,10 +39,22 @@ def post_url(site: str, post: Post) -> str:
     return f"{site.rstrip('/')}/index.php?page=post&s=view&id={post.id}"
 
 
-def write_set(site: str, store: Store, posts: Iterable[Post], raw: Path) -> tuple[int, int]:
-    """Replace `raw` by a folder with the files of `posts` and their metadata.
+def link(file: Path, name: Path) -> None:
+    """Give a file that is never written again a second name."""
+    try:
+        os.link(file, name)
+    except OSError:
+        # Another file system, or one that has no hard links.
+        shutil.copyfile(file, name)
 
-    Returns the bytes of all files, and how many differ from the announced md5.
+
+def write_set(
+    entries: Iterable[Entry], raw: Path, place: Callable[[Path, Path], object] = link
+) -> tuple[int, int]:
+    """Replace `raw` by a folder with the files of `entries` and their metadata.
+
+    `place` brings a file to its name in the set. Returns the bytes of all files, and how many
+    differ from the announced md5.
     """
     raw = raw.resolve()
     new, old = raw.with_name(f".{raw.name}.new"), raw.with_name(f".{raw.name}.old")
@@ -30,12 +64,11 @@ def write_set(site: str, store: Store, posts: Iterable[Post], raw: Path) -> tupl
     new.mkdir(parents=True)
     size = mismatches = 0
     with (new / POSTS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
-        for post in posts:
-            line = _line(site, store, post)
-            _link(store.path(str(line["sha256"])), new / str(line["file"]))
-            lines.write(json.dumps(line, sort_keys=True) + "\n")
-            size += int(str(line["bytes"]))
-            mismatches += line["md5_matches"] is False
+        for entry in entries:
+            place(entry.path, new / entry.name)
+            lines.write(json.dumps(_line(entry), sort_keys=True) + "\n")
+            size += entry.bytes
+            mismatches += entry.md5_matches is False
         lines.flush()
         os.fsync(lines.fileno())
     if raw.exists():
@@ -45,30 +78,21 @@ def write_set(site: str, store: Store, posts: Iterable[Post], raw: Path) -> tupl
     return size, mismatches
 
 
-def _line(site: str, store: Store, post: Post) -> dict[str, object]:
-    """What `posts.jsonl` tells of one post."""
-    file = store.find(post)
-    assert file is not None
+def _line(entry: Entry) -> dict[str, object]:
+    """What `posts.jsonl` tells of one picture."""
+    post = entry.post
     return {
         "id": post.id,
-        "file": f"{post.id}.{post.extension}",
+        "file": entry.name,
         "width": post.width,
         "height": post.height,
-        "bytes": file.bytes,
-        "sha256": file.sha256,
-        "md5_matches": file.md5 == post.md5 if post.md5 else None,
+        "bytes": entry.bytes,
+        "sha256": entry.sha256,
+        "md5_matches": entry.md5_matches,
         "rating": post.rating,
         "tags": list(post.tags),
         "source": post.source,
         "parent_id": post.parent_id,
-        "post_url": post_url(site, post),
+        "post_url": entry.post_url,
         "file_url": post.file_url,
     }
-
-
-def _link(file: Path, name: Path) -> None:
-    try:
-        os.link(file, name)
-    except OSError:
-        # Another file system, or one that has no hard links.
-        shutil.copyfile(file, name)

@@ -20,7 +20,7 @@ from pipeline.booru.download import download
 from pipeline.booru.faults import FetchError, UnreachableError
 from pipeline.booru.planning import Plan, expected
 from pipeline.booru.posts import Post
-from pipeline.booru.rawset import post_url, write_set
+from pipeline.booru.rawset import Entry, post_url, write_set
 from pipeline.booru.selection import check_rules, rejection
 from pipeline.booru.session import Session
 from pipeline.booru.store import Listing, Store
@@ -71,7 +71,8 @@ def scrape(
         job = _Job(params, kept, progress, listing_allowed=not retry_failed)
         job.run()
         posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
-        size, mismatches = write_set(params.site, kept, posts, raw)
+        entries = (_entry(params.site, kept, post) for post in posts)
+        size, mismatches = write_set(entries, raw)
     result = ScrapeReport(
         accepted=len(job.accepted),
         listed=job.listed,
@@ -100,6 +101,16 @@ def plan(
         job.run()
         posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
         return Plan(tuple(expected(posts, kept)), dict(job.rejected))
+
+
+def _entry(site: str, store: Store, post: Post) -> Entry:
+    file = store.find(post)
+    assert file is not None
+    assert file.sha256 is not None
+    assert file.md5 is not None
+    assert file.bytes is not None
+    path = store.path(file.sha256)
+    return Entry(post, post_url(site, post), path, file.bytes, file.sha256, file.md5)
 
 
 @contextmanager
