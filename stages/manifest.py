@@ -1,6 +1,9 @@
 """`pipeline manifest`: the images that are trained on and measured, in `data/manifest.csv`."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from pipeline.params import ManifestParams
 from stages.common import Stage, run_stage
@@ -12,11 +15,22 @@ MANIFEST = Path("data/manifest.csv")
 REPORT = Path("reports/manifest.json")
 
 
-def run(params: ManifestParams) -> None:
+def run(
+    params: ManifestParams,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="read every image of data/manifest.csv back, build nothing"),
+    ] = False,
+) -> None:
     """Drop duplicates, choose and split: data/manifest.csv."""
+    from pipeline.checking import check_manifest
     from pipeline.selecting import build_manifest
 
     progress = ConsoleProgress()
+    if check:
+        count = check_manifest(MANIFEST, RESIZED, progress)
+        progress.message(f"{MANIFEST}: {count} images are what it says")
+        return
     result = build_manifest(params, RAW, RESIZED, MANIFEST, REPORT, progress)
     progress.message(
         f"{MANIFEST}: {result.rows} images, {result.train} for training, {result.val} for "

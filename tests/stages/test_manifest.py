@@ -27,6 +27,11 @@ def test_resize_then_manifest(tmp_path: Path) -> None:
     rows = read_manifest(tmp_path / "data/manifest.csv")
     assert [row.id for row in rows] == list(range(1, 19))
     assert json.loads((tmp_path / "reports/manifest.json").read_text())["rows"] == 18
+    result = pipeline(tmp_path, "manifest", "--check")
+    assert (result.code, result.problems[-1]) == (
+        0,
+        "data/manifest.csv: 18 images are what it says",
+    )
     result = pipeline(tmp_path, "manifest", "--min-count", "19")
     assert result.code == 1
     assert result.problems[-1].startswith("manifest.min_count: 18 images are left, 19 are needed")
