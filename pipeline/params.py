@@ -85,6 +85,28 @@ class ManifestParams(Section):
     )
     val_fraction: float = Field(0.01, ge=0, lt=1, description="share of groups for validation")
     test_fraction: float = Field(0.01, ge=0, lt=1, description="share of groups for testing")
+    min_jpeg_quality: int | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="JPEG originals of a lower estimated quality are left out, unless they were "
+        "shrunk to half or less; null: none is",
+    )
+    full_chroma: bool = Field(
+        False,
+        description="whether JPEG originals with halved chroma are left out, unless they were "
+        "shrunk to half or less",
+    )
+    min_contrast: float = Field(
+        3.0,
+        ge=0,
+        description="images of a lower standard deviation of brightness, 0 to 127.5, are left out "
+        "as flat",
+    )
+    greyscale: bool = Field(True, description="whether pictures without colour are taken")
+    excluded_tags: Names = Field(
+        (), description="pictures with any of these tags are left out: text_focus, comic, ..."
+    )
     phash_distance: int | None = Field(
         4,
         ge=0,

@@ -11,9 +11,14 @@ from pipeline.errors import PipelineError
 from pipeline.files import write_text
 from pipeline.images.duplicates import find_duplicates
 from pipeline.images.records import INDEX_FILE, POSTS_FILE, Image, Post, read_index, read_posts
-from pipeline.manifest import SPLITS, Row, write_manifest
+from pipeline.manifest import HEADER, SPLITS, Row, write_manifest
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
+
+_GATES = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "excluded_tags")
+_FORGIVING_SCALE = 0.5
+# JPEG gives grey pictures a tint of about a level.
+_LEAST_COLOUR = 2.0
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,11 @@ class ManifestReport:
     val: int
     test: int
     refused: int
+    low_jpeg_quality: int
+    halved_chroma: int
+    flat: int
+    greyscale: int
+    excluded_tags: int
     exact_duplicates: int
     near_duplicates: int
     across_splits: int
@@ -51,7 +61,8 @@ def build_manifest(
     written.
     """
     posts = {post.id: post for post in read_posts(raw)}
-    images = _posted(read_index(resized), posts, raw, resized)
+    listed = _posted(read_index(resized), posts, raw, resized)
+    images, gates = _through_gates(listed, posts, params)
     ends = [_chain_end(posts, image.id) for image in images]
     twice = find_duplicates(images, ends, params.phash_distance, progress)
     left = [image for image in images if image.id not in twice.exact | twice.near]
@@ -61,7 +72,8 @@ def build_manifest(
     result = ManifestReport(
         rows=len(chosen),
         **_split_sizes(splits[image.id] for image in chosen),
-        refused=len(posts) - len(images),
+        refused=len(posts) - len(listed),
+        **gates,
         exact_duplicates=len(twice.exact),
         near_duplicates=len(twice.near),
         across_splits=len(left) - len(whole),
@@ -85,6 +97,36 @@ def _posted(images: list[Image], posts: dict[int, Post], raw: Path, resized: Pat
                 "run pipeline resize again"
             )
     return images
+
+
+def _through_gates(
+    images: list[Image], posts: dict[int, Post], params: ManifestParams
+) -> tuple[list[Image], dict[str, int]]:
+    """The images that pass, and how many each gate took."""
+    taken: list[Image] = []
+    counts = dict.fromkeys(_GATES, 0)
+    for image in images:
+        gate = _gate(image, posts[image.id], params)
+        if gate is None:
+            taken.append(image)
+        else:
+            counts[gate] += 1
+    return taken, counts
+
+
+def _gate(image: Image, post: Post, params: ManifestParams) -> str | None:
+    """The first gate that keeps an image out."""
+    # Shrinking by two averages a JPEG's blocks, and its halved chroma, away.
+    marked = image.jpeg_quality is not None and image.scale > _FORGIVING_SCALE
+    quality = image.jpeg_quality or 0
+    checks = {
+        "low_jpeg_quality": marked and quality < (params.min_jpeg_quality or 0),
+        "halved_chroma": marked and params.full_chroma and image.jpeg_subsampling != "4:4:4",
+        "flat": image.contrast < params.min_contrast,
+        "greyscale": not params.greyscale and image.colourfulness < _LEAST_COLOUR,
+        "excluded_tags": bool(set(params.excluded_tags) & set(post.tags)),
+    }
+    return next((gate for gate in _GATES if checks[gate]), None)
 
 
 def _chain_end(posts: dict[int, Post], id: int) -> int:
@@ -131,7 +173,7 @@ def _draw(seed: int, purpose: str, key: int) -> float:
 
 def _join(image: Image, post: Post, split: str) -> Row:
     return Row(
-        **{name: value for name, value in vars(image).items() if name != "original_sha256"},
+        **{name: value for name, value in vars(image).items() if name in HEADER},
         split=split,
         rating=post.rating,
         tags=post.tags,
@@ -148,12 +190,18 @@ def _split_sizes(splits: Iterable[str]) -> dict[str, int]:
 def _judge(params: ManifestParams, result: ManifestReport, progress: Progress) -> None:
     gates = {
         "refused by resize": result.refused,
+        "of low JPEG quality": result.low_jpeg_quality,
+        "with halved chroma": result.halved_chroma,
+        "flat": result.flat,
+        "greyscale": result.greyscale,
+        "with excluded tags": result.excluded_tags,
         "exact duplicates": result.exact_duplicates,
         "near duplicates": result.near_duplicates,
         "relatives across splits": result.across_splits,
     }
     posts = result.rows + sum(gates.values()) + result.over_count
-    losses = f"of {posts} posts: " + ", ".join(f"{lost} {gate}" for gate, lost in gates.items())
+    told = ", ".join(f"{lost} {gate}" for gate, lost in gates.items() if lost)
+    losses = f"of {posts} posts: {told or 'none lost'}"
     if result.rows < min(params.min_count, params.count):
         raise PipelineError(
             f"manifest.min_count: {result.rows} images are left, "

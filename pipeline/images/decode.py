@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from pipeline.images.quality import Jpeg, jpeg_of
+
 # What the rest of the world puts on a booru. Formats that run code or call other programs (EPS,
 # PDF) are not among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
@@ -27,10 +29,14 @@ class ImageRefused(Exception):  # noqa: N818 - a verdict, not a fault
 
 @dataclass(frozen=True)
 class Decoded:
-    """An oriented, opaque sRGB image, `(H, W, 3) uint8`, and the format its file really has."""
+    """An oriented, opaque sRGB image, `(H, W, 3) uint8`, and the format its file really has.
+
+    `jpeg` is None where that is another.
+    """
 
     pixels: NDArray[np.uint8]
     format: str
+    jpeg: Jpeg | None
 
 
 def decode(path: Path, max_pixels: int, background: str) -> Decoded:
@@ -46,8 +52,9 @@ def decode(path: Path, max_pixels: int, background: str) -> Decoded:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check(image, max_pixels)
+            format, jpeg = _format(image), jpeg_of(image)
             image.load()
-            return Decoded(np.array(_to_rgb(_oriented(image), background)), _format(image))
+            return Decoded(np.array(_to_rgb(_oriented(image), background)), format, jpeg)
     except ImageRefused:
         raise
     except UnidentifiedImageError:

@@ -32,7 +32,8 @@ class Post:
 class Image:
     """What `index.jsonl` tells of an image in the shards; see `pipeline.manifest.Row`.
 
-    `original_sha256` is of the original's file, `sha256` of the image's pixels.
+    `original_sha256` is of the original's file, `sha256` of the image's pixels. The last four are
+    those of `pipeline.images.quality`; None where the original is no JPEG.
     """
 
     id: int
@@ -47,6 +48,10 @@ class Image:
     original_sha256: str
     scale: float
     crop_box: tuple[int, int, int, int]
+    jpeg_quality: int | None
+    jpeg_subsampling: str | None
+    contrast: float
+    colourfulness: float
 
 
 def read_posts(raw: Path) -> list[Post]:

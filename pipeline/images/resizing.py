@@ -21,6 +21,7 @@ from pipeline.files import write_text
 from pipeline.images.decode import ImageRefused, decode
 from pipeline.images.earlier import ORIGINAL, EarlierImages
 from pipeline.images.geometry import fit
+from pipeline.images.quality import colourfulness, contrast
 from pipeline.images.records import INDEX_FILE, Post, read_posts
 from pipeline.images.shards import Member, encode, shard_name, write_shard
 from pipeline.params import ResizeParams
@@ -110,6 +111,10 @@ def make_member(params: ResizeParams, raw: Path, original: Post) -> Member | Ref
         ORIGINAL: original.sha256,
         "scale": fitted.scale,
         "crop_box": list(fitted.crop_box),
+        "jpeg_quality": decoded.jpeg.quality if decoded.jpeg else None,
+        "jpeg_subsampling": decoded.jpeg.subsampling if decoded.jpeg else None,
+        "contrast": contrast(fitted.pixels),
+        "colourfulness": colourfulness(fitted.pixels),
     }
     return Member(original.id, encode(fitted.pixels), facts)
 

@@ -1,0 +1,67 @@
+"""What tells a poor picture: how hard its JPEG was compressed, how flat and how grey it is."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin
+
+# The luma table of ITU-T T.81, annex K.1, which the IJG's quality scales.
+_STANDARD_TABLE = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+_SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """How an original was compressed.
+
+    `quality` is the IJG's scale, 1 to 100, estimated from the quantisation table; `subsampling` is
+    that of chroma, "4:4:4" for none, "other" for a rare one.
+    """
+
+    quality: int
+    subsampling: str
+
+
+def jpeg_of(image: Image.Image) -> Jpeg | None:
+    """What an opened image's header tells of its compression; None if it is no JPEG."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.quantization:
+        return None
+    subsampling = _SUBSAMPLINGS.get(JpegImagePlugin.get_sampling(image), "other")
+    if image.mode == "L":
+        subsampling = "4:4:4"
+    return Jpeg(_quality(next(iter(image.quantization.values()))), subsampling)
+
+
+def _quality(table: list[int]) -> int:
+    """The quality whose table has the sum that is nearest to this one's."""
+    return min(range(1, 101), key=lambda quality: abs(_table_sum(quality) - sum(table)))
+
+
+@cache
+def _table_sum(quality: int) -> int:
+    """Sum of the table that the IJG's library makes for a quality (`jpeg_quality_scaling`)."""
+    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return int(((_STANDARD_TABLE * percent + 50) // 100).clip(1, 255).sum())
+
+
+def contrast(pixels: NDArray[np.uint8]) -> float:
+    """Standard deviation of the mean of R, G and B over an `(H, W, 3)` image: 0 flat, to 127.5."""
+    return round(float(pixels.mean(axis=2).std()), 2)
+
+
+def colourfulness(pixels: NDArray[np.uint8]) -> float:
+    """Mean distance of the largest from the least of R, G and B: 0 grey, to 255."""
+    return round(float((pixels.max(axis=2) - pixels.min(axis=2)).mean()), 2)
