@@ -14,8 +14,12 @@ STORE = Path("data/.store/resized")
 
 def run(params: ResizeParams) -> None:
     """Bring the originals to one square size, lossless."""
+    import torch
+
     from pipeline.images.resizing import resize
 
+    # A thread a core works already, each on a picture of its own.
+    torch.set_num_threads(1)
     progress = ConsoleProgress()
     result = resize(params, RAW, RESIZED, REPORT, STORE, progress)
     progress.message(
