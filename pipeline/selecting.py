@@ -40,6 +40,21 @@ class ManifestReport:
     across_splits: int
     over_count: int
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many pictures are not in the manifest, by what kept them out, in words."""
+        return {
+            "refused by resize": self.refused,
+            "of low JPEG quality": self.low_jpeg_quality,
+            "with halved chroma": self.halved_chroma,
+            "flat": self.flat,
+            "greyscale": self.greyscale,
+            "with excluded tags": self.excluded_tags,
+            "exact duplicates": self.exact_duplicates,
+            "near duplicates": self.near_duplicates,
+            "relatives across splits": self.across_splits,
+        }
+
 
 def build_manifest(
     params: ManifestParams,
@@ -188,17 +203,7 @@ def _split_sizes(splits: Iterable[str]) -> dict[str, int]:
 
 
 def _judge(params: ManifestParams, result: ManifestReport, progress: Progress) -> None:
-    gates = {
-        "refused by resize": result.refused,
-        "of low JPEG quality": result.low_jpeg_quality,
-        "with halved chroma": result.halved_chroma,
-        "flat": result.flat,
-        "greyscale": result.greyscale,
-        "with excluded tags": result.excluded_tags,
-        "exact duplicates": result.exact_duplicates,
-        "near duplicates": result.near_duplicates,
-        "relatives across splits": result.across_splits,
-    }
+    gates = result.left_out
     posts = result.rows + sum(gates.values()) + result.over_count
     told = ", ".join(f"{lost} {gate}" for gate, lost in gates.items() if lost)
     losses = f"of {posts} posts: {told or 'none lost'}"

@@ -28,6 +28,7 @@ FILES = (
     "models/.gitignore",
     "reports/.gitignore",
     "reports/evaluate/.gitignore",
+    "reports/manifest/.gitignore",
     "reports/train/.gitignore",
     "dvc.yaml",
 )

@@ -13,6 +13,7 @@ RAW = Path("data/raw")
 RESIZED = Path("data/resized")
 MANIFEST = Path("data/manifest.csv")
 REPORT = Path("reports/manifest.json")
+SHEET = Path("reports/manifest")
 
 
 def run(
@@ -23,7 +24,10 @@ def run(
     ] = False,
 ) -> None:
     """Drop duplicates, choose and split: data/manifest.csv."""
+    import numpy as np
+
     from pipeline.checking import check_manifest
+    from pipeline.datasheet import write_datasheet
     from pipeline.selecting import build_manifest
 
     progress = ConsoleProgress()
@@ -32,9 +36,11 @@ def run(
         progress.message(f"{MANIFEST}: {count} images are what it says")
         return
     result = build_manifest(params, RAW, RESIZED, MANIFEST, REPORT, progress)
+    random = np.random.default_rng(params.seed)
+    write_datasheet(MANIFEST, RESIZED, result.left_out, SHEET, random)
     progress.message(
         f"{MANIFEST}: {result.rows} images, {result.train} for training, {result.val} for "
-        f"validation, {result.test} for testing; counts are in {REPORT}"
+        f"validation, {result.test} for testing; counts are in {REPORT}, pictures in {SHEET}/"
     )
 
 
