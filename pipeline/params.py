@@ -58,10 +58,10 @@ class ScrapeParams(Section):
 
 class ResizeParams(Section):
     size: int = Field(512, ge=16, description="width and height of every result, pixels")
-    mode: Literal["crop", "pad", "squash"] = Field(
+    mode: Literal["crop", "detail", "pad", "squash"] = Field(
         "crop",
-        description="crop: short side to size, then the centre; pad: long side to size, then a "
-        "border; squash: both sides to size",
+        description="crop: short side to size, then the centre; detail: the same, but the part "
+        "with the most detail; pad: long side to size, then a border; squash: both sides to size",
     )
     background: str = Field(
         "#ffffff",

@@ -23,6 +23,29 @@ def test_crop_takes_the_centre_as_it_is_where_no_scaling_is_needed() -> None:
     assert np.array_equal(fitted.pixels, ramp(37, 16)[:, 10:26])
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "busy", "box"),
+    [
+        (64, 200, (slice(0, 50), slice(None)), (0, 0, 64, 64)),
+        (64, 200, (slice(150, 200), slice(None)), (0, 136, 64, 200)),
+        (200, 64, (slice(None), slice(100, 164)), (100, 0, 164, 64)),
+        (300, 100, (slice(None), slice(210, 290)), (200, 0, 300, 100)),
+        (200, 64, (slice(0), slice(0)), (68, 0, 132, 64)),
+        (64, 64, (slice(None), slice(None)), (0, 0, 64, 64)),
+    ],
+)
+def test_detail_crops_where_most_is_to_be_seen(
+    width: int, height: int, busy: tuple[slice, slice], box: tuple[int, int, int, int]
+) -> None:
+    """Noise in one part of a flat picture; an all flat one gives its centre."""
+    picture = np.full((height, width, 3), 99, np.uint8)
+    picture[busy] = np.random.default_rng(0).integers(0, 256, picture[busy].shape, np.uint8)
+    fitted = fit(picture, 32, "detail", GREEN)
+    assert np.abs(np.subtract(fitted.crop_box, box)).max() <= 8
+    left, top, right, bottom = fitted.crop_box
+    assert np.array_equal(fitted.pixels, lanczos(picture[top:bottom, left:right], 32, 32))
+
+
 def test_crop_scales_the_short_side_to_size() -> None:
     fitted = fit(ramp(64, 96), 32, "crop", GREEN)
     assert (fitted.scale, fitted.crop_box) == (0.5, (0, 16, 64, 80))
