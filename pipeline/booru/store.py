@@ -7,8 +7,6 @@ to them. `parts/<key>.part` are transfers under way. `state.sqlite` knows what e
 
 import hashlib
 import json
-import re
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,45 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
+from pipeline.booru.databases import file_key, open_databases
 from pipeline.booru.posts import Page, Post
 from pipeline.errors import PipelineError
 
-# Each entry brings a database from the layout of its index to the next; a new one starts at 0.
-_STATE_LAYOUTS = (
-    """
-    CREATE TABLE files (
-        key TEXT PRIMARY KEY, post_id INTEGER NOT NULL, post_url TEXT NOT NULL,
-        file_url TEXT NOT NULL, announced_md5 TEXT NOT NULL, bytes INTEGER, validator TEXT,
-        sha256 TEXT, md5 TEXT, fetched_at TEXT, tries INTEGER NOT NULL DEFAULT 0, failure TEXT
-    );
-    """,
-    """
-    ALTER TABLE files ADD COLUMN source TEXT NOT NULL DEFAULT '';
-    ALTER TABLE files ADD COLUMN rating TEXT NOT NULL DEFAULT '';
-    ALTER TABLE files ADD COLUMN tags TEXT NOT NULL DEFAULT '';
-    DELETE FROM files WHERE sha256 IS NULL AND failure IS NULL;
-    UPDATE OR REPLACE files SET key = file_key(file_url) WHERE sha256 IS NULL;
-    UPDATE OR REPLACE files SET key = file_key(file_url) WHERE sha256 IS NOT NULL;
-    """,
-)
-_LISTING_LAYOUTS = (
-    """
-    CREATE TABLE listing.listings (
-        key TEXT PRIMARY KEY, started_at TEXT NOT NULL, cursor INTEGER,
-        finished INTEGER NOT NULL DEFAULT 0
-    );
-    CREATE TABLE listing.posts (
-        listing TEXT NOT NULL, id INTEGER NOT NULL, record TEXT, PRIMARY KEY (listing, id)
-    ) WITHOUT ROWID;
-    """,
-    """
-    ALTER TABLE listing.listings ADD COLUMN short INTEGER NOT NULL DEFAULT 0;
-    """,
-)
 _INSERT = (
     "INSERT INTO files (key, post_id, post_url, file_url, announced_md5, source, rating, tags, "
     "bytes, validator, failure, tries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -118,7 +84,7 @@ class Store:
                 f"{self.folder}: another run is using it; wait for its end, or stop it"
             ) from None
         try:
-            self._open()
+            self._db = open_databases(self.folder, self.listing_path)
             self._recover()
         except BaseException:
             self._lock.release()
@@ -134,41 +100,6 @@ class Store:
         with self._mutex:
             self._db.close()
         self._lock.release()
-
-    def _open(self) -> None:
-        state = self.folder / "state.sqlite"
-        # The mutex keeps threads apart.
-        self._db = sqlite3.connect(state, check_same_thread=False)
-        try:
-            self._db.create_function("file_key", 1, file_key, deterministic=True)
-            self._db.execute("ATTACH ? AS listing", (str(self.listing_path),))
-            for schema, path, layouts in (
-                ("main", state, _STATE_LAYOUTS),
-                ("listing", self.listing_path, _LISTING_LAYOUTS),
-            ):
-                self._db.execute(f"PRAGMA {schema}.journal_mode = WAL")
-                self._db.execute(f"PRAGMA {schema}.synchronous = NORMAL")
-                self._migrate(schema, path, layouts)
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise PipelineError(
-                f"{self.folder}: its databases cannot be used ({error}); move the folder away"
-            ) from None
-        except PipelineError:
-            self._db.close()
-            raise
-
-    def _migrate(self, schema: str, path: Path, layouts: tuple[str, ...]) -> None:
-        (found,) = self._db.execute(f"PRAGMA {schema}.user_version").fetchone()
-        if found > len(layouts):
-            raise PipelineError(
-                f"{path}: has layout {found}, this program knows {len(layouts)}; "
-                f"use the version that wrote it, or move {self.folder} away"
-            )
-        for layout, changes in enumerate(layouts[found:], found + 1):
-            self._db.executescript(
-                f"BEGIN; {changes} PRAGMA {schema}.user_version = {layout}; COMMIT;"
-            )
 
     def _recover(self) -> None:
         """Finish moves that a kill cut short; drop parts that nothing is known of."""
@@ -316,13 +247,6 @@ class Store:
         # Links of this file are handed out: writing into one would change them all.
         part.chmod(0o444)
         part.replace(final)
-
-
-def file_key(url: str) -> str:
-    """A name for the file at `url`, the same however API and web pages spell the address."""
-    parts = urlsplit(url)
-    address = f"{parts.netloc.lower()}{re.sub('/+', '/', parts.path)}"
-    return hashlib.sha256(address.encode()).hexdigest()
 
 
 def _provenance(post: Post, post_url: str) -> tuple[object, ...]:

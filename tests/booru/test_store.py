@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.booru.databases import STATE_LAYOUTS
 from pipeline.booru.posts import Page, Post
-from pipeline.booru.store import _STATE_LAYOUTS, Listing, Store, StoredFile
+from pipeline.booru.store import Listing, Store, StoredFile
 from pipeline.errors import PipelineError
 
 POST = Post(7, 40, 32, "http://b.test/7.png", "ab", "safe", ("1girl", "solo"), "“src” \u2028", 3)
@@ -171,7 +172,7 @@ def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> No
     """The first layout named a file by address and md5, and knew less of it."""
     names = {url: hashlib.sha256(f"{url}\nab".encode()).hexdigest() for url in (POST.file_url, "x")}
     with closing(sqlite3.connect(tmp_path / "state.sqlite")) as database:
-        database.executescript(_STATE_LAYOUTS[0] + "PRAGMA user_version = 1;")
+        database.executescript(STATE_LAYOUTS[0] + "PRAGMA user_version = 1;")
         row = (names[POST.file_url], 7, URL, POST.file_url, "ab", len(BODY), None, SHA256, MD5, "t")
         database.execute(f"INSERT INTO files VALUES ({'?, ' * 10} 1, NULL)", row)
         lost = (names["x"], 8, URL, "x", "ab", None, None, None, None, None)
