@@ -74,8 +74,19 @@ class ResizeParams(Section):
     max_refused: float = Field(
         0.05, ge=0, le=1, description="share of refused originals over which the stage fails"
     )
-    shard_size: int = Field(1000, ge=1, description="images in one tar shard")
-    workers: int = Field(0, ge=0, description="threads; 0: one a core")
+    shard_size: int = Field(
+        1000, ge=1, description="originals of one tar shard, which holds those that were accepted"
+    )
+    executor: Literal["thread", "process", "dask"] = Field(
+        "thread",
+        description="where images are made: in threads, in processes with a shard each, or so on "
+        "the workers of a Dask cluster",
+    )
+    scheduler: str = Field(
+        "",
+        description="address of a Dask scheduler, tcp://HOST:PORT; empty: workers on this machine",
+    )
+    workers: int = Field(0, ge=0, description="threads or processes here; 0: one a core")
 
 
 class ManifestParams(Section):

@@ -4,8 +4,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import signal
-import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -16,6 +14,7 @@ from pipeline.booru import drawings
 from pipeline.booru.collection import Picture, read_picture_file
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path, write_text
+from pipeline.processes import start_worker
 from pipeline.progress import Progress, Silent
 
 _FIRST_CHANGE = 1_700_000_000
@@ -83,7 +82,7 @@ def _draw_missing(stems: dict[int, str], folder: Path, progress: Progress) -> No
     pool = ProcessPoolExecutor(
         min(len(missing), os.cpu_count() or 1),
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
+        initializer=start_worker,
     )
     progress.start("drawing", len(missing), "drawings")
     try:
@@ -94,19 +93,6 @@ def _draw_missing(stems: dict[int, str], folder: Path, progress: Progress) -> No
     finally:
         pool.shutdown(cancel_futures=True)
         progress.finish()
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _draw(seed: int, stem: str, folder: Path) -> None:

@@ -20,30 +20,24 @@ ORIGINAL = "original_sha256"
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
+    """Where the bytes of an image's WebP lie, and what is known of the image."""
+
     shard: Path
     offset: int
     length: int
     facts: Mapping[str, object]
 
 
-class EarlierImages:
-    """The images that runs with the same params have made, by the sha256 of their originals.
+@dataclass(frozen=True)
+class Found:
+    """Images of earlier runs, by the sha256 of their originals."""
 
-    `folder` holds a folder for each `fingerprint` of what shapes an image's bytes.
-    """
-
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        self._all, self._folder = folder, folder / fingerprint
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._kept: set[Path] = set()
-        self._places: dict[str, _Place] = {}
-        for shard in sorted(self._folder.glob("*.tar")):
-            self._places |= dict(_scan(shard))
+    places: Mapping[str, Place]
 
     def find(self, original_sha256: str, id: int) -> Member | None:
         """The image made from an original, for the post `id`; None if there is none yet."""
-        place = self._places.get(original_sha256)
+        place = self.places.get(original_sha256)
         if place is None:
             return None
         try:
@@ -55,6 +49,25 @@ class EarlierImages:
         if len(webp) != place.length:
             return None
         return Member(id, webp, {**place.facts, "id": id})
+
+
+class EarlierImages:
+    """The images that runs with the same params have made.
+
+    `folder` holds a folder for each `fingerprint` of what shapes an image's bytes.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self._all, self._folder = folder, folder / fingerprint
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._kept: set[Path] = set()
+        self._places: dict[str, Place] = {}
+        for shard in sorted(self._folder.glob("*.tar")):
+            self._places |= dict(_scan(shard))
+
+    def among(self, originals: Iterable[str]) -> Found:
+        """Those of the originals with these sha256 sums."""
+        return Found({name: self._places[name] for name in originals if name in self._places})
 
     def keep(self, shard: Path, lines: Iterable[Mapping[str, object]]) -> None:
         """Remember a finished shard, of which `lines` tell, beyond its folder's end."""
@@ -80,7 +93,7 @@ class EarlierImages:
             shard.unlink()
 
 
-def _scan(shard: Path) -> Iterator[tuple[str, _Place]]:
+def _scan(shard: Path) -> Iterator[tuple[str, Place]]:
     """The images of a shard; none from where it is damaged on."""
     try:
         with tarfile.open(shard, "r:") as tar:
@@ -92,7 +105,7 @@ def _scan(shard: Path) -> Iterator[tuple[str, _Place]]:
                 file = tar.extractfile(member)
                 facts = json.load(file) if file is not None else {}
                 if image is not None and isinstance(facts.get(ORIGINAL), str):
-                    place = _Place(shard, image.offset_data, image.size, facts)
+                    place = Place(shard, image.offset_data, image.size, facts)
                     yield facts[ORIGINAL], place
     except (tarfile.TarError, OSError, ValueError, AttributeError):
         return

@@ -1,47 +1,30 @@
 """The `resize` stage: originals of every kind become shards of equal, lossless squares."""
 
 import hashlib
+import itertools
 import json
 import os
-import warnings
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import imagehash
-from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
-from pipeline.images.decode import ImageRefused, decode
-from pipeline.images.earlier import ORIGINAL, EarlierImages
-from pipeline.images.geometry import fit
-from pipeline.images.quality import colourfulness, contrast
+from pipeline.images.earlier import EarlierImages
+from pipeline.images.executors import dask, processes
 from pipeline.images.records import INDEX_FILE, Post, read_posts
-from pipeline.images.shards import Member, encode, shard_name, write_shard
+from pipeline.images.sharding import Refusal, ShardResult, ShardTask, make_shard
+from pipeline.images.shards import shard_name
 from pipeline.params import ResizeParams
 from pipeline.progress import Progress, Silent
 
+# Params that leave the bytes of an image as they are.
+_INDIFFERENT = ("max_refused", "shard_size", "workers", "executor", "scheduler")
 # To be raised with any change of the code that changes an image's bytes or facts.
 _VERSION = 1
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An original that became no image: `reason` is a key to count by."""
-
-    id: int
-    file: str
-    reason: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -54,14 +37,6 @@ class ResizeReport:
     bytes: int
     refused: dict[str, int]
     refusals: list[Refusal]
-
-
-@dataclass
-class _Written:
-    """What the pool has given so far."""
-
-    lines: list[dict[str, object]] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
 
 
 def resize(
@@ -94,34 +69,9 @@ def resize(
     return result
 
 
-def make_member(params: ResizeParams, raw: Path, original: Post) -> Member | Refusal:
-    """Decode, fit, hash and encode one original."""
-    try:
-        decoded = decode(raw / original.file, params.max_pixels, params.background)
-        fitted = fit(decoded.pixels, params.size, params.mode, params.background)
-    except ImageRefused as refused:
-        return Refusal(original.id, original.file, refused.reason, refused.text)
-    facts = {
-        "id": original.id,
-        "sha256": hashlib.sha256(fitted.pixels.tobytes()).hexdigest(),
-        "phash": str(imagehash.phash(Image.fromarray(fitted.pixels))),
-        "original_width": decoded.pixels.shape[1],
-        "original_height": decoded.pixels.shape[0],
-        "original_format": decoded.format,
-        ORIGINAL: original.sha256,
-        "scale": fitted.scale,
-        "crop_box": list(fitted.crop_box),
-        "jpeg_quality": decoded.jpeg.quality if decoded.jpeg else None,
-        "jpeg_subsampling": decoded.jpeg.subsampling if decoded.jpeg else None,
-        "contrast": contrast(fitted.pixels),
-        "colourfulness": colourfulness(fitted.pixels),
-    }
-    return Member(original.id, encode(fitted.pixels), facts)
-
-
 def _fingerprint(params: ResizeParams) -> str:
     """Names everything that decides an image's bytes, given its original."""
-    shaping = params.model_dump(exclude={"max_refused", "shard_size", "workers"})
+    shaping = params.model_dump(exclude=set(_INDIFFERENT))
     text = json.dumps({"version": _VERSION, **shaping}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -133,82 +83,91 @@ def _write_shards(
     resized: Path,
     earlier: EarlierImages,
     progress: Progress,
-) -> _Written:
+) -> ShardResult:
     """Write all shards to `resized` and remove whatever else earlier runs left there."""
     resized.mkdir(parents=True, exist_ok=True)
     # Shards change before the index does: without it, nobody takes an unfinished folder for whole.
     (resized / INDEX_FILE).unlink(missing_ok=True)
-    written = _Written()
+    tasks = [
+        ShardTask(
+            params,
+            raw.resolve(),
+            resized.resolve() / shard_name(number),
+            part,
+            earlier.among(original.sha256 for original in part),
+            _workers(params) if params.executor == "thread" else 1,
+        )
+        for number, part in enumerate(_parts(originals, params.shard_size))
+    ]
+    whole = ShardResult([], [])
     progress.start("resize", len(originals), "images")
     try:
-        # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges. Around all the
-        # threads, because filters belong to the process.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            members = _accepted(params, originals, raw, earlier, written, progress)
-            for number, first in enumerate(members):
-                part = chain([first], islice(members, params.shard_size - 1))
-                shard = resized / shard_name(number)
-                lines = list(_write_shard(shard, part))
-                earlier.keep(shard, lines)
-                written.lines.extend(lines)
+        for task, result in zip(tasks, _results(params, tasks, progress), strict=True):
+            if result.lines:
+                earlier.keep(task.path, result.lines)
+            whole.lines.extend(result.lines)
+            whole.refusals.extend(result.refusals)
     finally:
         progress.finish()
-    _remove_others(resized, {str(line["shard"]) for line in written.lines})
-    return written
+    _remove_others(resized, {str(line["shard"]) for line in whole.lines})
+    return whole
 
 
-def _accepted(
-    params: ResizeParams,
-    originals: list[Post],
-    raw: Path,
-    earlier: EarlierImages,
-    written: _Written,
-    progress: Progress,
-) -> Iterator[Member]:
-    """The images in the order of their originals; refusals go to `written`."""
-
-    def work(original: Post) -> Member | Refusal:
-        found = earlier.find(original.sha256, original.id)
-        return found or make_member(params, raw, original)
-
-    workers = params.workers or os.cpu_count() or 1
-    for done, result in enumerate(_in_order(work, originals, workers), 1):
-        if isinstance(result, Refusal):
-            written.refusals.append(result)
-        progress.update(done, refused=len(written.refusals))
-        if isinstance(result, Member):
-            yield result
+def _parts(originals: list[Post], size: int) -> Iterator[tuple[Post, ...]]:
+    """The originals of each shard: which they are hangs on nothing that is computed."""
+    for start in range(0, len(originals), size):
+        yield tuple(originals[start : start + size])
 
 
-def _write_shard(path: Path, members: Iterable[Member]) -> Iterator[dict[str, object]]:
-    """Write one shard; the lines of its images in the index."""
-    facts: list[dict[str, object]] = []
-    places = write_shard(path, _noting(members, facts))
-    for fact, (offset, length) in zip(facts, places, strict=True):
-        yield fact | {"shard": path.name, "offset": offset, "length": length}
+def _workers(params: ResizeParams) -> int:
+    return params.workers or os.cpu_count() or 1
 
 
-def _noting(members: Iterable[Member], facts: list[dict[str, object]]) -> Iterator[Member]:
-    """Pass `members` on one by one, so that a shard is never in memory as a whole."""
-    for member in members:
-        facts.append(dict(member.facts))
-        yield member
+def _results(
+    params: ResizeParams, tasks: list[ShardTask], progress: Progress
+) -> Iterator[ShardResult]:
+    """The shards' results in their order, made where `params.executor` says."""
+    make = _made_here if params.executor == "thread" else _made_in_processes
+    made = refused = 0
+    for task, result in zip(tasks, make(params, tasks, progress), strict=True):
+        made += len(task.originals)
+        refused += len(result.refusals)
+        progress.update(made, refused=refused)
+        yield result
 
 
-def _in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """Results of `work` in the order of `items`, computed by threads that run little ahead."""
-    pool = ThreadPoolExecutor(workers)
-    pending: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            pending.append(pool.submit(work, item))
-            if len(pending) > 2 * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _made_here(
+    params: ResizeParams, tasks: list[ShardTask], progress: Progress
+) -> Iterator[ShardResult]:
+    """One shard after another, the images of each in threads."""
+    seen, refused = itertools.count(1), 0
+    for task in tasks:
+        before = refused
+
+        def tell(count: int, before: int = before) -> None:
+            progress.update(next(seen), refused=before + count)
+
+        result = make_shard(task, tell)
+        refused += len(result.refusals)
+        yield result
+
+
+def _made_in_processes(
+    params: ResizeParams, tasks: list[ShardTask], progress: Progress
+) -> Iterator[ShardResult]:
+    """Shards side by side, each in one thread of some process."""
+    workers = _workers(params)
+    pool = processes(workers) if params.executor == "process" else dask(params.scheduler, workers)
+    with pool as executor:
+        futures = [executor.submit(make_shard, task) for task in tasks]
+        for future in futures:
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                raise PipelineError(
+                    "resize: a process was killed, perhaps for want of memory; run again to go on, "
+                    "with a lower resize.workers"
+                ) from None
 
 
 def _remove_others(resized: Path, names: set[str]) -> None:
@@ -219,7 +178,7 @@ def _remove_others(resized: Path, names: set[str]) -> None:
                 path.unlink()
 
 
-def _count(originals: list[Post], written: _Written, resized: Path) -> ResizeReport:
+def _count(originals: list[Post], written: ShardResult, resized: Path) -> ResizeReport:
     names = {str(line["shard"]) for line in written.lines}
     return ResizeReport(
         originals=len(originals),

@@ -1,0 +1,52 @@
+"""Where shards are made: in processes on this machine, or on the workers of a Dask cluster."""
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+
+import torch
+
+from pipeline.errors import PipelineError, UsageError
+from pipeline.processes import start_worker
+
+_RETRIES = 3
+_CONNECT_SECONDS = 10
+
+
+@contextmanager
+def processes(workers: int) -> Iterator[Executor]:
+    """So many processes, each of which computes in one thread."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def dask(scheduler: str, workers: int) -> Iterator[Executor]:
+    """The cluster at the address `scheduler`; where that is empty, one of `workers` processes here.
+
+    A task whose worker dies is done by another. Raises `UsageError` where Dask is not installed,
+    `PipelineError` where the scheduler cannot be reached.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError(
+            "resize.executor: dask needs the package distributed: pip install 'distributed'"
+        ) from None
+    options = {} if scheduler else {"n_workers": workers, "threads_per_worker": 1}
+    try:
+        client = Client(scheduler or None, timeout=_CONNECT_SECONDS, **options)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"resize.scheduler: {scheduler} cannot be reached: {error}") from None
+    with client:
+        yield client.get_executor(retries=_RETRIES, pure=False)  # type: ignore[no-untyped-call]
+
+
+def _start_worker() -> None:
+    start_worker()
+    torch.set_num_threads(1)

@@ -1,0 +1,134 @@
+"""One shard's work, from originals to a tar file: any process on the same files can do it."""
+
+import hashlib
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import imagehash
+from PIL import Image
+
+from pipeline.images.decode import ImageRefused, decode
+from pipeline.images.earlier import ORIGINAL, Found
+from pipeline.images.geometry import fit
+from pipeline.images.quality import colourfulness, contrast
+from pipeline.images.records import Post
+from pipeline.images.shards import Member, encode, write_shard
+from pipeline.params import ResizeParams
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An original that became no image: `reason` is a key to count by."""
+
+    id: int
+    file: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """The originals in `raw` that become the shard `path`, computed by `threads`.
+
+    What `earlier` finds is not made again.
+    """
+
+    params: ResizeParams
+    raw: Path
+    path: Path
+    originals: tuple[Post, ...]
+    earlier: Found
+    threads: int
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """The index's lines of the shard's images, and the originals that became none."""
+
+    lines: list[dict[str, object]]
+    refusals: list[Refusal]
+
+
+def make_shard(task: ShardTask, tell: Callable[[int], None] = lambda refused: None) -> ShardResult:
+    """Write a whole shard, or none where every original is refused.
+
+    The bytes depend on the originals and the params alone. `tell` hears after each
+    original how many of the shard's were refused.
+    """
+    refusals: list[Refusal] = []
+    facts: list[dict[str, object]] = []
+
+    def members() -> Iterator[Member]:
+        # One by one, so that a shard is never in memory as a whole.
+        for result in _in_order(work, task.originals, task.threads):
+            if isinstance(result, Refusal):
+                refusals.append(result)
+            tell(len(refusals))
+            if isinstance(result, Member):
+                facts.append(dict(result.facts))
+                yield result
+
+    def work(original: Post) -> Member | Refusal:
+        found = task.earlier.find(original.sha256, original.id)
+        return found or make_member(task.params, task.raw, original)
+
+    # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges. Around all the
+    # threads, because filters belong to the process.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        places = write_shard(task.path, members())
+    if not places:
+        task.path.unlink()
+    lines = [
+        fact | {"shard": task.path.name, "offset": offset, "length": length}
+        for fact, (offset, length) in zip(facts, places, strict=True)
+    ]
+    return ShardResult(lines, refusals)
+
+
+def make_member(params: ResizeParams, raw: Path, original: Post) -> Member | Refusal:
+    """Decode, fit, hash and encode one original."""
+    try:
+        decoded = decode(raw / original.file, params.max_pixels, params.background)
+        fitted = fit(decoded.pixels, params.size, params.mode, params.background)
+    except ImageRefused as refused:
+        return Refusal(original.id, original.file, refused.reason, refused.text)
+    facts = {
+        "id": original.id,
+        "sha256": hashlib.sha256(fitted.pixels.tobytes()).hexdigest(),
+        "phash": str(imagehash.phash(Image.fromarray(fitted.pixels))),
+        "original_width": decoded.pixels.shape[1],
+        "original_height": decoded.pixels.shape[0],
+        "original_format": decoded.format,
+        ORIGINAL: original.sha256,
+        "scale": fitted.scale,
+        "crop_box": list(fitted.crop_box),
+        "jpeg_quality": decoded.jpeg.quality if decoded.jpeg else None,
+        "jpeg_subsampling": decoded.jpeg.subsampling if decoded.jpeg else None,
+        "contrast": contrast(fitted.pixels),
+        "colourfulness": colourfulness(fitted.pixels),
+    }
+    return Member(original.id, encode(fitted.pixels), facts)
+
+
+def _in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """Results of `work` in the order of `items`, computed by threads that run little ahead."""
+    pool = ThreadPoolExecutor(workers)
+    pending: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(work, item))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
