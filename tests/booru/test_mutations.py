@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.booru.answers import AnswerError, parse_posts
@@ -23,32 +22,10 @@ from pipeline.booru.posts import Page, Post
 from pipeline.booru.webpages import listed_ids, parse_view
 from tests.booru.test_answers import NEW, POST, SITE, XML
 from tests.booru.test_webpages import HEAD, PAGER, THUMB, VIEW
+from tests.mutations import mutations
 
 JSON = json.dumps([NEW, NEW | {"id": 5}]).encode()
 LIST = (HEAD + "".join(THUMB.format(number) for number in range(9)) + PAGER).encode()
-TOKENS = [b"", b"\0", b"<", b'"', b"&#xD800;", b"null", b"[[[[", b"9" * 400, b"\xff\xfe", b"]]>"]
-
-
-@st.composite
-def mutations(draw: st.DrawFn, body: bytes) -> bytes:
-    """`body` with up to four cuts, repeats, insertions or changed bytes."""
-    for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(body)))
-        end = min(len(body), start + draw(st.integers(0, 40)))
-        middle = draw(
-            st.one_of(
-                st.sampled_from(TOKENS),
-                st.binary(max_size=8),
-                st.just(body[start:end] * 2),
-            )
-        )
-        tail = draw(
-            st.sampled_from([body[end:], b""]) if draw(st.booleans()) else st.just(body[end:])
-        )
-        body = body[:start] + middle + tail
-    return body
-
-
 thorough = settings(deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

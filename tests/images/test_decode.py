@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from pipeline.images.decode import ImageRefused, decode
+from tests.mutations import mutations
 
 RED = (200, 40, 60)
 SIZE = (24, 16)
@@ -221,20 +224,22 @@ def test_an_embedded_profile_is_converted(tmp_path: Path, mode: str) -> None:
     assert np.abs(decoded.pixels.astype(int) - RED[::-1]).max() <= 2
 
 
+SEEDS = [make() for _, make, _, _ in ACCEPTED] + [make() for _, make, _ in REFUSED]
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_no_mutation_gets_past_by_anything_but_a_refusal(tmp_path: Path) -> None:
-    random = np.random.default_rng(1)
+@settings(deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(SEEDS).flatmap(mutations))
+def test_a_mutation_is_decoded_or_refused_by_name(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "picture"
-    seeds = [make() for _, make, _, _ in ACCEPTED] + [make() for _, make, _ in REFUSED if make()]
-    refused = 0
-    for _ in range(10):
-        for seed in seeds:
-            data = bytearray(seed)
-            for at in random.integers(0, len(data), 3):
-                data[at] = random.integers(256)
-            path.write_bytes(data)
-            try:
-                assert decode(path, 1_000_000, "#ffffff").pixels.shape[2] == 3
-            except ImageRefused:
-                refused += 1
-    assert 0 < refused < 10 * len(seeds)
+    path.write_bytes(data)
+    try:
+        pixels = decode(path, 1_000_000, "#ffffff").pixels
+    except ImageRefused as refused:
+        reason = refused.reason
+    else:
+        reason = ""
+        assert pixels.dtype == np.uint8
+        assert 0 < pixels.size <= 3_000_000
+    known = {"", "empty", "not_an_image", "animated", "too_many_pixels", "unsupported", "damaged"}
+    assert reason in known
