@@ -196,6 +196,11 @@ class _Training:
         if self.params.vgg == "imagenet" and find_backbone("vgg16") is None:
             self.progress.message("VGG16's ImageNet weights are fetched: 528 MB, once")
         state, origin = backbone_state("vgg16", self.params.vgg, self.params.seed)
+        if origin == "random":
+            self.progress.message(
+                "note: train.vgg is random: the content loss compares features of a VGG16 that "
+                "learnt nothing, which is another experiment than the article's"
+            )
         network = VGG16Features(self.params.content_layers, state)
         placed = network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return placed, origin
