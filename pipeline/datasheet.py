@@ -14,7 +14,6 @@ from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path, write_text
-from pipeline.images.resample import lanczos
 from pipeline.images.shards import read_image
 from pipeline.manifest import SPLITS, Row, read_manifest
 
@@ -22,6 +21,8 @@ COLUMNS = 12
 MOST_SHOWN = 96
 TILE = 128
 MOST_TAGS = 30
+# Not PyTorch's, as `resize` has it: loading that would take longer than the whole stage.
+LANCZOS = Image.Resampling.LANCZOS
 _SIDES = (512, 768, 1024, 1536, 2048, 4096)
 
 
@@ -69,8 +70,8 @@ def contact_sheet(resized: Path, rows: Sequence[Row]) -> Image.Image:
     sheet = np.full((lines * TILE, COLUMNS * TILE, 3), 255, np.uint8)
     for number, row in enumerate(rows):
         top, left = number // COLUMNS * TILE, number % COLUMNS * TILE
-        small = lanczos(read_image(resized, row), TILE, TILE)
-        sheet[top : top + TILE, left : left + TILE] = small
+        small = Image.fromarray(read_image(resized, row)).resize((TILE, TILE), LANCZOS)
+        sheet[top : top + TILE, left : left + TILE] = np.asarray(small)
     return Image.fromarray(sheet)
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 
 from pipeline.datasheet import TILE, contact_sheet, tables, write_datasheet
-from pipeline.images.resample import lanczos
 from pipeline.images.shards import read_image
 from pipeline.manifest import read_manifest
 from tests.evaluation.world import make_world
@@ -19,7 +18,8 @@ def test_the_sheet_shows_the_images_in_order(tmp_path: Path) -> None:
     rows = read_manifest(tmp_path / "data/manifest.csv")
     sheet = np.asarray(contact_sheet(resized, rows))
     assert sheet.shape == (2 * TILE, 12 * TILE, 3)
-    expected = lanczos(read_image(resized, rows[13]), TILE, TILE)
+    image = Image.fromarray(read_image(resized, rows[13]))
+    expected = np.asarray(image.resize((TILE, TILE), Image.Resampling.LANCZOS))
     assert np.array_equal(sheet[TILE:, TILE : 2 * TILE], expected)
     assert (sheet[TILE:, 2 * TILE :] == 255).all()
 

@@ -83,8 +83,9 @@ class RateLimiter:
 class Session:
     """Polite GET requests to one site, shared by any number of threads.
 
-    `api` and `files` are its rate limiters; the pause before a second try is near `api_interval`,
-    and doubles from try to try. Every method raises `Stopped` once `stop` is set.
+    `api` and `files` are its rate limiters; `tell` says something to whoever watches. The pause
+    before a second try is near `api_interval`, and doubles from try to try. Every method raises
+    `Stopped` once `stop` is set.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Session:
         self._stop = stop or threading.Event()
         self.api = RateLimiter(api_interval, self._stop)
         self.files = RateLimiter(file_interval, self._stop)
-        self._timeout, self._tell = timeout, tell
+        self._timeout, self.tell = timeout, tell
         self._attempts = stop_after_attempt(retries + 1)
         pause = max(_SHORTEST_BACKOFF, api_interval)
         self._backoff = wait_exponential(pause, LONGEST_BACKOFF) + wait_random(0, pause)
@@ -143,10 +144,6 @@ class Session:
             reraise=True,
         )
         return retrying(call)
-
-    def tell(self, text: str) -> None:
-        """Say something to whoever watches."""
-        self._tell(text)
 
     @contextmanager
     def get(
@@ -223,7 +220,7 @@ class Session:
             self.api.hold(seconds)
             self.files.hold(seconds)
         if error.for_all or isinstance(error, UnreachableError):
-            self._tell(f"{error}; next try in {seconds:.0f} s")
+            self.tell(f"{error}; next try in {seconds:.0f} s")
 
     def _obey_robots(self, url: str) -> None:
         parts = urlsplit(url)
@@ -253,7 +250,7 @@ class Session:
             body = b"User-agent: *\nDisallow: /" if forbidden else b""
         robots.parse(body.decode("utf-8", "replace").splitlines())
         if delay := robots.crawl_delay(AGENT):
-            self._tell(f"{url} asks for {delay} s between two requests")
+            self.tell(f"{url} asks for {delay} s between two requests")
             self.api.slow_to(float(delay))
             self.files.slow_to(float(delay))
         return robots

@@ -1,7 +1,6 @@
 """The `resize` stage: originals of every kind become shards of equal, lossless squares."""
 
 import hashlib
-import itertools
 import json
 import os
 from collections import Counter
@@ -127,35 +126,22 @@ def _results(
     params: ResizeParams, tasks: list[ShardTask], progress: Progress
 ) -> Iterator[ShardResult]:
     """The shards' results in their order, made where `params.executor` says."""
-    make = _made_here if params.executor == "thread" else _made_in_processes
     made = refused = 0
-    for task, result in zip(tasks, make(params, tasks, progress), strict=True):
+
+    def tell(seen: int, lost: int) -> None:
+        progress.update(made + seen, refused=refused + lost)
+
+    here = params.executor == "thread"
+    results = (make_shard(task, tell) for task in tasks) if here else _elsewhere(params, tasks)
+    for task, result in zip(tasks, results, strict=True):
         made += len(task.originals)
         refused += len(result.refusals)
-        progress.update(made, refused=refused)
+        tell(0, 0)
         yield result
 
 
-def _made_here(
-    params: ResizeParams, tasks: list[ShardTask], progress: Progress
-) -> Iterator[ShardResult]:
-    """One shard after another, the images of each in threads."""
-    seen, refused = itertools.count(1), 0
-    for task in tasks:
-        before = refused
-
-        def tell(count: int, before: int = before) -> None:
-            progress.update(next(seen), refused=before + count)
-
-        result = make_shard(task, tell)
-        refused += len(result.refusals)
-        yield result
-
-
-def _made_in_processes(
-    params: ResizeParams, tasks: list[ShardTask], progress: Progress
-) -> Iterator[ShardResult]:
-    """Shards side by side, each in one thread of some process."""
+def _elsewhere(params: ResizeParams, tasks: list[ShardTask]) -> Iterator[ShardResult]:
+    """Shards made side by side, each in one thread of some process."""
     workers = _workers(params)
     pool = processes(workers) if params.executor == "process" else dask(params.scheduler, workers)
     with pool as executor:

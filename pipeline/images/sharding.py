@@ -57,21 +57,23 @@ class ShardResult:
     refusals: list[Refusal]
 
 
-def make_shard(task: ShardTask, tell: Callable[[int], None] = lambda refused: None) -> ShardResult:
+def make_shard(
+    task: ShardTask, tell: Callable[[int, int], None] = lambda seen, refused: None
+) -> ShardResult:
     """Write a whole shard, or none where every original is refused.
 
-    The bytes depend on the originals and the params alone. `tell` hears after each
-    original how many of the shard's were refused.
+    The bytes depend on the originals and the params alone. `tell` hears after each original how
+    many of the shard's were seen, and how many of them refused.
     """
     refusals: list[Refusal] = []
     facts: list[dict[str, object]] = []
 
     def members() -> Iterator[Member]:
         # One by one, so that a shard is never in memory as a whole.
-        for result in _in_order(work, task.originals, task.threads):
+        for seen, result in enumerate(_in_order(work, task.originals, task.threads), 1):
             if isinstance(result, Refusal):
                 refusals.append(result)
-            tell(len(refusals))
+            tell(seen, len(refusals))
             if isinstance(result, Member):
                 facts.append(dict(result.facts))
                 yield result

@@ -53,20 +53,13 @@ SLOW = ["stall", "429-retry-after", "503-retry-after"]
 FINAL = {"404": "http_404", "redirect-loop": "redirects", "off-site": "off_site"}
 
 
-@pytest.mark.parametrize("name", PASSING)
+@pytest.mark.parametrize(
+    ("name", "every"), [*((name, 7) for name in PASSING), *((name, 20) for name in SLOW)]
+)
 def test_a_fault_of_files_that_passes_changes_nothing(
-    name: str, pictures: list[Picture], tmp_path: Path
+    name: str, every: int, pictures: list[Picture], tmp_path: Path
 ) -> None:
-    with Booru(FaultySite(Site(pictures), on_files=[name], every=7)) as booru:
-        assert run(booru.url, tmp_path) == {}
-    assert names(tmp_path) == NEWEST
-
-
-@pytest.mark.parametrize("name", SLOW)
-def test_a_fault_of_files_that_takes_its_time(
-    name: str, pictures: list[Picture], tmp_path: Path
-) -> None:
-    with Booru(FaultySite(Site(pictures), on_files=[name], every=20)) as booru:
+    with Booru(FaultySite(Site(pictures), on_files=[name], every=every)) as booru:
         assert run(booru.url, tmp_path) == {}
     assert names(tmp_path) == NEWEST
 
