@@ -56,8 +56,8 @@ def _problem(resized: Path, row: Row) -> str | None:
     try:
         pixels = read_image(resized, row)
     except PipelineError as error:
-        return f"id {row.id}: {error}"
-    place = f"id {row.id}: {resized / row.shard}: the image at byte {row.offset}"
+        return f"id {row.name}: {error}"
+    place = f"id {row.name}: {resized / row.shard}: the image at byte {row.offset}"
     if hashlib.sha256(pixels.tobytes()).hexdigest() != row.sha256:
         return f"{place} has other pixels than its sha256 tells"
     if str(imagehash.phash(Image.fromarray(pixels))) != row.phash:

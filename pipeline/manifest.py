@@ -15,11 +15,12 @@ SPLITS = ("train", "val", "test")
 class Row:
     """One image: where its bytes lie, its split, and where it came from.
 
-    `scale` is result pixels an original pixel; `crop_box` is left, top, right and bottom in the
-    oriented original.
+    `tile` numbers the images of one post, from 0. `scale` is result pixels an original pixel;
+    `crop_box` is left, top, right and bottom in the oriented original.
     """
 
     id: int
+    tile: int
     shard: str
     offset: int
     length: int
@@ -35,6 +36,11 @@ class Row:
     tags: tuple[str, ...]
     post_url: str
     source: str
+
+    @property
+    def name(self) -> str:
+        """What people call the image: its post's id, and its number where that has several."""
+        return f"{self.id}-{self.tile}" if self.tile else str(self.id)
 
 
 HEADER = [field.name for field in fields(Row)]
@@ -78,6 +84,7 @@ def _row(path: Path, number: int, line: list[str]) -> Row:
             raise ValueError(value["split"])
         return Row(
             id=int(value["id"]),
+            tile=int(value["tile"]),
             shard=value["shard"],
             offset=int(value["offset"]),
             length=int(value["length"]),

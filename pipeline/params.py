@@ -58,10 +58,17 @@ class ScrapeParams(Section):
 
 class ResizeParams(Section):
     size: int = Field(512, ge=16, description="width and height of every result, pixels")
-    mode: Literal["crop", "detail", "pad", "squash"] = Field(
+    mode: Literal["crop", "detail", "pad", "squash", "tiles"] = Field(
         "crop",
         description="crop: short side to size, then the centre; detail: the same, but the part "
-        "with the most detail; pad: long side to size, then a border; squash: both sides to size",
+        "with the most detail; pad: long side to size, then a border; squash: both sides to size; "
+        "tiles: several parts of that size, not scaled",
+    )
+    max_tiles: int = Field(
+        4,
+        ge=1,
+        description="parts that mode tiles takes of one original at most: those with the most "
+        "detail",
     )
     background: str = Field(
         "#ffffff",
@@ -115,8 +122,13 @@ class ManifestParams(Section):
         "as flat",
     )
     greyscale: bool = Field(True, description="whether pictures without colour are taken")
+    text: bool = Field(
+        True,
+        description="whether pictures are taken that their tags call text: text_focus, "
+        "text-only_page, wall_of_text",
+    )
     excluded_tags: Names = Field(
-        (), description="pictures with any of these tags are left out: text_focus, comic, ..."
+        (), description="pictures with any of these tags are left out: comic, sketch, ..."
     )
     phash_distance: int | None = Field(
         4,

@@ -10,15 +10,24 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
 from pipeline.images.duplicates import find_duplicates
-from pipeline.images.records import INDEX_FILE, POSTS_FILE, Image, Post, read_index, read_posts
+from pipeline.images.records import (
+    INDEX_FILE,
+    POSTS_FILE,
+    Image,
+    Key,
+    Post,
+    read_index,
+    read_posts,
+)
 from pipeline.manifest import HEADER, SPLITS, Row, write_manifest
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
 
-_GATES = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "excluded_tags")
+_GATES = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "text", "excluded_tags")
 _FORGIVING_SCALE = 0.5
 # JPEG gives grey pictures a tint of about a level.
 _LEAST_COLOUR = 2.0
+_TEXT_TAGS = frozenset({"text_focus", "text-only_page", "wall_of_text"})
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class ManifestReport:
     halved_chroma: int
     flat: int
     greyscale: int
+    text: int
     excluded_tags: int
     exact_duplicates: int
     near_duplicates: int
@@ -49,6 +59,7 @@ class ManifestReport:
             "with halved chroma": self.halved_chroma,
             "flat": self.flat,
             "greyscale": self.greyscale,
+            "of text": self.text,
             "with excluded tags": self.excluded_tags,
             "exact duplicates": self.exact_duplicates,
             "near duplicates": self.near_duplicates,
@@ -80,21 +91,21 @@ def build_manifest(
     images, gates = _through_gates(listed, posts, params)
     ends = [_chain_end(posts, image.id) for image in images]
     twice = find_duplicates(images, ends, params.phash_distance, progress)
-    left = [image for image in images if image.id not in twice.exact | twice.near]
-    splits = {image.id: _split(params, posts[image.id]) for image in left}
+    left = [image for image in images if image.key not in twice.exact | twice.near]
+    splits = {image.key: _split(params, posts[image.id]) for image in left}
     whole = _one_side(left, twice.groups, splits)
     chosen = _choose(whole, params)
     result = ManifestReport(
         rows=len(chosen),
-        **_split_sizes(splits[image.id] for image in chosen),
-        refused=len(posts) - len(listed),
+        **_split_sizes(splits[image.key] for image in chosen),
+        refused=len(posts) - len({image.id for image in listed}),
         **gates,
         exact_duplicates=len(twice.exact),
         near_duplicates=len(twice.near),
         across_splits=len(left) - len(whole),
         over_count=len(whole) - len(chosen),
     )
-    rows = [_join(image, posts[image.id], splits[image.id]) for image in chosen]
+    rows = [_join(image, posts[image.id], splits[image.key]) for image in chosen]
     try:
         write_text(report, json.dumps(vars(result), indent=2) + "\n")
         _judge(params, result, progress)
@@ -134,12 +145,14 @@ def _gate(image: Image, post: Post, params: ManifestParams) -> str | None:
     # Shrinking by two averages a JPEG's blocks, and its halved chroma, away.
     marked = image.jpeg_quality is not None and image.scale > _FORGIVING_SCALE
     quality = image.jpeg_quality or 0
+    tags = set(post.tags)
     checks = {
         "low_jpeg_quality": marked and quality < (params.min_jpeg_quality or 0),
         "halved_chroma": marked and params.full_chroma and image.jpeg_subsampling != "4:4:4",
         "flat": image.contrast < params.min_contrast,
         "greyscale": not params.greyscale and image.colourfulness < _LEAST_COLOUR,
-        "excluded_tags": bool(set(params.excluded_tags) & set(post.tags)),
+        "text": not params.text and bool(_TEXT_TAGS & tags),
+        "excluded_tags": bool(set(params.excluded_tags) & tags),
     }
     return next((gate for gate in _GATES if checks[gate]), None)
 
@@ -155,20 +168,20 @@ def _chain_end(posts: dict[int, Post], id: int) -> int:
 
 
 def _one_side(
-    images: Sequence[Image], groups: Mapping[int, int], splits: Mapping[int, str]
+    images: Sequence[Image], groups: Mapping[Key, int], splits: Mapping[Key, str]
 ) -> list[Image]:
     """The images without those that fall on another side than most of their group."""
     sides: dict[int, Counter[str]] = defaultdict(Counter)
     for image in images:
-        sides[groups[image.id]][splits[image.id]] += 1
+        sides[groups[image.key]][splits[image.key]] += 1
     most = {group: max(SPLITS, key=lambda split: found[split]) for group, found in sides.items()}
-    return [image for image in images if splits[image.id] == most[groups[image.id]]]
+    return [image for image in images if splits[image.key] == most[groups[image.key]]]
 
 
 def _choose(images: Sequence[Image], params: ManifestParams) -> list[Image]:
-    """At most `params.count` of the images, by ascending id."""
-    drawn = sorted(images, key=lambda image: _draw(params.seed, "choice", image.id))
-    return sorted(drawn[: params.count], key=lambda image: image.id)
+    """At most `params.count` of the images, by ascending key."""
+    drawn = sorted(images, key=lambda image: _draw(params.seed, "choice", *image.key))
+    return sorted(drawn[: params.count], key=lambda image: image.key)
 
 
 def _split(params: ManifestParams, post: Post) -> str:
@@ -180,9 +193,10 @@ def _split(params: ManifestParams, post: Post) -> str:
     return "test" if drawn >= 1 - params.test_fraction else "train"
 
 
-def _draw(seed: int, purpose: str, key: int) -> float:
+def _draw(seed: int, purpose: str, *key: int) -> float:
     """A number in [0, 1) that is the same on every machine and in every run."""
-    digest = hashlib.sha256(f"{seed}:{purpose}:{key}".encode()).digest()
+    text = ":".join([str(seed), purpose, *map(str, key)])
+    digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
@@ -204,9 +218,9 @@ def _split_sizes(splits: Iterable[str]) -> dict[str, int]:
 
 def _judge(params: ManifestParams, result: ManifestReport, progress: Progress) -> None:
     gates = result.left_out
-    posts = result.rows + sum(gates.values()) + result.over_count
+    pictures = result.rows + sum(gates.values()) + result.over_count
     told = ", ".join(f"{lost} {gate}" for gate, lost in gates.items() if lost)
-    losses = f"of {posts} posts: {told or 'none lost'}"
+    losses = f"of {pictures} pictures: {told or 'none lost'}"
     if result.rows < min(params.min_count, params.count):
         raise PipelineError(
             f"manifest.min_count: {result.rows} images are left, "

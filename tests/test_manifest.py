@@ -19,6 +19,7 @@ from tests.images.originals import drawing, write_originals
 
 ROW = Row(
     id=5,
+    tile=0,
     shard="shard-000000.tar",
     offset=512,
     length=99,
@@ -64,6 +65,8 @@ def write_index(folder: Path, ids: range, parents: Mapping[int, int] | None = No
         "original_height": 800,
         "original_format": "PNG",
         "original_sha256": "0",
+        "webp_sha256": "0",
+        "tile": 0,
         "jpeg_quality": None,
         "jpeg_subsampling": None,
         "contrast": 50.0,
@@ -97,7 +100,11 @@ def splits(folder: Path) -> dict[int, str]:
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    rows = [ROW, replace(ROW, id=6, tags=(), source="", scale=1.0, split="train")]
+    rows = [
+        ROW,
+        replace(ROW, tile=2),
+        replace(ROW, id=6, tags=(), source="", scale=1.0, split="train"),
+    ]
     write_manifest(tmp_path / "manifest.csv", rows)
     assert read_manifest(tmp_path / "manifest.csv") == rows
 
@@ -203,6 +210,25 @@ def test_a_family_stays_in_one_split(tmp_path: Path) -> None:
     assert len(set(found.values())) == 3
 
 
+def test_tiles_of_one_post_are_on_one_side(tmp_path: Path) -> None:
+    """Posts 1 to 40 have three tiles each, 41 and 42 none."""
+    write_index(tmp_path, range(1, 43))
+    index = tmp_path / "resized/index.jsonl"
+    posts = [json.loads(line) for line in index.read_text().splitlines()[:40]]
+    tiles = [post | {"tile": tile} for post in posts for tile in range(3)]
+    lines = [tile | {"sha256": f"{tile['id']} {tile['tile']}"} for tile in tiles]
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = build(tmp_path)
+    assert (report.rows, report.refused) == (120, 2)
+    rows = read_manifest(tmp_path / "manifest.csv")
+    assert [(row.id, row.tile) for row in rows] == [
+        (id, n) for id in range(1, 41) for n in (0, 1, 2)
+    ]
+    assert len({(row.id, row.split) for row in rows}) == 40
+    assert {row.name for row in rows if row.id == 7} == {"7", "7-1", "7-2"}
+    assert build(tmp_path, count=50).over_count == 70
+
+
 def test_duplicates_never_hold_families_on_two_sides(tmp_path: Path) -> None:
     # 101 to 200 are the same pictures as 1 to 100, and parents of 201 to 300.
     write_index(tmp_path, range(1, 301), {id: id - 100 for id in range(201, 301)})
@@ -250,7 +276,7 @@ def test_too_few_are_told_with_the_reasons(tmp_path: Path) -> None:
     index.write_text("".join(lines[:48]).replace('"sha256": "2"', '"sha256": "1"'))
     build(tmp_path, told, count=60)
     assert told.messages == [
-        "warning: 13 images fewer than manifest.count 60: of 50 posts: 2 refused by resize, "
+        "warning: 13 images fewer than manifest.count 60: of 50 pictures: 2 refused by resize, "
         "1 exact duplicates"
     ]
     before = (tmp_path / "manifest.csv").read_bytes()
@@ -322,6 +348,7 @@ JPEG_FACTS: dict[str, object] = {"jpeg_quality": 60, "jpeg_subsampling": "4:2:0"
         ({"full_chroma": True}, {"flat": [4], "halved_chroma": [1]}),
         ({"greyscale": False}, {"flat": [4], "greyscale": [5]}),
         ({"excluded_tags": ("1girl",), "min_contrast": 0.0}, {"excluded_tags": [6]}),
+        ({"text": False}, {"flat": [4], "text": [7]}),
     ],
 )
 def test_gates(tmp_path: Path, params: dict[str, object], lost: dict[str, list[int]]) -> None:
@@ -332,13 +359,14 @@ def test_gates(tmp_path: Path, params: dict[str, object], lost: dict[str, list[i
     with_facts(tmp_path, facts | {4: {"contrast": 2.99}, 5: {"colourfulness": 1.9}})
     posts = tmp_path / "raw/posts.jsonl"
     lines = [json.loads(line) for line in posts.read_text().splitlines()]
-    tagged = [line | {"tags": ["1girl"] if line["id"] == 6 else []} for line in lines]
+    tags = {6: ["1girl"], 7: ["wall_of_text"]}
+    tagged = [line | {"tags": tags.get(line["id"], [])} for line in lines]
     posts.write_text("".join(json.dumps(line) + "\n" for line in tagged))
     report = build(tmp_path, val_fraction=0.0, test_fraction=0.0, **params)
     kept = {row.id for row in read_manifest(tmp_path / "manifest.csv")}
     gone = {id for ids in lost.values() for id in ids}
     assert kept == set(range(1, 8)) - gone
-    gates = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "excluded_tags")
+    gates = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "text", "excluded_tags")
     counts = {gate: getattr(report, gate) for gate in gates}
     assert {gate: count for gate, count in counts.items() if count} == {
         gate: len(ids) for gate, ids in lost.items()

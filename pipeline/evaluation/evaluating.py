@@ -158,4 +158,4 @@ def _picture(
     lr = methods.lr(original)
     results = methods.results(lr)
     box = choose_detail(results[MODEL], results[BASELINE], params.detail, methods.scale)
-    return Picture(str(row.id), lr, {**results, ORIGINAL: original}, figures, box)
+    return Picture(row.name, lr, {**results, ORIGINAL: original}, figures, box)

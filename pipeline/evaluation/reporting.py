@@ -67,7 +67,7 @@ def write_reports(
         models=(MODEL,),
         means=evaluation.means,
         images=[
-            ImageFigures(str(row.id), row.post_url, figures)
+            ImageFigures(row.name, row.post_url, figures)
             for row, figures in zip(evaluation.rows, evaluation.figures, strict=True)
         ],
         pictures=evaluation.pictures,
@@ -94,10 +94,10 @@ def _write_images(path: Path, evaluation: Evaluation) -> None:
     measured = [key for key in PER_IMAGE if key in evaluation.means[MODEL]]
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", "method", *measured])
+        writer.writerow(["id", "tile", "method", *measured])
         for row, of_one in zip(evaluation.rows, evaluation.figures, strict=True):
             for method, figures in of_one.items():
-                writer.writerow([row.id, method, *(figures[key] for key in measured)])
+                writer.writerow([row.id, row.tile, method, *(figures[key] for key in measured)])
 
 
 def _summaries(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.images.records import Key
 from pipeline.progress import Progress, Silent
 
 # A perceptual hash sets the bits of the coefficients above their median, so about half of its 64.
@@ -15,10 +16,10 @@ LEAST_BITS = 8
 
 
 class Hashed(Protocol):
-    """What is known of a picture: its original's size, and hashes of the result."""
+    """What is known of a picture: its key, its original's size, and hashes of the result."""
 
     @property
-    def id(self) -> int: ...
+    def key(self) -> Key: ...
     @property
     def original_width(self) -> int: ...
     @property
@@ -31,11 +32,11 @@ class Hashed(Protocol):
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Ids of the pictures to leave out, and every picture's group."""
+    """Keys of the pictures to leave out, and every picture's group."""
 
-    exact: frozenset[int]
-    near: frozenset[int]
-    groups: dict[int, int]
+    exact: frozenset[Key]
+    near: frozenset[Key]
+    groups: dict[Key, int]
 
 
 def find_duplicates(
@@ -46,7 +47,7 @@ def find_duplicates(
 ) -> Duplicates:
     """Find what to leave out so that no two pictures stay that are one.
 
-    Of two, the one with the larger original stays, then the one with the lower id. Pictures are
+    Of two, the one with the larger original stays, then the one with the lower key. Pictures are
     near where their hashes differ in at most `distance` of 64 bits (None: never). `groups` tells a
     group for each picture; those that hold a pair of duplicates become one, the lowest.
     """
@@ -54,17 +55,17 @@ def find_duplicates(
     ranked = [pictures[index] for index in order]
     labels = np.array([groups[index] for index in order], np.int64)
     left_out = _mark_exact(ranked, labels)
-    exact = frozenset(ranked[index].id for index in np.flatnonzero(left_out))
-    near: frozenset[int] = frozenset()
+    exact = frozenset(ranked[index].key for index in np.flatnonzero(left_out))
+    near: frozenset[Key] = frozenset()
     if distance is not None:
         marked = _mark_near(ranked, labels, left_out, distance, progress)
-        near = frozenset(ranked[index].id for index in np.flatnonzero(marked))
-    members = {picture.id: int(label) for picture, label in zip(ranked, labels, strict=True)}
+        near = frozenset(ranked[index].key for index in np.flatnonzero(marked))
+    members = {picture.key: int(label) for picture, label in zip(ranked, labels, strict=True)}
     return Duplicates(exact, near, members)
 
 
-def _rank(picture: Hashed) -> tuple[int, int]:
-    return -picture.original_width * picture.original_height, picture.id
+def _rank(picture: Hashed) -> tuple[int, Key]:
+    return -picture.original_width * picture.original_height, picture.key
 
 
 def _mark_exact(ranked: Sequence[Hashed], labels: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -9,14 +9,16 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from pipeline.files import atomic_path
-from pipeline.images.shards import Member
+from pipeline.images.shards import read_bytes
 
 ORIGINAL = "original_sha256"
+WEBP = "webp_sha256"
 
 
 @dataclass(frozen=True)
@@ -30,25 +32,31 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Webp:
+    """The bytes of an image's WebP file and what is known of the image, whatever its post."""
+
+    data: bytes
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True)
 class Found:
     """Images of earlier runs, by the sha256 of their originals."""
 
-    places: Mapping[str, Place]
+    places: Mapping[str, Sequence[Place]]
 
-    def find(self, original_sha256: str, id: int) -> Member | None:
-        """The image made from an original, for the post `id`; None if there is none yet."""
-        place = self.places.get(original_sha256)
-        if place is None:
-            return None
-        try:
-            with place.shard.open("rb") as file:
-                file.seek(place.offset)
-                webp = file.read(place.length)
-        except OSError:
-            return None
-        if len(webp) != place.length:
-            return None
-        return Member(id, webp, {**place.facts, "id": id})
+    def find(self, original_sha256: str) -> list[Webp]:
+        """The images made from an original; none where that is to be done, or one is damaged."""
+        images = []
+        for place in self.places.get(original_sha256, ()):
+            try:
+                data = read_bytes(place.shard, place.offset, place.length)
+            except OSError:
+                return []
+            if hashlib.sha256(data).hexdigest() != place.facts[WEBP]:
+                return []
+            images.append(Webp(data, place.facts))
+        return images
 
 
 class EarlierImages:
@@ -61,9 +69,9 @@ class EarlierImages:
         self._all, self._folder = folder, folder / fingerprint
         self._folder.mkdir(parents=True, exist_ok=True)
         self._kept: set[Path] = set()
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, list[Place]] = {}
         for shard in sorted(self._folder.glob("*.tar")):
-            self._places |= dict(_scan(shard))
+            self._places |= _scan(shard)
 
     def among(self, originals: Iterable[str]) -> Found:
         """Those of the originals with these sha256 sums."""
@@ -93,19 +101,22 @@ class EarlierImages:
             shard.unlink()
 
 
-def _scan(shard: Path) -> Iterator[tuple[str, Place]]:
-    """The images of a shard; none from where it is damaged on."""
+def _scan(shard: Path) -> dict[str, list[Place]]:
+    """The images of a shard by the sha256 of their originals; none where it is damaged."""
+    places: dict[str, list[Place]] = {}
     try:
         with tarfile.open(shard, "r:") as tar:
-            image = None
-            for member in tar:
-                if member.name.endswith(".webp"):
-                    image = member
-                    continue
-                file = tar.extractfile(member)
-                facts = json.load(file) if file is not None else {}
-                if image is not None and isinstance(facts.get(ORIGINAL), str):
-                    place = Place(shard, image.offset_data, image.size, facts)
-                    yield facts[ORIGINAL], place
-    except (tarfile.TarError, OSError, ValueError, AttributeError):
-        return
+            for _, images in groupby(_images(shard, tar), key=lambda place: place.facts["id"]):
+                of_one = list(images)
+                places[str(of_one[0].facts[ORIGINAL])] = of_one
+    except (tarfile.TarError, OSError, ValueError, LookupError, AttributeError):
+        return {}
+    return places
+
+
+def _images(shard: Path, tar: tarfile.TarFile) -> Iterator[Place]:
+    members = iter(tar)
+    for image, text in zip(members, members, strict=True):
+        file = tar.extractfile(text)
+        facts = json.load(file) if file is not None else {}
+        yield Place(shard, image.offset_data, image.size, facts)

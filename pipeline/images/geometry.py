@@ -1,4 +1,4 @@
-"""How an original becomes a square of one size: cropped, padded or squashed, never enlarged."""
+"""How an original becomes squares of one size: cropped, padded, squashed, cut; never enlarged."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from PIL import ImageColor
 
 from pipeline.images.decode import ImageRefused
 from pipeline.images.resample import lanczos
+from pipeline.params import ResizeParams
 
 Pixels = NDArray[np.uint8]
-Profile = NDArray[np.floating[Any]]
+Floats = NDArray[np.floating[Any]]
 Box = tuple[int, int, int, int]
 
 _PREVIEW = 64
-"""pixels of the short side on which detail is looked for"""
+"""pixels to which the side of a square is brought where detail is looked for"""
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Fitted:
     crop_box: Box
 
 
-def fit(pixels: Pixels, size: int, mode: str, background: str) -> Fitted:
-    """Fit an `(H, W, 3) uint8` image into `size × size` pixels by `mode`, a name in `MODES`.
+def fit(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
+    """Fit an `(H, W, 3) uint8` image into squares by `params.mode`: one, of tiles perhaps several.
 
     Raises `ImageRefused` ("too_small") where that would enlarge it.
     """
-    return MODES[mode](pixels, size, background)
+    if params.mode == "tiles":
+        return _tiles(pixels, params.size, params.max_tiles)
+    return [_ONE[params.mode](pixels, params.size, params.background)]
 
 
 def _crop(pixels: Pixels, size: int, background: str) -> Fitted:
@@ -51,25 +54,52 @@ def _detail(pixels: Pixels, size: int, background: str) -> Fitted:
     """The largest square where the most detail is."""
     height, width = pixels.shape[:2]
     side = _large_enough(min(width, height), size, pixels)
-    busy_columns, busy_rows = _business(pixels, side)
-    return _square(
-        pixels, size, _busiest(busy_columns, width, side), _busiest(busy_rows, height, side)
-    )
+    changes = _changes(pixels, side)
+    left = _busiest(changes.sum(axis=0), width, side)
+    return _square(pixels, size, left, _busiest(changes.sum(axis=1), height, side))
 
 
-def _business(pixels: Pixels, side: int) -> tuple[Profile, Profile]:
-    """How much brightness changes from pixel to pixel, by column and by row, of a small copy."""
+def _tiles(pixels: Pixels, size: int, most: int) -> list[Fitted]:
+    """Parts of the image as it is, spread evenly: the `most` with the most detail, row by row."""
+    height, width = pixels.shape[:2]
+    _large_enough(min(width, height), size, pixels)
+    changes = _changes(pixels, size)
+    corners = [(left, top) for top in _spread(height, size) for left in _spread(width, size)]
+
+    def detail(corner: tuple[int, int]) -> float:
+        left, top = (place * _PREVIEW // size for place in corner)
+        return float(changes[top : top + _PREVIEW, left : left + _PREVIEW].sum())
+
+    kept = set(sorted(corners, key=detail, reverse=True)[:most])
+    return [_cut(pixels, size, *corner) for corner in corners if corner in kept]
+
+
+def _spread(length: int, size: int) -> list[int]:
+    """Where along `length` pixels as many parts of `size` begin as find place side by side."""
+    count = length // size
+    if count == 1:
+        return [(length - size) // 2]
+    return [number * (length - size) // (count - 1) for number in range(count)]
+
+
+def _cut(pixels: Pixels, size: int, left: int, top: int) -> Fitted:
+    box = (left, top, left + size, top + size)
+    return Fitted(np.ascontiguousarray(pixels[top : box[3], left : box[2]]), 1.0, box)
+
+
+def _changes(pixels: Pixels, side: int) -> Floats:
+    """How much brightness changes from pixel to pixel, of a copy that has `side` in `_PREVIEW`."""
     height, width = pixels.shape[:2]
     small_width, small_height = (
         max(_PREVIEW, length * _PREVIEW // side) for length in (width, height)
     )
     grey = lanczos(pixels, small_width, small_height).mean(axis=2)
     down, right = (np.abs(np.diff(grey, axis=axis)) for axis in (0, 1))
-    down, right = np.pad(down, ((0, 1), (0, 0))), np.pad(right, ((0, 0), (0, 1)))
-    return (down + right).sum(axis=0), (down + right).sum(axis=1)
+    changes: Floats = np.pad(down, ((0, 1), (0, 0))) + np.pad(right, ((0, 0), (0, 1)))
+    return changes
 
 
-def _busiest(profile: Profile, length: int, side: int) -> int:
+def _busiest(profile: Floats, length: int, side: int) -> int:
     """Where along `length` pixels the busiest `side` begin; of equals, those nearest the centre."""
     sums = np.convolve(profile, np.ones(_PREVIEW), "valid")
     centre = (len(sums) - 1) / 2
@@ -108,7 +138,7 @@ def _squash(pixels: Pixels, size: int, background: str) -> Fitted:
     return Fitted(lanczos(pixels, size, size), scale, (0, 0, width, height))
 
 
-MODES: dict[str, Callable[[Pixels, int, str], Fitted]] = {
+_ONE: dict[str, Callable[[Pixels, int, str], Fitted]] = {
     "crop": _crop,
     "detail": _detail,
     "pad": _pad,

@@ -11,6 +11,9 @@ from pipeline.errors import PipelineError
 POSTS_FILE = "posts.jsonl"
 INDEX_FILE = "index.jsonl"
 
+Key = tuple[int, int]
+"""a post's id and the number of one of its images, from 0"""
+
 T = TypeVar("T", "Post", "Image")
 
 
@@ -27,16 +30,23 @@ class Post:
     post_url: str
     source: str
 
+    @property
+    def key(self) -> Key:
+        """What no other post has, in the form of an image's."""
+        return self.id, 0
+
 
 @dataclass(frozen=True)
 class Image:
     """What `index.jsonl` tells of an image in the shards; see `pipeline.manifest.Row`.
 
-    `original_sha256` is of the original's file, `sha256` of the image's pixels. The last four are
-    those of `pipeline.images.quality`; None where the original is no JPEG.
+    `sha256` is of the image's pixels, `webp_sha256` of its file, `original_sha256` of the
+    original's. The last four are those of `pipeline.images.quality`; None where the original is no
+    JPEG.
     """
 
     id: int
+    tile: int
     shard: str
     offset: int
     length: int
@@ -46,12 +56,18 @@ class Image:
     original_height: int
     original_format: str
     original_sha256: str
+    webp_sha256: str
     scale: float
     crop_box: tuple[int, int, int, int]
     jpeg_quality: int | None
     jpeg_subsampling: str | None
     contrast: float
     colourfulness: float
+
+    @property
+    def key(self) -> Key:
+        """What no other image has."""
+        return self.id, self.tile
 
 
 def read_posts(raw: Path) -> list[Post]:
@@ -68,7 +84,7 @@ def read_posts(raw: Path) -> list[Post]:
 
 
 def read_index(resized: Path) -> list[Image]:
-    """The images in the shards of `resized`, by ascending id.
+    """The images in the shards of `resized`, by ascending id and number.
 
     Raises `PipelineError` with file and line where the index is missing or damaged.
     """
@@ -77,7 +93,7 @@ def read_index(resized: Path) -> list[Image]:
 
 def _read_lines(path: Path, stage: str, parse: Callable[[Any], T]) -> list[T]:
     again = f"run pipeline {stage} again"
-    records: dict[int, T] = {}
+    records: dict[Key, T] = {}
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
@@ -87,14 +103,14 @@ def _read_lines(path: Path, stage: str, parse: Callable[[Any], T]) -> list[T]:
                     raise PipelineError(
                         f"{path}:{number}: not what pipeline {stage} writes; {again}"
                     ) from None
-                if record.id in records:
+                if record.key in records:
                     raise PipelineError(f"{path}:{number}: id {record.id} a second time; {again}")
-                records[record.id] = record
+                records[record.key] = record
     except FileNotFoundError:
         raise PipelineError(f"{path}: not found; run pipeline {stage} first") from None
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read: {error.strerror}") from None
-    return [records[id] for id in sorted(records)]
+    return [records[key] for key in sorted(records)]
 
 
 def _post(value: dict[str, Any]) -> Post:

@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import TypeVar
 import imagehash
 from PIL import Image
 
-from pipeline.images.decode import ImageRefused, decode
-from pipeline.images.earlier import ORIGINAL, Found
-from pipeline.images.geometry import fit
+from pipeline.images.decode import Decoded, ImageRefused, decode
+from pipeline.images.earlier import ORIGINAL, WEBP, Found, Webp
+from pipeline.images.geometry import Fitted, fit
 from pipeline.images.quality import colourfulness, contrast
 from pipeline.images.records import Post
 from pipeline.images.shards import Member, encode, write_shard
@@ -74,13 +74,13 @@ def make_shard(
             if isinstance(result, Refusal):
                 refusals.append(result)
             tell(seen, len(refusals))
-            if isinstance(result, Member):
-                facts.append(dict(result.facts))
-                yield result
+            if not isinstance(result, Refusal):
+                facts.extend(dict(member.facts) for member in result)
+                yield from result
 
-    def work(original: Post) -> Member | Refusal:
-        found = task.earlier.find(original.sha256, original.id)
-        return found or make_member(task.params, task.raw, original)
+    def work(original: Post) -> list[Member] | Refusal:
+        known = task.earlier.find(original.sha256) or _made(task.params, task.raw, original)
+        return known if isinstance(known, Refusal) else _named(known, original.id)
 
     # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges. Around all the
     # threads, because filters belong to the process.
@@ -96,21 +96,38 @@ def make_shard(
     return ShardResult(lines, refusals)
 
 
-def make_member(params: ResizeParams, raw: Path, original: Post) -> Member | Refusal:
+def _named(images: Sequence[Webp], id: int) -> list[Member]:
+    """The images of a post as members of a shard, numbered in their order."""
+    return [
+        Member(
+            f"{id:09d}-{tile}" if tile else f"{id:09d}",
+            image.data,
+            {**image.facts, "id": id, "tile": tile},
+        )
+        for tile, image in enumerate(images)
+    ]
+
+
+def _made(params: ResizeParams, raw: Path, original: Post) -> list[Webp] | Refusal:
     """Decode, fit, hash and encode one original."""
     try:
         decoded = decode(raw / original.file, params.max_pixels, params.background)
-        fitted = fit(decoded.pixels, params.size, params.mode, params.background)
+        fitted = fit(decoded.pixels, params)
     except ImageRefused as refused:
         return Refusal(original.id, original.file, refused.reason, refused.text)
+    return [_encoded(decoded, part, original.sha256) for part in fitted]
+
+
+def _encoded(decoded: Decoded, fitted: Fitted, original_sha256: str) -> Webp:
+    webp = encode(fitted.pixels)
     facts = {
-        "id": original.id,
         "sha256": hashlib.sha256(fitted.pixels.tobytes()).hexdigest(),
         "phash": str(imagehash.phash(Image.fromarray(fitted.pixels))),
         "original_width": decoded.pixels.shape[1],
         "original_height": decoded.pixels.shape[0],
         "original_format": decoded.format,
-        ORIGINAL: original.sha256,
+        ORIGINAL: original_sha256,
+        WEBP: hashlib.sha256(webp).hexdigest(),
         "scale": fitted.scale,
         "crop_box": list(fitted.crop_box),
         "jpeg_quality": decoded.jpeg.quality if decoded.jpeg else None,
@@ -118,7 +135,7 @@ def make_member(params: ResizeParams, raw: Path, original: Post) -> Member | Ref
         "contrast": contrast(fitted.pixels),
         "colourfulness": colourfulness(fitted.pixels),
     }
-    return Member(original.id, encode(fitted.pixels), facts)
+    return Webp(webp, facts)
 
 
 def _in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:

@@ -36,9 +36,9 @@ class Located(Protocol):
 
 @dataclass(frozen=True)
 class Member:
-    """One image for a shard: its id, the bytes of its WebP file and what is known about it."""
+    """One image for a shard: its name, the bytes of its WebP file and what is known about it."""
 
-    id: int
+    name: str
     webp: bytes
     facts: Mapping[str, object]
 
@@ -60,8 +60,8 @@ def write_shard(path: Path, members: Iterable[Member]) -> list[tuple[int, int]]:
     ):
         for member in members:
             text = json.dumps(dict(member.facts), sort_keys=True) + "\n"
-            places.append(_add(shard, f"{member.id:09d}.webp", member.webp))
-            _add(shard, f"{member.id:09d}.json", text.encode())
+            places.append(_add(shard, f"{member.name}.webp", member.webp))
+            _add(shard, f"{member.name}.json", text.encode())
     return places
 
 
@@ -72,6 +72,13 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
+def read_bytes(path: Path, offset: int, length: int) -> bytes:
+    """An image's WebP file as it lies in a shard: fewer bytes than `length` at the shard's end."""
+    with path.open("rb") as shard:
+        shard.seek(offset)
+        return shard.read(length)
+
+
 def read_image(folder: Path, entry: Located) -> NDArray[np.uint8]:
     """Decode one image of the shards in `folder`: `(H, W, 3) uint8`, RGB.
 
@@ -79,9 +86,7 @@ def read_image(folder: Path, entry: Located) -> NDArray[np.uint8]:
     """
     path = folder / entry.shard
     try:
-        with path.open("rb") as shard:
-            shard.seek(entry.offset)
-            data = shard.read(entry.length)
+        data = read_bytes(path, entry.offset, entry.length)
     except OSError as error:
         raise PipelineError(
             f"{path}: cannot be read ({error.strerror}); run pipeline resize again"

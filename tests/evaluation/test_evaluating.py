@@ -93,7 +93,8 @@ def test_means_are_of_the_table(reports):
     metrics = json.loads((reports / "metrics.json").read_text())
     with (reports / "evaluate/per_image.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["id", "method", "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips"]
+    measured = ["psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips"]
+    assert list(rows[0]) == ["id", "tile", "method", *measured]
     assert [(row["id"], row["method"]) for row in rows] == [
         (str(number), method) for number in (103, 104, 105, 106) for method in METHODS
     ]

@@ -34,7 +34,7 @@ def make_world(root: Path, splits: dict[str, int], side: int = SIDE, vgg: str = 
     names = [split for split, count in splits.items() for _ in range(count)]
     images = [drawing(number, side) for number in range(len(names))]
     members = [
-        Member(100 + at, encode(np.asarray(image)), {"id": 100 + at})
+        Member(str(100 + at), encode(np.asarray(image)), {"id": 100 + at})
         for at, image in enumerate(images)
     ]
     places = write_shard(root / "data/resized" / shard_name(0), members)
@@ -59,6 +59,7 @@ def make_world(root: Path, splits: dict[str, int], side: int = SIDE, vgg: str = 
 def _row(number: int, split: str, place: tuple[int, int], image: Image.Image) -> Row:
     return Row(
         id=number,
+        tile=0,
         shard=shard_name(0),
         offset=place[0],
         length=place[1],

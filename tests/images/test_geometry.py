@@ -5,10 +5,16 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.images.decode import ImageRefused
-from pipeline.images.geometry import MODES, fit
+from pipeline.images.geometry import Fitted, fit
 from pipeline.images.resample import lanczos
+from pipeline.params import ResizeParams
 
-GREEN = "#00ff00"
+PARAMS = {"background": "#00ff00"}
+
+
+def fit_one(pixels: NDArray[np.uint8], size: int, mode: str) -> Fitted:
+    (fitted,) = fit(pixels, ResizeParams.model_validate(PARAMS | {"size": size, "mode": mode}))
+    return fitted
 
 
 def ramp(width: int, height: int) -> NDArray[np.uint8]:
@@ -18,7 +24,7 @@ def ramp(width: int, height: int) -> NDArray[np.uint8]:
 
 
 def test_crop_takes_the_centre_as_it_is_where_no_scaling_is_needed() -> None:
-    fitted = fit(ramp(37, 16), 16, "crop", GREEN)
+    fitted = fit_one(ramp(37, 16), 16, "crop")
     assert (fitted.scale, fitted.crop_box) == (1.0, (10, 0, 26, 16))
     assert np.array_equal(fitted.pixels, ramp(37, 16)[:, 10:26])
 
@@ -40,14 +46,14 @@ def test_detail_crops_where_most_is_to_be_seen(
     """Noise in one part of a flat picture; an all flat one gives its centre."""
     picture = np.full((height, width, 3), 99, np.uint8)
     picture[busy] = np.random.default_rng(0).integers(0, 256, picture[busy].shape, np.uint8)
-    fitted = fit(picture, 32, "detail", GREEN)
+    fitted = fit_one(picture, 32, "detail")
     assert np.abs(np.subtract(fitted.crop_box, box)).max() <= 8
     left, top, right, bottom = fitted.crop_box
     assert np.array_equal(fitted.pixels, lanczos(picture[top:bottom, left:right], 32, 32))
 
 
 def test_crop_scales_the_short_side_to_size() -> None:
-    fitted = fit(ramp(64, 96), 32, "crop", GREEN)
+    fitted = fit_one(ramp(64, 96), 32, "crop")
     assert (fitted.scale, fitted.crop_box) == (0.5, (0, 16, 64, 80))
     expected = lanczos(ramp(64, 96)[16:80], 32, 32)
     assert np.array_equal(fitted.pixels, expected)
@@ -56,7 +62,7 @@ def test_crop_scales_the_short_side_to_size() -> None:
 
 
 def test_pad_keeps_everything_and_borders_it() -> None:
-    fitted = fit(ramp(64, 32), 16, "pad", GREEN)
+    fitted = fit_one(ramp(64, 32), 16, "pad")
     assert (fitted.scale, fitted.crop_box) == (0.25, (0, 0, 64, 32))
     border = np.array([0, 255, 0])
     assert (fitted.pixels[:4] == border).all()
@@ -66,11 +72,11 @@ def test_pad_keeps_everything_and_borders_it() -> None:
 
 
 def test_pad_never_loses_the_short_side_of_a_line() -> None:
-    assert fit(ramp(200, 1), 16, "pad", GREEN).pixels.shape == (16, 16, 3)
+    assert fit_one(ramp(200, 1), 16, "pad").pixels.shape == (16, 16, 3)
 
 
 def test_squash_scales_both_sides() -> None:
-    fitted = fit(ramp(64, 32), 16, "squash", GREEN)
+    fitted = fit_one(ramp(64, 32), 16, "squash")
     assert (fitted.scale, fitted.crop_box) == (0.25, (0, 0, 64, 32))
     expected = lanczos(ramp(64, 32), 16, 16)
     assert np.array_equal(fitted.pixels, expected)
@@ -82,22 +88,58 @@ def test_squash_scales_both_sides() -> None:
         ("crop", 16, 99, True),
         ("crop", 15, 99, False),
         ("squash", 99, 15, False),
+        ("tiles", 31, 17, True),
+        ("tiles", 99, 15, False),
         ("pad", 16, 3, True),
         ("pad", 15, 15, False),
     ],
 )
 def test_nothing_is_enlarged(mode: str, width: int, height: int, accepted: bool) -> None:
     if accepted:
-        assert fit(ramp(width, height), 16, mode, GREEN).pixels.shape == (16, 16, 3)
+        assert fit_one(ramp(width, height), 16, mode).pixels.shape == (16, 16, 3)
         return
     with pytest.raises(ImageRefused) as caught:
-        fit(ramp(width, height), 16, mode, GREEN)
+        fit_one(ramp(width, height), 16, mode)
     assert caught.value.reason == "too_small"
     assert f"{width}×{height}" in caught.value.text
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["crop", "detail", "pad", "squash", "tiles"])
 def test_an_image_of_the_right_size_is_left_alone(mode: str) -> None:
-    fitted = fit(ramp(16, 16), 16, mode, GREEN)
+    fitted = fit_one(ramp(16, 16), 16, mode)
     assert (fitted.scale, fitted.crop_box) == (1.0, (0, 0, 16, 16))
     assert np.array_equal(fitted.pixels, ramp(16, 16))
+
+
+def cut(pixels: NDArray[np.uint8], most: int) -> list[Fitted]:
+    return fit(pixels, ResizeParams(size=16, mode="tiles", max_tiles=most))
+
+
+def test_tiles_are_spread_over_the_whole_picture_as_it_is() -> None:
+    picture = ramp(70, 40)
+    tiles = cut(picture, 99)
+    assert [tile.crop_box for tile in tiles] == [
+        (left, top, left + 16, top + 16) for top in (0, 24) for left in (0, 18, 36, 54)
+    ]
+    for tile in tiles:
+        left, top, right, bottom = tile.crop_box
+        assert tile.scale == 1.0
+        assert np.array_equal(tile.pixels, picture[top:bottom, left:right])
+    assert [tile.crop_box for tile in cut(ramp(31, 16), 99)] == [(7, 0, 23, 16)]
+
+
+def test_the_flattest_tiles_are_left_out() -> None:
+    """Noise of four strengths, a ninth and last part flat: the strongest stay, row by row."""
+    picture = np.full((48, 48, 3), 99, np.uint8)
+    strengths = {(0, 0): 9, (16, 0): 90, (16, 32): 40, (32, 16): 150}
+    random = np.random.default_rng(0)
+    for (top, left), strength in strengths.items():
+        noise = random.integers(0, strength, (16, 16, 3), np.uint8)
+        picture[top : top + 16, left : left + 16] = noise
+    assert [tile.crop_box[:2] for tile in cut(picture, 3)] == [(0, 16), (32, 16), (16, 32)]
+    assert [tile.crop_box[:2] for tile in cut(picture, 1)] == [(16, 32)]
+
+
+def test_of_equal_tiles_the_first_stay() -> None:
+    flat = np.full((48, 48, 3), 99, np.uint8)
+    assert [tile.crop_box[:2] for tile in cut(flat, 2)] == [(0, 0), (16, 0)]

@@ -140,6 +140,40 @@ def test_kept_shards_take_no_place_and_are_dropped_when_out_of_use(folder: Path)
     assert len(stored(folder)) == 1
 
 
+def test_tiles_are_images_of_one_post(folder: Path) -> None:
+    pictures = {3: drawing(3, 70, 33), 11: drawing(11, 32, 32), 12: drawing(12, 31, 90)}
+    write_originals(folder / "raw", pictures)
+    report = run(folder, mode="tiles", max_tiles=2, max_refused=0.5)
+    assert (report.originals, report.images, report.refused) == (3, 3, {"too_small": 1})
+    index = read_index(folder / "resized")
+    assert [image.key for image in index] == [(3, 0), (3, 1), (11, 0)]
+    for image in index:
+        left, top, right, bottom = image.crop_box
+        expected = np.array(drawing(image.id, 70, 33) if image.id == 3 else pictures[11])
+        pixels = read_image(folder / "resized", image)
+        assert np.array_equal(pixels, expected[top:bottom, left:right])
+    with tarfile.open(folder / "resized/shard-000000.tar") as shard:
+        assert shard.getnames()[::2] == ["000000003.webp", "000000003-1.webp", "000000011.webp"]
+    whole = contents(folder)
+    (folder / "raw/3.png").write_bytes(b"unreadable")
+    run(folder, mode="tiles", max_tiles=2, max_refused=0.5)
+    assert contents(folder) == whole
+
+
+def test_a_changed_byte_in_a_kept_shard_is_noticed(folder: Path) -> None:
+    """The set's own shard changes with it: it is the same file."""
+    run(folder)
+    whole = contents(folder)
+    kept = next(path for path in stored(folder) if path.read_bytes() == whole["shard-000000.tar"])
+    image = read_index(folder / "resized")[1]
+    with kept.open("r+b") as shard:
+        shard.seek(image.offset + image.length // 2)
+        shard.write(b"damage")
+    assert contents(folder) != whole
+    run(folder)
+    assert contents(folder) == whole
+
+
 @pytest.mark.parametrize("length", [0, 700, 5000])
 def test_a_damaged_kept_shard_costs_its_images_alone(folder: Path, length: int) -> None:
     run(folder)

@@ -25,7 +25,8 @@ class Place:
 
 def members() -> list[Member]:
     return [
-        Member(id, encode(pixels), {"id": id, "what": "é"}) for id, pixels in enumerate(PIXELS, 7)
+        Member(f"{id:09d}", encode(pixels), {"id": id, "what": "é"})
+        for id, pixels in enumerate(PIXELS, 7)
     ]
 
 
@@ -89,7 +90,7 @@ def test_a_missing_or_damaged_shard_is_named(tmp_path: Path, places: list[Place]
 
 
 def test_images_of_two_sizes_are_no_array(tmp_path: Path) -> None:
-    other = Member(2, encode(np.zeros((8, 8, 3), np.uint8)), {})
+    other = Member("2", encode(np.zeros((8, 8, 3), np.uint8)), {})
     places = [
         Place("s.tar", *place) for place in write_shard(tmp_path / "s.tar", [members()[0], other])
     ]
