@@ -1,32 +1,47 @@
-"""Originals to 512×512: this program against plain Pillow and against the decoder alone.
+"""Originals to 512×512: this program against plain Pillow, img2dataset and the decoder alone.
 
-python benchmarks/resize.py FOLDER [--count 60]
+python benchmarks/resize.py FOLDER [--count 60] [--img2dataset PATH/TO/img2dataset]
 
 FOLDER holds pictures of any kind; those that are no plain 8-bit RGB JPEG or PNG, or smaller than
-512, are passed over. Every figure is CPU time on one thread, the best of three rounds over all
-pictures, so that other work on the machine matters little. Fidelity is PSNR over RGB against
-Lanczos computed in 32-bit floats from the same samples.
+512, are passed over. First whole programs, one after the other, on all cores, starting included;
+then the parts, on 60 of them: CPU time on one thread, the best of three rounds, so that other
+work on the machine matters little. Fidelity is PSNR over RGB against Lanczos computed in 32-bit
+floats from the same samples.
 """
 
 import argparse
 import io
+import json
+import os
+import shutil
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import imagehash
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.img2dataset_run import run_img2dataset, timed
 from pipeline.images.decode import decode
 from pipeline.images.geometry import fit
+from pipeline.images.records import Post
+from pipeline.images.sharding import make_images
 from pipeline.images.shards import encode
+from pipeline.params import ResizeParams
 
 SIZE = 512
+PROGRAM = Path(sys.executable).with_name("pipeline")
+PARAMS = """\
+scrape: {{site: "{site}", min_side: 512, max_aspect: 9, excluded_tags: [], limit: {count}}}
+"""
 ROUNDS = 3
+PARTS = 60
 LANCZOS = Image.Resampling.LANCZOS
 
 
@@ -36,33 +51,86 @@ def main() -> None:
     paths = [path for path in sorted(arguments.folder.rglob("*")) if _is_plain(path)]
     paths = paths[: arguments.count]
     pixels = sum(np.prod(Image.open(path).size) for path in paths) / len(paths) / 1e6
-    print(f"{len(paths)} pictures of {pixels:.1f} MP in the mean; CPU ms a picture")
+    print(f"{len(paths)} pictures of {pixels:.1f} MP in the mean")
+    peers = _whole_programs(paths, arguments.img2dataset)
+    _parts(paths[:PARTS])
+    _fidelity(paths[:PARTS], peers)
+
+
+def _parts(paths: Sequence[Path]) -> None:
+    """CPU time of every way from a file to a file, and of resampling alone."""
+    print("\nCPU ms a picture")
+    params = ResizeParams(size=SIZE)
     whole = {
         "Pillow, PNG level 6": lambda path: _png(_pillow(path), 6),
         "Pillow, PNG level 1": lambda path: _png(_pillow(path), 1),
         "Pillow, lossless WebP": lambda path: encode(np.asarray(_pillow(path))),
-        "this program": lambda path: encode(_ours(path)),
+        "this program, pixels alone": lambda path: encode(_ours(path)),
+        "this program": lambda path: make_images(params, path.parent, _post(path)),
         "decoder alone": lambda path: Image.open(path).load(),
     }
     times = {name: _cpu_ms(work, paths) for name, work in whole.items()}
     for name, value in times.items():
-        print(f"{name:<24}{value:>8.1f}  ×{times['Pillow, PNG level 6'] / value:.2f}")
+        print(f"{name:<28}{value:>8.1f}  ×{times['Pillow, PNG level 6'] / value:.2f}")
     images = [decode(path, 10**8, "#ffffff").pixels for path in paths]
-    hashed = [Image.fromarray(_torch_pixels(image)) for image in images]
-    print(f"its perceptual hash, beside that: {_cpu_ms(imagehash.phash, hashed):.1f}")
-    pillow = _cpu_ms(lambda image: _cropped(image).resize((SIZE, SIZE), LANCZOS), images)
-    ours = _cpu_ms(lambda image: fit(image, SIZE, "crop", "#ffffff"), images)
+    pillow, ours = (_cpu_ms(make, images) for make in (_pillow_pixels, _torch_pixels))
     print(f"\nLanczos alone: Pillow {pillow:.1f}, PyTorch {ours:.1f}: ×{pillow / ours:.1f}")
-    exact = [_exact(image) for image in images]
+
+
+def _fidelity(paths: Sequence[Path], peers: Mapping[Path, bytes]) -> None:
+    images = [decode(path, 10**8, "#ffffff").pixels for path in paths]
+    exact = [_exact(_cropped(image)) for image in images]
     for name, make in (("Pillow", _pillow_pixels), ("PyTorch", _torch_pixels)):
-        decibels = [_psnr(make(image), best) for image, best in zip(images, exact, strict=True)]
-        print(f"{name}: {min(decibels):.1f} dB at the least, {np.mean(decibels):.1f} in the mean")
+        _tell(name, [_psnr(make(image), best) for image, best in zip(images, exact, strict=True)])
+    if peers:
+        _tell("img2dataset", [_peer_psnr(peers[path], path) for path in paths if path in peers])
+
+
+def _tell(name: str, decibels: Sequence[float]) -> None:
+    print(f"{name}: {min(decibels):.1f} dB at the least, {np.mean(decibels):.1f} in the mean")
+
+
+def _whole_programs(paths: Sequence[Path], img2dataset: Path | None) -> dict[Path, bytes]:
+    """Time the programs on all cores, and return what img2dataset made of each picture."""
+    cores = os.cpu_count() or 1
+    started, cpu_started = time.monotonic(), time.process_time()
+    with ThreadPoolExecutor(cores) as pool:
+        made = sum(len(png) > 0 for png in pool.map(lambda path: _png(_pillow(path), 6), paths))
+    _tell_program(
+        "Pillow, PNG level 6, threads",
+        made,
+        time.monotonic() - started,
+        time.process_time() - cpu_started,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        pictures, project = Path(folder, "pictures"), Path(folder, "project")
+        pictures.mkdir()
+        project.mkdir()
+        for number, path in enumerate(paths):
+            shutil.copy(path, pictures / f"{number}{path.suffix}")
+        site = pictures.as_uri()
+        (project / "params.yaml").write_text(PARAMS.format(site=site, count=len(paths)))
+        timed([PROGRAM, "scrape"], project)
+        seconds = timed([PROGRAM, "resize"], project)
+        made = json.loads((project / "reports/resize.json").read_text())["images"]
+        _tell_program("pipeline resize", made, *seconds)
+    if img2dataset is None:
+        return {}
+    run = run_img2dataset(img2dataset, paths, SIZE, cores)
+    _tell_program("img2dataset, PNG level 6", len(run.images), run.seconds, run.cpu_seconds)
+    return run.images
+
+
+def _tell_program(name: str, images: int, seconds: float, cpu_seconds: float) -> None:
+    cpu_ms = 1000 * cpu_seconds / images
+    print(f"{name:<30}{images / seconds:>8.1f} images/s{cpu_ms:>8.1f} CPU ms an image")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--img2dataset", type=Path)
     return parser.parse_args()
 
 
@@ -83,6 +151,10 @@ def _cpu_ms(work: Callable[[Any], object], items: Sequence[Any]) -> float:
             work(item)
         best = min(best, time.process_time() - started)
     return 1000 * best / len(items)
+
+
+def _post(path: Path) -> Post:
+    return Post(1, path.name, "", 0, "general", (), "", "")
 
 
 def _pillow(path: Path) -> Image.Image:
@@ -113,12 +185,23 @@ def _pillow_pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _torch_pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return fit(image, SIZE, "crop", "#ffffff").pixels
+    (fitted,) = fit(image, ResizeParams(size=SIZE))
+    return fitted.pixels
 
 
-def _exact(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    channels = np.asarray(_cropped(image), np.float32).transpose(2, 0, 1)
-    resized = [Image.fromarray(plane).resize((SIZE, SIZE), LANCZOS) for plane in channels]
+def _peer_psnr(png: bytes, path: Path) -> float:
+    """img2dataset scales the whole picture and crops then."""
+    with Image.open(path) as image:
+        short = min(image.size)
+        width, height = (round(side * SIZE / short) for side in image.size)
+        whole = _exact(image, (width, height))
+    top, left = (height - SIZE) // 2, (width - SIZE) // 2
+    return _psnr(np.asarray(Image.open(io.BytesIO(png))), whole[top:, left:][:SIZE, :SIZE])
+
+
+def _exact(image: Image.Image, size: tuple[int, int] = (SIZE, SIZE)) -> NDArray[np.float64]:
+    channels = np.asarray(image, np.float32).transpose(2, 0, 1)
+    resized = [Image.fromarray(plane).resize(size, LANCZOS) for plane in channels]
     return np.stack([np.asarray(plane, np.float64) for plane in resized], -1).clip(0, 255)
 
 

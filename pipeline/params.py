@@ -125,7 +125,7 @@ class ManifestParams(Section):
     text: bool = Field(
         True,
         description="whether pictures are taken that their tags call text: text_focus, "
-        "text-only_page, wall_of_text",
+        "text-only_page",
     )
     excluded_tags: Names = Field(
         (), description="pictures with any of these tags are left out: comic, sketch, ..."

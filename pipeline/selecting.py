@@ -27,7 +27,7 @@ _GATES = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "text", "exc
 _FORGIVING_SCALE = 0.5
 # JPEG gives grey pictures a tint of about a level.
 _LEAST_COLOUR = 2.0
-_TEXT_TAGS = frozenset({"text_focus", "text-only_page", "wall_of_text"})
+_TEXT_TAGS = frozenset({"text_focus", "text-only_page"})
 
 
 @dataclass(frozen=True)

@@ -359,7 +359,7 @@ def test_gates(tmp_path: Path, params: dict[str, object], lost: dict[str, list[i
     with_facts(tmp_path, facts | {4: {"contrast": 2.99}, 5: {"colourfulness": 1.9}})
     posts = tmp_path / "raw/posts.jsonl"
     lines = [json.loads(line) for line in posts.read_text().splitlines()]
-    tags = {6: ["1girl"], 7: ["wall_of_text"]}
+    tags = {6: ["1girl"], 7: ["text-only_page"]}
     tagged = [line | {"tags": tags.get(line["id"], [])} for line in lines]
     posts.write_text("".join(json.dumps(line) + "\n" for line in tagged))
     report = build(tmp_path, val_fraction=0.0, test_fraction=0.0, **params)

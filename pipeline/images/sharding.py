@@ -79,7 +79,7 @@ def make_shard(
                 yield from result
 
     def work(original: Post) -> list[Member] | Refusal:
-        known = task.earlier.find(original.sha256) or _made(task.params, task.raw, original)
+        known = task.earlier.find(original.sha256) or make_images(task.params, task.raw, original)
         return known if isinstance(known, Refusal) else _named(known, original.id)
 
     # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges. Around all the
@@ -96,6 +96,16 @@ def make_shard(
     return ShardResult(lines, refusals)
 
 
+def make_images(params: ResizeParams, raw: Path, original: Post) -> list[Webp] | Refusal:
+    """Decode, fit, measure, hash and encode one original of `raw`."""
+    try:
+        decoded = decode(raw / original.file, params.max_pixels, params.background)
+        fitted = fit(decoded.pixels, params)
+    except ImageRefused as refused:
+        return Refusal(original.id, original.file, refused.reason, refused.text)
+    return [_encoded(decoded, part, original.sha256) for part in fitted]
+
+
 def _named(images: Sequence[Webp], id: int) -> list[Member]:
     """The images of a post as members of a shard, numbered in their order."""
     return [
@@ -106,16 +116,6 @@ def _named(images: Sequence[Webp], id: int) -> list[Member]:
         )
         for tile, image in enumerate(images)
     ]
-
-
-def _made(params: ResizeParams, raw: Path, original: Post) -> list[Webp] | Refusal:
-    """Decode, fit, hash and encode one original."""
-    try:
-        decoded = decode(raw / original.file, params.max_pixels, params.background)
-        fitted = fit(decoded.pixels, params)
-    except ImageRefused as refused:
-        return Refusal(original.id, original.file, refused.reason, refused.text)
-    return [_encoded(decoded, part, original.sha256) for part in fitted]
 
 
 def _encoded(decoded: Decoded, fitted: Fitted, original_sha256: str) -> Webp:
