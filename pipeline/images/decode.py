@@ -3,6 +3,7 @@
 import io
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -128,14 +129,27 @@ def _managed(image: Image.Image, profile: bytes | None) -> Image.Image:
 
     A broken profile, or one of another colour space than the image's, is as good as none.
     """
-    if not profile:
+    if not profile or (image.mode in ("RGB", "RGBA") and _is_srgb(profile)):
         return image
+    return _converted(image, profile)
+
+
+def _converted(image: Image.Image, profile: bytes) -> Image.Image:
     mode = "RGBA" if image.mode == "RGBA" else "RGB"
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         return cast(Image.Image, ImageCms.profileToProfile(image, source, SRGB, outputMode=mode))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
+
+
+@lru_cache(maxsize=16)
+def _is_srgb(profile: bytes) -> bool:
+    """Whether a profile moves no colour by more than a level; converting takes longer than that."""
+    levels = np.arange(0, 256, 15, dtype=np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(len(levels), -1, 3)
+    converted = np.asarray(_converted(Image.fromarray(colours), profile))
+    return bool(np.abs(converted.astype(int) - colours).max() <= 1)
 
 
 def _one_line(error: BaseException) -> str:

@@ -224,6 +224,15 @@ def test_an_embedded_profile_is_converted(tmp_path: Path, mode: str) -> None:
     assert np.abs(decoded.pixels.astype(int) - RED[::-1]).max() <= 2
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_the_profile_of_srgb_changes_no_pixel(tmp_path: Path, mode: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = photograph()
+    (tmp_path / "1.png").write_bytes(saved(picture.convert(mode), "PNG", icc_profile=profile))
+    decoded = decode(tmp_path / "1.png", 1_000_000, "#ffffff")
+    assert np.array_equal(decoded.pixels, np.asarray(picture))
+
+
 SEEDS = [make() for _, make, _, _ in ACCEPTED] + [make() for _, make, _ in REFUSED]
 
 
