@@ -76,7 +76,9 @@ class SRResNet(Generator):
     def forward(self, lr: Tensor) -> Tensor:
         """`(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
         shallow = self.head(lr)
-        sr: Tensor = self.tail(self.upsample(shallow + self.body(shallow)))
+        *shufflers, last = self.upsample
+        deep = nn.Sequential(*shufflers)(shallow + self.body(shallow))
+        sr = _shuffle_last(last, self.tail, deep)
         if self.config["skip"] == "bicubic":
             sr = sr + F.interpolate(lr, scale_factor=float(self.scale), mode="bicubic")
         return sr
@@ -131,6 +133,32 @@ def _shuffler(features: int) -> nn.Sequential:
     convolution = nn.Conv2d(features, 4 * features, 3, padding=1)
     _init_icnr(convolution)
     return nn.Sequential(convolution, nn.PixelShuffle(2), nn.PReLU())
+
+
+def _shuffle_last(shuffler: nn.Module, tail: nn.Conv2d, x: Tensor) -> Tensor:
+    """`tail(shuffler(x))`, with the shuffle after the tail: exact, in about two thirds of the time.
+
+    A 9 × 9 convolution of shuffled pixels is a 5 × 5 convolution of unshuffled ones, whose 12
+    channels are the 3 colours at 4 places. 3 channels alone keep no processor busy: the tail took
+    half of the network's time for a fifth of its work.
+    """
+    convolution, shuffle, activation = shuffler.children()
+    weight = _unshuffled(tail.weight)
+    bias = None if tail.bias is None else tail.bias.repeat_interleave(4)
+    sr: Tensor = shuffle(F.conv2d(activation(convolution(x)), weight, bias, padding=2))
+    return sr
+
+
+def _unshuffled(kernel: Tensor) -> Tensor:
+    """`(O, C, 9, 9)` for shuffled pixels as `(4·O, 4·C, 5, 5)` for what a ×2 shuffle is given."""
+    outputs, inputs = kernel.shape[:2]
+    # Seen from the place (row, column) of a pixel in its block of four, the kernel begins that much
+    # later in the blocks that it covers.
+    places = [
+        F.pad(kernel, (column, 1 - column, row, 1 - row)) for row in range(2) for column in range(2)
+    ]
+    blocks = torch.stack(places, 1).reshape(4 * outputs, inputs, 5, 2, 5, 2)
+    return blocks.permute(0, 1, 3, 5, 2, 4).reshape(4 * outputs, 4 * inputs, 5, 5)
 
 
 def _convolutions(network: nn.Module) -> list[nn.Conv2d]:

@@ -78,6 +78,23 @@ def test_with_the_skip_every_layer_learns() -> None:
     assert [name for name in before if torch.equal(before[name], after[name])] == []
 
 
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_the_tail_before_the_shuffle_is_the_tail_behind_it(scale: int) -> None:
+    """Values and gradients, in double precision, at every pixel of the border too."""
+    torch.manual_seed(0)
+    network = SRResNet(scale=scale, blocks=1, features=4).double()
+    lr = torch.rand(2, 3, 6, 5, dtype=torch.double)
+    shallow = network.head(lr)
+    plain = network.tail(network.upsample(shallow + network.body(shallow)))
+    weights = list(network.parameters())
+    target = torch.rand_like(plain)
+    expected = torch.autograd.grad(F.mse_loss(plain, target), weights)
+    sr = network(lr)
+    torch.testing.assert_close(sr, plain, rtol=0, atol=1e-12)
+    found = torch.autograd.grad(F.mse_loss(sr, target), weights)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-14)
+
+
 def test_the_articles_network_needs_tiles_to_overlap_by_14() -> None:
     assert SRResNet().receptive_radius == 14
 
