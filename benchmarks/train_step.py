@@ -93,7 +93,7 @@ def straightforward(params: TrainParams, vgg: VGG16Features, device: torch.devic
 def ours(params: TrainParams, vgg: VGG16Features, device: torch.device, bf16: bool) -> Step:
     """The step that training takes."""
     state = new_state(params, device)
-    return Updates(params, state, vgg, device, bf16)
+    return Updates(params, 1, state, vgg, device, bf16)
 
 
 def timed(step: Step, hr: Tensor, device: torch.device) -> float:

@@ -167,11 +167,31 @@ class TrainParams(Section):
     steps: int | None = Field(
         None, ge=1, description="generator updates after which training ends; null: epochs decide"
     )
+    init: str | None = Field(
+        None,
+        min_length=1,
+        description="generator's file whose weights are trained further, of the same architecture; "
+        "null: weights are drawn",
+    )
     lr: float = Field(0.0002, gt=0, description="Adam's learning rate, both networks")
+    lr_schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="cosine: lr falls to 0 along half a cosine, by the last step"
+    )
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β1")
     beta2: float = Field(0.999, ge=0, lt=1, description="Adam's β2")
+    max_grad_norm: float | None = Field(
+        None,
+        gt=0,
+        description="norm to which the gradients of either network are scaled down; null: they "
+        "are not",
+    )
     adv_weight: float = Field(
         1.0, ge=0, description="weight of the adversarial term; 0: no discriminator is built"
+    )
+    relativistic: bool = Field(
+        False,
+        description="whether originals and results are judged against each other's mean, as in "
+        "ESRGAN, rather than each by itself",
     )
     content_weight: float = Field(0.001, ge=0, description="weight of the VGG content term")
     content_layers: ContentLayers = Field(

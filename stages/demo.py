@@ -16,7 +16,7 @@ from pipeline.files import write_text
 from stages.console import ConsoleProgress
 
 if TYPE_CHECKING:
-    from pipeline.networks.weights import Backbone
+    pass
 
 DRAWINGS = 72
 UNSEEN_SEED = 10_000
@@ -79,12 +79,14 @@ def demo(
     """
     from pipeline.booru.drawn import collect_drawings
     from pipeline.booru.server import Booru, Site
+    from pipeline.networks.weights import has_backbone
 
     settings = {name: dict(section) for name, section in SETTINGS.items()}
     settings["scrape"]["site"] = f"http://127.0.0.1:{port}"
-    if not _has_weights("vgg16"):
+    # The demo runs offline: it downloads none.
+    if not has_backbone("vgg16"):
         settings["train"]["vgg"] = "random"
-    if not _has_weights("alexnet"):
+    if not has_backbone("alexnet"):
         settings["evaluate"]["lpips"] = "off"
     make_workspace(folder, settings)
     pictures = collect_drawings(
@@ -95,16 +97,6 @@ def demo(
     before, after = _enlarge_one(folder)
     print(f"\nOne picture, and the same enlarged four times:\n  {before}\n  {after}")
     print(f"The report, to open in a browser:\n  {(folder / 'reports/index.html').resolve()}")
-
-
-def _has_weights(name: "Backbone") -> bool:
-    """Whether ImageNet's weights are here: the demo, which runs offline, downloads none."""
-    from pipeline.networks.weights import WeightsMissing, find_backbone
-
-    try:
-        return find_backbone(name) is not None
-    except WeightsMissing:
-        return False
 
 
 def make_workspace(folder: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:

@@ -8,7 +8,6 @@ import torch
 from pipeline.devices import pick_device
 from pipeline.errors import PipelineError, UsageError
 from pipeline.evaluation.baselines import BASELINE
-from pipeline.evaluation.lpips import SMALLEST_SIDE, Lpips
 from pipeline.evaluation.measuring import BY_KEY, Figures, Methods, means, measure
 from pipeline.evaluation.pictures import Picture, choose_detail, choose_images, spread
 from pipeline.evaluation.reporting import MODEL, Evaluation, write_reports
@@ -17,6 +16,7 @@ from pipeline.images.shards import read_image
 from pipeline.manifest import Row, read_manifest
 from pipeline.metrics import SSIM_WINDOW
 from pipeline.networks.files import load_generator
+from pipeline.networks.lpips import SMALLEST_SIDE, Lpips
 from pipeline.networks.weights import WeightsMissing, backbone_state
 from pipeline.params import EvaluateParams
 from pipeline.progress import Progress, Silent

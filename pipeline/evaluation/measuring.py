@@ -8,11 +8,11 @@ import torch
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.baselines import FILTERS, interpolate
-from pipeline.evaluation.lpips import Lpips
 from pipeline.evaluation.swd import Distance
 from pipeline.images.resample import downscale
 from pipeline.metrics import PEAK, luma, psnr, ssim
 from pipeline.networks import Generator
+from pipeline.networks.lpips import Lpips
 
 PSNR_CEILING = 100.0
 """dB, what equal images count: their PSNR is infinite, and no mean could hold it. One level of one

@@ -23,6 +23,11 @@ class Generator(nn.Module, ABC):
     def receptive_radius(self) -> int:
         """LR pixels around a pixel that its result depends on: the overlap of exact tiles."""
 
+    @property
+    @abstractmethod
+    def last_layer(self) -> nn.Conv2d:
+        """The convolution that gives the colours: where the terms of a loss meet."""
+
     @abstractmethod
     def forward(self, lr: Tensor) -> Tensor: ...
 

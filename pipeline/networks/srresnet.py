@@ -73,6 +73,11 @@ class SRResNet(Generator):
             radius = max(radius, BICUBIC_RADIUS)
         return math.ceil(radius)
 
+    @property
+    def last_layer(self) -> nn.Conv2d:
+        """The 9 × 9 convolution."""
+        return self.tail
+
     def forward(self, lr: Tensor) -> Tensor:
         """`(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
         shallow = self.head(lr)

@@ -56,6 +56,14 @@ def find_backbone(name: Backbone) -> Path | None:
     return cached if cached.is_file() else None
 
 
+def has_backbone(name: Backbone) -> bool:
+    """Whether ImageNet weights are here already, without a download."""
+    try:
+        return find_backbone(name) is not None
+    except WeightsMissing:
+        return False
+
+
 def _url(name: Backbone) -> str:
     return str(IMAGENET[name].url)
 

@@ -16,7 +16,7 @@ from pipeline.params import TrainParams
 from pipeline.training.state import State
 
 # Raised whenever the same params would no longer go on to the same weights.
-FORMAT = 1
+FORMAT = 2
 KEPT = 2
 # These change when and where training computes, not what it is to compute.
 SHAPELESS = {"device", "checkpoint_seconds"}
@@ -68,8 +68,11 @@ def _refuse_changed_bytes(path: Path) -> None:
         raise zipfile.BadZipFile(f"wrong checksum of {spoilt}")
 
 
-def fingerprint(params: TrainParams, manifest_sha256: str) -> str:
-    """16 hex digits that differ wherever two runs would not train the same generator."""
+def fingerprint(params: TrainParams, manifest_sha256: str, init_sha256: str = "") -> str:
+    """16 hex digits that differ wherever two runs would not train the same generator.
+
+    `init_sha256` is of the file that `params.init` names.
+    """
     shaping = params.model_dump(mode="json", exclude=SHAPELESS)
-    text = json.dumps([FORMAT, manifest_sha256, shaping], sort_keys=True)
+    text = json.dumps([FORMAT, manifest_sha256, init_sha256, shaping], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -21,14 +21,30 @@ def content_loss(sr_features: Sequence[Tensor], hr_features: Sequence[Tensor]) -
     return torch.stack(errors).sum()
 
 
-def adversarial_loss(sr_logits: Tensor) -> Tensor:
-    """-log D(G(LR)), the mean over `(N, 1)` logits (equation 6)."""
-    return F.binary_cross_entropy_with_logits(sr_logits.float(), torch.ones_like(sr_logits.float()))
+def adversarial_loss(sr_logits: Tensor, hr_logits: Tensor | None = None) -> Tensor:
+    """-log D(G(LR)), the mean over `(N, 1)` logits (equation 6).
+
+    With `hr_logits` the relativistic average one (Wang et al. 2018, "ESRGAN", equation 2), which
+    wants originals to look less real than results, too.
+    """
+    fake = sr_logits.float()
+    if hr_logits is None:
+        return _binary(fake, real=True)
+    original = hr_logits.float()
+    return _binary(original - fake.mean(), real=False) + _binary(fake - original.mean(), real=True)
 
 
-def discriminator_loss(hr_logits: Tensor, sr_logits: Tensor) -> Tensor:
-    """-log D(HR) - log(1 - D(G(LR))), the mean over `(N, 1)` logits (equation 2)."""
-    real, fake = hr_logits.float(), sr_logits.float()
-    return F.binary_cross_entropy_with_logits(
-        real, torch.ones_like(real)
-    ) + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+def discriminator_loss(hr_logits: Tensor, sr_logits: Tensor, relativistic: bool = False) -> Tensor:
+    """-log D(HR) - log(1 - D(G(LR))), the mean over `(N, 1)` logits (equation 2).
+
+    Where `relativistic`, D judges each against the other's mean (ESRGAN, equation 1).
+    """
+    original, fake = hr_logits.float(), sr_logits.float()
+    if relativistic:
+        original, fake = original - fake.mean(), fake - original.mean()
+    return _binary(original, real=True) + _binary(fake, real=False)
+
+
+def _binary(logits: Tensor, real: bool) -> Tensor:
+    wanted = torch.full_like(logits, float(real))
+    return F.binary_cross_entropy_with_logits(logits, wanted)

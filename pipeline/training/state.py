@@ -1,15 +1,19 @@
 """All that a training run is made of between two steps."""
 
 import copy
+import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from pipeline.errors import UsageError
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.discriminator import Discriminator
+from pipeline.networks.files import load_generator
 from pipeline.params import TrainParams
 
 M = TypeVar("M", bound=nn.Module)
@@ -32,6 +36,10 @@ class State:
     """the exponential moving average of `generator`: what is validated and saved"""
     optimiser: Optimizer
     adversary: Adversary | None
+    best: Generator
+    """the average that validated best so far, after `best_step` steps"""
+    best_score: float = -math.inf
+    best_step: int = 0
     step: int = 0
     skipped: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -44,6 +52,8 @@ class State:
         return {name: module.state_dict() for name, module in modules.items()} | {
             "step": self.step,
             "skipped": self.skipped,
+            "best_score": self.best_score,
+            "best_step": self.best_step,
             "curve": self.curve,
             "samples": self.samples,
         }
@@ -53,20 +63,18 @@ class State:
         for name, module in _modules(self).items():
             module.load_state_dict(saved[name])
         self.step, self.skipped = saved["step"], saved["skipped"]
+        self.best_score, self.best_step = saved["best_score"], saved["best_step"]
         self.curve, self.samples = saved["curve"], saved["samples"]
 
 
 def new_state(params: TrainParams, device: torch.device) -> State:
-    """Fresh networks, drawn from `params.seed`; a discriminator only where its loss has weight."""
+    """Fresh networks, drawn from `params.seed`; a discriminator only where its loss has weight.
+
+    Raises `UsageError` where the generator of `params.init` is another than the params describe.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(params.seed)
-        generator = GENERATORS[params.generator](
-            scale=params.scale,
-            blocks=params.blocks,
-            features=params.features,
-            norm=params.norm,
-            skip=params.skip,
-        )
+        generator = _new_generator(params)
         discriminator = Discriminator() if params.adv_weight > 0 else None
     average = copy.deepcopy(generator).requires_grad_(False)
     adversary = None
@@ -74,7 +82,34 @@ def new_state(params: TrainParams, device: torch.device) -> State:
         discriminator = _placed(discriminator, device)
         adversary = Adversary(discriminator, _adam(discriminator, params))
     generator = _placed(generator, device)
-    return State(generator, _placed(average, device), _adam(generator, params), adversary)
+    optimiser, best = _adam(generator, params), copy.deepcopy(average)
+    return State(generator, _placed(average, device), optimiser, adversary, _placed(best, device))
+
+
+def _new_generator(params: TrainParams) -> Generator:
+    generator = GENERATORS[params.generator](
+        scale=params.scale,
+        blocks=params.blocks,
+        features=params.features,
+        norm=params.norm,
+        skip=params.skip,
+    )
+    if params.init is not None:
+        given = load_generator(Path(params.init)).generator
+        _refuse_another(given, generator, params.init)
+        generator.load_state_dict(given.state_dict())
+    return generator
+
+
+def _refuse_another(given: Generator, wanted: Generator, path: str) -> None:
+    names = {network: name for name, network in GENERATORS.items()}
+    described = [
+        {"generator": names[type(network)], **network.config} for network in (given, wanted)
+    ]
+    theirs, ours = (set(config.items()) for config in described)
+    if theirs != ours:
+        told = ", ".join(f"train.{name} {value}" for name, value in sorted(theirs - ours))
+        raise UsageError(f"train.init: {path} was trained with {told or 'other params'}; set that")
 
 
 @torch.no_grad()
@@ -95,6 +130,7 @@ def _modules(state: State) -> dict[str, Any]:
     modules: dict[str, Any] = {
         "generator": state.generator,
         "average": state.average,
+        "best": state.best,
         "optimiser": state.optimiser,
     }
     if state.adversary is not None:

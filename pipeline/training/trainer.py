@@ -11,18 +11,18 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pipeline.devices import computes_in_bf16, pick_device
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.images.shards import read_images
 from pipeline.manifest import Row, read_manifest
 from pipeline.networks.files import save_generator
-from pipeline.networks.vgg import VGG16Features
-from pipeline.networks.weights import backbone_state, find_backbone
 from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, fingerprint
 from pipeline.training.interrupts import Interrupts
+from pipeline.training.judges import content_network, perceptual_network
 from pipeline.training.patches import Patches, image_source
 from pipeline.training.state import new_state
 from pipeline.training.updates import Terms, Updates
@@ -70,16 +70,19 @@ def train(
     recorder: Recorder,
     progress: Progress = Silent(),  # noqa: B008
 ) -> TrainResult:
-    """Train a generator on the manifest's training images; write `models/generator.safetensors`.
+    """Train a generator on the manifest's training images.
 
-    Goes on from the newest checkpoint of the same params and manifest. Stopped by SIGINT or
-    SIGTERM, it saves one and raises `KeyboardInterrupt`. Raises `PipelineError`.
+    Writes the last one to `models/generator.safetensors`, and the one that validated best to
+    `best.safetensors` beside it: by LPIPS where there is a discriminator and AlexNet's weights are
+    here, else by PSNR. Goes on from the newest checkpoint of the same params and manifest. Stopped
+    by SIGINT or SIGTERM, it saves one and raises `KeyboardInterrupt`. Raises `PipelineError`.
     """
     training = _Training(params, manifest, resized, models, recorder, progress)
     training.run()
-    path = models / "generator.safetensors"
-    save_generator(path, training.state.average, training.metadata())
     state = training.state
+    path = models / "generator.safetensors"
+    save_generator(path, state.average, training.metadata(state.step))
+    save_generator(models / "best.safetensors", state.best, training.metadata(state.best_step))
     return TrainResult(path, state.step, state.skipped, training.last_validation())
 
 
@@ -98,8 +101,9 @@ class _Training:
         training = _rows_of("train", rows, manifest)
         watched = _rows_of("val", rows, manifest)[: params.validation_images]
         self.device = pick_device(params.device)
-        vgg, self.vgg_origin = self._content_network()
-        self.validation = Validation.of(read_images(resized, watched), params.scale)
+        vgg, self.vgg_origin = content_network(params, self.device, progress)
+        perceptual = perceptual_network(self.device)
+        self.validation = Validation.of(read_images(resized, watched), params.scale, perceptual)
         side = self.validation.hr.shape[-1]
         if params.crop > side:
             raise PipelineError(
@@ -111,13 +115,14 @@ class _Training:
         self.patches = Patches(load, len(training), params.crop, params.batch, params.seed)
         self.steps = params.steps or math.ceil(params.epochs * len(training) / params.batch)
         self.manifest_sha256 = hashlib.sha256(manifest.read_bytes()).hexdigest()
-        folder = models / "checkpoints" / fingerprint(params, self.manifest_sha256)
+        init = "" if params.init is None else hashlib.sha256(_read(Path(params.init))).hexdigest()
+        folder = models / "checkpoints" / fingerprint(params, self.manifest_sha256, init)
         self.checkpoints = Checkpoints(folder)
         self.state = new_state(params, self.device)
         bf16 = params.precision == "bf16" or (
             params.precision == "auto" and computes_in_bf16(self.device)
         )
-        self.update = Updates(params, self.state, vgg, self.device, bf16)
+        self.update = Updates(params, self.steps, self.state, vgg, self.device, bf16)
         self._resume()
 
     def run(self) -> None:
@@ -152,6 +157,7 @@ class _Training:
             self.progress.update(step)
         if step % self.params.validate_every == 0 or ended:
             measured, strip = self._validated()
+            self._keep_best(measured)
             self._keep(step, {f"val/{name}": value for name, value in measured.items()})
             self.state.samples.append(strip)
             if len(self.state.samples) > MAX_STRIPS:
@@ -160,11 +166,18 @@ class _Training:
             told = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
             self.progress.message(f"step {step}: validation {told}")
 
-    def _validated(self) -> tuple[Figures, torch.Tensor]:
+    def _validated(self) -> tuple[Figures, Tensor]:
         try:
             return self.validation(self.state.average)
         except PipelineError as error:
             raise self._overflow(str(error)) from None
+
+    def _keep_best(self, measured: Figures) -> None:
+        perceptual = self.state.adversary is not None and "lpips" in measured
+        score = -measured["lpips"] if perceptual else measured["psnr_y"]
+        if score > self.state.best_score:
+            self.state.best_score, self.state.best_step = score, self.state.step
+            self.state.best.load_state_dict(self.state.average.state_dict())
 
     def _keep(self, step: int, figures: dict[str, float]) -> None:
         self.state.curve.append({"step": step} | figures)
@@ -190,21 +203,6 @@ class _Training:
             self.recorder.figures(int(row["step"]), figures)
         self._show_samples()
 
-    def _content_network(self) -> tuple[VGG16Features | None, str]:
-        if self.params.adv_weight == 0:
-            return None, "none"
-        if self.params.vgg == "imagenet" and find_backbone("vgg16") is None:
-            self.progress.message("VGG16's ImageNet weights are fetched: 528 MB, once")
-        state, origin = backbone_state("vgg16", self.params.vgg, self.params.seed)
-        if origin == "random":
-            self.progress.message(
-                "note: train.vgg is random: the content loss compares features of a VGG16 that "
-                "learnt nothing, which is another experiment than the article's"
-            )
-        network = VGG16Features(self.params.content_layers, state)
-        placed = network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return placed, origin
-
     def _images_per_second(self) -> float:
         steps = self.state.step - self.first
         return steps * self.params.batch / (time.monotonic() - self.started)
@@ -221,12 +219,12 @@ class _Training:
             f"to fp32; the checkpoints before it stay in {self.checkpoints.folder}"
         )
 
-    def metadata(self) -> dict[str, str]:
-        """What the generator's file tells about its making."""
+    def metadata(self, step: int) -> dict[str, str]:
+        """What the file of the generator after `step` steps tells about its making."""
         return {
             "params": json.dumps(self.params.model_dump(mode="json"), sort_keys=True),
             "manifest_sha256": self.manifest_sha256,
-            "step": str(self.state.step),
+            "step": str(step),
             "vgg": self.vgg_origin,
             "adversarial": "true" if self.state.adversary is not None else "false",
         }
@@ -237,6 +235,13 @@ class _Training:
             if "val/psnr_y" in row:
                 return {name: value for name, value in row.items() if name != "step"}
         return {}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"train.init: {path}: {error.strerror}") from None
 
 
 def _rows_of(split: str, rows: list[Row], manifest: Path) -> list[Row]:

@@ -1,13 +1,14 @@
 """One step of SRGAN's training (Ledig et al. 2017): the discriminator's update, then the
 generator's."""
 
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from pipeline.images.resample import downscale
@@ -26,9 +27,10 @@ Terms = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Updates:
-    """How `state` moves by one step; `vgg` may be missing where there is no discriminator."""
+    """How `state` moves by one of `steps`; without a discriminator there may be no `vgg`."""
 
     params: TrainParams
+    steps: int
     state: State
     vgg: VGG16Features | None
     device: torch.device
@@ -57,7 +59,7 @@ class Updates:
             terms = self._update_discriminator(adversary, hr, sr.detach())
             loss, more = self._srgan_loss(adversary, hr, sr, step)
             terms |= more
-        updated = bool(terms) and _descend(self.state.optimiser, loss)
+        updated = bool(terms) and self._descend(self.state.optimiser, loss)
         self.state.step = step + 1
         if not updated:
             self.state.skipped += 1
@@ -70,8 +72,8 @@ class Updates:
     ) -> dict[str, Tensor]:
         with self._autocast():
             hr_logits, sr_logits = adversary.network(hr), adversary.network(sr)
-        loss = discriminator_loss(hr_logits, sr_logits)
-        if not _descend(adversary.optimiser, loss):
+        loss = discriminator_loss(hr_logits, sr_logits, self.params.relativistic)
+        if not self._descend(adversary.optimiser, loss):
             return {}
         return {
             "discriminator": loss.detach(),
@@ -89,19 +91,35 @@ class Updates:
         with self._autocast():
             with torch.no_grad():
                 hr_features = self.vgg(hr)
+                hr_logits = adversary.network(hr) if self.params.relativistic else None
             sr_features = self.vgg(sr)
             logits = adversary.network(sr)
         adversary.network.requires_grad_(True)
-        content = content_loss(sr_features, hr_features)
-        adversarial = adversarial_loss(logits)
-        weight = self._adversarial_weight(step)
-        loss = self.params.content_weight * content + weight * adversarial
-        terms = {"content": content.detach(), "adversarial": adversarial.detach()}
+        terms = {
+            "content": content_loss(sr_features, hr_features),
+            "adversarial": adversarial_loss(logits, hr_logits),
+        }
+        weights = {
+            "content": self.params.content_weight,
+            "adversarial": self._adversarial_weight(step),
+        }
         if self.params.pixel_weight > 0:
-            pixel = pixel_loss("l1", sr, hr)
-            loss = loss + self.params.pixel_weight * pixel
-            terms["pixel"] = pixel.detach()
-        return loss, {"loss": loss.detach()} | terms
+            terms["pixel"] = pixel_loss("l1", sr, hr)
+            weights["pixel"] = self.params.pixel_weight
+        weighted = {name: weights[name] * term for name, term in terms.items()}
+        loss = torch.stack(list(weighted.values())).sum()
+        told = {"loss": loss.detach()} | {name: term.detach() for name, term in terms.items()}
+        if (step + 1) % self.params.log_every == 0:
+            told |= self._pulls(weighted)
+        return loss, told
+
+    def _pulls(self, weighted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """How hard each term pulls: the norm of its gradient at the generator's last layer."""
+        last = self.state.generator.last_layer.weight
+        return {
+            f"{name}_pull": torch.autograd.grad(term, last, retain_graph=True)[0].norm()
+            for name, term in weighted.items()
+        }
 
     def _adversarial_weight(self, step: int) -> float:
         """`adv_weight`, reached linearly over the warm-up after pre-training."""
@@ -110,6 +128,33 @@ class Updates:
         done = (step - self.params.pretrain_steps + 1) / self.params.warmup_steps
         return self.params.adv_weight * min(1.0, done)
 
+    def _lr(self, step: int) -> float:
+        """The learning rate of a step, of which there are `self.steps`."""
+        if self.params.lr_schedule == "constant":
+            return self.params.lr
+        return self.params.lr * (1 + math.cos(math.pi * step / self.steps)) / 2
+
+    def _descend(self, optimiser: Optimizer, loss: Tensor) -> bool:
+        """Step down the gradient of `loss`, unless it is not finite: then nothing changes."""
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        trained = [
+            parameter
+            for group in optimiser.param_groups
+            for parameter in group["params"]
+            if parameter.grad is not None
+        ]
+        norm = get_total_norm([parameter.grad for parameter in trained])
+        # A finite loss may have gradients that are not; those would be the network's last.
+        if not torch.isfinite(norm):
+            return False
+        if self.params.max_grad_norm is not None:
+            clip_grads_with_norm_(trained, self.params.max_grad_norm, norm)
+        for group in optimiser.param_groups:
+            group["lr"] = self._lr(self.state.step)
+        optimiser.step()
+        return True
+
     def _on_device(self, levels: Tensor) -> Tensor:
         """`(N, 3, H, W) uint8` as floats in [0, 1] where the networks are."""
         floats = levels.to(self.device).float() / 255
@@ -117,20 +162,3 @@ class Updates:
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
-
-
-def _descend(optimiser: Optimizer, loss: Tensor) -> bool:
-    """Step down the gradient of `loss`, unless it is not finite: then nothing changes."""
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    gradients = [
-        parameter.grad
-        for group in optimiser.param_groups
-        for parameter in group["params"]
-        if parameter.grad is not None
-    ]
-    # A finite loss may have gradients that are not; those would be the network's last.
-    if not torch.isfinite(get_total_norm(gradients)):
-        return False
-    optimiser.step()
-    return True

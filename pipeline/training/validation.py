@@ -1,5 +1,6 @@
 """Looking at the generator on pictures that it does not learn from."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 from pipeline.images.resample import downscale
 from pipeline.metrics import luma, psnr, ssim
 from pipeline.networks import Generator
+from pipeline.networks.lpips import Lpips
 
 # As evaluation crops it, so that the two tell the same figures.
 BORDER = 4
@@ -18,35 +20,50 @@ SAMPLE_SIDE = 128
 
 @dataclass(frozen=True)
 class Validation:
-    """Fixed validation pictures: `hr (N, 3, H, W) uint8` and the `lr` made from them."""
+    """Fixed validation pictures: `hr (N, 3, H, W) uint8` and the `lr` made from them.
+
+    Without `perceptual`, LPIPS is not measured.
+    """
 
     hr: Tensor
     lr: Tensor
+    perceptual: Lpips | None
 
     @staticmethod
-    def of(images: np.ndarray, scale: int) -> "Validation":
+    def of(images: np.ndarray, scale: int, perceptual: Lpips | None = None) -> "Validation":
         """From `(N, H, W, 3) uint8`; sides are cut to a multiple of `scale`."""
         height, width = (side // scale * scale for side in images.shape[1:3])
         hr = torch.from_numpy(images[:, :height, :width]).permute(0, 3, 1, 2).contiguous()
-        return Validation(hr, downscale(hr, scale))
+        return Validation(hr, downscale(hr, scale), perceptual)
 
     @torch.no_grad()
     def __call__(self, generator: Generator) -> tuple[dict[str, float], Tensor]:
-        """Mean PSNR (dB) and SSIM of luma, and a strip of details `(3, side, n·side) uint8`."""
+        """Mean PSNR (dB) and SSIM of luma, LPIPS, and a strip of details.
+
+        The strip is `(3, side, n·side) uint8`.
+        """
         was_training = generator.training
         generator.eval()
-        figures: dict[str, list[float]] = {"psnr_y": [], "ssim_y": []}
+        figures: dict[str, list[float]] = defaultdict(list)
         details: list[Tensor] = []
         for lr, hr in zip(self.lr, self.hr, strict=True):
             sr = generator.enlarge(lr[None])
             pair = luma(sr.float()), luma(hr[None].float())
             figures["psnr_y"].append(psnr(*pair, border=BORDER).item())
             figures["ssim_y"].append(ssim(*pair, border=BORDER).item())
+            if self.perceptual is not None:
+                figures["lpips"].append(self._lpips(sr, hr[None]))
             if len(details) < SAMPLES:
                 details.append(_centre(sr[0]))
         generator.train(was_training)
         means = {name: sum(values) / len(values) for name, values in figures.items()}
         return means, torch.cat(details, dim=2)
+
+    def _lpips(self, sr: Tensor, hr: Tensor) -> float:
+        assert self.perceptual is not None
+        device = self.perceptual.get_buffer("shift").device
+        distance: Tensor = self.perceptual(sr.to(device).float(), hr.to(device).float())
+        return distance.item()
 
 
 def _centre(picture: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 from torchvision.models import alexnet
 
-from pipeline.evaluation.lpips import SMALLEST_SIDE, Lpips
+from pipeline.networks.lpips import SMALLEST_SIDE, Lpips
 from pipeline.networks.weights import FOLDER_VARIABLE, backbone_state, find_backbone
 
 

@@ -1,0 +1,39 @@
+"""The networks that judge results: VGG16 in the loss, LPIPS at validation. Neither is trained."""
+
+import torch
+
+from pipeline.networks.lpips import Lpips
+from pipeline.networks.vgg import VGG16Features
+from pipeline.networks.weights import backbone_state, has_backbone
+from pipeline.params import TrainParams
+from pipeline.progress import Progress
+
+
+def content_network(
+    params: TrainParams, device: torch.device, progress: Progress
+) -> tuple[VGG16Features | None, str]:
+    """The content loss's VGG16, and what its weights are called; none without a discriminator.
+
+    Raises `WeightsMissing` where ImageNet's weights are not to be had.
+    """
+    if params.adv_weight == 0:
+        return None, "none"
+    if params.vgg == "imagenet" and not has_backbone("vgg16"):
+        progress.message("VGG16's ImageNet weights are fetched: 528 MB, once")
+    state, origin = backbone_state("vgg16", params.vgg, params.seed)
+    if origin == "random":
+        progress.message(
+            "note: train.vgg is random: the content loss compares features of a VGG16 that learnt "
+            "nothing, which is another experiment than the article's"
+        )
+    network = VGG16Features(params.content_layers, state)
+    placed = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return placed, origin
+
+
+def perceptual_network(device: torch.device) -> Lpips | None:
+    """LPIPS, where AlexNet's ImageNet weights are here already: a figure is worth no download."""
+    if not has_backbone("alexnet"):
+        return None
+    state, _ = backbone_state("alexnet", "imagenet")
+    return Lpips(state).to(device)
