@@ -244,6 +244,17 @@ class TrainParams(Section):
             raise _at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
         return self
 
+    @model_validator(mode="after")
+    def _something_to_normalise(self) -> "TrainParams":
+        # 16 pixels leave one place after the discriminator's strides.
+        if self.adv_weight > 0 and self.crop == 16 and self.batch == 1:
+            raise _at(
+                ("batch",),
+                "one crop of 16 pixels is too little for the discriminator's batch normalisation; "
+                "raise batch or crop",
+            )
+        return self
+
 
 class EvaluateParams(Section):
     split: Literal["val", "test"] = Field("test", description="manifest's split that is measured")

@@ -8,19 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.manifest import read_manifest, write_manifest
 from pipeline.networks.files import load_generator
-from pipeline.networks.weights import WeightsMissing
+from pipeline.networks.weights import WeightsMissing, backbone_state
 from tests.evaluation.world import make_world
 from tests.training.runs import Recorded, Told, run
 
-KINDS = {
+KINDS: dict[str, dict[str, object]] = {
     "srgan": {"adv_weight": 0.01},
     "mse": {"adv_weight": 0, "pretrain_steps": 0},
     "srgan in bf16": {"adv_weight": 0.01, "precision": "bf16"},
     "mse without norm or average": {"adv_weight": 0, "norm": "none", "ema": 0},
+    "relativistic, cosine, clipped": {
+        "adv_weight": 0.01,
+        "relativistic": True,
+        "lr_schedule": "cosine",
+        "max_grad_norm": 0.1,
+    },
 }
 
 
@@ -50,6 +57,8 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     assert not (tmp_path / "parts/generator.safetensors").exists()
     resumed = run(world, tmp_path / "parts", parts, **KINDS[kind])
     assert resumed.generator.read_bytes() == expected.generator.read_bytes()
+    best = [tmp_path / name / "best.safetensors" for name in ("whole", "parts")]
+    assert best[0].read_bytes() == best[1].read_bytes()
     assert parts.rows == whole.rows
     assert np.array_equal(parts.pictures, whole.pictures)
     assert (resumed.steps, resumed.figures) == (6, expected.figures)
@@ -144,6 +153,59 @@ def test_without_adversarial_weight_nothing_of_it_is_needed(
     assert (metadata["adversarial"], metadata["vgg"], metadata["step"]) == ("false", "none", "6")
     with pytest.raises(WeightsMissing, match="vgg16"):
         run(world, tmp_path, vgg="imagenet")
+
+
+def test_the_best_generator_is_that_of_the_best_validation(world: Path, tmp_path: Path) -> None:
+    """At a rate far too high the first validation is the best."""
+    recorded = Recorded()
+    result = run(world, tmp_path, recorded, adv_weight=0, lr=0.03, ema=0, validate_every=2)
+    psnr = {step: row["val/psnr_y"] for step, row in recorded.rows if "val/psnr_y" in row}
+    best = max(psnr, key=lambda step: psnr[step])
+    assert list(psnr) == [2, 4, 6]
+    assert best != 6
+    kept = tmp_path / "best.safetensors"
+    assert load_generator(kept).metadata["step"] == str(best)
+    stopped = run(world, tmp_path / "stopped", adv_weight=0, lr=0.03, ema=0, steps=best)
+    of_both = [load_generator(path).generator for path in (kept, stopped.generator)]
+    for ours, theirs in zip(*(network.parameters() for network in of_both), strict=True):
+        assert torch.equal(ours, theirs)
+    assert load_generator(result.generator).metadata["step"] == "6"
+
+
+def test_training_goes_on_from_given_weights(world: Path, tmp_path: Path) -> None:
+    first = run(world, tmp_path / "first", adv_weight=0).generator
+    changes = {"init": first, "steps": 1, "lr": 1e-20, "adv_weight": 0, "seed": 5}
+    again = run(world, tmp_path / "again", **changes).generator
+    before, after = (load_generator(path).generator.state_dict() for path in (first, again))
+    weights = [name for name in before if "running" not in name and "tracked" not in name]
+    assert all(torch.equal(before[name], after[name]) for name in weights)
+    with pytest.raises(UsageError, match=r"^train\.init: .* was trained with train\.blocks 1; set"):
+        run(world, tmp_path / "other", init=first, blocks=2)
+    with pytest.raises(UsageError, match=r"^train\.init: .*nowhere: No such file"):
+        run(world, tmp_path / "other", init="nowhere")
+
+
+def test_other_given_weights_are_another_training(world: Path, tmp_path: Path) -> None:
+    for steps in (1, 2):
+        given = run(world, tmp_path / "given", adv_weight=0, steps=steps).generator
+        run(world, tmp_path / "further", adv_weight=0, init=given)
+    assert len(list((tmp_path / "further/checkpoints").iterdir())) == 2
+
+
+def test_lpips_is_measured_where_its_weights_are(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random ones here: that they are found and used, not what they say."""
+    state, _ = backbone_state("alexnet", "random")
+    save_file(state, tmp_path / "alexnet.safetensors")
+    monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path))
+    recorded = Recorded()
+    run(world, tmp_path, recorded)
+    found = {step: row["val/lpips"] for step, row in recorded.rows if "val/lpips" in row}
+    assert list(found) == [3, 6]
+    assert all(value > 0 for value in found.values())
+    best = min(found, key=lambda step: found[step])
+    assert load_generator(tmp_path / "best.safetensors").metadata["step"] == str(best)
 
 
 def test_epochs_are_passes_over_the_training_images(world: Path, tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""One step: what of each term reaches the weights."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from pipeline.networks.vgg import VGG16Features
+from pipeline.networks.weights import backbone_state
+from pipeline.params import TrainParams
+from pipeline.training.state import new_state
+from pipeline.training.updates import Updates
+
+CPU = torch.device("cpu")
+SMALL = TrainParams(
+    blocks=1, features=8, crop=32, vgg="random", content_layers=("conv1_1",), log_every=2
+)
+HR = torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+
+
+def updates(steps: int = 10, **changes: object) -> Updates:
+    params = SMALL.model_copy(update=changes)
+    vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0])
+    return Updates(params, steps, new_state(params, CPU), vgg, CPU, bf16=False)
+
+
+def rate(update: Updates) -> float:
+    return float(update.state.optimiser.param_groups[0]["lr"])
+
+
+def test_the_cosine_falls_to_nothing() -> None:
+    update = updates(4, lr_schedule="cosine", lr=0.01)
+    rates = []
+    for _ in range(4):
+        update(HR)
+        rates.append(rate(update))
+    assert rates == pytest.approx([0.01 * (1 + math.cos(math.pi * n / 4)) / 2 for n in range(4)])
+    adversary = update.state.adversary
+    assert adversary is not None
+    assert adversary.optimiser.param_groups[0]["lr"] == rates[-1]
+
+
+def test_gradients_are_scaled_down_to_the_norm() -> None:
+    def norm(update: Updates) -> float:
+        gradients = [parameter.grad for parameter in update.state.generator.parameters()]
+        return math.sqrt(sum(float(g.square().sum()) for g in gradients if g is not None))
+
+    free, clipped, wide = updates(), updates(max_grad_norm=1e-3), updates(max_grad_norm=1e6)
+    for update in (free, clipped, wide):
+        update(HR)
+    assert norm(free) > 2e-3
+    assert norm(clipped) == pytest.approx(1e-3, rel=1e-3)
+    assert norm(wide) == pytest.approx(norm(free))
+
+
+def test_pulls_are_told_with_the_figures_and_follow_the_weights() -> None:
+    once, twice = updates(content_weight=1.0), updates(content_weight=2.0)
+    assert not any("pull" in name for name in once(HR))
+    twice.state.load_state_dict(copy.deepcopy(once.state.state_dict()))
+    pulls, doubled = once(HR), twice(HR)
+    assert pulls["content_pull"] > 0
+    assert pulls["adversarial_pull"] > 0
+    assert doubled["content_pull"].item() == pytest.approx(2 * pulls["content_pull"].item())
+    assert doubled["adversarial_pull"].item() == pytest.approx(pulls["adversarial_pull"].item())
+
+
+def test_a_relativistic_step_is_another_step() -> None:
+    plain, relativistic = updates(adv_weight=0.5), updates(adv_weight=0.5, relativistic=True)
+    assert plain(HR)["adversarial"] != relativistic(HR)["adversarial"]
