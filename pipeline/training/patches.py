@@ -1,22 +1,15 @@
 """Random crops of the training images, the same for the same seed and step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
-from pipeline.images.shards import read_image, read_images
-from pipeline.manifest import Row
-
-# The rest of the memory is for the networks, their gradients and the system.
-MEMORY_SHARE = 0.5
-
-Load = Callable[[int], np.ndarray]
+Load = Callable[[int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -24,7 +17,8 @@ class Patches:
     """Batches of random crops from `count` images; `load` gives an image as `(H, W, 3) uint8`.
 
     A batch is a function of seed and step alone: there is no position to save, and training that
-    goes on at a step sees what it would have seen.
+    goes on at a step sees what it would have seen. Of `share` = (rank, size) processes that train
+    together, each draws all of a batch and loads its own part of it.
     """
 
     load: Load
@@ -32,6 +26,7 @@ class Patches:
     crop: int
     batch: int
     seed: int
+    share: tuple[int, int] = (0, 1)
 
     def __call__(self, step: int) -> Tensor:
         """The batch of a step, counted from 0: `(batch, 3, crop, crop) uint8`, channels last.
@@ -39,36 +34,52 @@ class Patches:
         Every image is met once in each pass, in an order drawn for the pass.
         """
         random = np.random.default_rng((self.seed, step))
-        first = step * self.batch
+        places = random.random((self.batch, 3))
+        rank, size = self.share
+        part = self.batch // size
         crops = [
-            self._crop(self.load(self._image(first + index)), random) for index in range(self.batch)
+            self._crop(self.load(self._image(step * self.batch + index)), *places[index])
+            for index in range(rank * part, (rank + 1) * part)
         ]
-        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+        return torch.stack(crops).permute(0, 3, 1, 2)
 
     def _image(self, index: int) -> int:
         passed, position = divmod(index, self.count)
         return int(_order(self.seed, passed, self.count)[position])
 
-    def _crop(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def _crop(self, image: Tensor, down: float, right: float, mirror: float) -> Tensor:
+        """The crop at these shares of the free way, mirrored in half of the cases."""
         height, width = image.shape[:2]
-        top = random.integers(height - self.crop + 1)
-        left = random.integers(width - self.crop + 1)
+        top = int(down * (height - self.crop + 1))
+        left = int(right * (width - self.crop + 1))
         patch = image[top : top + self.crop, left : left + self.crop]
-        return patch[:, ::-1] if random.random() < 0.5 else patch
+        return patch.flip(1) if mirror < 0.5 else patch
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _order(seed: int, passed: int, count: int) -> np.ndarray:
-    """The order of the images in one pass; two passes meet in a batch at most."""
+    """The order of the images in one pass."""
     return np.random.default_rng((seed, passed, count)).permutation(count)
 
 
-def image_source(folder: Path, rows: Sequence[Row], size: int) -> tuple[Load, bool]:
-    """How the images of `rows`, `size` pixels square, are read, and whether all are in memory.
+class Prefetched:
+    """Batches that threads make while the steps before them are taken.
 
-    They are decoded once where they fit into half of the free memory, else each time.
+    `make` gives the batch of a step; each of `workers` threads makes one at a time.
     """
-    needed = len(rows) * size * size * 3
-    if needed <= psutil.virtual_memory().available * MEMORY_SHARE:
-        return read_images(folder, rows).__getitem__, True
-    return lambda index: read_image(folder, rows[index]), False
+
+    def __init__(self, make: Callable[[int], Tensor], workers: int) -> None:
+        self._make, self._workers = make, workers
+        self._pool = ThreadPoolExecutor(workers)
+        self._ahead: dict[int, Future[Tensor]] = {}
+
+    def __call__(self, step: int) -> Tensor:
+        """The batch of a step, and a start on those after it. Raises what `make` raises."""
+        for later in range(step, step + 2 * self._workers):
+            if later not in self._ahead:
+                self._ahead[later] = self._pool.submit(self._make, later)
+        return self._ahead.pop(step).result()
+
+    def close(self) -> None:
+        """Give up what was begun."""
+        self._pool.shutdown(cancel_futures=True)

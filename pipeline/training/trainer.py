@@ -21,9 +21,10 @@ from pipeline.networks.files import save_generator
 from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, fingerprint
+from pipeline.training.images import load_images, loaders
 from pipeline.training.interrupts import Interrupts
 from pipeline.training.judges import content_network, perceptual_network
-from pipeline.training.patches import Patches, image_source
+from pipeline.training.patches import Patches, Prefetched
 from pipeline.training.state import new_state
 from pipeline.training.updates import Terms, Updates
 from pipeline.training.validation import Validation
@@ -109,10 +110,9 @@ class _Training:
             raise PipelineError(
                 f"train.crop: {params.crop} is larger than the images of {manifest}, {side} pixels"
             )
-        load, in_memory = image_source(resized, training, side)
-        if not in_memory:
-            progress.message("the images do not fit into memory: they are decoded at each step")
-        self.patches = Patches(load, len(training), params.crop, params.batch, params.seed)
+        images = load_images(resized, training, side, self.device, 1, progress)
+        patches = Patches(images.load, len(training), params.crop, params.batch, params.seed)
+        self.batches = patches if images.at_hand else Prefetched(patches, loaders())
         self.steps = params.steps or math.ceil(params.epochs * len(training) / params.batch)
         self.manifest_sha256 = hashlib.sha256(manifest.read_bytes()).hexdigest()
         init = "" if params.init is None else hashlib.sha256(_read(Path(params.init))).hexdigest()
@@ -134,7 +134,7 @@ class _Training:
         try:
             with Interrupts() as interrupts:
                 while self.state.step < self.steps:
-                    terms = self.update(self.patches(self.state.step))
+                    terms = self.update(self.batches(self.state.step))
                     skipped = 0 if terms else skipped + 1
                     self._tell_skipped(skipped)
                     self._record(terms)
@@ -146,6 +146,8 @@ class _Training:
                         raise KeyboardInterrupt
         finally:
             self.progress.finish()
+            if isinstance(self.batches, Prefetched):
+                self.batches.close()
 
     def _record(self, terms: Terms) -> None:
         step, ended = self.state.step, self.state.step == self.steps

@@ -43,8 +43,10 @@ class Updates:
         then what they would have updated stayed as it was.
         """
         step = self.state.step
-        lr = self._on_device(downscale(hr_levels, self.params.scale))
-        hr = self._on_device(hr_levels)
+        if self.device.type == "cuda":
+            hr_levels = hr_levels.to(self.device)
+        lr = self._as_input(downscale(hr_levels, self.params.scale))
+        hr = self._as_input(hr_levels)
         with self._autocast():
             sr = self.state.generator(lr).float()
         adversary = self.state.adversary
@@ -155,7 +157,7 @@ class Updates:
         optimiser.step()
         return True
 
-    def _on_device(self, levels: Tensor) -> Tensor:
+    def _as_input(self, levels: Tensor) -> Tensor:
         """`(N, 3, H, W) uint8` as floats in [0, 1] where the networks are."""
         floats = levels.to(self.device).float() / 255
         return floats.contiguous(memory_format=torch.channels_last)

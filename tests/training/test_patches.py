@@ -1,18 +1,20 @@
 import numpy as np
+import pytest
 import torch
 
-from pipeline.training.patches import Patches
+from pipeline.errors import PipelineError
+from pipeline.training.patches import Patches, Prefetched
 
 SIDE = 20
 
 
-def images(count: int) -> np.ndarray:
+def images(count: int) -> torch.Tensor:
     """Red names the image, green and blue the row and column of each pixel."""
     pictures = np.zeros((count, SIDE, SIDE, 3), np.uint8)
     pictures[..., 0] = np.arange(count)[:, None, None]
     pictures[..., 1] = np.arange(SIDE)[:, None]
     pictures[..., 2] = np.arange(SIDE)
-    return pictures
+    return torch.from_numpy(pictures)
 
 
 def patches(count: int = 7, batch: int = 3, seed: int = 0, crop: int = 8) -> Patches:
@@ -62,3 +64,31 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
 
 def test_a_crop_may_be_the_whole_image() -> None:
     assert patches(crop=SIDE)(0).shape == (3, 3, SIDE, SIDE)
+
+
+def test_processes_share_a_batch() -> None:
+    whole = patches(batch=6)(4)
+    shares = [
+        Patches(images(7).__getitem__, 7, 8, 6, seed=0, share=(rank, 3))(4) for rank in range(3)
+    ]
+    assert torch.equal(torch.cat(shares), whole)
+
+
+def test_prefetched_batches_are_the_same_in_any_order() -> None:
+    draw = patches()
+    ahead = Prefetched(draw, workers=3)
+    try:
+        for step in (0, 1, 2, 7, 3, 20):
+            assert torch.equal(ahead(step), draw(step))
+    finally:
+        ahead.close()
+
+
+def test_what_a_thread_raises_reaches_the_training() -> None:
+    def broken(step: int) -> torch.Tensor:
+        raise PipelineError(f"no batch {step}")
+
+    ahead = Prefetched(broken, workers=1)
+    with pytest.raises(PipelineError, match="no batch 0"):
+        ahead(0)
+    ahead.close()
