@@ -223,6 +223,12 @@ class TrainParams(Section):
         description="VGG16 weights: imagenet, random, or the path of a safetensors file or folder",
     )
     seed: int = Field(0, ge=0, description="seed of the weights, crops and flips")
+    processes: int = Field(
+        1,
+        ge=1,
+        description="processes that train together, each on its part of every batch; on CUDA each "
+        "has a card",
+    )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
@@ -242,6 +248,14 @@ class TrainParams(Section):
     def _crop_fits_scale(self) -> "TrainParams":
         if self.crop % self.scale:
             raise _at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
+        return self
+
+    @model_validator(mode="after")
+    def _equal_parts(self) -> "TrainParams":
+        if self.batch % self.processes:
+            raise _at(
+                ("processes",), f"{self.processes} cannot share a batch of {self.batch} equally"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,12 +1,14 @@
 """`pipeline train`: the generator."""
 
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.params import TrainParams
-from stages.common import Stage, run_stage
+from stages.common import INTERRUPTED, Stage, run_stage
 from stages.console import ConsoleProgress
 
 if TYPE_CHECKING:
@@ -25,10 +27,49 @@ def run(params: TrainParams) -> None:
     Stopped at any time, the same command goes on where it stopped. Curves and samples go to
     reports/train/.
     """
+    from pipeline.training.distribution import is_joined
+
+    if params.processes > 1 and not is_joined():
+        _launch(params)
+    else:
+        _train(params)
+
+
+def _launch(params: TrainParams) -> None:
+    """Train in several processes, and tell once what they all have to say."""
+    from pipeline.training.distribution import launch
+
+    with tempfile.TemporaryDirectory() as folder:
+        code = launch(params.processes, _work, params, Path(folder))
+        problems = {path.read_text(encoding="utf-8") for path in Path(folder).iterdir()}
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    if code:
+        told = "\n".join(sorted(problems)) or "training: a process was killed; run again to go on"
+        raise (UsageError if code == UsageError.exit_code else PipelineError)(told)
+
+
+def _work(params: TrainParams, problems: Path) -> None:
+    """One of several processes on this machine: what stops it goes into a file of `problems`."""
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // params.processes))
+    try:
+        _train(params)
+    except PipelineError as error:
+        (problems / os.environ["RANK"]).write_text(str(error), encoding="utf-8")
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _train(params: TrainParams) -> None:
     from pipeline.training.trainer import train
 
     recorder = LiveRecorder(REPORTS)
     result = train(params, MANIFEST, RESIZED, MODELS, recorder, ConsoleProgress())
+    if result is None:
+        return
     recorder.end()
     figures = ", ".join(f"{name} {value:.4f}" for name, value in result.figures.items())
     skipped = f" ({result.skipped} skipped)" if result.skipped else ""

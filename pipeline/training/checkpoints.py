@@ -19,7 +19,7 @@ from pipeline.training.state import State
 FORMAT = 2
 KEPT = 2
 # These change when and where training computes, not what it is to compute.
-SHAPELESS = {"device", "checkpoint_seconds"}
+SHAPELESS = {"device", "processes", "checkpoint_seconds"}
 BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError, UnpicklingError)
 
 
@@ -50,7 +50,7 @@ class Checkpoints:
             except (*BROKEN, zipfile.BadZipFile) as error:
                 reason = str(error).strip().splitlines()[:1]
                 problems.append(f"{path}: damaged, the one before is taken ({''.join(reason)})")
-                path.unlink()
+                path.unlink(missing_ok=True)
         return None, problems
 
     def _newest_first(self) -> list[Path]:

@@ -1,11 +1,13 @@
 """The terms of SRGAN's loss (Ledig et al. 2017), as the reproduced article weighs them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+Mean = Callable[[Tensor], Tensor]
 
 
 def pixel_loss(kind: Literal["mse", "l1"], sr: Tensor, hr: Tensor) -> Tensor:
@@ -21,27 +23,30 @@ def content_loss(sr_features: Sequence[Tensor], hr_features: Sequence[Tensor]) -
     return torch.stack(errors).sum()
 
 
-def adversarial_loss(sr_logits: Tensor, hr_logits: Tensor | None = None) -> Tensor:
+def adversarial_loss(
+    sr_logits: Tensor, hr_logits: Tensor | None = None, mean: Mean = torch.mean
+) -> Tensor:
     """-log D(G(LR)), the mean over `(N, 1)` logits (equation 6).
 
     With `hr_logits` the relativistic average one (Wang et al. 2018, "ESRGAN", equation 2), which
-    wants originals to look less real than results, too.
+    wants originals to look less real than results, too; `mean` is over the whole batch.
     """
     fake = sr_logits.float()
     if hr_logits is None:
         return _binary(fake, real=True)
     original = hr_logits.float()
-    return _binary(original - fake.mean(), real=False) + _binary(fake - original.mean(), real=True)
+    return _binary(original - mean(fake), real=False) + _binary(fake - mean(original), real=True)
 
 
-def discriminator_loss(hr_logits: Tensor, sr_logits: Tensor, relativistic: bool = False) -> Tensor:
+def discriminator_loss(hr_logits: Tensor, sr_logits: Tensor, mean: Mean | None = None) -> Tensor:
     """-log D(HR) - log(1 - D(G(LR))), the mean over `(N, 1)` logits (equation 2).
 
-    Where `relativistic`, D judges each against the other's mean (ESRGAN, equation 1).
+    With a `mean` over the whole batch D is relativistic: it judges each against the other's mean
+    (ESRGAN, equation 1).
     """
     original, fake = hr_logits.float(), sr_logits.float()
-    if relativistic:
-        original, fake = original - fake.mean(), fake - original.mean()
+    if mean is not None:
+        original, fake = original - mean(fake), fake - mean(original)
     return _binary(original, real=True) + _binary(fake, real=False)
 
 

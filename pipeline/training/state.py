@@ -15,6 +15,7 @@ from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.discriminator import Discriminator
 from pipeline.networks.files import load_generator
 from pipeline.params import TrainParams
+from pipeline.training.distribution import ALONE, Group, synced
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -67,8 +68,10 @@ class State:
         self.curve, self.samples = saved["curve"], saved["samples"]
 
 
-def new_state(params: TrainParams, device: torch.device) -> State:
+def new_state(params: TrainParams, device: torch.device, group: Group = ALONE) -> State:
     """Fresh networks, drawn from `params.seed`; a discriminator only where its loss has weight.
+
+    Their batch normalisations look at the batches of the whole `group`.
 
     Raises `UsageError` where the generator of `params.init` is another than the params describe.
     """
@@ -76,6 +79,8 @@ def new_state(params: TrainParams, device: torch.device) -> State:
         torch.manual_seed(params.seed)
         generator = _new_generator(params)
         discriminator = Discriminator() if params.adv_weight > 0 else None
+    for network in (generator, discriminator):
+        synced(network, group)
     average = copy.deepcopy(generator).requires_grad_(False)
     adversary = None
     if discriminator is not None:

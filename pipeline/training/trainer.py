@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.devices import computes_in_bf16, pick_device
+from pipeline.devices import computes_in_bf16
 from pipeline.errors import PipelineError, UsageError
 from pipeline.images.shards import read_images
 from pipeline.manifest import Row, read_manifest
@@ -21,6 +21,7 @@ from pipeline.networks.files import save_generator
 from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, fingerprint
+from pipeline.training.distribution import Group, joined
 from pipeline.training.images import load_images, loaders
 from pipeline.training.interrupts import Interrupts
 from pipeline.training.judges import content_network, perceptual_network
@@ -70,16 +71,23 @@ def train(
     models: Path,
     recorder: Recorder,
     progress: Progress = Silent(),  # noqa: B008
-) -> TrainResult:
+) -> TrainResult | None:
     """Train a generator on the manifest's training images.
 
     Writes the last one to `models/generator.safetensors`, and the one that validated best to
     `best.safetensors` beside it: by LPIPS where there is a discriminator and AlexNet's weights are
     here, else by PSNR. Goes on from the newest checkpoint of the same params and manifest. Stopped
-    by SIGINT or SIGTERM, it saves one and raises `KeyboardInterrupt`. Raises `PipelineError`.
+    by SIGINT or SIGTERM, it saves one and raises `KeyboardInterrupt`. Of several processes that
+    train together only the leader gets a result. Raises `PipelineError`.
     """
-    training = _Training(params, manifest, resized, models, recorder, progress)
-    training.run()
+    with joined(params.device) as (group, device):
+        if not group.leads:
+            recorder, progress = _Unrecorded(), Silent()
+        where = _Place(manifest, resized, models, group, device)
+        training = _Training(params, where, recorder, progress)
+        training.run()
+    if not group.leads:
+        return None
     state = training.state
     path = models / "generator.safetensors"
     save_generator(path, state.average, training.metadata(state.step))
@@ -87,21 +95,39 @@ def train(
     return TrainResult(path, state.step, state.skipped, training.last_validation())
 
 
+class _Unrecorded:
+    """The recorder of a process that does not lead."""
+
+    def start(self) -> None: ...
+    def figures(self, step: int, figures: Figures) -> None: ...
+    def samples(self, pixels: np.ndarray) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What is read and written, by which of how many processes, and where it computes."""
+
+    manifest: Path
+    resized: Path
+    models: Path
+    group: Group
+    device: torch.device
+
+
 class _Training:
     def __init__(
-        self,
-        params: TrainParams,
-        manifest: Path,
-        resized: Path,
-        models: Path,
-        recorder: Recorder,
-        progress: Progress,
+        self, params: TrainParams, place: _Place, recorder: Recorder, progress: Progress
     ) -> None:
         self.params, self.recorder, self.progress = params, recorder, progress
+        self.group, self.device = place.group, place.device
+        manifest, resized = place.manifest, place.resized
+        if params.batch % self.group.size:
+            raise PipelineError(
+                f"train.batch: {params.batch} cannot be shared by {self.group.size} processes"
+            )
         rows = read_manifest(manifest)
         training = _rows_of("train", rows, manifest)
         watched = _rows_of("val", rows, manifest)[: params.validation_images]
-        self.device = pick_device(params.device)
         vgg, self.vgg_origin = content_network(params, self.device, progress)
         perceptual = perceptual_network(self.device)
         self.validation = Validation.of(read_images(resized, watched), params.scale, perceptual)
@@ -110,19 +136,20 @@ class _Training:
             raise PipelineError(
                 f"train.crop: {params.crop} is larger than the images of {manifest}, {side} pixels"
             )
-        images = load_images(resized, training, side, self.device, 1, progress)
-        patches = Patches(images.load, len(training), params.crop, params.batch, params.seed)
+        images = load_images(resized, training, side, self.device, self.group.size, progress)
+        share = (self.group.rank, self.group.size)
+        patches = Patches(images.load, len(training), params.crop, params.batch, params.seed, share)
         self.batches = patches if images.at_hand else Prefetched(patches, loaders())
         self.steps = params.steps or math.ceil(params.epochs * len(training) / params.batch)
         self.manifest_sha256 = hashlib.sha256(manifest.read_bytes()).hexdigest()
         init = "" if params.init is None else hashlib.sha256(_read(Path(params.init))).hexdigest()
-        folder = models / "checkpoints" / fingerprint(params, self.manifest_sha256, init)
+        folder = place.models / "checkpoints" / fingerprint(params, self.manifest_sha256, init)
         self.checkpoints = Checkpoints(folder)
-        self.state = new_state(params, self.device)
+        self.state = new_state(params, self.device, self.group)
         bf16 = params.precision == "bf16" or (
             params.precision == "auto" and computes_in_bf16(self.device)
         )
-        self.update = Updates(params, self.steps, self.state, vgg, self.device, bf16)
+        self.update = Updates(params, self.steps, self.state, vgg, self.device, bf16, self.group)
         self._resume()
 
     def run(self) -> None:
@@ -138,11 +165,12 @@ class _Training:
                     skipped = 0 if terms else skipped + 1
                     self._tell_skipped(skipped)
                     self._record(terms)
+                    stop = self.group.any(interrupts.stop, self.device)
                     due = time.monotonic() - saved_at >= self.params.checkpoint_seconds
-                    if due or interrupts.stop or self.state.step == self.steps:
+                    if self.group.leads and (due or stop or self.state.step == self.steps):
                         self.checkpoints.save(self.state)
                         saved_at = time.monotonic()
-                    if interrupts.stop and self.state.step < self.steps:
+                    if stop and self.state.step < self.steps:
                         raise KeyboardInterrupt
         finally:
             self.progress.finish()
@@ -152,12 +180,14 @@ class _Training:
     def _record(self, terms: Terms) -> None:
         step, ended = self.state.step, self.state.step == self.steps
         if terms and (step % self.params.log_every == 0 or ended):
+            # Each has seen its part of the batch.
+            self.group.average(list(terms.values()))
             figures = {name: value.item() for name, value in terms.items()}
             self._keep(step, {f"train/{name}": value for name, value in figures.items()})
             self.progress.update(step, **figures, **{"images/s": self._images_per_second()})
         else:
             self.progress.update(step)
-        if step % self.params.validate_every == 0 or ended:
+        if self.group.leads and (step % self.params.validate_every == 0 or ended):
             measured, strip = self._validated()
             self._keep_best(measured)
             self._keep(step, {f"val/{name}": value for name, value in measured.items()})
@@ -195,15 +225,25 @@ class _Training:
         saved, problems = self.checkpoints.newest(self.device)
         for problem in problems:
             self.progress.message(problem)
+        if saved is not None:
+            self.state.load_state_dict(saved)
+        self._refuse_other_steps()
         if saved is None:
             return
-        self.state.load_state_dict(saved)
         told = "goes on from" if self.state.step < self.steps else "is already at"
         self.progress.message(f"training {told} step {self.state.step} of {self.steps}")
         for row in self.state.curve:
             figures = {name: value for name, value in row.items() if name != "step"}
             self.recorder.figures(int(row["step"]), figures)
         self._show_samples()
+
+    def _refuse_other_steps(self) -> None:
+        step = torch.tensor(float(self.state.step), device=self.device)
+        if self.group.mean(step) != step:
+            raise PipelineError(
+                f"{self.checkpoints.folder}: processes of this training see different checkpoints; "
+                "models/ must lie on a file system that all of them share"
+            )
 
     def _images_per_second(self) -> float:
         steps = self.state.step - self.first

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from pipeline.images.resample import downscale
 from pipeline.networks.vgg import VGG16Features
 from pipeline.params import TrainParams
+from pipeline.training.distribution import ALONE, Group
 from pipeline.training.losses import (
     adversarial_loss,
     content_loss,
@@ -35,6 +36,7 @@ class Updates:
     vgg: VGG16Features | None
     device: torch.device
     bf16: bool
+    group: Group = ALONE
 
     def __call__(self, hr_levels: Tensor) -> Terms:
         """Take one step on `(N, 3, H, W) uint8` originals; both networks see the same fake.
@@ -74,7 +76,8 @@ class Updates:
     ) -> dict[str, Tensor]:
         with self._autocast():
             hr_logits, sr_logits = adversary.network(hr), adversary.network(sr)
-        loss = discriminator_loss(hr_logits, sr_logits, self.params.relativistic)
+        mean = self.group.mean if self.params.relativistic else None
+        loss = discriminator_loss(hr_logits, sr_logits, mean)
         if not self._descend(adversary.optimiser, loss):
             return {}
         return {
@@ -99,7 +102,7 @@ class Updates:
         adversary.network.requires_grad_(True)
         terms = {
             "content": content_loss(sr_features, hr_features),
-            "adversarial": adversarial_loss(logits, hr_logits),
+            "adversarial": adversarial_loss(logits, hr_logits, self.group.mean),
         }
         weights = {
             "content": self.params.content_weight,
@@ -118,10 +121,12 @@ class Updates:
     def _pulls(self, weighted: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """How hard each term pulls: the norm of its gradient at the generator's last layer."""
         last = self.state.generator.last_layer.weight
-        return {
-            f"{name}_pull": torch.autograd.grad(term, last, retain_graph=True)[0].norm()
+        pulls = {
+            name: torch.autograd.grad(term, last, retain_graph=True)[0]
             for name, term in weighted.items()
         }
+        self.group.average(list(pulls.values()))
+        return {f"{name}_pull": gradient.norm() for name, gradient in pulls.items()}
 
     def _adversarial_weight(self, step: int) -> float:
         """`adv_weight`, reached linearly over the warm-up after pre-training."""
@@ -146,7 +151,9 @@ class Updates:
             for parameter in group["params"]
             if parameter.grad is not None
         ]
-        norm = get_total_norm([parameter.grad for parameter in trained])
+        gradients = [parameter.grad for parameter in trained]
+        self.group.average(gradients)
+        norm = get_total_norm(gradients)
         # A finite loss may have gradients that are not; those would be the network's last.
         if not torch.isfinite(norm):
             return False

@@ -62,7 +62,9 @@ def test_makes_a_generator_and_its_curves_quietly(project: Path) -> None:
     assert result.out.startswith("models/generator.safetensors: 6 steps; val/psnr_y ")
     lines = result.err.splitlines()
     assert lines[0].startswith("note: train.vgg is random: ")
-    assert all(line.startswith(("step ", "train: ")) for line in lines[1:]), result.err
+    assert all(line.startswith(("read images: ", "step ", "train: ")) for line in lines[1:]), (
+        result.err
+    )
     metrics = json.loads((project / "reports/train/metrics.json").read_text())
     assert metrics["step"] == 6
     assert metrics["val"].keys() == {"psnr_y", "ssim_y"}
@@ -91,6 +93,40 @@ def test_after_sigterm_the_same_command_goes_on(project: Path) -> None:
     assert steps[: reached + 1] == list(range(1, reached + 2))
 
 
+def test_two_processes_train_and_go_on(project: Path) -> None:
+    arguments = ["train", "--processes", "2", "--steps", "400", "--log-every", "1"]
+    process = start(project, *arguments)
+    wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
+    process.send_signal(signal.SIGTERM)
+    result = end(process)
+    assert result.code == 130
+    assert result.problems[-1] == "interrupted; run the same command again to go on"
+    reached = int(max(project.glob("models/checkpoints/*/*.pt")).stem.removeprefix("step-"))
+    process = start(project, *arguments)
+    loss = project / "reports/train/plots/metrics/train/loss.tsv"
+    wait_until(lambda: loss.exists() and len(curve(project, "train/loss")) > reached)
+    process.send_signal(signal.SIGINT)
+    result = end(process)
+    assert f"training goes on from step {reached} of 400" in result.problems
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--device", "cuda:9"], 2, "device cuda:9: this machine has"),
+        (["--processes", "3"], 2, "--processes: 3 cannot share a batch of 2 equally"),
+    ],
+)
+def test_what_no_process_can_do_is_one_line(
+    arguments: list[str], code: int, message: str, project: Path
+) -> None:
+    result = pipeline(project, "train", "--processes", "2", *arguments)
+    assert result.code == code
+    assert len(result.problems) == 1
+    assert result.problems[0].startswith(message)
+
+
 def test_a_repository_with_a_commit_is_left_alone(project: Path) -> None:
     git(project, "init", "-q")
     git(project, "add", "params.yaml")
@@ -104,8 +140,8 @@ def test_a_repository_without_a_commit_is_one_line(project: Path) -> None:
     git(project, "init", "-q")
     result = pipeline(project, "train")
     assert result.code == 1
-    assert "git commit" in result.err
-    assert len(result.problems) == 1
+    assert "git commit" in result.problems[-1]
+    assert [line.split(":")[0] for line in result.problems] == ["read images", "git"]
 
 
 @pytest.mark.parametrize(
