@@ -30,6 +30,10 @@ class Constant(Generator):
     def receptive_radius(self) -> int:
         return 0
 
+    @property
+    def last_layer(self) -> nn.Conv2d:
+        raise NotImplementedError
+
 
 def image(seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
