@@ -1,6 +1,6 @@
 """SIGKILL at random moments of one training: is the generator the same, and does it get on?
 
-python benchmarks/train_kills.py FOLDER --kills 20 [--adv-weight 0]
+python benchmarks/train_kills.py FOLDER --kills 20 [--adv-weight 0 --steps 2000]
 """
 
 import argparse
@@ -18,7 +18,6 @@ train:
   features: 16
   crop: 32
   batch: 4
-  steps: 250
   pretrain_steps: 20
   warmup_steps: 20
   max_grad_norm: 1.0
@@ -37,9 +36,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--adv-weight", default="1.0")
+    parser.add_argument("--steps", default="250")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    options = ["--adv-weight", arguments.adv_weight]
+    options = ["--adv-weight", arguments.adv_weight, "--steps", arguments.steps]
     whole, killed = (_prepare(arguments.folder / name) for name in ("whole", "killed"))
     assert pipeline(whole, "train", *options).code == 0
     moments, saved = random.Random(arguments.seed), list[int]()
