@@ -154,12 +154,12 @@ class TrainParams(Section):
     blocks: int = Field(3, ge=1, description="residual blocks of the generator")
     features: int = Field(64, ge=1, description="channels of the generator")
     norm: Literal["batch", "none"] = Field(
-        "batch", description="normalisation in the residual blocks"
+        "none", description="normalisation in the residual blocks"
     )
     skip: Literal["none", "bicubic"] = Field(
-        "none",
+        "bicubic",
         description="what the network's output is added to; bicubic: the enlarged input, so that "
-        "short runs start from bicubic's quality",
+        "training starts from bicubic's quality",
     )
     crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
     batch: int = Field(2, ge=1, description="crops in one step")
@@ -205,8 +205,11 @@ class TrainParams(Section):
         "mse",
         description="loss between pixels where adv_weight is 0, and of the pre-training",
     )
-    pretrain_steps: int = Field(
-        0, ge=0, description="first steps on loss_without_adv alone, before the discriminator"
+    pretrain_steps: int | None = Field(
+        None,
+        ge=0,
+        description="first steps on loss_without_adv alone, before the discriminator; null: a "
+        "fifth of all",
     )
     warmup_steps: int = Field(
         0, ge=0, description="steps over which the adversarial weight grows to adv_weight"

@@ -52,11 +52,11 @@ class Updates:
         with self._autocast():
             sr = self.state.generator(lr).float()
         adversary = self.state.adversary
-        if adversary is None or step < self.params.pretrain_steps:
+        if adversary is None or step < self._pretrain_steps:
             loss = pixel_loss(self.params.loss_without_adv, sr, hr)
             terms = {"loss": loss.detach(), self.params.loss_without_adv: loss.detach()}
         else:
-            if step == self.params.pretrain_steps:
+            if step == self._pretrain_steps:
                 # Adam remembers the pixel loss's faint gradients; measured against those, the
                 # first ones of features would move the weights many times too far.
                 self.state.optimiser.state.clear()
@@ -128,11 +128,16 @@ class Updates:
         self.group.average(list(pulls.values()))
         return {f"{name}_pull": gradient.norm() for name, gradient in pulls.items()}
 
+    @property
+    def _pretrain_steps(self) -> int:
+        given = self.params.pretrain_steps
+        return self.steps // 5 if given is None else given
+
     def _adversarial_weight(self, step: int) -> float:
         """`adv_weight`, reached linearly over the warm-up after pre-training."""
         if not self.params.warmup_steps:
             return self.params.adv_weight
-        done = (step - self.params.pretrain_steps + 1) / self.params.warmup_steps
+        done = (step - self._pretrain_steps + 1) / self.params.warmup_steps
         return self.params.adv_weight * min(1.0, done)
 
     def _lr(self, step: int) -> float:

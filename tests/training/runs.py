@@ -15,6 +15,8 @@ from pipeline.training.trainer import TrainResult, train
 SMALL = TrainParams(
     blocks=1,
     features=8,
+    norm="batch",
+    skip="none",
     crop=32,
     batch=2,
     steps=6,

@@ -18,12 +18,15 @@ CPU = torch.device("cpu")
 PARAMS = TrainParams(
     blocks=1,
     features=8,
+    norm="batch",
+    skip="none",
     crop=32,
     batch=4,
     adv_weight=0.1,
     pixel_weight=0.1,
     relativistic=True,
     vgg="random",
+    pretrain_steps=0,
     content_layers=("conv1_1",),
     log_every=1,
     # Adam moves by the sign of gradients, and some of those are rounding alone.
@@ -134,7 +137,7 @@ def test_a_step_of_two_is_a_step_of_one(what: str, found: list[dict[str, Any]]) 
         for name, value in values.items():
             size = expected[name].abs().max().item()
             # A bias before a normalisation has no gradient but rounding.
-            torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5 * size + 1e-6)
+            torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5 * size + 5e-6)
 
 
 def test_a_process_that_fails_gives_its_exit_code() -> None:

@@ -14,7 +14,13 @@ from pipeline.training.updates import Updates
 
 CPU = torch.device("cpu")
 SMALL = TrainParams(
-    blocks=1, features=8, crop=32, vgg="random", content_layers=("conv1_1",), log_every=2
+    blocks=1,
+    features=8,
+    crop=32,
+    vgg="random",
+    pretrain_steps=0,
+    content_layers=("conv1_1",),
+    log_every=2,
 )
 HR = torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
 
@@ -68,3 +74,11 @@ def test_pulls_are_told_with_the_figures_and_follow_the_weights() -> None:
 def test_a_relativistic_step_is_another_step() -> None:
     plain, relativistic = updates(adv_weight=0.5), updates(adv_weight=0.5, relativistic=True)
     assert plain(HR)["adversarial"] != relativistic(HR)["adversarial"]
+
+
+@pytest.mark.parametrize(("given", "first"), [(None, 2), (0, 0), (3, 3)])
+def test_the_discriminator_comes_after_the_pre_training(given: int | None, first: int) -> None:
+    update = updates(10, pretrain_steps=given)
+    adversarial = ["adversarial" in update(HR) for _ in range(5)]
+    assert adversarial.index(True) == first
+    assert all(adversarial[first:])
