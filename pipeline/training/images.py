@@ -1,6 +1,5 @@
 """The training images: decoded once into memory where they fit, or anew for each crop."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,27 +39,22 @@ def load_images(
     which each of `processes` takes its part. Raises `PipelineError` where one cannot be read.
     """
     needed = len(rows) * size * size * 3
-    places = [(device, _free(device))]
-    if device.type != "cpu":
-        places.append((torch.device("cpu"), _free(torch.device("cpu"))))
-    for place, free in places:
-        if needed <= free * MEMORY_SHARE / (processes if place.type == "cpu" else 1):
+    # LR is made on the CPU for MPS, whose memory is the machine's in any case.
+    host = torch.device("cpu")
+    places = [device, host] if device.type == "cuda" else [host]
+    for place in places:
+        if needed <= _free(place, processes) * MEMORY_SHARE:
             images = _decoded(folder, rows, size, place, progress)
-            return Images(images.__getitem__, at_hand=place == device)
+            return Images(images.__getitem__, at_hand=place is places[0])
     progress.message("the images do not fit into memory: they are decoded at each step")
     return Images(lambda index: torch.from_numpy(read_image(folder, rows[index])), at_hand=False)
 
 
-def loaders() -> int:
-    """Threads that prepare batches where the images are not at hand."""
-    return os.cpu_count() or 1
-
-
-def _free(device: torch.device) -> int:
-    """Bytes that are free on a device; MPS has the machine's."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+def _free(place: torch.device, processes: int) -> float:
+    """Bytes that are free for one of `processes`, which have a card each and share the memory."""
+    if place.type == "cuda":
+        return float(torch.cuda.mem_get_info(place)[0])
+    return psutil.virtual_memory().available / processes
 
 
 def _decoded(

@@ -2,7 +2,7 @@
 
 import torch
 
-from pipeline.networks.lpips import Lpips
+from pipeline.networks.lpips import SMALLEST_SIDE, Lpips
 from pipeline.networks.vgg import VGG16Features
 from pipeline.networks.weights import backbone_state, has_backbone
 from pipeline.params import TrainParams
@@ -31,9 +31,12 @@ def content_network(
     return placed, origin
 
 
-def perceptual_network(device: torch.device) -> Lpips | None:
-    """LPIPS, where AlexNet's ImageNet weights are here already: a figure is worth no download."""
-    if not has_backbone("alexnet"):
+def perceptual_network(side: int, device: torch.device) -> Lpips | None:
+    """LPIPS, where AlexNet's ImageNet weights are here already: a figure is worth no download.
+
+    None, too, where images of `side` pixels are too small for it.
+    """
+    if side < SMALLEST_SIDE or not has_backbone("alexnet"):
         return None
     state, _ = backbone_state("alexnet", "imagenet")
     return Lpips(state).to(device)

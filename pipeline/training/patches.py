@@ -1,5 +1,6 @@
 """Random crops of the training images, the same for the same seed and step."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -65,12 +66,12 @@ def _order(seed: int, passed: int, count: int) -> np.ndarray:
 class Prefetched:
     """Batches that threads make while the steps before them are taken.
 
-    `make` gives the batch of a step; each of `workers` threads makes one at a time.
+    `make` gives the batch of a step; each of `workers` threads (0: one a core) makes one at a time.
     """
 
-    def __init__(self, make: Callable[[int], Tensor], workers: int) -> None:
-        self._make, self._workers = make, workers
-        self._pool = ThreadPoolExecutor(workers)
+    def __init__(self, make: Callable[[int], Tensor], workers: int = 0) -> None:
+        self._make, self._workers = make, workers or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._workers)
         self._ahead: dict[int, Future[Tensor]] = {}
 
     def __call__(self, step: int) -> Tensor:

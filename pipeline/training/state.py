@@ -13,7 +13,7 @@ from torch.optim import Adam, Optimizer
 from pipeline.errors import UsageError
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.discriminator import Discriminator
-from pipeline.networks.files import load_generator
+from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import TrainParams
 from pipeline.training.distribution import ALONE, Group, synced
 
@@ -100,21 +100,20 @@ def _new_generator(params: TrainParams) -> Generator:
         skip=params.skip,
     )
     if params.init is not None:
-        given = load_generator(Path(params.init)).generator
-        _refuse_another(given, generator, params.init)
-        generator.load_state_dict(given.state_dict())
+        given = load_generator(Path(params.init))
+        _refuse_another(given, generator, params)
+        generator.load_state_dict(given.generator.state_dict())
     return generator
 
 
-def _refuse_another(given: Generator, wanted: Generator, path: str) -> None:
-    names = {network: name for name, network in GENERATORS.items()}
-    described = [
-        {"generator": names[type(network)], **network.config} for network in (given, wanted)
-    ]
-    theirs, ours = (set(config.items()) for config in described)
+def _refuse_another(given: LoadedGenerator, wanted: Generator, params: TrainParams) -> None:
+    theirs = {"generator": given.metadata["architecture"], **given.generator.config}.items()
+    ours = {"generator": params.generator, **wanted.config}.items()
     if theirs != ours:
         told = ", ".join(f"train.{name} {value}" for name, value in sorted(theirs - ours))
-        raise UsageError(f"train.init: {path} was trained with {told or 'other params'}; set that")
+        raise UsageError(
+            f"train.init: {params.init} was trained with {told or 'other params'}; set that"
+        )
 
 
 @torch.no_grad()

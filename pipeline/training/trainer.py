@@ -1,6 +1,5 @@
 """A training from its params to a generator's file, whatever stops it on the way."""
 
-import hashlib
 import json
 import math
 import time
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from pipeline.devices import computes_in_bf16
 from pipeline.errors import PipelineError, UsageError
+from pipeline.files import sha256_of
 from pipeline.images.shards import read_images
 from pipeline.manifest import Row, read_manifest
 from pipeline.networks.files import save_generator
@@ -22,7 +22,7 @@ from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, fingerprint
 from pipeline.training.distribution import Group, joined
-from pipeline.training.images import load_images, loaders
+from pipeline.training.images import load_images
 from pipeline.training.interrupts import Interrupts
 from pipeline.training.judges import content_network, perceptual_network
 from pipeline.training.patches import Patches, Prefetched
@@ -129,20 +129,22 @@ class _Training:
         training = _rows_of("train", rows, manifest)
         watched = _rows_of("val", rows, manifest)[: params.validation_images]
         vgg, self.vgg_origin = content_network(params, self.device, progress)
-        perceptual = perceptual_network(self.device)
-        self.validation = Validation.of(read_images(resized, watched), params.scale, perceptual)
-        side = self.validation.hr.shape[-1]
+        pictures = read_images(resized, watched)
+        size = pictures.shape[1]
+        side = size // params.scale * params.scale
+        perceptual = perceptual_network(side, self.device)
+        self.validation = Validation.of(pictures, params.scale, perceptual)
         if params.crop > side:
             raise PipelineError(
                 f"train.crop: {params.crop} is larger than the images of {manifest}, {side} pixels"
             )
-        images = load_images(resized, training, side, self.device, self.group.size, progress)
+        images = load_images(resized, training, size, self.device, self.group.size, progress)
         share = (self.group.rank, self.group.size)
         patches = Patches(images.load, len(training), params.crop, params.batch, params.seed, share)
-        self.batches = patches if images.at_hand else Prefetched(patches, loaders())
+        self.batches = patches if images.at_hand else Prefetched(patches)
         self.steps = params.steps or math.ceil(params.epochs * len(training) / params.batch)
-        self.manifest_sha256 = hashlib.sha256(manifest.read_bytes()).hexdigest()
-        init = "" if params.init is None else hashlib.sha256(_read(Path(params.init))).hexdigest()
+        self.manifest_sha256 = sha256_of(manifest)
+        init = "" if params.init is None else _init_sha256(Path(params.init))
         folder = place.models / "checkpoints" / fingerprint(params, self.manifest_sha256, init)
         self.checkpoints = Checkpoints(folder)
         self.state = new_state(params, self.device, self.group)
@@ -279,9 +281,9 @@ class _Training:
         return {}
 
 
-def _read(path: Path) -> bytes:
+def _init_sha256(path: Path) -> str:
     try:
-        return path.read_bytes()
+        return sha256_of(path)
     except OSError as error:
         raise UsageError(f"train.init: {path}: {error.strerror}") from None
 

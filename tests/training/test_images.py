@@ -5,9 +5,11 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pipeline.images.shards import read_images
 from pipeline.manifest import read_manifest
+from pipeline.networks.weights import backbone_state
 from pipeline.training.images import load_images
 from tests.evaluation.world import SIDE, make_world
 from tests.training.runs import Recorded, Told, run
@@ -42,6 +44,20 @@ def test_images_are_in_memory_where_they_fit(
         assert bool(told.messages) != at_hand
         for number, image in enumerate(expected):
             assert torch.equal(images.load(number), image)
+
+
+@pytest.mark.parametrize("side", [30, 66])
+def test_images_of_any_side_are_trained_on(
+    side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No multiple of the scale; and too small for LPIPS, whose weights are there."""
+    make_world(tmp_path, {"train": 5, "val": 1}, side)
+    state, _ = backbone_state("alexnet", "random")
+    save_file(state, tmp_path / "alexnet.safetensors")
+    monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path))
+    recorded = Recorded()
+    assert run(tmp_path, tmp_path / "models", recorded, crop=28).steps == 6
+    assert any("val/lpips" in row for _, row in recorded.rows) == (side > 31)
 
 
 def test_training_is_the_same_from_the_shards(
