@@ -14,7 +14,6 @@ import io
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,9 +33,9 @@ from pipeline.images.records import Post
 from pipeline.images.sharding import make_images
 from pipeline.images.shards import encode
 from pipeline.params import ResizeParams
+from tests.stages.program import PROGRAM
 
 SIZE = 512
-PROGRAM = Path(sys.executable).with_name("pipeline")
 PARAMS = """\
 scrape: {{site: "{site}", min_side: 512, max_aspect: 9, excluded_tags: [], limit: {count}}}
 """

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from benchmarks.img2dataset_run import run_img2dataset
 from pipeline.booru.drawings import draw
 from pipeline.images.decode import ImageRefused, decode
 from pipeline.images.geometry import fit
 from pipeline.params import ResizeParams
+from tests.images.originals import saved, swapped_profile
 
 PARAMS = ResizeParams()
 SIZE = (PARAMS.size, PARAMS.size)
@@ -87,27 +88,16 @@ def _pixels(png: bytes | None) -> NDArray[np.uint8] | str:
     return np.asarray(image.convert("RGB"))
 
 
-def _saved(image: Image.Image, format: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
-
-
 def _turned(image: Image.Image) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = image.transpose(Image.Transpose.ROTATE_90)
-    return _saved(turned, "JPEG", quality=95, subsampling=0, exif=exif)
+    return saved(turned, "JPEG", quality=95, subsampling=0, exif=exif)
 
 
 def _with_profile(image: Image.Image) -> bytes:
     """Red and blue stored the other way round, with a profile that says so."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    for tag in range(struct.unpack_from(">I", profile, 128)[0]):
-        at = 132 + 12 * tag
-        name = bytes(profile[at : at + 4])
-        profile[at : at + 4] = {b"rXYZ": b"bXYZ", b"bXYZ": b"rXYZ"}.get(name, name)
-    return _saved(Image.merge("RGB", image.split()[::-1]), "PNG", icc_profile=bytes(profile))
+    return saved(Image.merge("RGB", image.split()[::-1]), "PNG", icc_profile=swapped_profile())
 
 
 def _half(image: Image.Image) -> Image.Image:
@@ -142,24 +132,22 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def _bomb(image: Image.Image) -> bytes:
-    data = bytearray(_saved(image, "PNG"))
+    data = bytearray(saved(image, "PNG"))
     data[16:24] = struct.pack(">II", 20_000, 20_000)
     data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
     return bytes(data)
 
 
 def _animation(image: Image.Image, format: str) -> bytes:
-    return _saved(
-        image, format, save_all=True, append_images=[ImageOps.invert(image)], duration=100
-    )
+    return saved(image, format, save_all=True, append_images=[ImageOps.invert(image)], duration=100)
 
 
 def _grey_16_bits(image: Image.Image) -> bytes:
-    return _saved(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257), "PNG")
+    return saved(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257), "PNG")
 
 
 def _jpeg(image: Image.Image) -> bytes:
-    return _saved(image, "JPEG", quality=95, subsampling=0)
+    return saved(image, "JPEG", quality=95, subsampling=0)
 
 
 def _cut(data: bytes) -> bytes:
@@ -176,52 +164,52 @@ KINDS = [
     Kind("rgb-16-bits.png", _sixteen_bits),
     Kind(
         "one-bit.png",
-        lambda image: _saved(image.convert("1"), "PNG"),
+        lambda image: saved(image.convert("1"), "PNG"),
         lambda image: image.convert("1"),
     ),
     Kind(
         "palette.png",
-        lambda image: _saved(image.quantize(256), "PNG"),
+        lambda image: saved(image.quantize(256), "PNG"),
         lambda image: image.quantize(256),
     ),
     Kind(
         "transparent-palette.png",
-        lambda image: _saved(_half_palette(image), "PNG"),
+        lambda image: saved(_half_palette(image), "PNG"),
         lambda image: _on_white(_half_palette(image)),
     ),
     Kind(
         "transparent.png",
-        lambda image: _saved(_half(image), "PNG"),
+        lambda image: saved(_half(image), "PNG"),
         lambda image: _on_white(_half(image)),
     ),
     Kind(
         "transparent.webp",
-        lambda image: _saved(_half(image), "WEBP", lossless=True),
+        lambda image: saved(_half(image), "WEBP", lossless=True),
         lambda image: _on_white(_half(image)),
     ),
     Kind(
         "transparent-grey.png",
-        lambda image: _saved(_half(image).convert("LA"), "PNG"),
+        lambda image: saved(_half(image).convert("LA"), "PNG"),
         lambda image: _on_white(_half(image).convert("LA")),
     ),
     Kind(
         "still.gif",
-        lambda image: _saved(image.quantize(256), "GIF"),
+        lambda image: saved(image.quantize(256), "GIF"),
         lambda image: image.quantize(256),
     ),
-    Kind("picture.bmp", lambda image: _saved(image, "BMP")),
-    Kind("picture.tiff", lambda image: _saved(image, "TIFF", compression="tiff_lzw")),
-    Kind("picture.avif", lambda image: _saved(image, "AVIF", quality=95)),
-    Kind("a-png-named.jpg", lambda image: _saved(image, "PNG")),
+    Kind("picture.bmp", lambda image: saved(image, "BMP")),
+    Kind("picture.tiff", lambda image: saved(image, "TIFF", compression="tiff_lzw")),
+    Kind("picture.avif", lambda image: saved(image, "AVIF", quality=95)),
+    Kind("a-png-named.jpg", lambda image: saved(image, "PNG")),
     Kind("animated.gif", lambda image: _animation(image, "GIF"), None),
     Kind("animated.webp", lambda image: _animation(image, "WEBP"), None),
     Kind("cut-off.jpg", lambda image: _cut(_jpeg(image)), None),
-    Kind("cut-off.png", lambda image: _cut(_saved(image, "PNG")), None),
-    Kind("cut-off.webp", lambda image: _cut(_saved(image, "WEBP", lossless=True)), None),
+    Kind("cut-off.png", lambda image: _cut(saved(image, "PNG")), None),
+    Kind("cut-off.webp", lambda image: _cut(saved(image, "WEBP", lossless=True)), None),
     Kind("bomb.png", _bomb, None),
     Kind("empty.png", lambda image: b"", None),
     Kind("page.jpg", lambda image: b"<!doctype html><title>404</title>", None),
-    Kind("small.png", lambda image: _saved(image.resize((600, 400)), "PNG"), None),
+    Kind("small.png", lambda image: saved(image.resize((600, 400)), "PNG"), None),
 ]
 
 

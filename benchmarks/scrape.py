@@ -21,10 +21,10 @@ from pathlib import Path
 import psutil
 
 from pipeline.booru.drawings import draw
+from tests.stages.program import PROGRAM
 
 DRAWINGS = 12
 POLL_SECONDS = 0.1
-PROGRAM = Path(sys.executable).with_name("pipeline")
 PARAMS = """\
 scrape:
   limit: {limit}

@@ -1,6 +1,5 @@
 """A folder of the user's own pictures in place of a site: the same rules, the same set."""
 
-import hashlib
 import json
 import shutil
 from collections import Counter
@@ -15,7 +14,7 @@ from pipeline.booru.rawset import Entry, write_set
 from pipeline.booru.scraping import ScrapeReport
 from pipeline.booru.selection import PICTURE_FORMATS, check_rules, rejection
 from pipeline.errors import PipelineError, UsageError
-from pipeline.files import write_text
+from pipeline.files import sha256_of, write_text
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
 
@@ -112,10 +111,8 @@ def _entries(taken: list[tuple[Post, Path]], progress: Progress) -> Iterator[Ent
     progress.start("copying pictures", len(taken), "files")
     try:
         for done, (post, path) in enumerate(taken, 1):
-            with path.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size, address = path.stat().st_size, path.resolve().as_uri()
-            yield Entry(post, address, path, size, sha256, post.md5)
+            yield Entry(post, address, path, size, sha256_of(path), post.md5)
             progress.update(done)
     finally:
         progress.finish()

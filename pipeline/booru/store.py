@@ -5,7 +5,6 @@ to them. `parts/<key>.part` are transfers under way. `state.sqlite` knows what e
 `listing.sqlite` knows what each site listed, and may be removed to list a site anew.
 """
 
-import hashlib
 import json
 import threading
 from collections.abc import Iterable, Iterator
@@ -20,6 +19,7 @@ from filelock import FileLock, Timeout
 from pipeline.booru.databases import file_key, open_databases
 from pipeline.booru.posts import Page, Post
 from pipeline.errors import PipelineError
+from pipeline.files import sha256_of
 
 _INSERT = (
     "INSERT INTO files (key, post_id, post_url, file_url, announced_md5, source, rating, tags, "
@@ -109,7 +109,7 @@ class Store:
                 part.unlink()
             elif row.sha256 is not None:
                 final = self.path(row.sha256)
-                if final.exists() or _sha256(part) != row.sha256:
+                if final.exists() or sha256_of(part) != row.sha256:
                     part.unlink()
                 else:
                     self._move(part, final)
@@ -271,8 +271,3 @@ def _post(record: str | None) -> Post | None:
         return None
     fields = json.loads(record)
     return Post(**{**fields, "tags": tuple(fields["tags"])})
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

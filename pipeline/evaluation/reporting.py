@@ -1,7 +1,6 @@
 """The files of an evaluation: metrics, tables, figures and the page."""
 
 import csv
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pipeline.evaluation.measuring import PER_IMAGE, Figures, Metric
 from pipeline.evaluation.page import ImageFigures, Notice, Report, write_page
 from pipeline.evaluation.pictures import Picture, draw_comparison
 from pipeline.evaluation.plane import PERCEPTION, Point, draw_plane, write_points
-from pipeline.files import atomic_path, write_text
+from pipeline.files import atomic_path, sha256_of, write_text
 from pipeline.manifest import Row
 from pipeline.params import EvaluateParams
 
@@ -59,7 +58,7 @@ def write_reports(
     write_points(folder / "evaluate/plane.csv", points)
     draw_plane(folder / "evaluate/plane.png", points)
     draw_comparison(folder / "evaluate/comparison.png", evaluation.pictures, evaluation.ranked_by)
-    manifest_sha256 = _sha256(manifest)
+    manifest_sha256 = sha256_of(manifest)
     report = Report(
         scale=evaluation.scale,
         split=evaluation.params.split,
@@ -75,7 +74,7 @@ def write_reports(
         ranked_by=evaluation.ranked_by,
         curves=read_curves(folder / "train/plots/metrics"),
         summaries=_summaries(folder),
-        provenance=_provenance(evaluation, manifest_sha256, _sha256(model), revision),
+        provenance=_provenance(evaluation, manifest_sha256, sha256_of(model), revision),
         params={
             "train": _train_params(evaluation.metadata, model),
             "evaluate": evaluation.params.model_dump(),
@@ -157,8 +156,3 @@ def _notices(evaluation: Evaluation, manifest_sha256: str) -> list[Notice]:
     if evaluation.without_lpips:
         notices.append(Notice("LPIPS was not measured.", evaluation.without_lpips))
     return notices
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

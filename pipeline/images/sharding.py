@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,7 @@ def make_shard(
     many of the shard's were seen, and how many of them refused.
     """
     refusals: list[Refusal] = []
-    facts: list[dict[str, object]] = []
+    facts: list[Mapping[str, object]] = []
 
     def members() -> Iterator[Member]:
         # One by one, so that a shard is never in memory as a whole.
@@ -75,7 +75,7 @@ def make_shard(
                 refusals.append(result)
             tell(seen, len(refusals))
             if not isinstance(result, Refusal):
-                facts.extend(dict(member.facts) for member in result)
+                facts.extend(member.facts for member in result)
                 yield from result
 
     def work(original: Post) -> list[Member] | Refusal:
@@ -90,7 +90,7 @@ def make_shard(
     if not places:
         task.path.unlink()
     lines = [
-        fact | {"shard": task.path.name, "offset": offset, "length": length}
+        {**fact, "shard": task.path.name, "offset": offset, "length": length}
         for fact, (offset, length) in zip(facts, places, strict=True)
     ]
     return ShardResult(lines, refusals)

@@ -81,8 +81,10 @@ class SRResNet(Generator):
     def forward(self, lr: Tensor) -> Tensor:
         """`(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
         shallow = self.head(lr)
+        deep = shallow + self.body(shallow)
         *shufflers, last = self.upsample
-        deep = nn.Sequential(*shufflers)(shallow + self.body(shallow))
+        for shuffler in shufflers:
+            deep = shuffler(deep)
         sr = _shuffle_last(last, self.tail, deep)
         if self.config["skip"] == "bicubic":
             sr = sr + F.interpolate(lr, scale_factor=float(self.scale), mode="bicubic")
@@ -141,7 +143,7 @@ def _shuffler(features: int) -> nn.Sequential:
 
 
 def _shuffle_last(shuffler: nn.Module, tail: nn.Conv2d, x: Tensor) -> Tensor:
-    """`tail(shuffler(x))`, with the shuffle after the tail: exact, in about two thirds of the time.
+    """`tail(shuffler(x))`, with the shuffle after the tail: exact, and a quarter less time.
 
     A 9 × 9 convolution of shuffled pixels is a 5 × 5 convolution of unshuffled ones, whose 12
     channels are the 3 colours at 4 places. 3 channels alone keep no processor busy: the tail took

@@ -1,12 +1,14 @@
-"""A folder of originals as `scrape` leaves it."""
+"""A folder of originals as `scrape` leaves it, and what odd ones are made of."""
 
 import hashlib
+import io
 import json
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 
 def drawing(seed: int, width: int = 40, height: int = 48) -> Image.Image:
@@ -43,3 +45,19 @@ def write_originals(
         lines.append(json.dumps(post, sort_keys=True) + "\n")
     (raw / "posts.jsonl").write_text("".join(lines))
     return raw
+
+
+def saved(image: Image.Image, format: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def swapped_profile() -> bytes:
+    """A profile like sRGB, but with red and blue the other way round."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for tag in range(struct.unpack_from(">I", data, 128)[0]):
+        at = 132 + 12 * tag
+        name = bytes(data[at : at + 4])
+        data[at : at + 4] = {b"rXYZ": b"bXYZ", b"bXYZ": b"rXYZ"}.get(name, name)
+    return bytes(data)

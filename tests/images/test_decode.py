@@ -1,6 +1,5 @@
 """Every odd kind of file that a booru holds becomes its true colours, or is refused by name."""
 
-import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -13,16 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from pipeline.images.decode import ImageRefused, decode
+from tests.images.originals import saved, swapped_profile
 from tests.mutations import mutations
 
 RED = (200, 40, 60)
 SIZE = (24, 16)
-
-
-def saved(image: Image.Image, format: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
 
 
 def plain(mode: str = "RGB", colour: object = RED) -> Image.Image:
@@ -202,16 +196,6 @@ def test_the_orientation_of_a_camera_is_applied(tmp_path: Path, orientation: int
     stored.save(tmp_path / "1.png", exif=exif)
     decoded = decode(tmp_path / "1.png", 1_000_000, "#ffffff")
     assert np.array_equal(decoded.pixels, np.asarray(upright))
-
-
-def swapped_profile() -> bytes:
-    """A profile like sRGB, but with red and blue the other way round."""
-    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    for tag in range(struct.unpack_from(">I", data, 128)[0]):
-        at = 132 + 12 * tag
-        name = bytes(data[at : at + 4])
-        data[at : at + 4] = {b"rXYZ": b"bXYZ", b"bXYZ": b"rXYZ"}.get(name, name)
-    return bytes(data)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
