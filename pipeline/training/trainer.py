@@ -3,14 +3,10 @@
 import json
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from pipeline.devices import computes_in_bf16
 from pipeline.errors import PipelineError, UsageError
@@ -21,6 +17,7 @@ from pipeline.networks.files import save_generator
 from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, fingerprint
+from pipeline.training.course import Course, Figures, Recorder, Unrecorded
 from pipeline.training.distribution import Group, joined
 from pipeline.training.images import load_images
 from pipeline.training.interrupts import Interrupts
@@ -32,23 +29,6 @@ from pipeline.training.validation import Validation
 
 # A single overflow is bad luck; this many in a row are a run that will not recover.
 MAX_SKIPPED_IN_A_ROW = 10
-# With more strips than this every second one is dropped: the picture shows the course.
-MAX_STRIPS = 16
-
-Figures = Mapping[str, float]
-
-
-class Recorder(Protocol):
-    """Where the course of a training is kept."""
-
-    def start(self) -> None:
-        """A training begins or goes on: it will tell everything anew, from its first step."""
-
-    def figures(self, step: int, figures: Figures) -> None:
-        """Losses or validation figures after `step` generator updates."""
-
-    def samples(self, pixels: np.ndarray) -> None:
-        """`(H, W, 3) uint8`: the same validation details, a row for each validation so far."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +62,7 @@ def train(
     """
     with joined(params.device) as (group, device):
         if not group.leads:
-            recorder, progress = _Unrecorded(), Silent()
+            recorder, progress = Unrecorded(), Silent()
         where = _Place(manifest, resized, models, group, device)
         training = _Training(params, where, recorder, progress)
         training.run()
@@ -92,15 +72,7 @@ def train(
     path = models / "generator.safetensors"
     save_generator(path, state.average, training.metadata(state.step))
     save_generator(models / "best.safetensors", state.best, training.metadata(state.best_step))
-    return TrainResult(path, state.step, state.skipped, training.last_validation())
-
-
-class _Unrecorded:
-    """The recorder of a process that does not lead."""
-
-    def start(self) -> None: ...
-    def figures(self, step: int, figures: Figures) -> None: ...
-    def samples(self, pixels: np.ndarray) -> None: ...
+    return TrainResult(path, state.step, state.skipped, training.course.last_validation())
 
 
 @dataclass(frozen=True)
@@ -118,31 +90,27 @@ class _Training:
     def __init__(
         self, params: TrainParams, place: _Place, recorder: Recorder, progress: Progress
     ) -> None:
-        self.params, self.recorder, self.progress = params, recorder, progress
-        self.group, self.device = place.group, place.device
-        manifest, resized = place.manifest, place.resized
+        self.params, self.progress = params, progress
+        self.place, self.group, self.device = place, place.group, place.device
+        manifest = place.manifest
         if params.batch % self.group.size:
             raise PipelineError(
                 f"train.batch: {params.batch} cannot be shared by {self.group.size} processes"
             )
         rows = read_manifest(manifest)
-        training = _rows_of("train", rows, manifest)
+        self.rows = _rows_of("train", rows, manifest)
         watched = _rows_of("val", rows, manifest)[: params.validation_images]
         vgg, self.vgg_origin = content_network(params, self.device, progress)
-        pictures = read_images(resized, watched)
-        size = pictures.shape[1]
-        side = size // params.scale * params.scale
+        pictures = read_images(place.resized, watched)
+        self.size = pictures.shape[1]
+        side = self.size // params.scale * params.scale
         perceptual = perceptual_network(side, self.device)
-        self.validation = Validation.of(pictures, params.scale, perceptual)
+        validation = Validation.of(pictures, params.scale, perceptual)
         if params.crop > side:
             raise PipelineError(
                 f"train.crop: {params.crop} is larger than the images of {manifest}, {side} pixels"
             )
-        images = load_images(resized, training, size, self.device, self.group.size, progress)
-        share = (self.group.rank, self.group.size)
-        patches = Patches(images.load, len(training), params.crop, params.batch, params.seed, share)
-        self.batches = patches if images.at_hand else Prefetched(patches)
-        self.steps = params.steps or math.ceil(params.epochs * len(training) / params.batch)
+        self.steps = params.steps or math.ceil(params.epochs * len(self.rows) / params.batch)
         self.manifest_sha256 = sha256_of(manifest)
         init = "" if params.init is None else _init_sha256(Path(params.init))
         folder = place.models / "checkpoints" / fingerprint(params, self.manifest_sha256, init)
@@ -152,18 +120,22 @@ class _Training:
             params.precision == "auto" and computes_in_bf16(self.device)
         )
         self.update = Updates(params, self.steps, self.state, vgg, self.device, bf16, self.group)
+        self.course = Course(
+            params, self.steps, self.state, validation, self.group, recorder, progress
+        )
         self._resume()
 
     def run(self) -> None:
         """Take the steps that are missing."""
-        self.progress.start("train", self.steps, "steps")
-        self.progress.update(self.state.step)
-        self.first, self.started = self.state.step, time.monotonic()
-        saved_at, skipped = self.started, 0
+        if self.state.step >= self.steps:
+            return
+        batches = self._read_batches()
+        self.course.begin()
+        saved_at, skipped = time.monotonic(), 0
         try:
             with Interrupts() as interrupts:
                 while self.state.step < self.steps:
-                    terms = self.update(self.batches(self.state.step))
+                    terms = self.update(batches(self.state.step))
                     skipped = 0 if terms else skipped + 1
                     self._tell_skipped(skipped)
                     self._record(terms)
@@ -176,68 +148,37 @@ class _Training:
                         raise KeyboardInterrupt
         finally:
             self.progress.finish()
-            if isinstance(self.batches, Prefetched):
-                self.batches.close()
+            if isinstance(batches, Prefetched):
+                batches.close()
+
+    def _read_batches(self) -> Patches | Prefetched:
+        params, group = self.params, self.group
+        images = load_images(
+            self.place.resized, self.rows, self.size, self.device, group.size, self.progress
+        )
+        share = (group.rank, group.size)
+        patches = Patches(
+            images.load, len(self.rows), params.crop, params.batch, params.seed, share
+        )
+        return patches if images.at_hand else Prefetched(patches)
 
     def _record(self, terms: Terms) -> None:
-        step, ended = self.state.step, self.state.step == self.steps
-        if terms and (step % self.params.log_every == 0 or ended):
-            # Each has seen its part of the batch.
-            self.group.average(list(terms.values()))
-            figures = {name: value.item() for name, value in terms.items()}
-            self._keep(step, {f"train/{name}": value for name, value in figures.items()})
-            self.progress.update(step, **figures, **{"images/s": self._images_per_second()})
-        else:
-            self.progress.update(step)
-        if self.group.leads and (step % self.params.validate_every == 0 or ended):
-            measured, strip = self._validated()
-            self._keep_best(measured)
-            self._keep(step, {f"val/{name}": value for name, value in measured.items()})
-            self.state.samples.append(strip)
-            if len(self.state.samples) > MAX_STRIPS:
-                self.state.samples = self.state.samples[1::2]
-            self._show_samples()
-            told = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
-            self.progress.message(f"step {step}: validation {told}")
-
-    def _validated(self) -> tuple[Figures, Tensor]:
         try:
-            return self.validation(self.state.average)
+            self.course.record(terms)
         except PipelineError as error:
             raise self._overflow(str(error)) from None
 
-    def _keep_best(self, measured: Figures) -> None:
-        perceptual = self.state.adversary is not None and "lpips" in measured
-        score = -measured["lpips"] if perceptual else measured["psnr_y"]
-        if score > self.state.best_score:
-            self.state.best_score, self.state.best_step = score, self.state.step
-            self.state.best.load_state_dict(self.state.average.state_dict())
-
-    def _keep(self, step: int, figures: dict[str, float]) -> None:
-        self.state.curve.append({"step": step} | figures)
-        self.recorder.figures(step, figures)
-
-    def _show_samples(self) -> None:
-        if self.state.samples:
-            strips = torch.cat(self.state.samples, dim=1)
-            self.recorder.samples(strips.permute(1, 2, 0).cpu().numpy())
-
     def _resume(self) -> None:
-        self.recorder.start()
         saved, problems = self.checkpoints.newest(self.device)
         for problem in problems:
             self.progress.message(problem)
         if saved is not None:
             self.state.load_state_dict(saved)
         self._refuse_other_steps()
-        if saved is None:
-            return
-        told = "goes on from" if self.state.step < self.steps else "is already at"
-        self.progress.message(f"training {told} step {self.state.step} of {self.steps}")
-        for row in self.state.curve:
-            figures = {name: value for name, value in row.items() if name != "step"}
-            self.recorder.figures(int(row["step"]), figures)
-        self._show_samples()
+        if saved is not None:
+            told = "goes on from" if self.state.step < self.steps else "is already at"
+            self.progress.message(f"training {told} step {self.state.step} of {self.steps}")
+        self.course.replay()
 
     def _refuse_other_steps(self) -> None:
         step = torch.tensor(float(self.state.step), device=self.device)
@@ -246,10 +187,6 @@ class _Training:
                 f"{self.checkpoints.folder}: processes of this training see different checkpoints; "
                 "models/ must lie on a file system that all of them share"
             )
-
-    def _images_per_second(self) -> float:
-        steps = self.state.step - self.first
-        return steps * self.params.batch / (time.monotonic() - self.started)
 
     def _tell_skipped(self, skipped: int) -> None:
         if skipped:
@@ -272,13 +209,6 @@ class _Training:
             "vgg": self.vgg_origin,
             "adversarial": "true" if self.state.adversary is not None else "false",
         }
-
-    def last_validation(self) -> Figures:
-        """The figures of the newest validation."""
-        for row in reversed(self.state.curve):
-            if "val/psnr_y" in row:
-                return {name: value for name, value in row.items() if name != "step"}
-        return {}
 
 
 def _init_sha256(path: Path) -> str:

@@ -59,10 +59,11 @@ class Told:
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.labels: list[str] = []
         self.shown: dict[str, object] = {}
 
     def start(self, label: str, total: int | None, unit: str) -> None:
-        pass
+        self.labels.append(label)
 
     def update(self, done: int, **figures: object) -> None:
         self.shown |= figures

@@ -32,10 +32,10 @@ def test_images_are_in_memory_where_they_fit(
     needed = len(rows) * SIDE * SIDE * 3
     expected = torch.from_numpy(read_images(tmp_path / "data/resized", rows))
     for free, processes, at_hand in (
-        (2 * needed, 1, True),
-        (2 * needed - 1, 1, False),
-        (2 * needed, 2, False),
-        (4 * needed, 2, True),
+        (3 * needed, 1, True),
+        (2 * needed, 1, False),
+        (4 * needed, 2, False),
+        (6 * needed, 2, True),
     ):
         monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: Memory(free))
         told = Told()

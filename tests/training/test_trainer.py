@@ -103,6 +103,7 @@ def test_a_finished_training_is_only_exported_again(world: Path, tmp_path: Path)
     warned, *others = told.messages
     assert warned.startswith("note: train.vgg is random: ")
     assert others == ["training is already at step 6 of 6"]
+    assert "read images" not in told.labels
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pt")} == kept
     assert again.rows == first.rows
     assert np.array_equal(again.pictures, first.pictures)
