@@ -1,0 +1,93 @@
+"""Memory that one SRGAN step holds at its peak: does it fit a 4 GB card?
+
+python benchmarks/train_memory.py [--crop 384] [--batch 2] [--device cpu] [--limit 4]
+
+On CUDA the allocator is capped at `--limit` GiB, so that a step that needs more ends here as it
+would on the smaller card, and cuDNN's workspaces count. On the CPU it is PyTorch's own account of
+the same tensors; the driver's context (0.3 to 0.5 GB) and the workspaces of a GPU come on top.
+Gradients at the last layer are measured in the step, as in every tenth of a training.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from pipeline.devices import computes_in_bf16, pick_device
+from pipeline.networks.vgg import VGG16Features
+from pipeline.networks.weights import backbone_state
+from pipeline.params import TrainParams
+from pipeline.training.state import State, new_state
+from pipeline.training.updates import Updates
+
+
+def main() -> None:
+    arguments = _arguments()
+    device = pick_device(arguments.device)
+    if device.type == "cuda":
+        whole = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(arguments.limit * 2**30 / whole, device)
+    print(f"{arguments.batch} crops of {arguments.crop} pixels, {device}")
+    for norm in ("batch", "none"):
+        for bf16 in [True, False] if computes_in_bf16(device) else [False]:
+            params = TrainParams(
+                crop=arguments.crop, batch=arguments.batch, norm=norm, log_every=1, vgg="random"
+            )
+            mib = peak(params, device, bf16) / 2**20
+            print(f"train.norm {norm:<6} {'bf16' if bf16 else 'fp32'} {mib:8.0f} MiB", flush=True)
+
+
+def peak(params: TrainParams, device: torch.device, bf16: bool) -> float:
+    """Bytes of the networks, the optimisers and everything else at the highest point of a step."""
+    weights, _ = backbone_state("vgg16", "random")
+    vgg = VGG16Features(params.content_layers, weights).to(device)
+    state = new_state(params, device)
+    update = Updates(params, 1, state, vgg, device, bf16)
+    side = params.crop
+    hr = torch.randint(0, 256, (params.batch, 3, side, side), dtype=torch.uint8)
+    update(hr)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        update(hr)
+        return float(torch.cuda.max_memory_allocated(device))
+    return _kept(state, vgg) + _rise(lambda: update(hr))
+
+
+def _kept(state: State, vgg: VGG16Features) -> int:
+    """Bytes of what lives on between two steps."""
+    assert state.adversary is not None
+    networks = (state.generator, state.average, state.best, state.adversary.network, vgg)
+    tensors: list[Tensor] = [t for network in networks for t in network.state_dict().values()]
+    for optimiser in (state.optimiser, state.adversary.optimiser):
+        tensors += [t for moments in optimiser.state.values() for t in moments.values()]
+    return sum(tensor.nbytes for tensor in tensors)
+
+
+def _rise(step: Callable[[], object]) -> int:
+    """Bytes by which PyTorch's allocations rise during a step, at the most."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        step()
+    assert profiler.profiler is not None
+    results = profiler.profiler.kineto_results
+    assert results is not None
+    events = [event for event in results.events() if event.name() == "[memory]"]
+    held = highest = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        highest = max(highest, held)
+    return highest
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--crop", type=int, default=384)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--limit", type=float, default=4.0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
