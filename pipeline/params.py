@@ -214,11 +214,12 @@ class TrainParams(Section):
     warmup_steps: int = Field(
         0, ge=0, description="steps over which the adversarial weight grows to adv_weight"
     )
-    ema: float = Field(
-        0.999,
+    ema: float | None = Field(
+        None,
         ge=0,
         lt=1,
-        description="decay of the averaged generator that is validated and saved; 0: no average",
+        description="decay of the averaged generator that is validated and saved; 0: no average; "
+        "null: 0.999, or none with norm batch, whose statistics do not fit averaged weights",
     )
     vgg: str = Field(
         "imagenet",

@@ -68,7 +68,7 @@ class Updates:
         if not updated:
             self.state.skipped += 1
             return {}
-        update_average(self.state.average, self.state.generator, self.params.ema, step)
+        update_average(self.state.average, self.state.generator, self._decay, step)
         return terms
 
     def _update_discriminator(
@@ -127,6 +127,12 @@ class Updates:
         }
         self.group.average(list(pulls.values()))
         return {f"{name}_pull": gradient.norm() for name, gradient in pulls.items()}
+
+    @property
+    def _decay(self) -> float:
+        if self.params.ema is not None:
+            return self.params.ema
+        return 0.0 if self.params.norm == "batch" else 0.999
 
     @property
     def _pretrain_steps(self) -> int:

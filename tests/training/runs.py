@@ -23,6 +23,7 @@ SMALL = TrainParams(
     pretrain_steps=2,
     warmup_steps=2,
     pixel_weight=0.1,
+    ema=0.999,
     vgg="random",
     content_layers=("conv1_1", "conv2_1"),
     device="cpu",

@@ -82,3 +82,17 @@ def test_the_discriminator_comes_after_the_pre_training(given: int | None, first
     adversarial = ["adversarial" in update(HR) for _ in range(5)]
     assert adversarial.index(True) == first
     assert all(adversarial[first:])
+
+
+@pytest.mark.parametrize(
+    ("norm", "ema", "averaged"),
+    [("none", None, True), ("batch", None, False), ("none", 0.0, False), ("batch", 0.9, True)],
+)
+def test_weights_are_averaged_where_statistics_fit_them(
+    norm: str, ema: float | None, averaged: bool
+) -> None:
+    update = updates(norm=norm, ema=ema)
+    update(HR)
+    state = update.state
+    pairs = zip(state.average.parameters(), state.generator.parameters(), strict=True)
+    assert all(torch.equal(mean, weight) for mean, weight in pairs) is not averaged
