@@ -4,11 +4,14 @@ Images are `(N, C, H, W)`, float in [0, 255]. `border` pixels are left out at ea
 """
 
 import torch
+from pytorch_msssim import ms_ssim as windowed_ms_ssim
 from pytorch_msssim import ssim as windowed_ssim
 
 PEAK = 255.0
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
+MS_SSIM_SIDE = (SSIM_WINDOW - 1) * 2**4 + 1
+"""pixels, the shortest side of which MS-SSIM's fifth scale still holds a window"""
 # ITU-R BT.601, R'G'B' of 0..255 to Y' of 16..235, as MATLAB's rgb2ycbcr has it.
 LUMA_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 LUMA_OFFSET = 16.0
@@ -52,6 +55,23 @@ def _ssim_of_pair(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         a, b, data_range=PEAK, size_average=False, win_size=SSIM_WINDOW, win_sigma=SSIM_SIGMA
     )
     return similarity
+
+
+def ms_ssim(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
+    """Structural similarity over five scales of each pair, at most 1, (N,).
+
+    Wang et al. 2003, with SSIM's window and constants. Raises `ValueError` where the shapes differ
+    or less than `MS_SSIM_SIDE` pixels are left inside the border.
+    """
+    a, b = _inside(a, b, border, least=MS_SSIM_SIDE)
+    pairs = zip(torch.split(a, 1), torch.split(b, 1), strict=True)
+    similarities = [
+        windowed_ms_ssim(
+            x, y, data_range=PEAK, size_average=False, win_size=SSIM_WINDOW, win_sigma=SSIM_SIGMA
+        )
+        for x, y in pairs
+    ]
+    return torch.cat(similarities)
 
 
 def _inside(

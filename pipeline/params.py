@@ -9,8 +9,23 @@ from pydantic_core import PydanticCustomError
 # YAML has lists only; strict mode would refuse them for a tuple.
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
+# Names as reports show them, and the paths of what they stand for.
+Paths = dict[Annotated[str, Field(pattern=r"^[\w.+-]+( [\w.+-]+)*$")], str]
+
 ContentLayer = Literal[
-    "conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1"
+    "conv1_1",
+    "conv1_2",
+    "conv2_1",
+    "conv2_2",
+    "conv3_1",
+    "conv3_2",
+    "conv3_3",
+    "conv4_1",
+    "conv4_2",
+    "conv4_3",
+    "conv5_1",
+    "conv5_2",
+    "conv5_3",
 ]
 ContentLayers = Annotated[tuple[ContentLayer, ...], Field(strict=False, min_length=1)]
 
@@ -279,18 +294,43 @@ class EvaluateParams(Section):
     max_images: int | None = Field(
         None, ge=1, description="images measured at most; null: the whole split"
     )
+    models: Paths = Field({}, description="generators measured beside the trained one: name → file")
+    results: Paths = Field(
+        {},
+        description="other programs' results: name → folder with a PNG file an image; "
+        "`pipeline pairs` writes what they have to enlarge",
+    )
+    blend: str | None = Field(
+        None,
+        description="name in `models` of a generator that gives way to the trained one, step by "
+        "step, as a curve in the plane",
+    )
+    blend_steps: int = Field(3, ge=1, le=19, description="generators between those two")
     crop_border: int = Field(4, ge=0, description="pixels left out at each edge by PSNR and SSIM")
     lpips: Literal["auto", "off"] = Field(
         "auto", description="auto: measured where AlexNet's ImageNet weights are to be had"
     )
+    dists: Literal["auto", "off"] = Field(
+        "auto",
+        description="DISTS and the kernel distance; auto: where VGG16's ImageNet weights are to be "
+        "had",
+    )
     pictures: int = Field(6, ge=1, description="images shown in the comparison and on the page")
     detail: int = Field(96, ge=16, description="side of the enlarged details, HR pixels")
-    seed: int = Field(0, ge=0, description="seed of the sliced Wasserstein projections")
+    seed: int = Field(
+        0, ge=0, description="seed of the sliced Wasserstein distance and of the bootstrap"
+    )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="auto, cpu, cuda, cuda:N or mps",
     )
+
+    @model_validator(mode="after")
+    def _blend_is_a_model(self) -> "EvaluateParams":
+        if self.blend is not None and self.blend not in self.models:
+            raise _at(("blend",), f"{self.blend!r} is no name in evaluate.models")
+        return self
 
 
 class Params(Section):
@@ -323,6 +363,11 @@ def section_type(name: str) -> type[Section]:
 def is_list(field: FieldInfo) -> bool:
     """Whether a param is a list of names."""
     return get_origin(field.annotation) is tuple
+
+
+def is_mapping(field: FieldInfo) -> bool:
+    """Whether a param maps names to paths."""
+    return get_origin(field.annotation) is dict
 
 
 def _at(location: tuple[str, ...], problem: str) -> PydanticCustomError:

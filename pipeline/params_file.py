@@ -13,7 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from pipeline.errors import UsageError
-from pipeline.params import Params, Section, is_list, section_type
+from pipeline.params import Params, Section, is_list, is_mapping, section_type
 
 S = TypeVar("S", bound=Section)
 
@@ -50,7 +50,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 def override(section: S, texts: Mapping[str, str]) -> S:
     """Return `section` with the fields in `texts` replaced, each given as YAML, as options are.
 
-    A list may also be given with commas: `1girl,solo`. Raises `UsageError` that names the option.
+    A list may also be given with commas, `1girl,solo`, and a mapping as `mse=FILE,rrdb=FILE`.
+    Raises `UsageError` that names the option.
     """
     fields = type(section).model_fields
     values = section.model_dump()
@@ -74,6 +75,12 @@ def option_name(field: str) -> str:
 def _option_value(field: FieldInfo, name: str, text: str) -> object:
     if is_list(field) and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
+    if is_mapping(field) and not text.lstrip().startswith("{"):
+        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+        for key, _, path in pairs:
+            if not path.strip():
+                raise UsageError(f"{option_name(name)}: {key!r} has no path; write NAME=PATH")
+        return {key.strip(): path.strip() for key, _, path in pairs}
     if field.annotation is str:
         return text
     try:
@@ -135,4 +142,4 @@ def _problem(details: ErrorDetails, model: type[Section]) -> str:
     if kind == "too_short":
         return f"needs at least {details['ctx']['min_length']} entry"
     wanted = details["msg"].removeprefix("Input should be ").replace("valid tuple", "list")
-    return f"{value!r} should be {wanted}"
+    return f"{value!r} should be {wanted.replace('dictionary', 'mapping of names to paths')}"

@@ -5,8 +5,10 @@ from stages.common import add_stage, new_app, run_app
 from stages.demo import demo
 from stages.evaluate import STAGE as EVALUATE
 from stages.manifest import STAGE as MANIFEST
+from stages.pairs import pairs
 from stages.resize import STAGE as RESIZE
 from stages.scrape import STAGE as SCRAPE
+from stages.tradeoff import tradeoff
 from stages.train import STAGE as TRAIN
 from stages.upscale import upscale
 
@@ -20,6 +22,6 @@ def main() -> None:
     )
     for stage in STAGES:
         add_stage(app, stage)
-    for command in (upscale, booru, demo):
+    for command in (upscale, tradeoff, pairs, booru, demo):
         app.command()(command)
     run_app(app)

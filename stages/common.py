@@ -16,7 +16,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.params import Section, is_list, section_type
+from pipeline.params import Section, is_list, is_mapping, section_type
 from pipeline.params_file import load_params, option_name, override
 
 PARAMS_FILE = Path("params.yaml")
@@ -133,10 +133,11 @@ def _metavar(field: FieldInfo) -> str:
         return "|".join(str(choice) for choice in get_args(field.annotation))
     if is_list(field):
         return "A,B,..."
-    if field.annotation is str:
-        return "TEXT"
-    number = "NUMBER" if float in (field.annotation, *get_args(field.annotation)) else "INTEGER"
-    return number + ("|null" if type(None) in get_args(field.annotation) else "")
+    if is_mapping(field):
+        return "NAME=PATH,..."
+    kinds = get_args(field.annotation) or (field.annotation,)
+    kind = "TEXT" if str in kinds else "NUMBER" if float in kinds else "INTEGER"
+    return kind + ("|null" if type(None) in kinds else "")
 
 
 def _yaml(value: object) -> str:
@@ -144,7 +145,18 @@ def _yaml(value: object) -> str:
         return "null"
     if isinstance(value, tuple):
         return ",".join(str(part) for part in value) or "[]"
+    if isinstance(value, dict):
+        return ",".join(f"{name}={path}" for name, path in value.items()) or "{}"
     return str(value) if value != "" else '""'
+
+
+def _override_value(field: FieldInfo, text: str) -> str:
+    """The text of an option as DVC's `-S` has it."""
+    if is_list(field) and not text.startswith("["):
+        return f"[{text}]"
+    if is_mapping(field) and not text.startswith("{"):
+        return "{" + text.replace("=", ": ") + "}"
+    return text
 
 
 def _tell_overrides(section: str, texts: dict[str, str]) -> None:
@@ -153,7 +165,7 @@ def _tell_overrides(section: str, texts: dict[str, str]) -> None:
     fields = section_type(section).model_fields
     settings = []
     for name, text in texts.items():
-        value = f"[{text}]" if is_list(fields[name]) and not text.startswith("[") else text
+        value = _override_value(fields[name], text)
         settings.append("-S " + shlex.quote(f"{section}.{name}={value}"))
     print(
         f"note: options override {PARAMS_FILE}, so `dvc repro` will not reproduce this run; "

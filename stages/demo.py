@@ -5,18 +5,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import write_text
 from stages.console import ConsoleProgress
-
-if TYPE_CHECKING:
-    pass
 
 DRAWINGS = 72
 UNSEEN_SEED = 10_000
@@ -25,6 +22,7 @@ CODE = ("pipeline", "stages")
 FILES = (
     ".dvc/config",
     ".dvc/.gitignore",
+    ".dvc/plots/plane.json",
     ".dvcignore",
     ".gitignore",
     "data/.gitignore",
@@ -59,7 +57,8 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "validate_every": 500,
         "validation_images": 4,
     },
-    "evaluate": {},
+    # A second an image and method.
+    "evaluate": {"dists": "off"},
 }
 """What the demo changes in `params.yaml`: enough for two CPU cores to show something in minutes."""
 
@@ -94,6 +93,8 @@ def demo(
     )
     with Booru(Site(pictures), port=port):
         run_dvc(["repro"], folder)
+    # What experiments start from: in their folders DVC has only what git knows.
+    _commit(folder, ["dvc.lock", "reports"], "Results")
     before, after = _enlarge_one(folder)
     print(f"\nOne picture, and the same enlarged four times:\n  {before}\n  {after}")
     print(f"The report, to open in a browser:\n  {(folder / 'reports/index.html').resolve()}")
@@ -119,11 +120,8 @@ def make_workspace(folder: Path, settings: Mapping[str, Mapping[str, Any]]) -> N
         shutil.copyfile(root / name, folder / name)
     write_text(folder / "params.yaml", _changed_params(root / "params.yaml", settings))
     tracked = [*CODE, *FILES, "params.yaml"]
-    identity = ["-c", "user.name=pipeline demo", "-c", "user.email=demo@localhost"]
     _git(folder, "init", "--quiet")
-    _git(folder, "add", "--", *tracked)
-    if _git(folder, "diff", "--cached", "--name-only", "--", *tracked):
-        _git(folder, *identity, "commit", "--quiet", "-m", "Code and params", "--", *tracked)
+    _commit(folder, tracked, "Code and params")
 
 
 def run_dvc(arguments: list[str], folder: Path) -> None:
@@ -175,6 +173,13 @@ def _changed_params(template: Path, settings: Mapping[str, Mapping[str, Any]]) -
     text = StringIO()
     yaml.dump(document, text)
     return text.getvalue()
+
+
+def _commit(folder: Path, paths: Sequence[str], message: str) -> None:
+    identity = ["-c", "user.name=pipeline demo", "-c", "user.email=demo@localhost"]
+    _git(folder, "add", "--", *paths)
+    if _git(folder, "diff", "--cached", "--name-only", "--", *paths):
+        _git(folder, *identity, "commit", "--quiet", "-m", message, "--", *paths)
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.params import Params, ScrapeParams, TrainParams
+from pipeline.params import EvaluateParams, Params, ScrapeParams, TrainParams
 from pipeline.params_file import load_params, override
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +59,12 @@ def test_params_are_frozen() -> None:
             "manifest:\n  val_fraction: 0.5\n  test_fraction: 0.5\n",
             ":3: manifest.test_fraction: val_fraction and test_fraction leave nothing to train on",
         ),
+        (
+            "evaluate:\n  models: []\n",
+            ":2: evaluate.models: [] should be a valid mapping of names to",
+        ),
+        ("evaluate:\n  models:\n    a: 1\n", ":3: evaluate.models.a: 1 should be a valid string"),
+        ("evaluate:\n  blend: a\n", ":2: evaluate.blend: 'a' is no name in evaluate.models"),
         ("train: 3\n", ":1: train: must be a section of keys, not 3"),
         ("- train\n", ":1: the file: must be a section of keys, not ['train']"),
         ("train:\n  lr: [\n", ":3: not valid YAML: "),
@@ -114,6 +120,7 @@ def test_numbers_as_dvc_rewrites_them_are_numbers(tmp_path: Path) -> None:
         ({"lr": "1e-05", "batch": "16"}, TrainParams(lr=0.00001, batch=16)),
         ({"steps": "null"}, TrainParams(steps=None)),
         ({"vgg": "1"}, TrainParams(vgg="1")),
+        ({"init": "null"}, TrainParams(init=None)),
         ({"content_layers": "conv1_1,conv2_1"}, TrainParams(content_layers=("conv1_1", "conv2_1"))),
         (
             {"content_layers": "[conv1_1, conv2_1]"},
@@ -123,6 +130,29 @@ def test_numbers_as_dvc_rewrites_them_are_numbers(tmp_path: Path) -> None:
 )
 def test_options_are_given_as_yaml(texts: dict[str, str], expected: TrainParams) -> None:
     assert override(TrainParams(), texts) == expected
+
+
+@pytest.mark.parametrize("text", ["a=x.safetensors, b c=y=z", "{a: x.safetensors, b c: y=z}"])
+def test_names_and_paths_are_given_as_an_option(text: str) -> None:
+    expected = {"a": "x.safetensors", "b c": "y=z"}
+    assert override(EvaluateParams(), {"models": text}).models == expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"models": "x.safetensors"}, "--models: 'x.safetensors' has no path; write NAME=PATH"),
+        ({"models": "{a: 1}"}, "--models: 1 should be a valid string"),
+        ({"models": "{a/b: x}"}, "--models: 'a/b' does not fit "),
+        ({"results": "{[a"}, "--results: '{[a' is no YAML value"),
+        ({"blend": "a"}, "--blend: 'a' is no name in evaluate.models"),
+    ],
+)
+def test_a_bad_mapping_is_named(texts: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        override(EvaluateParams(), texts)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
 
 
 def test_tags_given_as_an_option_stay_text() -> None:

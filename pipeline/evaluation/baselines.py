@@ -6,19 +6,23 @@ from PIL import Image
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
+    "area": Image.Resampling.BOX,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
 BASELINE = "bicubic"
 """What models are compared with where one method has to stand for interpolation."""
+UNSEEN = ("area",)
+"""Left out where pictures are shown: at whole factors area is nearest, as OpenCV's is."""
 
 
 def interpolate(lr: torch.Tensor, scale: int, method: str) -> torch.Tensor:
     """Enlarge (3, h, w) uint8 to (3, h·scale, w·scale) uint8 by a filter of `FILTERS`.
 
-    Pillow's bicubic has a = −0.5, its Lanczos three lobes; antialiasing changes nothing here, as
-    it only widens filters that shrink.
+    Pillow's bicubic has a = −0.5, OpenCV's −0.75; its Lanczos has three lobes, OpenCV's four;
+    bilinear and nearest are the same in both. Antialiasing changes nothing here, as it only
+    widens filters that shrink.
     """
     height, width = lr.shape[-2:]
     image = Image.fromarray(lr.permute(1, 2, 0).contiguous().numpy())

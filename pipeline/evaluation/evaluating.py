@@ -1,27 +1,29 @@
 """The whole evaluation: a split's images, every method, all metrics, and the reports of it."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from pipeline.devices import pick_device
-from pipeline.errors import PipelineError, UsageError
-from pipeline.evaluation.baselines import BASELINE
-from pipeline.evaluation.measuring import BY_KEY, Figures, Methods, means, measure
-from pipeline.evaluation.pictures import Picture, choose_detail, choose_images, spread
-from pipeline.evaluation.reporting import MODEL, Evaluation, write_reports
-from pipeline.evaluation.swd import Distance, PatchSets
-from pipeline.images.shards import read_image
-from pipeline.manifest import Row, read_manifest
+from pipeline.errors import UsageError
+from pipeline.evaluation.baselines import BASELINE, UNSEEN
+from pipeline.evaluation.judging import Judges, find_judges
+from pipeline.evaluation.kvd import DescriptorSets
+from pipeline.evaluation.measuring import BY_KEY, PER_IMAGE, Figures, Metric, means, measure
+from pipeline.evaluation.methods import MODEL, ORIGINAL, RESERVED, Methods
+from pipeline.evaluation.pictures import Picture, choose_detail, choose_images
+from pipeline.evaluation.reporting import Evaluation, write_reports
+from pipeline.evaluation.swd import PatchSets
+from pipeline.images.pairs import Pairs
 from pipeline.metrics import SSIM_WINDOW
-from pipeline.networks.files import load_generator
-from pipeline.networks.lpips import SMALLEST_SIDE, Lpips
-from pipeline.networks.weights import WeightsMissing, backbone_state
+from pipeline.networks import Generator
+from pipeline.networks.blending import blend
+from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import EvaluateParams
 from pipeline.progress import Progress, Silent
-
-ORIGINAL = "original"
 
 
 def evaluate(
@@ -33,7 +35,7 @@ def evaluate(
     revision: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure the generator in `model` beside interpolation, and write all reports.
+    """Measure the generator in `model` beside other methods, and write all reports.
 
     `manifest` and `resized` are the data stages' results; `reports` also holds their summaries and
     the training curves, which the page shows where they are. `revision` names the code. What is
@@ -43,28 +45,34 @@ def evaluate(
     progress = progress or Silent()
     device = pick_device(params.device)
     loaded = load_generator(model, device)
-    methods = Methods({MODEL: loaded.generator}, loaded.generator.scale)
-    images = _Images(manifest, resized, params, methods.scale)
-    perceptual = _perceptual(params, images.side, device)
-    figures, distances = _measure(images, methods, perceptual.network, params, device, progress)
-    ranked_by = BY_KEY["psnr_y" if perceptual.network is None else "lpips"]
+    _refuse_names(params)
+    models = _models(params, loaded, device)
+    blends = _blends(params, models)
+    folders = {name: Path(folder) for name, folder in params.results.items()}
+    methods = Methods(models | blends, loaded.generator.scale, folders)
+    images = Pairs.of_split(manifest, resized, params.split, methods.scale, params.max_images)
+    _refuse_border(params, images.side)
+    judges = find_judges(params, images.side, device)
+    figures, of_sets = _measure(images, methods, judges, params, device, progress)
+    ranked_by = BY_KEY["psnr_y" if judges.lpips is None else "lpips"]
     gains = [
         ranked_by.gain(of_one[MODEL][ranked_by.key], of_one[BASELINE][ranked_by.key])
         for of_one in figures
     ]
+    shown = [name for name in methods.names if name not in (*UNSEEN, *blends)]
+    pictures = _Pictures(images, methods, shown, figures, params.detail)
     evaluation = Evaluation(
         params=params,
         scale=methods.scale,
         rows=images.rows,
         figures=figures,
-        means=means(figures, distances),
-        pictures=[
-            _picture(images.rows[index], images.original(index), methods, figures[index], params)
-            for index in choose_images(gains, params.pictures)
-        ],
+        means=means(figures, of_sets),
+        pictures=[pictures(index, [ranked_by]) for index in choose_images(gains, params.pictures)],
+        worst=[pictures(index, metrics) for index, metrics in worst_images(figures).items()],
+        blended=[params.blend, *blends, MODEL] if params.blend is not None else [],
+        models=tuple(models),
         ranked_by=ranked_by,
-        without_lpips=perceptual.reason,
-        alexnet=perceptual.origin,
+        judges=judges,
         metadata=loaded.metadata,
         generator_parameters=sum(tensor.numel() for tensor in loaded.generator.parameters()),
     )
@@ -72,90 +80,102 @@ def evaluate(
     return evaluation
 
 
-class _Images:
-    """The chosen images of the split, cropped to a multiple of the scale."""
+def _refuse_names(params: EvaluateParams) -> None:
+    for name in (*params.models, *params.results):
+        if name in RESERVED or (name in params.models and name in params.results):
+            raise UsageError(f"evaluate: {name} is the name of another method; take another one")
 
-    def __init__(self, manifest: Path, resized: Path, params: EvaluateParams, scale: int) -> None:
-        rows = [row for row in read_manifest(manifest) if row.split == params.split]
-        if not rows:
-            raise PipelineError(
-                f"{manifest}: no image in the split {params.split}; raise "
-                f"manifest.{params.split}_fraction, or set evaluate.split to the other one"
-            )
-        chosen = spread(len(rows), params.max_images or len(rows))
-        self.rows: list[Row] = [rows[index] for index in chosen]
-        self._resized, self._scale = resized, scale
-        self.side = min(self.original(0).shape[-2:])
-        if self.side - 2 * params.crop_border < SSIM_WINDOW:
+
+def _models(
+    params: EvaluateParams, trained: LoadedGenerator, device: torch.device
+) -> dict[str, Generator]:
+    models = {MODEL: trained.generator}
+    for name, path in params.models.items():
+        other = load_generator(Path(path), device).generator
+        if other.scale != trained.generator.scale:
             raise UsageError(
-                f"evaluate.crop_border: {params.crop_border} leaves less than {SSIM_WINDOW} pixels "
-                f"of images of {self.side}, which SSIM needs"
+                f"evaluate.models: {name} enlarges {other.scale} times, the trained generator "
+                f"{trained.generator.scale} times; their results cannot be compared"
             )
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def original(self, index: int) -> torch.Tensor:
-        """(3, H, W) uint8."""
-        pixels = torch.from_numpy(read_image(self._resized, self.rows[index])).permute(2, 0, 1)
-        height, width = (side // self._scale * self._scale for side in pixels.shape[-2:])
-        return pixels[:, :height, :width].contiguous()
+        models[name] = other
+    return models
 
 
-@dataclass(frozen=True)
-class _Perceptual:
-    """LPIPS with where its backbone comes from, or why there is none."""
+def _blends(params: EvaluateParams, models: Mapping[str, Generator]) -> dict[str, Generator]:
+    """The networks between `params.blend` and the trained one, from the former to the latter."""
+    if params.blend is None:
+        return {}
+    alphas = [step / (params.blend_steps + 1) for step in range(1, params.blend_steps + 1)]
+    return {
+        f"{params.blend} {alpha:.2g}": blend(models[params.blend], models[MODEL], alpha).eval()
+        for alpha in alphas
+    }
 
-    network: Lpips | None = None
-    origin: str = ""
-    reason: str = ""
 
-
-def _perceptual(params: EvaluateParams, side: int, device: torch.device) -> _Perceptual:
-    if params.lpips == "off":
-        return _Perceptual(reason="evaluate.lpips is off.")
-    if side < SMALLEST_SIDE:
-        return _Perceptual(reason=f"AlexNet needs images of {SMALLEST_SIDE} pixels or more.")
-    try:
-        state, origin = backbone_state("alexnet", "imagenet")
-    except WeightsMissing as error:
-        return _Perceptual(reason=f"AlexNet's ImageNet weights are not to be had: {error}.")
-    return _Perceptual(Lpips(state).to(device), origin)
+def _refuse_border(params: EvaluateParams, side: int) -> None:
+    if side - 2 * params.crop_border < SSIM_WINDOW:
+        raise UsageError(
+            f"evaluate.crop_border: {params.crop_border} leaves less than {SSIM_WINDOW} pixels "
+            f"of images of {side}, which SSIM needs"
+        )
 
 
 def _measure(
-    images: _Images,
+    images: Pairs,
     methods: Methods,
-    perceptual: Lpips | None,
+    judges: Judges,
     params: EvaluateParams,
     device: torch.device,
     progress: Progress,
-) -> tuple[list[Figures], dict[str, Distance]]:
-    """Each image's figures, and each method's distance between the sets."""
+) -> tuple[list[Figures], Figures]:
+    """Each image's figures, and of each method what is measured of its results as a whole."""
     figures: list[Figures] = []
-    sets = PatchSets(len(images), params.seed)
+    patches, contents = PatchSets(len(images), params.seed), DescriptorSets()
     progress.start("evaluate", len(images), "image")
     try:
-        for index in range(len(images)):
+        for index, row in enumerate(images.rows):
             original = images.original(index)
-            results = methods.results(methods.lr(original))
-            of_one = measure(results, original, params.crop_border, perceptual, device)
-            sets.add({**results, ORIGINAL: original})
-            figures.append(of_one)
-            progress.update(index + 1, psnr_y=of_one[MODEL]["psnr_y"])
+            results = methods.results(methods.lr(original), row.name)
+            measured = measure(results, original, params.crop_border, judges, device)
+            patches.add({**results, ORIGINAL: original})
+            contents.add(measured.descriptors)
+            figures.append(measured.figures)
+            progress.update(index + 1, psnr_y=measured.figures[MODEL]["psnr_y"])
     finally:
         progress.finish()
-    return figures, sets.distances(ORIGINAL)
+    of_sets = {
+        method: {"swd": distance.mean}
+        | {f"swd_{side}": value for side, value in distance.levels.items()}
+        for method, distance in patches.distances(ORIGINAL).items()
+    }
+    for method, value in contents.distances(ORIGINAL).items():
+        of_sets[method]["kvd"] = value
+    return figures, of_sets
 
 
-def _picture(
-    row: Row,
-    original: torch.Tensor,
-    methods: Methods,
-    figures: Figures,
-    params: EvaluateParams,
-) -> Picture:
-    lr = methods.lr(original)
-    results = methods.results(lr)
-    box = choose_detail(results[MODEL], results[BASELINE], params.detail, methods.scale)
-    return Picture(row.name, lr, {**results, ORIGINAL: original}, figures, box)
+def worst_images(figures: Sequence[Figures]) -> dict[int, list[Metric]]:
+    """Indices of the images for which the trained generator is worst, and by which metrics."""
+    worst: dict[int, list[Metric]] = defaultdict(list)
+    for metric in (BY_KEY[key] for key in PER_IMAGE if key in figures[0][MODEL]):
+        values = [metric.gain(of_one[MODEL][metric.key], 0) for of_one in figures]
+        worst[values.index(min(values))].append(metric)
+    return dict(worst)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Makes what is shown of an image: `shown` methods' results, and a detail."""
+
+    images: Pairs
+    methods: Methods
+    shown: Sequence[str]
+    figures: Sequence[Figures]
+    detail: int
+
+    def __call__(self, index: int, captions: Sequence[Metric]) -> Picture:
+        row, original = self.images.rows[index], self.images.original(index)
+        lr = self.methods.lr(original)
+        results = self.methods.results(lr, row.name)
+        box = choose_detail(results[MODEL], results[BASELINE], self.detail, self.methods.scale)
+        versions = {name: results[name] for name in self.shown} | {ORIGINAL: original}
+        return Picture(row.name, lr, versions, self.figures[index], box, captions)

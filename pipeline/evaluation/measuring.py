@@ -1,18 +1,16 @@
-"""Each method's result for each image, and how far it lies from the original."""
+"""How far each method's result for an image lies from the original."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from pipeline.errors import PipelineError
-from pipeline.evaluation.baselines import FILTERS, interpolate
-from pipeline.evaluation.swd import Distance
-from pipeline.images.resample import downscale
-from pipeline.metrics import PEAK, luma, psnr, ssim
-from pipeline.networks import Generator
-from pipeline.networks.lpips import Lpips
+from pipeline.evaluation.judging import Judges
+from pipeline.evaluation.kvd import descriptors
+from pipeline.evaluation.methods import ORIGINAL
+from pipeline.metrics import MS_SSIM_SIDE, PEAK, luma, ms_ssim, psnr, ssim
 
 PSNR_CEILING = 100.0
 """dB, what equal images count: their PSNR is infinite, and no mean could hold it. One level of one
@@ -51,58 +49,41 @@ class Metric:
 METRICS = (
     Metric("psnr_y", "PSNR Y", 2, True),
     Metric("ssim_y", "SSIM Y", 4, True),
+    Metric("ms_ssim_y", "MS-SSIM Y", 4, True),
     Metric("psnr_rgb", "PSNR RGB", 2, True),
     Metric("ssim_rgb", "SSIM RGB", 4, True),
     Metric("rmse_y", "RMSE Y", 2, False),
     Metric("lpips", "LPIPS", 4, False),
+    Metric("dists", "DISTS", 4, False),
     Metric("swd", "SWD", 4, False),
+    Metric("kvd", "KVD", 5, False),
 )
 BY_KEY = {metric.key: metric for metric in METRICS}
-PER_IMAGE = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips")
+PER_IMAGE = ("psnr_y", "ssim_y", "ms_ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists")
 
 
 @dataclass(frozen=True)
-class Methods:
-    """The ways an LR image is enlarged `scale` times: interpolation, and generators by name."""
+class Measured:
+    """One image's figures, and what VGG16 says is in each version of it."""
 
-    models: Mapping[str, Generator]
-    scale: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every method, in the order of the reports."""
-        return (*FILTERS, *self.models)
-
-    def lr(self, original: torch.Tensor) -> torch.Tensor:
-        """The image that is enlarged, (3, H, W) → (3, H/scale, W/scale), uint8."""
-        small: torch.Tensor = downscale(original[None], self.scale)[0]
-        return small
-
-    def results(self, lr: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Every method's result for one LR image: (3, h, w) → (3, h·scale, w·scale), uint8."""
-        results = {method: interpolate(lr, self.scale, method) for method in FILTERS}
-        for name, model in self.models.items():
-            results[name] = self._generated(name, model, lr)
-        return results
-
-    def _generated(self, name: str, model: Generator, lr: torch.Tensor) -> torch.Tensor:
-        try:
-            return model.enlarge(lr[None])[0]
-        except PipelineError as error:
-            raise PipelineError(f"{name}: {error}; its weights are damaged") from None
+    figures: dict[str, dict[str, float]]
+    """method → metric of `PER_IMAGE` → value"""
+    descriptors: dict[str, Tensor]
+    """method, and `original` → (P, C); empty without VGG16"""
 
 
 @torch.no_grad()
 def measure(
-    results: Mapping[str, torch.Tensor],
-    original: torch.Tensor,
+    results: Mapping[str, Tensor],
+    original: Tensor,
     border: int,
-    perceptual: Lpips | None,
+    judges: Judges,
     device: torch.device,
-) -> dict[str, dict[str, float]]:
-    """Method → metric of `PER_IMAGE` → value, of one image's results, (3, H, W) uint8 each.
+) -> Measured:
+    """Compare an image's results with the original, (3, H, W) uint8 each.
 
-    `border` pixels are left out by PSNR and SSIM; LPIPS sees the whole image.
+    `border` pixels are left out by PSNR and SSIM; LPIPS and DISTS see the whole image. MS-SSIM is
+    left out where the image is too small for it.
     """
     sr = torch.stack(list(results.values())).to(device, torch.float32)
     hr = original[None].to(device, torch.float32)
@@ -114,32 +95,48 @@ def measure(
         "psnr_rgb": psnr(sr, target, border).clamp(max=PSNR_CEILING),
         "ssim_rgb": ssim(sr, target, border),
     }
-    if perceptual is not None:
-        columns["lpips"] = perceptual(sr, hr)
-    values = {metric: column.tolist() for metric, column in columns.items()}
-    return {
+    if min(original.shape[-2:]) - 2 * border >= MS_SSIM_SIDE:
+        columns["ms_ssim_y"] = ms_ssim(sr_y, hr_y, border)
+    if judges.lpips is not None:
+        columns["lpips"] = judges.lpips(sr, hr)
+    seen: list[Tensor] = []
+    if judges.dists is not None:
+        columns["dists"], seen = _looked_at(judges, sr, hr)
+    values = {key: columns[key].tolist() for key in PER_IMAGE if key in columns}
+    figures = {
         method: {metric: round(column[index], DIGITS) for metric, column in values.items()}
         for index, method in enumerate(results)
     }
+    return Measured(figures, dict(zip((ORIGINAL, *results), seen, strict=False)))
 
 
-def means(
-    images: Sequence[Figures], distances: Mapping[str, Distance]
-) -> dict[str, dict[str, float]]:
+def means(images: Sequence[Figures], of_sets: Figures) -> dict[str, dict[str, float]]:
     """Method → metric → value over all images.
 
-    PSNR, SSIM and LPIPS are means of the images' values; RMSE is the root of the mean squared error
-    of Y; SWD is of the whole sets, once as the mean over levels and once a level.
+    PSNR, SSIM, LPIPS and DISTS are means of the images' values; RMSE is the root of the mean
+    squared error of Y; `of_sets` holds what was measured of a method's results as a whole.
     """
     result: dict[str, dict[str, float]] = {}
-    for method, distance in distances.items():
+    for method, distances in of_sets.items():
         rows = [image[method] for image in images]
         figures = {metric: _mean([row[metric] for row in rows]) for metric in rows[0]}
         figures["rmse_y"] = math.sqrt(_mean([_squared_error(row["psnr_y"]) for row in rows]))
-        figures["swd"] = distance.mean
-        figures |= {f"swd_{side}": value for side, value in distance.levels.items()}
+        figures |= distances
         result[method] = {metric: round(value, DIGITS) for metric, value in figures.items()}
     return result
+
+
+def _looked_at(judges: Judges, sr: Tensor, hr: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """DISTS of each result, and descriptors of the original and of each result."""
+    assert judges.dists is not None
+    of_hr = judges.dists.features(hr)
+    distances, seen = [], [descriptors(of_hr[-1])]
+    # One at a time: VGG16's first maps of a 512 × 512 image alone are 67 MB.
+    for image in torch.split(sr, 1):
+        of_sr = judges.dists.features(image)
+        distances.append(judges.dists.distance(of_sr, of_hr))
+        seen.append(descriptors(of_sr[-1]))
+    return torch.cat(distances), seen
 
 
 def _squared_error(psnr_y: float) -> float:

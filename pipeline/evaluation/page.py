@@ -14,12 +14,14 @@ from PIL import Image
 from pipeline.evaluation.baselines import BASELINE
 from pipeline.evaluation.charts import Curve
 from pipeline.evaluation.measuring import BY_KEY, METRICS, PER_IMAGE, Figures, Metric
-from pipeline.evaluation.pictures import Picture, spread, to_image
-from pipeline.evaluation.plane import Point, chart_planes
+from pipeline.evaluation.pictures import Picture, to_image
+from pipeline.evaluation.plane import Plane, chart_planes
+from pipeline.evaluation.statistics import Comparison, Interval
 from pipeline.files import write_text
+from pipeline.images.pairs import spread
 
-PICTURE_CHARACTERS = 6_500_000
-"""What the pictures may take of the page: with the tables it stays under 8 MB."""
+PICTURE_CHARACTERS = 11_000_000
+"""What the pictures may take of the page: with the tables it stays under 15 MB."""
 QUALITIES = (92, 85, 75, 60, 40)
 """JPEG's, without subsampling of colour, which would blur every version's lines alike."""
 
@@ -50,13 +52,19 @@ class Report:
     scale: int
     split: str
     border: int
-    models: tuple[str, ...]
+    models: Sequence[str]
+    """the trained generator is the first"""
     means: Figures
     images: Sequence[ImageFigures]
     pictures: Sequence[Picture]
-    points: Sequence[Point]
+    plane: Plane
     ranked_by: Metric
     """decided which pictures are shown"""
+    worst: Sequence[Picture] = ()
+    """where the trained generator is worst"""
+    intervals: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
+    """method → metric of an image → the mean's interval"""
+    comparisons: Sequence[Comparison] = ()
     curves: Sequence[Curve] = ()
     summaries: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -90,7 +98,7 @@ def _content(report: Report) -> dict[str, Any]:
     image_metrics = [BY_KEY[key] for key in PER_IMAGE if key in first]
     levels = {key: f"{key.removeprefix('swd_')}" for key in first if key.startswith("swd_")}
     level_metrics = [Metric(key, side, BY_KEY["swd"].digits, False) for key, side in levels.items()]
-    pictures = _shown_pictures(report)
+    pictures, worst = _shown_pictures(report)
     return {
         "title": f"Anime illustrations, enlarged {report.scale}×",
         "lead": _lead(report),
@@ -102,13 +110,16 @@ def _content(report: Report) -> dict[str, Any]:
         "notices": report.notices,
         "ranked_by": report.ranked_by.name,
         "pictures": pictures,
-        "left_out": len(report.pictures) - len(pictures),
+        "worst": worst,
+        "left_out": len(report.pictures) - len(pictures) + len(report.worst) - len(worst),
         "image_count": len(report.images),
         "metrics": metrics,
-        "table": _table(report.means, metrics),
+        "table": _table(report.means, metrics, report.intervals),
         "levels": list(levels.values()),
-        "level_table": _table(report.means, level_metrics),
-        "planes": chart_planes(report.points),
+        "level_table": _table(report.means, level_metrics, {}),
+        "differences": _differences(report, image_metrics),
+        "planes": chart_planes(report.plane),
+        "blended": any(report.plane.curves),
         "image_metrics": image_metrics,
         "rows": _rows(report, image_metrics),
         "curves": report.curves,
@@ -138,7 +149,9 @@ def _lead(report: Report) -> list[str]:
     return [distortion, perception]
 
 
-def _table(means: Figures, metrics: Sequence[Metric]) -> list[Any]:
+def _table(
+    means: Figures, metrics: Sequence[Metric], intervals: Mapping[str, Mapping[str, Interval]]
+) -> list[Any]:
     best = {
         metric.key: metric.best(row[metric.key] for row in means.values()) for metric in metrics
     }
@@ -149,11 +162,37 @@ def _table(means: Figures, metrics: Sequence[Metric]) -> list[Any]:
                 {
                     "text": metric.text(row[metric.key]),
                     "best": round(row[metric.key], metric.digits) == best[metric.key],
+                    "range": _range(intervals.get(method, {}).get(metric.key), metric),
                 }
                 for metric in metrics
             ],
         }
         for method, row in means.items()
+    ]
+
+
+def _range(interval: Interval | None, metric: Metric) -> str:
+    return f"{metric.text(interval.low)}–{metric.text(interval.high)}" if interval else ""
+
+
+def _differences(report: Report, metrics: Sequence[Metric]) -> list[Any]:
+    """The trained generator against each other method, by each metric of an image."""
+    model = report.models[0]
+    found: dict[str, dict[str, Any]] = {}
+    for one in report.comparisons:
+        if model in (one.method, one.other):
+            sign = 1 if one.method == model else -1
+            metric, apart = BY_KEY[one.metric], one.difference
+            low, high = sorted((sign * apart.low, sign * apart.high))
+            found.setdefault(one.other if sign == 1 else one.method, {})[one.metric] = {
+                "text": f"{sign * apart.mean:+.{metric.digits}f}",
+                "range": f"{low:+.{metric.digits}f} to {high:+.{metric.digits}f}",
+                "p": "p < .001" if one.p < 0.001 else f"p = {one.p:.3f}",
+                "better": metric.gain(sign * apart.mean, 0) > 0 and one.p < 0.05,
+            }
+    return [
+        {"method": method, "cells": [cells[metric.key] for metric in metrics]}
+        for method, cells in found.items()
     ]
 
 
@@ -170,42 +209,48 @@ def _rows(report: Report, metrics: Sequence[Metric]) -> list[Any]:
     ]
 
 
-def _shown_pictures(report: Report) -> list[Any]:
-    """The pictures at the highest quality that fits, fewer where none does."""
+def _shown_pictures(report: Report) -> list[list[Any]]:
+    """Pictures and worst cases at the highest quality that fits, fewer of both where none does."""
     for quality in QUALITIES:
-        shown = [_shown_picture(picture, report.ranked_by, quality) for picture in report.pictures]
-        if _characters(shown) <= PICTURE_CHARACTERS:
+        shown = [
+            [_shown_picture(picture, quality) for picture in some]
+            for some in (report.pictures, report.worst)
+        ]
+        characters = sum(_characters(picture) for some in shown for picture in some)
+        if characters <= PICTURE_CHARACTERS:
             return shown
-    count = max(1, PICTURE_CHARACTERS * len(shown) // _characters(shown))
-    return [shown[index] for index in spread(len(shown), count)]
+    share = PICTURE_CHARACTERS / characters
+    return [
+        [some[index] for index in spread(len(some), max(1, int(len(some) * share)))]
+        for some in shown
+    ]
 
 
-def _characters(shown: Sequence[Any]) -> int:
-    return sum(
-        len(version["whole"]) + len(version["detail"])
-        for picture in shown
-        for version in picture["versions"]
-    )
+def _characters(shown: Mapping[str, Any]) -> int:
+    return sum(len(version["whole"]) + len(version["detail"]) for version in shown["versions"])
 
 
-def _shown_picture(picture: Picture, caption: Metric, quality: int) -> dict[str, Any]:
+def _shown_picture(picture: Picture, quality: int) -> dict[str, Any]:
     height, width = picture.versions["original"].shape[-2:]
     box = picture.box
     versions = []
     for name, pixels in picture.versions.items():
-        figures = picture.figures.get(name)
+        figures = picture.figures.get(name, {})
         versions.append(
             {
                 "name": name,
                 "whole": _data_uri(to_image(pixels), "JPEG", quality=quality, subsampling=0),
                 "detail": _data_uri(to_image(picture.detail(name)), "WEBP", lossless=True),
-                "caption": f"{caption.name} {caption.text(figures[caption.key])}"
-                if figures
-                else "",
+                "caption": ", ".join(
+                    f"{caption.name} {caption.text(figures[caption.key])}"
+                    for caption in picture.captions
+                    if caption.key in figures
+                ),
             }
         )
     return {
         "name": picture.name,
+        "metrics": [caption.name for caption in picture.captions],
         "width": width,
         "height": height,
         "detail": box.right - box.left,

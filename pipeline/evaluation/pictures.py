@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from pipeline.evaluation.measuring import Figures, Metric
 from pipeline.files import atomic_path
+from pipeline.images.pairs import spread
 from pipeline.metrics import luma
 
 CELL = 192
@@ -42,6 +43,8 @@ class Picture:
     """method → metric → value"""
     box: Box
     """the detail, in pixels of the original"""
+    captions: Sequence[Metric]
+    """whose values are shown with it; the metrics by which it is the worst, where it is one"""
 
     def detail(self, version: str) -> torch.Tensor:
         """The detail of one version, or of `lr`: (3, side, side) uint8."""
@@ -77,20 +80,11 @@ def choose_images(gains: Sequence[float], count: int) -> list[int]:
     return [ranked[index] for index in spread(len(ranked), count)]
 
 
-def spread(length: int, count: int) -> list[int]:
-    """`count` indices below `length`, evenly spread, first and last among them; all if fewer."""
-    if count >= length:
-        return list(range(length))
-    if count == 1:
-        return [length // 2]
-    return [round(at * (length - 1) / (count - 1)) for at in range(count)]
-
-
-def draw_comparison(path: Path, pictures: Sequence[Picture], caption: Metric) -> None:
-    """Draw `comparison.png`: a row a picture, the whole of it, then every version's detail.
+def draw_comparison(path: Path, pictures: Sequence[Picture]) -> None:
+    """Draw the figure: a row a picture, the whole of it, then every version's detail.
 
     Details are enlarged pixel by pixel, so that nothing is smoothed by the figure itself; under
-    each is the whole result's value of the metric `caption`.
+    each is the whole result's value of the first metric of the picture's captions.
     """
     columns = ["picture", "lr", *pictures[0].versions]
     row_height = CELL + TEXT_HEIGHT + GAP
@@ -108,9 +102,7 @@ def draw_comparison(path: Path, pictures: Sequence[Picture], caption: Metric) ->
             top = TEXT_HEIGHT + GAP + row * row_height
             cell = _cell(picture, title)
             canvas.paste(cell, (left + (CELL - cell.width) // 2, top + (CELL - cell.height) // 2))
-            draw.text(
-                (left + CELL / 2, top + CELL + 4), _below(picture, title, caption), INK, font, "mt"
-            )
+            draw.text((left + CELL / 2, top + CELL + 4), _below(picture, title), INK, font, "mt")
     with atomic_path(path) as temporary:
         canvas.save(temporary, format="PNG", optimize=True)
 
@@ -120,11 +112,12 @@ def to_image(pixels: torch.Tensor) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
 
 
-def _below(picture: Picture, column: str, caption: Metric) -> str:
+def _below(picture: Picture, column: str) -> str:
     if column == "picture":
         return picture.name
     if column not in picture.figures:
         return ""
+    caption = picture.captions[0]
     return f"{caption.name}: {caption.text(picture.figures[column][caption.key])}"
 
 

@@ -1,10 +1,12 @@
 """The perception-distortion plane (Blau & Michaeli 2018): a point a method, both axes errors."""
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,8 +16,16 @@ from pipeline.files import atomic_path
 MODEL_COLOUR = "#b3401f"
 OTHER_COLOUR = "#5b6472"
 INK = "#20242b"
-PERCEPTION = {"lpips": "LPIPS (AlexNet)", "swd": "Sliced Wasserstein distance"}
-"""What may stand on the vertical axis, and its name there; both are smaller where better."""
+PERCEPTION = {
+    "lpips": "LPIPS (AlexNet)",
+    "dists": "DISTS",
+    "swd": "Sliced Wasserstein distance",
+    "kvd": "Kernel distance (VGG16)",
+}
+"""What may stand on the vertical axis, and its name there; all are smaller where better."""
+BOUND = math.sqrt(2)
+"""At most so many times the least RMSE is enough for perfect perception (theorem 2: twice the mean
+squared error, 3.01 dB of PSNR)."""
 
 
 @dataclass(frozen=True)
@@ -31,28 +41,67 @@ class Point:
     is_model: bool
 
 
-def write_points(path: Path, points: Sequence[Point]) -> None:
-    """Write `plane.csv`: method, rmse, psnr_y, then the perceptual distances that were measured."""
-    measured = [key for key in PERCEPTION if key in points[0].perception]
+@dataclass(frozen=True)
+class Plane:
+    """The points, and which of them follow each other on curves."""
+
+    points: Sequence[Point]
+    curves: Sequence[Sequence[str]] = ()
+    """methods' names in order: a blend of two generators, a sweep of a param"""
+
+    @property
+    def measured(self) -> list[str]:
+        """The keys of `PERCEPTION` that every point has."""
+        return [key for key in PERCEPTION if all(key in point.perception for point in self.points)]
+
+    @property
+    def bound(self) -> float:
+        """RMSE within which some method of perfect perception exists, by the best one seen here."""
+        return BOUND * min(point.rmse for point in self.points)
+
+    def lines(self, key: str) -> list[list[tuple[float, float]]]:
+        """Each curve as pairs of RMSE and the perceptual distance `key`."""
+        by_name = {point.method: point for point in self.points}
+        return [
+            [(by_name[name].rmse, by_name[name].perception[key]) for name in curve]
+            for curve in self.curves
+        ]
+
+    def unnamed(self) -> set[str]:
+        """Methods whose place on a curve says who they are: all but its ends."""
+        return {name for curve in self.curves for name in curve[1:-1]}
+
+
+def write_points(path: Path, plane: Plane) -> None:
+    """Write `plane.csv`: method, rmse, psnr_y, curve, then the perceptual distances."""
+    curve_of = {name: number for number, curve in enumerate(plane.curves, 1) for name in curve}
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["method", "rmse", "psnr_y", *measured])
-        for point in points:
-            distances = [point.perception[key] for key in measured]
-            writer.writerow([point.method, point.rmse, point.psnr_y, *distances])
+        writer.writerow(["method", "rmse", "psnr_y", "curve", *plane.measured])
+        for point in plane.points:
+            distances = [point.perception[key] for key in plane.measured]
+            curve = curve_of.get(point.method, "")
+            writer.writerow([point.method, point.rmse, point.psnr_y, curve, *distances])
 
 
-def draw_plane(path: Path, points: Sequence[Point]) -> None:
-    """Draw `plane.png`: a panel for each perceptual distance that was measured."""
-    measured = [key for key in PERCEPTION if key in points[0].perception]
-    figure = Figure(figsize=(5.6 * len(measured), 4.8), dpi=120, layout="constrained")
-    for axes, key in zip(
-        figure.subplots(1, len(measured), squeeze=False)[0], measured, strict=True
-    ):
-        _draw_panel(axes, points, key)
-    figure.suptitle("Distortion against perception")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+def draw_plane(path: Path, plane: Plane) -> None:
+    """Draw the plane as `path`, PNG or SVG by its name: a panel for each perceptual distance."""
+    keys = plane.measured
+    columns = min(2, len(keys))
+    rows = -(-len(keys) // columns)
+    # The hash salt and the missing date: the same plane is the same file.
+    with mpl.rc_context({"svg.hashsalt": "plane", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(5.6 * columns, 4.8 * rows), dpi=120, layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).flatten()
+        for axes, key in zip(panels, keys, strict=False):
+            _draw_panel(axes, plane, key)
+        for axes in panels[len(keys) :]:
+            axes.set_axis_off()
+        figure.suptitle("Distortion against perception")
+        kind = path.suffix.removeprefix(".")
+        with atomic_path(path) as temporary:
+            metadata = {"Date": None} if kind == "svg" else None
+            figure.savefig(temporary, format=kind, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -61,7 +110,8 @@ class Dot:
 
     x: float
     y: float
-    label: Label
+    label: Label | None
+    """None on a curve"""
     name: str
     tip: str
     ours: bool
@@ -75,33 +125,56 @@ class PlaneChart:
     description: str
     frame: Frame
     dots: list[Dot]
+    lines: list[str]
+    """each curve as pairs `x,y` in pixels"""
+    bound: float | None
+    """pixels from the left; None where it lies outside"""
 
 
-def chart_planes(points: Sequence[Point]) -> list[PlaneChart]:
+def chart_planes(plane: Plane) -> list[PlaneChart]:
     """A chart for each perceptual distance that was measured."""
-    return [_chart(points, key) for key in PERCEPTION if key in points[0].perception]
+    return [_chart(plane, key) for key in plane.measured]
 
 
-def _chart(points: Sequence[Point], key: str) -> PlaneChart:
+def _chart(plane: Plane, key: str) -> PlaneChart:
+    points = plane.points
     values = [point.perception[key] for point in points]
     across = widened([point.rmse for point in points], 0.25)
     frame = Frame(400, 320, across, widened(values, 0.2), top=34, bottom=48)
     places = [
         (frame.x(point.rmse), frame.y(value)) for point, value in zip(points, values, strict=True)
     ]
-    labels = place_labels(places, [point.method for point in points], (frame.left, frame.width), 16)
+    named = [at for at, point in enumerate(points) if point.method not in plane.unnamed()]
+    labels = dict(
+        zip(
+            named,
+            place_labels(
+                [places[at] for at in named],
+                [points[at].method for at in named],
+                (frame.left, frame.width),
+                16,
+            ),
+            strict=True,
+        )
+    )
     tips = [
         f"{point.method}: RMSE {point.rmse:.2f} ({point.psnr_y:.2f} dB), {key.upper()} {value:.4f}"
         for point, value in zip(points, values, strict=True)
     ]
     dots = [
-        Dot(x, y, label, point.method, tip, point.is_model)
-        for point, (x, y), label, tip in zip(points, places, labels, tips, strict=True)
+        Dot(x, y, labels.get(at), point.method, tips[at], point.is_model)
+        for at, (point, (x, y)) in enumerate(zip(points, places, strict=True))
     ]
-    return PlaneChart(PERCEPTION[key], "; ".join(tips), frame, dots)
+    lines = [
+        " ".join(f"{frame.x(rmse)},{frame.y(value)}" for rmse, value in line)
+        for line in plane.lines(key)
+    ]
+    bound = frame.x(plane.bound) if plane.bound < across[1] else None
+    return PlaneChart(PERCEPTION[key], "; ".join(tips), frame, dots, lines, bound)
 
 
-def _draw_panel(axes: Axes, points: Sequence[Point], key: str) -> None:
+def _draw_panel(axes: Axes, plane: Plane, key: str) -> None:
+    points = plane.points
     axes.set_xlim(*widened([point.rmse for point in points], 0.25))
     axes.set_ylim(*widened([point.perception[key] for point in points], 0.2))
     axes.set_xlabel("← better    distortion: RMSE of Y, levels of 255")
@@ -109,11 +182,17 @@ def _draw_panel(axes: Axes, points: Sequence[Point], key: str) -> None:
     axes.grid(color="#e3e6ea")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+    if plane.bound < axes.get_xlim()[1]:
+        axes.axvline(plane.bound, color=OTHER_COLOUR, linestyle="--", linewidth=0.8)
+    for line in plane.lines(key):
+        axes.plot(*zip(*line, strict=True), color=MODEL_COLOUR, linewidth=1)
     axes.figure.canvas.draw()
     for point in points:
         colour = MODEL_COLOUR if point.is_model else OTHER_COLOUR
-        axes.plot(point.rmse, point.perception[key], "o", color=colour, markersize=8)
-    _name_points(axes, points, key)
+        size = 5 if point.method in plane.unnamed() else 8
+        axes.plot(point.rmse, point.perception[key], "o", color=colour, markersize=size)
+    named = [point for point in points if point.method not in plane.unnamed()]
+    _name_points(axes, named, key)
 
 
 def _name_points(axes: Axes, points: Sequence[Point], key: str) -> None:

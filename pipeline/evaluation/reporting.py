@@ -9,15 +9,17 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.curves import read_curves
-from pipeline.evaluation.measuring import PER_IMAGE, Figures, Metric
+from pipeline.evaluation.judging import Judges
+from pipeline.evaluation.measuring import DIGITS, PER_IMAGE, Figures, Metric
+from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.page import ImageFigures, Notice, Report, write_page
 from pipeline.evaluation.pictures import Picture, draw_comparison
-from pipeline.evaluation.plane import PERCEPTION, Point, draw_plane, write_points
+from pipeline.evaluation.plane import PERCEPTION, Plane, Point, draw_plane, write_points
+from pipeline.evaluation.statistics import Comparison, Interval, comparisons, intervals
 from pipeline.files import atomic_path, sha256_of, write_text
 from pipeline.manifest import Row
 from pipeline.params import EvaluateParams
 
-MODEL = "model"
 SUMMARIES = ("scrape", "resize", "manifest")
 
 
@@ -33,11 +35,15 @@ class Evaluation:
     means: Figures
     """method → metric → value over all rows"""
     pictures: Sequence[Picture]
+    """spread evenly from where the trained generator gains most to where it gains least"""
+    worst: Sequence[Picture]
+    """where it is worst, by one metric or more"""
+    models: Sequence[str]
+    """which methods are generators; the trained one is the first"""
+    blended: Sequence[str]
+    """methods on the curve between two generators; empty without"""
     ranked_by: Metric
-    without_lpips: str
-    """why LPIPS was not measured; empty where it was"""
-    alexnet: str
-    """where LPIPS's backbone comes from; empty without"""
+    judges: Judges
     metadata: Mapping[str, str]
     """of the generator's file"""
     generator_parameters: int
@@ -55,22 +61,32 @@ def write_reports(
     }
     write_text(folder / "metrics.json", json.dumps(flat, indent=2) + "\n")
     _write_images(folder / "evaluate/per_image.csv", evaluation)
-    write_points(folder / "evaluate/plane.csv", points)
-    draw_plane(folder / "evaluate/plane.png", points)
-    draw_comparison(folder / "evaluate/comparison.png", evaluation.pictures, evaluation.ranked_by)
+    plane = Plane(points, [evaluation.blended] if evaluation.blended else [])
+    write_points(folder / "evaluate/plane.csv", plane)
+    draw_plane(folder / "evaluate/plane.png", plane)
+    draw_plane(folder / "evaluate/plane.svg", plane)
+    draw_comparison(folder / "evaluate/comparison.png", evaluation.pictures)
+    draw_comparison(folder / "evaluate/worst.png", evaluation.worst)
+    certain = intervals(evaluation.figures, evaluation.params.seed)
+    compared = comparisons(evaluation.figures, evaluation.params.seed)
+    _write_intervals(folder / "evaluate/intervals.csv", certain)
+    _write_comparisons(folder / "evaluate/comparisons.csv", compared)
     manifest_sha256 = sha256_of(manifest)
     report = Report(
         scale=evaluation.scale,
         split=evaluation.params.split,
         border=evaluation.params.crop_border,
-        models=(MODEL,),
+        models=evaluation.models,
         means=evaluation.means,
         images=[
             ImageFigures(row.name, row.post_url, figures)
             for row, figures in zip(evaluation.rows, evaluation.figures, strict=True)
         ],
         pictures=evaluation.pictures,
-        points=points,
+        worst=evaluation.worst,
+        intervals=certain,
+        comparisons=compared,
+        plane=plane,
         ranked_by=evaluation.ranked_by,
         curves=read_curves(folder / "train/plots/metrics"),
         summaries=_summaries(folder),
@@ -97,6 +113,31 @@ def _write_images(path: Path, evaluation: Evaluation) -> None:
         for row, of_one in zip(evaluation.rows, evaluation.figures, strict=True):
             for method, figures in of_one.items():
                 writer.writerow([row.id, row.tile, method, *(figures[key] for key in measured)])
+
+
+def _write_intervals(path: Path, certain: Mapping[str, Mapping[str, Interval]]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["method", "metric", "mean", "low", "high"])
+        for method, of_one in certain.items():
+            for metric, interval in of_one.items():
+                writer.writerow([method, metric, *_rounded(interval)])
+
+
+def _write_comparisons(path: Path, compared: Sequence[Comparison]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["metric", "method", "other", "difference", "low", "high", "p"])
+        for one in compared:
+            figures = (*_rounded(one.difference), f"{one.p:.3g}")
+            writer.writerow([one.metric, one.method, one.other, *figures])
+
+
+def _rounded(interval: Interval) -> tuple[float, float, float]:
+    mean, low, high = (
+        round(value, DIGITS) for value in (interval.mean, interval.low, interval.high)
+    )
+    return mean, low, high
 
 
 def _summaries(folder: Path) -> dict[str, Any]:
@@ -133,7 +174,10 @@ def _provenance(
         "trained for, steps": metadata.get("step", "unknown"),
         "trained with a discriminator": metadata.get("adversarial") == "true",
         "VGG16 weights of the content loss": metadata.get("vgg", "unknown"),
-        "AlexNet weights of LPIPS": evaluation.alexnet or "none",
+        **{
+            f"backbone's weights of {metrics}": origin
+            for metrics, origin in evaluation.judges.origins.items()
+        },
         "manifest measured, SHA-256": manifest_sha256,
         "manifest trained on, SHA-256": metadata.get("manifest_sha256", "unknown"),
         "images measured": len(evaluation.rows),
@@ -153,6 +197,6 @@ def _notices(evaluation: Evaluation, manifest_sha256: str) -> list[Notice]:
     if trained_on != manifest_sha256:
         text = "The model was trained on another manifest; it may have seen the images below."
         notices.append(Notice("Another manifest.", text, grave=True))
-    if evaluation.without_lpips:
-        notices.append(Notice("LPIPS was not measured.", evaluation.without_lpips))
+    for metrics, reason in evaluation.judges.missing.items():
+        notices.append(Notice(f"Not measured: {metrics}.", reason))
     return notices

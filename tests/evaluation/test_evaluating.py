@@ -10,22 +10,32 @@ import torch
 from bs4 import BeautifulSoup
 from PIL import Image
 from safetensors.torch import save_file
-from torchvision.models import alexnet
+from torchvision.models import alexnet, vgg16
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.evaluation.evaluating import evaluate
+from pipeline.evaluation.measuring import PSNR_CEILING
+from pipeline.images.pairs import Pairs, write_pairs
+from pipeline.networks import SRResNet
+from pipeline.networks.files import save_generator
 from pipeline.networks.weights import FOLDER_VARIABLE
 from pipeline.params import EvaluateParams
+from pipeline.progress import Silent
 from tests.evaluation.world import make_world
 
-METHODS = ["nearest", "bilinear", "bicubic", "lanczos", "model"]
+METHODS = ["nearest", "area", "bilinear", "bicubic", "lanczos", "model"]
 DISTORTION = {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "rmse_y"}
 SWD = {"swd", "swd_64", "swd_32", "swd_16"}
+PERCEPTION = {"lpips", "dists", "kvd"}
 FILES = [
     "evaluate/comparison.png",
+    "evaluate/comparisons.csv",
+    "evaluate/intervals.csv",
     "evaluate/per_image.csv",
     "evaluate/plane.csv",
     "evaluate/plane.png",
+    "evaluate/plane.svg",
+    "evaluate/worst.png",
     "index.html",
     "metrics.json",
 ]
@@ -60,13 +70,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def backbone(tmp_path_factory: pytest.TempPathFactory):
-    """A folder with an AlexNet of random weights: LPIPS is measured, and nothing downloaded."""
+    """A folder with backbones of random weights: all is measured, and nothing downloaded."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(1)
-    state = alexnet(weights=None).features.state_dict()
-    save_file(
-        {f"features.{key}": value for key, value in state.items()}, folder / "alexnet.safetensors"
-    )
+    for network in (alexnet, vgg16):
+        state = network(weights=None).features.state_dict()
+        named = {f"features.{key}": value for key, value in state.items()}
+        save_file(named, folder / f"{network.__name__}.safetensors")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER_VARIABLE, str(folder))
         yield folder
@@ -84,7 +94,7 @@ def test_writes_the_files_of_the_contract(reports):
 
 def test_metrics_are_flat_and_complete(reports):
     metrics = json.loads((reports / "metrics.json").read_text())
-    expected = {f"{method}.{key}" for method in METHODS for key in DISTORTION | SWD | {"lpips"}}
+    expected = {f"{method}.{key}" for method in METHODS for key in DISTORTION | SWD | PERCEPTION}
     assert set(metrics) == expected
     assert all(isinstance(value, float) for value in metrics.values())
 
@@ -93,7 +103,7 @@ def test_means_are_of_the_table(reports):
     metrics = json.loads((reports / "metrics.json").read_text())
     with (reports / "evaluate/per_image.csv").open() as file:
         rows = list(csv.DictReader(file))
-    measured = ["psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips"]
+    measured = ["psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists"]
     assert list(rows[0]) == ["id", "tile", "method", *measured]
     assert [(row["id"], row["method"]) for row in rows] == [
         (str(number), method) for number in (103, 104, 105, 106) for method in METHODS
@@ -119,11 +129,12 @@ def test_the_plane_is_of_the_metrics(reports):
     for row in rows:
         assert float(row["rmse"]) == metrics[f"{row['method']}.rmse_y"]
         assert float(row["swd"]) == metrics[f"{row['method']}.swd"]
-        assert float(row["lpips"]) == metrics[f"{row['method']}.lpips"]
+        for key in PERCEPTION:
+            assert float(row[key]) == metrics[f"{row['method']}.{key}"]
 
 
 def test_figures_are_whole_images(reports):
-    for name in ("plane.png", "comparison.png"):
+    for name in ("plane.png", "comparison.png", "worst.png"):
         with Image.open(reports / "evaluate" / name) as image:
             image.load()
             assert image.format == "PNG"
@@ -131,7 +142,13 @@ def test_figures_are_whole_images(reports):
 
 def test_the_page_shows_pictures_and_provenance(world, reports):
     page = soup(reports)
-    assert len(page.select(".compare")) == 3
+    assert len(page.select("#pictures .compare")) == 3
+    versions = [image["data-version"] for image in page.select_one(".compare").select(".stage img")]
+    assert versions == ["nearest", "bilinear", "bicubic", "lanczos", "model", "original"]
+    worst = [heading.string.partition(": worst by ")[2] for heading in page.select("#worst h3")]
+    assert sorted(", ".join(worst).split(", ")) == sorted(
+        ["PSNR Y", "SSIM Y", "PSNR RGB", "SSIM RGB", "LPIPS", "DISTS"]
+    )
     assert len(page.select("#per-image tbody tr")) == 4 * len(METHODS)
     provenance = page.select_one("#provenance").get_text(" ", strip=True)
     for path in ("data/manifest.csv", "models/generator.safetensors"):
@@ -167,16 +184,92 @@ def test_at_most_so_many_images_of_the_other_split(world):
 
 @pytest.mark.parametrize(
     ("params", "reason"),
-    [({"lpips": "off"}, "evaluate.lpips is off"), ({}, "weights are not to be had")],
+    [({"lpips": "off", "dists": "off"}, "is off."), ({}, "are not to be had")],
 )
-def test_without_lpips_the_page_says_why(world, tmp_path, monkeypatch, params, reason):
+def test_what_is_not_measured_has_its_reason(world, tmp_path, monkeypatch, params, reason):
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     evaluation = run(world, "bare", max_images=2, **params)
     assert set(evaluation.means["model"]) == DISTORTION | SWD
     assert "lpips" not in (world / "bare/evaluate/plane.csv").read_text()
-    notice = soup(world / "bare").select_one(".notice").get_text(" ", strip=True)
-    assert notice.startswith("LPIPS was not measured.")
-    assert reason in notice
+    notices = [
+        notice.get_text(" ", strip=True) for notice in soup(world / "bare").select(".notice")
+    ]
+    assert [notice.partition(". ")[0] for notice in notices] == [
+        "Not measured: LPIPS",
+        "Not measured: DISTS and KVD",
+    ]
+    assert all(reason in notice for notice in notices)
+
+
+def test_differences_and_intervals_are_of_the_table(reports):
+    metrics = json.loads((reports / "metrics.json").read_text())
+    with (reports / "evaluate/intervals.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(METHODS) * 6
+    for row in rows:
+        mean = metrics[f"{row['method']}.{row['metric']}"]
+        assert float(row["mean"]) == pytest.approx(mean, abs=2e-5)
+        assert float(row["low"]) <= float(row["mean"]) <= float(row["high"])
+    with (reports / "evaluate/comparisons.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 15 * 6
+    for row in rows:
+        method, other = (metrics[f"{row[key]}.{row['metric']}"] for key in ("method", "other"))
+        assert float(row["difference"]) == pytest.approx(method - other, abs=2e-5)
+        assert float(row["low"]) <= float(row["difference"]) <= float(row["high"])
+        assert 0 < float(row["p"]) <= 1
+
+
+def test_other_models_results_and_blends_stand_beside_the_trained_one(world):
+    torch.manual_seed(3)
+    other = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
+    save_generator(world / "other.safetensors", other, {})
+    split = Pairs.of_split(world / "data/manifest.csv", world / "data/resized", "test", 4)
+    write_pairs(split, world / "pairs", Silent())
+    evaluation = run(
+        world,
+        "more",
+        models={"other": str(world / "other.safetensors")},
+        results={"copied": str(world / "pairs/hr")},
+        blend="other",
+        blend_steps=1,
+    )
+    assert list(evaluation.means) == [*METHODS, "other", "other 0.5", "copied"]
+    assert evaluation.means["copied"]["psnr_y"] == PSNR_CEILING
+    assert evaluation.means["copied"]["kvd"] == pytest.approx(0, abs=1e-5)
+    with (world / "more/evaluate/plane.csv").open() as file:
+        curve = [row["method"] for row in csv.DictReader(file) if row["curve"]]
+    assert curve == ["model", "other", "other 0.5"]
+    versions = soup(world / "more").select_one(".compare").select(".stage img")
+    assert [image["data-version"] for image in versions][4:] == [
+        "model",
+        "other",
+        "copied",
+        "original",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "problem"),
+    [
+        ({"models": {"bicubic": "x"}}, UsageError, "evaluate: bicubic is the name of another"),
+        ({"models": {"a": "x"}, "results": {"a": "y"}}, UsageError, "a is the name of another"),
+        ({"models": {"a": "absent.safetensors"}}, PipelineError, r"absent\.safetensors: no such"),
+        ({"results": {"a": "absent"}}, PipelineError, r"absent/103\.png: not found"),
+    ],
+)
+def test_a_method_that_cannot_be_had_is_one_line(world, params, error, problem):
+    with pytest.raises(error, match=problem) as caught:
+        run(world, "none", **params)
+    assert "\n" not in str(caught.value)
+    assert not (world / "none").exists()
+
+
+def test_a_model_of_another_scale_is_refused(world):
+    other = SRResNet(scale=2, blocks=1, features=8, norm="none", skip="bicubic")
+    save_generator(world / "half.safetensors", other, {})
+    with pytest.raises(UsageError, match="half enlarges 2 times, the trained generator 4 times"):
+        run(world, "none", models={"half": str(world / "half.safetensors")})
 
 
 def test_random_vgg_weights_are_a_red_notice(tmp_path):
@@ -201,7 +294,9 @@ def test_images_are_cropped_to_the_scale(tmp_path):
 
 def test_tiny_images_have_no_lpips(tmp_path):
     make_world(tmp_path, {"test": 1}, side=28)
-    assert "31 pixels" in run(tmp_path).without_lpips
+    missing = run(tmp_path).judges.missing
+    assert list(missing) == ["LPIPS"]
+    assert "31 pixels" in missing["LPIPS"]
 
 
 def test_a_border_that_leaves_nothing_is_a_usage_error(world):

@@ -16,7 +16,8 @@ from pipeline.evaluation.charts import curve
 from pipeline.evaluation.measuring import BY_KEY
 from pipeline.evaluation.page import ImageFigures, Notice, Report, write_page
 from pipeline.evaluation.pictures import Box, Picture
-from pipeline.evaluation.plane import Point
+from pipeline.evaluation.plane import Plane, Point
+from pipeline.evaluation.statistics import comparisons, intervals
 
 METRICS = ("psnr_y", "ssim_y", "rmse_y", "lpips", "swd", "swd_64")
 MEANS = {
@@ -34,7 +35,8 @@ def picture(name: str, seed: int = 0) -> Picture:
     lr = torch.randint(0, 256, (3, 16, 16), generator=generator, dtype=torch.uint8)
     whole = lr.repeat_interleave(4, 1).repeat_interleave(4, 2)
     versions = {"bicubic": whole, "model": whole.flip(1), "original": whole.flip(2)}
-    return Picture(name, lr, versions, PER_IMAGE, Box(16, 16, 48, 48))
+    captions = [BY_KEY["lpips"], BY_KEY["psnr_y"]]
+    return Picture(name, lr, versions, PER_IMAGE, Box(16, 16, 48, 48), captions)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +52,16 @@ def report() -> Report:
             ImageFigures("12", "javascript:alert(1)", PER_IMAGE),
         ],
         pictures=[picture("11", 1), picture("12", 2)],
-        points=[
-            Point(method, row["rmse_y"], row["psnr_y"], {"swd": row["swd"]}, method == "model")
-            for method, row in MEANS.items()
-        ],
+        worst=[picture("13", 3)],
+        plane=Plane(
+            [
+                Point(method, row["rmse_y"], row["psnr_y"], {"swd": row["swd"]}, method == "model")
+                for method, row in MEANS.items()
+            ],
+            [["bicubic", "model"]],
+        ),
+        intervals=intervals([PER_IMAGE, PER_IMAGE], 0),
+        comparisons=comparisons([PER_IMAGE, PER_IMAGE], 0),
         ranked_by=BY_KEY["lpips"],
         curves=[curve("train/<loss>", [0, 1], [2, 1])],
         summaries={"scrape": {"accepted": 18000, "rejected": {"too_small": 7}, "tags": []}},
@@ -107,14 +115,16 @@ def test_details_are_lossless(report, soup):
 
 
 def test_a_slider_with_two_choices_a_picture(soup):
-    for compare, name in zip(soup.select(".compare"), ("11", "12"), strict=True):
+    for compare, name in zip(soup.select(".compare"), ("11", "12", "13"), strict=True):
         slider = compare.find("input", type="range")
         assert name in slider["aria-label"]
         versions = [image["data-version"] for image in compare.select(".stage img")]
         assert versions == ["bicubic", "model", "original"]
         shown = [image["data-version"] for image in compare.select(".stage img:not([hidden])")]
         assert shown == ["bicubic", "model"]
-        for select, chosen in zip(compare.find_all("select"), ("bicubic", "model"), strict=True):
+        for select, chosen in zip(
+            compare.select("select[data-side]"), ("bicubic", "model"), strict=True
+        ):
             assert [option.string for option in select.find_all("option")] == versions
             assert select.find("option", selected=True).string == chosen
             assert select.find_parent("label")
@@ -132,6 +142,39 @@ def test_the_best_of_each_column_is_marked(soup):
     marked = [[cell.find("strong") is not None for cell in row.find_all("td")] for row in rows]
     assert marked == [[True, False, True, False, False], [False, True, False, True, True]]
     assert rows[0].find("strong").string == "25.00"
+
+
+def test_means_have_their_intervals(soup):
+    cells = soup.select("#figures table")[0].select("tbody tr")[0].find_all("td")
+    ranges = [cell.select_one(".range") for cell in cells]
+    assert ranges[0].string == "25.00–25.00"
+    assert [found is None for found in ranges] == [False, False, True, False, True]
+
+
+def test_the_model_is_compared_with_each_method(soup):
+    (row,) = soup.select("#figures table")[1].select("tbody tr")
+    assert row.th.string == "bicubic"
+    psnr, _, lpips = row.find_all("td")
+    assert psnr.get_text("|").startswith("-1.00|-1.00 to -1.00|p = ")
+    assert lpips.get_text("|").startswith("-0.3000|-0.3000 to -0.3000|")
+    # Two images are too few to be sure of anything.
+    assert not row.find_all("strong")
+
+
+def test_failures_say_by_which_metrics(soup):
+    (heading,) = soup.select("#worst h3")
+    assert heading.string == "Image 13: worst by LPIPS, PSNR Y"
+    captions = [caption.get_text() for caption in soup.select("#worst .details .small")]
+    assert captions == ["LPIPS 0.4000, PSNR Y 25.00", "LPIPS 0.1000, PSNR Y 24.00", ""]
+
+
+def test_every_point_of_the_plane_can_be_chosen(soup):
+    dots = soup.select("#plane .dot")
+    assert [dot["data-method"] for dot in dots] == ["bicubic", "model"]
+    assert {(dot["role"], dot["tabindex"], dot["aria-pressed"]) for dot in dots} == {
+        ("button", "0", "false")
+    }
+    assert len(soup.select("#plane polyline")) == 1
 
 
 def test_every_image_of_every_method_has_a_row(soup):
@@ -173,10 +216,11 @@ def test_notices_data_params_and_provenance_are_shown(soup):
 
 
 def test_parts_without_data_are_left_out(tmp_path, report):
-    bare = replace(report, curves=(), summaries={}, notices=())
+    bare = replace(report, curves=(), summaries={}, notices=(), worst=(), comparisons=())
     write_page(tmp_path / "index.html", bare)
     soup = BeautifulSoup((tmp_path / "index.html").read_text(encoding="utf-8"), "html.parser")
-    assert not soup.select("#training, #data, .notice")
+    assert not soup.select("#training, #data, #worst, .notice")
+    assert len(soup.select("#figures table")) == 2
     assert [link["href"] for link in soup.select("nav a")] == [
         "#pictures",
         "#figures",
@@ -188,16 +232,17 @@ def test_parts_without_data_are_left_out(tmp_path, report):
 
 def test_the_page_keeps_to_its_size(tmp_path, report, monkeypatch):
     pictures = [picture(str(number), number) for number in range(9)]
-    many = replace(report, pictures=pictures)
+    many = replace(report, pictures=pictures, worst=pictures[:3])
     write_page(tmp_path / "all.html", many)
     monkeypatch.setattr(page, "PICTURE_CHARACTERS", 60_000)
     write_page(tmp_path / "some.html", many)
     everything = BeautifulSoup((tmp_path / "all.html").read_text(), "html.parser")
     some = BeautifulSoup((tmp_path / "some.html").read_text(), "html.parser")
-    left = len(some.select(".compare"))
-    assert len(everything.select(".compare")) == 9
+    left, worst = len(some.select("#pictures .compare")), len(some.select("#worst .compare"))
+    assert len(everything.select(".compare")) == 12
     assert 1 < left < 9
+    assert 1 <= worst < 3
     assert sum(len(image["src"]) for image in some.find_all("img")) <= 60_000
     assert some.select(".compare h3")[0].string == "Image 0"
-    assert some.select(".compare h3")[-1].string == "Image 8"
-    assert f"{9 - left} more would not fit" in some.get_text()
+    assert some.select("#pictures .compare h3")[-1].string == "Image 8"
+    assert f"{12 - left - worst} more would not fit" in some.get_text()

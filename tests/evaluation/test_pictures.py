@@ -12,7 +12,6 @@ from pipeline.evaluation.pictures import (
     choose_detail,
     choose_images,
     draw_comparison,
-    spread,
 )
 
 
@@ -55,14 +54,6 @@ def test_images_from_the_greatest_gain_to_the_least():
     assert choose_images([0.0, 0.0], 9) == [0, 1]
 
 
-@pytest.mark.parametrize(
-    ("length", "count", "expected"),
-    [(5, 5, [0, 1, 2, 3, 4]), (3, 9, [0, 1, 2]), (10, 4, [0, 3, 6, 9]), (7, 1, [3]), (1, 1, [0])],
-)
-def test_spread(length, count, expected):
-    assert spread(length, count) == expected
-
-
 def picture() -> Picture:
     original = flat()
     original[0, :32] = 250
@@ -70,7 +61,9 @@ def picture() -> Picture:
     nearest = lr.repeat_interleave(4, 1).repeat_interleave(4, 2)
     figures = {"nearest": {"psnr_y": 20.126}}
     box = Box(16, 24, 32, 40)
-    return Picture("7", lr, {"nearest": nearest, "original": original}, figures, box)
+    return Picture(
+        "7", lr, {"nearest": nearest, "original": original}, figures, box, [BY_KEY["psnr_y"]]
+    )
 
 
 def test_details_of_all_versions_show_the_same_part():
@@ -82,7 +75,7 @@ def test_details_of_all_versions_show_the_same_part():
 
 def test_the_comparison_has_a_row_a_picture_and_a_column_a_version(tmp_path):
     path = tmp_path / "comparison.png"
-    draw_comparison(path, [picture(), picture()], BY_KEY["psnr_y"])
+    draw_comparison(path, [picture(), picture()])
     image = Image.open(path)
     assert image.mode == "RGB"
     assert image.width // CELL == 4

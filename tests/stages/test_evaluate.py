@@ -50,7 +50,7 @@ def test_writes_the_reports_and_tells_the_means(project, commit):
     assert result.out.splitlines()[-1].startswith("reports/index.html: ")
     page = (project / "reports/index.html").read_text(encoding="utf-8")
     assert commit in page
-    assert "LPIPS was not measured" in page
+    assert "Not measured: LPIPS." in page
 
 
 def test_without_a_model_it_says_to_train(project):

@@ -1,12 +1,22 @@
 "use strict";
 
-for (const compare of document.querySelectorAll(".compare")) {
+const compares = [...document.querySelectorAll(".compare")];
+
+for (const compare of compares) {
   const stage = compare.querySelector(".stage");
+  const view = stage.querySelector(".view");
   const slider = stage.querySelector("input");
-  const [left, right] = compare.querySelectorAll("select");
+  const [left, right] = compare.querySelectorAll("select[data-side]");
+  const zoom = compare.querySelector("select[data-zoom]");
+
+  // The divider stands still while the enlarged picture moves below it.
+  const divide = () => {
+    const at = view.scrollLeft + (slider.value / 100) * view.clientWidth;
+    stage.style.setProperty("--at", `${slider.value}%`);
+    stage.style.setProperty("--cut", `${at}px`);
+  };
 
   const show = () => {
-    stage.style.setProperty("--at", `${slider.value}%`);
     slider.setAttribute("aria-valuetext", `${Math.round(slider.value)} % ${left.value}, the rest ${right.value}`);
     stage.querySelector(".on-left").textContent = left.value;
     stage.querySelector(".on-right").textContent = right.value;
@@ -16,9 +26,62 @@ for (const compare of document.querySelectorAll(".compare")) {
       // The same version on both sides needs no divider: then the whole image is the lower one.
       image.classList.toggle("before", version === left.value && version !== right.value);
     }
+    divide();
   };
+
+  const enlarge = () => {
+    const before = Number(stage.dataset.zoom ?? 1);
+    const now = Number(zoom.value);
+    const box = stage.querySelector(".box");
+    const middle = before > 1
+      ? [(view.scrollLeft + view.clientWidth / 2) / view.scrollWidth, (view.scrollTop + view.clientHeight / 2) / view.scrollHeight]
+      : ["left", "top"].map((side, axis) => (parseFloat(box.style[side]) + parseFloat(box.style[axis ? "height" : "width"]) / 2) / 100);
+    stage.dataset.zoom = now;
+    stage.style.setProperty("--zoom", now);
+    if (now > 1) view.setAttribute("tabindex", "0");
+    else view.removeAttribute("tabindex");
+    view.scrollTo({
+      left: middle[0] * view.scrollWidth - view.clientWidth / 2,
+      top: middle[1] * view.scrollHeight - view.clientHeight / 2,
+      behavior: "instant",
+    });
+    divide();
+  };
+
   for (const control of [slider, left, right]) control.addEventListener("input", show);
+  zoom.addEventListener("input", enlarge);
+  view.addEventListener("scroll", divide);
+  new ResizeObserver(divide).observe(view);
   show();
+}
+
+const dots = [...document.querySelectorAll(".dot")];
+const chosen = document.querySelector(".chosen");
+
+const choose = (dot) => {
+  const method = dot.getAttribute("aria-pressed") === "true" ? null : dot.dataset.method;
+  for (const other of dots) other.setAttribute("aria-pressed", String(other.dataset.method === method));
+  for (const row of document.querySelectorAll("#figures tr, #per-image tbody tr")) {
+    const name = row.dataset.method ?? row.querySelector("th[scope=row]")?.textContent;
+    row.classList.toggle("chosen-row", method !== null && name === method);
+  }
+  const told = dots.filter((other) => other.dataset.method === method).map((other) => other.getAttribute("aria-label"));
+  chosen.textContent = told.join(" · ");
+  for (const compare of compares) {
+    const right = compare.querySelector("select[data-side=right]");
+    if (![...right.options].some((option) => option.value === method)) continue;
+    right.value = method;
+    right.dispatchEvent(new Event("input"));
+  }
+};
+
+for (const dot of dots) {
+  dot.addEventListener("click", () => choose(dot));
+  dot.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    choose(dot);
+  });
 }
 
 const table = document.querySelector("#per-image");

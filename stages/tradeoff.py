@@ -1,0 +1,80 @@
+"""`pipeline tradeoff`: the perception-distortion plane over DVC's experiments."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import PipelineError
+from pipeline.params import Params, section_type
+
+
+def tradeoff(
+    rev: Annotated[
+        list[str] | None,
+        typer.Option(help="commit whose experiments are taken, HEAD if none; may be given again"),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="param in whose order curves join the points; the one that differs, if none",
+            metavar="SECTION.PARAM",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="folder of plane.csv, plane.png and plane.svg")
+    ] = Path("reports/tradeoff"),
+) -> None:
+    """Draw one plane of all DVC experiments that have run, and of the commit they started from."""
+    from pipeline.evaluation.plane import draw_plane, write_points
+    from pipeline.evaluation.tradeoff import tradeoff as plane_of
+
+    plane = plane_of(_experiments(rev), by)
+    write_points(output / "plane.csv", plane)
+    for kind in ("png", "svg"):
+        draw_plane(output / f"plane.{kind}", plane)
+    for point in plane.points:
+        if point.is_model:
+            distances = ", ".join(f"{key} {value:.4f}" for key, value in point.perception.items())
+            print(f"{point.method}: PSNR_Y {point.psnr_y:.2f} dB, {distances}")
+    print(f"{output / 'plane.png'}: the plane")
+
+
+def _experiments(revisions: list[str] | None) -> list[Any]:
+    from dvc.api import exp_show
+    from dvc.exceptions import DvcException
+    from dvc.scm import SCMError
+
+    from pipeline.evaluation.tradeoff import Experiment
+
+    try:
+        rows = exp_show(revs=revisions)
+    except (DvcException, SCMError) as error:
+        raise PipelineError(
+            f"dvc: {error}; its experiments are looked for in the git repository of this folder"
+        ) from None
+    params = [
+        f"{section}.{name}"
+        for section in Params.model_fields
+        for name in section_type(section).model_fields
+    ]
+    found = [
+        Experiment(
+            name=row["Experiment"] or row["rev"],
+            params={name: row[name] for name in params if name in row},
+            metrics={key.rpartition(":")[2]: row[key] for key in row if _is_figure(row[key])},
+        )
+        for row in rows
+        if row["rev"] != "workspace"
+    ]
+    measured = [one for one in found if "model.rmse_y" in one.metrics]
+    if not measured:
+        raise PipelineError(
+            "no experiment here has figures; commit the reports of `dvc repro`, run some with "
+            "`dvc exp run`, then try again"
+        )
+    return measured
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, float | int)

@@ -1,0 +1,67 @@
+"""One plane of many experiments: names, curves, and what is one point."""
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.evaluation.tradeoff import Experiment, tradeoff
+
+
+def experiment(name: str, rmse: float, **params: object) -> Experiment:
+    metrics = {
+        f"{method}.{key}": value
+        for method, at in (("model", rmse), ("bicubic", 14.0), ("area", 15.0))
+        for key, value in (("rmse_y", at), ("psnr_y", 25.0), ("swd", 1 / at))
+    }
+    return Experiment(name, {f"train.{key}": value for key, value in params.items()}, metrics)
+
+
+SWEEP = [
+    experiment("main", 12.0, adv_weight=1.0, vgg="imagenet"),
+    experiment("a", 10.0, adv_weight=0, vgg="imagenet"),
+    experiment("b", 11.0, adv_weight=0.1, vgg="imagenet"),
+]
+
+
+def test_points_are_called_after_what_differs_and_joined_in_its_order():
+    plane = tradeoff(SWEEP)
+    names = [point.method for point in plane.points]
+    assert names == ["adv_weight 1", "adv_weight 0", "adv_weight 0.1", "bicubic"]
+    assert [point.is_model for point in plane.points] == [True, True, True, False]
+    assert plane.curves == [["adv_weight 0", "adv_weight 0.1", "adv_weight 1"]]
+    assert plane.points[1].perception == {"swd": 0.1}
+
+
+def test_curves_join_what_differs_in_nothing_else():
+    more = [
+        experiment("c", 13.0, adv_weight=1.0, vgg="random"),
+        experiment("d", 10.5, adv_weight=0.1, vgg="random"),
+    ]
+    assert tradeoff([*SWEEP, *more]).curves == []
+    assert tradeoff([*SWEEP, *more], by="train.adv_weight").curves == [
+        [
+            "adv_weight 0, vgg imagenet",
+            "adv_weight 0.1, vgg imagenet",
+            "adv_weight 1, vgg imagenet",
+        ],
+        ["adv_weight 0.1, vgg random", "adv_weight 1, vgg random"],
+    ]
+
+
+def test_equal_runs_are_one_point_and_unequal_ones_keep_their_names():
+    again = experiment("again", 11.0, adv_weight=0.1, vgg="imagenet")
+    other = experiment("other", 11.5, adv_weight=0.1, vgg="imagenet")
+    names = [point.method for point in tradeoff([*SWEEP, again, other]).points]
+    assert names[2:4] == ["adv_weight 0.1", "adv_weight 0.1 (other)"]
+    assert len(names) == 5
+
+
+def test_a_single_experiment_goes_by_its_name():
+    plane = tradeoff(SWEEP[:1])
+    assert [point.method for point in plane.points] == ["main", "bicubic"]
+    assert plane.curves == []
+
+
+def test_a_param_that_is_no_number_cannot_order():
+    for by in ("train.vgg", "train.absent"):
+        with pytest.raises(UsageError, match=f"--by: {by} is no number in all experiments"):
+            tradeoff(SWEEP, by=by)

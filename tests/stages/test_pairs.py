@@ -1,0 +1,28 @@
+"""`pipeline pairs`, run as a user runs it, and its results measured."""
+
+from pathlib import Path
+
+from tests.evaluation.world import make_world
+from tests.stages.program import pipeline
+
+PARAMS = "evaluate:\n  device: cpu\n  lpips: 'off'\n  dists: 'off'\n  pictures: 1\n"
+
+
+def test_what_another_program_makes_of_them_is_measured(tmp_path: Path) -> None:
+    make_world(tmp_path, {"train": 1, "test": 2})
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    result = pipeline(tmp_path, "pairs", "pairs")
+    assert result.code == 0, result.err
+    assert result.out == "pairs: 2 images in lr/ and in hr/\n"
+    result = pipeline(tmp_path, "evaluate", "--results", "perfect=pairs/hr")
+    assert result.code == 0, result.err
+    assert "perfect: PSNR_Y 100.00 dB, swd 0.0000" in result.out
+    assert "dvc exp run -S 'evaluate.results={perfect: pairs/hr}'" in result.err
+
+
+def test_without_a_manifest_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    result = pipeline(tmp_path, "pairs", "pairs")
+    assert result.code == 1
+    assert result.problems[0].startswith("data/manifest.csv: ")
+    assert not (tmp_path / "pairs").exists()
