@@ -124,7 +124,7 @@ def test_the_chain_leaves_what_it_promises(project: Project) -> None:
     ]
     metrics = json.loads((folder / "reports/metrics.json").read_text())
     methods = {name.split(".")[0] for name in metrics}
-    assert methods == {"nearest", "bilinear", "bicubic", "lanczos", "model"}
+    assert methods == {"nearest", "area", "bilinear", "bicubic", "lanczos", "model"}
     assert (folder / "reports/index.html").stat().st_size > 10_000
     metadata, _ = project.generator()
     assert (metadata["vgg"], metadata["adversarial"], metadata["step"]) == ("random", "true", "6")
@@ -163,7 +163,8 @@ def test_an_experiment_trains_anew_and_can_be_compared(project: Project) -> None
     for name in (
         "train/loss",
         "val/psnr_y",
-        "Perception against distortion",
+        "Distortion against perception",
+        "worst",
         "comparison",
         "samples",
     ):
