@@ -1,6 +1,6 @@
 """The whole evaluation: a split's images, every method, all metrics, and the reports of it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +81,9 @@ def evaluate(
 
 
 def _refuse_names(params: EvaluateParams) -> None:
-    for name in (*params.models, *params.results):
-        if name in RESERVED or (name in params.models and name in params.results):
+    names = [*RESERVED, *_alphas(params), *params.models, *params.results]
+    for name, count in Counter(names).items():
+        if count > 1:
             raise UsageError(f"evaluate: {name} is the name of another method; take another one")
 
 
@@ -103,13 +104,17 @@ def _models(
 
 def _blends(params: EvaluateParams, models: Mapping[str, Generator]) -> dict[str, Generator]:
     """The networks between `params.blend` and the trained one, from the former to the latter."""
+    return {
+        name: blend(models[str(params.blend)], models[MODEL], alpha).eval()
+        for name, alpha in _alphas(params).items()
+    }
+
+
+def _alphas(params: EvaluateParams) -> dict[str, float]:
     if params.blend is None:
         return {}
     alphas = [step / (params.blend_steps + 1) for step in range(1, params.blend_steps + 1)]
-    return {
-        f"{params.blend} {alpha:.2g}": blend(models[params.blend], models[MODEL], alpha).eval()
-        for alpha in alphas
-    }
+    return {f"{params.blend} {alpha:.2g}": alpha for alpha in alphas}
 
 
 def _refuse_border(params: EvaluateParams, side: int) -> None:
