@@ -164,17 +164,27 @@ class ManifestParams(Section):
 
 
 class TrainParams(Section):
-    generator: Literal["srresnet"] = Field("srresnet", description="network that is trained")
+    generator: Literal["srresnet", "rrdb", "rcan"] = Field(
+        "srresnet", description="network that is trained: SRGAN's, ESRGAN's or RCAN"
+    )
     scale: Literal[2, 4, 8] = Field(4, description="enlargement of each side")
-    blocks: int = Field(3, ge=1, description="residual blocks of the generator")
+    blocks: int | None = Field(
+        None,
+        ge=1,
+        description="residual blocks of the generator; null: 3 of srresnet, 23 of rrdb, 20 in each "
+        "group of rcan",
+    )
     features: int = Field(64, ge=1, description="channels of the generator")
+    growth: int = Field(32, ge=1, description="rrdb: channels that a layer of a block adds")
+    groups: int = Field(10, ge=1, description="rcan: groups of residual blocks")
+    reduction: int = Field(16, ge=1, description="rcan: channels to one of the attention's")
     norm: Literal["batch", "none"] = Field(
-        "none", description="normalisation in the residual blocks"
+        "none", description="srresnet: normalisation in the residual blocks"
     )
     skip: Literal["none", "bicubic"] = Field(
         "bicubic",
-        description="what the network's output is added to; bicubic: the enlarged input, so that "
-        "training starts from bicubic's quality",
+        description="srresnet: what the network's output is added to; bicubic: the enlarged input, "
+        "so that training starts from bicubic's quality",
     )
     crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
     batch: int = Field(2, ge=1, description="crops in one step")
@@ -267,6 +277,14 @@ class TrainParams(Section):
     def _crop_fits_scale(self) -> "TrainParams":
         if self.crop % self.scale:
             raise _at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
+        return self
+
+    @model_validator(mode="after")
+    def _attention_has_channels(self) -> "TrainParams":
+        if self.generator == "rcan" and self.features < self.reduction:
+            raise _at(
+                ("reduction",), f"{self.reduction} is more than train.features {self.features}"
+            )
         return self
 
     @model_validator(mode="after")

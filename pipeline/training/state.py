@@ -19,6 +19,9 @@ from pipeline.training.distribution import ALONE, Group, synced
 
 M = TypeVar("M", bound=nn.Module)
 
+OWN_PARAMS = {"srresnet": ("norm", "skip"), "rrdb": ("growth",), "rcan": ("groups", "reduction")}
+"""Generators → the params that shape them alone."""
+
 
 @dataclass(frozen=True)
 class Adversary:
@@ -92,13 +95,11 @@ def new_state(params: TrainParams, device: torch.device, group: Group = ALONE) -
 
 
 def _new_generator(params: TrainParams) -> Generator:
-    generator = GENERATORS[params.generator](
-        scale=params.scale,
-        blocks=params.blocks,
-        features=params.features,
-        norm=params.norm,
-        skip=params.skip,
-    )
+    sizes = {"scale": params.scale, "features": params.features}
+    if params.blocks is not None:
+        sizes["blocks"] = params.blocks
+    own = {name: getattr(params, name) for name in OWN_PARAMS[params.generator]}
+    generator = GENERATORS[params.generator](**sizes, **own)
     if params.init is not None:
         given = load_generator(Path(params.init))
         _refuse_another(given, generator, params)

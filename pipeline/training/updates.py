@@ -132,7 +132,8 @@ class Updates:
     def _decay(self) -> float:
         if self.params.ema is not None:
             return self.params.ema
-        return 0.0 if self.params.norm == "batch" else 0.999
+        normalised = self.params.generator == "srresnet" and self.params.norm == "batch"
+        return 0.0 if normalised else 0.999
 
     @property
     def _pretrain_steps(self) -> int:

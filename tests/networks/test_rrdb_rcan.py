@@ -1,0 +1,94 @@
+"""ESRGAN's and RCAN's generators: sizes, shapes, and the public code's names."""
+
+import pytest
+import torch
+from spandrel import ModelLoader
+from torch import nn
+
+from pipeline.networks import RCAN, Generator, RRDBNet
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def small_rrdb(scale: int = 4) -> RRDBNet:
+    return RRDBNet(scale=scale, blocks=1, features=8, growth=4)
+
+
+def small_rcan(scale: int = 4) -> RCAN:
+    return RCAN(scale=scale, groups=1, blocks=2, features=8, reduction=4)
+
+
+SMALL = pytest.mark.parametrize("build", [small_rrdb, small_rcan])
+
+
+@pytest.mark.parametrize(
+    ("network", "count"),
+    [(RRDBNet, 16_697_987), (lambda: RRDBNet(blocks=6), 4_467_779), (RCAN, 15_592_355)],
+)
+def test_parameter_counts_are_the_papers(network, count: int) -> None:
+    with torch.device("meta"):
+        assert parameters(network()) == count
+
+
+@SMALL
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_enlarges_each_side_by_its_scale(build, scale: int) -> None:
+    assert build(scale)(torch.rand(2, 3, 7, 10)).shape == (2, 3, 7 * scale, 10 * scale)
+
+
+@SMALL
+def test_config_builds_the_same_network_again(build) -> None:
+    network = build()
+    again = type(network)(**network.config)
+    again.load_state_dict(network.state_dict())
+    lr = torch.rand(1, 3, 8, 8)
+    assert torch.equal(again(lr), network(lr))
+
+
+@SMALL
+def test_batch_one_equals_batch_many(build) -> None:
+    network, lr = build().eval(), torch.rand(3, 3, 8, 8)
+    alone = torch.cat([network(image) for image in lr.split(1)])
+    torch.testing.assert_close(network(lr), alone, atol=1e-6, rtol=1e-5)
+
+
+@SMALL
+def test_every_layer_learns(build) -> None:
+    torch.manual_seed(0)
+    network = build()
+    network(torch.rand(1, 3, 8, 8)).square().mean().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert network.last_layer.weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("build", [small_rrdb, small_rcan])
+def test_receptive_radius_is_just_enough(build, scale: int) -> None:
+    """A pixel outside changes nothing, one at its edge does; attention's means are kept out."""
+    network = build(scale).double().eval()
+    for module in network.modules():
+        if hasattr(module, "conv_du"):
+            module.forward = lambda x: x
+    radius = network.receptive_radius
+    side = 2 * radius + 5
+    lr = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
+    middle = side // 2
+    rows = slice(middle * scale, (middle + 1) * scale)
+    network(lr)[..., rows, rows].sum().backward()
+    seen = lr.grad.abs().sum((0, 1, 2)).nonzero().flatten() - middle
+    assert (seen.min().item(), seen.max().item()) == (-radius, radius)
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [(RRDBNet(blocks=1), "ESRGAN"), (RCAN(groups=2, blocks=2, features=32), "RCAN")],
+)
+def test_spandrel_opens_ours(network: Generator, name: str) -> None:
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    opened = ModelLoader().load_from_state_dict(state)
+    assert (opened.architecture.id, opened.scale) == (name, 4)
+    lr = torch.rand(1, 3, 12, 15)
+    with torch.no_grad():
+        assert torch.equal(opened.model.eval()(lr.clone()), network(lr))
