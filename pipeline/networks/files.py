@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,6 +13,9 @@ from safetensors.torch import save
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
 from pipeline.networks import GENERATORS, Generator
+from pipeline.networks.public import public_generator
+
+PICKLED = (".pth", ".pt")
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,9 @@ class LoadedGenerator:
 
 def save_generator(path: Path, generator: Generator, metadata: Mapping[str, str]) -> None:
     """Write `generator` in fp32, with `metadata` beside what is needed to build it again."""
-    names = {network: name for name, network in GENERATORS.items()}
     own = {
         "format": "pt",
-        "architecture": names[type(generator)],
+        "architecture": _name(generator),
         "config": json.dumps(dict(generator.config), sort_keys=True),
         "scale": str(generator.scale),
     }
@@ -57,23 +60,51 @@ def _in_order(content: bytes) -> bytes:
 
 
 def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGenerator:
-    """Read a file that `save_generator` wrote. Raises `PipelineError` that names the file."""
+    """Read a file that `save_generator` wrote, or one of ESRGAN's or RCAN's that is public.
+
+    Raises `PipelineError` that names the file.
+    """
+    saved, metadata = _read(path)
     try:
+        if "architecture" in metadata:
+            generator = _built(saved, metadata)
+        else:
+            generator = public_generator(saved)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise PipelineError(f"{path}: its weights fit no network: {reason}") from None
+    if generator is None:
+        known = ", ".join(GENERATORS)
+        raise PipelineError(f"{path}: holds no generator that is known here ({known})")
+    own = {"architecture": _name(generator), "scale": str(generator.scale)}
+    return LoadedGenerator(generator.to(device).eval(), own | dict(metadata))
+
+
+def _read(path: Path) -> tuple[Mapping[str, object], Mapping[str, str]]:
+    """What a file holds, and its metadata, if it has any."""
+    try:
+        if path.suffix in PICKLED:
+            return torch.load(path, map_location="cpu", weights_only=True), {}
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such file; `pipeline train` makes a model") from None
     except (OSError, SafetensorError) as error:
         raise PipelineError(f"{path}: no whole safetensors file: {error}") from None
-    architecture = GENERATORS.get(metadata.get("architecture", ""))
+    except (RuntimeError, UnpicklingError, EOFError):
+        raise PipelineError(f"{path}: no whole file of weights and nothing else") from None
+
+
+def _built(saved: Mapping[str, object], metadata: Mapping[str, str]) -> Generator | None:
+    architecture = GENERATORS.get(metadata["architecture"])
     if architecture is None:
-        known = ", ".join(GENERATORS)
-        raise PipelineError(f"{path}: names no generator that is known here ({known})")
-    try:
-        generator = architecture(**json.loads(metadata["config"]))
-        generator.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise PipelineError(f"{path}: does not fit its own metadata: {reason}") from None
-    return LoadedGenerator(generator.to(device).eval(), metadata)
+        return None
+    generator = architecture(**json.loads(metadata["config"]))
+    generator.load_state_dict(saved)
+    return generator
+
+
+def _name(generator: Generator) -> str:
+    names = {network: name for name, network in GENERATORS.items()}
+    return names[type(generator)]
