@@ -90,4 +90,3 @@ def _filled(generator: Generator, state: Mapping[str, Tensor]) -> Generator:
     except RuntimeError as error:
         raise ValueError(" ".join(str(error).split())) from None
     return generator
-
