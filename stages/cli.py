@@ -1,5 +1,6 @@
 """The console script `pipeline`: every stage and every hand-run command under one name."""
 
+from stages.blend import blend
 from stages.booru import booru
 from stages.common import add_stage, new_app, run_app
 from stages.demo import demo
@@ -22,6 +23,6 @@ def main() -> None:
     )
     for stage in STAGES:
         add_stage(app, stage)
-    for command in (upscale, tradeoff, pairs, booru, demo):
+    for command in (upscale, blend, tradeoff, pairs, booru, demo):
         app.command()(command)
     run_app(app)
