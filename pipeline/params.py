@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 # Names as reports show them, and the paths of what they stand for.
-Paths = dict[Annotated[str, Field(pattern=r"^[\w.+-]+( [\w.+-]+)*$")], str]
+Paths = dict[Annotated[str, Field(pattern=r"^[\w+-]+$")], str]
 
 ContentLayer = Literal[
     "conv1_1",

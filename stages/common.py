@@ -57,7 +57,7 @@ def add_stage(app: typer.Typer, stage: Stage) -> None:
         params = getattr(load_params(PARAMS_FILE), stage.name)
         if overrides:
             params = override(params, overrides)
-            _tell_overrides(stage.name, overrides)
+            _tell_overrides(params, stage.name, overrides)
         stage.run(params, **given)
 
     shown, source = _shown_params(stage.name)
@@ -150,23 +150,24 @@ def _yaml(value: object) -> str:
     return str(value) if value != "" else '""'
 
 
-def _override_value(field: FieldInfo, text: str) -> str:
-    """The text of an option as DVC's `-S` has it."""
+def _settings(key: str, field: FieldInfo, value: object, text: str) -> list[str]:
+    """An option as DVC's `-S` has it: one setting, but one a name where it maps names."""
+    if isinstance(value, dict):
+        return [f"++{key}.{name}={path}" for name, path in value.items()]
     if is_list(field) and not text.startswith("["):
-        return f"[{text}]"
-    if is_mapping(field) and not text.startswith("{"):
-        return "{" + text.replace("=", ": ") + "}"
-    return text
+        text = f"[{text}]"
+    return [f"{key}={text}"]
 
 
-def _tell_overrides(section: str, texts: dict[str, str]) -> None:
+def _tell_overrides(params: Section, section: str, texts: dict[str, str]) -> None:
     if os.environ.get("DVC_STAGE"):
         return
-    fields = section_type(section).model_fields
-    settings = []
-    for name, text in texts.items():
-        value = _override_value(fields[name], text)
-        settings.append("-S " + shlex.quote(f"{section}.{name}={value}"))
+    fields = type(params).model_fields
+    settings = [
+        "-S " + shlex.quote(setting)
+        for name, text in texts.items()
+        for setting in _settings(f"{section}.{name}", fields[name], getattr(params, name), text)
+    ]
     print(
         f"note: options override {PARAMS_FILE}, so `dvc repro` will not reproduce this run; "
         f"this does: dvc exp run {' '.join(settings)}",

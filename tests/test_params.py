@@ -132,9 +132,9 @@ def test_options_are_given_as_yaml(texts: dict[str, str], expected: TrainParams)
     assert override(TrainParams(), texts) == expected
 
 
-@pytest.mark.parametrize("text", ["a=x.safetensors, b c=y=z", "{a: x.safetensors, b c: y=z}"])
+@pytest.mark.parametrize("text", ["a=x.safetensors, b-c=y=z", "{a: x.safetensors, b-c: y=z}"])
 def test_names_and_paths_are_given_as_an_option(text: str) -> None:
-    expected = {"a": "x.safetensors", "b c": "y=z"}
+    expected = {"a": "x.safetensors", "b-c": "y=z"}
     assert override(EvaluateParams(), {"models": text}).models == expected
 
 

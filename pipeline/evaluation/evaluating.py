@@ -81,7 +81,7 @@ def evaluate(
 
 
 def _refuse_names(params: EvaluateParams) -> None:
-    names = [*RESERVED, *_alphas(params), *params.models, *params.results]
+    names = [*RESERVED, *params.models, *params.results]
     for name, count in Counter(names).items():
         if count > 1:
             raise UsageError(f"evaluate: {name} is the name of another method; take another one")

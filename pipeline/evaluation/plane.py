@@ -203,7 +203,7 @@ def _name_points(axes: Axes, points: Sequence[Point], key: str) -> None:
     for point, label, (x, y) in zip(points, labels, inside, strict=True):
         colour = MODEL_COLOUR if point.is_model else INK
         line = {"arrowstyle": "-", "color": OTHER_COLOUR, "linewidth": 0.6} if label.moved else None
-        axes.annotate(
+        text = axes.annotate(
             point.method,
             (point.rmse, point.perception[key]),
             xytext=(label.x - x, y - label.y),
@@ -213,3 +213,5 @@ def _name_points(axes: Axes, points: Sequence[Point], key: str) -> None:
             color=colour,
             arrowprops=line,
         )
+        # Long names must not squeeze the panels.
+        text.set_in_layout(False)

@@ -24,10 +24,10 @@ class Experiment:
 def tradeoff(experiments: Sequence[Experiment], by: str | None = None) -> Plane:
     """A point for the trained generator of each experiment, and interpolation beside them.
 
-    Points are called after the params in which the experiments differ. Curves join, in the order of
-    the param `by`, those that differ in nothing else; left out, it is the only param that differs.
-    Experiments with the same params and figures are one point. Raises `UsageError` where `by` is
-    given and is no number in every experiment.
+    Points are called after the param `by`, and curves join, in its order, those that differ in
+    nothing else; left out, it is the only param that differs. Where there is none, points are
+    called after all params that differ. Experiments with the same params and figures are one point.
+    Raises `UsageError` where `by` is given and is no number in every experiment.
     """
     different = _different(experiments)
     if by is None:
@@ -38,7 +38,7 @@ def tradeoff(experiments: Sequence[Experiment], by: str | None = None) -> Plane:
     points: dict[str, Point] = {}
     groups: dict[str, dict[str, float]] = defaultdict(dict)
     for one in experiments:
-        name = _called(one, different)
+        name = _called(one, different if by is None else [by])
         if name in points and points[name] != _point(name, one, MODEL):
             name = f"{name} ({one.name})"
         points[name] = _point(name, one, MODEL)

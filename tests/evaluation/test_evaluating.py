@@ -255,9 +255,9 @@ def test_other_models_results_and_blends_stand_beside_the_trained_one(world):
         ({"models": {"bicubic": "x"}}, UsageError, "evaluate: bicubic is the name of another"),
         ({"models": {"a": "x"}, "results": {"a": "y"}}, UsageError, "a is the name of another"),
         (
-            {"models": {"a": "x", "a 0.5": "y"}, "blend": "a", "blend_steps": 1},
+            {"models": {"a": "x"}, "results": {"lr": "y"}},
             UsageError,
-            r"a 0\.5 is the name of another",
+            "lr is the name of another",
         ),
         ({"models": {"a": "absent.safetensors"}}, PipelineError, r"absent\.safetensors: no such"),
         ({"results": {"a": "absent"}}, PipelineError, r"absent/103\.png: not found"),

@@ -36,14 +36,12 @@ def test_curves_join_what_differs_in_nothing_else():
         experiment("c", 13.0, adv_weight=1.0, vgg="random"),
         experiment("d", 10.5, adv_weight=0.1, vgg="random"),
     ]
-    assert tradeoff([*SWEEP, *more]).curves == []
+    everything = tradeoff([*SWEEP, *more])
+    assert everything.curves == []
+    assert everything.points[3].method == "adv_weight 1, vgg random"
     assert tradeoff([*SWEEP, *more], by="train.adv_weight").curves == [
-        [
-            "adv_weight 0, vgg imagenet",
-            "adv_weight 0.1, vgg imagenet",
-            "adv_weight 1, vgg imagenet",
-        ],
-        ["adv_weight 0.1, vgg random", "adv_weight 1, vgg random"],
+        ["adv_weight 0", "adv_weight 0.1", "adv_weight 1"],
+        ["adv_weight 0.1 (d)", "adv_weight 1 (c)"],
     ]
 
 

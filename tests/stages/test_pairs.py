@@ -17,7 +17,7 @@ def test_what_another_program_makes_of_them_is_measured(tmp_path: Path) -> None:
     result = pipeline(tmp_path, "evaluate", "--results", "perfect=pairs/hr")
     assert result.code == 0, result.err
     assert "perfect: PSNR_Y 100.00 dB, swd 0.0000" in result.out
-    assert "dvc exp run -S 'evaluate.results={perfect: pairs/hr}'" in result.err
+    assert "dvc exp run -S ++evaluate.results.perfect=pairs/hr" in result.err
 
 
 def test_without_a_manifest_it_says_so(tmp_path: Path) -> None:
