@@ -213,6 +213,11 @@ class TrainParams(Section):
     adv_weight: float = Field(
         1.0, ge=0, description="weight of the adversarial term; 0: no discriminator is built"
     )
+    discriminator: Literal["srgan", "unet"] = Field(
+        "srgan",
+        description="srgan: SRGAN's, a verdict a crop; unet: Real-ESRGAN's, a verdict a pixel, "
+        "spectrally normalised",
+    )
     relativistic: bool = Field(
         False,
         description="whether originals and results are judged against each other's mean, as in "

@@ -14,11 +14,13 @@ from pipeline.errors import UsageError
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.discriminator import Discriminator
 from pipeline.networks.files import LoadedGenerator, load_generator
+from pipeline.networks.unet import UNetDiscriminator
 from pipeline.params import TrainParams
 from pipeline.training.distribution import ALONE, Group, synced
 
 M = TypeVar("M", bound=nn.Module)
 
+DISCRIMINATORS = {"srgan": Discriminator, "unet": UNetDiscriminator}
 OWN_PARAMS = {"srresnet": ("norm", "skip"), "rrdb": ("growth",), "rcan": ("groups", "reduction")}
 """Generators → the params that shape them alone."""
 
@@ -27,7 +29,7 @@ OWN_PARAMS = {"srresnet": ("norm", "skip"), "rrdb": ("growth",), "rcan": ("group
 class Adversary:
     """The discriminator and what trains it."""
 
-    network: Discriminator
+    network: nn.Module
     optimiser: Optimizer
 
 
@@ -81,7 +83,8 @@ def new_state(params: TrainParams, device: torch.device, group: Group = ALONE) -
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(params.seed)
         generator = _new_generator(params)
-        discriminator = Discriminator() if params.adv_weight > 0 else None
+        build = DISCRIMINATORS[params.discriminator]
+        discriminator = build() if params.adv_weight > 0 else None
     for network in (generator, discriminator):
         synced(network, group)
     average = copy.deepcopy(generator).requires_grad_(False)
