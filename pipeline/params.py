@@ -187,6 +187,11 @@ class TrainParams(Section):
         "so that training starts from bicubic's quality",
     )
     crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
+    degradation: Literal["none", "web"] = Field(
+        "none",
+        description="how LR is made; none: by bicubic; web: by a mix of filters, noise and JPEG, "
+        "for pictures as sites have them",
+    )
     batch: int = Field(2, ge=1, description="crops in one step")
     epochs: int = Field(10, ge=1, description="passes over the training images")
     steps: int | None = Field(
@@ -316,6 +321,9 @@ class EvaluateParams(Section):
     split: Literal["val", "test"] = Field("test", description="manifest's split that is measured")
     max_images: int | None = Field(
         None, ge=1, description="images measured at most; null: the whole split"
+    )
+    degradation: Literal["none", "web"] = Field(
+        "none", description="how the LR images that are enlarged are made, as in train.degradation"
     )
     models: Paths = Field({}, description="generators measured beside the trained one: name → file")
     results: Paths = Field(

@@ -6,6 +6,7 @@ from stages.common import add_stage, new_app, run_app
 from stages.demo import demo
 from stages.evaluate import STAGE as EVALUATE
 from stages.manifest import STAGE as MANIFEST
+from stages.models import models
 from stages.pairs import pairs
 from stages.resize import STAGE as RESIZE
 from stages.scrape import STAGE as SCRAPE
@@ -23,6 +24,6 @@ def main() -> None:
     )
     for stage in STAGES:
         add_stage(app, stage)
-    for command in (upscale, blend, tradeoff, pairs, booru, demo):
+    for command in (upscale, models, blend, tradeoff, pairs, booru, demo):
         app.command()(command)
     run_app(app)

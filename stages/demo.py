@@ -155,7 +155,7 @@ def _enlarge_one(folder: Path) -> tuple[Path, Path]:
     small = drawing.resize((drawing.width // 4, drawing.height // 4), Image.Resampling.BICUBIC)
     before, after = folder / "picture.png", folder / "picture_x4.png"
     small.save(before)
-    upscale([before], after, folder / "models/generator.safetensors", overwrite=True)
+    upscale([before], after, str(folder / "models/generator.safetensors"), overwrite=True)
     return before.resolve(), after.resolve()
 
 

@@ -25,6 +25,13 @@ def pairs(
 
     params = load_params(PARAMS_FILE)
     chosen = params.evaluate
-    images = Pairs.of_split(MANIFEST, RESIZED, chosen.split, params.train.scale, chosen.max_images)
+    images = Pairs.of_split(
+        MANIFEST,
+        RESIZED,
+        chosen.split,
+        params.train.scale,
+        chosen.max_images,
+        chosen.degradation,
+    )
     write_pairs(images, folder, ConsoleProgress())
     print(f"{folder}: {len(images)} images in lr/ and in hr/")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.shipped import DEFAULT
 from stages.console import ConsoleProgress
 
 
@@ -21,9 +22,14 @@ def upscale(
             help="file for one picture, or folder; without it, beside each picture as NAME_x4.png",
         ),
     ] = None,
-    model: Annotated[Path, typer.Option(help="generator to enlarge with", metavar="FILE")] = Path(
-        "models/generator.safetensors"
-    ),
+    model: Annotated[
+        str,
+        typer.Option(
+            help="generator to enlarge with: one of `pipeline models`, or a file of ours, ESRGAN's "
+            "or RCAN's",
+            metavar="NAME|FILE",
+        ),
+    ] = DEFAULT,
     tile: Annotated[
         int,
         typer.Option(min=16, help="side of a tile, pixels of the picture; less takes less memory"),
@@ -34,10 +40,11 @@ def upscale(
     """Enlarge pictures with a trained generator."""
     from pipeline.devices import pick_device
     from pipeline.networks.files import load_generator
+    from pipeline.shipped import model_file
     from pipeline.upscaling import Upscaler, read_picture, write_picture
 
     target_device = pick_device(device)
-    loaded = load_generator(model, target_device)
+    loaded = load_generator(model_file(model), target_device)
     targets = _targets(pictures, output, loaded.generator.scale)
     if not overwrite:
         _refuse_existing(targets)

@@ -50,7 +50,9 @@ def evaluate(
     blends = _blends(params, models)
     folders = {name: Path(folder) for name, folder in params.results.items()}
     methods = Methods(models | blends, loaded.generator.scale, folders)
-    images = Pairs.of_split(manifest, resized, params.split, methods.scale, params.max_images)
+    images = Pairs.of_split(
+        manifest, resized, params.split, methods.scale, params.max_images, params.degradation
+    )
     _refuse_border(params, images.side)
     judges = find_judges(params, images.side, device)
     figures, of_sets = _measure(images, methods, judges, params, device, progress)
@@ -140,7 +142,7 @@ def _measure(
     try:
         for index, row in enumerate(images.rows):
             original = images.original(index)
-            results = methods.results(methods.lr(original), row.name)
+            results = methods.results(images.lr(index), row.name)
             measured = measure(results, original, params.crop_border, judges, device)
             patches.add({**results, ORIGINAL: original})
             contents.add(measured.descriptors)
@@ -179,7 +181,7 @@ class _Pictures:
 
     def __call__(self, index: int, captions: Sequence[Metric]) -> Picture:
         row, original = self.images.rows[index], self.images.original(index)
-        lr = self.methods.lr(original)
+        lr = self.images.lr(index)
         results = self.methods.results(lr, row.name)
         box = choose_detail(results[MODEL], results[BASELINE], self.detail, self.methods.scale)
         versions = {name: results[name] for name in self.shown} | {ORIGINAL: original}

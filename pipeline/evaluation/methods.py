@@ -10,7 +10,6 @@ from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.baselines import FILTERS, interpolate
-from pipeline.images.resample import downscale
 from pipeline.networks import Generator
 
 MODEL = "model"
@@ -34,11 +33,6 @@ class Methods:
     def names(self) -> tuple[str, ...]:
         """Every method, in the order of the reports."""
         return (*FILTERS, *self.models, *self.folders)
-
-    def lr(self, original: torch.Tensor) -> torch.Tensor:
-        """The image that is enlarged, (3, H, W) → (3, H/scale, W/scale), uint8."""
-        small: torch.Tensor = downscale(original[None], self.scale)[0]
-        return small
 
     def results(self, lr: torch.Tensor, image: str) -> dict[str, torch.Tensor]:
         """Every method's result for the image called so: (3, h, w) → (3, h·scale, w·scale), uint8.

@@ -197,6 +197,12 @@ def _notices(evaluation: Evaluation, manifest_sha256: str) -> list[Notice]:
     if trained_on != manifest_sha256:
         text = "The model was trained on another manifest; it may have seen the images below."
         notices.append(Notice("Another manifest.", text, grave=True))
+    if evaluation.params.degradation == "web":
+        text = (
+            "The images that were enlarged are damaged as pictures on the web are, by other "
+            "filters, noise and JPEG: these figures do not compare with those of clean ones."
+        )
+        notices.append(Notice("Another task.", text))
     for metrics, reason in evaluation.judges.missing.items():
         notices.append(Notice(f"Not measured: {metrics}.", reason))
     return notices

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
-from pipeline.images.resample import downscale
+from pipeline.images.degrading import Degradation, make_lr
 from pipeline.images.shards import read_image
 from pipeline.manifest import Row, read_manifest
 from pipeline.progress import Progress
@@ -22,10 +22,17 @@ class Pairs:
     rows: Sequence[Row]
     resized: Path
     scale: int
+    degradation: Degradation = "none"
 
     @classmethod
     def of_split(
-        cls, manifest: Path, resized: Path, split: str, scale: int, at_most: int | None = None
+        cls,
+        manifest: Path,
+        resized: Path,
+        split: str,
+        scale: int,
+        at_most: int | None = None,
+        degradation: Degradation = "none",
     ) -> "Pairs":
         """The images of a split, or `at_most` of them, evenly spread.
 
@@ -38,7 +45,7 @@ class Pairs:
                 "set evaluate.split to the other one"
             )
         chosen = spread(len(rows), at_most or len(rows))
-        return cls([rows[index] for index in chosen], resized, scale)
+        return cls([rows[index] for index in chosen], resized, scale, degradation)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,15 +61,20 @@ class Pairs:
         height, width = (side // self.scale * self.scale for side in pixels.shape[-2:])
         return pixels[:, :height, :width].contiguous()
 
+    def lr(self, index: int) -> torch.Tensor:
+        """(3, H/scale, W/scale) uint8, the same each time."""
+        row = self.rows[index]
+        hr = self.original(index)[None]
+        small: torch.Tensor = make_lr(hr, self.scale, self.degradation, [(row.id, row.tile)])[0]
+        return small
+
 
 def write_pairs(pairs: Pairs, folder: Path, progress: Progress) -> None:
     """Write `lr/NAME.png` and `hr/NAME.png` for each image; files that are there are replaced."""
     progress.start("pairs", len(pairs), "image")
     try:
         for index, row in enumerate(pairs.rows):
-            hr = pairs.original(index)
-            lr = downscale(hr[None], pairs.scale)[0]
-            for side, pixels in (("lr", lr), ("hr", hr)):
+            for side, pixels in (("lr", pairs.lr(index)), ("hr", pairs.original(index))):
                 image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
                 with atomic_path(folder / side / f"{row.name}.png") as temporary:
                     image.save(temporary, "PNG")

@@ -105,7 +105,7 @@ class _Training:
         self.size = pictures.shape[1]
         side = self.size // params.scale * params.scale
         perceptual = perceptual_network(side, self.device)
-        validation = Validation.of(pictures, params.scale, perceptual)
+        validation = Validation.of(pictures, params.scale, perceptual, params.degradation)
         if params.crop > side:
             raise PipelineError(
                 f"train.crop: {params.crop} is larger than the images of {manifest}, {side} pixels"

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
-from pipeline.images.resample import downscale
+from pipeline.images.degrading import make_lr
 from pipeline.networks.vgg import VGG16Features
 from pipeline.params import TrainParams
 from pipeline.training.distribution import ALONE, Group
@@ -47,7 +47,10 @@ class Updates:
         step = self.state.step
         if self.device.type == "cuda":
             hr_levels = hr_levels.to(self.device)
-        lr = self._as_input(downscale(hr_levels, self.params.scale))
+        first = self.group.rank * len(hr_levels)
+        seeds = [(self.params.seed, step, first + index) for index in range(len(hr_levels))]
+        lr_levels = make_lr(hr_levels, self.params.scale, self.params.degradation, seeds)
+        lr = self._as_input(lr_levels)
         hr = self._as_input(hr_levels)
         with self._autocast():
             sr = self.state.generator(lr).float()

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.images.resample import downscale
+from pipeline.images.degrading import Degradation, make_lr
 from pipeline.metrics import luma, psnr, ssim
 from pipeline.networks import Generator
 from pipeline.networks.lpips import Lpips
@@ -30,11 +30,17 @@ class Validation:
     perceptual: Lpips | None
 
     @staticmethod
-    def of(images: np.ndarray, scale: int, perceptual: Lpips | None = None) -> "Validation":
+    def of(
+        images: np.ndarray,
+        scale: int,
+        perceptual: Lpips | None = None,
+        degradation: Degradation = "none",
+    ) -> "Validation":
         """From `(N, H, W, 3) uint8`; sides are cut to a multiple of `scale`."""
         height, width = (side // scale * scale for side in images.shape[1:3])
         hr = torch.from_numpy(images[:, :height, :width]).permute(0, 3, 1, 2).contiguous()
-        return Validation(hr, downscale(hr, scale), perceptual)
+        lr = make_lr(hr, scale, degradation, [(index,) for index in range(len(hr))])
+        return Validation(hr, lr, perceptual)
 
     @torch.no_grad()
     def __call__(self, generator: Generator) -> tuple[dict[str, float], Tensor]:

@@ -11,6 +11,7 @@ from torch import nn
 from pipeline.errors import PipelineError
 from pipeline.evaluation.baselines import FILTERS
 from pipeline.evaluation.methods import Methods
+from pipeline.images.resample import downscale
 from pipeline.networks import Generator
 
 
@@ -48,7 +49,7 @@ def written(folder: Path, pixels: torch.Tensor) -> Path:
 def test_methods_are_interpolation_the_models_and_the_folders(tmp_path):
     folders = {"theirs": written(tmp_path, image().flip(1))}
     methods = Methods({"model": Constant(0.5), "other": Constant(0.7)}, 4, folders)
-    lr = methods.lr(image())
+    lr = downscale(image()[None], 4)[0]
     results = methods.results(lr, "7")
     assert lr.shape == (3, 12, 12)
     assert tuple(results) == methods.names == (*FILTERS, "model", "other", "theirs")
@@ -63,14 +64,14 @@ def test_methods_are_interpolation_the_models_and_the_folders(tmp_path):
 )
 def test_a_models_result_is_rounded_and_clamped(value, level):
     methods = Methods({"model": Constant(value)}, 4)
-    results = methods.results(methods.lr(image()), "7")
+    results = methods.results(downscale(image()[None], 4)[0], "7")
     assert results["model"].unique().tolist() == [level]
 
 
 def test_a_result_that_is_not_finite_is_an_error():
     methods = Methods({"model": Constant(math.nan)}, 4)
     with pytest.raises(PipelineError, match="model: the generator's result is not finite"):
-        methods.results(methods.lr(image()), "7")
+        methods.results(downscale(image()[None], 4)[0], "7")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,6 @@ def test_a_result_that_does_not_fit_is_named(tmp_path, damage, problem):
     methods = Methods({}, 4, {"theirs": written(tmp_path, image())})
     damage(tmp_path / "7.png")
     with pytest.raises(PipelineError, match=problem) as caught:
-        methods.results(methods.lr(image()), "7")
+        methods.results(downscale(image()[None], 4)[0], "7")
     assert str(caught.value).startswith(str(tmp_path / "7.png"))
     assert "\n" not in str(caught.value)

@@ -1,0 +1,46 @@
+"""The generators that come with the program: whole, described, and faithful where it is easy."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.networks.files import load_generator
+from pipeline.shipped import DEFAULT, shipped_models
+from tests.stages.program import pipeline
+
+MODELS = shipped_models()
+
+
+def test_one_for_distortion_and_one_for_perception() -> None:
+    assert {"distortion", "perception"} <= set(MODELS)
+    assert DEFAULT in MODELS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_a_card_with_its_figures(name: str) -> None:
+    loaded = load_generator(MODELS[name])
+    card = MODELS[name].with_suffix(".md").read_text(encoding="utf-8")
+    for title in ("Data", "Recipe", "Figures", "Limits", "Licence"):
+        assert f"\n## {title}\n" in card
+    for value in json.loads(loaded.metadata["figures"]).values():
+        assert str(value) in card
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+@pytest.mark.parametrize("name", MODELS)
+def test_flat_pictures_come_back_within_one_level(name: str, level: int) -> None:
+    generator = load_generator(MODELS[name]).generator
+    flat = torch.full((1, 3, 48, 48), level, dtype=torch.uint8)
+    margin = generator.receptive_radius * generator.scale
+    inside = generator.enlarge(flat)[..., margin:-margin, margin:-margin].int()
+    assert (inside - level).abs().max() <= 1
+
+
+def test_they_are_listed(tmp_path: Path) -> None:
+    result = pipeline(tmp_path, "models")
+    assert result.code == 0, result.err
+    for name, path in MODELS.items():
+        assert f"\n{name}" in f"\n{result.out}"
+        assert str(path) in result.out
