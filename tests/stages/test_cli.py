@@ -17,7 +17,7 @@ STAGES = ("scrape", "resize", "manifest", "train", "evaluate")
 def test_help_names_every_command() -> None:
     result = pipeline(ROOT, "--help")
     assert result.code == 0
-    for name in (*STAGES, "upscale", "booru", "demo"):
+    for name in (*STAGES, "upscale", "models", "blend", "tradeoff", "pairs", "booru", "demo"):
         assert re.search(rf"^  {name} ", result.out, re.MULTILINE), name
 
 
