@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.files import atomic_path
+from pipeline.files import write_table
 
 SPLITS = ("train", "val", "test")
 
@@ -62,10 +62,7 @@ def read_manifest(path: Path) -> list[Row]:
 
 def write_manifest(path: Path, rows: Iterable[Row]) -> None:
     """Write `rows` in the order given, atomically."""
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(HEADER)
-        lines.writerows(_texts(row) for row in rows)
+    write_table(path, HEADER, (_texts(row) for row in rows))
 
 
 def _texts(row: Row) -> list[object]:

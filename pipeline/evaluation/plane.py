@@ -1,8 +1,7 @@
 """The perception-distortion plane (Blau & Michaeli 2018): a point a method, both axes errors."""
 
-import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.evaluation.charts import Frame, Label, place_labels, widened
-from pipeline.files import atomic_path
+from pipeline.files import atomic_path, write_table
 
 MODEL_COLOUR = "#b3401f"
 OTHER_COLOUR = "#5b6472"
@@ -39,6 +38,12 @@ class Point:
     perception: dict[str, float]
     """some of `PERCEPTION`'s keys → value"""
     is_model: bool
+
+    @classmethod
+    def of(cls, method: str, figures: Mapping[str, float], is_model: bool) -> "Point":
+        """The point of a method's means, by their keys in `metrics.json`."""
+        perception = {key: figures[key] for key in PERCEPTION if key in figures}
+        return cls(method, figures["rmse_y"], figures["psnr_y"], perception, is_model)
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,17 @@ class Plane:
 def write_points(path: Path, plane: Plane) -> None:
     """Write `plane.csv`: method, rmse, psnr_y, curve, then the perceptual distances."""
     curve_of = {name: number for number, curve in enumerate(plane.curves, 1) for name in curve}
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["method", "rmse", "psnr_y", "curve", *plane.measured])
-        for point in plane.points:
-            distances = [point.perception[key] for key in plane.measured]
-            curve = curve_of.get(point.method, "")
-            writer.writerow([point.method, point.rmse, point.psnr_y, curve, *distances])
+    rows = [
+        [
+            point.method,
+            point.rmse,
+            point.psnr_y,
+            curve_of.get(point.method, ""),
+            *(point.perception[key] for key in plane.measured),
+        ]
+        for point in plane.points
+    ]
+    write_table(path, ["method", "rmse", "psnr_y", "curve", *plane.measured], rows)
 
 
 def draw_plane(path: Path, plane: Plane) -> None:

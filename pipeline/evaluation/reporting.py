@@ -1,6 +1,5 @@
 """The files of an evaluation: metrics, tables, figures and the page."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from pipeline.evaluation.measuring import DIGITS, PER_IMAGE, Figures, Metric
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.page import ImageFigures, Notice, Report, write_page
 from pipeline.evaluation.pictures import Picture, draw_comparison
-from pipeline.evaluation.plane import PERCEPTION, Plane, Point, draw_plane, write_points
+from pipeline.evaluation.plane import Plane, Point, draw_plane, write_points
 from pipeline.evaluation.statistics import Comparison, Interval, comparisons, intervals
-from pipeline.files import atomic_path, sha256_of, write_text
+from pipeline.files import sha256_of, write_table, write_text
 from pipeline.manifest import Row
 from pipeline.params import EvaluateParams
 
@@ -53,7 +52,9 @@ def write_reports(
     folder: Path, evaluation: Evaluation, manifest: Path, model: Path, revision: str | None
 ) -> None:
     """Write `metrics.json`, `evaluate/` and `index.html` into `folder`."""
-    points = [_point(method, figures) for method, figures in evaluation.means.items()]
+    points = [
+        Point.of(method, figures, method == MODEL) for method, figures in evaluation.means.items()
+    ]
     flat = {
         f"{method}.{metric}": value
         for method, figures in evaluation.means.items()
@@ -100,37 +101,32 @@ def write_reports(
     write_page(folder / "index.html", report)
 
 
-def _point(method: str, figures: Mapping[str, float]) -> Point:
-    perception = {key: figures[key] for key in PERCEPTION if key in figures}
-    return Point(method, figures["rmse_y"], figures["psnr_y"], perception, method == MODEL)
-
-
 def _write_images(path: Path, evaluation: Evaluation) -> None:
     measured = [key for key in PER_IMAGE if key in evaluation.means[MODEL]]
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", "tile", "method", *measured])
-        for row, of_one in zip(evaluation.rows, evaluation.figures, strict=True):
-            for method, figures in of_one.items():
-                writer.writerow([row.id, row.tile, method, *(figures[key] for key in measured)])
+    rows = [
+        [row.id, row.tile, method, *(figures[key] for key in measured)]
+        for row, of_one in zip(evaluation.rows, evaluation.figures, strict=True)
+        for method, figures in of_one.items()
+    ]
+    write_table(path, ["id", "tile", "method", *measured], rows)
 
 
 def _write_intervals(path: Path, certain: Mapping[str, Mapping[str, Interval]]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["method", "metric", "mean", "low", "high"])
-        for method, of_one in certain.items():
-            for metric, interval in of_one.items():
-                writer.writerow([method, metric, *_rounded(interval)])
+    rows = [
+        [method, metric, *_rounded(interval)]
+        for method, of_one in certain.items()
+        for metric, interval in of_one.items()
+    ]
+    write_table(path, ["method", "metric", "mean", "low", "high"], rows)
 
 
 def _write_comparisons(path: Path, compared: Sequence[Comparison]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["metric", "method", "other", "difference", "low", "high", "p"])
-        for one in compared:
-            figures = (*_rounded(one.difference), f"{one.p:.3g}")
-            writer.writerow([one.metric, one.method, one.other, *figures])
+    rows = [
+        [one.metric, one.method, one.other, *_rounded(one.difference), f"{one.p:.3g}"]
+        for one in compared
+    ]
+    header = ["metric", "method", "other", "difference", "low", "high", "p"]
+    write_table(path, header, rows)
 
 
 def _rounded(interval: Interval) -> tuple[float, float, float]:

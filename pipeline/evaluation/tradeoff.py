@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.evaluation.baselines import FILTERS, UNSEEN
 from pipeline.evaluation.methods import MODEL
-from pipeline.evaluation.plane import PERCEPTION, Plane, Point
+from pipeline.evaluation.plane import Plane, Point
 
 
 @dataclass(frozen=True)
@@ -85,5 +85,4 @@ def _point(name: str, one: Experiment, method: str) -> Point:
         for key, value in one.metrics.items()
         if key.startswith(f"{method}.")
     }
-    perception = {key: figures[key] for key in PERCEPTION if key in figures}
-    return Point(name, figures["rmse_y"], figures["psnr_y"], perception, method == MODEL)
+    return Point.of(name, figures, method == MODEL)
