@@ -53,8 +53,9 @@ def evaluate(
     images = Pairs.of_split(
         manifest, resized, params.split, methods.scale, params.max_images, params.degradation
     )
-    _refuse_border(params, images.side)
-    judges = find_judges(params, images.side, device)
+    side = images.side
+    _refuse_border(params, side)
+    judges = find_judges(params, side, device)
     figures, of_sets = _measure(images, methods, judges, params, device, progress)
     ranked_by = BY_KEY["psnr_y" if judges.lpips is None else "lpips"]
     gains = [
@@ -141,8 +142,8 @@ def _measure(
     progress.start("evaluate", len(images), "image")
     try:
         for index, row in enumerate(images.rows):
-            original = images.original(index)
-            results = methods.results(images.lr(index), row.name)
+            lr, original = images.pair(index)
+            results = methods.results(lr, row.name)
             measured = measure(results, original, params.crop_border, judges, device)
             patches.add({**results, ORIGINAL: original})
             contents.add(measured.descriptors)
@@ -180,8 +181,7 @@ class _Pictures:
     detail: int
 
     def __call__(self, index: int, captions: Sequence[Metric]) -> Picture:
-        row, original = self.images.rows[index], self.images.original(index)
-        lr = self.images.lr(index)
+        row, (lr, original) = self.images.rows[index], self.images.pair(index)
         results = self.methods.results(lr, row.name)
         box = choose_detail(results[MODEL], results[BASELINE], self.detail, self.methods.scale)
         versions = {name: results[name] for name in self.shown} | {ORIGINAL: original}

@@ -61,12 +61,11 @@ class Pairs:
         height, width = (side // self.scale * self.scale for side in pixels.shape[-2:])
         return pixels[:, :height, :width].contiguous()
 
-    def lr(self, index: int) -> torch.Tensor:
-        """(3, H/scale, W/scale) uint8, the same each time."""
-        row = self.rows[index]
-        hr = self.original(index)[None]
-        small: torch.Tensor = make_lr(hr, self.scale, self.degradation, [(row.id, row.tile)])[0]
-        return small
+    def pair(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """LR (3, H/scale, W/scale) and HR (3, H, W), uint8, the same each time."""
+        row, hr = self.rows[index], self.original(index)
+        lr = make_lr(hr[None], self.scale, self.degradation, [(row.id, row.tile)])[0]
+        return lr, hr
 
 
 def write_pairs(pairs: Pairs, folder: Path, progress: Progress) -> None:
@@ -74,7 +73,7 @@ def write_pairs(pairs: Pairs, folder: Path, progress: Progress) -> None:
     progress.start("pairs", len(pairs), "image")
     try:
         for index, row in enumerate(pairs.rows):
-            for side, pixels in (("lr", pairs.lr(index)), ("hr", pairs.original(index))):
+            for side, pixels in zip(("lr", "hr"), pairs.pair(index), strict=True):
                 image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
                 with atomic_path(folder / side / f"{row.name}.png") as temporary:
                     image.save(temporary, "PNG")
