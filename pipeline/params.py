@@ -186,6 +186,12 @@ class TrainParams(Section):
         description="srresnet: what the network's output is added to; bicubic: the enlarged input, "
         "so that training starts from bicubic's quality",
     )
+    upsampling: Literal["stages", "direct"] = Field(
+        "stages",
+        description="srresnet: stages: the size is doubled step by step, then 9 × 9 pixels make "
+        "one, as in SRGAN; direct: one convolution makes all pixels, as in ESPCN, and leaves the "
+        "time to more blocks",
+    )
     crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
     degradation: Literal["none", "web"] = Field(
         "none",

@@ -28,6 +28,12 @@ class SRResNet(Generator):
 
     With `skip="bicubic"` the network learns only what bicubic interpolation lacks: its output is
     added to the enlarged input, is zero at first, and begins from details rather than colours.
+
+    With `upsampling="direct"` one 3 × 3 convolution makes all the pixels of the result, as in ESPCN
+    (Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an Efficient
+    Sub-Pixel Convolutional Neural Network"), instead of shufflers and a convolution at full size,
+    which are four fifths of the work of 3 blocks: 16 blocks then cost no more, 1,261,953
+    parameters without normalisation.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class SRResNet(Generator):
         features: int = 64,
         norm: Literal["batch", "none"] = "batch",
         skip: Literal["none", "bicubic"] = "none",
+        upsampling: Literal["stages", "direct"] = "stages",
     ) -> None:
         super().__init__()
         self.scale = scale
@@ -46,6 +53,7 @@ class SRResNet(Generator):
             "features": features,
             "norm": norm,
             "skip": skip,
+            "upsampling": upsampling,
         }
         self.head = nn.Sequential(nn.Conv2d(3, features, 9, padding=4), nn.PReLU())
         self.body = nn.Sequential(
@@ -53,10 +61,14 @@ class SRResNet(Generator):
             nn.Conv2d(features, features, 3, padding=1),
             _norm(features, norm),
         )
-        self.upsample = nn.Sequential(
-            *(_shuffler(features) for _ in range(round(math.log2(scale))))
-        )
-        self.tail = nn.Conv2d(features, 3, 9, padding=4)
+        if upsampling == "direct":
+            self.upsample = nn.Sequential()
+            self.tail = nn.Conv2d(features, 3 * scale**2, 3, padding=1)
+        else:
+            self.upsample = nn.Sequential(
+                *(_shuffler(features) for _ in range(round(math.log2(scale))))
+            )
+            self.tail = nn.Conv2d(features, 3, 9, padding=4)
         if skip == "bicubic":
             self._start_from_details()
 
@@ -64,31 +76,35 @@ class SRResNet(Generator):
     def receptive_radius(self) -> int:
         """14 at ×4 and 3 blocks; the tail's 4 HR pixels and each shuffler's 1 shrink with scale."""
         radius = 4.0 + 2 * int(self.config["blocks"]) + 1
-        size = 1
-        while size < self.scale:
-            radius += 1 / size
-            size *= 2
-        radius += 4 / self.scale
+        if self.config["upsampling"] == "direct":
+            radius += 1
+        else:
+            radius += sum(1 / 2**shuffler for shuffler in range(len(self.upsample)))
+            radius += 4 / self.scale
         if self.config["skip"] == "bicubic":
             radius = max(radius, BICUBIC_RADIUS)
         return math.ceil(radius)
 
     @property
     def last_layer(self) -> nn.Conv2d:
-        """The 9 × 9 convolution."""
+        """The 9 × 9 convolution, or the direct one."""
         return self.tail
 
     def forward(self, lr: Tensor) -> Tensor:
         """`(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
         shallow = self.head(lr)
-        deep = shallow + self.body(shallow)
-        *shufflers, last = self.upsample
-        for shuffler in shufflers:
-            deep = shuffler(deep)
-        sr = _shuffle_last(last, self.tail, deep)
+        sr = self._enlarged(shallow + self.body(shallow))
         if self.config["skip"] == "bicubic":
             sr = sr + F.interpolate(lr, scale_factor=float(self.scale), mode="bicubic")
         return sr
+
+    def _enlarged(self, deep: Tensor) -> Tensor:
+        if self.config["upsampling"] == "direct":
+            return F.pixel_shuffle(self.tail(deep), self.scale)
+        *shufflers, last = self.upsample
+        for shuffler in shufflers:
+            deep = shuffler(deep)
+        return _shuffle_last(last, self.tail, deep)
 
     @torch.no_grad()
     def _start_from_details(self) -> None:

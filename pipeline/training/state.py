@@ -21,7 +21,11 @@ from pipeline.training.distribution import ALONE, Group, synced
 M = TypeVar("M", bound=nn.Module)
 
 DISCRIMINATORS = {"srgan": Discriminator, "unet": UNetDiscriminator}
-OWN_PARAMS = {"srresnet": ("norm", "skip"), "rrdb": ("growth",), "rcan": ("groups", "reduction")}
+OWN_PARAMS = {
+    "srresnet": ("norm", "skip", "upsampling"),
+    "rrdb": ("growth",),
+    "rcan": ("groups", "reduction"),
+}
 """Generators → the params that shape them alone."""
 
 

@@ -46,6 +46,7 @@ def test_metadata_says_how_to_build_the_network(generator: SRResNet, tmp_path: P
         "features": 8,
         "norm": "batch",
         "skip": "none",
+        "upsampling": "stages",
     }
     assert metadata == METADATA
     assert load_generator(path).metadata["step"] == "7"

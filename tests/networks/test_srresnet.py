@@ -18,14 +18,21 @@ def test_parameter_counts_are_the_papers(blocks: int, norm: str, count: int) -> 
     assert parameters(SRResNet(blocks=blocks, norm=norm)) == count
 
 
+def test_parameter_count_of_direct_upsampling() -> None:
+    assert parameters(SRResNet(blocks=16, norm="none", upsampling="direct")) == 1_261_953
+
+
+@pytest.mark.parametrize("upsampling", ["stages", "direct"])
 @pytest.mark.parametrize("scale", [2, 4, 8])
-def test_enlarges_each_side_by_its_scale(scale: int) -> None:
-    network = SRResNet(scale=scale, blocks=1, features=8)
+def test_enlarges_each_side_by_its_scale(scale: int, upsampling: str) -> None:
+    network = SRResNet(scale=scale, blocks=1, features=8, upsampling=upsampling)
     assert network(torch.rand(2, 3, 7, 10)).shape == (2, 3, 7 * scale, 10 * scale)
 
 
 def test_config_builds_the_same_network_again() -> None:
-    network = SRResNet(scale=2, blocks=2, features=12, norm="none", skip="bicubic")
+    network = SRResNet(
+        scale=2, blocks=2, features=12, norm="none", skip="bicubic", upsampling="direct"
+    )
     again = SRResNet(**network.config)
     again.load_state_dict(network.state_dict())
     lr = torch.rand(1, 3, 8, 8)
@@ -50,10 +57,12 @@ def test_a_flat_picture_shows_no_checkerboard_at_the_start(norm: str) -> None:
     assert sr.std(dim=(2, 3)).max() < 1e-6
 
 
-def test_with_the_skip_it_starts_as_bicubic() -> None:
+@pytest.mark.parametrize("upsampling", ["stages", "direct"])
+def test_with_the_skip_it_starts_as_bicubic(upsampling: str) -> None:
     lr = torch.rand(2, 3, 9, 11)
     bicubic = F.interpolate(lr, scale_factor=4, mode="bicubic", align_corners=False)
-    assert torch.equal(SRResNet(blocks=1, features=8, skip="bicubic")(lr), bicubic)
+    network = SRResNet(blocks=1, features=8, skip="bicubic", upsampling=upsampling)
+    assert torch.equal(network(lr), bicubic)
 
 
 def test_with_the_skip_it_starts_without_an_answer_to_flat_colour() -> None:
@@ -64,10 +73,11 @@ def test_with_the_skip_it_starts_without_an_answer_to_flat_colour() -> None:
     assert network.head(torch.rand(1, 3, 24, 24)).std() > 0.1
 
 
-def test_with_the_skip_every_layer_learns() -> None:
+@pytest.mark.parametrize("upsampling", ["stages", "direct"])
+def test_with_the_skip_every_layer_learns(upsampling: str) -> None:
     """A network that adds nothing at first must still be able to leave that state."""
     torch.manual_seed(0)
-    network = SRResNet(blocks=1, features=8, norm="none", skip="bicubic")
+    network = SRResNet(blocks=1, features=8, norm="none", skip="bicubic", upsampling=upsampling)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     for _ in range(2):
@@ -100,12 +110,22 @@ def test_the_articles_network_needs_tiles_to_overlap_by_14() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scale", "blocks", "skip"), [(4, 3, "none"), (4, 1, "bicubic"), (2, 2, "none"), (8, 1, "none")]
+    ("scale", "blocks", "skip", "upsampling"),
+    [
+        (4, 3, "none", "stages"),
+        (4, 1, "bicubic", "stages"),
+        (2, 2, "none", "stages"),
+        (8, 1, "none", "stages"),
+        (4, 2, "bicubic", "direct"),
+    ],
 )
-def test_receptive_radius_is_just_enough(scale: int, blocks: int, skip: str) -> None:
+def test_receptive_radius_is_just_enough(
+    scale: int, blocks: int, skip: str, upsampling: str
+) -> None:
     """The pixels that one LR pixel's results depend on, by their gradient."""
     torch.manual_seed(0)
-    network = SRResNet(scale=scale, blocks=blocks, features=4, norm="none", skip=skip).double()
+    network = SRResNet(scale, blocks, features=4, norm="none", skip=skip, upsampling=upsampling)
+    network = network.double()
     for parameter in network.parameters():
         nn.init.normal_(parameter)
     radius = network.receptive_radius
