@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline import Upscaler
 from pipeline.booru.drawings import draw
 from pipeline.metrics import luma, psnr
 from pipeline.networks.files import load_generator
-from pipeline.upscaling import Upscaler
 from stages.demo import UNSEEN_SEED
 
 WINDOW = 220
@@ -29,7 +29,7 @@ def main(demo: Path, target: Path) -> None:
     results = {
         "low resolution": lr.resize(hr.size, Image.Resampling.NEAREST),
         "bicubic": lr.resize(hr.size, Image.Resampling.BICUBIC),
-        "model": Upscaler(loaded.generator).image(lr),
+        "model": Upscaler(loaded.generator)(lr),
         "original": hr,
     }
     box = most_different(results["bicubic"], hr)

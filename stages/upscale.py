@@ -1,7 +1,8 @@
 """`pipeline upscale`: anyone's pictures, enlarged by a trained generator."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,17 +10,23 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.shipped import DEFAULT
 from stages.console import ConsoleProgress
 
+if TYPE_CHECKING:
+    from pipeline.upscaling.jobs import Encoding, Job
+    from pipeline.upscaling.pictures import Picture
+
 
 def upscale(
     pictures: Annotated[
-        list[Path], typer.Argument(help="pictures to enlarge (PNG, JPEG, WebP, ...)")
+        list[Path],
+        typer.Argument(help="pictures, and folders of pictures (PNG, JPEG, WebP, ...); -: a pipe"),
     ],
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            help="file for one picture, or folder; without it, beside each picture as NAME_x4.png",
+            help="file for one picture, folder, or - for a pipe; without it, beside each picture "
+            "as NAME_x4.png, and for a folder FOLDER_x4",
         ),
     ] = None,
     model: Annotated[
@@ -30,59 +37,105 @@ def upscale(
             metavar="NAME|FILE",
         ),
     ] = DEFAULT,
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            help="instead of a model, a place between the two that come with the program: 0 "
+            "distortion, nearest to the original, 1 perception, best to look at",
+            show_default=False,
+        ),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            help="times as wide and high, 1 to 16: by the model as often as it takes, then made "
+            "smaller  [default: the model's, 4]",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="png, webp, jpg or gif  [default: by --output's ending, else png]",
+            show_default=False,
+        ),
+    ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            help="of jpg, and of webp, which has no loss without it  [default: 95 of jpg]",
+            show_default=False,
+        ),
+    ] = None,
     tile: Annotated[
-        int,
-        typer.Option(min=16, help="side of a tile, pixels of the picture; less takes less memory"),
-    ] = 256,
+        str,
+        typer.Option(
+            help="side of a tile, pixels of the picture: less takes less memory; auto: by what is "
+            "free",
+            metavar="auto|PIXELS",
+        ),
+    ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(help="fp32, bf16, or auto: bf16 where the hardware computes in it"),
+    ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace existing files")] = False,
 ) -> None:
-    """Enlarge pictures with a trained generator."""
-    from pipeline.devices import pick_device
-    from pipeline.networks.files import load_generator
-    from pipeline.shipped import model_file
-    from pipeline.upscaling import Upscaler, read_picture, write_picture
+    """Enlarge pictures with a trained generator.
 
-    target_device = pick_device(device)
-    loaded = load_generator(model_file(model), target_device)
-    targets = _targets(pictures, output, loaded.generator.scale)
-    if not overwrite:
-        _refuse_existing(targets)
-    upscaler = Upscaler(loaded.generator, tile)
-    failures = []
-    for picture, target in zip(pictures, targets, strict=True):
-        try:
-            enlarged = upscaler.image(read_picture(picture), ConsoleProgress())
-            write_picture(target, enlarged)
-        except PipelineError as error:
-            failures.append(str(error))
-        else:
-            print(f"{target}: {enlarged.width}×{enlarged.height}")
-    if failures:
-        raise PipelineError("\n".join(failures))
+    Transparency, 16 bits, colour profiles, resolution and the frames of animations are kept. Of
+    several pictures those are left out that have their result already.
+    """
+    from pipeline.upscaling.jobs import PIPE, plan, upscale_all
+    from pipeline.upscaling.upscaler import Upscaler
 
+    encoding = _encoding(format, quality, output)
+    upscaler = Upscaler(
+        model, alpha=alpha, scale=scale, tile=_tile(tile), device=device, precision=precision
+    )
+    jobs = plan(pictures, output, encoding.format, f"_x{upscaler.scale:g}")
+    waiting = jobs if overwrite else _without_result(jobs)
 
-def _targets(pictures: list[Path], output: Path | None, scale: int) -> list[Path]:
-    from pipeline.upscaling import WRITABLE
+    def tell(job: "Job", picture: "Picture") -> None:
+        height, width = picture.frames[0].shape[:2]
+        if job.target != PIPE:
+            print(f"{job.target}: {width}×{height}", flush=True)
 
-    names = [f"{picture.stem}_x{scale}.png" for picture in pictures]
-    if output is None:
-        targets = [picture.with_name(name) for picture, name in zip(pictures, names, strict=True)]
-    elif output.suffix.lower() in WRITABLE and not output.is_dir():
-        if len(pictures) > 1:
-            raise UsageError(f"--output: {output} is one file, for one picture; name a folder")
-        targets = [output]
-    elif output.suffix and not output.is_dir():
-        raise UsageError(f"--output: {output}: unknown ending; use {', '.join(WRITABLE)}")
-    else:
-        targets = [output / name for name in names]
-    doubles = {target for target in targets if targets.count(target) > 1}
-    if doubles:
-        raise UsageError(f"--output: two pictures would become {min(doubles)}; enlarge them apart")
-    return targets
+    problems = upscale_all(waiting, upscaler, encoding, tell, ConsoleProgress()) if waiting else []
+    if problems:
+        raise PipelineError("\n".join(problems))
 
 
-def _refuse_existing(targets: list[Path]) -> None:
-    for target in targets:
-        if target.exists():
-            raise UsageError(f"{target}: exists; --overwrite replaces it")
+def _encoding(format: str | None, quality: int | None, output: Path | None) -> "Encoding":
+    from pipeline.upscaling.encoding import FORMATS
+    from pipeline.upscaling.jobs import Encoding
+
+    named = None if output is None or output.is_dir() else FORMATS.get(output.suffix.lower())
+    chosen = format or named or "png"
+    if chosen not in FORMATS.values():
+        raise UsageError(f"--format: {chosen} is unknown; use png, webp, jpg or gif")
+    if named is not None and named != chosen:
+        raise UsageError(f"--format: {chosen} is not what --output {output} is called")
+    if quality is not None and chosen in ("png", "gif"):
+        raise UsageError(f"--quality: {chosen} has none; it is for jpg and webp")
+    return Encoding(chosen, quality)
+
+
+def _tile(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or not 16 <= int(text) <= 65_536:
+        raise UsageError(f"--tile: {text} is neither auto nor a number of pixels from 16 on")
+    return int(text)
+
+
+def _without_result(jobs: "list[Job]") -> "list[Job]":
+    waiting = [job for job in jobs if not job.target.exists()]
+    if len(jobs) == 1 and not waiting:
+        raise UsageError(f"{jobs[0].target}: exists; --overwrite replaces it")
+    if left := len(jobs) - len(waiting):
+        print(f"{left} of {len(jobs)} exist already; --overwrite replaces them", file=sys.stderr)
+    return waiting

@@ -1,7 +1,8 @@
 """Opening whatever a site calls a picture: strictly, safely, and always to 8-bit sRGB."""
 
 import io
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -49,13 +50,31 @@ def decode(path: Path, max_pixels: int, background: str) -> Decoded:
     "unsupported" (values without a known white) and "damaged". What Pillow thinks of damaged
     metadata it tells as warnings.
     """
-    data = _read(path)
+    with opened(_read(path), max_pixels) as image:
+        if frame_count(image) > 1:
+            raise ImageRefused("animated", f"{frame_count(image)} frames")
+        format, jpeg = _format(image), jpeg_of(image)
+        image.load()
+        return Decoded(np.array(_to_rgb(oriented(image), background)), format, jpeg)
+
+
+@contextmanager
+def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """Open a file's bytes by their content; the block decodes them.
+
+    Raises `ImageRefused` with the reasons that `decode` names, for whatever a decoder raises in
+    the block too. A picture is too large by all its frames together.
+    """
+    if not data:
+        raise ImageRefused("empty", "the file has no bytes")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check(image, max_pixels)
-            format, jpeg = _format(image), jpeg_of(image)
-            image.load()
-            return Decoded(np.array(_to_rgb(_oriented(image), background)), format, jpeg)
+            width, height = image.size
+            if width * height * frame_count(image) > max_pixels:
+                raise ImageRefused(
+                    "too_many_pixels", f"{_extent(image)} are more than {max_pixels} pixels"
+                )
+            yield image
     except ImageRefused:
         raise
     except UnidentifiedImageError:
@@ -71,25 +90,26 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise ImageRefused("missing", str(error.strerror)) from None
-    if not data:
-        raise ImageRefused("empty", "the file has no bytes")
     return data
 
 
-def _check(image: Image.Image, max_pixels: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageRefused("too_many_pixels", f"{width}×{height} are more than {max_pixels}")
-    # A JPEG with several frames (MPO) is a photograph with its preview, not an animation.
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise ImageRefused("animated", f"{getattr(image, 'n_frames', 1)} frames")
+def frame_count(image: Image.Image) -> int:
+    """Frames of an animation; a JPEG with several (MPO) is a photograph with its preview."""
+    return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+
+
+def _extent(image: Image.Image) -> str:
+    frames = frame_count(image)
+    size = f"{image.width}×{image.height}"
+    return size if frames == 1 else f"{frames} frames of {size}"
 
 
 def _format(image: Image.Image) -> str:
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 
-def _oriented(image: Image.Image) -> Image.Image:
+def oriented(image: Image.Image) -> Image.Image:
+    """`image` as its EXIF says that it is to be seen."""
     # Damaged EXIF says nothing of how to turn the picture, and the picture may be whole.
     with suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
@@ -104,12 +124,12 @@ def _to_rgb(image: Image.Image, background: str) -> Image.Image:
     if image.mode.startswith("I;16"):
         image = _eight_bits(image)
     if image.has_transparency_data:
-        image = _managed(image.convert("RGBA"), profile)
+        image = in_srgb(image.convert("RGBA"), profile)
         below = Image.new("RGBA", image.size, background)
         return Image.alpha_composite(below, image).convert("RGB")
     if image.mode in ("1", "P", "PA", "LA", "La", "RGBa", "RGBX", "YCbCr", "HSV"):
         image = image.convert("RGB")
-    image = _managed(image, profile)
+    image = in_srgb(image, profile)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -124,7 +144,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return eight
 
 
-def _managed(image: Image.Image, profile: bytes | None) -> Image.Image:
+def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """`image` (L, RGB, RGBA, CMYK or LAB) in sRGB, by its embedded profile.
 
     A broken profile, or one of another colour space than the image's, is as good as none.

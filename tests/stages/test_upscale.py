@@ -1,14 +1,18 @@
 """`pipeline upscale` as a user types it."""
 
+import shutil
+import signal
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
-from pipeline.networks.srresnet import SRResNet
-from tests.stages.program import Finished, pipeline
+from tests.stages.program import PROGRAM, Finished, end, pipeline, start, wait_until
 
 
 @pytest.fixture
@@ -31,8 +35,11 @@ def upscale(folder: Path, *arguments: str) -> Finished:
     [
         (["a.png"], {"a_x4.png": (48, 36)}),
         (["a.png", "-o", "c.webp"], {"c.webp": (48, 36)}),
-        (["a.png", "b.jpg", "-o", "out"], {"out/a_x4.png": (48, 36), "out/b_x4.png": (28, 20)}),
-        (["a.png", "--tile", "16", "-o", "c.jpg"], {"c.jpg": (48, 36)}),
+        (["a.png", "b.jpg", "-o", "out"], {"out/a.png": (48, 36), "out/b.png": (28, 20)}),
+        (["a.png", "--tile", "16", "-o", "c.jpg", "--quality", "80"], {"c.jpg": (48, 36)}),
+        (["a.png", "--scale", "2.5"], {"a_x2.5.png": (30, 22)}),
+        (["a.png", "--format", "webp"], {"a_x4.webp": (48, 36)}),
+        (["a.png", "--precision", "fp32", "--device", "cpu"], {"a_x4.png": (48, 36)}),
     ],
 )
 def test_pictures_come_out_where_they_should(
@@ -47,6 +54,31 @@ def test_pictures_come_out_where_they_should(
         assert Image.open(folder / name).size == size
 
 
+def test_a_folder_keeps_its_folders_and_goes_on_where_it_stopped(folder: Path) -> None:
+    (folder / "set/deep").mkdir(parents=True)
+    for name in ("set/a.png", "set/deep/b.png", "set/deep/c.png"):
+        shutil.copy(folder / "a.png", folder / name)
+    first = upscale(folder, "set")
+    assert first.out.splitlines() == [
+        f"set_x4/{name}.png: 48×36" for name in ("a", "deep/b", "deep/c")
+    ]
+    (folder / "set_x4/deep/b.png").unlink()
+    again = upscale(folder, "set")
+    assert again.out == "set_x4/deep/b.png: 48×36\n"
+    assert "2 of 3 exist already; --overwrite replaces them" in again.err
+    assert upscale(folder, "set").code == 0
+
+
+def test_pipes(folder: Path) -> None:
+    command = [PROGRAM, "upscale", "--model", "small.safetensors", "-", "--format", "webp"]
+    piped = subprocess.run(
+        command, cwd=folder, input=(folder / "a.png").read_bytes(), capture_output=True, timeout=120
+    )
+    assert piped.returncode == 0
+    upscale(folder, "a.png", "-o", "c.webp")
+    assert piped.stdout == (folder / "c.webp").read_bytes()
+
+
 def test_an_existing_file_is_kept_unless_told(folder: Path) -> None:
     (folder / "a_x4.png").write_text("mine")
     result = upscale(folder, "a.png")
@@ -57,29 +89,83 @@ def test_an_existing_file_is_kept_unless_told(folder: Path) -> None:
 
 def test_a_bad_picture_does_not_stop_the_others(folder: Path) -> None:
     (folder / "bad.png").write_text("no picture")
-    result = upscale(folder, "bad.png", "a.png")
+    result = upscale(folder, "bad.png", "a.png", "-o", "out")
     assert result.code == 1
-    assert "bad.png: no picture that can be read" in result.err
-    assert (folder / "a_x4.png").is_file()
-    assert not (folder / "bad_x4.png").exists()
+    assert "bad.png: no image of a known format" in result.err
+    assert [path.name for path in (folder / "out").iterdir()] == ["a.png"]
+
+
+def test_transparency_is_refused_by_jpeg_before_it_is_enlarged(folder: Path) -> None:
+    Image.new("RGBA", (8, 8)).save(folder / "clear.png")
+    result = upscale(folder, "clear.png", "--format", "jpg")
+    assert (result.code, result.err) == (
+        1,
+        "clear.png: JPEG has no transparency; choose png or webp\n",
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["a.png", "b.jpg", "-o", "c.png"], 2, "name a folder"),
-        (["a.png", "-o", "c.gif"], 2, "unknown ending"),
+        (["a.png", "b.jpg", "-o", "small.safetensors"], 2, "name a folder"),
+        (["a.png", "-o", "c.bmp"], 2, "unknown ending"),
         (["a.png", "a.png"], 2, "two pictures would become"),
-        (["absent.png"], 1, "absent.png: no such file"),
+        (["absent.png"], 1, "absent.png: No such file"),
         (["a.png", "--model", "absent.safetensors"], 1, "absent.safetensors"),
         (["a.png", "--model", "a.png"], 1, "a.png"),
         (["a.png", "--model", "best"], 2, "best is no file, and no model that is here (distortion"),
+        (["a.png", "--alpha", "0.5"], 2, "name no model"),
+        (["a.png", "--format", "bmp"], 2, "--format: bmp is unknown; use png, webp, jpg or gif"),
+        (["a.png", "-o", "c.jpg", "--format", "png"], 2, "png is not what --output c.jpg is"),
+        (["a.png", "--quality", "90"], 2, "--quality: png has none"),
+        (["a.png", "--tile", "small"], 2, "--tile: small is neither auto nor a number"),
+        (["a.png", "--scale", "40"], 2, "scale: 40 is not between 1 and 16"),
+        (["a.png", "--precision", "fp16"], 2, "precision: fp16 is unknown"),
+        (["a.png", "-o", "small.safetensors/x"], 1, "cannot be written: Not a directory"),
     ],
 )
 def test_mistakes_are_named(folder: Path, arguments: list[str], code: int, message: str) -> None:
     result = upscale(folder, *arguments)
-    assert (result.code, len(result.err.strip().splitlines())) == (code, 1)
-    assert message in result.err
+    problems = [line for line in result.problems if not line.startswith("upscale: ")]
+    assert (result.code, len(problems)) == (code, 1)
+    assert message in problems[0]
+
+
+def test_a_full_disk_leaves_no_half_file(folder: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "big.png")
+    limit = f"ulimit -f 8; exec {PROGRAM} upscale --model small.safetensors big.png -o out"
+    result = subprocess.run(
+        ["bash", "-c", f"trap '' XFSZ; {limit}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 1
+    assert "out/big.png: cannot be written: File too large" in result.stderr
+    assert list((folder / "out").iterdir()) == []
+
+
+def test_an_interrupt_leaves_whole_files_and_the_rest_for_later(folder: Path) -> None:
+    (folder / "set").mkdir()
+    names = {f"{number:02}.png" for number in range(40)}
+    for name in names:
+        Image.new("RGB", (200, 200), "teal").save(folder / "set" / name)
+    process = start(folder, "upscale", "--model", "small.safetensors", "set")
+    wait_until(lambda: (folder / "set_x4").is_dir() and any((folder / "set_x4").glob("*.png")))
+    process.send_signal(signal.SIGINT)
+    stopped = end(process)
+    assert (stopped.code, stopped.problems[-1]) == (
+        130,
+        "interrupted; run the same command again to go on",
+    )
+    written = {path.name for path in (folder / "set_x4").iterdir()}
+    assert written < names
+    for name in written:
+        Image.open(folder / "set_x4" / name).load()
+    assert upscale(folder, "set").code == 0
+    assert {path.name for path in (folder / "set_x4").iterdir()} == names
 
 
 def test_without_any_set_up_the_shipped_model_is_used(folder: Path) -> None:
@@ -89,10 +175,13 @@ def test_without_any_set_up_the_shipped_model_is_used(folder: Path) -> None:
             ("default", []),
             ("perception", ["--model", "perception"]),
             ("distortion", ["--model", "distortion"]),
+            ("between", ["--alpha", "0.5"]),
         )
     ]
-    assert [result.code for result in results] == [0, 0, 0]
-    default, perception, distortion = (
-        (folder / f"{name}.png").read_bytes() for name in ("default", "perception", "distortion")
+    assert [result.code for result in results] == [0, 0, 0, 0]
+    default, perception, distortion, between = (
+        (folder / f"{name}.png").read_bytes()
+        for name in ("default", "perception", "distortion", "between")
     )
-    assert default == perception != distortion
+    assert default == perception
+    assert len({perception, distortion, between}) == 3

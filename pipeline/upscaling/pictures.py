@@ -1,0 +1,165 @@
+"""Anyone's picture, with all that its enlargement has to keep: depth, alpha, frames, colours."""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import png
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms
+
+from pipeline.images.decode import ImageRefused, frame_count, in_srgb, opened, oriented
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+"""`(h, w, c)`: grey, grey and alpha, RGB, or RGB and alpha"""
+
+MAX_PIXELS = 100_000_000
+ORIENTATION = ExifTags.Base.Orientation
+# Browsers show a frame that names no time, or next to none, for this long.
+DEFAULT_MILLISECONDS = 100
+PROFILE_SPACES = {1: "GRAY", 2: "GRAY", 3: "RGB", 4: "RGB"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One frame or more of one size and kind, upright."""
+
+    frames: tuple[Pixels, ...]
+    icc_profile: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    milliseconds: tuple[int, ...] = ()
+    """how long each frame of an animation is shown"""
+    loops: int = 0
+    """how often an animation runs; 0: for ever"""
+
+    @property
+    def animated(self) -> bool:
+        """Whether there is more than one frame."""
+        return len(self.frames) > 1
+
+    @property
+    def channels(self) -> int:
+        """1 to 4, as of `Pixels`."""
+        return int(self.frames[0].shape[2])
+
+    @property
+    def deep(self) -> bool:
+        """Whether a channel has 16 bits."""
+        return self.frames[0].dtype == np.uint16
+
+
+def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode a file's bytes by their content, whatever it is called.
+
+    16 bits stay 16, grey stays grey, palettes become RGB. A profile of the picture's own colour
+    space is kept beside values that are not touched; CMYK, YCbCr and LAB become sRGB. Raises
+    `ImageRefused`.
+    """
+    with opened(data, max_pixels) as image:
+        if frame_count(image) > 1:
+            return _animation(image)
+        pixels = _sixteen_bits(image, data)
+        profile = image.info.get("icc_profile")
+        image.load()
+        if pixels is None:
+            return from_image(image)
+        return Picture((pixels,), _fitting(profile, pixels.shape[2]), _dpi(image))
+
+
+def from_image(image: Image.Image) -> Picture:
+    """One picture of Pillow's, whatever its mode. Raises `ImageRefused` for "I" and "F"."""
+    profile = image.info.get("icc_profile")
+    upright = oriented(image.copy())
+    pixels = _pixels(upright, profile)
+    kept = profile if _keeps_values(upright.mode) else None
+    return Picture((pixels,), _fitting(kept, pixels.shape[2]), _dpi(image))
+
+
+def to_image(picture: Picture) -> Image.Image:
+    """The first frame as an image of Pillow's, which has no colours of 16 bits."""
+    pixels = picture.frames[0]
+    if picture.deep and picture.channels > 1:
+        raise ValueError("Pillow has no colours of 16 bits")
+    image = Image.fromarray(pixels[..., 0] if picture.channels == 1 else pixels)
+    kept = {"icc_profile": picture.icc_profile, "dpi": picture.dpi}
+    image.info |= {name: value for name, value in kept.items() if value is not None}
+    return image
+
+
+def _sixteen_bits(image: Image.Image, data: bytes) -> NDArray[np.uint16] | None:
+    """The pixels of a PNG with 16 bits a channel, of which Pillow would drop 8.
+
+    Read by a library without compiled code: torchvision's crashes on some damaged files.
+    """
+    tiles = getattr(image, "tile", ())
+    if image.format != "PNG" or not any("16B" in str(tile.args) for tile in tiles):
+        return None
+    width, height, rows, info = png.Reader(bytes=data).asDirect()
+    values = np.stack([np.asarray(row, np.uint16) for row in rows])
+    # A file may say that fewer bits than 16 are significant, and is read as having no more.
+    levels = values.astype(np.float64) * (65_535 / (2 ** info["bitdepth"] - 1))
+    pixels = levels.round().astype(np.uint16).reshape(height, width, info["planes"])
+    places = Image.fromarray(np.arange(height * width, dtype=np.int32).reshape(height, width))
+    places.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
+    upright: NDArray[np.uint16] = pixels.reshape(height * width, -1)[np.asarray(oriented(places))]
+    return upright
+
+
+def _pixels(image: Image.Image, profile: bytes | None) -> Pixels:
+    """An image of any mode as `Pixels`."""
+    if image.mode in ("I", "F"):
+        raise ImageRefused("unsupported", f"mode {image.mode} does not tell which value is white")
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)[..., None]
+    if image.mode in ("1", "L") and not image.has_transparency_data:
+        return np.array(image.convert("L"))[..., None]
+    if image.mode in ("L", "LA", "La"):
+        return np.array(image.convert("LA"))
+    if image.has_transparency_data:
+        return np.array(image.convert("RGBA"))
+    if not _keeps_values(image.mode):
+        image = in_srgb(image, profile)
+    return np.array(image.convert("RGB"))
+
+
+def _keeps_values(mode: str) -> bool:
+    return mode not in ("CMYK", "YCbCr", "LAB", "HSV")
+
+
+def _animation(image: Image.Image) -> Picture:
+    frames: list[NDArray[np.uint8]] = []
+    milliseconds = []
+    for index in range(frame_count(image)):
+        image.seek(index)
+        image.load()
+        milliseconds.append(round(image.info.get("duration", 0)) or DEFAULT_MILLISECONDS)
+        frames.append(np.array(image.convert("RGBA")))
+    if all((frame[..., 3] == 255).all() for frame in frames):
+        frames = [frame[..., :3] for frame in frames]
+    profile = _fitting(image.info.get("icc_profile"), 3)
+    # A GIF that says nothing of loops runs once.
+    loops = image.info.get("loop", 1 if image.format == "GIF" else 0)
+    return Picture(tuple(frames), profile, _dpi(image), tuple(milliseconds), int(loops))
+
+
+def _fitting(profile: object, channels: int) -> bytes | None:
+    """`profile`, where it can be read and speaks of pictures with that many channels."""
+    if not isinstance(profile, bytes):
+        return None
+    try:
+        opened_profile = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = opened_profile.profile.xcolor_space.strip()
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    return profile if space == PROFILE_SPACES[channels] else None
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    dpi: Any = image.info.get("dpi")
+    try:
+        horizontal, vertical = (float(value) for value in dpi)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    sound = 0 < horizontal < 1e5 and 0 < vertical < 1e5
+    return (horizontal, vertical) if sound else None

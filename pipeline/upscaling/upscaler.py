@@ -1,0 +1,243 @@
+"""A generator applied to any picture: in tiles, so that memory does not grow with the picture."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.devices import computes_in_bf16, pick_device
+from pipeline.errors import PipelineError, UsageError
+from pipeline.networks import Generator
+from pipeline.networks.blending import blend
+from pipeline.networks.files import load_generator
+from pipeline.networks.folding import folded
+from pipeline.progress import Progress, Silent
+from pipeline.shipped import DEFAULT, model_file
+from pipeline.upscaling.pictures import Picture, from_image, to_image
+from pipeline.upscaling.tiles import (
+    SMALLEST_TILE,
+    free_memory,
+    largest_tile,
+    overlap_of,
+    windows,
+)
+
+I = TypeVar("I", Image.Image, NDArray[Any], Tensor)  # noqa: E741
+
+MAX_SCALE = 16
+LEVELS = {torch.uint8: 255, torch.uint16: 65_535, torch.float32: 1}
+"""What white is in each type of pixels."""
+
+
+class Upscaler:
+    """Enlarges pictures. Give it one, and get the same kind of thing back, `scale` times as large.
+
+    >>> import numpy as np
+    >>> from pipeline import Upscaler
+    >>> upscaler = Upscaler("distortion", device="cpu")
+    >>> upscaler(np.full((20, 30, 3), 255, np.uint8)).shape
+    (80, 120, 3)
+
+    `model`: the name of a generator that comes with the program, a file of ours, ESRGAN's or
+    RCAN's, or a `Generator`. `alpha`: instead of a model, a place between the shipped ones, 0
+    "distortion" to 1 "perception". `scale`: None is the model's own; others, up to 16, by repeating
+    it and a last antialiased resize. `tile`: side of a tile, LR pixels; None: by the free memory.
+    `precision`: "fp32", "bf16", or "auto" for bf16 where the hardware computes in it. Raises
+    `UsageError` and, for a file that is no generator, `PipelineError`.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Generator = DEFAULT,
+        *,
+        alpha: float | None = None,
+        scale: float | None = None,
+        tile: int | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self._device = pick_device(device)
+        generator = model if isinstance(model, Generator) else _loaded(str(model), alpha)
+        self._generator = folded(generator).to(self._device)
+        self._generator.to(memory_format=torch.channels_last)
+        self.scale = float(scale or generator.scale)
+        if not 1 <= self.scale <= MAX_SCALE:
+            raise UsageError(f"scale: {self.scale:g} is not between 1 and {MAX_SCALE}")
+        if tile is not None and tile < 1:
+            raise UsageError(f"tile: {tile} is not a number of pixels")
+        self._tile = tile
+        if precision not in ("auto", "fp32", "bf16"):
+            raise UsageError(f"precision: {precision} is unknown; use auto, fp32 or bf16")
+        self._bf16 = precision == "bf16" or (precision == "auto" and computes_in_bf16(self._device))
+
+    def __call__(self, image: I, progress: Progress | None = None) -> I:
+        """Enlarge a PIL image, an array `(h, w)` or `(h, w, c)`, or a tensor `(..., c, h, w)`.
+
+        1 to 4 channels: grey, grey and alpha, RGB, RGB and alpha. Arrays and tensors are uint8,
+        uint16, or float32 in [0, 1], which stays unrounded; tensors come back on the CPU. Raises
+        `ValueError` for anything else.
+        """
+        if isinstance(image, Image.Image):
+            return to_image(self.picture(from_image(image), progress))
+        if isinstance(image, Tensor):
+            return self._batch(image.cpu(), progress)
+        flat = image.ndim == 2
+        lr = torch.from_numpy(np.ascontiguousarray(image[..., None] if flat else image))
+        hr = self._batch(lr.permute(2, 0, 1), progress).permute(1, 2, 0).numpy()
+        return np.ascontiguousarray(hr[..., 0] if flat else hr)
+
+    def picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
+        """Enlarge every frame; all else stays."""
+        shown = progress or Silent()
+        if not picture.animated:
+            return replace(picture, frames=(self(picture.frames[0], shown),))
+        shown.start("upscale", len(picture.frames), "frames")
+        frames = []
+        for frame in picture.frames:
+            frames.append(self(frame))
+            shown.update(len(frames))
+        shown.finish()
+        return replace(picture, frames=tuple(frames))
+
+    def size_of(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the result, pixels."""
+        return max(round(width * self.scale), 1), max(round(height * self.scale), 1)
+
+    def _batch(self, lr: Tensor, progress: Progress | None) -> Tensor:
+        if lr.dtype not in LEVELS or lr.ndim < 3 or not 1 <= lr.shape[-3] <= 4:
+            raise ValueError(
+                f"{lr.dtype} of shape {tuple(lr.shape)}: pixels are uint8, uint16 or float32, with "
+                "1 to 4 channels"
+            )
+        if lr.numel() == 0:
+            raise ValueError(f"shape {tuple(lr.shape)} has no pixels")
+        images = lr.reshape(-1, *lr.shape[-3:])
+        results = torch.stack([self._enlarged(image, progress or Silent()) for image in images])
+        return results.reshape(*lr.shape[:-2], *results.shape[-2:])
+
+    def _enlarged(self, lr: Tensor, progress: Progress) -> Tensor:
+        """`(c, h, w)` to `(c, H, W)` of the same type."""
+        opaque = lr.shape[0] in (2, 4) and bool((lr[-1] == LEVELS[lr.dtype]).all())
+        width, height = self.size_of(lr.shape[2], lr.shape[1])
+        hr = self._once(lr[:-1] if opaque else lr, progress)
+        while hr.shape[1] < height or hr.shape[2] < width:
+            hr = self._once(hr, progress)
+        if hr.shape[1:] != (height, width):
+            hr = _resized(hr, height, width)
+        if opaque:
+            alpha = torch.full((1, height, width), LEVELS[lr.dtype]).to(lr.dtype)
+            hr = torch.cat([hr, alpha])
+        return hr
+
+    def _once(self, lr: Tensor, progress: Progress) -> Tensor:
+        """Once through the generator, with smaller tiles when memory runs out."""
+        _check_memory(lr, self._generator.scale)
+        tile = self._tile or largest_tile(self._generator, self._device)
+        while True:
+            try:
+                return self._tiled(lr, tile, progress)
+            except RuntimeError as error:
+                if "memory" not in str(error) or tile <= SMALLEST_TILE:
+                    raise
+            tile //= 2
+            progress.message(f"memory ran out; goes on with tiles of {tile} pixels")
+
+    def _tiled(self, lr: Tensor, tile: int, progress: Progress) -> Tensor:
+        scale, levels = self._generator.scale, LEVELS[lr.dtype]
+        channels, height, width = lr.shape
+        hr = torch.empty(channels, height * scale, width * scale, dtype=lr.dtype)
+        tiles = list(windows(width, height, tile, overlap_of(self._generator)))
+        progress.start("upscale", len(tiles), "tile")
+        try:
+            for done, window in enumerate(tiles, 1):
+                left, top, right, bottom = window.outer
+                part = lr[:, top:bottom, left:right].to(self._device, torch.float32) / levels
+                sr = self._tile_of(part, exact=levels > 255)[:, *window.kept(scale)] * levels
+                target = hr[:, *window.target(scale)]
+                target.copy_(sr.round() if levels > 1 else sr)
+                progress.update(done)
+        finally:
+            progress.finish()
+        return hr
+
+    def _tile_of(self, lr: Tensor, exact: bool) -> Tensor:
+        """`(c, h, w) float in [0, 1]` to `(c, h·scale, w·scale)`, in [0, 1] too.
+
+        Colours are enlarged as they would be seen before black, and alpha as a grey picture of its
+        own: what lies under full transparency is arbitrary, and must not bleed into edges.
+        """
+        colours = _premultiplied(lr)
+        if len(colours) < len(lr):
+            alpha = lr[-1:].expand(3, -1, -1)
+            sr, sr_alpha = self._run(torch.stack([colours.expand(3, -1, -1), alpha]), exact)
+            sr = _straight(sr, sr_alpha.mean(0, keepdim=True))
+        else:
+            sr = self._run(colours.expand(3, -1, -1)[None], exact)[0]
+        if len(colours) == 1:
+            sr = torch.cat([sr[:3].mean(0, keepdim=True), sr[3:]])
+        return sr
+
+    @torch.inference_mode()
+    def _run(self, lr: Tensor, exact: bool) -> Tensor:
+        """`(N, 3, h, w) float in [0, 1]` through the network; a result is finite or an error."""
+        batch = lr.contiguous(memory_format=torch.channels_last)
+        for bf16 in (True, False) if self._bf16 and not exact else (False,):
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
+                sr: Tensor = self._generator(batch).float()
+            if torch.isfinite(sr).all():
+                return sr.clamp(0, 1)
+        raise PipelineError("the generator's result is not finite")
+
+
+def _loaded(model: str, alpha: float | None) -> Generator:
+    if alpha is None:
+        return load_generator(model_file(model)).generator
+    if model != DEFAULT:
+        raise UsageError("alpha: it mixes the two models that come with the program; name no model")
+    if not 0 <= alpha <= 1:
+        raise UsageError(f"alpha: {alpha:g} is not between 0 and 1")
+    distortion, perception = (
+        load_generator(model_file(name)).generator for name in ("distortion", "perception")
+    )
+    return blend(distortion, perception, alpha)
+
+
+def _check_memory(lr: Tensor, scale: int) -> None:
+    needed = lr.numel() * scale**2 * lr.element_size()
+    free = free_memory(torch.device("cpu"))
+    if needed > free:
+        raise PipelineError(
+            f"{lr.shape[2] * scale}×{lr.shape[1] * scale} pixels take {needed / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} are free"
+        )
+
+
+def _resized(hr: Tensor, height: int, width: int) -> Tensor:
+    """Antialiased bicubic, of colours as they would be seen before black."""
+    levels = LEVELS[hr.dtype]
+    image = hr.to(torch.float32) / levels
+    parts = torch.cat([_premultiplied(image), image[-1:]]) if len(hr) in (2, 4) else image
+    small = F.interpolate(parts[None], (height, width), mode="bicubic", antialias=True)[0]
+    small = small.clamp(0, 1)
+    if len(hr) in (2, 4):
+        small = _straight(small[:-1], small[-1:])
+    small *= levels
+    return (small.round() if levels > 1 else small).to(hr.dtype)
+
+
+def _premultiplied(image: Tensor) -> Tensor:
+    """The colours of `(c, h, w)`, times alpha where there is one."""
+    return image[:-1] * image[-1:] if len(image) in (2, 4) else image
+
+
+def _straight(colours: Tensor, alpha: Tensor) -> Tensor:
+    """Colours times alpha, and alpha, as colours and alpha: `(c, h, w)`, in [0, 1]."""
+    visible = alpha > 0.5 / 255
+    plain = torch.where(visible, colours / alpha.clamp(min=1e-6), 0).clamp(0, 1)
+    return torch.cat([plain, alpha])

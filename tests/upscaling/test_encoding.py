@@ -1,0 +1,86 @@
+"""Encoding: what comes back, and what a format cannot hold."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from pipeline.errors import PipelineError
+from pipeline.upscaling.encoding import encode_picture
+from pipeline.upscaling.pictures import Picture, decode_picture
+from tests.upscaling.small import noise
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.mark.parametrize("format", ["png", "webp"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_lossless_formats_return_every_pixel(format: str, channels: int) -> None:
+    pixels = noise(9, 8, channels)
+    back = decode_picture(encode_picture(Picture((pixels,)), format)).frames[0]
+    if channels in (2, 4):
+        visible = pixels[..., -1] > 0
+        assert (back[..., -1] == pixels[..., -1]).all()
+        pixels, back = pixels[visible][:, :-1], back[visible][:, :-1]
+    assert (back == pixels).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bits_with_profile_and_resolution(channels: int) -> None:
+    pixels = noise(9, 8, channels, np.uint16)
+    profile = SRGB if channels > 2 else None
+    data = encode_picture(Picture((pixels,), profile, (300.0, 300.0)), "png")
+    back = decode_picture(data)
+    assert (back.frames[0] == pixels).all()
+    assert back.icc_profile == profile
+    assert back.dpi == pytest.approx((300, 300), abs=0.1)
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "jpg"])
+def test_profile_and_resolution_are_written(format: str) -> None:
+    data = encode_picture(Picture((noise(9, 8),), SRGB, (300.0, 300.0)), format)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.info["icc_profile"] == SRGB
+        if format != "webp":
+            assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_sixteen_bits_become_the_nearest_eight_elsewhere() -> None:
+    levels = np.array([[[0], [128], [129], [257 * 128], [65535]]], np.uint16)
+    back = decode_picture(encode_picture(Picture((levels,)), "webp")).frames[0]
+    assert back[0, :, 0].tolist() == [0, 0, 1, 128, 255]
+
+
+@pytest.mark.parametrize("loops", [0, 1, 5])
+@pytest.mark.parametrize("format", ["png", "webp", "gif"])
+def test_animations_come_back(format: str, loops: int) -> None:
+    frames = tuple(np.full((5, 6, 3), level, np.uint8) for level in (0, 128, 255))
+    picture = Picture(frames, milliseconds=(40, 80, 120), loops=loops)
+    back = decode_picture(encode_picture(picture, format))
+    assert [int(frame[0, 0, 0]) for frame in back.frames] == [0, 128, 255]
+    assert (back.milliseconds, back.loops) == ((40, 80, 120), loops)
+
+
+def test_quality_is_of_jpeg_and_webp() -> None:
+    picture = Picture((noise(40, 40),))
+    for format in ("jpg", "webp"):
+        sizes = [len(encode_picture(picture, format, quality)) for quality in (20, 90, None)]
+        assert sizes == sorted(sizes)
+        assert len(set(sizes)) == 3
+
+
+@pytest.mark.parametrize(
+    ("picture", "format", "message"),
+    [
+        (Picture((noise(4, 4, 4),)), "jpg", "JPEG has no transparency"),
+        (Picture((noise(4, 4), noise(4, 4))), "jpg", "JPEG has no animations"),
+        (Picture((noise(1, 16384),)), "webp", "webp has no picture of 16384×1"),
+        (Picture((noise(1, 65501),)), "jpg", "jpg has no picture of 65501×1"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_told(picture: Picture, format: str, message: str) -> None:
+    with pytest.raises(PipelineError, match=message):
+        encode_picture(picture, format)

@@ -1,0 +1,170 @@
+"""Decoding what people have: modes, depth, profiles, orientation, frames, and damage."""
+
+import io
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import png
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from pipeline.images.decode import ImageRefused
+from pipeline.upscaling.encoding import encode_picture
+from pipeline.upscaling.pictures import Picture, decode_picture
+from tests.mutations import mutations
+from tests.upscaling.small import noise
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def deep_png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    height, width, channels = pixels.shape
+    writer = png.Writer(
+        width, height, greyscale=channels < 3, alpha=channels in (2, 4), bitdepth=16
+    )
+    writer.write(buffer, pixels.reshape(height, -1).tolist())
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels"),
+    [("1", 1), ("L", 1), ("LA", 2), ("P", 3), ("RGB", 3), ("RGBA", 4)],
+)
+def test_png_of_any_mode(mode: str, channels: int) -> None:
+    picture = decode_picture(encoded(Image.new(mode, (8, 6)), "PNG"))
+    assert picture.frames[0].shape == (6, 8, channels)
+    assert not picture.deep
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bits_are_kept(channels: int) -> None:
+    pixels = noise(5, 7, channels, np.uint16)
+    picture = decode_picture(deep_png(pixels))
+    assert picture.deep
+    assert (picture.frames[0] == pixels).all()
+
+
+def test_sixteen_bits_are_turned_upright_too() -> None:
+    pixels = noise(5, 7, 3, np.uint16)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    header, *rest = png.Reader(bytes=deep_png(pixels)).chunks()
+    turned = io.BytesIO()
+    png.write_chunks(turned, [header, (b"eXIf", exif.tobytes()[6:]), *rest])
+    upright = decode_picture(turned.getvalue()).frames[0]
+    assert (upright == np.rot90(pixels, -1)).all()
+
+
+def test_a_palette_with_alpha_becomes_rgb_with_alpha() -> None:
+    image = Image.new("P", (4, 4))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 1), 1)
+    picture = decode_picture(encoded(image, "PNG", transparency=b"\x80\xff"))
+    assert picture.frames[0][0, 0].tolist() == [255, 0, 0, 128]
+    assert picture.frames[0][1, 1].tolist() == [0, 0, 255, 255]
+
+
+def test_cmyk_becomes_rgb_without_its_profile() -> None:
+    data = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", icc_profile=SRGB)
+    picture = decode_picture(data)
+    assert picture.icc_profile is None
+    red, green, blue = picture.frames[0][4, 4]
+    assert red > 200
+    assert max(green, blue) < 60
+
+
+@pytest.mark.parametrize(
+    ("mode", "profile", "kept"),
+    [("RGB", SRGB, SRGB), ("L", SRGB, None), ("RGB", b"no profile", None), ("RGB", None, None)],
+)
+def test_a_profile_is_kept_where_it_fits(
+    mode: str, profile: bytes | None, kept: bytes | None
+) -> None:
+    options = {} if profile is None else {"icc_profile": profile}
+    assert decode_picture(encoded(Image.new(mode, (4, 4)), "PNG", **options)).icc_profile == kept
+
+
+def test_resolution_is_kept() -> None:
+    dpi = decode_picture(encoded(Image.new("RGB", (4, 4)), "JPEG", dpi=(300, 150))).dpi
+    assert dpi == (300, 150)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_the_cameras_orientation_is_applied(format: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.new("RGB", (8, 6)), format, exif=exif)
+    assert decode_picture(data).frames[0].shape == (8, 6, 3)
+
+
+@pytest.mark.parametrize(("format", "loop"), [("GIF", 2), ("PNG", 2), ("WEBP", 2)])
+def test_frames_and_their_times_are_kept(format: str, loop: int) -> None:
+    frames = [Image.new("RGB", (6, 5), colour) for colour in ("red", "green", "blue")]
+    data = encoded(
+        frames[0],
+        format,
+        save_all=True,
+        append_images=frames[1:],
+        duration=[40, 80, 120],
+        loop=loop,
+        **({"lossless": True} if format == "WEBP" else {}),
+    )
+    picture = decode_picture(data)
+    assert [frame[2, 2, :3].tolist() for frame in picture.frames] == [
+        [255, 0, 0],
+        [0, 128, 0],
+        [0, 0, 255],
+    ]
+    assert (picture.milliseconds, picture.loops) == ((40, 80, 120), loop)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"no picture", "not_an_image"),
+        (encoded(Image.new("RGB", (40, 40)), "PNG")[:60], "damaged"),
+        (encoded(Image.new("F", (4, 4)), "TIFF"), "unsupported"),
+    ],
+    ids=["nothing", "text", "half", "floats"],
+)
+def test_what_is_no_picture_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(ImageRefused) as refusal:
+        decode_picture(data)
+    assert refusal.value.reason == reason
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_bomb_is_refused_unread(frames: int) -> None:
+    images = [Image.new("L", (50, 40 + 50 * (frames == 1)), index) for index in range(frames)]
+    data = encoded(images[0], "PNG", save_all=frames > 1, append_images=images[1:])
+    with pytest.raises(ImageRefused) as refusal:
+        decode_picture(data, max_pixels=4000)
+    assert refusal.value.reason == "too_many_pixels"
+
+
+GOOD = [
+    encode_picture(Picture((noise(9, 8),)), "png"),
+    encode_picture(Picture((noise(9, 8),)), "jpg"),
+    encode_picture(Picture((noise(9, 8, 4),)), "webp"),
+    encode_picture(Picture((noise(9, 8), noise(9, 8) // 2), milliseconds=(40, 60)), "gif"),
+    encode_picture(Picture((noise(9, 8, 3, np.uint16),)), "png"),
+]
+
+
+@given(st.sampled_from(GOOD).flatmap(mutations))
+@settings(max_examples=2000, deadline=None)
+def test_damage_ends_in_a_picture_or_a_refusal(data: bytes) -> None:
+    with suppress(ImageRefused):
+        picture = decode_picture(data, max_pixels=100_000)
+        assert encode_picture(picture, "png")

@@ -1,0 +1,240 @@
+"""Enlarging arrays, tensors and images: seams, depth, alpha, scales, precision."""
+
+import doctest
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+import pipeline.upscaling.upscaler
+from pipeline import Upscaler
+from pipeline.errors import PipelineError, UsageError
+from pipeline.networks import SRResNet
+from pipeline.networks.files import load_generator
+from pipeline.shipped import shipped_models
+from pipeline.upscaling.pictures import Picture
+from tests.upscaling.small import bicubic, generator, noise
+
+
+def test_the_example_is_true() -> None:
+    assert doctest.testmod(pipeline.upscaling.upscaler) == (0, 4)
+
+
+@pytest.fixture(scope="module")
+def upscaler() -> Upscaler:
+    return Upscaler(generator(), device="cpu")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("tile", [16, 31, 64, None])
+def test_tiles_of_the_articles_generator_leave_no_trace(tile: int | None, precision: str) -> None:
+    torch.manual_seed(0)
+    network = SRResNet(norm="none", skip="bicubic")
+    torch.nn.init.normal_(network.tail.weight, std=0.01)
+    lr = noise(70, 90)
+    whole = Upscaler(network, tile=128, device="cpu", precision=precision)(lr)
+    assert (Upscaler(network, tile=tile, device="cpu", precision=precision)(lr) == whole).all()
+
+
+@pytest.mark.parametrize("name", ["distortion", "perception"])
+def test_tiles_of_the_shipped_generators_leave_no_trace(name: str) -> None:
+    lr = noise(100, 90)
+    whole = Upscaler(name, tile=128, device="cpu")(lr)
+    assert (Upscaler(name, tile=40, device="cpu")(lr) == whole).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (17, 5)])
+def test_any_array_becomes_four_times_as_large(
+    upscaler: Upscaler, size: tuple[int, int], channels: int, dtype: type
+) -> None:
+    hr = upscaler(noise(*size, channels, dtype))
+    assert (hr.shape, hr.dtype) == ((size[0] * 4, size[1] * 4, channels), dtype)
+
+
+def test_a_flat_array_stays_flat(upscaler: Upscaler) -> None:
+    grey = noise(6, 7, 1)
+    assert (upscaler(grey[..., 0]) == upscaler(grey)[..., 0]).all()
+
+
+def test_arrays_tensors_and_images_give_the_same(upscaler: Upscaler) -> None:
+    lr = noise(9, 12)
+    hr = upscaler(lr)
+    as_tensor = torch.from_numpy(lr).permute(2, 0, 1)
+    assert (upscaler(as_tensor).permute(1, 2, 0).numpy() == hr).all()
+    assert (upscaler(as_tensor.repeat(2, 1, 1, 1))[1].permute(1, 2, 0).numpy() == hr).all()
+    assert (np.asarray(upscaler(Image.fromarray(lr))) == hr).all()
+
+
+def test_floats_stay_unrounded() -> None:
+    lr = torch.rand(2, 3, 9, 11)
+    expected = F.interpolate(lr, scale_factor=4, mode="bicubic").clamp(0, 1)
+    torch.testing.assert_close(Upscaler(bicubic(), device="cpu")(lr), expected)
+
+
+def test_sixteen_bits_are_sixteen() -> None:
+    lr = noise(8, 8, 3, np.uint16)
+    expected = F.interpolate(
+        torch.from_numpy(lr).permute(2, 0, 1)[None].float() / 65535, scale_factor=4, mode="bicubic"
+    )
+    hr = Upscaler(bicubic(), device="cpu", precision="bf16")(lr).astype(np.float32)
+    exact = expected[0].clamp(0, 1).permute(1, 2, 0).numpy() * 65535
+    assert np.abs(hr - exact).max() <= 0.6
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [torch.zeros(3, 4, 4, dtype=torch.int64), torch.zeros(5, 4, 4), torch.zeros(3, 0, 4)],
+    ids=["whole numbers", "channels", "empty"],
+)
+def test_what_is_no_picture_is_refused(upscaler: Upscaler, pixels: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"channels|no pixels"):
+        upscaler(pixels)
+
+
+def test_alpha_is_a_picture_of_its_own() -> None:
+    lr = noise(8, 8, 4)
+    upscaler = Upscaler(bicubic(), device="cpu", precision="fp32")
+    hr = upscaler(lr)
+    alpha = np.repeat(lr[..., 3:], 3, axis=2)
+    assert (hr[..., 3] == upscaler(alpha)[..., 0]).all()
+
+
+def test_hidden_colours_do_not_bleed() -> None:
+    """A red square on what is transparent and, underneath, green."""
+    lr = np.zeros((12, 12, 4), np.uint8)
+    lr[:] = (0, 255, 0, 0)
+    lr[4:8, 4:8] = (255, 0, 0, 255)
+    hr = Upscaler(bicubic(), device="cpu", precision="fp32")(lr)
+    visible = hr[..., 3] > 0
+    assert visible.any()
+    assert (hr[visible][:, 1] == 0).all()
+    assert (hr[visible & (hr[..., 3] > 16)][:, 0] >= 254).all()
+
+
+def test_what_is_opaque_stays_opaque(upscaler: Upscaler) -> None:
+    lr = noise(8, 8, 4)
+    lr[..., 3] = 255
+    hr = upscaler(lr)
+    assert (hr[..., 3] == 255).all()
+    assert (hr[..., :3] == upscaler(lr[..., :3])).all()
+
+
+@pytest.mark.parametrize(
+    ("scale", "size"), [(1, (9, 14)), (2, (18, 28)), (2.5, (22, 35)), (4, (36, 56)), (6, (54, 84))]
+)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_other_scales(scale: float, size: tuple[int, int], channels: int) -> None:
+    hr = Upscaler(generator(), scale=scale, device="cpu")(noise(9, 14, channels))
+    assert hr.shape == (*size, channels)
+
+
+def test_scale_two_is_the_result_made_smaller() -> None:
+    lr = torch.rand(3, 9, 14)
+    four = Upscaler(generator(), device="cpu")(lr)
+    two = F.interpolate(four[None], (18, 28), mode="bicubic", antialias=True)[0].clamp(0, 1)
+    torch.testing.assert_close(Upscaler(generator(), scale=2, device="cpu")(lr), two)
+
+
+def test_frames_are_enlarged_one_by_one(upscaler: Upscaler) -> None:
+    frames = (noise(5, 6), noise(6, 5).transpose(1, 0, 2))
+    picture = upscaler.picture(Picture(frames, milliseconds=(40, 60), loops=3))
+    assert [(a == upscaler(b)).all() for a, b in zip(picture.frames, frames, strict=True)] == [
+        True
+    ] * 2
+    assert (picture.milliseconds, picture.loops) == ((40, 60), 3)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "I;16", "LA", "RGBA"])
+def test_images_of_any_mode(upscaler: Upscaler, mode: str) -> None:
+    kept = mode if mode in ("L", "I;16", "LA", "RGBA") else "L" if mode == "1" else "RGB"
+    result = upscaler(Image.new(mode, (8, 6)))
+    assert (result.size, result.mode) == ((32, 24), kept)
+
+
+def test_an_overflow_of_bf16_is_computed_again() -> None:
+    """bf16 ends where fp32 does, but a network may hold values that fp32 alone adds up soundly."""
+
+    class Overflows(SRResNet):
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            sr = super().forward(lr)
+            broken = torch.is_autocast_enabled("cpu")
+            return sr * float("nan") if broken else sr
+
+    torch.manual_seed(0)
+    network = Overflows(blocks=1, features=8, norm="none")
+    lr = noise(6, 6)
+    again = Upscaler(network, device="cpu", precision="bf16")(lr)
+    assert (again == Upscaler(network, device="cpu", precision="fp32")(lr)).all()
+
+
+def test_broken_weights_give_no_picture() -> None:
+    broken = generator()
+    with torch.no_grad():
+        next(broken.parameters()).fill_(float("nan"))
+    with pytest.raises(PipelineError, match="not finite"):
+        Upscaler(broken, device="cpu")(noise(8, 8))
+
+
+def test_where_memory_runs_out_tiles_become_smaller() -> None:
+    class Hungry(SRResNet):
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            if lr.shape[-1] > 100:
+                raise torch.OutOfMemoryError("out of memory")
+            return super().forward(lr)
+
+    torch.manual_seed(0)
+    network = Hungry(blocks=1, features=8, norm="none")
+    lr = noise(40, 200)
+    expected = Upscaler(network, tile=40, device="cpu")(lr)
+    assert (Upscaler(network, tile=160, device="cpu")(lr) == expected).all()
+    with pytest.raises(RuntimeError, match="memory"):
+        Upscaler(Hungry(blocks=40, features=2, norm="none"), tile=64, device="cpu")(lr)
+
+
+def test_what_memory_cannot_hold_is_refused_at_once() -> None:
+    endless = torch.zeros(1, dtype=torch.uint8).expand(3, 10**6, 10**6)
+    with pytest.raises(PipelineError, match=r"4000000×4000000 pixels take 48000\.0 GB"):
+        Upscaler(generator(), device="cpu")(endless)
+
+
+def test_alpha_mixes_the_shipped_generators() -> None:
+    lr = noise(12, 12)
+    ends = [
+        Upscaler(name, device="cpu", precision="fp32")(lr) for name in ("distortion", "perception")
+    ]
+    mixed = [Upscaler(alpha=alpha, device="cpu", precision="fp32")(lr) for alpha in (0, 0.5, 1)]
+    assert (mixed[0] == ends[0]).all()
+    assert (mixed[2] == ends[1]).all()
+    assert (mixed[1] != ends[0]).any()
+    assert (mixed[1] != ends[1]).any()
+
+
+def test_a_file_is_as_good_as_a_name() -> None:
+    lr = noise(8, 8)
+    path = shipped_models()["distortion"]
+    named = Upscaler("distortion", device="cpu")(lr)
+    assert (Upscaler(path, device="cpu")(lr) == named).all()
+    assert (Upscaler(load_generator(Path(path)).generator, device="cpu")(lr) == named).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": 0.5}, "scale: 0.5 is not between 1 and 16"),
+        ({"scale": 17}, "scale: 17"),
+        ({"alpha": 1.5}, "alpha: 1.5 is not between 0 and 1"),
+        ({"alpha": 0.5, "model": "distortion"}, "name no model"),
+        ({"precision": "fp16"}, "precision: fp16 is unknown"),
+        ({"device": "tpu"}, "device tpu"),
+        ({"tile": 0}, "tile: 0"),
+        ({"model": "best"}, "best is no file"),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Upscaler(**options)
