@@ -17,7 +17,8 @@ from PIL import Image
 
 from pipeline.booru.collection import collect_folder
 from pipeline.booru.faulty import FAULTS, FaultySite
-from pipeline.booru.server import Booru, Site
+from pipeline.booru.server import Site
+from pipeline.serving import Server
 from tests.stages.program import pipeline
 
 PICTURES = 60
@@ -38,7 +39,7 @@ def main(folder: Path) -> None:
     for where, every in (("file", 5), ("listing", 2)):
         for name in FAULTS:
             on_files, on_lists = ([name], []) if where == "file" else ([], [name])
-            with Booru(FaultySite(site, on_files, on_lists, every)) as booru:
+            with Server(FaultySite(site, on_files, on_lists, every)) as booru:
                 print(_row(where, name, folder / where / name, booru.url), flush=True)
 
 

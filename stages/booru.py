@@ -50,8 +50,9 @@ def booru(
     from pipeline.booru.collection import collect_folder
     from pipeline.booru.drawn import collect_drawings
     from pipeline.booru.faulty import FAULTS, FaultySite
-    from pipeline.booru.server import Booru, Site
+    from pipeline.booru.server import Site
     from pipeline.errors import UsageError
+    from pipeline.serving import Server
     from stages.console import ConsoleProgress
 
     for name in (*(fault or ()), *(list_fault or ())):
@@ -65,7 +66,7 @@ def booru(
     else:
         pictures = collect_drawings(drawings or DEFAULT_DRAWINGS, DRAWINGS_FOLDER, seed, progress)
     site = FaultySite(Site(pictures), fault or (), list_fault or (), fault_every)
-    booru = Booru(site, host, port)
+    booru = Server(site, host, port)
     typer.echo(f"{len(pictures)} pictures at {booru.url}  (Ctrl-C ends)")
     typer.echo(f"  pipeline scrape --site {booru.url} --limit {len(pictures)}")
     typer.echo(f"  gallery-dl 'gelbooru_v02:{booru.url}/index.php?page=post&s=list&tags=all'")

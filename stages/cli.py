@@ -10,6 +10,7 @@ from stages.models import models
 from stages.pairs import pairs
 from stages.resize import STAGE as RESIZE
 from stages.scrape import STAGE as SCRAPE
+from stages.serve import serve
 from stages.tradeoff import tradeoff
 from stages.train import STAGE as TRAIN
 from stages.upscale import upscale
@@ -24,6 +25,6 @@ def main() -> None:
     )
     for stage in STAGES:
         add_stage(app, stage)
-    for command in (upscale, models, blend, tradeoff, pairs, booru, demo):
+    for command in (upscale, serve, models, blend, tradeoff, pairs, booru, demo):
         app.command()(command)
     run_app(app)

@@ -77,8 +77,9 @@ def demo(
     git and a DVC repository of its own: your params, data and commits stay as they are.
     """
     from pipeline.booru.drawn import collect_drawings
-    from pipeline.booru.server import Booru, Site
+    from pipeline.booru.server import Site
     from pipeline.networks.weights import has_backbone
+    from pipeline.serving import Server
 
     settings = {name: dict(section) for name, section in SETTINGS.items()}
     settings["scrape"]["site"] = f"http://127.0.0.1:{port}"
@@ -91,7 +92,7 @@ def demo(
     pictures = collect_drawings(
         DRAWINGS, folder / "data/.store/drawings", progress=ConsoleProgress()
     )
-    with Booru(Site(pictures), port=port):
+    with Server(Site(pictures), port=port):
         run_dvc(["repro"], folder)
     # What experiments start from: in their folders DVC has only what git knows.
     _commit(folder, ["dvc.lock", "reports"], "Results")

@@ -5,26 +5,15 @@ posts as an empty body, and an error as XML with status 200 even where JSON was 
 clients written for such sites work with it unchanged.
 """
 
-import contextlib
 import io
-import logging
 import re
 import secrets
-import socket
-import sys
-import threading
-import weakref
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from socketserver import BaseServer
-from types import TracebackType
-from typing import IO, Any, Self, cast
-from wsgiref.handlers import SimpleHandler
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from PIL import Image
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler, select_address_family
 from werkzeug.utils import redirect, send_file
 from werkzeug.wrappers import Request, Response
 
@@ -39,7 +28,6 @@ from pipeline.booru.pages import (
 )
 from pipeline.booru.search import find_tags, parse_query
 from pipeline.booru.served import ServedPost, TagCount, json_body
-from pipeline.errors import UsageError
 
 DEFAULT_LIMIT = 100
 HARD_LIMIT = 1000
@@ -54,9 +42,6 @@ _MIME_TYPES = {
     "webp": "image/webp",
 }
 _LIST_ADDRESS = "index.php?page=post&s=list&tags=all"
-_POLL_SECONDS = 0.05
-
-_log = logging.getLogger(__name__)
 
 
 class Site:
@@ -160,126 +145,6 @@ class Site:
         if post is None:
             return redirect(_LIST_ADDRESS)
         return _html(view_page(post, self._tags, request.host))
-
-
-class Booru:
-    """A running server of `site`, on a port of its own (0: any free one).
-
-    As a context manager it serves from a thread; `serve_forever` serves from the caller's.
-    Raises UsageError when the address cannot be had.
-    """
-
-    def __init__(self, site: WSGIApplication, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._server = _Server(site, host, port)
-        self._thread = threading.Thread(target=self._server.serve, name="booru", daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Scheme, host and port, without a slash at the end."""
-        host = self._server.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._server.port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def serve_forever(self) -> None:
-        """Serve until interrupted; a KeyboardInterrupt goes on to the caller."""
-        try:
-            self._server.serve()
-        finally:
-            self._server.server_close()
-
-
-class _Handler(WSGIRequestHandler):
-    """One connection: HTTP/1.1, kept alive from request to request.
-
-    Werkzeug's own `run_wsgi` ends every connection, so the standard library's WSGI handler runs
-    the application.
-    """
-
-    protocol_version = "HTTP/1.1"
-    timeout = 75
-    wbufsize = -1
-    disable_nagle_algorithm = True
-
-    def run_wsgi(self) -> None:
-        self.environ = self.make_environ()
-        reader, writer = cast(IO[bytes], self.rfile), cast(IO[bytes], self.wfile)
-        gateway = _Gateway(reader, writer, sys.stderr, self.environ)
-        gateway.run(self.server.app)
-        # A request body is nothing this site reads; what follows it would be taken for a request.
-        has_body = self.headers.get("Content-Length", "0") != "0"
-        if gateway.failed or has_body or "Transfer-Encoding" in self.headers:
-            self.close_connection = True
-
-    def finish(self) -> None:
-        # What was left unsent to a client that has gone cannot be flushed.
-        with contextlib.suppress(ConnectionError):
-            super().finish()
-
-    def log(self, type: str, message: str, *args: object) -> None:
-        _log.debug(message, *args)
-
-
-class _Gateway(SimpleHandler):
-    """One request given to the application; `failed` when its answer broke off."""
-
-    http_version = "1.1"
-    server_software = "pipeline-booru"
-    wsgi_file_wrapper = None
-    failed = False
-
-    def log_exception(self, exc_info: Any) -> None:
-        self.failed = True
-        level = logging.DEBUG if isinstance(exc_info[1], TimeoutError) else logging.ERROR
-        _log.log(level, "an answer failed", exc_info=exc_info)
-
-
-class _Server(ThreadedWSGIServer):
-    """The listening socket and its connections, which end with it."""
-
-    daemon_threads = False
-
-    def __init__(self, app: WSGIApplication, host: str, port: int) -> None:
-        self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        family = select_address_family(host, port)
-        try:
-            listener = socket.create_server((host, port), family=family)
-        except OSError as error:
-            fault = str(error.strerror or error).partition(" (while attempting")[0]
-            raise UsageError(
-                f"{host}:{port}: cannot listen there ({fault}); choose another port or host"
-            ) from None
-        # Werkzeug would print and exit the program where it cannot bind.
-        with listener:
-            super().__init__(host, port, app, _Handler, fd=listener.fileno())
-
-    def serve(self) -> None:
-        # Werkzeug's would swallow a KeyboardInterrupt.
-        BaseServer.serve_forever(self, _POLL_SECONDS)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        self._connections.add(connection)
-        return connection, address
-
-    def server_close(self) -> None:
-        # Idle kept-alive connections would hold their threads for ever.
-        for connection in list(self._connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        super().server_close()
 
 
 def _number(request: Request, name: str, default: int) -> int:

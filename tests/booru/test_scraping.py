@@ -15,10 +15,11 @@ from pipeline.booru.collection import collect_folder
 from pipeline.booru.faulty import FAULTS
 from pipeline.booru.rawset import POSTS_FILE
 from pipeline.booru.scraping import ScrapeReport, plan, scrape
-from pipeline.booru.server import Booru, Site
+from pipeline.booru.server import Site
 from pipeline.booru.store import Store
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
+from pipeline.serving import Server
 from tests.booru.site import (
     CHALLENGE,
     PAGE,
@@ -379,7 +380,7 @@ def test_the_forms_of_a_listing_in_turn(tmp_path: Path) -> None:
         (tmp_path / "pictures" / f"{number}.png").write_bytes(picture(number))
     site = Site(collect_folder(tmp_path / "pictures"))
     wanted: dict[str, object] = {"excluded_tags": (), "limit": 6, "page_size": 3}
-    with Booru(site) as booru:
+    with Server(site) as booru:
         for listing in ("json", "xml", "html"):
             (tmp_path / listing).mkdir()
             run(tmp_path / listing, booru.url, listing=listing, **wanted)
@@ -409,7 +410,7 @@ def test_a_listing_falls_back_to_what_the_site_gives(tmp_path: Path) -> None:
         answer = fault(site, environ) if is_api and next(refused, None) is not None else site
         return answer(environ, start)
 
-    with Booru(without_api) as booru:
+    with Server(without_api) as booru:
         report = run(tmp_path, booru.url, notes, excluded_tags=(), limit=4)
     assert ids(tmp_path) == [5, 4, 3, 2]
     assert (report.listed, report.md5_mismatches) == (4, 0)
@@ -545,7 +546,7 @@ def test_the_embedded_booru(tmp_path: Path) -> None:
     ):
         body = picture(number, 40 + number, 32, kind)
         (folder / "solo" / f"{number}.{ending}").write_bytes(body)
-    with Booru(Site(collect_folder(folder))) as booru:
+    with Server(Site(collect_folder(folder))) as booru:
         report = run(tmp_path, booru.url, limit=3, tags=("solo",), excluded_tags=(), page_size=2)
         assert ids(tmp_path) == [5, 3, 2]
         assert (report.rejected, report.md5_mismatches) == ({"file_types": 1}, 0)

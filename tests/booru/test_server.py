@@ -15,8 +15,9 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from pipeline.booru.collection import Picture, collect_folder
-from pipeline.booru.server import Booru, Site
+from pipeline.booru.server import Site
 from pipeline.errors import UsageError
+from pipeline.serving import Server
 
 COUNT = 100
 API = "/index.php?page=dapi&s=post&q=index"
@@ -51,7 +52,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
 
 @pytest.fixture(scope="module")
 def url(pictures: list[Picture]) -> Iterator[str]:
-    with Booru(Site(pictures)) as booru:
+    with Server(Site(pictures)) as booru:
         yield booru.url
 
 
@@ -150,7 +151,7 @@ def test_page_of_xml_tells_count_and_offset(url: str) -> None:
 
 def test_hard_limit(tmp_path: Path, pictures: list[Picture]) -> None:
     many = [dataclasses.replace(pictures[0], id=number) for number in range(1, 1501)]
-    with Booru(Site(many)) as booru:
+    with Server(Site(many)) as booru:
         assert len(requests.get(f"{booru.url}{API}&json=1&limit=1400", timeout=10).json()) == 1000
 
 
@@ -382,7 +383,7 @@ def test_many_clients_at_once(url: str) -> None:
 
 def test_a_file_that_has_gone_is_not_found(tmp_path: Path) -> None:
     Image.new("RGB", (900, 9)).save(tmp_path / "a.png")
-    with Booru(Site(collect_folder(tmp_path))) as booru:
+    with Server(Site(collect_folder(tmp_path))) as booru:
         (post,) = requests.get(f"{booru.url}{API}&json=1", timeout=10).json()
         (tmp_path / "a.png").unlink()
         for name in ("file_url", "sample_url", "preview_url"):
@@ -391,25 +392,25 @@ def test_a_file_that_has_gone_is_not_found(tmp_path: Path) -> None:
 
 def test_closing_ends_idle_connections_and_frees_the_port(pictures: list[Picture]) -> None:
     session = requests.Session()
-    with Booru(Site(pictures)) as booru:
+    with Server(Site(pictures)) as booru:
         address = booru.url
         assert session.get(f"{address}/robots.txt", timeout=10).status_code == 200
     with pytest.raises(requests.ConnectionError):
         session.get(f"{address}/robots.txt", timeout=10)
     port = urlsplit(address).port
     assert port is not None
-    with Booru(Site(pictures), port=port) as again:
+    with Server(Site(pictures), port=port) as again:
         assert again.url == address
 
 
 def test_a_taken_port_is_told(pictures: list[Picture]) -> None:
-    with Booru(Site(pictures)) as booru:
+    with Server(Site(pictures)) as booru:
         port = urlsplit(booru.url).port
         assert port is not None
         with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}: .*in use\); choose another"):
-            Booru(Site(pictures), port=port)
+            Server(Site(pictures), port=port)
     with pytest.raises(UsageError, match="cannot listen there"):
-        Booru(Site(pictures), host="192.0.2.1")
+        Server(Site(pictures), host="192.0.2.1")
 
 
 def raw_request(url: str, text: str) -> bytes:

@@ -17,7 +17,8 @@ from PIL import Image
 from safetensors import safe_open
 
 from pipeline.booru.collection import collect_folder
-from pipeline.booru.server import Booru, Site
+from pipeline.booru.server import Site
+from pipeline.serving import Server
 from stages.demo import make_workspace
 
 PICTURES = 24
@@ -103,7 +104,7 @@ def draw_pictures(folder: Path) -> None:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     base = tmp_path_factory.mktemp("chain")
     draw_pictures(base / "pictures")
-    with Booru(Site(collect_folder(base / "pictures"))) as booru:
+    with Server(Site(collect_folder(base / "pictures"))) as booru:
         scrape = SETTINGS["scrape"] | {"site": booru.url}
         make_workspace(base / "project", SETTINGS | {"scrape": scrape})
         project = Project(base / "project")

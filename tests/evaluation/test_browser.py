@@ -1,12 +1,11 @@
 """The page as people use it: in Chromium, by mouse, keyboard and touch."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from pipeline.evaluation.evaluating import evaluate
 from pipeline.images.pairs import Pairs, write_pairs
@@ -14,10 +13,10 @@ from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
 from pipeline.params import EvaluateParams
 from pipeline.progress import Silent
+from tests.chromium import chromium, needs_chromium
 from tests.evaluation.world import make_world
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +47,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from PIL import Image
 
 from pipeline.booru.collection import collect_folder
 from pipeline.booru.faulty import FAULTS
-from pipeline.booru.server import Booru, Site
+from pipeline.booru.server import Site
+from pipeline.serving import Server
 from tests.stages.program import Finished, end, pipeline, start
 
 
@@ -89,7 +90,7 @@ def test_a_wrong_port_is_told(tmp_path: Path, port: str) -> None:
 
 
 def test_a_taken_port_is_one_line(images: Path) -> None:
-    with Booru(Site(collect_folder(images))) as other:
+    with Server(Site(collect_folder(images))) as other:
         port = str(urlsplit(other.url).port)
         result = pipeline(images.parent, "booru", "--images", "images", "--port", port)
     assert (result.code, result.out) == (2, "")

@@ -17,7 +17,17 @@ STAGES = ("scrape", "resize", "manifest", "train", "evaluate")
 def test_help_names_every_command() -> None:
     result = pipeline(ROOT, "--help")
     assert result.code == 0
-    for name in (*STAGES, "upscale", "models", "blend", "tradeoff", "pairs", "booru", "demo"):
+    for name in (
+        *STAGES,
+        "upscale",
+        "serve",
+        "models",
+        "blend",
+        "tradeoff",
+        "pairs",
+        "booru",
+        "demo",
+    ):
         assert re.search(rf"^  {name} ", result.out, re.MULTILINE), name
 
 

@@ -1,0 +1,113 @@
+"""A web page that enlarges the picture dropped on it, for a browser on the same computer."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from werkzeug.exceptions import (
+    BadRequest,
+    Forbidden,
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+    UnprocessableEntity,
+)
+from werkzeug.wrappers import Request, Response
+
+from pipeline.errors import PipelineError
+from pipeline.images.decode import ImageRefused
+from pipeline.upscaling.encoding import check_format, encode_picture
+from pipeline.upscaling.pictures import decode_picture
+from pipeline.upscaling.upscaler import Upscaler
+
+MAX_BYTES = 64_000_000
+MAX_PIXELS = 16_000_000
+SCALES = ("2", "3", "4", "8")
+MIME_TYPES = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
+# The page asks for nothing but what it came with, and shows nothing but what it was given.
+POLICY = (
+    "default-src 'none'; img-src blob: data:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+class UpscaleSite:
+    """The page, and `POST /upscale?model=&scale=&format=` with a picture's bytes as the body.
+
+    `models`: what they are called on the page → what `Upscaler` takes. One picture is computed at
+    a time; the others wait.
+    """
+
+    def __init__(self, models: Mapping[str, str], device: str = "auto") -> None:
+        self._models = dict(models)
+        self._device = device
+        self._turn = threading.Lock()
+        templates = Environment(
+            loader=PackageLoader("pipeline.upscaling"), autoescape=True, undefined=StrictUndefined
+        )
+        self._page = templates.get_template("page.html.j2").render(
+            models=self._models, scales=SCALES, formats=MIME_TYPES, megabytes=MAX_BYTES // 10**6
+        )
+
+    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        request = Request(environ)
+        request.max_content_length = MAX_BYTES
+        try:
+            answer: WSGIApplication = self._answer(request)
+        except HTTPException as error:
+            answer = Response(f"{error.description}\n", error.code, mimetype="text/plain")
+        return answer(environ, start)
+
+    def _answer(self, request: Request) -> Response:
+        if request.path == "/upscale":
+            if request.method != "POST":
+                raise MethodNotAllowed(("POST",))
+            return self._upscaled(request)
+        if request.path != "/":
+            raise NotFound
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(("GET", "HEAD"))
+        headers = {"Content-Security-Policy": POLICY}
+        return Response(self._page, mimetype="text/html", headers=headers)
+
+    def _upscaled(self, request: Request) -> Response:
+        # A page from elsewhere, open in the same browser, has no say here.
+        origin = request.headers.get("Origin")
+        if origin not in (None, request.host_url.rstrip("/")):
+            raise Forbidden("This page takes pictures from itself alone.")
+        model = _choice(request, "model", self._models)
+        scale = float(_choice(request, "scale", SCALES))
+        format = _choice(request, "format", MIME_TYPES)
+        data = _body(request)
+        try:
+            picture = decode_picture(data, MAX_PIXELS)
+            with self._turn:
+                upscaler = Upscaler(self._models[model], scale=scale, device=self._device)
+                height, width = picture.frames[0].shape[:2]
+                check_format(format, picture, *upscaler.size_of(width, height))
+                result = encode_picture(upscaler.picture(picture), format)
+        except ImageRefused as refusal:
+            raise UnprocessableEntity(f"No picture that can be read: {refusal.text}.") from None
+        except PipelineError as error:
+            raise UnprocessableEntity(f"{error}.") from None
+        return Response(result, mimetype=MIME_TYPES[format])
+
+
+def _choice(request: Request, name: str, choices: Iterable[str]) -> str:
+    given = request.args.get(name, "")
+    if given not in choices:
+        raise BadRequest(f"{name}: {given!r} is none of {', '.join(choices)}.")
+    return given
+
+
+def _body(request: Request) -> bytes:
+    if request.content_length is None:
+        raise BadRequest("A picture's length must come before it.")
+    try:
+        return request.get_data()
+    except RequestEntityTooLarge:
+        limit = MAX_BYTES // 10**6
+        raise RequestEntityTooLarge(f"The file has more than {limit} MB.") from None

@@ -1,0 +1,37 @@
+"""`pipeline serve`: a web page on this computer that enlarges pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port; 0: any free one")] = 8932,
+    host: Annotated[
+        str, typer.Option(help="address to listen at; others than this computer's let others in")
+    ] = "127.0.0.1",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="a generator's file, offered beside the models that come with the program",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
+) -> None:
+    """Serve a page that enlarges the picture dropped on it. Nothing leaves this computer."""
+    from pipeline.devices import pick_device
+    from pipeline.networks.files import load_generator
+    from pipeline.serving import Server
+    from pipeline.shipped import DEFAULT, shipped_models
+    from pipeline.upscaling.site import UpscaleSite
+
+    pick_device(device)
+    models = {name: name for name in sorted(shipped_models(), key=lambda name: name != DEFAULT)}
+    if model is not None:
+        load_generator(model)
+        models = {str(model): str(model)} | models
+    server = Server(UpscaleSite(models, device), host, port)
+    print(f"{server.url}  (Ctrl-C ends)", flush=True)
+    server.serve_forever()

@@ -1,0 +1,48 @@
+"""`pipeline serve` as a user types it."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+
+from pipeline.networks.files import save_generator
+from tests.stages.program import end, pipeline, start
+from tests.upscaling.small import generator
+
+
+def test_the_page_is_there_until_the_user_ends_it(tmp_path: Path) -> None:
+    save_generator(tmp_path / "small.safetensors", generator(), {})
+    Image.new("RGB", (12, 9), "teal").save(tmp_path / "a.png")
+    process = start(tmp_path, "serve", "--port", "0", "--model", "small.safetensors")
+    assert process.stdout is not None
+    told = re.fullmatch(r"(http://127\.0\.0\.1:\d+)  \(Ctrl-C ends\)\n", process.stdout.readline())
+    assert told
+    page = requests.get(told[1], timeout=60).text
+    options = re.findall("<option>([^<]*)</option>", page)
+    assert options[:3] == ["small.safetensors", "perception", "distortion"]
+    answer = requests.post(
+        f"{told[1]}/upscale",
+        params={"model": "small.safetensors", "scale": "4", "format": "png"},
+        data=(tmp_path / "a.png").read_bytes(),
+        timeout=60,
+    )
+    assert answer.headers["Content-Type"] == "image/png"
+    process.send_signal(signal.SIGINT)
+    assert end(process).code == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--model", "absent.safetensors"], 1, "absent.safetensors: no such file"),
+        (["--device", "tpu"], 2, "device tpu"),
+        (["--host", "192.0.2.1"], 2, "cannot listen there"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    result = pipeline(tmp_path, "serve", "--port", "0", *arguments)
+    assert (result.code, len(result.problems)) == (code, 1)
+    assert message in result.err
