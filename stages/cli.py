@@ -5,6 +5,7 @@ from stages.booru import booru
 from stages.common import add_stage, new_app, run_app
 from stages.demo import demo
 from stages.evaluate import STAGE as EVALUATE
+from stages.export import export
 from stages.manifest import STAGE as MANIFEST
 from stages.models import models
 from stages.pairs import pairs
@@ -25,6 +26,6 @@ def main() -> None:
     )
     for stage in STAGES:
         add_stage(app, stage)
-    for command in (upscale, serve, models, blend, tradeoff, pairs, booru, demo):
+    for command in (upscale, serve, export, models, blend, tradeoff, pairs, booru, demo):
         app.command()(command)
     run_app(app)
