@@ -15,7 +15,10 @@ from pipeline.networks import Generator
 # of 48 in 2 of 1,000).
 MAX_OVERLAP = 64
 SMALLEST_TILE = 32
-LARGEST_TILE = 2048
+# Larger tiles compute less twice, smaller ones stay in a processor's caches: 256 is fastest with an
+# overlap of 14, 384 with one of 38.
+USUAL_TILE = 256
+TILE_PER_OVERLAP = 10
 PROBE_SIDE = 16
 BYTES = 4
 # Beside the layer at work there are skips, the convolution's own workspace and the tile's result.
@@ -66,11 +69,12 @@ def overlap_of(generator: Generator) -> int:
     return min(generator.receptive_radius, MAX_OVERLAP)
 
 
-def largest_tile(generator: Generator, device: torch.device) -> int:
-    """The side of tiles, LR pixels, whose computation takes half of the memory that is free."""
+def best_tile(generator: Generator, device: torch.device) -> int:
+    """The side of tiles, LR pixels, that is fastest within half of the memory that is free."""
+    overlap = overlap_of(generator)
     pixels = free_memory(device) * SHARE_OF_FREE_MEMORY / bytes_per_pixel(generator)
-    side = math.isqrt(int(pixels)) - 2 * overlap_of(generator)
-    return min(max(side, SMALLEST_TILE), LARGEST_TILE)
+    fitting = math.isqrt(int(pixels)) - 2 * overlap
+    return max(min(fitting, max(USUAL_TILE, TILE_PER_OVERLAP * overlap)), SMALLEST_TILE)
 
 
 def free_memory(device: torch.device) -> int:

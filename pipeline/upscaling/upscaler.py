@@ -22,8 +22,8 @@ from pipeline.shipped import DEFAULT, model_file
 from pipeline.upscaling.pictures import Picture, from_image, to_image
 from pipeline.upscaling.tiles import (
     SMALLEST_TILE,
+    best_tile,
     free_memory,
-    largest_tile,
     overlap_of,
     windows,
 )
@@ -138,7 +138,7 @@ class Upscaler:
     def _once(self, lr: Tensor, progress: Progress) -> Tensor:
         """Once through the generator, with smaller tiles when memory runs out."""
         _check_memory(lr, self._generator.scale)
-        tile = self._tile or largest_tile(self._generator, self._device)
+        tile = self._tile or best_tile(self._generator, self._device)
         while True:
             try:
                 return self._tiled(lr, tile, progress)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.networks import RCAN, RRDBNet, SRResNet
-from pipeline.upscaling.tiles import RESERVE, bytes_per_pixel, largest_tile, overlap_of, windows
+from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
+from pipeline.upscaling import tiles
+from pipeline.upscaling.tiles import RESERVE, best_tile, bytes_per_pixel, overlap_of, windows
 
 
 @pytest.mark.parametrize(("width", "height", "tile"), [(50, 34, 16), (64, 64, 32), (1, 70, 16)])
@@ -42,6 +43,16 @@ def test_memory_of_a_pixel_is_that_of_the_fattest_layer() -> None:
     assert bytes_per_pixel(direct) == 2 * 64 * 4 * RESERVE
 
 
-@pytest.mark.parametrize("network", [SRResNet(), RRDBNet(blocks=1), RCAN(groups=1, blocks=1)])
-def test_tiles_have_a_sound_size_on_any_machine(network: torch.nn.Module) -> None:
-    assert 32 <= largest_tile(network, torch.device("cpu")) <= 2048
+@pytest.mark.parametrize(
+    ("network", "fastest"),
+    [(SRResNet(), 256), (RRDBNet(blocks=6), 640), (RCAN(groups=10, blocks=1), 320)],
+)
+def test_tiles_are_as_large_as_is_fast_and_as_memory_allows(
+    network: Generator, fastest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = torch.device("cpu")
+    for gigabytes, side in ((1000, fastest), (0, 32)):
+        monkeypatch.setattr(tiles, "free_memory", lambda _, free=gigabytes: free * 10**9)
+        assert best_tile(network, cpu) == side
+    monkeypatch.setattr(tiles, "free_memory", lambda _: 2 * 150**2 * bytes_per_pixel(network))
+    assert best_tile(network, cpu) == max(150 - 2 * overlap_of(network), 32)
