@@ -63,10 +63,10 @@ class Upscaler:
         precision: str = "auto",
     ) -> None:
         self._device = pick_device(device)
-        generator = model if isinstance(model, Generator) else _loaded(str(model), alpha)
+        generator = _loaded(model, alpha)
         self._generator = folded(generator).to(self._device)
         self._generator.to(memory_format=torch.channels_last)
-        self.scale = float(scale or generator.scale)
+        self.scale = float(generator.scale if scale is None else scale)
         if not 1 <= self.scale <= MAX_SCALE:
             raise UsageError(f"scale: {self.scale:g} is not between 1 and {MAX_SCALE}")
         if tile is not None and tile < 1:
@@ -81,7 +81,8 @@ class Upscaler:
 
         1 to 4 channels: grey, grey and alpha, RGB, RGB and alpha. Arrays and tensors are uint8,
         uint16, or float32 in [0, 1], which stays unrounded; tensors come back on the CPU. Raises
-        `ValueError` for anything else.
+        `ValueError` for anything else, `ImageRefused` for images of Pillow's modes "I" and "F",
+        and `PipelineError` where memory does not suffice.
         """
         if isinstance(image, Image.Image):
             return to_image(self.picture(from_image(image), progress))
@@ -143,8 +144,10 @@ class Upscaler:
             try:
                 return self._tiled(lr, tile, progress)
             except RuntimeError as error:
-                if "memory" not in str(error) or tile <= SMALLEST_TILE:
+                if "memory" not in str(error):
                     raise
+            if tile <= SMALLEST_TILE:
+                raise PipelineError(f"memory ran out, even with tiles of {tile} pixels")
             tile //= 2
             progress.message(f"memory ran out; goes on with tiles of {tile} pixels")
 
@@ -195,9 +198,11 @@ class Upscaler:
         raise PipelineError("the generator's result is not finite")
 
 
-def _loaded(model: str, alpha: float | None) -> Generator:
+def _loaded(model: str | Path | Generator, alpha: float | None) -> Generator:
     if alpha is None:
-        return load_generator(model_file(model)).generator
+        if isinstance(model, Generator):
+            return model
+        return load_generator(model_file(str(model))).generator
     if model != DEFAULT:
         raise UsageError("alpha: it mixes the two models that come with the program; name no model")
     if not 0 <= alpha <= 1:

@@ -192,7 +192,7 @@ def test_where_memory_runs_out_tiles_become_smaller() -> None:
     lr = noise(40, 200)
     expected = Upscaler(network, tile=40, device="cpu")(lr)
     assert (Upscaler(network, tile=160, device="cpu")(lr) == expected).all()
-    with pytest.raises(RuntimeError, match="memory"):
+    with pytest.raises(PipelineError, match="memory ran out, even with tiles of 32 pixels"):
         Upscaler(Hungry(blocks=40, features=2, norm="none"), tile=64, device="cpu")(lr)
 
 
@@ -225,6 +225,8 @@ def test_a_file_is_as_good_as_a_name() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"scale": 0}, "scale: 0 is not between 1 and 16"),
+        ({"alpha": 0.5, "model": generator()}, "name no model"),
         ({"scale": 0.5}, "scale: 0.5 is not between 1 and 16"),
         ({"scale": 17}, "scale: 17"),
         ({"alpha": 1.5}, "alpha: 1.5 is not between 0 and 1"),
