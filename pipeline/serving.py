@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from socketserver import BaseServer
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -24,11 +25,19 @@ _log = logging.getLogger(__name__)
 class Server:
     """A running server of `app`, on a port of its own (0: any free one).
 
+    `on_close` is called before it waits for the answers under way, to end them early.
     As a context manager it serves from a thread; `serve_forever` serves from the caller's.
     Raises UsageError when the address cannot be had.
     """
 
-    def __init__(self, app: WSGIApplication, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_close = on_close
         self._server = _Server(app, host, port)
         self._thread = threading.Thread(target=self._server.serve, name="server", daemon=True)
 
@@ -50,14 +59,18 @@ class Server:
     ) -> None:
         self._server.shutdown()
         self._thread.join()
-        self._server.server_close()
+        self._close()
 
     def serve_forever(self) -> None:
         """Serve until interrupted; a KeyboardInterrupt goes on to the caller."""
         try:
             self._server.serve()
         finally:
-            self._server.server_close()
+            self._close()
+
+    def _close(self) -> None:
+        self._on_close()
+        self._server.server_close()
 
 
 class _Handler(WSGIRequestHandler):

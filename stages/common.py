@@ -1,6 +1,7 @@
 """What every command shares: options made from the params, errors as one line, exit codes."""
 
 import inspect
+import io
 import os
 import shlex
 import signal
@@ -79,6 +80,10 @@ def run_stage(stage: Stage) -> None:
 
 def run_app(app: typer.Typer) -> None:
     """Run `app` and exit: 0 done, 1 failed, 2 wrong usage or params, 130 interrupted."""
+    # A file name need not be text in any encoding; telling it must not end the work.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Params say what size of a picture is too large; Pillow's own opinion would only puzzle.
     warnings.filterwarnings("ignore", message=".*could be decompression bomb")
     # Set for Ctrl-C too: a shell starts its background jobs with that signal ignored.

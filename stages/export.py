@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.errors import UsageError
 from pipeline.shipped import DEFAULT
 
 
@@ -14,6 +15,7 @@ def export(
         str,
         typer.Option(help="one of `pipeline models`, or a generator's file", metavar="NAME|FILE"),
     ] = DEFAULT,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file")] = False,
 ) -> None:
     """Write a generator as an ONNX file, for any size of picture, and check it with onnxruntime.
 
@@ -23,5 +25,9 @@ def export(
     from pipeline.networks.files import load_generator
     from pipeline.shipped import model_file
 
+    if output.suffix.lower() != ".onnx":
+        raise UsageError(f"{output}: is what is written, and must end in .onnx; see --model")
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output}: exists; --overwrite replaces it")
     difference = export_onnx(load_generator(model_file(model)).generator, output)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, within {difference:.1e} of PyTorch")

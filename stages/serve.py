@@ -20,18 +20,24 @@ def serve(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
 ) -> None:
-    """Serve a page that enlarges the picture dropped on it. Nothing leaves this computer."""
+    """Serve a page that enlarges the picture dropped on it. Nothing leaves this computer.
+
+    A picture has 64 MB and 16 million pixels at most, or 4 million to become eight times as large.
+    """
     from pipeline.devices import pick_device
     from pipeline.networks.files import load_generator
     from pipeline.serving import Server
     from pipeline.shipped import DEFAULT, shipped_models
-    from pipeline.upscaling.site import UpscaleSite
+    from pipeline.upscaling.site import LOOPBACK, UpscaleSite
 
     pick_device(device)
     models = {name: name for name in sorted(shipped_models(), key=lambda name: name != DEFAULT)}
     if model is not None:
         load_generator(model)
         models = {str(model): str(model)} | models
-    server = Server(UpscaleSite(models, device), host, port)
+    site = UpscaleSite(
+        models, device, LOOPBACK if host in ("localhost", *LOOPBACK, "::1") else None
+    )
+    server = Server(site, host, port, site.close)
     print(f"{server.url}  (Ctrl-C ends)", flush=True)
     server.serve_forever()

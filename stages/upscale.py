@@ -86,8 +86,9 @@ def upscale(
 ) -> None:
     """Enlarge pictures with a trained generator.
 
-    Transparency, 16 bits, colour profiles, resolution and the frames of animations are kept. Of
-    several pictures those are left out that have their result already.
+    Transparency, 16 bits of a PNG, colour profiles, resolution and the frames of animations are
+    kept, as far as the format has them. Of several pictures those are left out that have their
+    result already. A picture has 100 million pixels at most, all frames together.
     """
     from pipeline.upscaling.jobs import PIPE, plan, upscale_all
     from pipeline.upscaling.upscaler import Upscaler
@@ -133,7 +134,9 @@ def _tile(text: str) -> int | None:
 
 
 def _without_result(jobs: "list[Job]") -> "list[Job]":
-    waiting = [job for job in jobs if not job.target.exists()]
+    from pipeline.upscaling.jobs import PIPE
+
+    waiting = [job for job in jobs if job.target == PIPE or not job.target.exists()]
     if len(jobs) == 1 and not waiting:
         raise UsageError(f"{jobs[0].target}: exists; --overwrite replaces it")
     if left := len(jobs) - len(waiting):

@@ -17,6 +17,7 @@ from pipeline.images.quality import Jpeg, jpeg_of
 # What the rest of the world puts on a booru. Formats that run code or call other programs (EPS,
 # PDF) are not among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
@@ -94,8 +95,8 @@ def _read(path: Path) -> bytes:
 
 
 def frame_count(image: Image.Image) -> int:
-    """Frames of an animation; a JPEG with several (MPO) is a photograph with its preview."""
-    return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    """Frames of an animation; what follows in other formats are previews, or pages of any size."""
+    return getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
 
 
 def _extent(image: Image.Image) -> str:

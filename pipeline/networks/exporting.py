@@ -22,14 +22,17 @@ def export_onnx(generator: Generator, path: Path) -> float:
     `PipelineError` where it is more than 1e-5, and writes nothing then; `UsageError` where the
     packages for it are missing.
     """
-    network = folded(generator).cpu()
-    with atomic_path(path) as temporary:
-        _write(network, temporary)
-        difference = _difference(network, temporary)
-        if not difference <= TOLERANCE:
-            raise PipelineError(
-                f"{path}: not written: onnxruntime's results differ by {difference:.1e}"
-            )
+    network = folded(generator).float().cpu()
+    try:
+        with atomic_path(path) as temporary:
+            _write(network, temporary)
+            difference = _difference(network, temporary)
+            if not difference <= TOLERANCE:
+                raise PipelineError(
+                    f"{path}: not written: onnxruntime's results differ by {difference:.1e}"
+                )
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be written: {error.strerror}") from None
     return difference
 
 

@@ -65,6 +65,8 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGene
     Raises `PipelineError` that names the file.
     """
     saved, metadata = _read(path)
+    if not isinstance(saved, Mapping):
+        raise PipelineError(f"{path}: holds no weights by their names")
     try:
         if "architecture" in metadata:
             generator = _built(saved, metadata)
@@ -80,7 +82,7 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGene
     return LoadedGenerator(generator.to(device).eval(), own | dict(metadata))
 
 
-def _read(path: Path) -> tuple[Mapping[str, object], Mapping[str, str]]:
+def _read(path: Path) -> tuple[object, Mapping[str, str]]:
     """What a file holds, and its metadata, if it has any."""
     try:
         if path.suffix in PICKLED:
@@ -92,7 +94,7 @@ def _read(path: Path) -> tuple[Mapping[str, object], Mapping[str, str]]:
         raise PipelineError(f"{path}: no such file; `pipeline train` makes a model") from None
     except (OSError, SafetensorError) as error:
         raise PipelineError(f"{path}: no whole safetensors file: {error}") from None
-    except (RuntimeError, UnpicklingError, EOFError):
+    except (RuntimeError, UnpicklingError, EOFError, LookupError, ValueError, TypeError):
         raise PipelineError(f"{path}: no whole file of weights and nothing else") from None
 
 

@@ -1,6 +1,7 @@
 """Pictures as the bytes of a file, lossless unless the format or the user says otherwise."""
 
 import io
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,9 @@ FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg", ".gif"
 """File name ending → format."""
 MAX_SIDES = {"png": 2**31 - 1, "webp": 16_383, "jpg": 65_500, "gif": 65_535}
 JPEG_QUALITY = 95
+LONGEST_MILLISECONDS = 655_350
+MOST_LOOPS = 65_535
+"""What GIF's fields of 16 bits hold, the times in hundredths of a second."""
 
 
 def check_format(format: str, picture: Picture, width: int, height: int) -> None:
@@ -41,16 +45,19 @@ def encode_picture(picture: Picture, format: str, quality: int | None = None) ->
     check_format(format, picture, width, height)
     if format == "png" and picture.deep:
         return _deep_png(picture)
-    frames = [to_image(replace(picture, frames=(_eight_bits(f),))) for f in picture.frames]
+    shown = [_eight_bits(frame) for frame in picture.frames]
+    if format == "gif":
+        shown = [_all_or_nothing(frame) for frame in shown]
+    frames = [to_image(replace(picture, frames=(frame,))) for frame in shown]
     options = _options(format, quality) | _kept(picture)
     if picture.animated:
-        duration = list(picture.milliseconds)
-        options |= {"save_all": True, "append_images": frames[1:], "duration": duration}
-        # In GIF a picture that runs once says nothing of loops.
-        if format != "gif" or picture.loops != 1:
-            options["loop"] = picture.loops
+        options |= {"save_all": True, "append_images": frames[1:]} | _times(picture, format)
     buffer = io.BytesIO()
-    frames[0].save(buffer, **options)
+    try:
+        frames[0].save(buffer, **options)
+    except (OSError, ValueError, OverflowError, RuntimeError, struct.error) as error:
+        reason = " ".join(str(error).split())
+        raise PipelineError(f"{format} cannot hold this picture: {reason}") from None
     return buffer.getvalue()
 
 
@@ -61,6 +68,32 @@ def _options(format: str, quality: int | None) -> dict[str, Any]:
     if format == "jpg":
         return {"format": "JPEG", "quality": quality or JPEG_QUALITY, "subsampling": 0}
     return {"format": format.upper()}
+
+
+def _times(picture: Picture, format: str) -> dict[str, Any]:
+    times: dict[str, Any] = {
+        "duration": [min(duration, LONGEST_MILLISECONDS) for duration in picture.milliseconds],
+        "loop": min(picture.loops, MOST_LOOPS),
+    }
+    if format == "gif":
+        # It tells repeats, and nothing when there is none; what was transparent must be cleared.
+        if picture.loops == 1:
+            del times["loop"]
+        elif picture.loops:
+            times["loop"] -= 1
+        if picture.channels in (2, 4):
+            times["disposal"] = 2
+    return times
+
+
+def _all_or_nothing(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels that are seen or not, since GIF has nothing between."""
+    if pixels.shape[2] in (1, 3):
+        return pixels
+    seen = pixels[..., -1:] >= 128
+    result: NDArray[np.uint8] = np.where(seen, pixels, 0).astype(np.uint8)
+    result[..., -1:] = np.where(seen, 255, 0)
+    return result
 
 
 def _kept(picture: Picture) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,39 +45,60 @@ def plan(inputs: Sequence[Path], output: Path | None, format: str, suffix: str) 
     """
     if PIPE in inputs or output == PIPE:
         return _piped(inputs, output)
-    folders = [path for path in inputs if path.is_dir()]
+    folders = [path for path in inputs if _is_folder(path)]
     alone = len(inputs) == 1 and not folders
-    if output is not None and alone and output.suffix and not output.is_dir():
-        if output.suffix.lower() not in FORMATS:
-            raise UsageError(f"--output: {output}: unknown ending; use {', '.join(FORMATS)}")
-        jobs = [Job(inputs[0], output)]
-        _refuse_doubles(jobs)
-        return jobs
-    if output is not None and output.is_file():
-        raise UsageError(f"--output: {output} is a file, for one picture; name a folder")
-    named: list[tuple[Path, Path]] = []
-    for path in inputs:
-        if path in folders:
-            into = output or path.with_name(path.resolve().name + suffix)
-            named += [(found, into / found.relative_to(path)) for found in _pictures_in(path, into)]
-        elif output is None:
-            named.append((path, path.with_name(path.stem + suffix + path.suffix)))
-        else:
-            named.append((path, output / path.name))
-    jobs = _with_endings(named, f".{format}")
+    if output is not None and alone and output.suffix and not _is_folder(output):
+        jobs = [Job(inputs[0], _file(output))]
+    else:
+        if output is not None and (output.is_file() or output.suffix.lower() in FORMATS):
+            raise UsageError(f"--output: {output} is a file, for one picture; name a folder")
+        named: list[tuple[Path, Path]] = []
+        for path in inputs:
+            if path in folders:
+                into = output or _beside(path, suffix)
+                found = _pictures_in(path, into)
+                named += [(picture, into / picture.relative_to(path)) for picture in found]
+            else:
+                named.append((path, (output or path.parent) / path.name))
+        mark = suffix if output is None else ""
+        jobs = _with_endings(named, set(inputs), mark, f".{format}")
     _refuse_doubles(jobs)
     return jobs
+
+
+def _beside(folder: Path, suffix: str) -> Path:
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    if not named.name:
+        raise UsageError(f"{folder}: has nothing beside it; name a folder with --output")
+    return named.with_name(named.name + suffix)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise UsageError(f"{str(path)[:60]}: {error.strerror}") from None
+
+
+def _file(output: Path) -> Path:
+    if output.suffix.lower() not in FORMATS:
+        raise UsageError(f"--output: {output}: unknown ending; use {', '.join(FORMATS)}")
+    return output
 
 
 def _piped(inputs: Sequence[Path], output: Path | None) -> list[Job]:
     if len(inputs) > 1:
         raise UsageError("-: a pipe holds one picture; name no others beside it")
+    if output is not None and output != PIPE:
+        _file(output)
     return [Job(inputs[0], output or PIPE)]
 
 
 def _pictures_in(folder: Path, results: Path) -> list[Path]:
     top, inner = folder.resolve(), results.resolve()
-    earlier = inner.relative_to(top).parts if inner != top and inner.is_relative_to(top) else None
+    if inner == top:
+        raise UsageError(f"--output: {results} is the folder itself; name another")
+    earlier = inner.relative_to(top).parts if inner.is_relative_to(top) else None
     found = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
@@ -90,18 +111,28 @@ def _pictures_in(folder: Path, results: Path) -> list[Path]:
     return found
 
 
-def _with_endings(named: list[tuple[Path, Path]], ending: str) -> list[Job]:
-    """`a.jpg` becomes `a.png`, but `a.jpg.png` where `a.webp` would become that too."""
-    counts = Counter(target.with_suffix(ending) for _, target in named)
+def _with_endings(
+    named: list[tuple[Path, Path]], marked: Container[Path], mark: str, ending: str
+) -> list[Job]:
+    """`a.jpg` becomes `a.png`, but `a.jpg.png` where `a.webp` would become that too.
+
+    Those of the pictures that are `marked` have `mark` before the ending.
+    """
+
+    def result(source: Path, target: Path, stem: str) -> Path:
+        return target.with_name(stem + (mark if source in marked else "") + ending)
+
+    short = [result(source, target, _stem(target)) for source, target in named]
+    counts = Counter(short)
     return [
-        Job(
-            source,
-            target.with_suffix(ending)
-            if counts[target.with_suffix(ending)] == 1
-            else target.with_name(target.name + ending),
-        )
-        for source, target in named
+        Job(source, path if counts[path] == 1 else result(source, target, target.name))
+        for (source, target), path in zip(named, short, strict=True)
     ]
+
+
+def _stem(path: Path) -> str:
+    """A name without its ending; what follows a dot in a title is none."""
+    return path.stem if path.suffix.lower() in READABLE else path.name
 
 
 def _refuse_doubles(jobs: list[Job]) -> None:
@@ -211,5 +242,5 @@ def _enlarged(
 def _encoded(job: Job, picture: Picture, encoding: Encoding) -> bytes:
     try:
         return encode_picture(picture, encoding.format, encoding.quality)
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"{job.target}: cannot be written: {error}") from None
+    except PipelineError as error:
+        raise PipelineError(f"{job.target}: {error}") from None

@@ -31,7 +31,7 @@ class Picture:
     milliseconds: tuple[int, ...] = ()
     """how long each frame of an animation is shown"""
     loops: int = 0
-    """how often an animation runs; 0: for ever"""
+    """how often an animation is played; 0: for ever"""
 
     @property
     def animated(self) -> bool:
@@ -60,18 +60,20 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
         if frame_count(image) > 1:
             return _animation(image)
         pixels = _sixteen_bits(image, data)
-        profile = image.info.get("icc_profile")
+        transparent = _scaled_transparency(image)
         image.load()
+        image.info.update(transparent)
         if pixels is None:
             return from_image(image)
-        return Picture((pixels,), _fitting(profile, pixels.shape[2]), _dpi(image))
+        profile = _fitting(image.info.get("icc_profile"), pixels.shape[2])
+        return Picture((pixels,), profile, _dpi(image))
 
 
 def from_image(image: Image.Image) -> Picture:
     """One picture of Pillow's, whatever its mode. Raises `ImageRefused` for "I" and "F"."""
     profile = image.info.get("icc_profile")
     upright = oriented(image.copy())
-    pixels = _pixels(upright, profile)
+    pixels = _without_full_alpha(_pixels(upright, profile))
     kept = profile if _keeps_values(upright.mode) else None
     return Picture((pixels,), _fitting(kept, pixels.shape[2]), _dpi(image))
 
@@ -92,8 +94,7 @@ def _sixteen_bits(image: Image.Image, data: bytes) -> NDArray[np.uint16] | None:
 
     Read by a library without compiled code: torchvision's crashes on some damaged files.
     """
-    tiles = getattr(image, "tile", ())
-    if image.format != "PNG" or not any("16B" in str(tile.args) for tile in tiles):
+    if not any("16B" in raw for raw in _raw_modes(image)):
         return None
     width, height, rows, info = png.Reader(bytes=data).asDirect()
     values = np.stack([np.asarray(row, np.uint16) for row in rows])
@@ -104,6 +105,27 @@ def _sixteen_bits(image: Image.Image, data: bytes) -> NDArray[np.uint16] | None:
     places.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
     upright: NDArray[np.uint16] = pixels.reshape(height * width, -1)[np.asarray(oriented(places))]
     return upright
+
+
+def _scaled_transparency(image: Image.Image) -> dict[str | tuple[int, int], Any]:
+    """The transparent grey of a PNG of 2 or 4 bits in 8, as which Pillow gives the pixels alone."""
+    level = image.info.get("transparency")
+    if isinstance(level, int):
+        for bits in (2, 4):
+            if f"L;{bits}" in _raw_modes(image):
+                return {"transparency": level * 255 // (2**bits - 1)}
+    return {}
+
+
+def _raw_modes(image: Image.Image) -> list[str]:
+    """How the pixels of a PNG lie in its file, before they are loaded."""
+    tiles: Any = getattr(image, "tile", ())
+    return [str(tile.args) for tile in tiles] if image.format == "PNG" else []
+
+
+def _without_full_alpha(pixels: Pixels) -> Pixels:
+    opaque = pixels.shape[2] in (2, 4) and (pixels[..., -1] == np.iinfo(pixels.dtype).max).all()
+    return pixels[..., :-1] if opaque else pixels
 
 
 def _pixels(image: Image.Image, profile: bytes | None) -> Pixels:
@@ -128,19 +150,23 @@ def _keeps_values(mode: str) -> bool:
 
 
 def _animation(image: Image.Image) -> Picture:
-    frames: list[NDArray[np.uint8]] = []
+    frames: list[Pixels] = []
     milliseconds = []
-    for index in range(frame_count(image)):
+    # An APNG may begin with a picture for those who cannot play it.
+    first = 1 if getattr(image, "default_image", False) else 0
+    for index in range(first, frame_count(image)):
         image.seek(index)
         image.load()
         milliseconds.append(round(image.info.get("duration", 0)) or DEFAULT_MILLISECONDS)
-        frames.append(np.array(image.convert("RGBA")))
+        frames.append(np.array(oriented(image.convert("RGBA"))))
     if all((frame[..., 3] == 255).all() for frame in frames):
         frames = [frame[..., :3] for frame in frames]
     profile = _fitting(image.info.get("icc_profile"), 3)
-    # A GIF that says nothing of loops runs once.
-    loops = image.info.get("loop", 1 if image.format == "GIF" else 0)
-    return Picture(tuple(frames), profile, _dpi(image), tuple(milliseconds), int(loops))
+    loops = int(image.info.get("loop", 1 if image.format == "GIF" else 0))
+    # A GIF tells how often it is repeated, or nothing when it is not; others, how often it runs.
+    if image.format == "GIF" and "loop" in image.info and loops:
+        loops += 1
+    return Picture(tuple(frames), profile, _dpi(image), tuple(milliseconds), loops)
 
 
 def _fitting(profile: object, channels: int) -> bytes | None:

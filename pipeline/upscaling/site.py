@@ -1,7 +1,10 @@
 """A web page that enlarges the picture dropped on it, for a browser on the same computer."""
 
+import select
+import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,12 +21,16 @@ from werkzeug.wrappers import Request, Response
 
 from pipeline.errors import PipelineError
 from pipeline.images.decode import ImageRefused
+from pipeline.progress import Silent
 from pipeline.upscaling.encoding import check_format, encode_picture
 from pipeline.upscaling.pictures import decode_picture
 from pipeline.upscaling.upscaler import Upscaler
 
 MAX_BYTES = 64_000_000
 MAX_PIXELS = 16_000_000
+"""Of a picture, all frames together; a quarter of it where it becomes eight times as large."""
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+WAIT_SECONDS = 0.2
 SCALES = ("2", "3", "4", "8")
 MIME_TYPES = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
 # The page asks for nothing but what it came with, and shows nothing but what it was given.
@@ -38,13 +45,20 @@ class UpscaleSite:
     """The page, and `POST /upscale?model=&scale=&format=` with a picture's bytes as the body.
 
     `models`: what they are called on the page → what `Upscaler` takes. One picture is computed at
-    a time; the others wait.
+    a time; the others wait. `hosts`: names under which the page may be asked for; None: any.
     """
 
-    def __init__(self, models: Mapping[str, str], device: str = "auto") -> None:
+    def __init__(
+        self,
+        models: Mapping[str, str],
+        device: str = "auto",
+        hosts: Sequence[str] | None = LOOPBACK,
+    ) -> None:
         self._models = dict(models)
         self._device = device
+        self._hosts = None if hosts is None else list(hosts)
         self._turn = threading.Lock()
+        self._closed = threading.Event()
         templates = Environment(
             loader=PackageLoader("pipeline.upscaling"), autoescape=True, undefined=StrictUndefined
         )
@@ -52,13 +66,22 @@ class UpscaleSite:
             models=self._models, scales=SCALES, formats=MIME_TYPES, megabytes=MAX_BYTES // 10**6
         )
 
+    def close(self) -> None:
+        """End what is being computed, and what waits."""
+        self._closed.set()
+
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
         request.max_content_length = MAX_BYTES
+        request.trusted_hosts = self._hosts
         try:
+            # A name that someone else's server answers to, pointed here, is refused.
+            _ = request.host
             answer: WSGIApplication = self._answer(request)
         except HTTPException as error:
             answer = Response(f"{error.description}\n", error.code, mimetype="text/plain")
+        except _Abandoned:
+            answer = Response(status=503)
         return answer(environ, start)
 
     def _answer(self, request: Request) -> Response:
@@ -82,18 +105,53 @@ class UpscaleSite:
         scale = float(_choice(request, "scale", SCALES))
         format = _choice(request, "format", MIME_TYPES)
         data = _body(request)
+        watch = _Watch(self._closed, request.environ.get("werkzeug.socket"))
         try:
-            picture = decode_picture(data, MAX_PIXELS)
-            with self._turn:
+            with self._my_turn(watch):
                 upscaler = Upscaler(self._models[model], scale=scale, device=self._device)
+                picture = decode_picture(data, int(MAX_PIXELS / max(scale / 4, 1) ** 2))
                 height, width = picture.frames[0].shape[:2]
                 check_format(format, picture, *upscaler.size_of(width, height))
-                result = encode_picture(upscaler.picture(picture), format)
+                result = encode_picture(upscaler.picture(picture, watch), format)
         except ImageRefused as refusal:
             raise UnprocessableEntity(f"No picture that can be read: {refusal.text}.") from None
         except PipelineError as error:
             raise UnprocessableEntity(f"{error}.") from None
         return Response(result, mimetype=MIME_TYPES[format])
+
+    @contextmanager
+    def _my_turn(self, watch: "_Watch") -> Iterator[None]:
+        while not self._turn.acquire(timeout=WAIT_SECONDS):
+            watch.update(0)
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+class _Abandoned(Exception):  # noqa: N818 - no fault of anyone's
+    """Nobody waits for the result any more."""
+
+
+class _Watch(Silent):
+    """A `Progress` that ends the work when the site closes or the browser has gone."""
+
+    def __init__(self, closed: threading.Event, connection: socket.socket | None) -> None:
+        self._closed, self._connection = closed, connection
+
+    def update(self, done: int, **figures: object) -> None:
+        if self._closed.is_set() or self._gone():
+            raise _Abandoned
+
+    def _gone(self) -> bool:
+        if self._connection is None:
+            return False
+        try:
+            # An open connection has nothing to say until it is answered.
+            readable, _, _ = select.select([self._connection], [], [], 0)
+            return bool(readable) and not self._connection.recv(1, socket.MSG_PEEK)
+        except (OSError, ValueError):
+            return True
 
 
 def _choice(request: Request, name: str, choices: Iterable[str]) -> str:

@@ -64,11 +64,13 @@ class Upscaler:
     ) -> None:
         self._device = pick_device(device)
         generator = _loaded(model, alpha)
-        self._generator = folded(generator).to(self._device)
+        self._generator = folded(generator).float().to(self._device)
         self._generator.to(memory_format=torch.channels_last)
         self.scale = float(generator.scale if scale is None else scale)
         if not 1 <= self.scale <= MAX_SCALE:
             raise UsageError(f"scale: {self.scale:g} is not between 1 and {MAX_SCALE}")
+        if generator.scale == 1 < self.scale:
+            raise UsageError("scale: this model makes pictures no larger")
         if tile is not None and tile < 1:
             raise UsageError(f"tile: {tile} is not a number of pixels")
         self._tile = tile
@@ -89,13 +91,17 @@ class Upscaler:
         if isinstance(image, Tensor):
             return self._batch(image.cpu(), progress)
         flat = image.ndim == 2
-        lr = torch.from_numpy(np.ascontiguousarray(image[..., None] if flat else image))
+        if not flat and image.ndim != 3:
+            raise ValueError(f"shape {image.shape} is neither (h, w) nor (h, w, c)")
+        lr = torch.from_numpy(np.require(image[..., None] if flat else image, None, ["C", "W"]))
         hr = self._batch(lr.permute(2, 0, 1), progress).permute(1, 2, 0).numpy()
         return np.ascontiguousarray(hr[..., 0] if flat else hr)
 
     def picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
         """Enlarge every frame; all else stays."""
         shown = progress or Silent()
+        frames_of = len(picture.frames)
+        _check_memory(picture.frames[0].nbytes * frames_of * self._factor(self.scale) ** 2)
         if not picture.animated:
             return replace(picture, frames=(self(picture.frames[0], shown),))
         shown.start("upscale", len(picture.frames), "frames")
@@ -119,15 +125,30 @@ class Upscaler:
         if lr.numel() == 0:
             raise ValueError(f"shape {tuple(lr.shape)} has no pixels")
         images = lr.reshape(-1, *lr.shape[-3:])
-        results = torch.stack([self._enlarged(image, progress or Silent()) for image in images])
-        return results.reshape(*lr.shape[:-2], *results.shape[-2:])
+        try:
+            results = [self._enlarged(image, progress or Silent()) for image in images]
+            batch = results[0][None] if len(results) == 1 else torch.stack(results)
+        except RuntimeError as error:
+            if "memory" not in str(error):
+                raise
+            raise PipelineError("memory ran out") from None
+        return batch.reshape(*lr.shape[:-2], *batch.shape[-2:])
+
+    def _factor(self, scale: float) -> int:
+        """How many times as large a picture is, at its largest, on its way to `scale`."""
+        factor = self._generator.scale
+        while factor < scale:
+            factor *= self._generator.scale
+        return factor
 
     def _enlarged(self, lr: Tensor, progress: Progress) -> Tensor:
         """`(c, h, w)` to `(c, H, W)` of the same type."""
         opaque = lr.shape[0] in (2, 4) and bool((lr[-1] == LEVELS[lr.dtype]).all())
         width, height = self.size_of(lr.shape[2], lr.shape[1])
-        hr = self._once(lr[:-1] if opaque else lr, progress)
-        while hr.shape[1] < height or hr.shape[2] < width:
+        hr = lr[:-1] if opaque else lr
+        factor = self._factor(self.scale)
+        _check_memory(hr.numel() * factor**2 * hr.element_size())
+        while hr.shape[1] < lr.shape[1] * factor:
             hr = self._once(hr, progress)
         if hr.shape[1:] != (height, width):
             hr = _resized(hr, height, width)
@@ -138,7 +159,6 @@ class Upscaler:
 
     def _once(self, lr: Tensor, progress: Progress) -> Tensor:
         """Once through the generator, with smaller tiles when memory runs out."""
-        _check_memory(lr, self._generator.scale)
         tile = self._tile or best_tile(self._generator, self._device)
         while True:
             try:
@@ -179,7 +199,7 @@ class Upscaler:
         if len(colours) < len(lr):
             alpha = lr[-1:].expand(3, -1, -1)
             sr, sr_alpha = self._run(torch.stack([colours.expand(3, -1, -1), alpha]), exact)
-            sr = _straight(sr, sr_alpha.mean(0, keepdim=True))
+            sr = _straight(sr, _within(sr_alpha.mean(0, keepdim=True), lr[-1:]))
         else:
             sr = self._run(colours.expand(3, -1, -1)[None], exact)[0]
         if len(colours) == 1:
@@ -213,32 +233,60 @@ def _loaded(model: str | Path | Generator, alpha: float | None) -> Generator:
     return blend(distortion, perception, alpha)
 
 
-def _check_memory(lr: Tensor, scale: int) -> None:
-    needed = lr.numel() * scale**2 * lr.element_size()
+def _check_memory(needed: int) -> None:
+    """Refuse a result of `needed` bytes that is not to be had; there is a copy while it is made."""
     free = free_memory(torch.device("cpu"))
-    if needed > free:
+    if needed * 2 > free:
         raise PipelineError(
-            f"{lr.shape[2] * scale}×{lr.shape[1] * scale} pixels take {needed / 1e9:.1f} GB, and "
-            f"{free / 1e9:.1f} are free"
+            f"the result takes {needed / 1e9:.1f} GB, twice while it is made, and {free / 1e9:.1f} "
+            "are free"
         )
 
 
 def _resized(hr: Tensor, height: int, width: int) -> Tensor:
-    """Antialiased bicubic, of colours as they would be seen before black."""
+    """Antialiased bicubic, of colours as they would be seen before black.
+
+    Channel by channel: copies in floats of a whole picture would take several times its memory.
+    """
     levels = LEVELS[hr.dtype]
-    image = hr.to(torch.float32) / levels
-    parts = torch.cat([_premultiplied(image), image[-1:]]) if len(hr) in (2, 4) else image
-    small = F.interpolate(parts[None], (height, width), mode="bicubic", antialias=True)[0]
-    small = small.clamp(0, 1)
-    if len(hr) in (2, 4):
-        small = _straight(small[:-1], small[-1:])
-    small *= levels
-    return (small.round() if levels > 1 else small).to(hr.dtype)
+    size = (height, width)
+    alpha = hr[-1].to(torch.float32) / levels if len(hr) in (2, 4) else None
+    small = torch.empty(len(hr), height, width, dtype=hr.dtype)
+    small_alpha = None if alpha is None else _shrunk(alpha, size)
+    for channel in range(len(hr)):
+        if alpha is None or small_alpha is None:
+            plane = _shrunk(hr[channel].to(torch.float32) / levels, size)
+        elif channel < len(hr) - 1:
+            seen = _shrunk(hr[channel].to(torch.float32).div_(levels).mul_(alpha), size)
+            plane = _straight(seen[None], small_alpha[None])[0]
+        else:
+            plane = small_alpha
+        small[channel].copy_((plane * levels).round() if levels > 1 else plane)
+    return small
+
+
+def _shrunk(plane: Tensor, size: tuple[int, int]) -> Tensor:
+    small = F.interpolate(plane[None, None], size, mode="bicubic", antialias=True)[0, 0]
+    return small.clamp(0, 1)
 
 
 def _premultiplied(image: Tensor) -> Tensor:
     """The colours of `(c, h, w)`, times alpha where there is one."""
     return image[:-1] * image[-1:] if len(image) in (2, 4) else image
+
+
+def _within(alpha: Tensor, lr: Tensor) -> Tensor:
+    """An enlarged alpha, `(1, H, W)`, no further than the pixels around it in the LR one reach.
+
+    A network is off by a level here and there; where nothing was, a haze would be left, and holes
+    where all was opaque.
+    """
+    scale = alpha.shape[-1] // lr.shape[-1]
+    most, least = F.max_pool2d(lr, 3, 1, 1), -F.max_pool2d(-lr, 3, 1, 1)
+    most, least = (
+        limit.repeat_interleave(scale, 1).repeat_interleave(scale, 2) for limit in (most, least)
+    )
+    return alpha.clamp(least, most)
 
 
 def _straight(colours: Tensor, alpha: Tensor) -> Tensor:

@@ -2,14 +2,16 @@
 
 import re
 import signal
+import socket
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 from PIL import Image
 
 from pipeline.networks.files import save_generator
-from tests.stages.program import end, pipeline, start
+from tests.stages.program import end, pipeline, start, wait_until
 from tests.upscaling.small import generator
 
 
@@ -21,7 +23,7 @@ def test_the_page_is_there_until_the_user_ends_it(tmp_path: Path) -> None:
     told = re.fullmatch(r"(http://127\.0\.0\.1:\d+)  \(Ctrl-C ends\)\n", process.stdout.readline())
     assert told
     page = requests.get(told[1], timeout=60).text
-    options = re.findall("<option>([^<]*)</option>", page)
+    options = re.findall('<option value="([^"]*)">', page)
     assert options[:3] == ["small.safetensors", "perception", "distortion"]
     answer = requests.post(
         f"{told[1]}/upscale",
@@ -32,6 +34,23 @@ def test_the_page_is_there_until_the_user_ends_it(tmp_path: Path) -> None:
     assert answer.headers["Content-Type"] == "image/png"
     process.send_signal(signal.SIGINT)
     assert end(process).code == 130
+
+
+def test_what_is_being_computed_does_not_keep_it_from_ending(tmp_path: Path) -> None:
+    Image.effect_noise((1500, 1500), 50).save(tmp_path / "large.png")
+    process = start(tmp_path, "serve", "--port", "0")
+    assert process.stdout is not None
+    url = process.stdout.readline().split()[0]
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as browser:
+        data = (tmp_path / "large.png").read_bytes()
+        head = "POST /upscale?model=perception&scale=4&format=png HTTP/1.1"
+        lines = [head, "Host: localhost", f"Content-Length: {len(data)}", "", ""]
+        browser.sendall("\r\n".join(lines).encode() + data)
+        times = psutil.Process(process.pid).cpu_times
+        before = times().user
+        wait_until(lambda: times().user > before + 1)
+        process.send_signal(signal.SIGINT)
+        assert end(process).code == 130
 
 
 @pytest.mark.parametrize(

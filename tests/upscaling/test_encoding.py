@@ -64,6 +64,25 @@ def test_animations_come_back(format: str, loops: int) -> None:
     assert (back.milliseconds, back.loops) == ((40, 80, 120), loops)
 
 
+def test_gif_shows_a_pixel_or_does_not() -> None:
+    """In the second frame what the first one showed is gone."""
+    left, right = np.zeros((2, 8, 16, 4), np.uint8)
+    left[:, :4] = (255, 0, 0, 255)
+    right[:, 12:] = (0, 0, 255, 255)
+    left[:, 8:10], right[:, :2] = (9, 9, 9, 127), (0, 255, 0, 128)
+    picture = Picture((left, right), milliseconds=(40, 40))
+    back = decode_picture(encode_picture(picture, "gif"))
+    for frame, original in zip(back.frames, picture.frames, strict=True):
+        assert (frame[..., 3] == np.where(original[..., 3] >= 128, 255, 0)).all()
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "gif"])
+def test_times_that_a_format_cannot_hold_are_its_longest(format: str) -> None:
+    frames = (noise(4, 4), noise(4, 4) // 2)
+    picture = Picture(frames, milliseconds=(40, 10**7), loops=10**6)
+    assert len(decode_picture(encode_picture(picture, format)).frames) == 2
+
+
 def test_quality_is_of_jpeg_and_webp() -> None:
     picture = Picture((noise(40, 40),))
     for format in ("jpg", "webp"):

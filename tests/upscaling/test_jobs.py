@@ -38,6 +38,8 @@ def planned(inputs: list[str], output: str | None, format: str = "png") -> dict[
         (["set"], ".", ["c.png", "deep/d.png"]),
         (["set/.e"], "out", ["out/f.png"]),
         (["a.png", "set"], "out", ["out/a.png", "out/c.png", "out/deep/d.png"]),
+        (["note v1.5", "photo"], None, ["note v1.5_x4.png", "photo_x4.png"]),
+        (["note v1.5"], "out", ["out/note v1.5.png"]),
         (["set/c.webp", "set/deep"], None, ["set/c_x4.png", "set/deep_x4/d.png"]),
     ],
 )
@@ -83,7 +85,12 @@ def test_pipes() -> None:
     [
         (["a.png", "b.jpg"], "a.png", "a.png is a file, for one picture"),
         (["a.png"], "c.bmp", r"c.bmp: unknown ending; use \.png"),
-        (["a.png", "a.png"], None, r"two pictures would become a_x4\.png"),
+        (["a.png", "a.png"], None, r"two pictures would become a\.png_x4\.png"),
+        (["-"], "a.bmp", r"a\.bmp: unknown ending"),
+        (["a.png", "b.jpg"], "c.png", r"c\.png is a file, for one picture"),
+        (["set"], "set", "set is the folder itself"),
+        (["/"], None, "has nothing beside it"),
+        (["x" * 300], None, "File name too long"),
         (["a.png"], "a.png", r"a\.png is one of the pictures"),
         (["a.png", "set/deep"], ".", r"a\.png is one of the pictures"),
         (["-", "a.png"], None, "one picture"),

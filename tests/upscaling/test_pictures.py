@@ -125,7 +125,38 @@ def test_frames_and_their_times_are_kept(format: str, loop: int) -> None:
         [0, 128, 0],
         [0, 0, 255],
     ]
-    assert (picture.milliseconds, picture.loops) == ((40, 80, 120), loop)
+    plays = loop + 1 if format == "GIF" else loop
+    assert (picture.milliseconds, picture.loops) == ((40, 80, 120), plays)
+
+
+def test_of_pages_of_a_tiff_the_first_is_taken() -> None:
+    pages = [Image.new("RGB", size) for size in ((8, 6), (20, 30))]
+    picture = decode_picture(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    assert [frame.shape for frame in picture.frames] == [(6, 8, 3)]
+
+
+def test_an_animations_stand_in_is_no_frame() -> None:
+    frames = [Image.new("RGB", (6, 5), colour) for colour in ("white", "red", "blue")]
+    data = encoded(
+        frames[0], "PNG", save_all=True, default_image=True, append_images=frames[1:], duration=40
+    )
+    colours = [frame[0, 0].tolist() for frame in decode_picture(data).frames]
+    assert colours == [[255, 0, 0], [0, 0, 255]]
+
+
+@pytest.mark.parametrize(("bits", "level"), [(2, 3), (4, 5), (8, 5)])
+def test_a_transparent_grey_of_few_bits(bits: int, level: int) -> None:
+    buffer = io.BytesIO()
+    writer = png.Writer(2, 1, greyscale=True, bitdepth=bits, transparent=level)
+    writer.write(buffer, [[level, 0]])
+    grey = level * 255 // (2**bits - 1)
+    assert decode_picture(buffer.getvalue()).frames[0].tolist() == [[[grey, 0], [0, 255]]]
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_an_alpha_that_hides_nothing_is_none(mode: str) -> None:
+    image = Image.new(mode, (4, 4), "white")
+    assert decode_picture(encoded(image, "PNG")).channels == len(mode) - 1
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,27 @@ def test_another_sites_page_is_refused(url: str) -> None:
         assert answer.status_code == status
 
 
+def test_another_servers_name_is_refused(url: str) -> None:
+    for host, status in (("localhost:1", 200), ("elsewhere.example", 400)):
+        assert requests.get(url, headers={"Host": host}, timeout=60).status_code == status
+
+
+def test_a_browser_that_has_gone_keeps_nobody_waiting() -> None:
+    """Hours of work are left as soon as the connection is closed."""
+    app = UpscaleSite({"perception": "perception"}, "cpu")
+    data = encode_picture(Picture((noise(2000, 2000, 1),)), "png")
+    with Server(app, on_close=app.close) as server:
+        with pytest.raises(requests.Timeout):
+            requests.post(
+                f"{server.url}/upscale",
+                params=CHOICES | {"model": "perception"},
+                data=data,
+                timeout=1,
+            )
+        small = encode_picture(Picture((noise(4, 4),)), "png")
+        assert post(server.url, small, model="perception").status_code == 200
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as launched:
