@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import pipeline.upscaling.upscaler
 from pipeline import Upscaler
 from pipeline.errors import PipelineError, UsageError
-from pipeline.networks import SRResNet
+from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
 from pipeline.networks.files import load_generator
 from pipeline.shipped import shipped_models
 from pipeline.upscaling.pictures import Picture
@@ -44,6 +44,31 @@ def test_tiles_of_the_shipped_generators_leave_no_trace(name: str) -> None:
     lr = noise(100, 90)
     whole = Upscaler(name, tile=128, device="cpu")(lr)
     assert (Upscaler(name, tile=40, device="cpu")(lr) == whole).all()
+
+
+@pytest.mark.parametrize(
+    ("network", "deviation"),
+    [
+        (RRDBNet(blocks=6, features=8, growth=4), 0.17),
+        (RCAN(groups=6, blocks=4, features=16), 0.08),
+    ],
+    ids=["rrdb", "rcan"],
+)
+def test_seams_of_networks_that_look_further_than_tiles_overlap(
+    network: Generator, deviation: float
+) -> None:
+    """RRDB-6 looks 94 LR pixels far; RCAN's attention sees the mean of the whole picture.
+
+    With an overlap of 8 these weights give seams of 16 and 66 levels.
+    """
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=deviation)
+    lr = noise(40, 260)
+    whole = Upscaler(network, tile=260, device="cpu", precision="fp32")(lr).astype(int)
+    tiled = Upscaler(network, tile=40, device="cpu", precision="fp32")(lr)
+    assert len(np.unique(whole)) == 256
+    assert np.abs(tiled - whole).max() <= 1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
