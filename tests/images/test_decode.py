@@ -121,6 +121,7 @@ ACCEPTED: list[tuple[str, Callable[[], bytes], str, tuple[int, int, int]]] = [
     ("key colour", lambda: saved(plain(), "PNG", transparency=RED), "PNG", (0, 255, 0)),
     ("broken profile", lambda: saved(plain(), "PNG", icc_profile=b"no profile"), "PNG", RED),
     ("broken EXIF", nonsense_exif, "PNG", RED),
+    ("broken second page", frames_without_a_size, "TIFF", RED),
 ]  # fmt: skip
 
 REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
@@ -132,7 +133,6 @@ REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
     ("animated gif", lambda: animation("GIF"), "animated"),
     ("animated png", lambda: animation("PNG"), "animated"),
     ("animated webp", lambda: animation("WEBP"), "animated"),
-    ("broken second page", frames_without_a_size, "damaged"),
     ("float tiff", lambda: saved(plain("F", 0.5), "TIFF"), "unsupported"),
     ("more pixels than allowed", small_bomb, "too_many_pixels"),
     ("more pixels than Pillow opens", bomb, "too_many_pixels"),
