@@ -113,7 +113,7 @@ def test_transparency_is_refused_by_jpeg_before_it_is_enlarged(folder: Path) -> 
         (["absent.png"], 1, "absent.png: No such file"),
         (["a.png", "--model", "absent.safetensors"], 1, "absent.safetensors"),
         (["a.png", "--model", "a.png"], 1, "a.png"),
-        (["a.png", "--model", "best"], 2, "best is no file, and no model that is here (distortion"),
+        (["a.png", "--model", "best"], 2, "best is no file, and no model that is here (article-"),
         (["a.png", "--alpha", "0.5"], 2, "name no model"),
         (["a.png", "--format", "bmp"], 2, "--format: bmp is unknown; use png, webp, jpg or gif"),
         (["a.png", "-o", "c.jpg", "--format", "png"], 2, "png is not what --output c.jpg is"),
