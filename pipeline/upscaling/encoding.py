@@ -49,7 +49,7 @@ def encode_picture(picture: Picture, format: str, quality: int | None = None) ->
     if format == "gif":
         shown = [_all_or_nothing(frame) for frame in shown]
     frames = [to_image(replace(picture, frames=(frame,))) for frame in shown]
-    options = _options(format, quality) | _kept(picture)
+    options = _options(format, quality) | picture.info
     if picture.animated:
         options |= {"save_all": True, "append_images": frames[1:]} | _times(picture, format)
     buffer = io.BytesIO()
@@ -96,11 +96,6 @@ def _all_or_nothing(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return result
 
 
-def _kept(picture: Picture) -> dict[str, Any]:
-    kept = {"icc_profile": picture.icc_profile, "dpi": picture.dpi}
-    return {name: value for name, value in kept.items() if value is not None}
-
-
 def _eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
@@ -126,6 +121,6 @@ def _deep_png(picture: Picture) -> bytes:
 def _chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
     """The chunks of a profile and a resolution, as Pillow makes them."""
     sample = io.BytesIO()
-    Image.new("L", (1, 1)).save(sample, "PNG", **_kept(picture))
+    Image.new("L", (1, 1)).save(sample, "PNG", **picture.info)
     wanted = (b"iCCP", b"pHYs")
     return [chunk for chunk in png.Reader(bytes=sample.getvalue()).chunks() if chunk[0] in wanted]

@@ -44,6 +44,12 @@ class Picture:
         return int(self.frames[0].shape[2])
 
     @property
+    def info(self) -> dict[str, Any]:
+        """Profile and resolution, where there are, as Pillow calls them."""
+        known = {"icc_profile": self.icc_profile, "dpi": self.dpi}
+        return {name: value for name, value in known.items() if value is not None}
+
+    @property
     def deep(self) -> bool:
         """Whether a channel has 16 bits."""
         return self.frames[0].dtype == np.uint16
@@ -84,8 +90,7 @@ def to_image(picture: Picture) -> Image.Image:
     if picture.deep and picture.channels > 1:
         raise ValueError("Pillow has no colours of 16 bits")
     image = Image.fromarray(pixels[..., 0] if picture.channels == 1 else pixels)
-    kept = {"icc_profile": picture.icc_profile, "dpi": picture.dpi}
-    image.info |= {name: value for name, value in kept.items() if value is not None}
+    image.info.update(picture.info)
     return image
 
 

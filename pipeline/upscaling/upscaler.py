@@ -100,8 +100,7 @@ class Upscaler:
     def picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
         """Enlarge every frame; all else stays."""
         shown = progress or Silent()
-        frames_of = len(picture.frames)
-        _check_memory(picture.frames[0].nbytes * frames_of * self._factor(self.scale) ** 2)
+        _check_memory(sum(frame.nbytes for frame in picture.frames) * self._factor**2)
         if not picture.animated:
             return replace(picture, frames=(self(picture.frames[0], shown),))
         shown.start("upscale", len(picture.frames), "frames")
@@ -134,10 +133,11 @@ class Upscaler:
             raise PipelineError("memory ran out") from None
         return batch.reshape(*lr.shape[:-2], *batch.shape[-2:])
 
-    def _factor(self, scale: float) -> int:
+    @property
+    def _factor(self) -> int:
         """How many times as large a picture is, at its largest, on its way to `scale`."""
         factor = self._generator.scale
-        while factor < scale:
+        while factor < self.scale:
             factor *= self._generator.scale
         return factor
 
@@ -146,9 +146,8 @@ class Upscaler:
         opaque = lr.shape[0] in (2, 4) and bool((lr[-1] == LEVELS[lr.dtype]).all())
         width, height = self.size_of(lr.shape[2], lr.shape[1])
         hr = lr[:-1] if opaque else lr
-        factor = self._factor(self.scale)
-        _check_memory(hr.numel() * factor**2 * hr.element_size())
-        while hr.shape[1] < lr.shape[1] * factor:
+        _check_memory(hr.numel() * self._factor**2 * hr.element_size())
+        while hr.shape[1] < lr.shape[1] * self._factor:
             hr = self._once(hr, progress)
         if hr.shape[1:] != (height, width):
             hr = _resized(hr, height, width)
