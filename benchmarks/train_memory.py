@@ -60,7 +60,7 @@ def _kept(state: State, vgg: VGG16Features) -> int:
     assert state.adversary is not None
     networks = (state.generator, state.average, state.best, state.adversary.network, vgg)
     tensors: list[Tensor] = [t for network in networks for t in network.state_dict().values()]
-    for optimiser in (state.optimiser, state.adversary.optimiser):
+    for optimiser in (*state.optimisers, state.adversary.optimiser):
         tensors += [t for moments in optimiser.state.values() for t in moments.values()]
     return sum(tensor.nbytes for tensor in tensors)
 

@@ -209,7 +209,12 @@ class TrainParams(Section):
         description="generator's file whose weights are trained further, of the same architecture; "
         "null: weights are drawn",
     )
-    lr: float = Field(0.0002, gt=0, description="Adam's learning rate, both networks")
+    optimiser: Literal["adam", "muon"] = Field(
+        "adam",
+        description="what moves the generator; muon: Muon its convolutions, which learn more in a "
+        "step, and Adam the rest",
+    )
+    lr: float = Field(0.0002, gt=0, description="learning rate, both networks")
     lr_schedule: Literal["constant", "cosine"] = Field(
         "constant", description="cosine: lr falls to 0 along half a cosine, by the last step"
     )

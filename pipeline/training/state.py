@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.networks.unet import UNetDiscriminator
 from pipeline.params import TrainParams
 from pipeline.training.distribution import ALONE, Group, synced
+from pipeline.training.muon import Muon
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -44,7 +46,8 @@ class State:
     generator: Generator
     average: Generator
     """the exponential moving average of `generator`: what is validated and saved"""
-    optimiser: Optimizer
+    optimisers: tuple[Optimizer, ...]
+    """Adam, and Muon where it moves the convolutions"""
     adversary: Adversary | None
     best: Generator
     """the average that validated best so far, after `best_step` steps"""
@@ -95,10 +98,10 @@ def new_state(params: TrainParams, device: torch.device, group: Group = ALONE) -
     adversary = None
     if discriminator is not None:
         discriminator = _placed(discriminator, device)
-        adversary = Adversary(discriminator, _adam(discriminator, params))
+        adversary = Adversary(discriminator, _adam(discriminator.parameters(), params))
     generator = _placed(generator, device)
-    optimiser, best = _adam(generator, params), copy.deepcopy(average)
-    return State(generator, _placed(average, device), optimiser, adversary, _placed(best, device))
+    optimisers, best = _optimisers(generator, params), copy.deepcopy(average)
+    return State(generator, _placed(average, device), optimisers, adversary, _placed(best, device))
 
 
 def _new_generator(params: TrainParams) -> Generator:
@@ -143,8 +146,9 @@ def _modules(state: State) -> dict[str, Any]:
         "generator": state.generator,
         "average": state.average,
         "best": state.best,
-        "optimiser": state.optimiser,
     }
+    for optimiser in state.optimisers:
+        modules[type(optimiser).__name__.lower()] = optimiser
     if state.adversary is not None:
         modules["discriminator"] = state.adversary.network
         modules["discriminator_optimiser"] = state.adversary.optimiser
@@ -157,7 +161,15 @@ def _placed(network: M, device: torch.device) -> M:
     return network
 
 
-def _adam(network: nn.Module, params: TrainParams) -> Adam:
-    fused = next(network.parameters()).device.type in ("cpu", "cuda")
-    betas = (params.beta1, params.beta2)
-    return Adam(network.parameters(), lr=params.lr, betas=betas, fused=fused)
+def _optimisers(generator: Generator, params: TrainParams) -> tuple[Optimizer, ...]:
+    if params.optimiser == "adam":
+        return (_adam(generator.parameters(), params),)
+    kernels = [weight for weight in generator.parameters() if weight.ndim == 4]
+    others = [weight for weight in generator.parameters() if weight.ndim != 4]
+    return _adam(others, params), Muon(kernels, params.lr)
+
+
+def _adam(weights: Iterable[nn.Parameter], params: TrainParams) -> Adam:
+    weights = list(weights)
+    fused = weights[0].device.type in ("cpu", "cuda")
+    return Adam(weights, lr=params.lr, betas=(params.beta1, params.beta2), fused=fused)

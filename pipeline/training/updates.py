@@ -2,7 +2,7 @@
 generator's."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -62,11 +62,12 @@ class Updates:
             if step == self._pretrain_steps:
                 # Adam remembers the pixel loss's faint gradients; measured against those, the
                 # first ones of features would move the weights many times too far.
-                self.state.optimiser.state.clear()
+                for optimiser in self.state.optimisers:
+                    optimiser.state.clear()
             terms = self._update_discriminator(adversary, hr, sr.detach())
             loss, more = self._srgan_loss(adversary, hr, sr, step)
             terms |= more
-        updated = bool(terms) and self._descend(self.state.optimiser, loss)
+        updated = bool(terms) and self._descend(self.state.optimisers, loss)
         self.state.step = step + 1
         if not updated:
             self.state.skipped += 1
@@ -81,7 +82,7 @@ class Updates:
             hr_logits, sr_logits = adversary.network(hr), adversary.network(sr)
         mean = self.group.mean if self.params.relativistic else None
         loss = discriminator_loss(hr_logits, sr_logits, mean)
-        if not self._descend(adversary.optimiser, loss):
+        if not self._descend([adversary.optimiser], loss):
             return {}
         return {
             "discriminator": loss.detach(),
@@ -156,13 +157,15 @@ class Updates:
             return self.params.lr
         return self.params.lr * (1 + math.cos(math.pi * step / self.steps)) / 2
 
-    def _descend(self, optimiser: Optimizer, loss: Tensor) -> bool:
+    def _descend(self, optimisers: Sequence[Optimizer], loss: Tensor) -> bool:
         """Step down the gradient of `loss`, unless it is not finite: then nothing changes."""
-        optimiser.zero_grad(set_to_none=True)
+        for optimiser in optimisers:
+            optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        groups = [group for optimiser in optimisers for group in optimiser.param_groups]
         trained = [
             parameter
-            for group in optimiser.param_groups
+            for group in groups
             for parameter in group["params"]
             if parameter.grad is not None
         ]
@@ -174,9 +177,10 @@ class Updates:
             return False
         if self.params.max_grad_norm is not None:
             clip_grads_with_norm_(trained, self.params.max_grad_norm, norm)
-        for group in optimiser.param_groups:
+        for group in groups:
             group["lr"] = self._lr(self.state.step)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         return True
 
     def _as_input(self, levels: Tensor) -> Tensor:

@@ -59,20 +59,27 @@ def test_the_average_copies_statistics() -> None:
 
 
 def test_a_saved_state_loads_without_pickled_code() -> None:
-    state = new_state(SMALL, CPU)
+    params = SMALL.model_copy(update={"optimiser": "muon"})
+    state = new_state(params, CPU)
     state.step, state.skipped = 12, 1
     state.curve.append({"step": 10, "train/loss": 0.5})
     state.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
     state.generator(torch.rand(2, 3, 8, 8)).mean().backward()
-    state.optimiser.step()
+    for optimiser in state.optimisers:
+        optimiser.step()
     file = io.BytesIO()
     torch.save(state.state_dict(), file)
     file.seek(0)
-    again = new_state(SMALL.model_copy(update={"seed": 1}), CPU)
+    again = new_state(params.model_copy(update={"seed": 1}), CPU)
     again.load_state_dict(torch.load(file, weights_only=True))
     assert (again.step, again.skipped, again.curve) == (12, 1, state.curve)
     assert torch.equal(again.samples[0], state.samples[0])
     for name, value in state.generator.state_dict().items():
         assert torch.equal(again.generator.state_dict()[name], value)
-    saved, loaded = state.optimiser.state_dict()["state"], again.optimiser.state_dict()["state"]
-    assert torch.equal(loaded[0]["exp_avg"], saved[0]["exp_avg"])
+    for name, saved, loaded in zip(
+        ("exp_avg", "momentum"), state.optimisers, again.optimisers, strict=True
+    ):
+        before, after = (optimiser.state_dict()["state"] for optimiser in (saved, loaded))
+        assert any(moments[name].any() for moments in before.values())
+        for index, moments in before.items():
+            assert torch.equal(after[index][name], moments[name])

@@ -29,6 +29,7 @@ KINDS: dict[str, dict[str, object]] = {
         "max_grad_norm": 0.1,
     },
     "unet": {"adv_weight": 0.01, "discriminator": "unet", "relativistic": True},
+    "muon": {"adv_weight": 0.01, "optimiser": "muon", "lr_schedule": "cosine"},
     "web": {"adv_weight": 0, "degradation": "web"},
     "rrdb": {"adv_weight": 0.01, "generator": "rrdb", "growth": 4},
     "rcan": {"adv_weight": 0, "generator": "rcan", "groups": 1, "reduction": 4},

@@ -32,7 +32,7 @@ def updates(steps: int = 10, **changes: object) -> Updates:
 
 
 def rate(update: Updates) -> float:
-    return float(update.state.optimiser.param_groups[0]["lr"])
+    return float(update.state.optimisers[0].param_groups[0]["lr"])
 
 
 def test_the_cosine_falls_to_nothing() -> None:

@@ -1,0 +1,71 @@
+"""Muon, the optimiser that moves a convolution in all its directions alike.
+
+Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks". PyTorch's own takes
+matrices alone; a convolution's kernel is one here, an output channel a row.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+MOMENTUM = 0.95
+# Five times x → ax + bx³ + cx⁵ takes what lies in (0.002, 1] to (0.7, 1.2): nearer to 1 gains
+# nothing, as the paper found.
+QUINTIC = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+# As large a root mean square as Adam's updates have, so that both take one learning rate
+# (Liu et al. 2025, "Muon is Scalable for LLM Training", equation 4).
+ADAM_RMS = 0.2
+
+
+class Muon(Optimizer):
+    """Nesterov's momentum, made orthogonal, for the kernels `(out, in, h, w)` of convolutions."""
+
+    def __init__(self, kernels: Iterable[Tensor], lr: float) -> None:
+        super().__init__(kernels, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move every kernel that has a gradient, those of one shape together."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            for kernel in group["params"]:
+                if kernel.grad is not None:
+                    alike[kernel.shape].append(kernel)
+            for kernels in alike.values():
+                self._move(kernels, group["lr"])
+        return loss
+
+    def _move(self, kernels: list[Tensor], lr: float) -> None:
+        matrices = torch.stack([self._momentum(kernel).flatten(1) for kernel in kernels])
+        length = lr * ADAM_RMS * math.sqrt(max(matrices.shape[1:]))
+        for kernel, direction in zip(kernels, orthogonal(matrices), strict=True):
+            kernel.sub_(direction.view_as(kernel), alpha=length)
+
+    def _momentum(self, kernel: Tensor) -> Tensor:
+        gradient, state = kernel.grad, self.state[kernel]
+        assert gradient is not None
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(gradient)
+        state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        return gradient.lerp(state["momentum"], MOMENTUM)
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """`(N, rows, columns)` with singular values near 1: for UΣVᵀ about UVᵀ, in single precision.
+
+    The iteration of Newton and Schulz in bf16, on the matrix's smaller side.
+    """
+    rows, columns = matrices.shape[1:]
+    x = matrices.mT if rows > columns else matrices
+    x = (x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)).bfloat16()
+    a, b, c = QUINTIC
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if rows > columns else x).float()

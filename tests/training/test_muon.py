@@ -1,0 +1,67 @@
+"""The optimiser of convolutions, against PyTorch's of matrices."""
+
+import pytest
+import torch
+
+from pipeline.params import TrainParams
+from pipeline.training.muon import Muon, orthogonal
+from pipeline.training.state import new_state
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 27), (27, 8), (16, 16)])
+def test_singular_values_become_alike_and_directions_stay(rows: int, columns: int) -> None:
+    random = torch.Generator().manual_seed(0)
+    left, _ = torch.linalg.qr(torch.randn(2, rows, min(rows, columns), generator=random))
+    right, _ = torch.linalg.qr(torch.randn(2, columns, min(rows, columns), generator=random))
+    values = torch.logspace(-1, 1, min(rows, columns))
+    made = left.mT @ orthogonal(left * values @ right.mT) @ right
+    diagonal = made.diagonal(dim1=1, dim2=2)
+    assert diagonal.min() > 0.6
+    assert diagonal.max() < 1.3
+    assert (made - torch.diag_embed(diagonal)).abs().max() < 0.05
+
+
+def test_nothing_stays_nothing() -> None:
+    assert not orthogonal(torch.zeros(1, 4, 9)).any()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_kernels_move_as_matrices_do(layout: torch.memory_format) -> None:
+    random = torch.Generator().manual_seed(0)
+    shapes = [(8, 4, 3, 3), (8, 4, 3, 3), (4, 8, 1, 1)]
+    kernels = [torch.randn(*shape, generator=random).to(memory_format=layout) for shape in shapes]
+    matrices = [torch.nn.Parameter(kernel.flatten(1).clone()) for kernel in kernels]
+    theirs = torch.optim.Muon(matrices, 0.1, weight_decay=0, adjust_lr_fn="match_rms_adamw")
+    ours = Muon(kernels, 0.1)
+    for _ in range(3):
+        for kernel, matrix in zip(kernels, matrices, strict=True):
+            kernel.grad = torch.randn(kernel.shape, generator=random).to(memory_format=layout)
+            matrix.grad = kernel.grad.flatten(1).clone()
+        ours.step()
+        theirs.step()
+    for kernel, matrix in zip(kernels, matrices, strict=True):
+        assert torch.allclose(kernel.flatten(1), matrix, atol=2e-3)
+
+
+def test_a_kernel_without_gradient_stays() -> None:
+    kernels = [torch.ones(2, 2, 3, 3), torch.ones(2, 2, 3, 3)]
+    kernels[1].grad = torch.ones(2, 2, 3, 3)
+    Muon(kernels, 0.1).step()
+    assert torch.equal(kernels[0], torch.ones(2, 2, 3, 3))
+    assert not torch.equal(kernels[1], torch.ones(2, 2, 3, 3))
+
+
+def test_muon_moves_the_convolutions_and_adam_the_rest() -> None:
+    params = TrainParams(blocks=1, features=8, norm="batch", optimiser="muon", lr=0.01)
+    state = new_state(params, CPU)
+    adam, muon = (
+        {id(weight) for group in optimiser.param_groups for weight in group["params"]}
+        for optimiser in state.optimisers
+    )
+    for weight in state.generator.parameters():
+        assert (id(weight) in muon) == (weight.ndim == 4)
+        assert (id(weight) in adam) == (weight.ndim < 4)
+    assert state.adversary is not None
+    assert isinstance(state.adversary.optimiser, torch.optim.Adam)
