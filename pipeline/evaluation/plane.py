@@ -9,12 +9,16 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.evaluation.charts import Frame, Label, place_labels, widened
+from pipeline.evaluation.charts import Frame, widened
+from pipeline.evaluation.labels import Label, place_labels
 from pipeline.files import atomic_path, write_table
 
 MODEL_COLOUR = "#b3401f"
 OTHER_COLOUR = "#5b6472"
 INK = "#20242b"
+LINE = {"arrowstyle": "-", "color": OTHER_COLOUR, "linewidth": 0.6}
+TEXT = 22
+"""height of a line of text in the drawn plane, pixels"""
 PERCEPTION = {
     "lpips": "LPIPS (AlexNet)",
     "dists": "DISTS",
@@ -160,8 +164,9 @@ def _chart(plane: Plane, key: str) -> PlaneChart:
             place_labels(
                 [places[at] for at in named],
                 [points[at].method for at in named],
-                (frame.left, frame.width),
+                (frame.left, 0, frame.width, frame.height - frame.bottom),
                 16,
+                [place for at, place in enumerate(places) if at not in named],
             ),
             strict=True,
         )
@@ -200,18 +205,24 @@ def _draw_panel(axes: Axes, plane: Plane, key: str) -> None:
         colour = MODEL_COLOUR if point.is_model else OTHER_COLOUR
         size = 5 if point.method in plane.unnamed() else 8
         axes.plot(point.rmse, point.perception[key], "o", color=colour, markersize=size)
-    named = [point for point in points if point.method not in plane.unnamed()]
-    _name_points(axes, named, key)
+    _name_points(axes, plane, key)
 
 
-def _name_points(axes: Axes, points: Sequence[Point], key: str) -> None:
+def _name_points(axes: Axes, plane: Plane, key: str) -> None:
     box = axes.bbox
-    places = axes.transData.transform([(point.rmse, point.perception[key]) for point in points])
-    inside = [(float(x - box.x0), float(box.y1 - y)) for x, y in places]
-    labels = place_labels(inside, [point.method for point in points], (0, box.width), 22)
+    points = [point for point in plane.points if point.method not in plane.unnamed()]
+    inside = _pixels(axes, points, key)
+    unnamed = [point for point in plane.points if point.method in plane.unnamed()]
+    labels = place_labels(
+        inside,
+        [point.method for point in points],
+        (0, 0, box.width, box.height),
+        TEXT,
+        _pixels(axes, unnamed, key),
+    )
     for point, label, (x, y) in zip(points, labels, inside, strict=True):
         colour = MODEL_COLOUR if point.is_model else INK
-        line = {"arrowstyle": "-", "color": OTHER_COLOUR, "linewidth": 0.6} if label.moved else None
+        line = LINE | {"relpos": (1.0 if label.on_left else 0.0, 0.5)} if label.moved else None
         text = axes.annotate(
             point.method,
             (point.rmse, point.perception[key]),
@@ -224,3 +235,12 @@ def _name_points(axes: Axes, points: Sequence[Point], key: str) -> None:
         )
         # Long names must not squeeze the panels.
         text.set_in_layout(False)
+
+
+def _pixels(axes: Axes, points: Sequence[Point], key: str) -> list[tuple[float, float]]:
+    """Where points are drawn, from the panel's upper left corner."""
+    box = axes.bbox
+    return [
+        (float(x - box.x0), float(box.y1 - y))
+        for x, y in (axes.transData.transform((p.rmse, p.perception[key])) for p in points)
+    ]

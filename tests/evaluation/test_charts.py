@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.evaluation.charts import CURVE_POINTS, Frame, curve, place_labels, widened
+from pipeline.evaluation.charts import CURVE_POINTS, Frame, curve, widened
 
 
 @pytest.fixture
@@ -32,26 +32,6 @@ def test_large_ticks_are_short():
 )
 def test_widened_is_never_empty(values, expected):
     assert widened(values, 0.25) == pytest.approx(expected)
-
-
-def test_labels_stand_beside_their_points():
-    left, right = place_labels([(10, 50), (190, 60)], ["bicubic", "model"], (0, 200), text=16)
-    assert (left.x, left.y, left.on_left, left.moved) == (26, 50, False, False)
-    assert (right.x, right.y, right.on_left, right.moved) == (174, 60, True, False)
-
-
-def test_labels_keep_clear_of_points_and_of_each_other():
-    # The second point is where the first one's label would be; the third where it then would.
-    points = [(100, 50), (130, 50), (70, 50)]
-    first, second, third = place_labels(points, ["aaaaa"] * 3, (0, 300), text=16)
-    assert (first.y, first.on_left, first.moved) == (34, False, True)
-    assert (second.y, second.on_left, second.moved) == (50, False, False)
-    assert (third.y, third.on_left, third.moved) == (50, True, False)
-
-
-def test_labels_of_one_place_are_lines_apart():
-    labels = place_labels([(50, 50)] * 4, ["name"] * 4, (0, 100), text=10)
-    assert len({(label.on_left, label.y) for label in labels}) == 4
 
 
 def test_a_curve_goes_through_its_values():
