@@ -201,10 +201,10 @@ def upscale_all(
                 picture = _enlarged(job, read.result(), upscaler, encoding, progress, alone)
             except PipelineError as error:
                 problems.append(str(error))
-                continue
-            if writing is not None:
-                writing.result()
-            writing = writer.submit(finish, job, picture)
+            else:
+                if writing is not None:
+                    writing.result()
+                writing = writer.submit(finish, job, picture)
             if not alone:
                 progress.update(done)
         if writing is not None:

@@ -71,6 +71,7 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
         image.info.update(transparent)
         if pixels is None:
             return from_image(image)
+        pixels = _without_full_alpha(pixels)
         profile = _fitting(image.info.get("icc_profile"), pixels.shape[2])
         return Picture((pixels,), profile, _dpi(image))
 

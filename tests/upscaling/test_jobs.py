@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.errors import UsageError
-from pipeline.upscaling.jobs import PIPE, Job, plan
+from pipeline.progress import Silent
+from pipeline.upscaling.jobs import PIPE, Encoding, Job, plan, upscale_all
+from pipeline.upscaling.upscaler import Upscaler
+from tests.upscaling.small import bicubic
 
 
 @pytest.fixture
@@ -103,3 +107,26 @@ def test_mistakes_are_named(
     (folder / "empty").mkdir()
     with pytest.raises(UsageError, match=message):
         planned(inputs, output)
+
+
+def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
+    steps, written = [], []
+
+    class Done(Silent):
+        def update(self, done: int, **figures: object) -> None:
+            steps.append(done)
+
+    for name in ("a.png", "c.png"):
+        Image.new("RGB", (3, 2)).save(tmp_path / name)
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    jobs = [Job(tmp_path / name, tmp_path / "out" / name) for name in ("a.png", "b.png", "c.png")]
+    problems = upscale_all(
+        jobs,
+        Upscaler(bicubic(), device="cpu"),
+        Encoding("png"),
+        lambda job, _: written.append(job.target.name),
+        Done(),
+    )
+    assert written == ["a.png", "c.png"]
+    assert [Path(line.split(":")[0]).name for line in problems] == ["b.png"]
+    assert steps == [1, 2, 3]

@@ -54,6 +54,16 @@ def test_sixteen_bits_are_kept(channels: int) -> None:
     assert (picture.frames[0] == pixels).all()
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_alpha_that_hides_nothing_is_dropped(channels: int) -> None:
+    pixels = noise(5, 7, channels, np.uint16)
+    pixels[..., -1] = 65_535
+    assert (decode_picture(deep_png(pixels)).frames[0] == pixels[..., :-1]).all()
+    low = Image.fromarray((pixels >> 8).astype(np.uint8))
+    assert (np.array(low)[..., -1] == 255).all()
+    assert decode_picture(encoded(low, "PNG")).channels == channels - 1
+
+
 def test_sixteen_bits_are_turned_upright_too() -> None:
     pixels = noise(5, 7, 3, np.uint16)
     exif = Image.Exif()
