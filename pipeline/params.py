@@ -193,6 +193,12 @@ class TrainParams(Section):
         "time to more blocks",
     )
     crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
+    crop_candidates: int = Field(
+        1,
+        ge=1,
+        description="crops drawn in an image, of which one is trained on, the likelier the more "
+        "detail it has; 1: each is as likely",
+    )
     degradation: Literal["none", "web"] = Field(
         "none",
         description="how LR is made; none: by bicubic; web: by a mix of filters, noise and JPEG, "

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 Load = Callable[[int], Tensor]
 
@@ -20,6 +21,9 @@ class Patches:
     A batch is a function of seed and step alone: there is no position to save, and training that
     goes on at a step sees what it would have seen. Of `share` = (rank, size) processes that train
     together, each draws all of a batch and loads its own part of it.
+
+    Of so many `candidates` in an image one is kept, the likelier the more `detail` it has: flat
+    ones, which drawings are full of, have nothing to teach.
     """
 
     load: Load
@@ -28,6 +32,7 @@ class Patches:
     batch: int
     seed: int
     share: tuple[int, int] = (0, 1)
+    candidates: int = 1
 
     def __call__(self, step: int) -> Tensor:
         """The batch of a step, counted from 0: `(batch, 3, crop, crop) uint8`, channels last.
@@ -35,18 +40,33 @@ class Patches:
         Every image is met once in each pass, in an order drawn for the pass.
         """
         random = np.random.default_rng((self.seed, step))
-        places = random.random((self.batch, 3))
+        places = random.random((self.batch, self.candidates, 3))
+        choices = torch.from_numpy(random.random(self.batch))
         rank, size = self.share
         part = self.batch // size
-        crops = [
-            self._crop(self.load(self._image(step * self.batch + index)), *places[index])
-            for index in range(rank * part, (rank + 1) * part)
+        own = range(rank * part, (rank + 1) * part)
+        drawn = [
+            crop for index in own for crop in self._crops(step * self.batch + index, places[index])
         ]
-        return torch.stack(crops).permute(0, 3, 1, 2)
+        crops = torch.stack(drawn).permute(0, 3, 1, 2)
+        return crops if self.candidates == 1 else self._chosen(crops, choices[list(own)])
+
+    def _chosen(self, crops: Tensor, choices: Tensor) -> Tensor:
+        """Of each image's candidates the one at which its share of all their detail is passed."""
+        # A little more than none, so that one of several flat ones can be chosen.
+        details = detail(crops).view(-1, self.candidates) + 0.1
+        passed = details.cumsum(1) / details.sum(1, keepdim=True)
+        chosen = (passed < choices.to(passed)[:, None]).sum(1).clamp(max=self.candidates - 1)
+        firsts = torch.arange(len(chosen), device=chosen.device) * self.candidates
+        return crops[firsts + chosen]
 
     def _image(self, index: int) -> int:
         passed, position = divmod(index, self.count)
         return int(_order(self.seed, passed, self.count)[position])
+
+    def _crops(self, index: int, places: np.ndarray) -> list[Tensor]:
+        image = self.load(self._image(index))
+        return [self._crop(image, *place) for place in places]
 
     def _crop(self, image: Tensor, down: float, right: float, mirror: float) -> Tensor:
         """The crop at these shares of the free way, mirrored in half of the cases."""
@@ -55,6 +75,15 @@ class Patches:
         left = int(right * (width - self.crop + 1))
         patch = image[top : top + self.crop, left : left + self.crop]
         return patch.flip(1) if mirror < 0.5 else patch
+
+
+def detail(crops: Tensor) -> Tensor:
+    """How far `(N, 3, H, W) uint8` are, in mean, from themselves blurred over 4 pixels: `(N,)`."""
+    pixels = crops.float()
+    blurred = F.interpolate(
+        F.avg_pool2d(pixels, 4, ceil_mode=True), crops.shape[2:], mode="bilinear"
+    )
+    return (pixels - blurred).abs().mean((1, 2, 3))
 
 
 @lru_cache(maxsize=8)

@@ -158,7 +158,13 @@ class _Training:
         )
         share = (group.rank, group.size)
         patches = Patches(
-            images.load, len(self.rows), params.crop, params.batch, params.seed, share
+            images.load,
+            len(self.rows),
+            params.crop,
+            params.batch,
+            params.seed,
+            share,
+            params.crop_candidates,
         )
         return patches if images.at_hand else Prefetched(patches)
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.training.patches import Patches, Prefetched
+from pipeline.training.patches import Patches, Prefetched, detail
 
 SIDE = 20
 
@@ -72,6 +72,48 @@ def test_processes_share_a_batch() -> None:
         Patches(images(7).__getitem__, 7, 8, 6, seed=0, share=(rank, 3))(4) for rank in range(3)
     ]
     assert torch.equal(torch.cat(shares), whole)
+
+
+def half_flat() -> torch.Tensor:
+    """An image whose left half is black, and its right half noise."""
+    picture = torch.zeros(64, 64, 3, dtype=torch.uint8)
+    random = torch.Generator().manual_seed(0)
+    picture[:, 32:] = torch.randint(0, 256, (64, 32, 3), generator=random).byte()
+    return picture
+
+
+def test_flat_crops_are_rarer_among_candidates() -> None:
+    def flat(candidates: int) -> float:
+        draw = Patches([half_flat()].__getitem__, 1, 8, 500, 0, candidates=candidates)
+        return 1 - draw(0).flatten(1).any(1).float().mean().item()
+
+    # 25 of 57 places lie within the left half.
+    assert flat(1) == pytest.approx(25 / 57, abs=0.06)
+    assert flat(2) == pytest.approx((25 / 57) ** 2, abs=0.05)
+    assert flat(8) < 0.02
+
+
+def test_candidates_are_of_one_image_and_shared_alike() -> None:
+    def draw(rank: int, size: int) -> torch.Tensor:
+        return Patches(images(7).__getitem__, 7, 8, 6, 0, (rank, size), candidates=3)(4)
+
+    whole = draw(0, 1)
+    assert whole.shape == (6, 3, 8, 8)
+    assert torch.equal(whole[:, 0, 0, 0], patches(batch=6)(4)[:, 0, 0, 0])
+    assert torch.equal(torch.cat([draw(rank, 3) for rank in range(3)]), whole)
+
+
+def test_alike_candidates_are_as_likely() -> None:
+    draw = Patches(images(1).__getitem__, 1, 8, 16, 0, candidates=4)
+    tops = torch.cat([draw(step) for step in range(40)])[:, 1, 0, 0]
+    assert set(tops.tolist()) == set(range(SIDE - 8 + 1))
+
+
+def test_detail_is_what_blurring_takes_away() -> None:
+    flat = torch.full((3, 8, 8), 200, dtype=torch.uint8)
+    stripes = flat.clone()
+    stripes[:, :, ::2] = 100
+    assert detail(torch.stack([flat, stripes])).tolist() == [0, 50]
 
 
 def test_prefetched_batches_are_the_same_in_any_order() -> None:
