@@ -1,11 +1,12 @@
 """Memory that one SRGAN step holds at its peak: does it fit a 4 GB card?
 
-python benchmarks/train_memory.py [--crop 384] [--batch 2] [--device cpu] [--limit 4]
+python benchmarks/train_memory.py [generator=rrdb blocks=6 ...] [--device cpu] [--limit 4]
 
-On CUDA the allocator is capped at `--limit` GiB, so that a step that needs more ends here as it
-would on the smaller card, and cuDNN's workspaces count. On the CPU it is PyTorch's own account of
-the same tensors; the driver's context (0.3 to 0.5 GB) and the workspaces of a GPU come on top.
-Gradients at the last layer are measured in the step, as in every tenth of a training.
+Params of `train` are given as NAME=VALUE. On CUDA the allocator is capped at `--limit` GiB, so
+that a step that needs more ends here as it would on the smaller card, and cuDNN's workspaces count.
+On the CPU it is PyTorch's own account of the same tensors; the driver's context (0.3 to 0.5 GB) and
+the workspaces of a GPU come on top. Gradients at the last layer are measured in the step, as in
+every tenth of a training.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pipeline.devices import computes_in_bf16, pick_device
 from pipeline.networks.vgg import VGG16Features
 from pipeline.networks.weights import backbone_state
 from pipeline.params import TrainParams
+from pipeline.params_file import override
 from pipeline.training.state import State, new_state
 from pipeline.training.updates import Updates
 
@@ -29,14 +31,14 @@ def main() -> None:
     if device.type == "cuda":
         whole = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(arguments.limit * 2**30 / whole, device)
-    print(f"{arguments.batch} crops of {arguments.crop} pixels, {device}")
-    for norm in ("batch", "none"):
-        for bf16 in [True, False] if computes_in_bf16(device) else [False]:
-            params = TrainParams(
-                crop=arguments.crop, batch=arguments.batch, norm=norm, log_every=1, vgg="random"
-            )
-            mib = peak(params, device, bf16) / 2**20
-            print(f"train.norm {norm:<6} {'bf16' if bf16 else 'fp32'} {mib:8.0f} MiB", flush=True)
+    settings = dict(text.split("=", 1) for text in arguments.params)
+    params = override(TrainParams(vgg="random"), settings | {"log_every": "1"})
+    generator = new_state(params, torch.device("cpu")).generator
+    weights = sum(parameter.numel() for parameter in generator.parameters())
+    print(f"{weights:,} parameters, {params.batch} crops of {params.crop} pixels, {device}")
+    for bf16 in [True, False] if computes_in_bf16(device) else [False]:
+        mib = peak(params, device, bf16) / 2**20
+        print(f"{'bf16' if bf16 else 'fp32'} {mib:8.0f} MiB", flush=True)
 
 
 def peak(params: TrainParams, device: torch.device, bf16: bool) -> float:
@@ -82,8 +84,7 @@ def _rise(step: Callable[[], object]) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--crop", type=int, default=384)
-    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("params", nargs="*", metavar="NAME=VALUE")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--limit", type=float, default=4.0)
     return parser.parse_args()
