@@ -17,7 +17,8 @@ MODEL_COLOUR = "#b3401f"
 OTHER_COLOUR = "#5b6472"
 INK = "#20242b"
 LINE = {"arrowstyle": "-", "color": OTHER_COLOUR, "linewidth": 0.6}
-TEXT = 22
+DPI = 120
+TEXT = 19
 """height of a line of text in the drawn plane, pixels"""
 PERCEPTION = {
     "lpips": "LPIPS (AlexNet)",
@@ -104,13 +105,17 @@ def draw_plane(path: Path, plane: Plane) -> None:
     rows = -(-len(keys) // columns)
     # The hash salt and the missing date: the same plane is the same file.
     with mpl.rc_context({"svg.hashsalt": "plane", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(5.6 * columns, 4.8 * rows), dpi=120, layout="constrained")
+        figure = Figure(figsize=(5.6 * columns, 4.8 * rows), dpi=DPI, layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False).flatten()
         for axes, key in zip(panels, keys, strict=False):
             _draw_panel(axes, plane, key)
         for axes in panels[len(keys) :]:
             axes.set_axis_off()
         figure.suptitle("Distortion against perception")
+        # Names are placed by pixels: only now do the panels have their sizes.
+        figure.draw_without_rendering()
+        for axes, key in zip(panels, keys, strict=False):
+            _name_points(axes, plane, key)
         kind = path.suffix.removeprefix(".")
         with atomic_path(path) as temporary:
             metadata = {"Date": None} if kind == "svg" else None
@@ -200,12 +205,10 @@ def _draw_panel(axes: Axes, plane: Plane, key: str) -> None:
         axes.axvline(plane.bound, color=OTHER_COLOUR, linestyle="--", linewidth=0.8)
     for line in plane.lines(key):
         axes.plot(*zip(*line, strict=True), color=MODEL_COLOUR, linewidth=1)
-    axes.figure.canvas.draw()
     for point in points:
         colour = MODEL_COLOUR if point.is_model else OTHER_COLOUR
         size = 5 if point.method in plane.unnamed() else 8
         axes.plot(point.rmse, point.perception[key], "o", color=colour, markersize=size)
-    _name_points(axes, plane, key)
 
 
 def _name_points(axes: Axes, plane: Plane, key: str) -> None:
@@ -226,8 +229,9 @@ def _name_points(axes: Axes, plane: Plane, key: str) -> None:
         text = axes.annotate(
             point.method,
             (point.rmse, point.perception[key]),
-            xytext=(label.x - x, y - label.y),
-            textcoords="offset pixels",
+            # Points, not pixels: an SVG has fewer of those to the inch.
+            xytext=((label.x - x) * 72 / DPI, (y - label.y) * 72 / DPI),
+            textcoords="offset points",
             horizontalalignment="right" if label.on_left else "left",
             verticalalignment="center",
             color=colour,

@@ -65,13 +65,13 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     with opened(data, max_pixels) as image:
         if frame_count(image) > 1:
             return _animation(image)
-        pixels = _sixteen_bits(image, data)
+        deep = _sixteen_bits(image, data)
         transparent = _scaled_transparency(image)
         image.load()
         image.info.update(transparent)
-        if pixels is None:
+        if deep is None:
             return from_image(image)
-        pixels = _without_full_alpha(pixels)
+        pixels = _without_full_alpha(deep)
         profile = _fitting(image.info.get("icc_profile"), pixels.shape[2])
         return Picture((pixels,), profile, _dpi(image))
 
