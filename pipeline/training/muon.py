@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from pipeline.devices import computes_in_bf16
+
 MOMENTUM = 0.95
 # Five times x → ax + bx³ + cx⁵ takes what lies in (0.002, 1] to (0.7, 1.2): nearer to 1 gains
 # nothing, as the paper found.
@@ -59,11 +61,13 @@ class Muon(Optimizer):
 def orthogonal(matrices: Tensor) -> Tensor:
     """`(N, rows, columns)` with singular values near 1: for UΣVᵀ about UVᵀ, in single precision.
 
-    The iteration of Newton and Schulz in bf16, on the matrix's smaller side.
+    The iteration of Newton and Schulz on the matrix's smaller side, in bf16 where that is fast.
     """
     rows, columns = matrices.shape[1:]
     x = matrices.mT if rows > columns else matrices
-    x = (x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)).bfloat16()
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    if computes_in_bf16(x.device):
+        x = x.bfloat16()
     a, b, c = QUINTIC
     for _ in range(ITERATIONS):
         gram = x @ x.mT

@@ -42,7 +42,8 @@ def test_kernels_move_as_matrices_do(layout: torch.memory_format) -> None:
         ours.step()
         theirs.step()
     for kernel, matrix in zip(kernels, matrices, strict=True):
-        assert torch.allclose(kernel.flatten(1), matrix, atol=2e-3)
+        # Theirs rounds to bf16 on any machine.
+        assert torch.allclose(kernel.flatten(1), matrix, atol=4e-3)
 
 
 def test_a_kernel_without_gradient_stays() -> None:
