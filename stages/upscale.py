@@ -53,6 +53,14 @@ def upscale(
             show_default=False,
         ),
     ] = None,
+    tta: Annotated[
+        bool,
+        typer.Option(
+            "--tta",
+            help="take the mean over the picture turned and mirrored eight ways: nearer to the "
+            "original and less sharp, for eight times the time",
+        ),
+    ] = False,
     format: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +103,13 @@ def upscale(
 
     encoding = _encoding(format, quality, output)
     upscaler = Upscaler(
-        model, alpha=alpha, scale=scale, tile=_tile(tile), device=device, precision=precision
+        model,
+        alpha=alpha,
+        scale=scale,
+        tta=tta,
+        tile=_tile(tile),
+        device=device,
+        precision=precision,
     )
     jobs = plan(pictures, output, encoding.format, f"_x{upscaler.scale:g}")
     waiting = jobs if overwrite else _without_result(jobs)

@@ -15,6 +15,7 @@ from pipeline.devices import computes_in_bf16, pick_device
 from pipeline.errors import PipelineError, UsageError
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend
+from pipeline.networks.ensemble import self_ensemble
 from pipeline.networks.files import load_generator
 from pipeline.networks.folding import folded
 from pipeline.progress import Progress, Silent
@@ -47,9 +48,10 @@ class Upscaler:
     `model`: the name of a generator that comes with the program, a file of ours, ESRGAN's or
     RCAN's, or a `Generator`. `alpha`: instead of a model, a place between the shipped ones, 0
     "distortion" to 1 "perception". `scale`: None is the model's own; others, up to 16, by repeating
-    it and a last antialiased resize. `tile`: side of a tile, LR pixels; None: by the free memory.
-    `precision`: "fp32", "bf16", or "auto" for bf16 where the hardware computes in it. Raises
-    `UsageError` and, for a file that is no generator, `PipelineError`.
+    it and a last antialiased resize. `tta`: the mean over the picture turned and mirrored, eight
+    times the time. `tile`: side of a tile, LR pixels; None: by the free memory. `precision`:
+    "fp32", "bf16", or "auto" for bf16 where the hardware computes in it. Raises `UsageError` and,
+    for a file that is no generator, `PipelineError`.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Upscaler:
         *,
         alpha: float | None = None,
         scale: float | None = None,
+        tta: bool = False,
         tile: int | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -73,7 +76,7 @@ class Upscaler:
             raise UsageError("scale: this model makes pictures no larger")
         if tile is not None and tile < 1:
             raise UsageError(f"tile: {tile} is not a number of pixels")
-        self._tile = tile
+        self._tta, self._tile = tta, tile
         if precision not in ("auto", "fp32", "bf16"):
             raise UsageError(f"precision: {precision} is unknown; use auto, fp32 or bf16")
         self._bf16 = precision == "bf16" or (precision == "auto" and computes_in_bf16(self._device))
@@ -211,9 +214,9 @@ class Upscaler:
         batch = lr.contiguous(memory_format=torch.channels_last)
         for bf16 in (True, False) if self._bf16 and not exact else (False,):
             with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
-                sr: Tensor = self._generator(batch).float()
+                sr = self_ensemble(self._generator, batch) if self._tta else self._generator(batch)
             if torch.isfinite(sr).all():
-                return sr.clamp(0, 1)
+                return sr.float().clamp(0, 1)
         raise PipelineError("the generator's result is not finite")
 
 

@@ -40,6 +40,7 @@ def upscale(folder: Path, *arguments: str) -> Finished:
         (["a.png", "--scale", "2.5"], {"a_x2.5.png": (30, 22)}),
         (["a.png", "--format", "webp"], {"a_x4.webp": (48, 36)}),
         (["a.png", "--precision", "fp32", "--device", "cpu"], {"a_x4.png": (48, 36)}),
+        (["a.png", "--tta"], {"a_x4.png": (48, 36)}),
     ],
 )
 def test_pictures_come_out_where_they_should(

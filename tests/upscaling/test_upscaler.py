@@ -13,6 +13,7 @@ import pipeline.upscaling.upscaler
 from pipeline import Upscaler
 from pipeline.errors import PipelineError, UsageError
 from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
+from pipeline.networks.ensemble import self_ensemble
 from pipeline.networks.files import load_generator
 from pipeline.shipped import shipped_models
 from pipeline.upscaling.pictures import Picture
@@ -44,6 +45,14 @@ def test_tiles_of_the_shipped_generators_leave_no_trace(name: str) -> None:
     lr = noise(100, 90)
     whole = Upscaler(name, tile=128, device="cpu")(lr)
     assert (Upscaler(name, tile=40, device="cpu")(lr) == whole).all()
+
+
+def test_tta_is_the_mean_of_all_views_and_tiles_leave_no_trace_in_it() -> None:
+    lr = torch.rand(3, 50, 70)
+    with torch.no_grad():
+        expected = self_ensemble(generator(), lr[None])[0].clamp(0, 1)
+    tiled = Upscaler(generator(), tta=True, tile=16, device="cpu", precision="fp32")(lr)
+    torch.testing.assert_close(tiled, expected)
 
 
 @pytest.mark.parametrize(
