@@ -199,6 +199,11 @@ class TrainParams(Section):
         description="crops drawn in an image, of which one is trained on, the likelier the more "
         "detail it has; 1: each is as likely",
     )
+    turns: bool = Field(
+        False,
+        description="whether crops are turned by quarters, as in EDSR, beside being mirrored in "
+        "half of the cases",
+    )
     degradation: Literal["none", "web"] = Field(
         "none",
         description="how LR is made; none: by bicubic; web: by a mix of filters, noise and JPEG, "
@@ -212,8 +217,8 @@ class TrainParams(Section):
     init: str | None = Field(
         None,
         min_length=1,
-        description="generator's file whose weights are trained further, of the same architecture; "
-        "null: weights are drawn",
+        description="generator's file whose weights are trained further, of the same architecture, "
+        "for srresnet also one of fewer blocks; null: weights are drawn",
     )
     optimiser: Literal["adam", "muon"] = Field(
         "adam",

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,10 @@ def _work(params: TrainParams, problems: Path) -> None:
     except PipelineError as error:
         (problems / os.environ["RANK"]).write_text(str(error), encoding="utf-8")
         raise SystemExit(error.exit_code) from None
+    except Exception:
+        # Nobody foresaw it, and PyTorch would hide it.
+        (problems / os.environ["RANK"]).write_text(traceback.format_exc(), encoding="utf-8")
+        raise
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
 

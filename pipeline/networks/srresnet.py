@@ -98,6 +98,32 @@ class SRResNet(Generator):
             sr = sr + F.interpolate(lr, scale_factor=float(self.scale), mode="bicubic")
         return sr
 
+    @torch.no_grad()
+    def deepen(self, shallower: "SRResNet") -> None:
+        """Become a network of no more blocks, which is alike in all else.
+
+        Its blocks are spread evenly, and those between them add nothing at first, so that the
+        results are the same.
+        """
+        count, wanted = int(shallower.config["blocks"]), int(self.config["blocks"])
+        places = {index * wanted // count: index for index in range(count)}
+        for index, block in enumerate(self.body[:wanted]):
+            if index in places:
+                block.load_state_dict(shallower.body[places[index]].state_dict())
+            else:
+                last = _convolutions(block)[-1]
+                _zero(last.weight)
+                _zero(last.bias)
+        others = [self.head, *self.body[wanted:], self.upsample, self.tail]
+        theirs = [
+            shallower.head,
+            *shallower.body[count:],
+            shallower.upsample,
+            shallower.tail,
+        ]
+        for own, given in zip(others, theirs, strict=True):
+            own.load_state_dict(given.state_dict())
+
     def _enlarged(self, deep: Tensor) -> Tensor:
         if self.config["upsampling"] == "direct":
             return F.pixel_shuffle(self.tail(deep), self.scale)

@@ -23,7 +23,8 @@ class Patches:
     together, each draws all of a batch and loads its own part of it.
 
     Of so many `candidates` in an image one is kept, the likelier the more `detail` it has: flat
-    ones, which drawings are full of, have nothing to teach.
+    ones, which drawings are full of, have nothing to teach. With `turns` crops are also turned by
+    quarters.
     """
 
     load: Load
@@ -33,6 +34,7 @@ class Patches:
     seed: int
     share: tuple[int, int] = (0, 1)
     candidates: int = 1
+    turns: bool = False
 
     def __call__(self, step: int) -> Tensor:
         """The batch of a step, counted from 0: `(batch, 3, crop, crop) uint8`, channels last.
@@ -42,6 +44,7 @@ class Patches:
         random = np.random.default_rng((self.seed, step))
         places = random.random((self.batch, self.candidates, 3))
         choices = torch.from_numpy(random.random(self.batch))
+        quarters = random.integers(4, size=self.batch)
         rank, size = self.share
         part = self.batch // size
         own = range(rank * part, (rank + 1) * part)
@@ -49,7 +52,9 @@ class Patches:
             crop for index in own for crop in self._crops(step * self.batch + index, places[index])
         ]
         crops = torch.stack(drawn).permute(0, 3, 1, 2)
-        return crops if self.candidates == 1 else self._chosen(crops, choices[list(own)])
+        if self.candidates > 1:
+            crops = self._chosen(crops, choices[list(own)])
+        return _turned(crops, quarters[list(own)]) if self.turns else crops
 
     def _chosen(self, crops: Tensor, choices: Tensor) -> Tensor:
         """Of each image's candidates the one at which its share of all their detail is passed."""
@@ -75,6 +80,11 @@ class Patches:
         left = int(right * (width - self.crop + 1))
         patch = image[top : top + self.crop, left : left + self.crop]
         return patch.flip(1) if mirror < 0.5 else patch
+
+
+def _turned(crops: Tensor, quarters: np.ndarray) -> Tensor:
+    turned = [crop.rot90(int(turns), (1, 2)) for crop, turns in zip(crops, quarters, strict=True)]
+    return torch.stack(turned).contiguous(memory_format=torch.channels_last)
 
 
 def detail(crops: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from pipeline.errors import UsageError
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.discriminator import Discriminator
 from pipeline.networks.files import LoadedGenerator, load_generator
+from pipeline.networks.srresnet import SRResNet
 from pipeline.networks.unet import UNetDiscriminator
 from pipeline.params import TrainParams
 from pipeline.training.distribution import ALONE, Group, synced
@@ -113,15 +114,20 @@ def _new_generator(params: TrainParams) -> Generator:
     if params.init is not None:
         given = load_generator(Path(params.init))
         _refuse_another(given, generator, params)
-        generator.load_state_dict(given.generator.state_dict())
+        if isinstance(generator, SRResNet) and isinstance(given.generator, SRResNet):
+            generator.deepen(given.generator)
+        else:
+            generator.load_state_dict(given.generator.state_dict())
     return generator
 
 
 def _refuse_another(given: LoadedGenerator, wanted: Generator, params: TrainParams) -> None:
     theirs = {"generator": given.metadata["architecture"], **given.generator.config}.items()
     ours = {"generator": params.generator, **wanted.config}.items()
-    if theirs != ours:
-        told = ", ".join(f"train.{name} {value}" for name, value in sorted(theirs - ours))
+    other = dict(sorted(theirs - ours))
+    may_grow = params.generator == "srresnet" and set(other) == {"blocks"}
+    if theirs != ours and not (may_grow and int(other["blocks"]) < int(wanted.config["blocks"])):
+        told = ", ".join(f"train.{name} {value}" for name, value in other.items())
         raise UsageError(
             f"train.init: {params.init} was trained with {told or 'other params'}; set that"
         )

@@ -165,6 +165,7 @@ class _Training:
             params.seed,
             share,
             params.crop_candidates,
+            params.turns,
         )
         return patches if images.at_hand else Prefetched(patches)
 

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 import torch
 from torch import nn
@@ -38,6 +40,20 @@ def test_config_builds_the_same_network_again() -> None:
     lr = torch.rand(1, 3, 8, 8)
     assert torch.equal(again(lr), network(lr))
     assert again.scale == 2
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+@pytest.mark.parametrize(("blocks", "deeper"), [(2, 3), (3, 8), (3, 3)])
+def test_a_deeper_network_begins_as_the_shallower_one(
+    blocks: int, deeper: int, norm: Literal["batch", "none"]
+) -> None:
+    first = SRResNet(blocks=blocks, features=8, norm=norm).eval()
+    grown = SRResNet(blocks=deeper, features=8, norm=norm).eval()
+    grown.deepen(first)
+    lr = torch.rand(1, 3, 8, 9)
+    torch.testing.assert_close(grown(lr), first(lr), rtol=0, atol=1e-6)
+    branches = [block.layers[3].weight.any().item() for block in grown.body[:deeper]]
+    assert sum(branches) == blocks
 
 
 def test_every_prelu_shares_one_slope() -> None:

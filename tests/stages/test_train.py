@@ -127,6 +127,13 @@ def test_what_no_process_can_do_is_one_line(
     assert result.problems[0].startswith(message)
 
 
+def test_what_nobody_foresaw_in_a_process_is_told(project: Path) -> None:
+    (project / "reports").touch()
+    result = pipeline(project, "train", "--processes", "2")
+    assert result.code == 1
+    assert "NotADirectoryError: " in result.err
+
+
 def test_a_repository_with_a_commit_is_left_alone(project: Path) -> None:
     git(project, "init", "-q")
     git(project, "add", "params.yaml")

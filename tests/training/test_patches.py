@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -66,12 +68,23 @@ def test_a_crop_may_be_the_whole_image() -> None:
     assert patches(crop=SIDE)(0).shape == (3, 3, SIDE, SIDE)
 
 
-def test_processes_share_a_batch() -> None:
-    whole = patches(batch=6)(4)
-    shares = [
-        Patches(images(7).__getitem__, 7, 8, 6, seed=0, share=(rank, 3))(4) for rank in range(3)
-    ]
+@pytest.mark.parametrize("turns", [False, True])
+def test_processes_share_a_batch(turns: bool) -> None:
+    load = images(7).__getitem__
+    whole = Patches(load, 7, 8, 6, seed=0, turns=turns)(4)
+    shares = [Patches(load, 7, 8, 6, seed=0, share=(rank, 3), turns=turns)(4) for rank in range(3)]
     assert torch.equal(torch.cat(shares), whole)
+
+
+def test_crops_turn_to_every_side() -> None:
+    """And are the same crops."""
+    draw = Patches(images(1).__getitem__, 1, 8, 400, seed=0)
+    plain, turned = draw(0), replace(draw, turns=True)(0)
+    quarters = [
+        next(turns for turns in range(4) if torch.equal(crop.rot90(turns, (1, 2)), other))
+        for crop, other in zip(plain, turned, strict=True)
+    ]
+    assert all(70 < quarters.count(turns) < 130 for turns in range(4))
 
 
 def half_flat() -> torch.Tensor:

@@ -185,10 +185,21 @@ def test_training_goes_on_from_given_weights(world: Path, tmp_path: Path) -> Non
     before, after = (load_generator(path).generator.state_dict() for path in (first, again))
     weights = [name for name in before if "running" not in name and "tracked" not in name]
     assert all(torch.equal(before[name], after[name]) for name in weights)
-    with pytest.raises(UsageError, match=r"^train\.init: .* was trained with train\.blocks 1; set"):
-        run(world, tmp_path / "other", init=first, blocks=2)
+    with pytest.raises(
+        UsageError, match=r"^train\.init: .* was trained with train\.skip none; set"
+    ):
+        run(world, tmp_path / "other", init=first, skip="bicubic")
     with pytest.raises(UsageError, match=r"^train\.init: .*nowhere: No such file"):
         run(world, tmp_path / "other", init="nowhere")
+
+
+def test_a_deeper_generator_goes_on_from_a_shallower_one(world: Path, tmp_path: Path) -> None:
+    changes = {"steps": 1, "lr": 1e-20, "adv_weight": 0, "norm": "none"}
+    first = run(world, tmp_path / "first", **changes)
+    grown = run(world, tmp_path / "grown", init=first.generator, blocks=2, **changes)
+    assert grown.figures["val/psnr_y"] == pytest.approx(first.figures["val/psnr_y"], abs=1e-4)
+    with pytest.raises(UsageError, match=r"^train\.init: .* was trained with train\.blocks 2; set"):
+        run(world, tmp_path / "other", init=grown.generator, blocks=1, norm="none")
 
 
 def test_other_given_weights_are_another_training(world: Path, tmp_path: Path) -> None:
