@@ -100,29 +100,21 @@ class SRResNet(Generator):
 
     @torch.no_grad()
     def deepen(self, shallower: "SRResNet") -> None:
-        """Become a network of no more blocks, which is alike in all else.
+        """Take the weights of a network that has no more blocks and is alike in all else.
 
-        Its blocks are spread evenly, and those between them add nothing at first, so that the
-        results are the same.
+        Its blocks are spread evenly, and those between them add nothing at first: both give the
+        same results.
         """
         count, wanted = int(shallower.config["blocks"]), int(self.config["blocks"])
-        places = {index * wanted // count: index for index in range(count)}
-        for index, block in enumerate(self.body[:wanted]):
-            if index in places:
-                block.load_state_dict(shallower.body[places[index]].state_dict())
-            else:
-                last = _convolutions(block)[-1]
-                _zero(last.weight)
-                _zero(last.bias)
-        others = [self.head, *self.body[wanted:], self.upsample, self.tail]
-        theirs = [
-            shallower.head,
-            *shallower.body[count:],
-            shallower.upsample,
-            shallower.tail,
-        ]
-        for own, given in zip(others, theirs, strict=True):
-            own.load_state_dict(given.state_dict())
+        for block in self.body[:wanted]:
+            last = _convolutions(block)[-1]
+            _zero(last.weight)
+            _zero(last.bias)
+        spread = [self.body[index * wanted // count] for index in range(count)]
+        own = [self.head, *spread, *self.body[wanted:], self.upsample, self.tail]
+        given = [shallower.head, *shallower.body, shallower.upsample, shallower.tail]
+        for part, theirs in zip(own, given, strict=True):
+            part.load_state_dict(theirs.state_dict())
 
     def _enlarged(self, deep: Tensor) -> Tensor:
         if self.config["upsampling"] == "direct":

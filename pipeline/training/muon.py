@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from pipeline.devices import computes_in_bf16
-
 MOMENTUM = 0.95
 # Five times x → ax + bx³ + cx⁵ takes what lies in (0.002, 1] to (0.7, 1.2): nearer to 1 gains
 # nothing, as the paper found.
@@ -61,15 +59,20 @@ class Muon(Optimizer):
 def orthogonal(matrices: Tensor) -> Tensor:
     """`(N, rows, columns)` with singular values near 1: for UΣVᵀ about UVᵀ, in single precision.
 
-    The iteration of Newton and Schulz on the matrix's smaller side, in bf16 where that is fast.
+    The iteration of Newton and Schulz: x ← (a + b·xxᵀ + c·(xxᵀ)²)x. Kernels are much longer on one
+    side than on the other, so it goes on with the small square xxᵀ alone, and what comes of its
+    factors meets x once: a quarter of the time.
     """
     rows, columns = matrices.shape[1:]
     x = matrices.mT if rows > columns else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    if computes_in_bf16(x.device):
-        x = x.bfloat16()
     a, b, c = QUINTIC
+    square = x @ x.mT
+    product = torch.eye(square.shape[1]).to(square)
     for _ in range(ITERATIONS):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return (x.mT if rows > columns else x).float()
+        factor = torch.baddbmm(square, square, square, beta=b, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)
+        product = factor @ product
+        square = factor @ square @ factor
+    made: Tensor = product @ x
+    return made.mT if rows > columns else made
