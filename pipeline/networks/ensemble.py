@@ -5,7 +5,7 @@ from torch import Tensor
 
 from pipeline.networks.generator import Generator
 
-TURNS = 4
+VIEWS = [(turns, mirrored) for turns in range(4) for mirrored in (False, True)]
 
 
 def self_ensemble(generator: Generator, lr: Tensor) -> Tensor:
@@ -14,14 +14,11 @@ def self_ensemble(generator: Generator, lr: Tensor) -> Tensor:
     Nearer to the original for eight times the time, and less sharp. Lim et al. 2017, "Enhanced Deep
     Residual Networks for Single Image Super-Resolution", section 3.4.
     """
-    results = []
-    for turns in range(TURNS):
-        for mirrored in (False, True):
-            view = lr.rot90(turns, (2, 3))
-            sr = generator(_laid_out(view.flip(3) if mirrored else view)).float()
-            results.append((sr.flip(3) if mirrored else sr).rot90(-turns, (2, 3)))
-    return torch.stack(results).mean(0)
-
-
-def _laid_out(lr: Tensor) -> Tensor:
-    return lr.contiguous(memory_format=torch.channels_last)
+    height, width = (side * generator.scale for side in lr.shape[2:])
+    mean = torch.zeros(*lr.shape[:2], height, width, device=lr.device)
+    for turns, mirrored in VIEWS:
+        view = lr.rot90(turns, (2, 3))
+        view = view.flip(3) if mirrored else view
+        sr = generator(view.contiguous(memory_format=torch.channels_last)).float()
+        mean += (sr.flip(3) if mirrored else sr).rot90(-turns, (2, 3)) / len(VIEWS)
+    return mean
