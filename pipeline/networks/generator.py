@@ -28,8 +28,15 @@ class Generator(nn.Module, ABC):
     def last_layer(self) -> nn.Conv2d:
         """The convolution that gives the colours: where the terms of a loss meet."""
 
+    may_deepen = False
+    """whether `start_from` takes a network of fewer blocks, too"""
+
     @abstractmethod
     def forward(self, lr: Tensor) -> Tensor: ...
+
+    def start_from(self, given: "Generator") -> None:
+        """Take the weights of a network with the same config."""
+        self.load_state_dict(given.state_dict())
 
     @torch.no_grad()
     def enlarge(self, lr: Tensor) -> Tensor:

@@ -36,6 +36,8 @@ class SRResNet(Generator):
     parameters without normalisation.
     """
 
+    may_deepen = True
+
     def __init__(
         self,
         scale: int = 4,
@@ -99,22 +101,23 @@ class SRResNet(Generator):
         return sr
 
     @torch.no_grad()
-    def deepen(self, shallower: "SRResNet") -> None:
+    def start_from(self, given: Generator) -> None:
         """Take the weights of a network that has no more blocks and is alike in all else.
 
         Its blocks are spread evenly, and those between them add nothing at first: both give the
         same results.
         """
-        count, wanted = int(shallower.config["blocks"]), int(self.config["blocks"])
+        assert isinstance(given, SRResNet)
+        count, wanted = int(given.config["blocks"]), int(self.config["blocks"])
         for block in self.body[:wanted]:
             last = _convolutions(block)[-1]
             _zero(last.weight)
             _zero(last.bias)
         spread = [self.body[index * wanted // count] for index in range(count)]
         own = [self.head, *spread, *self.body[wanted:], self.upsample, self.tail]
-        given = [shallower.head, *shallower.body, shallower.upsample, shallower.tail]
-        for part, theirs in zip(own, given, strict=True):
-            part.load_state_dict(theirs.state_dict())
+        theirs = [given.head, *given.body, given.upsample, given.tail]
+        for part, shallower in zip(own, theirs, strict=True):
+            part.load_state_dict(shallower.state_dict())
 
     def _enlarged(self, deep: Tensor) -> Tensor:
         if self.config["upsampling"] == "direct":

@@ -15,7 +15,6 @@ from pipeline.errors import UsageError
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.discriminator import Discriminator
 from pipeline.networks.files import LoadedGenerator, load_generator
-from pipeline.networks.srresnet import SRResNet
 from pipeline.networks.unet import UNetDiscriminator
 from pipeline.params import TrainParams
 from pipeline.training.distribution import ALONE, Group, synced
@@ -114,10 +113,7 @@ def _new_generator(params: TrainParams) -> Generator:
     if params.init is not None:
         given = load_generator(Path(params.init))
         _refuse_another(given, generator, params)
-        if isinstance(generator, SRResNet) and isinstance(given.generator, SRResNet):
-            generator.deepen(given.generator)
-        else:
-            generator.load_state_dict(given.generator.state_dict())
+        generator.start_from(given.generator)
     return generator
 
 
@@ -125,8 +121,8 @@ def _refuse_another(given: LoadedGenerator, wanted: Generator, params: TrainPara
     theirs = {"generator": given.metadata["architecture"], **given.generator.config}.items()
     ours = {"generator": params.generator, **wanted.config}.items()
     other = dict(sorted(theirs - ours))
-    may_grow = params.generator == "srresnet" and set(other) == {"blocks"}
-    if theirs != ours and not (may_grow and int(other["blocks"]) < int(wanted.config["blocks"])):
+    deepens = wanted.may_deepen and set(other) == {"blocks"}
+    if theirs != ours and not (deepens and int(other["blocks"]) < int(wanted.config["blocks"])):
         told = ", ".join(f"train.{name} {value}" for name, value in other.items())
         raise UsageError(
             f"train.init: {params.init} was trained with {told or 'other params'}; set that"

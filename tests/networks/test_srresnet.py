@@ -49,7 +49,7 @@ def test_a_deeper_network_begins_as_the_shallower_one(
 ) -> None:
     first = SRResNet(blocks=blocks, features=8, norm=norm).eval()
     grown = SRResNet(blocks=deeper, features=8, norm=norm).eval()
-    grown.deepen(first)
+    grown.start_from(first)
     lr = torch.rand(1, 3, 8, 9)
     torch.testing.assert_close(grown(lr), first(lr), rtol=0, atol=1e-6)
     branches = [block.layers[3].weight.any().item() for block in grown.body[:deeper]]

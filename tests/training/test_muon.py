@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.params import TrainParams
-from pipeline.training.muon import Muon, orthogonal
+from pipeline.training.muon import ITERATIONS, QUINTIC, Muon, orthogonal
 from pipeline.training.state import new_state
 
 CPU = torch.device("cpu")
@@ -21,6 +21,18 @@ def test_singular_values_become_alike_and_directions_stay(rows: int, columns: in
     assert diagonal.min() > 0.6
     assert diagonal.max() < 1.3
     assert (made - torch.diag_embed(diagonal)).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 27), (27, 8), (16, 16)])
+def test_the_small_square_leads_where_the_whole_matrix_leads(rows: int, columns: int) -> None:
+    random = torch.Generator().manual_seed(0)
+    matrices = torch.randn(3, rows, columns, generator=random)
+    a, b, c = QUINTIC
+    x = matrices.double() / matrices.double().norm(dim=(1, 2), keepdim=True)
+    for _ in range(ITERATIONS):
+        square = x @ x.mT
+        x = a * x + (b * square + c * square @ square) @ x
+    torch.testing.assert_close(orthogonal(matrices), x.float(), rtol=0, atol=1e-4)
 
 
 def test_nothing_stays_nothing() -> None:
