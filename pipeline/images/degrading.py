@@ -32,25 +32,34 @@ LARGEST_NOISE = 4.0
 """Deviation, levels of 255."""
 QUALITIES = (40, 95)
 """JPEG's."""
+BLOCKS = 16
+"""Side of what JPEG compresses by itself, pixels, where colour has half of the size."""
 
 
-def make_lr(hr: Tensor, scale: int, kind: Degradation, seeds: Sequence[Sequence[int]]) -> Tensor:
+def make_lr(
+    hr: Tensor,
+    scale: int,
+    kind: Degradation,
+    seeds: Sequence[Sequence[int]],
+    cut_out: bool = False,
+) -> Tensor:
     """LR images of `(N, 3, H, W) uint8`: `(N, 3, H/scale, W/scale) uint8`, on the same device.
 
     `none` is antialiased bicubic. `web` draws what befalls an image from its own of the `seeds`, so
-    that it does not depend on the batch it is in. Raises `ValueError` where a side is no multiple
-    of `scale`.
+    that it does not depend on the batch it is in; JPEG's blocks begin in the image's corner, or,
+    where it was `cut_out` of a larger one, anywhere. Raises `ValueError` where a side is no
+    multiple of `scale`.
     """
     if kind == "none":
         return downscale(hr, scale)
     damaged = [
-        _from_web(image, scale, np.random.default_rng(seed))
+        _from_web(image, scale, np.random.default_rng(seed), cut_out)
         for image, seed in zip(hr.cpu(), seeds, strict=True)
     ]
     return torch.stack(damaged).to(hr.device)
 
 
-def _from_web(hr: Tensor, scale: int, random: np.random.Generator) -> Tensor:
+def _from_web(hr: Tensor, scale: int, random: np.random.Generator, cut_out: bool) -> Tensor:
     height, width = hr.shape[-2:]
     if height % scale or width % scale:
         raise ValueError(f"{width}×{height} is no multiple of {scale}")
@@ -63,8 +72,11 @@ def _from_web(hr: Tensor, scale: int, random: np.random.Generator) -> Tensor:
     if random.random() < NOISY:
         image = _noisy(image, random.uniform(0, LARGEST_NOISE), random)
     if random.random() < COMPRESSED:
+        left, top = random.integers(BLOCKS, size=2) if cut_out else (0, 0)
+        image = _extended(image, left, top)
         for _ in range(1 + (random.random() < TWICE)):
             image = _compressed(image, random)
+        image = image.crop((left, top, image.width, image.height))
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
@@ -72,6 +84,12 @@ def _noisy(image: Image.Image, deviation: float, random: np.random.Generator) ->
     pixels = np.asarray(image, np.float32)
     noise = deviation * random.standard_normal(pixels.shape, np.float32)
     return Image.fromarray((pixels + noise).round().clip(0, 255).astype(np.uint8))
+
+
+def _extended(image: Image.Image, left: int, top: int) -> Image.Image:
+    """With so many pixels more on two sides, mirrored."""
+    pixels = np.pad(np.asarray(image), ((top, 0), (left, 0), (0, 0)), "symmetric")
+    return Image.fromarray(pixels)
 
 
 def _compressed(image: Image.Image, random: np.random.Generator) -> Image.Image:

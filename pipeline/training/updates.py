@@ -49,7 +49,9 @@ class Updates:
             hr_levels = hr_levels.to(self.device)
         first = self.group.rank * len(hr_levels)
         seeds = [(self.params.seed, step, first + index) for index in range(len(hr_levels))]
-        lr_levels = make_lr(hr_levels, self.params.scale, self.params.degradation, seeds)
+        lr_levels = make_lr(
+            hr_levels, self.params.scale, self.params.degradation, seeds, cut_out=True
+        )
         lr = self._as_input(lr_levels)
         hr = self._as_input(hr_levels)
         with self._autocast():

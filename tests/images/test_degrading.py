@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from pipeline.images import degrading
 from pipeline.images.degrading import make_lr
 from pipeline.images.resample import downscale
 from pipeline.metrics import psnr
@@ -39,6 +40,26 @@ def test_the_damage_is_seen_and_not_the_picture_lost(hr: torch.Tensor) -> None:
     assert 24 < found[0] < 30
     assert 31 < found[20] < 37
     assert found[-3] > 45
+
+
+def test_blocks_begin_in_the_corner_of_whole_pictures_and_anywhere_in_what_was_cut_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"COMPRESSED": 1, "BLURRED": 0, "NOISY": 0, "QUALITIES": (5, 5)}.items():
+        monkeypatch.setattr(degrading, name, value)
+    generator = torch.Generator().manual_seed(4)
+    ramp = torch.linspace(0, 255, 512).expand(40, 3, 512, 512)
+    noise = 20 * torch.randn(40, 3, 512, 512, generator=generator)
+    rough = (ramp + noise).round().clamp(0, 255).byte()
+
+    def phases(*, cut_out: bool) -> set[int]:
+        """Where, of eight columns, steps between neighbours are largest in mean."""
+        found = make_lr(rough, 4, "web", seeds(40), cut_out=cut_out).float()
+        steps = found.diff(dim=3).abs().mean((1, 2))[:, : 8 * 15].view(-1, 15, 8).mean(1)
+        return set((steps.argmax(1) + 1).remainder(8).tolist())
+
+    assert phases(cut_out=False) == {0}
+    assert phases(cut_out=True) == set(range(8))
 
 
 def test_flat_colours_stay_about_what_they_are() -> None:
