@@ -94,6 +94,8 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     arguments = parser.parse_args()
     pictures = sorted(arguments.pictures.glob("*.png"))
+    if not pictures:
+        parser.error(f"{arguments.pictures} has no PNG files")
     for peer in PEERS:
         network = load(peer, arguments.wheels)
         seconds = megapixels = 0.0
@@ -111,7 +113,9 @@ def main() -> None:
 
 def load(peer: Peer, wheels: Path) -> ncnn.Net:
     """The peer's network, from its wheel in the folder `wheels`."""
-    (wheel,) = wheels.glob(f"{peer.wheel}_ncnn_py-*.whl")
+    wheel = next(iter(sorted(wheels.glob(f"{peer.wheel}_ncnn_py-*.whl"))), None)
+    if wheel is None:
+        raise SystemExit(f"{wheels}: no wheel of {peer.wheel}-ncnn-py, which has {peer.name}")
     network = ncnn.Net()
     network.opt.num_threads = 1
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
