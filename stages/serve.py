@@ -27,11 +27,12 @@ def serve(
     from pipeline.devices import pick_device
     from pipeline.networks.files import load_generator
     from pipeline.serving import Server
-    from pipeline.shipped import DEFAULT, shipped_models
+    from pipeline.shipped import AUTO, DEFAULT, shipped_models
     from pipeline.upscaling.site import LOOPBACK, UpscaleSite
 
     pick_device(device)
-    models = {name: name for name in sorted(shipped_models(), key=lambda name: name != DEFAULT)}
+    shipped = sorted(shipped_models(), key=lambda name: name != DEFAULT)
+    models = {name: name for name in (AUTO, *shipped)}
     if model is not None:
         load_generator(model)
         models = {str(model): str(model)} | models

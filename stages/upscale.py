@@ -1,13 +1,14 @@
 """`pipeline upscale`: anyone's pictures, enlarged by a trained generator."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.shipped import DEFAULT
+from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG, suited
 from stages.console import ConsoleProgress
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ def upscale(
         str,
         typer.Option(
             help="generator to enlarge with: one of `pipeline models`, or a file of ours, ESRGAN's "
-            "or RCAN's",
-            metavar="NAME|FILE",
+            f"or RCAN's; auto: {DEFAULT}, but {FOR_JPEG} for JPEG files of a quality below "
+            f"{CLEAN_JPEG}",
+            metavar="auto|NAME|FILE",
         ),
-    ] = DEFAULT,
+    ] = AUTO,
     alpha: Annotated[
         float | None,
         typer.Option(
@@ -98,12 +100,14 @@ def upscale(
     kept, as far as the format has them. Of several pictures those are left out that have their
     result already. A picture has 100 million pixels at most, all frames together.
     """
+    from pipeline.upscaling.choosing import Chooser
     from pipeline.upscaling.jobs import PIPE, plan, upscale_all
     from pipeline.upscaling.upscaler import Upscaler
 
     encoding = _encoding(format, quality, output)
-    upscaler = Upscaler(
-        model,
+    chosen = DEFAULT if model == AUTO and alpha is not None else model
+    make = partial(
+        Upscaler,
         alpha=alpha,
         scale=scale,
         tta=tta,
@@ -111,15 +115,17 @@ def upscale(
         device=device,
         precision=precision,
     )
-    jobs = plan(pictures, output, encoding.format, f"_x{upscaler.scale:g}")
+    chooser = Chooser(chosen, make)
+    jobs = plan(pictures, output, encoding.format, f"_x{chooser.scale:g}")
     waiting = jobs if overwrite else _without_result(jobs)
 
     def tell(job: "Job", picture: "Picture") -> None:
         height, width = picture.frames[0].shape[:2]
         if job.target != PIPE:
-            print(f"{job.target}: {width}×{height}", flush=True)
+            by = f", by {suited(picture.jpeg_quality)}" if chosen == AUTO else ""
+            print(f"{job.target}: {width}×{height}{by}", flush=True)
 
-    problems = upscale_all(waiting, upscaler, encoding, tell, ConsoleProgress()) if waiting else []
+    problems = upscale_all(waiting, chooser, encoding, tell, ConsoleProgress()) if waiting else []
     if problems:
         raise PipelineError("\n".join(problems))
 

@@ -6,6 +6,19 @@ from pipeline.errors import UsageError
 
 FOLDER = Path(__file__).parent
 DEFAULT = "perception"
+FOR_JPEG = "web"
+AUTO = "auto"
+"""In place of a name: of the two above the one that suits a picture."""
+CLEAN_JPEG = 92
+"""JPEG's quality below which what it did to a picture is worse than what `web` smoothes away.
+
+On the validation pictures, compressed in steps, the LPIPS of the two models cross there.
+"""
+
+
+def suited(jpeg_quality: int | None) -> str:
+    """The model for a picture out of a JPEG of that quality, None: out of another file."""
+    return DEFAULT if jpeg_quality is None or jpeg_quality >= CLEAN_JPEG else FOR_JPEG
 
 
 def shipped_models() -> dict[str, Path]:

@@ -171,14 +171,15 @@ def write_picture(path: Path, data: bytes) -> None:
 
 def upscale_all(
     jobs: Sequence[Job],
-    upscaler: Upscaler,
+    choose: Callable[[Picture], Upscaler],
     encoding: Encoding,
     tell: Callable[[Job, Picture], None],
     progress: Progress,
 ) -> list[str]:
     """Enlarge pictures; while one is computed, the next is decoded and the last is encoded.
 
-    `tell` is called with every file that was written. Returns what went wrong, a line a picture.
+    `choose` gives each its upscaler; `tell` is called with every file that was written. Returns
+    what went wrong, a line a picture.
     """
     problems: list[str] = []
 
@@ -198,7 +199,7 @@ def upscale_all(
         sources = [job.source for job in jobs]
         for done, (job, read) in enumerate(zip(jobs, _ahead(reader, sources), strict=True), 1):
             try:
-                picture = _enlarged(job, read.result(), upscaler, encoding, progress, alone)
+                picture = _enlarged(job, read.result(), choose, encoding, progress, alone)
             except PipelineError as error:
                 problems.append(str(error))
             else:
@@ -226,13 +227,14 @@ def _ahead(pool: ThreadPoolExecutor, sources: Sequence[Path]) -> Iterator[Future
 def _enlarged(
     job: Job,
     picture: Picture,
-    upscaler: Upscaler,
+    choose: Callable[[Picture], Upscaler],
     encoding: Encoding,
     progress: Progress,
     alone: bool,
 ) -> Picture:
     height, width = picture.frames[0].shape[:2]
     try:
+        upscaler = choose(picture)
         check_format(encoding.format, picture, *upscaler.size_of(width, height))
         return upscaler.picture(picture, progress if alone else None)
     except PipelineError as error:

@@ -1,7 +1,7 @@
 """Anyone's picture, with all that its enlargement has to keep: depth, alpha, frames, colours."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
 from pipeline.images.decode import ImageRefused, frame_count, in_srgb, opened, oriented
+from pipeline.images.quality import jpeg_of
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """`(h, w, c)`: grey, grey and alpha, RGB, or RGB and alpha"""
@@ -32,6 +33,8 @@ class Picture:
     """how long each frame of an animation is shown"""
     loops: int = 0
     """how often an animation is played; 0: for ever"""
+    jpeg_quality: int | None = None
+    """of the file that it was in, as `pipeline.images.quality` estimates it; None: no JPEG"""
 
     @property
     def animated(self) -> bool:
@@ -70,7 +73,8 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
         image.load()
         image.info.update(transparent)
         if deep is None:
-            return from_image(image)
+            jpeg = jpeg_of(image)
+            return replace(from_image(image), jpeg_quality=jpeg.quality if jpeg else None)
         pixels = _without_full_alpha(deep)
         profile = _fitting(image.info.get("icc_profile"), pixels.shape[2])
         return Picture((pixels,), profile, _dpi(image))

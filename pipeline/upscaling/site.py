@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,6 +23,7 @@ from werkzeug.wrappers import Request, Response
 from pipeline.errors import PipelineError
 from pipeline.images.decode import ImageRefused
 from pipeline.progress import Silent
+from pipeline.upscaling.choosing import Chooser
 from pipeline.upscaling.encoding import check_format, encode_picture
 from pipeline.upscaling.pictures import decode_picture
 from pipeline.upscaling.upscaler import Upscaler
@@ -44,7 +46,7 @@ POLICY = (
 class UpscaleSite:
     """The page, and `POST /upscale?model=&scale=&format=` with a picture's bytes as the body.
 
-    `models`: what they are called on the page → what `Upscaler` takes. One picture is computed at
+    `models`: what they are called on the page → what `Chooser` takes. One picture is computed at
     a time; the others wait. `hosts`: names under which the page may be asked for; None: any.
     """
 
@@ -108,8 +110,9 @@ class UpscaleSite:
         watch = _Watch(self._closed, request.environ.get("werkzeug.socket"))
         try:
             with self._my_turn(watch):
-                upscaler = Upscaler(self._models[model], scale=scale, device=self._device)
                 picture = decode_picture(data, int(MAX_PIXELS / max(scale / 4, 1) ** 2))
+                make = partial(Upscaler, scale=scale, device=self._device)
+                upscaler = Chooser(self._models[model], make)(picture)
                 height, width = picture.frames[0].shape[:2]
                 check_format(format, picture, *upscaler.size_of(width, height))
                 result = encode_picture(upscaler.picture(picture, watch), format)

@@ -24,7 +24,7 @@ def test_the_page_is_there_until_the_user_ends_it(tmp_path: Path) -> None:
     assert told
     page = requests.get(told[1], timeout=60).text
     options = re.findall('<option value="([^"]*)">', page)
-    assert options[:2] == ["small.safetensors", "perception"]
+    assert options[:3] == ["small.safetensors", "auto", "perception"]
     assert {"distortion", "web"} < set(options)
     answer = requests.post(
         f"{told[1]}/upscale",

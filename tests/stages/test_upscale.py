@@ -55,6 +55,17 @@ def test_pictures_come_out_where_they_should(
         assert Image.open(folder / name).size == size
 
 
+def test_without_a_model_a_worn_jpeg_is_enlarged_by_web(folder: Path) -> None:
+    result = pipeline(folder, "upscale", "a.png", "b.jpg", "-o", "out")
+    assert result.code == 0, result.err
+    assert result.out == "out/a.png: 48×36, by perception\nout/b.png: 28×20, by web\n"
+    named = pipeline(folder, "upscale", "b.jpg", "-o", "named.png", "--model", "web")
+    assert named.out == "named.png: 28×20\n"
+    assert np.array_equal(Image.open(folder / "out/b.png"), Image.open(folder / "named.png"))
+    between = pipeline(folder, "upscale", "b.jpg", "-o", "between.png", "--alpha", "0.5")
+    assert between.out == "between.png: 28×20\n"
+
+
 def test_a_folder_keeps_its_folders_and_goes_on_where_it_stopped(folder: Path) -> None:
     (folder / "set/deep").mkdir(parents=True)
     for name in ("set/a.png", "set/deep/b.png", "set/deep/c.png"):

@@ -122,7 +122,7 @@ def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
     jobs = [Job(tmp_path / name, tmp_path / "out" / name) for name in ("a.png", "b.png", "c.png")]
     problems = upscale_all(
         jobs,
-        Upscaler(bicubic(), device="cpu"),
+        lambda _: Upscaler(bicubic(), device="cpu"),
         Encoding("png"),
         lambda job, _: written.append(job.target.name),
         Done(),

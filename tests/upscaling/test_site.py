@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from pipeline.networks.files import save_generator
 from pipeline.serving import Server
+from pipeline.shipped import AUTO, FOR_JPEG
 from pipeline.upscaling import site
 from pipeline.upscaling.encoding import encode_picture
 from pipeline.upscaling.pictures import Picture
@@ -49,6 +50,17 @@ def test_a_picture_comes_back_enlarged(
     image = Image.open(io.BytesIO(answer.content))
     assert (answer.status_code, image.size, image.format) == (200, size, kind)
     assert answer.headers["Content-Type"] == f"image/{kind.lower()}"
+
+
+def test_auto_takes_the_model_that_suits_the_picture() -> None:
+    file = io.BytesIO()
+    Image.fromarray(noise(9, 12)).save(file, "JPEG", quality=50)
+    with Server(UpscaleSite({"auto": AUTO, "web": FOR_JPEG}, "cpu")) as server:
+        chosen, named = (
+            post(server.url, file.getvalue(), model=model).content for model in ("auto", "web")
+        )
+    assert Image.open(io.BytesIO(chosen)).size == (48, 36)
+    assert chosen == named
 
 
 @pytest.mark.parametrize(
