@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG, suited
+from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG
 from stages.console import ConsoleProgress
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def upscale(
     def tell(job: "Job", picture: "Picture") -> None:
         height, width = picture.frames[0].shape[:2]
         if job.target != PIPE:
-            by = f", by {suited(picture.jpeg_quality)}" if chosen == AUTO else ""
+            by = f", by {chooser.name(picture)}" if chosen == AUTO else ""
             print(f"{job.target}: {width}×{height}{by}", flush=True)
 
     problems = upscale_all(waiting, chooser, encoding, tell, ConsoleProgress()) if waiting else []

@@ -12,18 +12,16 @@ class Chooser:
     """The upscaler of each picture: that of `model`, or with `AUTO` of the one that is suited.
 
     `make` gives the upscaler of a model's name, once for each that is needed, and raises as it
-    does.
+    does. `scale`: how many times as large pictures become.
     """
 
     def __init__(self, model: str, make: Callable[[str], Upscaler]) -> None:
-        self._auto = model == AUTO
-        self._make = cache(make)
-        self._usual = self._make(DEFAULT if self._auto else model)
+        self._model, self._make = model, cache(make)
+        self.scale = self._make(DEFAULT if model == AUTO else model).scale
 
-    @property
-    def scale(self) -> float:
-        """How many times as large pictures become."""
-        return self._usual.scale
+    def name(self, picture: Picture) -> str:
+        """The name of the model that the picture gets."""
+        return suited(picture.jpeg_quality) if self._model == AUTO else self._model
 
     def __call__(self, picture: Picture) -> Upscaler:
-        return self._make(suited(picture.jpeg_quality)) if self._auto else self._usual
+        return self._make(self.name(picture))

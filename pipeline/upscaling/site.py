@@ -23,6 +23,7 @@ from werkzeug.wrappers import Request, Response
 from pipeline.errors import PipelineError
 from pipeline.images.decode import ImageRefused
 from pipeline.progress import Silent
+from pipeline.shipped import AUTO
 from pipeline.upscaling.choosing import Chooser
 from pipeline.upscaling.encoding import check_format, encode_picture
 from pipeline.upscaling.pictures import decode_picture
@@ -45,6 +46,7 @@ POLICY = (
 
 class UpscaleSite:
     """The page, and `POST /upscale?model=&scale=&format=` with a picture's bytes as the body.
+    The answer to one with `AUTO` names the model that suited it, as `X-Model`.
 
     `models`: what they are called on the page → what `Chooser` takes. One picture is computed at
     a time; the others wait. `hosts`: names under which the page may be asked for; None: any.
@@ -112,7 +114,8 @@ class UpscaleSite:
             with self._my_turn(watch):
                 picture = decode_picture(data, int(MAX_PIXELS / max(scale / 4, 1) ** 2))
                 make = partial(Upscaler, scale=scale, device=self._device)
-                upscaler = Chooser(self._models[model], make)(picture)
+                chooser = Chooser(self._models[model], make)
+                upscaler = chooser(picture)
                 height, width = picture.frames[0].shape[:2]
                 check_format(format, picture, *upscaler.size_of(width, height))
                 result = encode_picture(upscaler.picture(picture, watch), format)
@@ -120,7 +123,8 @@ class UpscaleSite:
             raise UnprocessableEntity(f"No picture that can be read: {refusal.text}.") from None
         except PipelineError as error:
             raise UnprocessableEntity(f"{error}.") from None
-        return Response(result, mimetype=MIME_TYPES[format])
+        headers = {"X-Model": chooser.name(picture)} if self._models[model] == AUTO else {}
+        return Response(result, mimetype=MIME_TYPES[format], headers=headers)
 
     @contextmanager
     def _my_turn(self, watch: "_Watch") -> Iterator[None]:

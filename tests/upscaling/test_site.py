@@ -1,6 +1,7 @@
 """The page that enlarges pictures: its answers, and in a real browser what people see."""
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ CHOICES = {"model": "small", "scale": "4", "format": "png"}
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = tmp_path_factory.mktemp("model") / "small.safetensors"
     save_generator(path, generator(), {})
-    app = UpscaleSite({"small": str(path), "distortion": "distortion"}, "cpu")
+    app = UpscaleSite({"small": str(path), "auto": AUTO, "web": FOR_JPEG}, "cpu")
     with Server(app) as server:
         yield server.url
 
@@ -40,7 +41,7 @@ def post(url: str, data: bytes, **choices: str) -> requests.Response:
     [
         ({}, (48, 36), "PNG"),
         ({"scale": "2", "format": "webp"}, (24, 18), "WEBP"),
-        ({"model": "distortion", "format": "jpg"}, (48, 36), "JPEG"),
+        ({"model": "web", "format": "jpg"}, (48, 36), "JPEG"),
     ],
 )
 def test_a_picture_comes_back_enlarged(
@@ -52,15 +53,13 @@ def test_a_picture_comes_back_enlarged(
     assert answer.headers["Content-Type"] == f"image/{kind.lower()}"
 
 
-def test_auto_takes_the_model_that_suits_the_picture() -> None:
+def test_auto_takes_the_model_that_suits_the_picture(url: str) -> None:
     file = io.BytesIO()
     Image.fromarray(noise(9, 12)).save(file, "JPEG", quality=50)
-    with Server(UpscaleSite({"auto": AUTO, "web": FOR_JPEG}, "cpu")) as server:
-        chosen, named = (
-            post(server.url, file.getvalue(), model=model).content for model in ("auto", "web")
-        )
-    assert Image.open(io.BytesIO(chosen)).size == (48, 36)
-    assert chosen == named
+    chosen, named = (post(url, file.getvalue(), model=model) for model in ("auto", "web"))
+    assert Image.open(io.BytesIO(chosen.content)).size == (48, 36)
+    assert chosen.content == named.content
+    assert (chosen.headers.get("X-Model"), named.headers.get("X-Model")) == ("web", None)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_auto_takes_the_model_that_suits_the_picture() -> None:
             b"",
             {"model": "/etc/passwd"},
             400,
-            "model: '/etc/passwd' is none of small, distortion.\n",
+            "model: '/etc/passwd' is none of small, auto, web.\n",
         ),
         (b"", {"scale": "100"}, 400, "scale: '100' is none of 2, 3, 4, 8.\n"),
         (b"", {"format": "exe"}, 400, "format: 'exe' is none of png, webp, jpg.\n"),
@@ -196,6 +195,14 @@ def test_a_choice_enlarges_again(page: Page, picture: Path) -> None:
     page.select_option("#scale", "2")
     expect(page.locator("#caption")).to_contain_text("240 × 180")
     assert page.locator("#save").get_attribute("download") == "drawing_x2.png"
+
+
+@needs_chromium
+def test_the_model_that_was_chosen_is_told(page: Page, picture: Path) -> None:
+    page.set_input_files("#file", picture)
+    expect(page.locator("#caption")).to_have_text(re.compile(r"^480 × 360, [\d.]+ s$"))
+    page.select_option("#model", "auto")
+    expect(page.locator("#caption")).to_contain_text("480 × 360, by perception, ")
 
 
 @needs_chromium
