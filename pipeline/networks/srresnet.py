@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.networks.activation import SharedPReLU
 from pipeline.networks.generator import Generator
 
 # Pixels at each side that bicubic interpolation reads, beyond the one it stands at.
@@ -57,7 +58,7 @@ class SRResNet(Generator):
             "skip": skip,
             "upsampling": upsampling,
         }
-        self.head = nn.Sequential(nn.Conv2d(3, features, 9, padding=4), nn.PReLU())
+        self.head = nn.Sequential(nn.Conv2d(3, features, 9, padding=4), SharedPReLU())
         self.body = nn.Sequential(
             *(ResidualBlock(features, norm) for _ in range(blocks)),
             nn.Conv2d(features, features, 3, padding=1),
@@ -157,7 +158,7 @@ class ResidualBlock(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(features, features, 3, padding=1),
             _norm(features, norm),
-            nn.PReLU(),
+            SharedPReLU(),
             nn.Conv2d(features, features, 3, padding=1),
             _norm(features, norm),
         )
@@ -176,7 +177,7 @@ def _shuffler(features: int) -> nn.Sequential:
     """Twice the size: convolution to four times the channels, pixel shuffle (Shi et al. 2016)."""
     convolution = nn.Conv2d(features, 4 * features, 3, padding=1)
     _init_icnr(convolution)
-    return nn.Sequential(convolution, nn.PixelShuffle(2), nn.PReLU())
+    return nn.Sequential(convolution, nn.PixelShuffle(2), SharedPReLU())
 
 
 def _shuffle_last(shuffler: nn.Module, tail: nn.Conv2d, x: Tensor) -> Tensor:
