@@ -100,12 +100,12 @@ def upscale(
     kept, as far as the format has them. Of several pictures those are left out that have their
     result already. A picture has 100 million pixels at most, all frames together.
     """
-    from pipeline.upscaling.choosing import Chooser
+    from pipeline.upscaling.choosing import Chooser, chosen
     from pipeline.upscaling.jobs import PIPE, plan, upscale_all
     from pipeline.upscaling.upscaler import Upscaler
 
     encoding = _encoding(format, quality, output)
-    chosen = DEFAULT if model == AUTO and alpha is not None else model
+    wanted = DEFAULT if model == AUTO and alpha is not None else model
     make = partial(
         Upscaler,
         alpha=alpha,
@@ -115,14 +115,14 @@ def upscale(
         device=device,
         precision=precision,
     )
-    chooser = Chooser(chosen, make)
+    chooser = Chooser(wanted, make)
     jobs = plan(pictures, output, encoding.format, f"_x{chooser.scale:g}")
     waiting = jobs if overwrite else _without_result(jobs)
 
     def tell(job: "Job", picture: "Picture") -> None:
         height, width = picture.frames[0].shape[:2]
         if job.target != PIPE:
-            by = f", by {chooser.name(picture)}" if chosen == AUTO else ""
+            by = f", by {chosen(wanted, picture)}" if wanted == AUTO else ""
             print(f"{job.target}: {width}×{height}{by}", flush=True)
 
     problems = upscale_all(waiting, chooser, encoding, tell, ConsoleProgress()) if waiting else []

@@ -8,8 +8,13 @@ from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.upscaler import Upscaler
 
 
+def chosen(model: str, picture: Picture) -> str:
+    """`model`, or with `AUTO` the name of the one that is suited to the picture."""
+    return suited(picture.jpeg_quality) if model == AUTO else model
+
+
 class Chooser:
-    """The upscaler of each picture: that of `model`, or with `AUTO` of the one that is suited.
+    """The upscaler of each picture, by `chosen`.
 
     `make` gives the upscaler of a model's name, once for each that is needed, and raises as it
     does. `scale`: how many times as large pictures become.
@@ -19,9 +24,5 @@ class Chooser:
         self._model, self._make = model, cache(make)
         self.scale = self._make(DEFAULT if model == AUTO else model).scale
 
-    def name(self, picture: Picture) -> str:
-        """The name of the model that the picture gets."""
-        return suited(picture.jpeg_quality) if self._model == AUTO else self._model
-
     def __call__(self, picture: Picture) -> Upscaler:
-        return self._make(self.name(picture))
+        return self._make(chosen(self._model, picture))

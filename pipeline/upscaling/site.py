@@ -5,7 +5,6 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,7 +23,7 @@ from pipeline.errors import PipelineError
 from pipeline.images.decode import ImageRefused
 from pipeline.progress import Silent
 from pipeline.shipped import AUTO
-from pipeline.upscaling.choosing import Chooser
+from pipeline.upscaling.choosing import chosen
 from pipeline.upscaling.encoding import check_format, encode_picture
 from pipeline.upscaling.pictures import decode_picture
 from pipeline.upscaling.upscaler import Upscaler
@@ -48,7 +47,7 @@ class UpscaleSite:
     """The page, and `POST /upscale?model=&scale=&format=` with a picture's bytes as the body.
     The answer to one with `AUTO` names the model that suited it, as `X-Model`.
 
-    `models`: what they are called on the page → what `Chooser` takes. One picture is computed at
+    `models`: what they are called on the page → what `chosen` takes. One picture is computed at
     a time; the others wait. `hosts`: names under which the page may be asked for; None: any.
     """
 
@@ -113,9 +112,8 @@ class UpscaleSite:
         try:
             with self._my_turn(watch):
                 picture = decode_picture(data, int(MAX_PIXELS / max(scale / 4, 1) ** 2))
-                make = partial(Upscaler, scale=scale, device=self._device)
-                chooser = Chooser(self._models[model], make)
-                upscaler = chooser(picture)
+                name = chosen(self._models[model], picture)
+                upscaler = Upscaler(name, scale=scale, device=self._device)
                 height, width = picture.frames[0].shape[:2]
                 check_format(format, picture, *upscaler.size_of(width, height))
                 result = encode_picture(upscaler.picture(picture, watch), format)
@@ -123,7 +121,7 @@ class UpscaleSite:
             raise UnprocessableEntity(f"No picture that can be read: {refusal.text}.") from None
         except PipelineError as error:
             raise UnprocessableEntity(f"{error}.") from None
-        headers = {"X-Model": chooser.name(picture)} if self._models[model] == AUTO else {}
+        headers = {"X-Model": name} if self._models[model] == AUTO else {}
         return Response(result, mimetype=MIME_TYPES[format], headers=headers)
 
     @contextmanager
