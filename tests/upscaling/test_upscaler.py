@@ -29,15 +29,19 @@ def upscaler() -> Upscaler:
     return Upscaler(generator(), device="cpu")
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("tile", [16, 31, 64, None])
-def test_tiles_of_the_articles_generator_leave_no_trace(tile: int | None, precision: str) -> None:
+@pytest.mark.parametrize(("precision", "levels"), [("fp32", 0), ("bf16", 1)])
+def test_tiles_of_the_articles_generator_leave_no_trace(
+    tile: int | None, precision: str, levels: int
+) -> None:
+    """In bf16 a processor's own matrix unit adds tiles of other sizes in another order."""
     torch.manual_seed(0)
     network = SRResNet(norm="none", skip="bicubic")
     torch.nn.init.normal_(network.tail.weight, std=0.01)
     lr = noise(70, 90)
     whole = Upscaler(network, tile=128, device="cpu", precision=precision)(lr)
-    assert (Upscaler(network, tile=tile, device="cpu", precision=precision)(lr) == whole).all()
+    tiled = Upscaler(network, tile=tile, device="cpu", precision=precision)(lr)
+    np.testing.assert_allclose(tiled.astype(int), whole.astype(int), rtol=0, atol=levels)
 
 
 @pytest.mark.parametrize("name", ["distortion", "perception"])
