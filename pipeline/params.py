@@ -73,17 +73,18 @@ class ScrapeParams(Section):
 
 class ResizeParams(Section):
     size: int = Field(512, ge=16, description="width and height of every result, pixels")
-    mode: Literal["crop", "detail", "pad", "squash", "tiles"] = Field(
+    mode: Literal["crop", "detail", "cover", "pad", "squash", "tiles"] = Field(
         "crop",
         description="crop: short side to size, then the centre; detail: the same, but the part "
-        "with the most detail; pad: long side to size, then a border; squash: both sides to size; "
-        "tiles: several parts of that size, not scaled",
+        "with the most detail; cover: the same, but as many parts as cover all; pad: long side to "
+        "size, then a border; squash: both sides to size; tiles: several parts of that size, not "
+        "scaled",
     )
     max_tiles: int = Field(
         4,
         ge=1,
-        description="parts that mode tiles takes of one original at most: those with the most "
-        "detail",
+        description="parts that modes cover and tiles take of one original at most: those with the "
+        "most detail",
     )
     background: str = Field(
         "#ffffff",

@@ -1,5 +1,6 @@
 """How an original becomes squares of one size: cropped, padded, squashed, cut; never enlarged."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,12 +35,12 @@ class Fitted:
 
 
 def fit(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
-    """Fit an `(H, W, 3) uint8` image into squares by `params.mode`: one, of tiles perhaps several.
+    """Fit an `(H, W, 3) uint8` image into squares by `params.mode`: one, or perhaps several.
 
     Raises `ImageRefused` ("too_small") where that would enlarge it.
     """
-    if params.mode == "tiles":
-        return _tiles(pixels, params.size, params.max_tiles)
+    if params.mode in ("cover", "tiles"):
+        return _several(pixels, params)
     return [_ONE[params.mode](pixels, params.size, params.background)]
 
 
@@ -47,7 +48,7 @@ def _crop(pixels: Pixels, size: int, background: str) -> Fitted:
     """The largest square in the centre."""
     height, width = pixels.shape[:2]
     side = _large_enough(min(width, height), size, pixels)
-    return _square(pixels, size, (width - side) // 2, (height - side) // 2)
+    return _square(pixels, size, side, (width - side) // 2, (height - side) // 2)
 
 
 def _detail(pixels: Pixels, size: int, background: str) -> Fitted:
@@ -56,35 +57,34 @@ def _detail(pixels: Pixels, size: int, background: str) -> Fitted:
     side = _large_enough(min(width, height), size, pixels)
     changes = _changes(pixels, side)
     left = _busiest(changes.sum(axis=0), width, side)
-    return _square(pixels, size, left, _busiest(changes.sum(axis=1), height, side))
+    return _square(pixels, size, side, left, _busiest(changes.sum(axis=1), height, side))
 
 
-def _tiles(pixels: Pixels, size: int, most: int) -> list[Fitted]:
-    """Parts of the image as it is, spread evenly: the `most` with the most detail, row by row."""
+def _several(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
+    """Squares spread evenly: those with the most detail, row by row.
+
+    Tiles are parts of the image as it is; to cover it, they are its largest squares.
+    """
     height, width = pixels.shape[:2]
-    _large_enough(min(width, height), size, pixels)
-    changes = _changes(pixels, size)
-    corners = [(left, top) for top in _spread(height, size) for left in _spread(width, size)]
+    shorter = _large_enough(min(width, height), params.size, pixels)
+    side, count = (shorter, math.ceil) if params.mode == "cover" else (params.size, math.floor)
+    changes = _changes(pixels, side)
+    lefts, tops = (_spread(length, side, count(length / side)) for length in (width, height))
+    corners = [(left, top) for top in tops for left in lefts]
 
     def detail(corner: tuple[int, int]) -> float:
-        left, top = (place * _PREVIEW // size for place in corner)
+        left, top = (place * _PREVIEW // side for place in corner)
         return float(changes[top : top + _PREVIEW, left : left + _PREVIEW].sum())
 
-    kept = set(sorted(corners, key=detail, reverse=True)[:most])
-    return [_cut(pixels, size, *corner) for corner in corners if corner in kept]
+    kept = set(sorted(corners, key=detail, reverse=True)[: params.max_tiles])
+    return [_square(pixels, params.size, side, *corner) for corner in corners if corner in kept]
 
 
-def _spread(length: int, size: int) -> list[int]:
-    """Where along `length` pixels as many parts of `size` begin as find place side by side."""
-    count = length // size
+def _spread(length: int, side: int, count: int) -> list[int]:
+    """Where along `length` pixels each of `count` parts begins."""
     if count == 1:
-        return [(length - size) // 2]
-    return [number * (length - size) // (count - 1) for number in range(count)]
-
-
-def _cut(pixels: Pixels, size: int, left: int, top: int) -> Fitted:
-    box = (left, top, left + size, top + size)
-    return Fitted(np.ascontiguousarray(pixels[top : box[3], left : box[2]]), 1.0, box)
+        return [(length - side) // 2]
+    return [number * (length - side) // (count - 1) for number in range(count)]
 
 
 def _changes(pixels: Pixels, side: int) -> Floats:
@@ -110,9 +110,8 @@ def _busiest(profile: Floats, length: int, side: int) -> int:
     )
 
 
-def _square(pixels: Pixels, size: int, left: int, top: int) -> Fitted:
-    """The largest square from this corner on."""
-    side = min(pixels.shape[:2])
+def _square(pixels: Pixels, size: int, side: int, left: int, top: int) -> Fitted:
+    """The square of `side` pixels from this corner on, brought to `size`."""
     # Cropping first keeps what lies outside the box from bleeding into its edge.
     part = pixels[top : top + side, left : left + side]
     return Fitted(lanczos(part, size, size), size / side, (left, top, left + side, top + side))

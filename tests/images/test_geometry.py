@@ -88,6 +88,7 @@ def test_squash_scales_both_sides() -> None:
         ("crop", 16, 99, True),
         ("crop", 15, 99, False),
         ("squash", 99, 15, False),
+        ("cover", 99, 15, False),
         ("tiles", 31, 17, True),
         ("tiles", 99, 15, False),
         ("pad", 16, 3, True),
@@ -104,15 +105,15 @@ def test_nothing_is_enlarged(mode: str, width: int, height: int, accepted: bool)
     assert f"{width}×{height}" in caught.value.text
 
 
-@pytest.mark.parametrize("mode", ["crop", "detail", "pad", "squash", "tiles"])
+@pytest.mark.parametrize("mode", ["crop", "detail", "cover", "pad", "squash", "tiles"])
 def test_an_image_of_the_right_size_is_left_alone(mode: str) -> None:
     fitted = fit_one(ramp(16, 16), 16, mode)
     assert (fitted.scale, fitted.crop_box) == (1.0, (0, 0, 16, 16))
     assert np.array_equal(fitted.pixels, ramp(16, 16))
 
 
-def cut(pixels: NDArray[np.uint8], most: int) -> list[Fitted]:
-    return fit(pixels, ResizeParams(size=16, mode="tiles", max_tiles=most))
+def cut(pixels: NDArray[np.uint8], most: int, mode: str = "tiles") -> list[Fitted]:
+    return fit(pixels, ResizeParams.model_validate({"size": 16, "mode": mode, "max_tiles": most}))
 
 
 def test_tiles_are_spread_over_the_whole_picture_as_it_is() -> None:
@@ -126,6 +127,27 @@ def test_tiles_are_spread_over_the_whole_picture_as_it_is() -> None:
         assert tile.scale == 1.0
         assert np.array_equal(tile.pixels, picture[top:bottom, left:right])
     assert [tile.crop_box for tile in cut(ramp(31, 16), 99)] == [(7, 0, 23, 16)]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "corners"),
+    [
+        (43, 32, [(0, 0), (11, 0)]),
+        (32, 64, [(0, 0), (0, 32)]),
+        (32, 65, [(0, 0), (0, 16), (0, 33)]),
+    ],
+)
+def test_cover_takes_as_many_of_the_largest_squares_as_cover_all(
+    width: int, height: int, corners: list[tuple[int, int]]
+) -> None:
+    picture = ramp(width, height)
+    parts = cut(picture, 99, "cover")
+    assert [part.crop_box for part in parts] == [(x, y, x + 32, y + 32) for x, y in corners]
+    for part, (left, top) in zip(parts, corners, strict=True):
+        assert part.scale == 0.5
+        expected = lanczos(picture[top : top + 32, left : left + 32], 16, 16)
+        assert np.array_equal(part.pixels, expected)
+    assert len(cut(picture, 1, "cover")) == 1
 
 
 def test_the_flattest_tiles_are_left_out() -> None:
