@@ -12,7 +12,8 @@ AUTO = "auto"
 CLEAN_JPEG = 92
 """JPEG's quality below which what it did to a picture is worse than what `web` smoothes away.
 
-On twelve validation pictures, compressed in steps, the LPIPS of the two models cross about there.
+On the 23 validation pictures, compressed in steps, the LPIPS of the two models cross at 92 where
+colour has all its pixels, and at 94 where it has a quarter of them.
 """
 
 
