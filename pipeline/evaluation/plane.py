@@ -77,9 +77,16 @@ class Plane:
             for curve in self.curves
         ]
 
-    def unnamed(self) -> set[str]:
-        """Methods whose place on a curve says who they are: all but its ends."""
-        return {name for curve in self.curves for name in curve[1:-1]}
+    @property
+    def named(self) -> list[Point]:
+        """The points that need a name beside them."""
+        return [point for point in self.points if point not in self.unnamed]
+
+    @property
+    def unnamed(self) -> list[Point]:
+        """The points whose place on a curve says who they are: all but its ends."""
+        inner = {name for curve in self.curves for name in curve[1:-1]}
+        return [point for point in self.points if point.method in inner]
 
 
 def write_points(path: Path, plane: Plane) -> None:
@@ -156,40 +163,41 @@ def chart_planes(plane: Plane) -> list[PlaneChart]:
 
 def _chart(plane: Plane, key: str) -> PlaneChart:
     points = plane.points
-    values = [point.perception[key] for point in points]
     across = widened([point.rmse for point in points], 0.25)
-    frame = Frame(400, 320, across, widened(values, 0.2), top=34, bottom=48)
-    places = [
-        (frame.x(point.rmse), frame.y(value)) for point, value in zip(points, values, strict=True)
-    ]
-    named = [at for at, point in enumerate(points) if point.method not in plane.unnamed()]
-    labels = dict(
-        zip(
-            named,
-            place_labels(
-                [places[at] for at in named],
-                [points[at].method for at in named],
-                (frame.left, 0, frame.width, frame.height - frame.bottom),
-                16,
-                [place for at, place in enumerate(places) if at not in named],
-            ),
-            strict=True,
-        )
-    )
-    tips = [
-        f"{point.method}: RMSE {point.rmse:.2f} ({point.psnr_y:.2f} dB), {key.upper()} {value:.4f}"
-        for point, value in zip(points, values, strict=True)
-    ]
+    down = widened([point.perception[key] for point in points], 0.2)
+    frame = Frame(400, 320, across, down, top=34, bottom=48)
+    labels = _labels(plane, key, frame)
     dots = [
-        Dot(x, y, labels.get(at), point.method, tips[at], point.is_model)
-        for at, (point, (x, y)) in enumerate(zip(points, places, strict=True))
+        Dot(
+            frame.x(point.rmse),
+            frame.y(point.perception[key]),
+            labels.get(point.method),
+            point.method,
+            f"{point.method}: RMSE {point.rmse:.2f} ({point.psnr_y:.2f} dB), "
+            f"{key.upper()} {point.perception[key]:.4f}",
+            point.is_model,
+        )
+        for point in points
     ]
     lines = [
         " ".join(f"{frame.x(rmse)},{frame.y(value)}" for rmse, value in line)
         for line in plane.lines(key)
     ]
     bound = frame.x(plane.bound) if plane.bound < across[1] else None
-    return PlaneChart(PERCEPTION[key], "; ".join(tips), frame, dots, lines, bound)
+    description = "; ".join(dot.tip for dot in dots)
+    return PlaneChart(PERCEPTION[key], description, frame, dots, lines, bound)
+
+
+def _labels(plane: Plane, key: str, frame: Frame) -> dict[str, Label]:
+    """The name of each point that needs one → where it stands."""
+
+    def places(points: Sequence[Point]) -> list[tuple[float, float]]:
+        return [(frame.x(point.rmse), frame.y(point.perception[key])) for point in points]
+
+    names = [point.method for point in plane.named]
+    box = (frame.left, 0, frame.width, frame.height - frame.bottom)
+    labels = place_labels(places(plane.named), names, box, 16, places(plane.unnamed))
+    return dict(zip(names, labels, strict=True))
 
 
 def _draw_panel(axes: Axes, plane: Plane, key: str) -> None:
@@ -207,23 +215,21 @@ def _draw_panel(axes: Axes, plane: Plane, key: str) -> None:
         axes.plot(*zip(*line, strict=True), color=MODEL_COLOUR, linewidth=1)
     for point in points:
         colour = MODEL_COLOUR if point.is_model else OTHER_COLOUR
-        size = 5 if point.method in plane.unnamed() else 8
+        size = 5 if point in plane.unnamed else 8
         axes.plot(point.rmse, point.perception[key], "o", color=colour, markersize=size)
 
 
 def _name_points(axes: Axes, plane: Plane, key: str) -> None:
     box = axes.bbox
-    points = [point for point in plane.points if point.method not in plane.unnamed()]
-    inside = _pixels(axes, points, key)
-    unnamed = [point for point in plane.points if point.method in plane.unnamed()]
+    inside = _pixels(axes, plane.named, key)
     labels = place_labels(
         inside,
-        [point.method for point in points],
+        [point.method for point in plane.named],
         (0, 0, box.width, box.height),
         TEXT,
-        _pixels(axes, unnamed, key),
+        _pixels(axes, plane.unnamed, key),
     )
-    for point, label, (x, y) in zip(points, labels, inside, strict=True):
+    for point, label, (x, y) in zip(plane.named, labels, inside, strict=True):
         colour = MODEL_COLOUR if point.is_model else INK
         line = LINE | {"relpos": (1.0 if label.on_left else 0.0, 0.5)} if label.moved else None
         text = axes.annotate(
