@@ -80,7 +80,8 @@ class Plane:
     @property
     def named(self) -> list[Point]:
         """The points that need a name beside them."""
-        return [point for point in self.points if point not in self.unnamed]
+        unnamed = self.unnamed
+        return [point for point in self.points if point not in unnamed]
 
     @property
     def unnamed(self) -> list[Point]:
@@ -194,9 +195,10 @@ def _labels(plane: Plane, key: str, frame: Frame) -> dict[str, Label]:
     def places(points: Sequence[Point]) -> list[tuple[float, float]]:
         return [(frame.x(point.rmse), frame.y(point.perception[key])) for point in points]
 
-    names = [point.method for point in plane.named]
+    named = plane.named
+    names = [point.method for point in named]
     box = (frame.left, 0, frame.width, frame.height - frame.bottom)
-    labels = place_labels(places(plane.named), names, box, 16, places(plane.unnamed))
+    labels = place_labels(places(named), names, box, 16, places(plane.unnamed))
     return dict(zip(names, labels, strict=True))
 
 
@@ -213,23 +215,24 @@ def _draw_panel(axes: Axes, plane: Plane, key: str) -> None:
         axes.axvline(plane.bound, color=OTHER_COLOUR, linestyle="--", linewidth=0.8)
     for line in plane.lines(key):
         axes.plot(*zip(*line, strict=True), color=MODEL_COLOUR, linewidth=1)
+    unnamed = plane.unnamed
     for point in points:
         colour = MODEL_COLOUR if point.is_model else OTHER_COLOUR
-        size = 5 if point in plane.unnamed else 8
+        size = 5 if point in unnamed else 8
         axes.plot(point.rmse, point.perception[key], "o", color=colour, markersize=size)
 
 
 def _name_points(axes: Axes, plane: Plane, key: str) -> None:
-    box = axes.bbox
-    inside = _pixels(axes, plane.named, key)
+    box, named = axes.bbox, plane.named
+    inside = _pixels(axes, named, key)
     labels = place_labels(
         inside,
-        [point.method for point in plane.named],
+        [point.method for point in named],
         (0, 0, box.width, box.height),
         TEXT,
         _pixels(axes, plane.unnamed, key),
     )
-    for point, label, (x, y) in zip(plane.named, labels, inside, strict=True):
+    for point, label, (x, y) in zip(named, labels, inside, strict=True):
         colour = MODEL_COLOUR if point.is_model else INK
         line = LINE | {"relpos": (1.0 if label.on_left else 0.0, 0.5)} if label.moved else None
         text = axes.annotate(
