@@ -259,9 +259,10 @@ class TrainParams(Section):
     pixel_weight: float = Field(
         0.0, ge=0, description="weight of an L1 term between pixels, beside the adversarial one"
     )
-    loss_without_adv: Literal["mse", "l1"] = Field(
+    loss_without_adv: Literal["mse", "l1", "psnr"] = Field(
         "mse",
-        description="loss between pixels where adv_weight is 0, and of the pre-training",
+        description="loss between pixels where adv_weight is 0, and of the pre-training; psnr: "
+        "-PSNR in dB, to which every crop counts the same, flat ones too",
     )
     pretrain_steps: int | None = Field(
         None,

@@ -17,6 +17,20 @@ def test_pixel_losses() -> None:
     assert pixel_loss("l1", sr, hr).item() == pytest.approx((0.2 + 0.4) / 2)
 
 
+def test_psnr_is_the_mean_over_images_and_finite_without_error() -> None:
+    hr = torch.full((3, 3, 4, 4), 0.5)
+    sr = hr + torch.tensor([0.1, 0.01, 0.0]).view(3, 1, 1, 1)
+    sr.requires_grad_()
+    loss = pixel_loss("psnr", sr, hr)
+    rounding = 10 * math.log10(255**2 * 12)
+    assert loss.item() == pytest.approx(-(20 + 40 + rounding) / 3, abs=0.02)
+    loss.backward()
+    assert sr.grad is not None
+    assert sr.grad.isfinite().all()
+    large, small = sr.grad[0].norm(), sr.grad[1].norm()
+    assert small / large == pytest.approx(10, rel=0.02)
+
+
 def test_content_is_the_sum_of_the_layers_mean_squares() -> None:
     sr = [torch.zeros(2, 4, 3, 3), torch.zeros(2, 8, 1, 1, dtype=torch.bfloat16)]
     hr = [torch.full((2, 4, 3, 3), 3.0), torch.full((2, 8, 1, 1), 2.0, dtype=torch.bfloat16)]
