@@ -10,22 +10,22 @@ from torch.nn import functional as F
 Mean = Callable[[Tensor], Tensor]
 
 
-ROUNDING = 1 / 12 / 255**2
-"""mean squared error that rounding to 8 bits makes of itself"""
+ROUNDING_ERROR = 1 / 12 / 255**2
+"""mean squared error that rounding to 8 bits makes by itself"""
 
 
 def pixel_loss(kind: Literal["mse", "l1", "psnr"], sr: Tensor, hr: Tensor) -> Tensor:
     """Error of `(N, 3, H, W) float in [0, 1]`: mean squared (equation 4), absolute, or -PSNR in dB.
 
     PSNR is the mean over images, each of which counts the same however large its error (Chen et al.
-    2021, "HINet", section 3.3); the error of rounding is added, so that flat ones stay finite.
+    2021, "HINet"); the error of rounding is added, so that one without error stays finite.
     """
     if kind == "l1":
         return F.l1_loss(sr, hr)
     if kind == "mse":
         return F.mse_loss(sr, hr)
     errors = F.mse_loss(sr, hr, reduction="none").mean((1, 2, 3))
-    return 10 * torch.log10(errors + ROUNDING).mean()
+    return 10 * torch.log10(errors + ROUNDING_ERROR).mean()
 
 
 def content_loss(sr_features: Sequence[Tensor], hr_features: Sequence[Tensor]) -> Tensor:
