@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
 
@@ -20,7 +22,7 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class Images:
-    """How an image is had by its number; `at_hand` where the training device holds them all."""
+    """How images are had by their numbers; `at_hand` where the training device holds them all."""
 
     load: Load
     at_hand: bool
@@ -47,9 +49,9 @@ def load_images(
     for place in places:
         if needed <= _free(place, processes) * MEMORY_SHARE:
             images = _decoded(folder, rows, size, place, progress)
-            return Images(images.__getitem__, at_hand=place is places[0])
+            return Images(partial(_kept, images), at_hand=place is places[0])
     progress.message("the images do not fit into memory: they are decoded at each step")
-    return Images(lambda index: torch.from_numpy(read_image(folder, rows[index])), at_hand=False)
+    return Images(partial(_read, folder, rows), at_hand=False)
 
 
 def _free(place: torch.device, processes: int) -> float:
@@ -57,6 +59,17 @@ def _free(place: torch.device, processes: int) -> float:
     if place.type == "cuda":
         return float(torch.cuda.mem_get_info(place)[0])
     return psutil.virtual_memory().available / processes
+
+
+def _kept(images: torch.Tensor, numbers: Sequence[int]) -> tuple[torch.Tensor, Sequence[int]]:
+    return images, numbers
+
+
+def _read(
+    folder: Path, rows: Sequence[Row], numbers: Sequence[int]
+) -> tuple[torch.Tensor, Sequence[int]]:
+    images = np.stack([read_image(folder, rows[number]) for number in numbers])
+    return torch.from_numpy(images), range(len(numbers))
 
 
 def _decoded(

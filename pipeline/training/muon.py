@@ -42,18 +42,27 @@ class Muon(Optimizer):
         return loss
 
     def _move(self, kernels: list[Tensor], lr: float) -> None:
-        matrices = torch.stack([self._momentum(kernel).flatten(1) for kernel in kernels])
+        matrices = torch.stack(self._momenta(kernels)).flatten(2)
         length = lr * ADAM_RMS * math.sqrt(max(matrices.shape[1:]))
-        for kernel, direction in zip(kernels, orthogonal(matrices), strict=True):
-            kernel.sub_(direction.view_as(kernel), alpha=length)
+        directions = [
+            direction.view_as(kernel)
+            for kernel, direction in zip(kernels, orthogonal(matrices), strict=True)
+        ]
+        torch._foreach_sub_(kernels, directions, alpha=length)
 
-    def _momentum(self, kernel: Tensor) -> Tensor:
-        gradient, state = kernel.grad, self.state[kernel]
-        assert gradient is not None
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(gradient)
-        state["momentum"].lerp_(gradient, 1 - MOMENTUM)
-        return gradient.lerp(state["momentum"], MOMENTUM)
+    def _momenta(self, kernels: list[Tensor]) -> tuple[Tensor, ...]:
+        gradients, momenta = [], []
+        for kernel in kernels:
+            gradient, state = kernel.grad, self.state[kernel]
+            assert gradient is not None
+            if "momentum" not in state:
+                state["momentum"] = torch.zeros_like(gradient)
+            gradients.append(gradient)
+            momenta.append(state["momentum"])
+        # All kernels at once, as PyTorch's own optimisers do it: one by one, those of a deep
+        # network keep a GPU waiting.
+        torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+        return torch._foreach_lerp(gradients, momenta, MOMENTUM)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pipeline.errors import UsageError
 from pipeline.networks import GENERATORS, Generator
@@ -137,8 +138,8 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
     are averages already and are copied.
     """
     ramped = min(decay, (1 + step) / (10 + step))
-    for mean, weight in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(weight, 1 - ramped)
+    means, weights = list(average.parameters()), list(network.parameters())
+    get_ema_multi_avg_fn(ramped)(means, weights, step)  # type: ignore[no-untyped-call]
     for kept, statistic in zip(average.buffers(), network.buffers(), strict=True):
         kept.copy_(statistic)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.training.patches import Patches, Prefetched, detail
+from pipeline.training.patches import Load, Patches, Prefetched, detail, turned
 
 SIDE = 20
 
@@ -19,8 +19,12 @@ def images(count: int) -> torch.Tensor:
     return torch.from_numpy(pictures)
 
 
+def load(pictures: torch.Tensor) -> Load:
+    return lambda numbers: (pictures, numbers)
+
+
 def patches(count: int = 7, batch: int = 3, seed: int = 0, crop: int = 8) -> Patches:
-    return Patches(images(count).__getitem__, count, crop, batch, seed)
+    return Patches(load(images(count)), count, crop, batch, seed)
 
 
 def test_a_batch_is_crops_of_the_images() -> None:
@@ -70,21 +74,26 @@ def test_a_crop_may_be_the_whole_image() -> None:
 
 @pytest.mark.parametrize("turns", [False, True])
 def test_processes_share_a_batch(turns: bool) -> None:
-    load = images(7).__getitem__
-    whole = Patches(load, 7, 8, 6, seed=0, turns=turns)(4)
-    shares = [Patches(load, 7, 8, 6, seed=0, share=(rank, 3), turns=turns)(4) for rank in range(3)]
-    assert torch.equal(torch.cat(shares), whole)
+    draw = Patches(load(images(7)), 7, 8, 6, seed=0, turns=turns)
+    shares = [replace(draw, share=(rank, 3))(4) for rank in range(3)]
+    assert torch.equal(torch.cat(shares), draw(4))
 
 
 def test_crops_turn_to_every_side() -> None:
     """And are the same crops."""
-    draw = Patches(images(1).__getitem__, 1, 8, 400, seed=0)
-    plain, turned = draw(0), replace(draw, turns=True)(0)
+    draw = Patches(load(images(1)), 1, 8, 400, seed=0)
+    plain, other = draw(0), replace(draw, turns=True)(0)
     quarters = [
-        next(turns for turns in range(4) if torch.equal(crop.rot90(turns, (1, 2)), other))
-        for crop, other in zip(plain, turned, strict=True)
+        next(quarter for quarter in range(4) if torch.equal(crop.rot90(quarter, (1, 2)), changed))
+        for crop, changed in zip(plain, other, strict=True)
     ]
-    assert all(70 < quarters.count(turns) < 130 for turns in range(4))
+    assert all(70 < quarters.count(quarter) < 130 for quarter in range(4))
+
+
+def test_crops_turn_counter_clockwise() -> None:
+    crops, quarters = patches(batch=8)(0), torch.arange(8) % 4
+    expected = [crop.rot90(int(k), (1, 2)) for crop, k in zip(crops, quarters, strict=True)]
+    assert torch.equal(turned(crops, quarters), torch.stack(expected))
 
 
 def half_flat() -> torch.Tensor:
@@ -97,7 +106,7 @@ def half_flat() -> torch.Tensor:
 
 def test_flat_crops_are_rarer_among_candidates() -> None:
     def flat(candidates: int) -> float:
-        draw = Patches([half_flat()].__getitem__, 1, 8, 500, 0, candidates=candidates)
+        draw = Patches(load(half_flat()[None]), 1, 8, 500, 0, candidates=candidates)
         return 1 - draw(0).flatten(1).any(1).float().mean().item()
 
     # 25 of 57 places lie within the left half.
@@ -108,7 +117,7 @@ def test_flat_crops_are_rarer_among_candidates() -> None:
 
 def test_candidates_are_of_one_image_and_shared_alike() -> None:
     def draw(rank: int, size: int) -> torch.Tensor:
-        return Patches(images(7).__getitem__, 7, 8, 6, 0, (rank, size), candidates=3)(4)
+        return Patches(load(images(7)), 7, 8, 6, 0, (rank, size), candidates=3)(4)
 
     whole = draw(0, 1)
     assert whole.shape == (6, 3, 8, 8)
@@ -117,7 +126,7 @@ def test_candidates_are_of_one_image_and_shared_alike() -> None:
 
 
 def test_alike_candidates_are_as_likely() -> None:
-    draw = Patches(images(1).__getitem__, 1, 8, 16, 0, candidates=4)
+    draw = Patches(load(images(1)), 1, 8, 16, 0, candidates=4)
     tops = torch.cat([draw(step) for step in range(40)])[:, 1, 0, 0]
     assert set(tops.tolist()) == set(range(SIDE - 8 + 1))
 
