@@ -59,8 +59,7 @@ class Muon(Optimizer):
                 state["momentum"] = torch.zeros_like(gradient)
             gradients.append(gradient)
             momenta.append(state["momentum"])
-        # All kernels at once, as PyTorch's own optimisers do it: one by one, those of a deep
-        # network keep a GPU waiting.
+        # All kernels at once, as PyTorch's own optimisers do it: a GPU takes as long for one.
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
         return torch._foreach_lerp(gradients, momenta, MOMENTUM)
 

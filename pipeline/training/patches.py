@@ -63,8 +63,8 @@ class Patches:
         """Crops of `owners`, each one's after the other: `(N · candidates, 3, crop, crop)`.
 
         They lie at `places` `(N, candidates, 3)`: shares of the free way down and to the right, and
-        what is mirrored, in half of the cases. All are cut at once: cut one by one, crops that a
-        GPU learns from in a millisecond keep it waiting for ten.
+        what is mirrored, in half of the cases. All are cut at once, in a few operations however
+        many they are, because each costs a GPU the same.
         """
         windows = stack.unfold(1, self.crop, 1).unfold(2, self.crop, 1).movedim(3, 5)
         free = torch.tensor(windows.shape[1:3], device=stack.device)
