@@ -52,26 +52,28 @@ class Patches:
         numbers = range(step * self.batch, (step + 1) * self.batch)[own]
         stack, owners = self.load([self._image(number) for number in numbers])
         where = stack.device
-        crops = self._cut(stack, owners, torch.from_numpy(places[own]).to(where))
+        ways = torch.from_numpy(places[own]).to(where)
+        crops = self._cut(stack, owners, ways[..., :2])
         if self.candidates > 1:
-            crops = self._chosen(crops, torch.from_numpy(choices[own]).to(where))
+            chosen = self._chosen(crops, torch.from_numpy(choices[own]).to(where))
+            crops, ways = crops[chosen], ways.flatten(0, 1)[chosen]
+        crops = _where(ways[..., 2].flatten() < 0.5, crops.flip(3), crops)
         if self.turns:
             crops = turned(crops, torch.from_numpy(quarters[own]).to(where))
         return crops.contiguous(memory_format=torch.channels_last)
 
-    def _cut(self, stack: Tensor, owners: Sequence[int], places: Tensor) -> Tensor:
+    def _cut(self, stack: Tensor, owners: Sequence[int], ways: Tensor) -> Tensor:
         """Crops of `owners`, each one's after the other: `(N · candidates, 3, crop, crop)`.
 
-        They lie at `places` `(N, candidates, 3)`: shares of the free way down and to the right, and
-        what is mirrored, in half of the cases. All are cut at once, in a few operations however
-        many they are, because each costs a GPU the same.
+        They lie at `ways` `(N, candidates, 2)`: shares of the free way down and to the right. All
+        are cut at once, in a few operations however many they are, because each costs a GPU the
+        same.
         """
         windows = stack.unfold(1, self.crop, 1).unfold(2, self.crop, 1).movedim(3, 5)
         free = torch.tensor(windows.shape[1:3], device=stack.device)
-        tops, lefts = (places[..., :2] * free).long().flatten(0, 1).unbind(1)
+        tops, lefts = (ways * free).long().flatten(0, 1).unbind(1)
         images = torch.tensor(owners, device=stack.device).repeat_interleave(self.candidates)
-        crops = windows[images, tops, lefts].permute(0, 3, 1, 2)
-        return _where(places[..., 2].flatten() < 0.5, crops.flip(3), crops)
+        return windows[images, tops, lefts].permute(0, 3, 1, 2)
 
     def _chosen(self, crops: Tensor, choices: Tensor) -> Tensor:
         """Of each image's candidates the one at which its share of all their detail is passed."""
@@ -79,8 +81,7 @@ class Patches:
         details = detail(crops).view(-1, self.candidates) + 0.1
         passed = details.cumsum(1) / details.sum(1, keepdim=True)
         chosen = (passed < choices.to(passed)[:, None]).sum(1).clamp(max=self.candidates - 1)
-        firsts = torch.arange(len(chosen), device=chosen.device) * self.candidates
-        return crops[firsts + chosen]
+        return torch.arange(len(chosen), device=chosen.device) * self.candidates + chosen
 
     def _image(self, index: int) -> int:
         passed, position = divmod(index, self.count)
