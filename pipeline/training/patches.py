@@ -76,7 +76,7 @@ class Patches:
         return windows[images, tops, lefts].permute(0, 3, 1, 2)
 
     def _chosen(self, crops: Tensor, choices: Tensor) -> Tensor:
-        """Of each image's candidates the one at which its share of all their detail is passed."""
+        """Which crop of each image is kept: at which its share of all their detail is passed."""
         # A little more than none, so that one of several flat ones can be chosen.
         details = detail(crops).view(-1, self.candidates) + 0.1
         passed = details.cumsum(1) / details.sum(1, keepdim=True)
