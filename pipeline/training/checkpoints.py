@@ -1,7 +1,5 @@
 """Checkpoints: under a fingerprint of all that shapes the result, whole, one to fall back on."""
 
-import hashlib
-import json
 import re
 import zipfile
 from dataclasses import dataclass
@@ -12,11 +10,13 @@ from typing import Any
 import torch
 
 from pipeline.files import atomic_path
+from pipeline.fingerprints import code_of, combined, training_versions
 from pipeline.params import TrainParams
 from pipeline.training.state import State
 
-# Raised whenever the same params would no longer go on to the same weights.
+# Of the file's layout; what its weights come from is in the fingerprint.
 FORMAT = 2
+CODE = "pipeline.training.trainer"
 KEPT = 2
 # These change when and where training computes, not what it is to compute.
 SHAPELESS = {"device", "processes", "checkpoint_seconds"}
@@ -74,5 +74,13 @@ def fingerprint(params: TrainParams, manifest_sha256: str, init_sha256: str = ""
     `init_sha256` is of the file that `params.init` names.
     """
     shaping = params.model_dump(mode="json", exclude=SHAPELESS)
-    text = json.dumps([FORMAT, manifest_sha256, init_sha256, shaping], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return combined(
+        {
+            "format": FORMAT,
+            "manifest": manifest_sha256,
+            "init": init_sha256,
+            "params": shaping,
+            "code": code_of(CODE),
+            "versions": training_versions(),
+        }
+    )
