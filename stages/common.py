@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,8 +17,10 @@ import typer
 from pydantic.fields import FieldInfo
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.inputs import FOLDER, Input, unwatched
 from pipeline.params import Section, is_list, is_mapping, section_type
 from pipeline.params_file import load_params, option_name, override
+from pipeline.progress import Progress
 
 PARAMS_FILE = Path("params.yaml")
 INTERRUPTED = 130
@@ -101,6 +103,17 @@ def run_app(app: typer.Typer) -> None:
     if code == INTERRUPTED:
         print("interrupted; run the same command again to go on", file=sys.stderr)
     sys.exit(code)
+
+
+def warn_of_unwatched(inputs: Sequence[Input], progress: Progress) -> None:
+    """Say under DVC which of a stage's inputs may change without DVC running the stage again."""
+    if not os.environ.get("DVC_STAGE"):
+        return
+    for one in unwatched(inputs):
+        progress.message(
+            f"note: {one.key}: DVC does not see when {one.path} changes; it does so in "
+            f"{FOLDER / one.stage}"
+        )
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -95,3 +95,16 @@ def test_a_second_machine_neither_asks_the_site_nor_trains(
     assert clone.generator() == project.generator()
     for name in ("data/raw/posts.jsonl", "data/resized/index.jsonl"):
         assert (clone.folder / name).read_bytes() == (project.folder / name).read_bytes()
+
+
+def test_another_file_under_the_name_of_an_input_is_seen(project: Project) -> None:
+    other = project.folder / "inputs/evaluate/other.safetensors"
+    other.write_bytes((project.folder / "models/best.safetensors").read_bytes())
+    change(project, "params.yaml", "  models: {}\n", f"  models:\n    other: {other}\n")
+    try:
+        assert project.repro() == ["evaluate"]
+        assert project.status() == {}
+        other.write_bytes(project.generator()[1])
+        assert list(project.status()) == ["evaluate"]
+    finally:
+        other.unlink()
