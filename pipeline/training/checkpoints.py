@@ -37,8 +37,8 @@ class Checkpoints:
         for old in self._newest_first()[KEPT:]:
             old.unlink()
 
-    def newest(self, device: torch.device) -> tuple[dict[str, Any] | None, list[str]]:
-        """The state of the newest checkpoint that is whole, or None if there is none.
+    def newest(self) -> tuple[dict[str, Any] | None, list[str]]:
+        """The state of the newest checkpoint that is whole, on the CPU, or None if there is none.
 
         Also returns a line for each that is damaged; it is renamed, so that it no longer counts.
         Raises `PipelineError` where one cannot be read now, which says nothing against the file.
@@ -49,7 +49,9 @@ class Checkpoints:
             for path in self._newest_first():
                 damage = _damage(path)
                 if damage is None:
-                    return torch.load(path, map_location=device, weights_only=True), problems
+                    # Networks and optimisers move what they take over to their device themselves;
+                    # what is recorded lies in the machine's memory.
+                    return torch.load(path, map_location="cpu", weights_only=True), problems
                 path.rename(path.with_name(f"{path.name}.damaged"))
                 problems.append(f"{path}: damaged, the one before is taken ({damage})")
         except (OSError, MemoryError, RuntimeError) as error:
