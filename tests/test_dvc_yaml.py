@@ -9,15 +9,18 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
-# These speak to the user; the values that they carry are tracked as params. A better help text
-# must not cost a week of training.
+# These speak to the user, or say when processes run and end; the values that they carry are tracked
+# as params. A better help text must not cost a week of training.
 SPEAKING = {
     "pipeline/errors.py",
+    "pipeline/locks.py",
     "pipeline/params.py",
     "pipeline/params_file.py",
+    "pipeline/processes.py",
     "pipeline/progress.py",
     "stages/common.py",
     "stages/console.py",
+    "stages/streams.py",
 }
 # Gives `Upscaler` to those who ask for it; no stage does.
 FRONT_DOOR = "pipeline/__init__.py"
