@@ -17,17 +17,21 @@ from PIL import features
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "stages")
 
-# They speak to the user: a better message must not cost a week of training. The values that
-# params carry are tracked as params.
+# They speak to the user, or say when processes run and end: a better message must not cost a week
+# of training. The values that params carry are tracked as params.
 NOT_IN_FINGERPRINT = frozenset(
     {
         "pipeline/errors.py",
         "pipeline/fingerprints.py",
+        "pipeline/inputs.py",
+        "pipeline/locks.py",
         "pipeline/params.py",
         "pipeline/params_file.py",
+        "pipeline/processes.py",
         "pipeline/progress.py",
         "stages/common.py",
         "stages/console.py",
+        "stages/streams.py",
         # Gives `Upscaler` to those who ask for it; no stage does.
         "pipeline/__init__.py",
     }

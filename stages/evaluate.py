@@ -58,7 +58,7 @@ def _git(*arguments: str) -> str:
     return result.stdout.strip() if result.returncode == 0 else ""
 
 
-STAGE = Stage("evaluate", run)
+STAGE = Stage("evaluate", run, REPORTS)
 
 if __name__ == "__main__":
     run_stage(STAGE)
