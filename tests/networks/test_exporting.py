@@ -19,9 +19,10 @@ from pipeline.shipped import shipped_models
         SRResNet(blocks=1, features=8, norm="batch"),
         SRResNet(blocks=1, features=8, norm="none", skip="bicubic", upsampling="direct"),
         RRDBNet(blocks=1, features=8, growth=4),
+        RRDBNet(scale=1, blocks=1, features=8, growth=4),
         RCAN(groups=1, blocks=1, features=16),
     ],
-    ids=["stages", "direct", "rrdb", "rcan"],
+    ids=["stages", "direct", "rrdb", "1x", "rcan"],
 )
 def test_onnxruntime_gives_what_torch_gives(network: Generator, tmp_path: Path) -> None:
     assert export_onnx(network.eval(), tmp_path / "a.onnx") <= 1e-5
