@@ -11,3 +11,20 @@ class UsageError(PipelineError):
     """The user's params, options or arguments are wrong: nothing was started."""
 
     exit_code = 2
+
+
+def is_machine_fault(error: BaseException) -> bool:
+    """Whether memory, a disk or the system failed, rather than the bytes that were read.
+
+    Decoders raise `OSError` for damaged bytes too, but without an error number.
+    """
+    return isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno is not None
+    )
+
+
+def fault_text(error: BaseException) -> str:
+    """What a machine's fault is, in words."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    return str(getattr(error, "strerror", None) or error)

@@ -63,7 +63,7 @@ def training_versions() -> dict[str, str]:
 
 def image_versions() -> dict[str, str]:
     """Return the versions of the libraries that shape the bytes of a resized image."""
-    found = {name: version(name) for name in ("numpy", "pillow", "torch")}
+    found = {name: version(name) for name in ("numpy", "pillow", "simplejpeg", "torch")}
     for feature in PILLOW_FEATURES:
         found[feature] = features.version(feature) or "none"
     return found

@@ -118,6 +118,6 @@ def test_this_program_s_stages_have_fingerprints() -> None:
 
 
 def test_libraries_that_shape_bytes_are_named() -> None:
-    assert {"webp", "pillow", "torch", "libjpeg_turbo"} <= image_versions().keys()
+    assert {"webp", "pillow", "torch", "libjpeg_turbo", "simplejpeg"} <= image_versions().keys()
     assert training_versions().keys() == {"numpy", "torch"}
     assert all(image_versions().values())

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
+from pipeline.errors import is_machine_fault
+from pipeline.images.damage import damage_of
 from pipeline.images.quality import Jpeg, jpeg_of
 
 # What the rest of the world puts on a booru. Formats that run code or call other programs (EPS,
@@ -43,20 +44,23 @@ class Decoded:
     jpeg: Jpeg | None
 
 
-def decode(path: Path, max_pixels: int, background: str) -> Decoded:
-    """Decode a file by its content, whatever it is called.
+def decode(data: bytes, max_pixels: int, background: str) -> Decoded:
+    """Decode a file's bytes by their content, whatever the file is called.
 
     EXIF orientation is applied, an embedded ICC profile converted to sRGB, transparency laid onto
-    `background` (`#rrggbb`). Raises `ImageRefused` with one of the reasons "missing", "empty",
+    `background` (`#rrggbb`). Raises `ImageRefused` with one of the reasons "empty",
     "not_an_image", "animated", "too_many_pixels" (by the header, before a pixel is decoded),
-    "unsupported" (values without a known white) and "damaged". What Pillow thinks of damaged
-    metadata it tells as warnings.
+    "unsupported" (values without a known white) and "damaged"; `MemoryError` and `OSError` with an
+    error number where the machine fails. What Pillow thinks of damaged metadata it tells as
+    warnings.
     """
-    with opened(_read(path), max_pixels) as image:
+    with opened(data, max_pixels) as image:
         if frame_count(image) > 1:
             raise ImageRefused("animated", f"{frame_count(image)} frames")
         format, jpeg = _format(image), jpeg_of(image)
         image.load()
+        if damage := damage_of(data, format):
+            raise ImageRefused("damaged", damage)
         return Decoded(np.array(_to_rgb(oriented(image), background)), format, jpeg)
 
 
@@ -65,7 +69,8 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     """Open a file's bytes by their content; the block decodes them.
 
     Raises `ImageRefused` with the reasons that `decode` names, for whatever a decoder raises in
-    the block too. A picture is too large by all its frames together.
+    the block too. A picture is too large by all its frames together. What the machine does wrong
+    is raised as it is.
     """
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
@@ -86,15 +91,9 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise ImageRefused("too_many_pixels", _one_line(error)) from None
     except Exception as error:  # damaged bytes make decoders raise nearly anything
+        if is_machine_fault(error):
+            raise
         raise ImageRefused("damaged", _one_line(error)) from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageRefused("missing", str(error.strerror)) from None
-    return data
 
 
 def frame_count(image: Image.Image) -> int:

@@ -14,7 +14,7 @@ from pipeline.files import write_text
 from pipeline.fingerprints import code_of, combined, image_versions
 from pipeline.images.earlier import EarlierImages
 from pipeline.images.executors import dask, processes
-from pipeline.images.records import INDEX_FILE, Post, read_posts
+from pipeline.images.records import INDEX_FILE, POSTS_FILE, Post, read_posts
 from pipeline.images.sharding import (
     Refusal,
     ShardResult,
@@ -28,6 +28,7 @@ from pipeline.progress import Progress, Silent
 
 # Params that leave the bytes of an image as they are.
 _INDIFFERENT = ("max_refused", "shard_size", "workers", "executor", "scheduler")
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ def resize(
 
     The bytes written depend on params and originals alone: not on the number of workers, nor on
     what `store` keeps of earlier runs, so that their images need not be made again. Raises
-    `PipelineError` where there are no originals, where nothing can be written, or, after the report
-    is written, where too many originals are refused.
+    `PipelineError` where there are no originals, where some are not what `posts.jsonl` tells, where
+    nothing can be written, or, after the report is written, where too many originals are refused.
     """
     originals = read_posts(raw)
     try:
         earlier = EarlierImages(store, _fingerprint(params))
         written = _write_shards(params, originals, raw, resized, earlier, progress)
+        _refuse_differing(written.differing, raw)
         result = _count(originals, written, resized)
         write_text(report, _json(result))
         _judge(params, result, raw, report)
@@ -106,7 +108,7 @@ def _write_shards(
         )
         for number, part in enumerate(_parts(originals, params.shard_size))
     ]
-    whole = ShardResult([], [])
+    whole = ShardResult([], [], [])
     progress.start("resize", len(originals), "images")
     try:
         for task, result in zip(tasks, _results(params, tasks, progress), strict=True):
@@ -114,6 +116,7 @@ def _write_shards(
                 earlier.keep(task.path, result.lines)
             whole.lines.extend(result.lines)
             whole.refusals.extend(result.refusals)
+            whole.differing.extend(result.differing)
     finally:
         progress.finish()
     _remove_others(resized, {str(line["shard"]) for line in whole.lines})
@@ -170,6 +173,17 @@ def _remove_others(resized: Path, names: set[str]) -> None:
         if path.name not in names:
             with suppress(FileNotFoundError):
                 path.unlink()
+
+
+def _refuse_differing(files: list[str], raw: Path) -> None:
+    if not files:
+        return
+    named = ", ".join(files[:_MOST_NAMED])
+    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+    raise PipelineError(
+        f"{raw}: missing, or not what {POSTS_FILE} tells (sha256): {named}{more}; "
+        "run pipeline scrape --check, then pipeline scrape"
+    )
 
 
 def _count(originals: list[Post], written: ShardResult, resized: Path) -> ResizeReport:
