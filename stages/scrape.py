@@ -35,12 +35,26 @@ def run(
             "--retry-failed", help="list nothing new; try again the files that could not be had"
         ),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="fetch nothing; compare every file with its sha256, and drop damaged ones from "
+            f"{STORE}, so that the next run fetches them again",
+        ),
+    ] = False,
 ) -> None:
     """Fetch pictures from a Gelbooru 0.2 site into data/raw."""
     from pipeline.booru.gathering import gather
     from pipeline.booru.scraping import plan, scrape
+    from pipeline.booru.verifying import check_files
 
     progress = ConsoleProgress()
+    if check:
+        if dry_run or retry_failed:
+            raise UsageError("--check: takes neither --dry-run nor --retry-failed")
+        progress.message(f"{check_files(STORE, RAW, progress)} files checked: all are whole")
+        return
     if params.site.startswith("file:"):
         if dry_run or retry_failed:
             raise UsageError("--dry-run, --retry-failed: nothing is fetched from a folder")

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, some_of
 from pipeline.files import write_text
 from pipeline.images.earlier import EarlierImages
 from pipeline.images.executors import dask, processes
@@ -24,7 +24,6 @@ from pipeline.progress import Progress, Silent
 _INDIFFERENT = ("max_refused", "shard_size", "workers", "executor", "scheduler")
 # To be raised with any change of the code that changes an image's bytes or facts.
 _VERSION = 3
-_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -170,10 +169,8 @@ def _remove_others(resized: Path, names: set[str]) -> None:
 def _refuse_differing(files: list[str], raw: Path) -> None:
     if not files:
         return
-    named = ", ".join(files[:_MOST_NAMED])
-    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
     raise PipelineError(
-        f"{raw}: missing, or not what {POSTS_FILE} tells (sha256): {named}{more}; "
+        f"{raw}: missing, or not what {POSTS_FILE} tells (sha256): {some_of(files)}; "
         "run pipeline scrape --check, then pipeline scrape"
     )
 
