@@ -210,6 +210,33 @@ def test_a_set_from_a_folder_is_checked_too(tmp_path: Path) -> None:
     assert not (folder / "data/.store").exists()
 
 
+def test_a_set_that_dvc_would_not_take_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
+    site = ScriptedSite(2)
+    (tmp_path / "disk").mkdir()
+    with site.serve() as url:
+        folder = prepare(tmp_path / "project", url, limit=2)
+        (folder / "data").symlink_to(tmp_path / "disk")
+        result = pipeline(folder, "scrape", DVC_STAGE="scrape")
+        assert (result.code, len(result.problems)) == (1, 1), result.err
+        assert result.err.startswith(f"data: leads to {tmp_path}/disk, out of the project")
+        assert site.requests == []
+        assert pipeline(folder, "scrape").code == 0
+    assert len(contents(folder)) == 3
+
+
+def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    site = ScriptedSite(2)
+    with site.serve() as url:
+        folder = prepare(tmp_path, url, limit=2)
+        (folder / "reports/scrape.json").mkdir(parents=True)
+        result = pipeline(folder, "scrape")
+    assert (result.code, result.problems[-1]) == (
+        1,
+        "reports/scrape.json: cannot be written: Is a directory",
+    )
+    assert "Traceback" not in result.err
+
+
 def test_a_challenge_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     site = ScriptedSite(5)
     site.faults["/index.php"] = [answer(403, CHALLENGE)]
