@@ -1,5 +1,9 @@
 """The errors that the library raises on purpose: one line each, that a user can act on."""
 
+from collections.abc import Sequence
+
+_MOST_NAMED = 10
+
 
 class PipelineError(Exception):
     """A stage cannot go on: the message names the file, key or URL, the fault and what to do."""
@@ -28,3 +32,9 @@ def fault_text(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory"
     return str(getattr(error, "strerror", None) or error)
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first of `names`, as many as fit in a message, and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
