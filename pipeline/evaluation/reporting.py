@@ -168,6 +168,10 @@ def _provenance(
         "generator's parameters": evaluation.generator_parameters,
         "generator's file, SHA-256": model_sha256,
         "trained for, steps": metadata.get("step", "unknown"),
+        "trained on": metadata.get("device", "unknown"),
+        "trained in precision": metadata.get("precision", "unknown"),
+        "trained with PyTorch": metadata.get("torch", "unknown"),
+        "trained by code, hash": metadata.get("code", "unknown"),
         "trained with a discriminator": metadata.get("adversarial") == "true",
         "VGG16 weights of the content loss": metadata.get("vgg", "unknown"),
         **{
