@@ -39,3 +39,10 @@ def computes_in_bf16(device: torch.device) -> bool:
         capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a report calls a device, with the model of a CUDA card."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return device.type

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipeline.errors import PipelineError
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -47,6 +49,16 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a write that the system refuses, as on a full disk, into a `PipelineError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PipelineError(f"{path}: cannot be written: {reason}") from None
 
 
 def write_text(path: Path, text: str) -> None:

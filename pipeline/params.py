@@ -226,6 +226,12 @@ class TrainParams(Section):
         description="generator's file whose weights are trained further, of the same architecture, "
         "for srresnet also one of fewer blocks; null: weights are drawn",
     )
+    resume: str | None = Field(
+        None,
+        min_length=1,
+        description="checkpoint of another training, models/checkpoints/KEY/step-N.pt, that is "
+        "continued with these params, discriminator, optimisers and step included; null: none",
+    )
     optimiser: Literal["adam", "muon"] = Field(
         "adam",
         description="what moves the generator; muon: Muon its convolutions, which learn more in a "
@@ -316,6 +322,12 @@ class TrainParams(Section):
     def _crop_fits_scale(self) -> "TrainParams":
         if self.crop % self.scale:
             raise _at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_start(self) -> "TrainParams":
+        if self.init is not None and self.resume is not None:
+            raise _at(("resume",), "train.init names another start: set one of the two to null")
         return self
 
     @model_validator(mode="after")

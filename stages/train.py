@@ -30,7 +30,9 @@ def run(params: TrainParams) -> None:
     reports/train/.
     """
     from pipeline.training.distribution import is_joined
+    from pipeline.training.interrupts import interrupt_on_signals
 
+    interrupt_on_signals()
     if params.processes > 1 and not is_joined():
         _launch(params)
     else:
@@ -43,28 +45,40 @@ def _launch(params: TrainParams) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         code = launch(params.processes, _work, params, Path(folder))
-        problems = {path.read_text(encoding="utf-8") for path in Path(folder).iterdir()}
+        problem = _first_problem(Path(folder))
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code:
-        told = "\n".join(sorted(problems)) or "training: a process was killed; run again to go on"
+        told = problem or "training: a process was killed; run again to go on"
         raise (UsageError if code == UsageError.exit_code else PipelineError)(told)
+
+
+def _first_problem(folder: Path) -> str:
+    """Return why the processes stopped: one process's error is why others lost their connection."""
+    for pattern in ("*.error", "*.traceback"):
+        for path in sorted(folder.glob(pattern)):
+            return path.read_text(encoding="utf-8")
+    return ""
 
 
 def _work(params: TrainParams, problems: Path) -> None:
     """One of several processes on this machine: what stops it goes into a file of `problems`."""
     import torch
 
+    from pipeline.training.interrupts import interrupt_on_signals
+
     stop_with_parent()
+    interrupt_on_signals()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // params.processes))
     try:
         _train(params)
     except PipelineError as error:
-        (problems / os.environ["RANK"]).write_text(str(error), encoding="utf-8")
+        (problems / f"{os.environ['RANK']}.error").write_text(str(error), encoding="utf-8")
         raise SystemExit(error.exit_code) from None
     except Exception:
         # Nobody foresaw it, and PyTorch would hide it.
-        (problems / os.environ["RANK"]).write_text(traceback.format_exc(), encoding="utf-8")
+        told = traceback.format_exc()
+        (problems / f"{os.environ['RANK']}.traceback").write_text(told, encoding="utf-8")
         raise
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
@@ -74,13 +88,25 @@ def _train(params: TrainParams) -> None:
     from pipeline.training.trainer import train
 
     recorder = LiveRecorder(REPORTS)
-    result = train(params, MANIFEST, RESIZED, MODELS, recorder, ConsoleProgress())
+    result = train(params, MANIFEST, RESIZED, MODELS, recorder, ConsoleProgress(), project_folder())
     if result is None:
         return
     recorder.end()
     figures = ", ".join(f"{name} {value:.4f}" for name, value in result.figures.items())
     skipped = f" ({result.skipped} skipped)" if result.skipped else ""
     print(f"{result.generator}: {result.steps} steps{skipped}; {figures}")
+
+
+def project_folder() -> Path:
+    """Return the project whose temporary copy this folder is, else this folder.
+
+    `dvc exp run --temp` and `--queue` run in a copy that DVC throws away at the end, whatever the
+    end was; in `DVC_ROOT` it names the project that experiments start from.
+    """
+    root = os.environ.get("DVC_ROOT")
+    if root and Path.cwd().is_relative_to(Path(root).resolve() / ".dvc/tmp"):
+        return Path(root)
+    return Path()
 
 
 class LiveRecorder:
@@ -95,14 +121,17 @@ class LiveRecorder:
         from dvclive.live import Live
         from scmrepo.exceptions import SCMError
 
+        from pipeline.files import writing
+
         try:
-            self._live = Live(
-                str(self._folder),
-                dvcyaml=None,
-                report=None,
-                save_dvc_exp=False,
-                monitor_system=False,
-            )
+            with writing(self._folder):
+                self._live = Live(
+                    str(self._folder),
+                    dvcyaml=None,
+                    report=None,
+                    save_dvc_exp=False,
+                    monitor_system=False,
+                )
         except SCMError as error:
             raise PipelineError(
                 f"git: {error}; DVCLive needs a commit in the project's repository: git commit"
@@ -110,25 +139,32 @@ class LiveRecorder:
 
     def figures(self, step: int, figures: Mapping[str, float]) -> None:
         """Append to the plots and refresh the summary."""
+        from pipeline.files import writing
+
         assert self._live is not None
         self._live.step = step
-        for name, value in figures.items():
-            self._live.log_metric(name, value, timestamp=False)
-        self._live.make_summary()  # type: ignore[no-untyped-call]
+        with writing(self._folder):
+            for name, value in figures.items():
+                self._live.log_metric(name, value, timestamp=False)
+            self._live.make_summary()  # type: ignore[no-untyped-call]
 
     def samples(self, pixels: "np.ndarray") -> None:
         """Replace samples.png."""
         from PIL import Image
 
-        from pipeline.files import atomic_path
+        from pipeline.files import atomic_path, writing
 
-        with atomic_path(self._folder / "samples.png") as temporary:
+        path = self._folder / "samples.png"
+        with writing(path), atomic_path(path) as temporary:
             Image.fromarray(pixels).save(temporary, "PNG")
 
     def end(self) -> None:
         """Finish the summary."""
+        from pipeline.files import writing
+
         assert self._live is not None
-        self._live.end()  # type: ignore[no-untyped-call]
+        with writing(self._folder):
+            self._live.end()  # type: ignore[no-untyped-call]
 
 
 STAGE = Stage("train", run, MODELS)

@@ -177,6 +177,10 @@ def _provenance(
             for name, path in evaluation.params.results.items()
         },
         "trained for, steps": metadata.get("step", "unknown"),
+        "trained on": metadata.get("device", "unknown"),
+        "trained in precision": metadata.get("precision", "unknown"),
+        "trained with PyTorch": metadata.get("torch", "unknown"),
+        "trained by code, hash": metadata.get("code", "unknown"),
         "trained with a discriminator": metadata.get("adversarial") == "true",
         "VGG16 weights of the content loss": metadata.get("vgg", "unknown"),
         **{

@@ -1,10 +1,13 @@
 """Generators as safetensors files that say how to build the network they are for."""
 
+import errno
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,6 +19,8 @@ from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.public import public_generator
 
 PICKLED = (".pth", ".pt")
+CHECKPOINT = "anime-sr-pipeline checkpoint"
+"""What a checkpoint of a training calls itself."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,7 @@ class LoadedGenerator:
 
 def save_generator(path: Path, generator: Generator, metadata: Mapping[str, str]) -> None:
     """Write `generator` in fp32, with `metadata` beside what is needed to build it again."""
-    own = {
-        "format": "pt",
-        "architecture": _name(generator),
-        "config": json.dumps(dict(generator.config), sort_keys=True),
-        "scale": str(generator.scale),
-    }
+    own = {"format": "pt"} | architecture_metadata(generator)
     tensors = {
         name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None)
         for name, tensor in generator.state_dict().items()
@@ -42,6 +42,35 @@ def save_generator(path: Path, generator: Generator, metadata: Mapping[str, str]
     content = _in_order(save(contiguous, dict(metadata) | own))
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def architecture_metadata(generator: Generator) -> dict[str, str]:
+    """Return what is needed to build `generator` again, as a file's metadata has it."""
+    return {
+        "architecture": _name(generator),
+        "config": json.dumps(dict(generator.config), sort_keys=True),
+        "scale": str(generator.scale),
+    }
+
+
+def archive_damage(path: Path) -> str | None:
+    """Return what is wrong with the bytes of a file of torch.save, or None where nothing is.
+
+    torch.load leaves the checksums unread. Raises `OSError` and `MemoryError`, the machine's own
+    faults.
+    """
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            spoilt = archive.testzip()
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Changed bytes may send zipfile to a place before the file's start, or make it raise almost
+        # anything; whatever else it raises follows from the bytes alone.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        return " ".join(str(error).split()) or type(error).__name__
+    return f"wrong checksum of {spoilt}" if spoilt else None
 
 
 def _in_order(content: bytes) -> bytes:
@@ -62,12 +91,15 @@ def _in_order(content: bytes) -> bytes:
 def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGenerator:
     """Read a file that `save_generator` wrote, or one of ESRGAN's or RCAN's that is public.
 
-    Raises `PipelineError` that names the file.
+    Of a checkpoint of a training it is the averaged generator. Raises `PipelineError` that names
+    the file.
     """
     saved, metadata = _read(path)
     if not isinstance(saved, Mapping):
         raise PipelineError(f"{path}: holds no weights by their names")
     try:
+        if saved.get("kind") == CHECKPOINT:
+            saved, metadata = _averaged(path, saved)
         if "architecture" in metadata:
             generator = _built(saved, metadata)
         else:
@@ -96,6 +128,16 @@ def _read(path: Path) -> tuple[object, Mapping[str, str]]:
         raise PipelineError(f"{path}: no whole safetensors file: {error}") from None
     except (RuntimeError, UnpicklingError, EOFError, LookupError, ValueError, TypeError):
         raise PipelineError(f"{path}: no whole file of weights and nothing else") from None
+
+
+def _averaged(
+    path: Path, checkpoint: Mapping[str, Any]
+) -> tuple[Mapping[str, object], Mapping[str, str]]:
+    """Return a checkpoint's averaged generator and the metadata that its own file would have."""
+    damage = archive_damage(path)
+    if damage is not None:
+        raise PipelineError(f"{path}: damaged ({damage}); name the checkpoint before it")
+    return checkpoint["state"]["average"], checkpoint["metadata"]
 
 
 def _built(saved: Mapping[str, object], metadata: Mapping[str, str]) -> Generator | None:

@@ -1,8 +1,9 @@
 """Where the weights of VGG16 and AlexNet come from: a folder, torchvision's download, or chance."""
 
+import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -45,6 +46,15 @@ def backbone_state(name: Backbone, choice: str, seed: int = 0) -> tuple[dict[str
     if found is None:
         return _download(name), "imagenet"
     return _read(name, found), "imagenet"
+
+
+def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors by their names, whatever file they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def find_backbone(name: Backbone) -> Path | None:

@@ -1,109 +1,160 @@
-"""Checkpoints: under a fingerprint of all that shapes the result, whole, one to fall back on."""
+"""Checkpoints of one run: whole files in its folder, one to fall back on."""
 
-import errno
 import re
-import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
-from pipeline.fingerprints import code_of, combined, training_versions
-from pipeline.params import TrainParams
-from pipeline.training.state import State
+from pipeline.networks.files import CHECKPOINT, archive_damage
+from pipeline.training.state import State, mismatch
 
-# Of the file's layout; what its weights come from is in the fingerprint.
-FORMAT = 2
-CODE = "pipeline.training.trainer"
-KEPT = 2
-# These change when and where training computes, not what it is to compute.
-SHAPELESS = {"device", "processes", "checkpoint_seconds"}
+# Raised whenever the layout of the file changes. Code that changes the weights is in the run's key.
+FORMAT = 3
+NAME = re.compile(r"step-(\d{9})\.pt")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Checkpoints:
-    """The checkpoints of one experiment, in `folder`."""
+    """The checkpoints in `folder`, as one run reads and writes them."""
 
     folder: Path
+    newest: Path | None = None
+    """the last one that this run wrote or went on from"""
+    _unusable: set[Path] = field(default_factory=set)
 
-    def save(self, state: State) -> None:
-        """Write the state after `state.step`; keep the newest two."""
-        path = self.folder / f"step-{state.step:09}.pt"
-        with atomic_path(path) as temporary:
-            torch.save(state.state_dict(), temporary)
-        for old in self._newest_first()[KEPT:]:
-            old.unlink()
+    def save(self, state: State, metadata: Mapping[str, str]) -> None:
+        """Write the state after `state.step`; keep it and the one before.
 
-    def newest(self) -> tuple[dict[str, Any] | None, list[str]]:
-        """The state of the newest checkpoint that is whole, on the CPU, or None if there is none.
-
-        Also returns a line for each that is damaged; it is renamed, so that it no longer counts.
-        Raises `PipelineError` where one cannot be read now, which says nothing against the file.
+        `metadata` is what a file of the averaged generator would tell. Raises `PipelineError` where
+        it cannot be written; those before it then stay.
         """
-        problems: list[str] = []
-        path = self.folder
+        path = self.folder / f"step-{state.step:09}.pt"
+        content = {
+            "kind": CHECKPOINT,
+            "format": FORMAT,
+            "metadata": dict(metadata),
+            "state": state.state_dict(),
+        }
         try:
-            for path in self._newest_first():
-                damage = _damage(path)
-                if damage is None:
-                    # Networks and optimisers move what they take over to their device themselves;
-                    # what is recorded lies in the machine's memory.
-                    return torch.load(path, map_location="cpu", weights_only=True), problems
-                path.rename(path.with_name(f"{path.name}.damaged"))
-                problems.append(f"{path}: damaged, the one before is taken ({damage})")
-        except (OSError, MemoryError, RuntimeError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise PipelineError(
-                f"{path}: cannot be read now ({reason}); nothing was removed: run again"
-            ) from None
-        return None, problems
+            # torch.save hides the system's error unless it is given an open file.
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
+                torch.save(content, file)
+        except (OSError, RuntimeError) as error:
+            raise PipelineError(f"{path}: cannot be written: {_system_error(error)}") from None
+        if self.newest is not None:
+            self._remove_before(step_of(self.newest))
+        self.newest = path
 
-    def _newest_first(self) -> list[Path]:
-        named = re.compile(r"step-\d{9}\.pt")
+    def keep_newest_only(self) -> None:
+        """Remove those before the newest; those of a longer run stay. Raises `OSError`."""
+        if self.newest is not None:
+            self._remove_before(step_of(self.newest))
+
+    def restore(self, state: State, steps: int) -> list[str]:
+        """Let `state` become what the newest usable checkpoint of `steps` steps at most says.
+
+        Returns a line for each that is not used, and why. A damaged one is renamed, so that it no
+        longer counts; none is ever deleted. Raises `PipelineError` where one cannot be read now,
+        which says nothing against the file.
+        """
+        messages: list[str] = []
+        found = self.paths()
+        usable = [path for path in found if step_of(path) <= steps]
+        for path in usable:
+            problem = self._restore_from(path, state)
+            if problem is None:
+                self.newest = path
+                return messages
+            messages.append(f"{path}: {problem}")
+        if messages:
+            messages.append(f"{self.folder}: no checkpoint is usable: training starts at step 0")
+        elif found:
+            messages.append(
+                f"{found[-1]} is the first checkpoint, later than the {steps} steps of this run: "
+                "training starts at step 0, and the checkpoint is kept"
+            )
+        return messages
+
+    def paths(self) -> list[Path]:
+        """Return the checkpoints, newest first. Raises `PipelineError`."""
         try:
             # Path.glob would take a folder that cannot be read for an empty one.
             paths = sorted(self.folder.iterdir(), reverse=True)
         except FileNotFoundError:
             return []
-        return [path for path in paths if named.fullmatch(path.name)]
+        except OSError as error:
+            raise _unreadable(self.folder, error) from None
+        return [path for path in paths if NAME.fullmatch(path.name)]
+
+    def _restore_from(self, path: Path, state: State) -> str | None:
+        """Restore `state` from one file, or return why not."""
+        try:
+            damage = archive_damage(path)
+            if damage is not None:
+                path.rename(path.with_name(f"{path.name}.damaged"))
+                return f"damaged, renamed to {path.name}.damaged ({damage})"
+            problem = restore(path, state)
+        except (OSError, MemoryError, RuntimeError) as error:
+            raise _unreadable(path, error) from None
+        if problem is None:
+            return None
+        self._unusable.add(path)
+        return f"not used: it {problem}"
+
+    def _remove_before(self, step: int) -> None:
+        for path in self.paths():
+            if step_of(path) < step and path not in self._unusable:
+                path.unlink(missing_ok=True)
 
 
-def _damage(path: Path) -> str | None:
-    """Return what is wrong with a checkpoint's bytes, or None where they are as they were written.
+def restore(path: Path, state: State) -> str | None:
+    """Let `state` become what a whole checkpoint says, or return why it cannot.
 
-    torch.load leaves a file's checksums unread. Raises `OSError` and `MemoryError`, the machine's
-    own faults.
+    Raises `OSError`, `MemoryError` and `RuntimeError`, the machine's own faults.
     """
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            spoilt = archive.testzip()
-    except MemoryError:
+        # Networks and optimisers move what they take over to their device themselves; what is
+        # recorded lies in the machine's memory.
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError, RuntimeError):
         raise
     except Exception as error:
-        # Changed bytes may send zipfile to a place before the file's start, or make it raise almost
-        # anything; whatever else it raises follows from the bytes alone.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise
-        return " ".join(str(error).split()) or type(error).__name__
-    return f"wrong checksum of {spoilt}" if spoilt else None
+        # The file is whole, and so it was written like this.
+        return f"is no checkpoint of this program ({type(error).__name__})"
+    if not isinstance(content, dict) or content.get("kind") != CHECKPOINT:
+        return "is no checkpoint of this version of the program"
+    if content.get("format") != FORMAT:
+        return f"has format {content.get('format')}, and this version reads {FORMAT}"
+    problem = mismatch(state, content)
+    if problem is None:
+        state.load_state_dict(content["state"])
+    return problem
 
 
-def fingerprint(params: TrainParams, manifest_sha256: str, init_sha256: str = "") -> str:
-    """16 hex digits that differ wherever two runs would not train the same generator.
+def step_of(path: Path) -> int:
+    """Return the step after which a checkpoint was written, by its name."""
+    named = NAME.fullmatch(path.name)
+    assert named is not None
+    return int(named[1])
 
-    `init_sha256` is of the file that `params.init` names.
-    """
-    shaping = params.model_dump(mode="json", exclude=SHAPELESS)
-    return combined(
-        {
-            "format": FORMAT,
-            "manifest": manifest_sha256,
-            "init": init_sha256,
-            "params": shaping,
-            "code": code_of(CODE),
-            "versions": training_versions(),
-        }
+
+def _unreadable(path: Path, error: BaseException) -> PipelineError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return PipelineError(
+        f"{path}: cannot be read now ({reason}); nothing was removed: run again, or move it away "
+        "to train without it"
     )
+
+
+def _system_error(error: BaseException) -> str:
+    """Return the operating system's reason behind what torch raised, or else torch's own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__context__
+    return " ".join(str(error).split())

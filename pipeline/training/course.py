@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from pipeline.networks import Generator
 from pipeline.params import TrainParams
 from pipeline.progress import Progress
 from pipeline.training.distribution import Group
@@ -41,6 +44,15 @@ class Unrecorded:
     def samples(self, pixels: np.ndarray) -> None: ...
 
 
+@dataclass(frozen=True)
+class Closing:
+    """What a training ends with: the last validation's figures, and the best generator."""
+
+    figures: Figures
+    best: Generator
+    best_step: int
+
+
 class Course:
     """Keeps in `state` what became of each step, and tells it to a recorder and a progress."""
 
@@ -57,6 +69,7 @@ class Course:
         self._params, self._steps, self._state = params, steps, state
         self._validation, self._group = validation, group
         self._recorder, self._progress = recorder, progress
+        self._remeasured = False
 
     def replay(self) -> None:
         """Tell a recorder that starts anew all that `state` remembers."""
@@ -73,9 +86,13 @@ class Course:
         self._progress.update(self._first)
 
     def record(self, terms: Terms) -> None:
-        """A step was taken. Raises `PipelineError` where the generator's pictures overflowed."""
-        step, ended = self._state.step, self._state.step == self._steps
-        if terms and (step % self._params.log_every == 0 or ended):
+        """A step was taken. Raises `PipelineError` where the generator's pictures overflowed.
+
+        Only multiples of `log_every` and `validate_every` count, wherever a training ends: so the
+        rows of one that goes on are those of one that was never stopped.
+        """
+        step = self._state.step
+        if terms and step % self._params.log_every == 0:
             # Each has seen its part of the batch.
             self._group.average(list(terms.values()))
             figures = {name: value.item() for name, value in terms.items()}
@@ -83,13 +100,47 @@ class Course:
             self._progress.update(step, **figures, **{"images/s": self._images_per_second()})
         else:
             self._progress.update(step)
-        if self._group.leads and (step % self._params.validate_every == 0 or ended):
+        if self._group.leads and step % self._params.validate_every == 0:
             self._validate()
 
-    def last_validation(self) -> Figures:
-        """The figures of the newest validation."""
+    def check_best(self) -> None:
+        """Measure the kept best generator again where its score is of another metric or pictures.
+
+        AlexNet's weights may have come or gone since, `validation_images` may have changed.
+        """
+        state = self._state
+        if state.best_step and state.best_measure != self._measure:
+            self._remeasured = True
+            measured, _ = self._validation(state.best)
+            state.best_score, state.best_measure = self._score(measured), self._measure
+            self._progress.message(
+                f"the best generator so far, of step {state.best_step}, is measured again: its "
+                "score was of another metric or of other validation pictures"
+            )
+
+    def close(self) -> Closing:
+        """Validate the last generator, if its step was no multiple, and let it compete.
+
+        Nothing of it goes into the state: a longer training would not have validated here.
+        """
+        state = self._state
+        figures = self._validated(state.step)
+        if figures and not self._remeasured:
+            return Closing(figures, state.best, state.best_step)
+        measured, strip = self._validation(state.average)
+        if not figures:
+            figures = {f"val/{name}": value for name, value in measured.items()}
+            self._recorder.figures(state.step, figures)
+            self._show_samples(strip)
+            self._show_figures(measured)
+        if self._score(measured) > state.best_score:
+            return Closing(figures, state.average, state.step)
+        return Closing(figures, state.best, state.best_step)
+
+    def _validated(self, step: int) -> Figures:
+        """Return the validation figures that are kept of a step, or none."""
         for row in reversed(self._state.curve):
-            if "val/psnr_y" in row:
+            if row["step"] == step and "val/psnr_y" in row:
                 return {name: value for name, value in row.items() if name != "step"}
         return {}
 
@@ -101,25 +152,43 @@ class Course:
         if len(self._state.samples) > MAX_STRIPS:
             self._state.samples = self._state.samples[1::2]
         self._show_samples()
-        told = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
-        self._progress.message(f"step {self._state.step}: validation {told}")
+        self._show_figures(measured)
 
     def _keep_best(self, measured: Figures) -> None:
-        state = self._state
-        perceptual = state.adversary is not None and "lpips" in measured
-        score = -measured["lpips"] if perceptual else measured["psnr_y"]
+        state, score = self._state, self._score(measured)
         if score > state.best_score:
             state.best_score, state.best_step = score, state.step
+            state.best_measure = self._measure
             state.best.load_state_dict(state.average.state_dict())
+
+    @property
+    def _metric(self) -> str:
+        perceptual = self._state.adversary is not None and self._validation.perceptual is not None
+        return "lpips" if perceptual else "psnr_y"
+
+    @property
+    def _measure(self) -> str:
+        return f"{self._metric} {self._validation.sha256}"
+
+    def _score(self, measured: Figures) -> float:
+        """Return a number that grows as the generator gets better."""
+        return -measured["lpips"] if self._metric == "lpips" else measured["psnr_y"]
 
     def _keep(self, figures: dict[str, float]) -> None:
         self._state.curve.append({"step": self._state.step} | figures)
         self._recorder.figures(self._state.step, figures)
 
-    def _show_samples(self) -> None:
-        if self._state.samples:
-            strips = torch.cat(self._state.samples, dim=1)
-            self._recorder.samples(strips.permute(1, 2, 0).cpu().numpy())
+    def _show_figures(self, measured: Figures) -> None:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
+        self._progress.message(f"step {self._state.step}: validation {told}")
+
+    def _show_samples(self, *more: Tensor) -> None:
+        strips = [*self._state.samples, *more]
+        if strips:
+            # `validation_images` may have been fewer pictures before.
+            strips = [strip for strip in strips if strip.shape == strips[-1].shape]
+            picture = torch.cat(strips, dim=1)
+            self._recorder.samples(picture.permute(1, 2, 0).numpy())
 
     def _images_per_second(self) -> float:
         steps = self._state.step - self._first

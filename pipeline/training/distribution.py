@@ -7,9 +7,12 @@ the steps that one takes, within rounding.
 
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -20,6 +23,10 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from pipeline.devices import pick_device
+from pipeline.errors import PipelineError
+from pipeline.training.interrupts import heeded
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,25 @@ class Group:
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def from_leader(self, make: Callable[[], T]) -> T:
+        """Return in all processes what `make` returns in the leading one, which alone calls it.
+
+        A `PipelineError` that it raises is raised in all.
+        """
+        if self.size == 1:
+            return make()
+        outcome: list[tuple[T | None, PipelineError | None]] = [(None, None)]
+        if self.leads:
+            try:
+                outcome = [(make(), None)]
+            except PipelineError as error:
+                outcome = [(None, error)]
+        dist.broadcast_object_list(outcome, src=0)
+        value, problem = outcome[0]
+        if problem is not None:
+            raise problem
+        return cast(T, value)
+
     def any(self, here: bool, device: torch.device) -> bool:
         """Whether it is true in any process."""
         if self.size == 1:
@@ -71,8 +97,8 @@ def is_joined() -> bool:
 def launch(processes: int, work: Callable[..., None], *arguments: object) -> int:
     """Do what torchrun does on one machine: run `work(*arguments)` in so many processes.
 
-    Returns the exit code of the first that failed, or 0. A signal that ends this process reaches
-    all of them.
+    Returns the exit code of the first that failed, or 0. Any of the signals that stop a training
+    reaches all of them, as SIGTERM. Raises `KeyboardInterrupt` then.
     """
     config = LaunchConfig(
         min_nodes=1,
@@ -82,9 +108,14 @@ def launch(processes: int, work: Callable[..., None], *arguments: object) -> int
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
+        # It heeds no other; what else stops this process is handed on as this one.
+        signals_to_handle="SIGTERM",
     )
     # PyTorch would log pages of tracebacks; what went wrong is told by the process that it befell.
     logging.disable(logging.CRITICAL)
+    for number in heeded():
+        if number != signal.SIGTERM:
+            signal.signal(number, _terminate)
     try:
         elastic_launch(config, work)(*arguments)
     except ChildFailedError as error:
@@ -95,6 +126,10 @@ def launch(processes: int, work: Callable[..., None], *arguments: object) -> int
     finally:
         logging.disable(logging.NOTSET)
     return 0
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

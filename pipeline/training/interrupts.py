@@ -5,22 +5,29 @@ import threading
 from types import FrameType, TracebackType
 from typing import Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP: the terminal is gone. SIGUSR1 and SIGUSR2: a scheduler's notice that it will stop the job.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+# Those of a user's or an operator's impatience. Notices come several at a time.
+REPEATED = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While entered, the first SIGINT or SIGTERM only sets `stop`; a second one interrupts at once.
+    """While entered, the first of `SIGNALS` only sets `stop`.
 
-    In a thread other than the main one, which gets no signals, nothing changes.
+    `at_once`: a second SIGINT or SIGTERM interrupts at once. One of several processes must not do
+    that, because it gets Ctrl-C from the terminal and once more from the process that started it.
+    A SIGHUP that is ignored, as under nohup, stays so. In a thread other than the main one, which
+    gets no signals, nothing changes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: bool = True) -> None:
         self.stop = False
+        self._at_once = at_once
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
+            for number in heeded():
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -34,6 +41,22 @@ class Interrupts:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.stop:
+        if self.stop and self._at_once and number in REPEATED:
             raise KeyboardInterrupt
         self.stop = True
+
+
+def heeded() -> list[signal.Signals]:
+    """Return those of `SIGNALS` that stop this process."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in SIGNALS if number != signal.SIGHUP or not ignored]
+
+
+def interrupt_on_signals() -> None:
+    """Let all of `SIGNALS` raise `KeyboardInterrupt` in this process, as Ctrl-C does."""
+    for number in heeded():
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,23 +1,34 @@
 """The networks that judge results: VGG16 in the loss, LPIPS at validation. Neither is trained."""
 
+from dataclasses import dataclass
+
 import torch
 
 from pipeline.networks.lpips import SMALLEST_SIDE, Lpips
 from pipeline.networks.vgg import VGG16Features
-from pipeline.networks.weights import backbone_state, has_backbone
+from pipeline.networks.weights import backbone_state, has_backbone, sha256_of_tensors
 from pipeline.params import TrainParams
 from pipeline.progress import Progress
 
 
+@dataclass(frozen=True)
+class ContentNetwork:
+    """The content loss's VGG16, or none without a discriminator."""
+
+    network: VGG16Features | None = None
+    sha256: str | None = None
+    """of the weights, whatever file they came from"""
+
+
 def content_network(
     params: TrainParams, device: torch.device, progress: Progress
-) -> tuple[VGG16Features | None, str]:
-    """The content loss's VGG16, and what its weights are called; none without a discriminator.
+) -> ContentNetwork:
+    """Return the content loss's VGG16 on `device`.
 
     Raises `WeightsMissing` where ImageNet's weights are not to be had.
     """
     if params.adv_weight == 0:
-        return None, "none"
+        return ContentNetwork()
     if params.vgg == "imagenet" and not has_backbone("vgg16"):
         progress.message("VGG16's ImageNet weights are fetched: 528 MB, once")
     state, origin = backbone_state("vgg16", params.vgg, params.seed)
@@ -28,7 +39,7 @@ def content_network(
         )
     network = VGG16Features(params.content_layers, state)
     placed = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return placed, origin
+    return ContentNetwork(placed, sha256_of_tensors(state))
 
 
 def perceptual_network(side: int, device: torch.device) -> Lpips | None:

@@ -1,8 +1,9 @@
 """All that a training run is made of between two steps."""
 
 import copy
+import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from pipeline.errors import UsageError
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.discriminator import Discriminator
-from pipeline.networks.files import LoadedGenerator, load_generator
+from pipeline.networks.files import LoadedGenerator, architecture_metadata, load_generator
 from pipeline.networks.unet import UNetDiscriminator
 from pipeline.params import TrainParams
 from pipeline.training.distribution import ALONE, Group, synced
@@ -54,8 +55,12 @@ class State:
     """the average that validated best so far, after `best_step` steps"""
     best_score: float = -math.inf
     best_step: int = 0
+    best_measure: str = ""
+    """the metric of `best_score` and the pictures that it was measured on"""
     step: int = 0
     skipped: int = 0
+    devices: list[str] = field(default_factory=list)
+    """what computed the steps so far"""
     curve: list[dict[str, float]] = field(default_factory=list)
     samples: list[Tensor] = field(default_factory=list)
     """one strip of validation pictures a validation, `(3, h, w) uint8`"""
@@ -68,17 +73,85 @@ class State:
             "skipped": self.skipped,
             "best_score": self.best_score,
             "best_step": self.best_step,
+            "best_measure": self.best_measure,
+            "devices": self.devices,
             "curve": self.curve,
             "samples": self.samples,
         }
 
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Become what `state_dict` described."""
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Become what `state_dict` described, where `mismatch` finds nothing against it."""
         for name, module in _modules(self).items():
-            module.load_state_dict(saved[name])
+            if isinstance(module, Optimizer):
+                module.load_state_dict(_with_own_settings(module, saved[name]))
+            else:
+                module.load_state_dict(saved[name])
         self.step, self.skipped = saved["step"], saved["skipped"]
         self.best_score, self.best_step = saved["best_score"], saved["best_step"]
+        self.best_measure, self.devices = saved["best_measure"], saved["devices"]
         self.curve, self.samples = saved["curve"], saved["samples"]
+
+    def note_device(self, name: str) -> None:
+        """The next steps are computed by this device."""
+        if name not in self.devices:
+            self.devices.append(name)
+
+
+def mismatch(state: State, checkpoint: Mapping[str, Any]) -> str | None:
+    """Return why `state` cannot become what a checkpoint holds, or None where it can.
+
+    `checkpoint` has the generator's `metadata` and the `state` of a training.
+    """
+    try:
+        metadata = checkpoint["metadata"]
+        theirs = {"generator": metadata["architecture"], **json.loads(metadata["config"])}
+        name = architecture_metadata(state.generator)["architecture"]
+        ours = {"generator": name, **state.generator.config}
+        if theirs != ours:
+            return f"was trained with {_other_params(theirs, ours)}"
+        return _state_mismatch(state, checkpoint["state"])
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        return f"is no checkpoint of this version of the program ({error!r})"
+
+
+def _state_mismatch(state: State, saved: Mapping[str, Any]) -> str | None:
+    ours = state.state_dict()
+    if ours.keys() != saved.keys():
+        lacking, more = sorted(ours.keys() - saved.keys()), sorted(saved.keys() - ours.keys())
+        told = [f"lacks {', '.join(lacking)}"] if lacking else []
+        told += [f"has {', '.join(more)}, which this training has not"] if more else []
+        return " and ".join(told)
+    modules = _modules(state)
+    for name, value in ours.items():
+        if name in modules:
+            fits = _sizes(value) == _sizes(saved[name])
+        else:
+            fits = type(value) is type(saved[name])
+        if not fits:
+            return f"has another {name.replace('_', ' ')} than this training"
+    return None
+
+
+def _sizes(module_state: Mapping[str, Any]) -> object:
+    """Return the shapes of a network's tensors, or how many weights an optimiser's groups have.
+
+    What an optimiser remembers of each weight comes with its first step, and has its shape.
+    """
+    if "param_groups" in module_state:
+        return [len(group["params"]) for group in module_state["param_groups"]]
+    return {name: tensor.shape for name, tensor in module_state.items()}
+
+
+def _with_own_settings(optimiser: Optimizer, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return saved moments with the settings (β, ε, ...) that `optimiser` has now.
+
+    They are those of the params; another run that is continued may have had others.
+    """
+    groups = [
+        {**group, "params": kept["params"]}
+        for group, kept in zip(optimiser.param_groups, saved["param_groups"], strict=True)
+    ]
+    return {"state": saved["state"], "param_groups": groups}
 
 
 def new_state(params: TrainParams, device: torch.device, group: Group = ALONE) -> State:
@@ -119,15 +192,19 @@ def _new_generator(params: TrainParams) -> Generator:
 
 
 def _refuse_another(given: LoadedGenerator, wanted: Generator, params: TrainParams) -> None:
-    theirs = {"generator": given.metadata["architecture"], **given.generator.config}.items()
-    ours = {"generator": params.generator, **wanted.config}.items()
-    other = dict(sorted(theirs - ours))
+    theirs = {"generator": given.metadata["architecture"], **given.generator.config}
+    ours = {"generator": params.generator, **wanted.config}
+    other = dict(theirs.items() - ours.items())
     deepens = wanted.may_deepen and set(other) == {"blocks"}
     if theirs != ours and not (deepens and int(other["blocks"]) < int(wanted.config["blocks"])):
-        told = ", ".join(f"train.{name} {value}" for name, value in other.items())
         raise UsageError(
-            f"train.init: {params.init} was trained with {told or 'other params'}; set that"
+            f"train.init: {params.init} was trained with {_other_params(theirs, ours)}; set that"
         )
+
+
+def _other_params(theirs: Mapping[str, object], ours: Mapping[str, object]) -> str:
+    other = sorted(theirs.items() - ours.items())
+    return ", ".join(f"train.{name} {value}" for name, value in other) or "other params"
 
 
 @torch.no_grad()

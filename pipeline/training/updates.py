@@ -26,6 +26,19 @@ from pipeline.training.state import Adversary, State, update_average
 Terms = Mapping[str, Tensor]
 
 
+def average_decay(params: TrainParams) -> float:
+    """Return the decay of the averaged generator that `train.ema` stands for."""
+    if params.ema is not None:
+        return params.ema
+    normalised = params.generator == "srresnet" and params.norm == "batch"
+    return 0.0 if normalised else 0.999
+
+
+def pretrain_steps(params: TrainParams, steps: int) -> int:
+    """Return after how many of `steps` the discriminator joins."""
+    return steps // 5 if params.pretrain_steps is None else params.pretrain_steps
+
+
 @dataclass(frozen=True)
 class Updates:
     """How `state` moves by one of `steps`; without a discriminator there may be no `vgg`."""
@@ -136,15 +149,11 @@ class Updates:
 
     @property
     def _decay(self) -> float:
-        if self.params.ema is not None:
-            return self.params.ema
-        normalised = self.params.generator == "srresnet" and self.params.norm == "batch"
-        return 0.0 if normalised else 0.999
+        return average_decay(self.params)
 
     @property
     def _pretrain_steps(self) -> int:
-        given = self.params.pretrain_steps
-        return self.steps // 5 if given is None else given
+        return pretrain_steps(self.params, self.steps)
 
     def _adversarial_weight(self, step: int) -> float:
         """`adv_weight`, reached linearly over the warm-up after pre-training."""

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from pipeline.images.degrading import Degradation, make_lr
 from pipeline.metrics import luma, psnr, ssim
 from pipeline.networks import Generator
 from pipeline.networks.lpips import Lpips
+from pipeline.networks.weights import sha256_of_tensors
 
 # As evaluation crops it, so that the two tell the same figures.
 BORDER = 4
@@ -41,6 +43,14 @@ class Validation:
         hr = torch.from_numpy(images[:, :height, :width]).permute(0, 3, 1, 2).contiguous()
         lr = make_lr(hr, scale, degradation, [(index,) for index in range(len(hr))])
         return Validation(hr, lr, perceptual)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of all that a figure depends on but the generator."""
+        tensors = {"hr": self.hr, "lr": self.lr}
+        if self.perceptual is not None:
+            tensors |= self.perceptual.state_dict()
+        return sha256_of_tensors(tensors)
 
     @torch.no_grad()
     def __call__(self, generator: Generator) -> tuple[dict[str, float], Tensor]:

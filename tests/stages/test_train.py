@@ -93,11 +93,36 @@ def test_after_sigterm_the_same_command_goes_on(project: Path) -> None:
     assert steps[: reached + 1] == list(range(1, reached + 2))
 
 
-def test_two_processes_train_and_go_on(project: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_lost_terminal_and_a_schedulers_notice_save(number: int, project: Path) -> None:
+    process = start(project, "train", "--steps", "2000", "--checkpoint-seconds", "1000")
+    loss = project / "reports/train/plots/metrics/train/loss.tsv"
+    wait_until(lambda: loss.exists() and len(curve(project, "train/loss")) > 2)
+    assert not any(project.glob("models/checkpoints/*/*.pt"))
+    process.send_signal(number)
+    result = end(process)
+    assert result.code == 130
+    assert result.problems[-1] == "interrupted; run the same command again to go on"
+    (saved,) = project.glob("models/checkpoints/*/*.pt")
+    command = result.problems[-2].split(": ")[1]
+    assert command == f"pipeline upscale picture.png --model {saved.relative_to(project)}"
+
+
+def test_before_the_first_step_a_notice_is_one_line(project: Path) -> None:
+    process = start(project, "train")
+    wait_until(lambda: any(project.glob("models/checkpoints/*/run.json")))
+    process.send_signal(signal.SIGUSR1)
+    result = end(process)
+    assert result.code == 130
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_two_processes_train_and_go_on(number: int, project: Path) -> None:
     arguments = ["train", "--processes", "2", "--steps", "400", "--log-every", "1"]
     process = start(project, *arguments)
     wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     result = end(process)
     assert result.code == 130
     assert result.problems[-1] == "interrupted; run the same command again to go on"
@@ -127,11 +152,22 @@ def test_what_no_process_can_do_is_one_line(
     assert result.problems[0].startswith(message)
 
 
-def test_what_nobody_foresaw_in_a_process_is_told(project: Path) -> None:
+def test_a_fault_of_one_of_several_processes_is_one_line(project: Path) -> None:
     (project / "reports").touch()
     result = pipeline(project, "train", "--processes", "2")
     assert result.code == 1
-    assert "NotADirectoryError: " in result.err
+    assert result.problems == ["reports/train: cannot be written: Not a directory"]
+
+
+def test_a_second_training_of_the_same_run_names_the_first(project: Path) -> None:
+    process = start(project, "train", "--steps", "5000")
+    wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
+    result = pipeline(project, "train", "--steps", "5000")
+    assert result.code == 1
+    assert len(result.problems) == 1
+    assert f": process {process.pid} on " in result.problems[0]
+    process.send_signal(signal.SIGTERM)
+    assert end(process).code == 130
 
 
 def test_a_repository_with_a_commit_is_left_alone(project: Path) -> None:

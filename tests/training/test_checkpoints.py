@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError
+from pipeline.networks.files import architecture_metadata, load_generator
 from pipeline.params import TrainParams
-from pipeline.training.checkpoints import Checkpoints, fingerprint
+from pipeline.training.checkpoints import FORMAT, Checkpoints
 from pipeline.training.state import State, new_state
 
 CPU = torch.device("cpu")
 PARAMS = TrainParams(blocks=1, features=8, adv_weight=0.0)
+LATE = 1_000_000
 
 
 @pytest.fixture
@@ -25,23 +27,30 @@ def save(folder: Path, state: State, *steps: int) -> Checkpoints:
     checkpoints = Checkpoints(folder)
     for step in steps:
         state.step = step
-        checkpoints.save(state)
+        checkpoints.save(state, architecture_metadata(state.average) | {"step": str(step)})
     return checkpoints
 
 
+def restored(folder: Path, steps: int = LATE) -> tuple[State, list[str]]:
+    """What a new process makes of the checkpoints in `folder`."""
+    state = new_state(PARAMS, CPU)
+    return state, Checkpoints(folder).restore(state, steps)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_the_newest_two_are_kept(state: State, tmp_path: Path) -> None:
-    checkpoints = save(tmp_path, state, 9, 10, 100)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "step-000000010.pt",
-        "step-000000100.pt",
-    ]
-    saved, problems = checkpoints.newest()
-    assert saved is not None
-    assert (saved["step"], problems) == (100, [])
+    save(tmp_path, state, 9, 10, 100)
+    assert names(tmp_path) == ["step-000000010.pt", "step-000000100.pt"]
+    again, messages = restored(tmp_path)
+    assert (again.step, messages) == (100, [])
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
-    assert Checkpoints(tmp_path / "none").newest() == (None, [])
+    again, messages = restored(tmp_path / "none")
+    assert (again.step, messages) == (0, [])
 
 
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
@@ -50,10 +59,9 @@ def test_strips_of_pictures_stay_on_the_cpu_wherever_training_goes_on(
 ) -> None:
     """There the next strip will be, which has to fit them; `meta` stands in for a card."""
     state.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
-    saved, _ = save(tmp_path, state, 10).newest()
-    assert saved is not None
+    checkpoints = save(tmp_path, state, 10)
     elsewhere = new_state(PARAMS, torch.device("meta"))
-    elsewhere.load_state_dict(saved)
+    assert checkpoints.restore(elsewhere, LATE) == []
     assert [strip.device.type for strip in elsewhere.samples] == ["cpu"]
     assert {weight.device.type for weight in elsewhere.generator.parameters()} == {"meta"}
 
@@ -76,77 +84,147 @@ def one_byte_changed(content: bytes) -> bytes:
 def test_a_damaged_newest_falls_back_to_the_one_before(
     damage, state: State, tmp_path: Path
 ) -> None:
-    checkpoints = save(tmp_path, state, 10, 20)
+    save(tmp_path, state, 10, 20)
     newest = tmp_path / "step-000000020.pt"
-    newest.write_bytes(damage(newest.read_bytes()))
-    saved, problems = checkpoints.newest()
-    assert saved is not None
-    assert saved["step"] == 10
-    (problem,) = problems
-    assert problem.startswith(f"{newest}: damaged")
-    assert "\n" not in problem
-    assert checkpoints.newest()[1] == []
+    content = damage(newest.read_bytes())
+    newest.write_bytes(content)
+    again, (message,) = restored(tmp_path)
+    assert again.step == 10
+    assert message.startswith(f"{newest}: damaged, renamed to step-000000020.pt.damaged (")
+    assert "\n" not in message
+    assert restored(tmp_path)[1] == []
+    assert (tmp_path / "step-000000020.pt.damaged").read_bytes() == content
 
 
-@pytest.mark.parametrize("damage", [cut_off, emptied, one_byte_changed])
-def test_a_damaged_one_is_kept_under_another_name(damage, state: State, tmp_path: Path) -> None:
-    checkpoints = save(tmp_path, state, 10)
-    path = tmp_path / "step-000000010.pt"
-    content = damage(path.read_bytes())
-    path.write_bytes(content)
-    assert checkpoints.newest()[0] is None
-    (kept,) = tmp_path.iterdir()
-    assert kept.name == "step-000000010.pt.damaged"
-    assert kept.read_bytes() == content
+def test_a_damaged_one_displaces_no_whole_one(state: State, tmp_path: Path) -> None:
+    save(tmp_path, state, 10, 20)
+    (tmp_path / "step-000000020.pt").write_bytes(b"")
+    again = new_state(PARAMS, CPU)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.restore(again, LATE)
+    again.step = 11
+    checkpoints.save(again, {})
+    assert names(tmp_path) == [
+        "step-000000010.pt",
+        "step-000000011.pt",
+        "step-000000020.pt.damaged",
+    ]
+
+
+def test_where_all_are_damaged_it_is_said_that_training_starts_anew(
+    state: State, tmp_path: Path
+) -> None:
+    save(tmp_path, state, 10, 20)
+    for path in list(tmp_path.iterdir()):
+        path.write_bytes(cut_off(path.read_bytes()))
+    again, messages = restored(tmp_path)
+    assert again.step == 0
+    assert len(messages) == 3
+    assert messages[-1] == f"{tmp_path}: no checkpoint is usable: training starts at step 0"
+    assert names(tmp_path) == ["step-000000010.pt.damaged", "step-000000020.pt.damaged"]
 
 
 def test_a_process_without_free_files_loses_no_checkpoint(state: State, tmp_path: Path) -> None:
     """A resource that the machine lacks now says nothing about a file."""
-    checkpoints = save(tmp_path, state, 10, 20)
+    save(tmp_path, state, 10, 20)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.open(tmp_path, os.O_RDONLY)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, before[1]))
     try:
         with pytest.raises(PipelineError, match=r"cannot be read now \(.*Too many open files"):
-            checkpoints.newest()
+            restored(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
         os.close(lowest)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "step-000000010.pt",
-        "step-000000020.pt",
-    ]
-    assert checkpoints.newest()[1] == []
+    assert names(tmp_path) == ["step-000000010.pt", "step-000000020.pt"]
+    assert restored(tmp_path)[1] == []
 
 
 SHORT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
-import torch
 from pipeline.errors import PipelineError
-from pipeline.training.checkpoints import Checkpoints
+from tests.training.test_checkpoints import CPU, LATE, PARAMS, Checkpoints, new_state
+state = new_state(PARAMS, CPU)
 in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (in_use + 30_000_000, -1))
 try:
-    Checkpoints(Path(sys.argv[1])).newest()
+    Checkpoints(Path(sys.argv[1])).restore(state, LATE)
 except PipelineError as error:
     print(error)
 """
 
 
 def test_short_memory_loses_no_checkpoint(state: State, tmp_path: Path) -> None:
-    checkpoints = save(tmp_path, state, 10)
+    save(tmp_path, state, 10)
     state.samples.append(torch.zeros(3, 4000, 8000, dtype=torch.uint8))
     save(tmp_path, state, 20)
     command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     newest = tmp_path / "step-000000020.pt"
     assert ended.stdout.startswith(f"{newest}: cannot be read now ("), ended.stderr
-    assert ended.stdout.endswith("; nothing was removed: run again\n")
+    assert "nothing was removed: run again" in ended.stdout
     assert ended.stdout.count("\n") == 1
-    saved, problems = checkpoints.newest()
-    assert saved is not None
-    assert (saved["step"], problems) == (20, [])
+    again, messages = restored(tmp_path)
+    assert (again.step, messages) == (20, [])
+
+
+def test_another_format_is_not_used_and_not_deleted(state: State, tmp_path: Path) -> None:
+    save(tmp_path, state, 10)
+    path = tmp_path / "step-000000010.pt"
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"format": FORMAT - 1}, path)
+    expected = f"{path}: not used: it has format {FORMAT - 1}, and this version reads {FORMAT}"
+    assert restored(tmp_path)[1][0] == expected
+    torch.save(content["state"], path)
+    told = f"{path}: not used: it is no checkpoint of this version of the program"
+    assert restored(tmp_path)[1][0] == told
+    assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"blocks": 2}, "not used: it was trained with train.blocks 1"),
+        ({"adv_weight": 1.0}, "not used: it lacks discriminator, discriminator_optimiser"),
+        ({"optimiser": "muon"}, "not used: it lacks muon"),
+    ],
+)
+def test_one_of_another_network_is_one_line(
+    changes: dict[str, object], message: str, state: State, tmp_path: Path
+) -> None:
+    checkpoints = save(tmp_path, state, 10)
+    other = new_state(PARAMS.model_copy(update=changes), CPU)
+    weights = [weight.clone() for weight in other.generator.parameters()]
+    told = checkpoints.restore(other, LATE)[0]
+    assert told == f"{tmp_path / 'step-000000010.pt'}: {message}"
+    assert all(map(torch.equal, weights, other.generator.parameters()))
+
+
+def test_one_that_lacks_a_key_is_one_line(state: State, tmp_path: Path) -> None:
+    save(tmp_path, state, 10)
+    path = tmp_path / "step-000000010.pt"
+    content = torch.load(path, weights_only=True)
+    del content["state"]["best_measure"]
+    torch.save(content, path)
+    assert restored(tmp_path)[1][0] == f"{path}: not used: it lacks best_measure"
+
+
+def test_a_run_of_fewer_steps_takes_an_earlier_one_and_leaves_the_rest(
+    state: State, tmp_path: Path
+) -> None:
+    save(tmp_path, state, 10, 20)
+    assert restored(tmp_path, 19)[0].step == 10
+    again, (message,) = restored(tmp_path, 5)
+    assert again.step == 0
+    assert "training starts at step 0" in message
+    short = Checkpoints(tmp_path)
+    short.restore(again, 5)
+    for step in (3, 4, 5):
+        again.step = step
+        short.save(again, {})
+    short.keep_newest_only()
+    assert names(tmp_path) == [f"step-{step:09}.pt" for step in (5, 10, 20)]
 
 
 def test_other_files_in_the_folder_are_left_alone(state: State, tmp_path: Path) -> None:
@@ -155,19 +233,45 @@ def test_other_files_in_the_folder_are_left_alone(state: State, tmp_path: Path) 
     assert (tmp_path / "notes.pt").read_text() == "mine"
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("adv_weight", 1.0), ("lr", 1e-3), ("seed", 1), ("vgg", "random")]
-)
-def test_what_shapes_the_result_shapes_the_fingerprint(name: str, value: object) -> None:
-    other = PARAMS.model_copy(update={name: value})
-    assert fingerprint(other, "m") != fingerprint(PARAMS, "m")
+FULL = """
+import resource, sys
+from pathlib import Path
+from pipeline.errors import PipelineError
+from tests.training.test_checkpoints import CPU, PARAMS, Checkpoints, new_state
+checkpoints = Checkpoints(Path(sys.argv[1]))
+state = new_state(PARAMS, CPU)
+checkpoints.restore(state, 1000)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+state.step = 21
+try:
+    checkpoints.save(state, {})
+except PipelineError as error:
+    print(error)
+"""
 
 
-@pytest.mark.parametrize(("name", "value"), [("device", "cpu"), ("checkpoint_seconds", 1.0)])
-def test_where_and_when_do_not(name: str, value: object) -> None:
-    other = PARAMS.model_copy(update={name: value})
-    assert fingerprint(other, "m") == fingerprint(PARAMS, "m")
+def test_a_write_that_fails_is_one_line_and_costs_nothing(state: State, tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a full disk: the write fails half way."""
+    save(tmp_path, state, 10, 20)
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    path = tmp_path / "step-000000021.pt"
+    assert ended.stdout == f"{path}: cannot be written: File too large\n", ended.stderr
+    assert ended.stderr == ""
+    assert names(tmp_path) == ["step-000000010.pt", "step-000000020.pt"]
+    assert restored(tmp_path)[0].step == 20
 
 
-def test_other_images_are_another_experiment() -> None:
-    assert fingerprint(PARAMS, "one") != fingerprint(PARAMS, "two")
+def test_a_checkpoint_is_a_generators_file_too(state: State, tmp_path: Path) -> None:
+    with torch.no_grad():
+        for weight in state.average.parameters():
+            weight.add_(1.0)
+    save(tmp_path, state, 10)
+    path = tmp_path / "step-000000010.pt"
+    loaded = load_generator(path)
+    assert loaded.metadata["step"] == "10"
+    expected = state.average.state_dict()
+    assert all(torch.equal(v, expected[k]) for k, v in loaded.generator.state_dict().items())
+    path.write_bytes(one_byte_changed(path.read_bytes()))
+    with pytest.raises(PipelineError, match=r"step-000000010\.pt: damaged \("):
+        load_generator(path)

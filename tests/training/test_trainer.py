@@ -102,13 +102,17 @@ def test_a_killed_training_ends_with_the_same_bytes(
 def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
     world: Path, tmp_path: Path
 ) -> None:
-    expected = run(world, tmp_path).generator.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        run(world, tmp_path, Recorded(signal_at=5, number=signal.SIGINT))
     newest = max((tmp_path / "checkpoints").rglob("*.pt"))
+    assert newest.name == "step-000000005.pt"
     newest.write_bytes(newest.read_bytes()[:-1000])
     told = Told()
-    assert run(world, tmp_path, progress=told).generator.read_bytes() == expected
-    assert told.messages[1].startswith(f"{newest}: damaged, the one before is taken")
-    assert told.messages[2] == "training goes on from step 5 of 6"
+    result = run(world, tmp_path, progress=told)
+    assert told.messages[1].startswith(f"{newest}: damaged, renamed to {newest.name}.damaged (")
+    assert told.messages[2] == "training goes on from step 4 of 6"
+    whole = run(world, tmp_path / "whole")
+    assert result.generator.read_bytes() == whole.generator.read_bytes()
 
 
 def test_a_finished_training_is_only_exported_again(world: Path, tmp_path: Path) -> None:
@@ -134,7 +138,7 @@ def test_other_params_train_beside_it(world: Path, tmp_path: Path) -> None:
     told = Told()
     assert run(world, tmp_path, progress=told, adv_weight=0).generator.read_bytes() != first
     assert not any("step 6 of 6" in message for message in told.messages)
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+    assert told.messages[0].endswith("does not fit: train.adv_weight 1.0, here 0.0")
 
 
 def test_the_terms_follow_the_schedule(world: Path, tmp_path: Path) -> None:
@@ -218,10 +222,12 @@ def test_a_deeper_generator_goes_on_from_a_shallower_one(world: Path, tmp_path: 
 
 
 def test_other_given_weights_are_another_training(world: Path, tmp_path: Path) -> None:
+    told = Told()
     for steps in (1, 2):
         given = run(world, tmp_path / "given", adv_weight=0, steps=steps).generator
-        run(world, tmp_path / "further", adv_weight=0, init=given)
-    assert len(list((tmp_path / "further/checkpoints").iterdir())) == 2
+        run(world, tmp_path / "further", progress=told, adv_weight=0, init=given)
+    first, *_ = (message for message in told.messages if "does not fit" in message)
+    assert first.endswith("does not fit: train.init is another file")
 
 
 def test_lpips_is_measured_where_its_weights_are(

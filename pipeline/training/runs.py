@@ -1,0 +1,235 @@
+"""Kept runs: a folder each, under a key of all that shapes the weights."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pipeline.files import write_text
+from pipeline.params import TrainParams
+from pipeline.training.checkpoints import FORMAT, Checkpoints, step_of
+from pipeline.training.state import OWN_PARAMS
+from pipeline.training.updates import average_decay, pretrain_steps
+
+RUN_FILE = "run.json"
+LOCK_FILE = "lock"
+
+# When and where training computes, what it reports, and what `describe` resolves.
+NOT_IN_KEY = {
+    "checkpoint_seconds",
+    "device",
+    "epochs",
+    "init",
+    "log_every",
+    "pretrain_steps",
+    "processes",
+    "resume",
+    "steps",
+    "validate_every",
+    "validation_images",
+    "vgg",
+}
+OF_THE_ADVERSARY = {
+    "content_layers",
+    "content_weight",
+    "discriminator",
+    "pixel_weight",
+    "relativistic",
+    "warmup_steps",
+}
+OF_ONE_GENERATOR = {name for names in OWN_PARAMS.values() for name in names}
+INPUTS = {
+    "manifest_sha256": "the manifest is another",
+    "init_sha256": "train.init is another file",
+    "resume_sha256": "train.resume is another file",
+    "vgg_sha256": "VGG16 has other weights",
+}
+
+Description = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `run.json` says of the run in `folder`."""
+
+    folder: Path
+    description: Description
+    finished: bool
+    """whether a training ended here, after `step` steps"""
+    step: int
+    resume: str | None
+    """`train.resume` as the params had it"""
+
+
+def describe(
+    params: TrainParams,
+    config: Mapping[str, object],
+    steps: int,
+    precision: str,
+    inputs: Mapping[str, str | None],
+    code: Mapping[str, str],
+    versions: Mapping[str, str],
+) -> Description:
+    """Return all that shapes the weights, as plain values.
+
+    Params are resolved: `config` is the generator's, `precision` the one that is computed in.
+    `steps` counts only where weights depend on how many are to come.
+    """
+    shaping = params.model_dump(mode="json", exclude=NOT_IN_KEY | OF_ONE_GENERATOR)
+    shaping |= dict(config) | {"ema": average_decay(params), "precision": precision}
+    if params.adv_weight > 0:
+        shaping["pretrain_steps"] = pretrain_steps(params, steps)
+    else:
+        shaping = {name: v for name, v in shaping.items() if name not in OF_THE_ADVERSARY}
+    if params.lr_schedule != "constant":
+        shaping["steps"] = steps
+    return {
+        "format": FORMAT,
+        "params": shaping,
+        "inputs": dict(inputs),
+        "code": dict(code),
+        "versions": dict(versions),
+    }
+
+
+def key_of(description: Description) -> str:
+    """Return 16 hex digits that differ wherever two runs may not train the same weights."""
+    text = json.dumps(description, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def differences(theirs: Description, ours: Description) -> list[str]:
+    """Return what keeps a run of `theirs` from being one of `ours`, an entry each."""
+    if theirs.get("format") != ours["format"]:
+        return ["another version of the program wrote it"]
+    told = [
+        f"train.{name} {value}, here {ours['params'][name]}"
+        for name, value in theirs["params"].items()
+        if name in ours["params"] and value != ours["params"][name]
+    ]
+    inputs = theirs["inputs"]
+    if None in (inputs.get("vgg_sha256"), ours["inputs"]["vgg_sha256"]):
+        # One of the two has no discriminator, which train.adv_weight says already.
+        inputs = {**inputs, "vgg_sha256": ours["inputs"]["vgg_sha256"]}
+    told += [INPUTS[name] for name in INPUTS if inputs.get(name) != ours["inputs"][name]]
+    changed = _differing(theirs["code"], ours["code"])
+    if changed:
+        more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
+        told.append(f"code: {', '.join(changed[:2])}{more} changed")
+    told += [
+        f"{name} {theirs['versions'].get(name)}, here {ours['versions'].get(name)}"
+        for name in _differing(theirs["versions"], ours["versions"])
+    ]
+    return told
+
+
+def read_run(folder: Path) -> Run | None:
+    """Return the run of which `folder` is, or None where no readable `run.json` says it."""
+    try:
+        content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        return Run(
+            folder,
+            content["description"],
+            bool(content["finished"]),
+            int(content["step"]),
+            content["resume"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_runs(root: Path) -> list[Run]:
+    """Return every run that is kept under `root`, by its key."""
+    try:
+        folders = sorted(path for path in root.iterdir() if path.is_dir())
+    except OSError:
+        return []
+    return [run for run in map(read_run, folders) if run is not None]
+
+
+def begin(folder: Path, description: Description, steps: int, resume: str | None) -> None:
+    """Write `run.json` for a training of `steps` steps. Raises `OSError`."""
+    before = read_run(folder)
+    step = before.step if before is not None and before.finished else 0
+    _write(Run(folder, description, step >= steps, step, resume))
+
+
+def finish(checkpoints: Checkpoints, steps: int) -> list[str]:
+    """Note that a training of `steps` steps ended, and remove what no longer is needed.
+
+    Of this run only the last checkpoint stays, and those of a longer training in the same folder.
+    Other runs that are finished go, unless a process works in them. Returns a line for each that
+    could not be removed. Raises `OSError`.
+    """
+    folder = checkpoints.folder
+    run = read_run(folder)
+    if run is not None and all(step_of(path) <= steps for path in checkpoints.paths()):
+        _write(Run(folder, run.description, True, steps, run.resume))
+    checkpoints.keep_newest_only()
+    problems = []
+    for other in read_runs(folder.parent):
+        if other.finished and other.folder != folder:
+            try:
+                remove(other.folder)
+            except OSError as error:
+                problems.append(f"{other.folder}: cannot be removed: {error.strerror}")
+    return problems
+
+
+def remove(folder: Path) -> bool:
+    """Remove a run's folder, unless a process works in it; return whether it is gone."""
+    try:
+        with FileLock(folder / LOCK_FILE, timeout=0):
+            shutil.rmtree(folder)
+    except Timeout:
+        return False
+    return True
+
+
+def others(root: Path, description: Description) -> list[str]:
+    """Return at most three lines on which checkpoints exist and why they do not fit."""
+    near = []
+    for run in read_runs(root):
+        newest = next(iter(Checkpoints(run.folder).paths()), None)
+        if newest is not None:
+            near.append((differences(run.description, description), newest))
+    near.sort(key=lambda pair: (len(pair[0]), -step_of(pair[1]), pair[1]))
+    if not near:
+        return []
+    lines = [f"{path} does not fit: {_joined(told)}" for told, path in near[:2]]
+    return [*lines, f"to go on from it all the same: train.resume={near[0][1]}"]
+
+
+def recorded_resume_sha256(root: Path, resume: str) -> str | None:
+    """Return the SHA-256 of a `train.resume` file that is gone since, as a run of it knows it."""
+    for run in read_runs(root):
+        if run.resume == resume:
+            sha256 = run.description["inputs"]["resume_sha256"]
+            return None if sha256 is None else str(sha256)
+    return None
+
+
+def _write(run: Run) -> None:
+    content = {
+        "finished": run.finished,
+        "step": run.step,
+        "resume": run.resume,
+        "description": run.description,
+    }
+    write_text(run.folder / RUN_FILE, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def _differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
+    return sorted(
+        name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)
+    )
+
+
+def _joined(told: Sequence[str]) -> str:
+    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+    return "; ".join(told[:3]) + more
