@@ -29,8 +29,9 @@ GLOBALS = re.compile(
     r"|torch\._utils _rebuild_(tensor|tensor_v2|parameter)|torch\.nn\.parameter Parameter"
     r"|torch\.storage (Typed|Untyped)Storage|torch\.serialization _get_layout"
 )
-# 100 bytes a tensor: as many as 40,000 tensors have, which take a second.
-MAX_PICKLE_BYTES = 4_000_000
+# 100 bytes a tensor, and a checkpoint's figures of a long training. Looking at as much takes
+# seconds.
+MAX_PICKLE_BYTES = 16_000_000
 # PyTorch's first format: magic number, version, sizes of types, content, names of storages.
 FIRST_PICKLES = 5
 MAX_REASON = 200
