@@ -148,14 +148,16 @@ def _summaries(folder: Path) -> dict[str, Any]:
 
 
 def _train_params(metadata: Mapping[str, str], model: Path) -> dict[str, Any]:
-    params: dict[str, Any] = _json(metadata.get("params", "{}"), model)
+    params = _json(metadata.get("params", "{}"), model)
+    if not isinstance(params, dict):
+        raise PipelineError(f"{model}: its params are no mapping; make it again")
     return params
 
 
 def _json(text: str, source: Path) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PipelineError(f"{source}: damaged JSON ({error}); make it again") from None
 
 

@@ -15,11 +15,14 @@ from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 from pipeline.errors import is_machine_fault
 from pipeline.images.damage import damage_of
 from pipeline.images.quality import Jpeg, jpeg_of
+from pipeline.images.scans import scan_count
 
 # What the rest of the world puts on a booru. Formats that run code or call other programs (EPS,
 # PDF) are not among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+# A file of 0.4 MB may send a decoder over 100 million pixels for a minute, 0.13 s a scan.
+USUAL_SCANS = 20
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
@@ -82,6 +85,12 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
             if (tile := _tile_pixels(image)) > max_pixels:
                 raise ImageRefused(
                     "too_many_pixels", f"a tile of {tile} pixels has more than {max_pixels}"
+                )
+            scans = scan_count(data) if _format(image) == "JPEG" else 1
+            if width * height * scans > max_pixels * USUAL_SCANS:
+                raise ImageRefused(
+                    "too_many_pixels",
+                    f"{scans} scans of {width}×{height} are more than {max_pixels} pixels allow",
                 )
             yield image
     except ImageRefused:

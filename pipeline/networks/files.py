@@ -6,19 +6,17 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
 from pipeline.networks import GENERATORS, Generator
+from pipeline.networks.building import built
 from pipeline.networks.public import public_generator
+from pipeline.networks.tensor_files import machine_fault, read_tensors, reason
 
-PICKLED = (".pth", ".pt")
 CHECKPOINT = "anime-sr-pipeline checkpoint"
 """What a checkpoint of a training calls itself."""
 
@@ -91,7 +89,8 @@ def _in_order(content: bytes) -> bytes:
 def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGenerator:
     """Read a file that `save_generator` wrote, or one of ESRGAN's or RCAN's that is public.
 
-    Of a checkpoint of a training it is the averaged generator. Raises `PipelineError` that names
+    Of a checkpoint of a training it is the averaged generator. The file may be anyone's: no code
+    of it is run, and it takes no more memory than it has bytes. Raises `PipelineError` that names
     the file.
     """
     saved, metadata = _read(path)
@@ -99,54 +98,52 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGene
         raise PipelineError(f"{path}: holds no weights by their names")
     try:
         if saved.get("kind") == CHECKPOINT:
-            saved, metadata = _averaged(path, saved)
+            saved, metadata = _averaged(saved)
         if "architecture" in metadata:
             generator = _built(saved, metadata)
         else:
             generator = public_generator(saved)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise PipelineError(f"{path}: its weights fit no network: {reason}") from None
+        if generator is not None:
+            generator = generator.to(device).eval()
+    except PipelineError:
+        raise
+    except Exception as error:  # a file that anyone made raises nearly anything
+        if (fault := machine_fault(error)) is not None:
+            raise PipelineError(f"{path}: cannot be loaded: {fault}") from None
+        raise PipelineError(f"{path}: its weights fit no network: {reason(error)}") from None
     if generator is None:
         known = ", ".join(GENERATORS)
         raise PipelineError(f"{path}: holds no generator that is known here ({known})")
     own = {"architecture": _name(generator), "scale": str(generator.scale)}
-    return LoadedGenerator(generator.to(device).eval(), own | dict(metadata))
+    return LoadedGenerator(generator, dict(metadata) | own)
 
 
 def _read(path: Path) -> tuple[object, Mapping[str, str]]:
     """What a file holds, and its metadata, if it has any."""
     try:
-        if path.suffix in PICKLED:
-            return torch.load(path, map_location="cpu", weights_only=True), {}
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
+        return read_tensors(path)
     except FileNotFoundError:
         raise PipelineError(f"{path}: no such file; `pipeline train` makes a model") from None
-    except (OSError, SafetensorError) as error:
-        raise PipelineError(f"{path}: no whole safetensors file: {error}") from None
-    except (RuntimeError, UnpicklingError, EOFError, LookupError, ValueError, TypeError):
-        raise PipelineError(f"{path}: no whole file of weights and nothing else") from None
 
 
 def _averaged(
-    path: Path, checkpoint: Mapping[str, Any]
+    checkpoint: Mapping[str, object],
 ) -> tuple[Mapping[str, object], Mapping[str, str]]:
     """Return a checkpoint's averaged generator and the metadata that its own file would have."""
-    damage = archive_damage(path)
-    if damage is not None:
-        raise PipelineError(f"{path}: damaged ({damage}); name the checkpoint before it")
-    return checkpoint["state"]["average"], checkpoint["metadata"]
+    state, metadata = checkpoint.get("state"), checkpoint.get("metadata")
+    average = state.get("average") if isinstance(state, Mapping) else None
+    if not isinstance(average, Mapping) or not isinstance(metadata, Mapping):
+        raise ValueError("it is a checkpoint without an averaged generator")
+    return average, {str(name): str(value) for name, value in metadata.items()}
 
 
 def _built(saved: Mapping[str, object], metadata: Mapping[str, str]) -> Generator | None:
     architecture = GENERATORS.get(metadata["architecture"])
     if architecture is None:
         return None
-    generator = architecture(**json.loads(metadata["config"]))
-    generator.load_state_dict(saved)
-    return generator
+    if "config" not in metadata:
+        raise ValueError("it does not tell its config")
+    return built(architecture, json.loads(metadata["config"]), saved)
 
 
 def _name(generator: Generator) -> str:

@@ -59,3 +59,11 @@ def quantise(images: Tensor) -> Tensor:
     Rounds to the nearest level, where a cast to uint8 would cut off.
     """
     return (images.float() * LEVELS).round().clamp(0, LEVELS)
+
+
+def doublings_of(scale: int) -> int:
+    """How often a side is doubled to be `scale` times as long. Raises `ValueError` for others."""
+    doublings = scale.bit_length() - 1
+    if scale < 1 or 2**doublings != scale:
+        raise ValueError(f"its scale is {scale}, which is no power of 2")
+    return doublings

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from pipeline.networks.building import built
 from pipeline.networks.generator import Generator
 from pipeline.networks.rcan import RCAN
 from pipeline.networks.rrdb import RRDBNet
 
 WRAPPERS = ("params_ema", "params", "state_dict")
 """Keys under which training programs put the weights, the best first."""
+MAX_WRAPPERS = 8
 # ESRGAN's first code, its second, and ours, which is BasicSR's.
 RENAMES = (
     (r"^model\.0\.", "conv_first."),
@@ -32,25 +34,28 @@ SHIFTS = ("sub_mean.", "add_mean.")
 def public_generator(saved: Mapping[str, object]) -> Generator | None:
     """The generator that a published file holds, or None where it is of no known kind.
 
-    Raises `ValueError` where the kind is known and the weights do not fit it.
+    Raises `ValueError`, or what PyTorch does, where the kind is known and the weights do not fit.
     """
     state = _unwrapped(saved)
     renamed = {_renamed(key): value for key, value in state.items()}
     if "body.0.rdb1.conv1.weight" in renamed:
-        return _filled(_rrdb(renamed), renamed)
+        return built(RRDBNet, _rrdb_config(renamed), renamed)
     if "body.0.body.0.body.3.conv_du.0.weight" in state:
         if any(key.startswith(SHIFTS) for key in state):
             raise ValueError("an RCAN that shifts colours, which is not supported here")
-        return _filled(_rcan(state), state)
+        return built(RCAN, _rcan_config(state), state)
     return None
 
 
 def _unwrapped(saved: Mapping[str, object]) -> dict[str, Tensor]:
-    for wrapper in WRAPPERS:
-        inner = saved.get(wrapper)
-        if isinstance(inner, Mapping):
-            return _unwrapped(inner)
-    return {key: value for key, value in saved.items() if isinstance(value, Tensor)}
+    for _ in range(MAX_WRAPPERS):
+        inner = (saved.get(wrapper) for wrapper in WRAPPERS)
+        wrapped = next((value for value in inner if isinstance(value, Mapping)), None)
+        if wrapped is None:
+            named = ((key, value) for key, value in saved.items() if isinstance(key, str))
+            return {key: value for key, value in named if isinstance(value, Tensor)}
+        saved = wrapped
+    raise ValueError(f"its weights lie more than {MAX_WRAPPERS} dictionaries deep")
 
 
 def _renamed(key: str) -> str:
@@ -61,32 +66,39 @@ def _renamed(key: str) -> str:
     return key
 
 
-def _rrdb(state: Mapping[str, Tensor]) -> RRDBNet:
-    growth, features = state["body.0.rdb1.conv1.weight"].shape[:2]
+def _rrdb_config(state: Mapping[str, Tensor]) -> dict[str, int]:
+    growth, features = _channels(state, "body.0.rdb1.conv1.weight")
     doublings = sum(re.fullmatch(r"conv_up\d\.weight", key) is not None for key in state)
-    given = state["conv_first.weight"].shape[1]
+    _, given = _channels(state, "conv_first.weight")
     if given != 3:
         raise ValueError(f"its first convolution is given {given} channels, not 3")
-    return RRDBNet(2**doublings, _length(state, r"body\.(\d+)\."), features, growth)
+    blocks = _length(state, r"body\.(\d+)\.")
+    return {"scale": 2**doublings, "blocks": blocks, "features": features, "growth": growth}
 
 
-def _rcan(state: Mapping[str, Tensor]) -> RCAN:
-    reduced, features = state["body.0.body.0.body.3.conv_du.0.weight"].shape[:2]
+def _rcan_config(state: Mapping[str, Tensor]) -> dict[str, int]:
+    reduced, features = _channels(state, "body.0.body.0.body.3.conv_du.0.weight")
     shufflers = sum(re.fullmatch(r"tail\.0\.\d+\.weight", key) is not None for key in state)
-    # The last of each sequence is a convolution, not a group or a block.
-    groups = _length(state, r"body\.(\d+)\.") - 1
-    blocks = _length(state, r"body\.0\.body\.(\d+)\.") - 1
-    return RCAN(2**shufflers, groups, blocks, features, features // reduced)
+    return {
+        "scale": 2**shufflers,
+        # The last of each sequence is a convolution, not a group or a block.
+        "groups": _length(state, r"body\.(\d+)\.") - 1,
+        "blocks": _length(state, r"body\.0\.body\.(\d+)\.") - 1,
+        "features": features,
+        "reduction": features // max(reduced, 1),
+    }
+
+
+def _channels(state: Mapping[str, Tensor], key: str) -> tuple[int, int]:
+    """Channels that a convolution makes, and those that it is given."""
+    if key not in state:
+        raise ValueError(f"{key} is missing")
+    shape = state[key].shape
+    if len(shape) != 4:
+        raise ValueError(f"{key} has shape {tuple(shape)}, which is no convolution's")
+    return shape[0], shape[1]
 
 
 def _length(state: Mapping[str, Tensor], pattern: str) -> int:
     found = (re.match(pattern, key) for key in state)
     return 1 + max(int(match[1]) for match in found if match)
-
-
-def _filled(generator: Generator, state: Mapping[str, Tensor]) -> Generator:
-    try:
-        generator.load_state_dict({key: value.float() for key, value in state.items()})
-    except RuntimeError as error:
-        raise ValueError(" ".join(str(error).split())) from None
-    return generator

@@ -5,7 +5,7 @@ import math
 
 from torch import Tensor, nn
 
-from pipeline.networks.generator import Generator
+from pipeline.networks.generator import Generator, doublings_of
 
 
 class RCAN(Generator):
@@ -24,6 +24,8 @@ class RCAN(Generator):
         reduction: int = 16,
     ) -> None:
         super().__init__()
+        if features < reduction:
+            raise ValueError(f"{reduction} channels cannot be made one where there are {features}")
         self.scale = scale
         self.config = {
             "scale": scale,
@@ -38,7 +40,7 @@ class RCAN(Generator):
             _convolution(features, features),
         )
         shufflers: list[nn.Module] = []
-        for _ in range(round(math.log2(scale))):
+        for _ in range(doublings_of(scale)):
             shufflers += [_convolution(features, 4 * features), nn.PixelShuffle(2)]
         self.tail = nn.Sequential(nn.Sequential(*shufflers), _convolution(features, 3))
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.networks.generator import Generator
+from pipeline.networks.generator import Generator, doublings_of
 
 RESIDUAL_SCALE = 0.2
 """β of the paper: what a branch adds is scaled down, so that deep networks start calmly."""
@@ -41,7 +41,7 @@ class RRDBNet(Generator):
     @property
     def doublings(self) -> int:
         """How often the size is doubled."""
-        return round(math.log2(self.scale))
+        return doublings_of(self.scale)
 
     @property
     def receptive_radius(self) -> int:

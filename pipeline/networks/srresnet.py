@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.networks.activation import SharedPReLU
-from pipeline.networks.generator import Generator
+from pipeline.networks.generator import Generator, doublings_of
 
 # Pixels at each side that bicubic interpolation reads, beyond the one it stands at.
 BICUBIC_RADIUS = 2
@@ -69,7 +69,7 @@ class SRResNet(Generator):
             self.tail = nn.Conv2d(features, 3 * scale**2, 3, padding=1)
         else:
             self.upsample = nn.Sequential(
-                *(_shuffler(features) for _ in range(round(math.log2(scale))))
+                *(_shuffler(features) for _ in range(doublings_of(scale)))
             )
             self.tail = nn.Conv2d(features, 3, 9, padding=4)
         if skip == "bicubic":

@@ -6,18 +6,22 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Literal
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import AlexNet_Weights, VGG16_Weights, alexnet, vgg16
 
 from pipeline.errors import PipelineError
+from pipeline.networks.tensor_files import (
+    DamagedFileError,
+    fitting,
+    machine_fault,
+    read_tensors,
+    reason,
+)
 
 Backbone = Literal["vgg16", "alexnet"]
 
@@ -91,31 +95,31 @@ def _file_in(name: Backbone, place: Path) -> Path:
 
 def _read(name: Backbone, path: Path) -> dict[str, Tensor]:
     try:
-        loaded = load_file(path) if path.suffix == ".safetensors" else _load_pickled(path)
-    except (OSError, RuntimeError, SafetensorError, UnpicklingError, EOFError) as error:
-        kind = type(error).__name__
+        loaded, _ = read_tensors(path)
+    except FileNotFoundError:
+        raise WeightsMissing(f"{path}: no such file; name another file or folder") from None
+    except DamagedFileError as error:
         raise WeightsMissing(
-            f"{path}: damaged ({kind}); remove it or put a whole one there"
+            f"{error}: it is damaged; remove it or put a whole one there"
         ) from None
     with torch.device("meta"):
         expected = _convolutions(BUILDERS[name](weights=None).state_dict())
-    state = _convolutions(loaded)
-    for key, tensor in expected.items():
-        if key not in state or state[key].shape != tensor.shape:
-            raise WeightsMissing(
-                f"{path}: holds no {key} of {tuple(tensor.shape)}, as {name} in torchvision's "
-                "layout has it; name another file or folder, or remove this one"
-            )
-    return state
+    try:
+        if not isinstance(loaded, Mapping):
+            raise ValueError("it holds no weights by their names")
+        return fitting(expected, {key: loaded.get(key) for key in expected})
+    except ValueError as error:
+        raise WeightsMissing(
+            f"{path}: {reason(error)}, as {name} in torchvision's layout has it; name another file "
+            "or folder, or remove this one"
+        ) from None
+    except (MemoryError, RuntimeError) as error:
+        if (fault := machine_fault(error)) is None:
+            raise
+        raise PipelineError(f"{path}: cannot be loaded: {fault}") from None
 
 
-def _load_pickled(path: Path) -> dict[str, Tensor]:
-    """A file of torchvision's cache, its tensors alone."""
-    state: dict[str, Tensor] = torch.load(path, weights_only=True)
-    return state
-
-
-def _convolutions(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _convolutions(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: value.float() for key, value in state.items() if key.startswith("features.")}
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from pipeline.images.decode import ImageRefused, decode, opened
+from pipeline.images.scans import scan_count
 from tests.images.originals import saved, swapped_profile
 from tests.mutations import mutations
 
@@ -110,6 +111,13 @@ def small_bomb() -> bytes:
     return saved(Image.new("1", (1100, 1000)), "PNG")
 
 
+def many_scans() -> bytes:
+    """A progressive JPEG of 640,000 pixels whose last scan, empty, is repeated."""
+    data = saved(Image.new("L", (800, 800)), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * 100 + data[-2:]
+
+
 ACCEPTED: list[tuple[str, Callable[[], bytes], str, tuple[int, int, int]]] = [
     ("png", lambda: saved(plain(), "PNG"), "PNG", RED),
     ("jpeg", lambda: saved(plain(), "JPEG", quality=100, subsampling=0), "JPEG", RED),
@@ -147,6 +155,7 @@ REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
     ("more pixels than allowed", small_bomb, "too_many_pixels"),
     ("more pixels than Pillow opens", bomb, "too_many_pixels"),
     ("more pixels in a tile", large_tile, "too_many_pixels"),
+    ("more pixels in all scans", many_scans, "too_many_pixels"),
 ]
 
 
@@ -280,3 +289,13 @@ def test_a_mutation_is_decoded_or_refused_by_name(tmp_path: Path, data: bytes) -
         assert 0 < pixels.size <= 3_000_000
     known = {"", "empty", "not_an_image", "animated", "too_many_pixels", "unsupported", "damaged"}
     assert reason in known
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_scans_are_those_of_the_picture_alone(progressive: bool) -> None:
+    image = photograph()
+    plain = saved(image, "JPEG", progressive=progressive)
+    usual = 10 if progressive else 1
+    assert scan_count(plain) == usual
+    profiled = saved(image, "JPEG", progressive=progressive, icc_profile=b"\xff\xda\0\2" * 30_000)
+    assert scan_count(profiled + plain * 3) == usual

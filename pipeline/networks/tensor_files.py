@@ -1,0 +1,168 @@
+"""Files of tensors from anyone: safetensors, and PyTorch's own, of which no code is run.
+
+A file takes no more memory than it has bytes, whatever it says of itself.
+"""
+
+import errno
+import io
+import os
+import pickletools
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from pipeline.errors import PipelineError
+
+PICKLED = (".pth", ".pt")
+ZIP_MAGIC = b"PK\3\4"
+# What torch.save writes for tensors in dicts, lists and sets. torch.load takes more with
+# weights_only, bytearray for one, which takes as much memory as a file of 350 bytes asks for.
+GLOBALS = re.compile(
+    r"collections (OrderedDict|Counter)|(__builtin__|builtins) set"
+    r"|torch (Size|device|\w+Storage|bool|b?float\d+|complex\d+|u?int\d+)"
+    r"|torch\._utils _rebuild_(tensor|tensor_v2|parameter)|torch\.nn\.parameter Parameter"
+    r"|torch\.storage (Typed|Untyped)Storage|torch\.serialization _get_layout"
+)
+# 100 bytes a tensor, and a checkpoint's figures of a long training. Looking at as much takes
+# seconds.
+MAX_PICKLE_BYTES = 16_000_000
+# PyTorch's first format: magic number, version, sizes of types, content, names of storages.
+FIRST_PICKLES = 5
+MAX_REASON = 200
+
+
+class DamagedFileError(PipelineError):
+    """The bytes of a file are no whole file of tensors."""
+
+
+def read_tensors(path: Path) -> tuple[object, Mapping[str, str]]:
+    """Return what a file holds, and its metadata if it has any. Tensors may be views of the file.
+
+    Raises `FileNotFoundError`, `DamagedFileError` for what the file is to blame for, and another
+    `PipelineError` for a fault of the machine.
+    """
+    kind = "safetensors file"
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+        if path.suffix in PICKLED or head.startswith((ZIP_MAGIC, b"\x80\2")):
+            kind = "file of weights and nothing else"
+            return _unpickled(path), {}
+        with safe_open(path, "pt") as tensors:
+            names = list(tensors.keys())
+            return {name: tensors.get_tensor(name) for name in names}, tensors.metadata() or {}
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # bytes that anyone made raise nearly anything
+        if (fault := machine_fault(error)) is not None:
+            raise PipelineError(f"{path}: cannot be read: {fault}") from None
+        raise DamagedFileError(f"{path}: no whole {kind}: {reason(error)}") from None
+
+
+def machine_fault(error: BaseException) -> str | None:
+    """What the machine lacks, where that raised `error`; None where something else did.
+
+    PyTorch and safetensors raise errors of their own with the system's words in them.
+    """
+    if isinstance(error, MemoryError) or re.search(
+        r"(?i)allocate memory|out of memory", str(error)
+    ):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        return error.strerror or str(error)
+    texts = [os.strerror(number) for number in (errno.EMFILE, errno.ENFILE, errno.EIO)]
+    return next((text for text in texts if text in str(error)), None)
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line that a terminal can show, whatever names a file holds."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    shown = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words
+    )
+    return shown if len(shown) <= MAX_REASON else f"{shown[:MAX_REASON]}..."
+
+
+@torch.no_grad()
+def fitting(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> dict[str, Tensor]:
+    """Return copies of `given`, all of it, in the types of `wanted`, which may be without values.
+
+    Raises `ValueError` where names, shapes or kinds of numbers differ, before memory is taken.
+    """
+    tensors = {name: _one(name, tensor, given) for name, tensor in wanted.items()}
+    if surplus := given.keys() - wanted.keys():
+        raise ValueError(f"{min(map(str, surplus))} belongs to no such network")
+    # Views may give a file of few bytes any shape.
+    storages = {tensor.untyped_storage().data_ptr(): tensor for tensor in tensors.values()}
+    held = sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > held:
+        raise ValueError("its weights share their values")
+    copies = {
+        name: tensor.to(wanted[name].dtype, copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    for name, tensor in copies.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} is not finite")
+    return copies
+
+
+def _one(name: str, wanted: Tensor, given: Mapping[str, object]) -> Tensor:
+    tensor = given.get(name)
+    if tensor is None:
+        raise ValueError(f"{name} is missing")
+    if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_meta:
+        raise ValueError(f"{name} is no tensor with values")
+    if tensor.shape != wanted.shape:
+        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {tuple(wanted.shape)}")
+    if tensor.is_floating_point() != wanted.is_floating_point() or tensor.is_complex():
+        raise ValueError(f"{name} holds {tensor.dtype}, not {wanted.dtype}")
+    return tensor
+
+
+def _unpickled(path: Path) -> object:
+    with path.open("rb") as file:
+        zipped = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
+        file.seek(0)
+        if zipped:
+            _check_archive(file)
+        else:
+            start = io.BytesIO(file.read(MAX_PICKLE_BYTES))
+            for _ in range(FIRST_PICKLES):
+                _check_pickle(start)
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+
+
+def _check_archive(file: IO[bytes]) -> None:
+    """Refuse what PyTorch does not write, and changed bytes, of which torch.load takes no notice.
+
+    PyTorch compresses nothing. Entries that are compressed, or lie over each other, are larger
+    than the file.
+    """
+    size = file.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+        if not stored or sum(entry.file_size for entry in entries) > size:
+            raise ValueError("it is compressed")
+        if spoilt := archive.testzip():
+            raise ValueError(f"wrong checksum of {spoilt}")
+        for entry in entries:
+            if entry.filename.endswith(".pkl"):
+                if entry.file_size > MAX_PICKLE_BYTES:
+                    raise ValueError("it holds too many things")
+                _check_pickle(io.BytesIO(archive.read(entry)))
+
+
+def _check_pickle(pickled: io.BytesIO) -> None:
+    """Refuse a pickle that names anything but parts of tensors, or that ends too early."""
+    for opcode, argument, _ in pickletools.genops(pickled):
+        named = opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST")
+        if named and not GLOBALS.fullmatch(str(argument)):
+            raise ValueError(f"it holds {argument}")
