@@ -6,14 +6,14 @@ import logging
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
@@ -64,19 +64,19 @@ def lock_file(folder: Path, name: str) -> Path:
 
 
 @contextmanager
-def hold(path: Path, command: str) -> Iterator[None]:
+def hold(
+    path: Path, command: str, waiting: Callable[[str], object] | None = None
+) -> Iterator[None]:
     """Hold the lock file `path` for `command`, such as `pipeline train`, while the block runs.
 
-    Raises `PipelineError` at once, naming the other process, where one holds it, and where `path`
-    cannot be written. Where the file system has no locks it warns and goes on without.
+    Where another process holds it, raises `PipelineError` that names it; or calls `waiting` with
+    that line, if given, and waits. Raises `PipelineError` too where `path` cannot be written. Where
+    the file system has no locks it warns and goes on without.
     """
-    lock = FileLock(path, timeout=0)
+    lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings(action="ignore"):
-            lock.acquire()
-    except Timeout:
-        raise PipelineError(_refusal(path, command)) from None
+        _acquire(lock, path, command, waiting)
     except (OSError, NotImplementedError) as error:
         reason = _reason(error)
         if reason is None:
@@ -93,6 +93,21 @@ def hold(path: Path, command: str) -> Iterator[None]:
         with suppress(OSError):
             _record(path).unlink(missing_ok=True)
         lock.release()
+
+
+def _acquire(
+    lock: BaseFileLock, path: Path, command: str, waiting: Callable[[str], object] | None
+) -> None:
+    # filelock warns, in its own terms, where it must make do without `flock`.
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            refusal = _refusal(path, command)
+            if waiting is None:
+                raise PipelineError(refusal) from None
+            waiting(refusal)
+            lock.acquire(timeout=-1)
 
 
 def is_held(path: Path) -> bool:

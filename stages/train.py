@@ -1,6 +1,7 @@
 """`pipeline train`: the generator."""
 
 import os
+import signal
 import tempfile
 import traceback
 from collections.abc import Mapping
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import TrainParams
-from pipeline.processes import stop_with_parent
 from stages.common import INTERRUPTED, Stage, run_stage
 from stages.console import ConsoleProgress
 
@@ -55,7 +55,8 @@ def _work(params: TrainParams, problems: Path) -> None:
     """One of several processes on this machine: what stops it goes into a file of `problems`."""
     import torch
 
-    stop_with_parent()
+    # PyTorch sends it when the parent is killed; a shell's background job would ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // params.processes))
     try:
         _train(params)
