@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.locks import read_owner
+from pipeline.locks import living_owner
 from stages.train import STAGE as TRAIN
 from tests.end_to_end.test_chain import environment
 from tests.evaluation.world import make_world
@@ -54,7 +54,7 @@ def started(project: Path, command: list[str], **variables: str) -> "subprocess.
 def training(project: Path) -> psutil.Process:
     """The process that trains, once it has saved a checkpoint."""
     wait_until(lambda: bool(checkpoints(project)))
-    owner = read_owner(project / TRAIN.lock)
+    owner = living_owner(project / TRAIN.lock)
     assert owner is not None
     return psutil.Process(owner.pid)
 
@@ -137,7 +137,7 @@ def test_a_stage_that_is_stopped_already_gets_no_second_signal(project: Path) ->
     )
     loss = project / "reports/train/plots/metrics/train/loss.tsv"
     wait_until(lambda: loss.exists() and len(loss.read_text().splitlines()) > 3)
-    owner = read_owner(project / TRAIN.lock)
+    owner = living_owner(project / TRAIN.lock)
     assert owner is not None
     process = psutil.Process(owner.pid)
     os.killpg(dvc.pid, signal.SIGTERM)
