@@ -6,14 +6,14 @@ import logging
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
@@ -64,26 +64,29 @@ def lock_file(folder: Path, name: str) -> Path:
 
 
 @contextmanager
-def hold(path: Path, command: str) -> Iterator[None]:
+def hold(
+    path: Path, command: str, waiting: Callable[[str], object] | None = None
+) -> Iterator[None]:
     """Hold the lock file `path` for `command`, such as `pipeline train`, while the block runs.
 
-    Raises `PipelineError` at once, naming the other process, where one holds it, and where `path`
-    cannot be written. Where the file system has no locks it warns and goes on without.
+    Where another process holds it, raises `PipelineError` that names it; or calls `waiting` with
+    that line, if given, and waits. Raises `PipelineError` too where `path` cannot be written. Where
+    the file system has no locks it warns, and believes the other process's record alone.
     """
-    lock = FileLock(path, timeout=0)
+    lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings(action="ignore"):
-            lock.acquire()
-    except Timeout:
-        raise PipelineError(_refusal(path, command)) from None
+        _acquire(lock, path, waiting)
     except (OSError, NotImplementedError) as error:
-        reason = _reason(error)
-        if reason is None:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise PipelineError(f"{path}: cannot be locked: {error}") from None
-        _log.warning("%s: %s; do not start a second run beside this one", path, reason)
-        yield
-        return
+        if living_owner(path) is not None:
+            raise PipelineError(_refusal(path)) from None
+        _log.warning(
+            "%s: its file system cannot lock files (%s); do not start two runs in one moment",
+            path,
+            error,
+        )
     try:
         # Whoever is refused can do without the record; a full disk must not end the work here.
         with suppress(OSError):
@@ -95,27 +98,26 @@ def hold(path: Path, command: str) -> Iterator[None]:
         lock.release()
 
 
-def is_held(path: Path) -> bool:
-    """Whether a process holds the lock file `path`, as far as the file system tells."""
-    if not path.is_file():
-        return False
-    lock = FileLock(path, timeout=0)
-    try:
-        with warnings.catch_warnings(action="ignore"), lock:
-            return False
-    except Timeout:
-        return True
-    except (OSError, NotImplementedError):
-        owner = read_owner(path)
-        return owner is not None and owner.may_live
+def _acquire(lock: BaseFileLock, path: Path, waiting: Callable[[str], object] | None) -> None:
+    # filelock warns, in its own terms, where it must make do without `flock`.
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            refusal = _refusal(path)
+            if waiting is None:
+                raise PipelineError(refusal) from None
+            waiting(refusal)
+            lock.acquire(timeout=-1)
 
 
-def read_owner(path: Path) -> Owner | None:
-    """Return what the last process that took the lock file `path` wrote about itself."""
+def living_owner(path: Path) -> Owner | None:
+    """Return the process that holds the lock file `path`, by its own record, if it lives."""
     try:
-        return Owner(**json.loads(_record(path).read_text(encoding="utf-8")))
+        owner = Owner(**json.loads(_record(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+    return owner if owner.may_live else None
 
 
 def _record(path: Path) -> Path:
@@ -123,17 +125,10 @@ def _record(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _reason(error: OSError | NotImplementedError) -> str | None:
-    """Return why the file system has no locks; None where the fault is another."""
-    if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
-        return None
-    return f"its file system cannot lock files ({error})"
-
-
-def _refusal(path: Path, command: str) -> str:
-    owner = _living_owner(path)
+def _refusal(path: Path) -> str:
+    owner = _announced_owner(path)
     if owner is None:
-        return f"{path}: {command} is running already; wait for its end, or stop it"
+        return f"{path}: another process holds it; wait for its end, or stop it"
     running = f"{path}: {owner.command} is running already (process {owner.pid}"
     since = _clock(owner.since)
     if not owner.is_here:
@@ -141,16 +136,12 @@ def _refusal(path: Path, command: str) -> str:
     return f"{running}, since {since}); wait for its end, or stop it: kill {owner.pid}"
 
 
-def _living_owner(path: Path) -> Owner | None:
-    """Return the owner's record; the owner writes it a moment after it has taken the lock."""
+def _announced_owner(path: Path) -> Owner | None:
+    """Return the owner, which writes its record a moment after it has taken the lock."""
     deadline = time.monotonic() + _RECORD_SECONDS
-    while True:
-        owner = read_owner(path)
-        if owner is not None and owner.may_live:
-            return owner
-        if time.monotonic() >= deadline:
-            return None
+    while (owner := living_owner(path)) is None and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
+    return owner
 
 
 def _clock(moment: float) -> str:

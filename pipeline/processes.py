@@ -2,9 +2,9 @@
 
 import multiprocessing
 import os
+import select
 import signal
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -24,21 +24,20 @@ def start_worker() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def stop_with_parent() -> None:
-    """Send this worker SIGTERM when its parent is gone, so that it can save its work."""
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
-
-
 def stop_with_dvc(environment: Mapping[str, str]) -> None:
     """Send this process SIGTERM when DVC runs it as a stage and is gone.
 
     DVC leaves its stage running when anything but Ctrl-C ends it, and the next `dvc repro` would
     start another beside it. Outside DVC nothing happens: background jobs outlive their shell.
+    To be called from the main thread, after the handlers of signals are set.
     """
     if not environment.get("DVC_STAGE"):
         return
-    named = environment.get(PARENT_VARIABLE)
-    threading.Thread(target=_stop_with_any, args=(_starters(), named), daemon=True).start()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    arguments = (_starters(), environment.get(PARENT_VARIABLE), reader)
+    threading.Thread(target=_stop_with_any, args=arguments, daemon=True).start()
 
 
 def _end_with_parent() -> None:
@@ -46,13 +45,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _stop_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _starters() -> list[psutil.Process]:
@@ -66,14 +58,20 @@ def _starters() -> list[psutil.Process]:
     return starters
 
 
-def _stop_with_any(watched: list[psutil.Process], named: str | None) -> None:
-    """Wait until one of `watched`, or the process with the id `named`, is gone."""
+def _stop_with_any(watched: list[psutil.Process], named: str | None, signals: int) -> None:
+    """Wait until one of `watched`, or the process with the id `named`, is gone.
+
+    What comes from `signals`, a byte for each signal, ends the wait: this process stops already,
+    and one more SIGTERM would keep it from saving its work.
+    """
     with suppress(psutil.NoSuchProcess):
         if named is not None:
             watched = [*watched, psutil.Process(int(named))]
         while all(_lives(process) for process in watched):
-            time.sleep(_POLL_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
+            if select.select([signals], [], [], _POLL_SECONDS)[0]:
+                return
+    if not select.select([signals], [], [], 0)[0]:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -2,6 +2,7 @@
 
 from stages.blend import blend
 from stages.booru import booru
+from stages.clean import clean
 from stages.code import code
 from stages.common import add_stage, new_app, run_app
 from stages.demo import demo
@@ -27,6 +28,7 @@ def main() -> None:
     )
     for stage in STAGES:
         add_stage(app, stage)
-    for command in (upscale, serve, export, models, blend, tradeoff, pairs, booru, demo, code):
+    commands = (upscale, serve, export, models, blend, tradeoff, pairs, clean, booru, demo, code)
+    for command in commands:
         app.command()(command)
     run_app(app)

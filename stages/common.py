@@ -120,10 +120,12 @@ def run_app(app: typer.Typer) -> None:
     _handle_signals()
     stop_with_dvc(os.environ)
     code = _run(app)
-    problem = flush_output()
-    if problem is not None:
-        print(problem, end="\n" if problem else "", file=sys.stderr)
-        code = code or PipelineError.exit_code
+    unwritten = flush_output()
+    if unwritten is not None and code == 0:
+        code = PipelineError.exit_code
+        # Whoever reads a pipe may stop, as `head` does.
+        if not isinstance(unwritten, BrokenPipeError):
+            print(unwritten, file=sys.stderr)
     sys.exit(code)
 
 

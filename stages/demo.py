@@ -13,8 +13,11 @@ import typer
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import write_text
+from pipeline.locks import hold, lock_file
+from pipeline.processes import PARENT_VARIABLE
 from stages.console import ConsoleProgress
 
+ROOT = Path(__file__).resolve().parents[1]
 DRAWINGS = 72
 UNSEEN_SEED = 10_000
 MARKER = ".pipeline-demo"
@@ -90,15 +93,17 @@ def demo(
         settings["train"]["vgg"] = "random"
     if not has_backbone("alexnet"):
         settings["evaluate"]["lpips"] = "off"
-    make_workspace(folder, settings)
-    pictures = collect_drawings(
-        DRAWINGS, folder / "data/.store/drawings", progress=ConsoleProgress()
-    )
-    with Server(Site(pictures), port=port):
-        run_dvc(["repro"], folder)
-    # What experiments start from: in their folders DVC has only what git knows.
-    _commit(folder, ["dvc.lock", "reports"], "Results")
-    before, after = _enlarge_one(folder)
+    _claim(folder)
+    with hold(lock_file(folder / "data", "demo"), "pipeline demo"):
+        make_workspace(folder, settings)
+        pictures = collect_drawings(
+            DRAWINGS, folder / "data/.store/drawings", progress=ConsoleProgress()
+        )
+        with Server(Site(pictures), port=port):
+            run_dvc(["repro"], folder)
+        # What experiments start from: in their folders DVC has only what git knows.
+        _commit(folder, ["dvc.lock", "reports"], "Results")
+        before, after = _enlarge_one(folder)
     print(f"\nOne picture, and the same enlarged four times:\n  {before}\n  {after}")
     print(f"The report, to open in a browser:\n  {(folder / 'reports/index.html').resolve()}")
 
@@ -108,33 +113,41 @@ def make_workspace(folder: Path, settings: Mapping[str, Mapping[str, Any]]) -> N
 
     It is a git repository with a commit, as DVC's experiments and DVCLive need.
     """
-    root = Path(__file__).resolve().parents[1]
-    if not (root / "dvc.yaml").is_file():
-        raise UsageError(f"{root}: no dvc.yaml here; run the demo from a clone of the repository")
+    _claim(folder)
+    for name in CODE:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    write_text(folder / "params.yaml", _changed_params(ROOT / "params.yaml", settings))
+    tracked = [*CODE, *FILES, "params.yaml"]
+    _git(folder, "init", "--quiet")
+    _commit(folder, tracked, "Code and params")
+
+
+def _claim(folder: Path) -> None:
+    """Mark `folder` as a demo's; raise `UsageError` where it holds something else."""
+    if not (ROOT / "dvc.yaml").is_file():
+        raise UsageError(f"{ROOT}: no dvc.yaml here; run the demo from a clone of the repository")
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).is_file():
         raise UsageError(f"{folder}: holds something else; name a new or an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).touch()
-    for name in CODE:
-        shutil.rmtree(folder / name, ignore_errors=True)
-        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in FILES:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / name, folder / name)
-    write_text(folder / "params.yaml", _changed_params(root / "params.yaml", settings))
-    tracked = [*CODE, *FILES, "params.yaml"]
-    _git(folder, "init", "--quiet")
-    _commit(folder, tracked, "Code and params")
 
 
 def run_dvc(arguments: list[str], folder: Path) -> None:
     """Run DVC in `folder` so that its stages find this program; raise `PipelineError` if it fails.
 
     The children get a process group of their own: DVC ignores Ctrl-C while a stage runs, so an
-    interrupt is passed on to all of them, and the stage saves its work.
+    interrupt is passed on to all of them, and the stage saves its work. When this process is
+    killed, the stage ends too, and with it DVC.
     """
     scripts = Path(sys.executable).parent
-    environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment = os.environ | {
+        "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
+        PARENT_VARIABLE: str(os.getpid()),
+    }
     command = [sys.executable, "-m", "dvc", *arguments]
     process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)  # noqa: S603
     try:

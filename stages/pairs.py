@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from pipeline.locks import hold, lock_file
 from pipeline.params_file import load_params
 from stages.common import PARAMS_FILE
 from stages.console import ConsoleProgress
 
 MANIFEST = Path("data/manifest.csv")
 RESIZED = Path("data/resized")
+LOCK = lock_file(Path("reports"), "pairs")
+"""Held while pairs are written, so that the images of two splits do not mix."""
 
 
 def pairs(
@@ -33,5 +36,6 @@ def pairs(
         chosen.max_images,
         chosen.degradation,
     )
-    write_pairs(images, folder, ConsoleProgress())
+    with hold(LOCK, "pipeline pairs"):
+        write_pairs(images, folder, ConsoleProgress())
     print(f"{folder}: {len(images)} images in lr/ and in hr/")

@@ -3,40 +3,46 @@
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
+
+from pipeline.errors import PipelineError
 
 
 def prepare_streams() -> None:
     """Make the standard streams fit for any text and for any end of whoever reads them."""
     _fill_closed_descriptors()
     sys.stdin = sys.stdin or _nowhere("r")
-    sys.stdout = sys.stdout or _nowhere("w")
-    sys.stderr = sys.stderr or _nowhere("w")
-    # A file name need not be text in any encoding; printing it must not end the work.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr = _Messages(
-            sys.stderr.buffer,
-            encoding=sys.stderr.encoding,
-            errors="backslashreplace",
-            line_buffering=True,
-        )
+    sys.stdout = _wrapped(sys.stdout, _Output)
+    sys.stderr = _wrapped(sys.stderr, _Messages)
 
 
-def flush_output() -> str | None:
-    """Write what is still buffered for standard output; return why that failed.
-
-    An empty reason means that its reader has left, as `head` does.
-    """
+def flush_output() -> Exception | None:
+    """Write what is still buffered for standard output; return why that failed, if it did."""
     try:
         sys.stdout.flush()
-    except OSError as error:
+    except (BrokenPipeError, PipelineError) as error:
         # The interpreter would try again as it exits, and print a traceback.
-        sys.stdout = _nowhere("w")
-        return "" if isinstance(error, BrokenPipeError) else f"standard output: {error.strerror}"
+        with _nowhere("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return error
     return None
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output: a full disk is one line.
+
+    That nobody reads a pipe any more stays a `BrokenPipeError`, which ends the program silently.
+    """
+
+    def write(self, text: str) -> int:
+        with _named_errors():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _named_errors():
+            super().flush()
 
 
 class _Messages(io.TextIOWrapper):
@@ -58,6 +64,32 @@ def _fill_closed_descriptors() -> None:
     while descriptor <= 2:
         descriptor = os.open(os.devnull, os.O_RDWR)
     os.close(descriptor)
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise PipelineError(f"standard output: {error.strerror}") from None
+
+
+def _wrapped(stream: TextIO | None, kind: type[io.TextIOWrapper]) -> TextIO:
+    """Return `stream` as one of `kind`; a closed one goes nowhere."""
+    if stream is None:
+        return _nowhere("w")
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    return kind(
+        stream.buffer,
+        encoding=stream.encoding,
+        # A file name need not be text in any encoding; printing it must not end the work.
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def _nowhere(mode: str) -> TextIO:

@@ -6,7 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.errors import PipelineError
+from pipeline.locks import hold, lock_file
 from pipeline.params import Params, section_type
+
+LOCK = lock_file(Path("reports"), "tradeoff")
+"""Held while the files of one plane are written, so that two runs mix none."""
 
 
 def tradeoff(
@@ -30,9 +34,10 @@ def tradeoff(
     from pipeline.evaluation.tradeoff import tradeoff as plane_of
 
     plane = plane_of(_experiments(rev), by)
-    write_points(output / "plane.csv", plane)
-    for kind in ("png", "svg"):
-        draw_plane(output / f"plane.{kind}", plane)
+    with hold(LOCK, "pipeline tradeoff"):
+        write_points(output / "plane.csv", plane)
+        for kind in ("png", "svg"):
+            draw_plane(output / f"plane.{kind}", plane)
     for point in plane.points:
         if point.is_model:
             distances = ", ".join(f"{key} {value:.4f}" for key, value in point.perception.items())

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import TrainParams
-from pipeline.processes import stop_with_parent
 from stages.common import INTERRUPTED, Stage, run_stage
 from stages.console import ConsoleProgress
 
@@ -67,7 +66,7 @@ def _work(params: TrainParams, problems: Path) -> None:
 
     from pipeline.training.interrupts import interrupt_on_signals
 
-    stop_with_parent()
+    # Also SIGINT, which PyTorch sends when the parent is killed: background jobs may ignore it.
     interrupt_on_signals()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // params.processes))
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.locks import Owner, hold, is_held, lock_file, read_owner
+from pipeline.locks import Owner, hold, living_owner, lock_file
 
 HOLDER = """
 import sys
@@ -52,7 +52,6 @@ def write_record(path: Path, owner: Owner) -> None:
 def test_a_refusal_names_the_other_process(tmp_path: Path) -> None:
     path = lock_file(tmp_path, "train")
     holder = start_holder(path)
-    assert is_held(path)
     found = refusal(path)
     holder.communicate()
     pattern = (
@@ -62,8 +61,9 @@ def test_a_refusal_names_the_other_process(tmp_path: Path) -> None:
     match = re.fullmatch(f"{re.escape(str(path))}: {pattern}", found)
     assert match is not None, found
     assert match.groups() == (str(holder.pid),) * 2
-    assert not is_held(path)
-    assert read_owner(path) is None
+    assert living_owner(path) is None
+    with hold(path, "pipeline resize"):
+        pass
 
 
 def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
@@ -71,9 +71,10 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     holder = start_holder(path)
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
-    assert read_owner(path) is not None
+    assert path.with_name("a.lock.json").exists()
+    assert living_owner(path) is None
     with hold(path, "pipeline resize"):
-        owner = read_owner(path)
+        owner = living_owner(path)
         assert owner is not None
         assert (owner.pid, owner.command) == (os.getpid(), "pipeline resize")
 
@@ -82,11 +83,11 @@ def test_a_record_of_a_process_that_has_ended_is_not_believed(tmp_path: Path) ->
     """Its number may be another process's by now."""
     path = tmp_path / "a.lock"
     with hold(path, "pipeline train"):
-        owner = read_owner(path)
+        owner = living_owner(path)
         assert owner is not None
         write_record(path, replace(owner, created=owner.created - 5))
         found = refusal(path)
-    assert found == f"{path}: pipeline resize is running already; wait for its end, or stop it"
+    assert found == f"{path}: another process holds it; wait for its end, or stop it"
 
 
 def test_a_process_of_another_machine_is_named_with_it(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_without_locks_the_work_goes_on_with_a_warning(
+def test_where_no_locks_are_the_record_is_believed_with_a_warning(
     tmp_path: Path,
     number: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -119,15 +120,16 @@ def test_without_locks_the_work_goes_on_with_a_warning(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    done = False
-    with hold(tmp_path / "a.lock", "pipeline train"):
-        done = True
-    assert done
+    path = tmp_path / "a.lock"
+    with hold(path, "pipeline train"):
+        assert f"(process {os.getpid()}, since " in refusal(path)
+    assert living_owner(path) is None
     (message,) = caplog.messages
-    assert message.startswith(f"{tmp_path}/a.lock: its file system cannot lock files (")
+    assert message.startswith(f"{path}: its file system cannot lock files (")
 
 
 def test_what_fails_inside_is_raised_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk"), hold(tmp_path / "a.lock", "pipeline train"):
         raise OSError(errno.ENOLCK, "disk")
-    assert not is_held(tmp_path / "a.lock")
+    with hold(tmp_path / "a.lock", "pipeline train"):
+        pass

@@ -8,12 +8,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from filelock import FileLock
-
 from pipeline.booru import drawings
 from pipeline.booru.collection import Picture, read_picture_file
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path, write_text
+from pipeline.locks import hold
 from pipeline.processes import start_worker
 from pipeline.progress import Progress, Silent
 
@@ -39,7 +38,7 @@ def collect_drawings(
     stems = {number: f"{number:06d}-{program}" for number in range(seed, seed + count)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
+        with hold(folder / ".lock", "pipeline booru", progress.message):
             _draw_missing(stems, folder, progress)
     except OSError as error:
         raise PipelineError(f"{folder}: cannot keep drawings there ({error.strerror})") from error

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +14,8 @@ from pipeline.booru.collection import collect_folder
 from pipeline.booru.faulty import FAULTS
 from pipeline.booru.server import Site
 from pipeline.serving import Server
-from tests.stages.program import Finished, end, pipeline, start
+from stages.common import ENDING_SIGNALS
+from tests.stages.program import PROGRAM, Finished, end, pipeline, start
 
 
 @pytest.fixture
@@ -25,8 +27,10 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", ENDING_SIGNALS)
 def test_a_folder_is_served_until_interrupted(images: Path, how: signal.Signals) -> None:
+    if signal.getsignal(how) == signal.SIG_IGN:
+        pytest.skip(f"{how.name} is ignored here, as under nohup")
     with start(images.parent, "booru", "--images", "images", "--port", "0") as process:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -41,6 +45,19 @@ def test_a_folder_is_served_until_interrupted(images: Path, how: signal.Signals)
     assert result.code == 130
     assert "Traceback" not in result.err
     assert result.problems[-1].startswith("interrupted")
+
+
+def test_under_nohup_a_lost_terminal_ends_nothing(images: Path) -> None:
+    command = ["nohup", PROGRAM, "booru", "--images", "images", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=images.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[3]
+        process.send_signal(signal.SIGHUP)
+        assert requests.get(url, timeout=10).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert end(process).code == 130
 
 
 def test_faults_are_made_when_asked(images: Path) -> None:

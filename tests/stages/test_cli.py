@@ -26,6 +26,7 @@ def test_help_names_every_command() -> None:
         "blend",
         "tradeoff",
         "pairs",
+        "clean",
         "booru",
         "demo",
     ):
@@ -82,6 +83,7 @@ def test_help_answers_without_params(tmp_path: Path) -> None:
         (["upscale"], "pictures"),
         (["upscale", "x.png", "--device", "tpu"], "device tpu: unknown"),
         (["booru", "--port", "x"], "--port"),
+        (["clean", "--remove", "everything"], "--remove: everything is neither kept here nor"),
         (["demo", "--port", "70000"], "--port"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.locks import hold, read_owner
+from pipeline.locks import hold, living_owner
 from stages.cli import STAGES
 from tests.evaluation.world import make_world
 from tests.images.originals import drawing, write_originals
@@ -23,7 +23,7 @@ LOCKS = {stage.name: stage.lock for stage in STAGES}
 def run_beside(folder: Path, name: str, *options: str) -> None:
     """Start a stage, refuse a second run with `options` in the middle of it, let it end well."""
     process = start(folder, name)
-    wait_until(lambda: read_owner(folder / LOCKS[name]) is not None)
+    wait_until(lambda: living_owner(folder / LOCKS[name]) is not None)
     process.send_signal(signal.SIGSTOP)
     second = pipeline(folder, name, *options)
     process.send_signal(signal.SIGCONT)

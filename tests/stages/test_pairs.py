@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pipeline.locks import hold
+from stages.pairs import LOCK
 from tests.evaluation.world import make_world
 from tests.stages.program import pipeline
 
@@ -18,6 +20,16 @@ def test_what_another_program_makes_of_them_is_measured(tmp_path: Path) -> None:
     assert result.code == 0, result.err
     assert "perfect: PSNR_Y 100.00 dB, swd 0.0000" in result.out
     assert "dvc exp run -S ++evaluate.results.perfect=pairs/hr" in result.err
+
+
+def test_a_second_run_beside_it_is_refused(tmp_path: Path) -> None:
+    make_world(tmp_path, {"train": 1, "test": 2})
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    with hold(tmp_path / LOCK, "pipeline pairs"):
+        result = pipeline(tmp_path, "pairs", "pairs")
+    assert result.code == 1
+    assert result.err.startswith(f"{LOCK}: pipeline pairs is running already (process ")
+    assert not (tmp_path / "pairs").exists()
 
 
 def test_without_a_manifest_it_says_so(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.locks import hold
+from stages.tradeoff import LOCK
 from tests.stages.program import pipeline
 
 PARAMS = "train:\n  adv_weight: 1.0\n"
@@ -53,6 +55,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for weight in ("0", "0.5"):
         run(folder, "dvc", "exp", "run", "--temp", "--quiet", "-S", f"train.adv_weight={weight}")
     return folder
+
+
+def test_a_second_run_beside_it_is_refused(project: Path) -> None:
+    with hold(project / LOCK, "pipeline tradeoff"):
+        result = pipeline(project, "tradeoff", "-o", "refused")
+    assert result.code == 1
+    assert result.err.startswith(f"{LOCK}: pipeline tradeoff is running already (process ")
+    assert not (project / "refused").exists()
 
 
 def test_every_experiment_is_a_point_and_one_curve_joins_them(project: Path) -> None:
