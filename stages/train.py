@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import TrainParams
+from pipeline.processes import stop_with_parent
 from stages.common import INTERRUPTED, Stage, run_stage
 from stages.console import ConsoleProgress
 
@@ -54,6 +55,7 @@ def _work(params: TrainParams, problems: Path) -> None:
     """One of several processes on this machine: what stops it goes into a file of `problems`."""
     import torch
 
+    stop_with_parent()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // params.processes))
     try:
         _train(params)
@@ -129,7 +131,7 @@ class LiveRecorder:
         self._live.end()  # type: ignore[no-untyped-call]
 
 
-STAGE = Stage("train", run)
+STAGE = Stage("train", run, MODELS)
 
 if __name__ == "__main__":
     run_stage(STAGE)

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from pipeline.errors import is_machine_fault
 from pipeline.images.damage import damage_of
@@ -77,8 +78,10 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
             if width * height * frame_count(image) > max_pixels:
+                raise too_many_pixels(image, max_pixels)
+            if (tile := _tile_pixels(image)) > max_pixels:
                 raise ImageRefused(
-                    "too_many_pixels", f"{_extent(image)} are more than {max_pixels} pixels"
+                    "too_many_pixels", f"a tile of {tile} pixels has more than {max_pixels}"
                 )
             yield image
     except ImageRefused:
@@ -98,10 +101,18 @@ def frame_count(image: Image.Image) -> int:
     return getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
 
 
-def _extent(image: Image.Image) -> str:
+def _tile_pixels(image: Image.Image) -> int:
+    """Pixels of a TIFF's tile, which is decoded whole and may be larger than the picture."""
+    tags = getattr(image, "tag_v2", {})
+    return int(tags.get(TILEWIDTH, 0)) * int(tags.get(TILELENGTH, 0))
+
+
+def too_many_pixels(image: Image.Image, max_pixels: int) -> ImageRefused:
+    """What is raised for a picture of more than `max_pixels`, all its frames together."""
     frames = frame_count(image)
     size = f"{image.width}×{image.height}"
-    return size if frames == 1 else f"{frames} frames of {size}"
+    extent = size if frames == 1 else f"{frames} frames of {size}"
+    return ImageRefused("too_many_pixels", f"{extent} are more than {max_pixels} pixels")
 
 
 def _format(image: Image.Image) -> str:

@@ -1,6 +1,5 @@
 """The `resize` stage: originals of every kind become shards of equal, lossless squares."""
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -12,18 +11,23 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError, some_of
 from pipeline.files import write_text
+from pipeline.fingerprints import code_of, combined, image_versions
 from pipeline.images.earlier import EarlierImages
 from pipeline.images.executors import dask, processes
 from pipeline.images.records import INDEX_FILE, POSTS_FILE, Post, read_posts
-from pipeline.images.sharding import Refusal, ShardResult, ShardTask, make_shard
+from pipeline.images.sharding import (
+    Refusal,
+    ShardResult,
+    ShardTask,
+    make_images,
+    make_shard,
+)
 from pipeline.images.shards import shard_name
 from pipeline.params import ResizeParams
 from pipeline.progress import Progress, Silent
 
 # Params that leave the bytes of an image as they are.
 _INDIFFERENT = ("max_refused", "shard_size", "workers", "executor", "scheduler")
-# To be raised with any change of the code that changes an image's bytes or facts.
-_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,13 @@ def resize(
 
 def _fingerprint(params: ResizeParams) -> str:
     """Names everything that decides an image's bytes, given its original."""
-    shaping = params.model_dump(exclude=set(_INDIFFERENT))
-    text = json.dumps({"version": _VERSION, **shaping}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return combined(
+        {
+            "params": params.model_dump(exclude=set(_INDIFFERENT)),
+            "code": code_of(make_images.__module__),
+            "versions": image_versions(),
+        }
+    )
 
 
 def _write_shards(

@@ -97,6 +97,15 @@ def bomb() -> bytes:
     return bytes(data)
 
 
+def large_tile() -> bytes:
+    """A TIFF of 8 × 8 pixels in one tile of 4096 × 4096."""
+    pixels = zlib.compress(bytes(4096 * 4096))
+    tags = {256: 8, 257: 8, 258: 8, 259: 8, 262: 1, 277: 1, 322: 4096, 323: 4096}
+    tags |= {324: 8 + 2 + 12 * 10 + 4, 325: len(pixels)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + pixels
+
+
 def small_bomb() -> bytes:
     return saved(Image.new("1", (1100, 1000)), "PNG")
 
@@ -137,6 +146,7 @@ REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
     ("float tiff", lambda: saved(plain("F", 0.5), "TIFF"), "unsupported"),
     ("more pixels than allowed", small_bomb, "too_many_pixels"),
     ("more pixels than Pillow opens", bomb, "too_many_pixels"),
+    ("more pixels in a tile", large_tile, "too_many_pixels"),
 ]
 
 

@@ -173,6 +173,28 @@ def test_a_changed_byte_in_a_kept_shard_is_noticed(folder: Path) -> None:
     assert contents(folder) != whole
     run(folder)
     assert contents(folder) == whole
+    # Repaired, so that the next run has it.
+    assert kept.read_bytes() == whole["shard-000000.tar"]
+
+
+def test_changed_facts_in_a_kept_shard_are_noticed(folder: Path) -> None:
+    run(folder)
+    whole = contents(folder)
+    kept = next(path for path in stored(folder) if path.read_bytes() == whole["shard-000000.tar"])
+    damaged = kept.read_bytes().replace(b'"original_format": "PNG"', b'"original_format": "PNK"')
+    assert damaged != whole["shard-000000.tar"]
+    kept.write_bytes(damaged)
+    shutil.rmtree(folder / "resized")
+    run(folder)
+    assert contents(folder) == whole
+    assert kept.read_bytes() == whole["shard-000000.tar"]
+
+
+def test_a_kept_shard_is_one_file_with_the_set_s_after_each_run(folder: Path) -> None:
+    for _ in range(2):
+        run(folder)
+        inodes = {path.stat().st_ino for path in (folder / "resized").glob("*.tar")}
+        assert {path.stat().st_ino for path in stored(folder)} == inodes
 
 
 @pytest.mark.parametrize("length", [0, 700, 5000])
