@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,33 +43,39 @@ def run(
         typer.Option(
             "--check",
             help="fetch nothing; compare every file with its sha256, and drop damaged ones from "
-            f"{STORE}, so that the next run fetches them again",
+            f"{STORE} and DVC's cache, so that the next run fetches them again",
         ),
     ] = False,
 ) -> None:
     """Fetch pictures from a Gelbooru 0.2 site into data/raw."""
+    from pipeline.booru.adoption import EarlierSets
     from pipeline.booru.gathering import gather
     from pipeline.booru.scraping import plan, scrape
     from pipeline.booru.verifying import check_files
+    from stages.earlier_sets import earlier_sets, tracked_set
 
     _refuse_outside()
     progress = ConsoleProgress()
     if check:
         if dry_run or retry_failed:
             raise UsageError("--check: takes neither --dry-run nor --retry-failed")
-        progress.message(f"{check_files(STORE, RAW, progress)} files checked: all are whole")
+        count = check_files(STORE, RAW, progress, cached=tracked_set(RAW))
+        progress.message(f"{count} files checked: all are whole")
         return
     if params.site.startswith("file:"):
         if dry_run or retry_failed:
             raise UsageError("--dry-run, --retry-failed: nothing is fetched from a folder")
         _tell_table(_summary(gather(params, RAW, REPORT, progress)), progress)
         return
+    earlier = EarlierSets(partial(earlier_sets, RAW))
     if dry_run:
         if retry_failed:
             raise UsageError("--dry-run and --retry-failed: give one of them")
-        _tell_plan(plan(params, STORE, progress), progress)
+        _tell_plan(plan(params, STORE, progress, earlier=earlier), progress)
         return
-    result = scrape(params, STORE, RAW, REPORT, progress, retry_failed=retry_failed)
+    result = scrape(
+        params, STORE, RAW, REPORT, progress, retry_failed=retry_failed, earlier=earlier
+    )
     _tell_table(_summary(result), progress)
 
 

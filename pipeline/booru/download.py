@@ -24,7 +24,7 @@ _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
 
 
-class _Digests:
+class Digests:
     """Hashes and length of the bytes seen so far."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class _Digests:
         self._md5 = hashlib.md5(usedforsecurity=False)
 
     @classmethod
-    def of(cls, path: Path) -> "_Digests":
+    def of(cls, path: Path) -> "Digests":
         digests = cls()
         if path.exists():
             with path.open("rb") as file:
@@ -94,7 +94,7 @@ def _is_doubtful(post: Post, store: Store) -> bool:
 
 def _transfer(
     post: Post, post_url: str, session: Session, store: Store, max_bytes: int, *, again: bool
-) -> _Digests:
+) -> Digests:
     """Make the part of `post` whole, and return the digests of it.
 
     `again`: from the start, past any cache on the way, and without a word to the store, where
@@ -105,7 +105,7 @@ def _transfer(
     if again:
         part.unlink(missing_ok=True)
         headers |= {"Cache-Control": "no-cache"}
-    digests = _Digests.of(part)
+    digests = Digests.of(part)
     if known is not None and digests.bytes and digests.bytes == known.bytes:
         return digests
     if known is not None and known.validator and digests.bytes:
@@ -113,7 +113,7 @@ def _transfer(
     with session.get(post.file_url, session.files, headers=headers) as response:
         if not _continues(response, digests.bytes):
             _refuse_range(response, part)
-            digests = _Digests()
+            digests = Digests()
         length = _length(response, digests.bytes)
         if not again:
             store.expect(post, post_url, length, _validator(response))

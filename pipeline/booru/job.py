@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from multiprocessing.pool import AsyncResult, ThreadPool
 
+from pipeline.booru.adoption import EarlierSets
 from pipeline.booru.client import FORMS, Client, credentials
 from pipeline.booru.download import download
 from pipeline.booru.faults import FetchError, UnreachableError
@@ -41,10 +42,12 @@ class Job:
         store: Store,
         progress: Progress,
         *,
+        earlier: EarlierSets,
         listing_allowed: bool = True,
         fetching_allowed: bool = True,
     ) -> None:
         self._params, self._store, self._progress = params, store, progress
+        self._earlier = earlier
         self._listing_allowed, self._fetching_allowed = listing_allowed, fetching_allowed
         # One picture at a time in one thread: memory would grow with the workers otherwise, and
         # the allocator would keep as much for each of them.
@@ -174,19 +177,16 @@ class Job:
             self._start(partial(self._obtain, post), partial(self._obtained, post))
 
     def _obtain(self, post: Post) -> None:
-        """Have the file of `post` in the store: it is fetched where it is not there and sound."""
-        known = self._store.find(post)
-        if known is not None and known.sha256 is not None:
-            sound = self._store.is_sound(known.sha256)
-            if sound and not known.is_doubtful(post):
-                return
-            if not sound:
-                self._progress.message(
-                    f"{self._store.path(known.sha256)}: was damaged on disk; fetched again"
-                )
-        url = post_url(self._site, post)
-        limit = self._params.max_bytes
-        download(post, url, self._session, self._store, limit, self._decoder)
+        """Have the file of `post` in the store: it is fetched where it is nowhere sound."""
+        store, url, limit = self._store, post_url(self._site, post), self._params.max_bytes
+        known = store.find(post)
+        sound = known is not None and known.sha256 is not None and store.is_sound(known.sha256)
+        if known is not None and known.sha256 is not None and not sound:
+            path = store.path(known.sha256)
+            self._progress.message(f"{path}: was damaged on disk, and is replaced")
+        if not sound and self._earlier.adopt(post, url, store):
+            return
+        download(post, url, self._session, store, limit, self._decoder)
 
     def _obtained(self, post: Post, error: BaseException | None) -> None:
         self._fetching -= 1

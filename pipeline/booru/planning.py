@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipeline.booru.adoption import EarlierSets
 from pipeline.booru.posts import Post
 from pipeline.booru.store import Store
 
@@ -14,7 +15,10 @@ _ENOUGH_FILES = 20
 
 @dataclass(frozen=True)
 class Planned:
-    """A post that would be taken. `bytes` is its file's length, an estimate unless `stored`."""
+    """A post that would be taken. `bytes` is its file's length, an estimate unless it is known.
+
+    `stored`: its file need not be fetched.
+    """
 
     post: Post
     bytes: int
@@ -29,7 +33,7 @@ class Plan:
     rejected: dict[str, int]
 
 
-def expected(posts: Iterable[Post], store: Store) -> list[Planned]:
+def expected(posts: Iterable[Post], store: Store, earlier: EarlierSets) -> list[Planned]:
     """How large the files of `posts` are, or should be.
 
     The site tells no file sizes: they are estimated from the pixels, by what the files of the
@@ -44,7 +48,7 @@ def expected(posts: Iterable[Post], store: Store) -> list[Planned]:
     for post, file in found:
         known = file.bytes if file is not None else None
         guess = round(_bytes_a_pixel(post.extension, sizes) * post.width * post.height)
-        stored = file is not None and file.sha256 is not None
+        stored = (file is not None and file.sha256 is not None) or earlier.holds(post)
         planned.append(Planned(post, known or guess, stored))
     return planned
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pipeline.booru.adoption import EarlierSets
 from pipeline.booru.job import Job
 from pipeline.booru.planning import Plan, expected
 from pipeline.booru.posts import Post
@@ -43,18 +44,20 @@ def scrape(
     progress: Progress = Silent(),  # noqa: B008
     *,
     retry_failed: bool = False,
+    earlier: EarlierSets = EarlierSets(),  # noqa: B008
 ) -> ScrapeReport:
     """Fill `raw` with the newest `params.limit` acceptable posts of `params.site`.
 
-    Files are fetched into the folder `store` once and linked into `raw`, which is replaced as a
-    whole; `report` gets the counts as JSON. An interrupted or killed call is continued by the
-    next. With `retry_failed` nothing is listed: the posts known from earlier runs must do. Raises
-    `UsageError` for params that cannot be met, `PipelineError` if the limit was not.
+    Files are fetched into the folder `store` once, or taken from `earlier`, and linked into `raw`,
+    which is replaced as a whole; `report` gets the counts as JSON. An interrupted or killed call is
+    continued by the next. With `retry_failed` nothing is listed: the posts known from earlier runs
+    must do. Raises `UsageError` for params that cannot be met, `PipelineError` if the limit was
+    not.
     """
     check_rules(params)
     check_place(raw)
     with _opened(store) as kept:
-        job = Job(params, kept, progress, listing_allowed=not retry_failed)
+        job = Job(params, kept, progress, earlier=earlier, listing_allowed=not retry_failed)
         job.run()
         posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
         entries = (_entry(params.site, kept, post) for post in posts)
@@ -83,6 +86,8 @@ def plan(
     params: ScrapeParams,
     store: Path,
     progress: Progress = Silent(),  # noqa: B008
+    *,
+    earlier: EarlierSets = EarlierSets(),  # noqa: B008
 ) -> Plan:
     """The posts that `scrape` would take, and what it would fetch for them.
 
@@ -91,10 +96,10 @@ def plan(
     """
     check_rules(params)
     with _opened(store) as kept:
-        job = Job(params, kept, progress, fetching_allowed=False)
+        job = Job(params, kept, progress, earlier=earlier, fetching_allowed=False)
         job.run()
         posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
-        return Plan(tuple(expected(posts, kept)), dict(job.rejected))
+        return Plan(tuple(expected(posts, kept, earlier)), dict(job.rejected))
 
 
 def _entry(site: str, store: Store, post: Post) -> Entry:

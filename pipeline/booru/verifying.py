@@ -1,12 +1,13 @@
-"""Reading store and set back: is every file what its sha256 says?"""
+"""Reading store, set and caches back: is every file what its sha256 says?"""
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.booru.adoption import Locate, files_of
 from pipeline.booru.rawset import POSTS_FILE
 from pipeline.booru.store import Store
 from pipeline.errors import PipelineError, fault_text, some_of
@@ -17,51 +18,59 @@ from pipeline.progress import Progress, Silent
 
 @dataclass(frozen=True)
 class _File:
-    """A file, the hash that it should have, and whether it is the store's."""
+    """A file, the hash that it should have, and whether it is dropped where it has another."""
 
     path: Path
     sha256: str
-    stored: bool
+    dropped: bool
 
 
 def check_files(
     store: Path,
     raw: Path,
     progress: Progress = Silent(),  # noqa: B008
+    *,
+    cached: Iterable[Locate] = (),
 ) -> int:
-    """Hash every file of `store` and `raw`; return how many there are.
+    """Hash every file of `store`, of `raw` and of the sets `cached`; return how many there are.
 
-    What is damaged in the store is dropped from it, so that the next scrape fetches it again.
-    Raises `PipelineError` that names what is damaged or missing, or where nothing can be read.
+    What is damaged in the store or a cache is dropped there, so that the next scrape fetches it
+    again. Raises `PipelineError` that names what is damaged or missing, or where nothing can be
+    read.
     """
+    copies = [
+        _File(kept.path, kept.sha256, dropped=True)
+        for locate in cached
+        for kept in files_of(locate)
+        if kept.path.exists()
+    ]
     try:
         if not (store / "files").is_dir():
-            return _checked(_in_set(raw), raw, progress)
+            return _checked([*_in_set(raw), *copies], progress)
         with Store(store) as kept:
-            stored = [_File(path, path.name, stored=True) for path in kept.files()]
+            stored = [_File(path, path.name, dropped=True) for path in kept.files()]
             listed = _in_set(raw) if (raw / POSTS_FILE).exists() else []
-            return _checked([*stored, *listed], raw, progress)
+            return _checked([*listed, *stored, *copies], progress)
     except (OSError, sqlite3.Error) as error:
         raise PipelineError(f"{store}: cannot be written or read: {error}") from error
 
 
 def _in_set(raw: Path) -> list[_File]:
-    return [_File(raw / post.file, post.sha256, stored=False) for post in read_posts(raw)]
+    return [_File(raw / post.file, post.sha256, dropped=False) for post in read_posts(raw)]
 
 
-def _checked(files: list[_File], raw: Path, progress: Progress) -> int:
+def _checked(files: list[_File], progress: Progress) -> int:
     sound = {file for file, whole in _verdicts(files, progress) if whole}
-    # The same file may be damaged under two names: the set's is the one that people know.
-    damaged = sorted((file for file in files if file not in sound), key=lambda file: file.stored)
+    damaged = [file for file in files if file not in sound]
     for file in damaged:
-        if file.stored:
+        if file.dropped:
             file.path.unlink(missing_ok=True)
     if damaged:
-        dropped = sum(file.stored for file in damaged)
+        dropped = sum(file.dropped for file in damaged)
         raise PipelineError(
             f"{len(damaged)} of {len(files)} files are damaged or missing: "
             f"{some_of([str(file.path) for file in damaged])}; "
-            + (f"{dropped} dropped from the store; " if dropped else "")
+            + (f"{dropped} dropped from where they were kept; " if dropped else "")
             + "run pipeline scrape to have them whole again"
         )
     return len(files)

@@ -358,7 +358,7 @@ def test_a_file_that_rotted_is_fetched_again(tmp_path: Path) -> None:
         run(tmp_path, url, notes, limit=3)
     assert ids(tmp_path) == [3, 2, 1]
     assert sorted(site.paths()) == ["/images/1/1.png", "/images/1/3.png", "/robots.txt"]
-    assert sum("was damaged on disk; fetched again" in text for text in notes.messages) == 2
+    assert sum("was damaged on disk, and is replaced" in text for text in notes.messages) == 2
 
 
 def rot(path: Path) -> None:

@@ -172,7 +172,7 @@ def test_damage_on_disk_is_found_and_mended(tmp_path: Path) -> None:
         assert (result.code, result.problems[-1]) == (
             1,
             "4 of 10 files are damaged or missing: data/raw/3.png, data/raw/4.png, data/raw/5.png, "
-            f"{stored_5.relative_to(folder)}; 1 dropped from the store; "
+            f"{stored_5.relative_to(folder)}; 1 dropped from where they were kept; "
             "run pipeline scrape to have them whole again",
         )
         assert site.requests == []
