@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError, UsageError, machine_fault
 from pipeline.params import Section, is_list, is_mapping, section_type
 from pipeline.params_file import load_params, option_name, override
 
@@ -98,9 +98,28 @@ def run_app(app: typer.Typer) -> None:
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except Exception as error:
+        fault = _output_fault() or machine_fault(error)
+        if fault is None:
+            raise
+        print(fault, file=sys.stderr)
+        code = PipelineError.exit_code
     if code == INTERRUPTED:
         print("interrupted; run the same command again to go on", file=sys.stderr)
+    if (fault := _output_fault()) and not code:
+        print(fault, file=sys.stderr)
+        code = PipelineError.exit_code
     sys.exit(code)
+
+
+def _output_fault() -> str | None:
+    """Why what was printed cannot be written, or None; the interpreter then tries it no more."""
+    try:
+        print(end="", flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return f"standard output: {error.strerror}"
+    return None
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError, UsageError, machine_fault
 from pipeline.params import TrainParams
 from stages.common import INTERRUPTED, Stage, run_stage
 from stages.console import ConsoleProgress
@@ -20,6 +20,7 @@ MANIFEST = Path("data/manifest.csv")
 RESIZED = Path("data/resized")
 MODELS = Path("models")
 REPORTS = Path("reports/train")
+_LINE, _TRACEBACK = ".line", ".traceback"
 
 
 def run(params: TrainParams) -> None:
@@ -42,12 +43,19 @@ def _launch(params: TrainParams) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         code = launch(params.processes, _work, params, Path(folder))
-        problems = {path.read_text(encoding="utf-8") for path in Path(folder).iterdir()}
+        # Where one process failed for a known reason, others only miss it.
+        lines, tracebacks = (_read(folder, ending) for ending in (_LINE, _TRACEBACK))
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code:
-        told = "\n".join(sorted(problems)) or "training: a process was killed; run again to go on"
+        told = (
+            "\n".join(lines or tracebacks) or "training: a process was killed; run again to go on"
+        )
         raise (UsageError if code == UsageError.exit_code else PipelineError)(told)
+
+
+def _read(folder: str, ending: str) -> list[str]:
+    return sorted({path.read_text(encoding="utf-8") for path in Path(folder).glob(f"*{ending}")})
 
 
 def _work(params: TrainParams, problems: Path) -> None:
@@ -58,14 +66,21 @@ def _work(params: TrainParams, problems: Path) -> None:
     try:
         _train(params)
     except PipelineError as error:
-        (problems / os.environ["RANK"]).write_text(str(error), encoding="utf-8")
+        _note(problems, _LINE, str(error))
         raise SystemExit(error.exit_code) from None
-    except Exception:
+    except Exception as error:
+        if fault := machine_fault(error):
+            _note(problems, _LINE, fault)
+            raise SystemExit(PipelineError.exit_code) from None
         # Nobody foresaw it, and PyTorch would hide it.
-        (problems / os.environ["RANK"]).write_text(traceback.format_exc(), encoding="utf-8")
+        _note(problems, _TRACEBACK, traceback.format_exc())
         raise
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
+
+
+def _note(problems: Path, ending: str, text: str) -> None:
+    (problems / f"{os.environ['RANK']}{ending}").write_text(text, encoding="utf-8")
 
 
 def _train(params: TrainParams) -> None:

@@ -1,5 +1,7 @@
 """Atomic writing: whole or not at all."""
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -30,3 +32,16 @@ def test_files_are_readable_by_others_as_the_umask_allows(tmp_path: Path) -> Non
     write_text(path, "text")
     (tmp_path / "plain").touch()
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+def test_what_fails_without_a_name_is_the_file_that_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'"), atomic_path(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(FileNotFoundError, match=f"'{path}'"), atomic_path(path) as temporary:
+        temporary.unlink()
+
+
+def test_what_fails_at_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"), atomic_path(tmp_path / "a.txt"):
+        (tmp_path / "absent").read_bytes()

@@ -3,7 +3,8 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -47,7 +48,8 @@ def gather(
         )
     try:
         # Copies: DVC makes the files of its outputs read-only, and these are somebody's own.
-        size, _ = write_set(_entries(taken, progress), raw, shutil.copyfile)
+        with closing(_entries(taken, progress)) as entries:
+            size, _ = write_set(entries, raw, shutil.copyfile)
         result = ScrapeReport(
             accepted=len(taken),
             listed=len(pictures),
@@ -107,7 +109,7 @@ def _named_rightly(picture: Picture) -> Path:
     return picture.path if right else picture.path.with_suffix(f".{picture.extension}")
 
 
-def _entries(taken: list[tuple[Post, Path]], progress: Progress) -> Iterator[Entry]:
+def _entries(taken: list[tuple[Post, Path]], progress: Progress) -> Generator[Entry]:
     progress.start("copying pictures", len(taken), "files")
     try:
         for done, (post, path) in enumerate(taken, 1):
