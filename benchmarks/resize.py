@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.img2dataset_run import run_img2dataset, timed
+from pipeline.files import sha256_of
 from pipeline.images.decode import decode
 from pipeline.images.geometry import fit
 from pipeline.images.records import Post
@@ -60,24 +61,25 @@ def _parts(paths: Sequence[Path]) -> None:
     """CPU time of every way from a file to a file, and of resampling alone."""
     print("\nCPU ms a picture")
     params = ResizeParams(size=SIZE)
+    posts = {path: _post(path) for path in paths}
     whole = {
         "Pillow, PNG level 6": lambda path: _png(_pillow(path), 6),
         "Pillow, PNG level 1": lambda path: _png(_pillow(path), 1),
         "Pillow, lossless WebP": lambda path: encode(np.asarray(_pillow(path))),
         "this program, pixels alone": lambda path: encode(_ours(path)),
-        "this program": lambda path: make_images(params, path.parent, _post(path)),
+        "this program": lambda path: make_images(params, path.parent, posts[path]),
         "decoder alone": lambda path: Image.open(path).load(),
     }
     times = {name: _cpu_ms(work, paths) for name, work in whole.items()}
     for name, value in times.items():
         print(f"{name:<28}{value:>8.1f}  ×{times['Pillow, PNG level 6'] / value:.2f}")
-    images = [decode(path, 10**8, "#ffffff").pixels for path in paths]
+    images = [decode(path.read_bytes(), 10**8, "#ffffff").pixels for path in paths]
     pillow, ours = (_cpu_ms(make, images) for make in (_pillow_pixels, _torch_pixels))
     print(f"\nLanczos alone: Pillow {pillow:.1f}, PyTorch {ours:.1f}: ×{pillow / ours:.1f}")
 
 
 def _fidelity(paths: Sequence[Path], peers: Mapping[Path, bytes]) -> None:
-    images = [decode(path, 10**8, "#ffffff").pixels for path in paths]
+    images = [decode(path.read_bytes(), 10**8, "#ffffff").pixels for path in paths]
     exact = [_exact(_cropped(image)) for image in images]
     for name, make in (("Pillow", _pillow_pixels), ("PyTorch", _torch_pixels)):
         _tell(name, [_psnr(make(image), best) for image, best in zip(images, exact, strict=True)])
@@ -153,7 +155,7 @@ def _cpu_ms(work: Callable[[Any], object], items: Sequence[Any]) -> float:
 
 
 def _post(path: Path) -> Post:
-    return Post(1, path.name, "", 0, "general", (), "", "")
+    return Post(1, path.name, sha256_of(path), 0, "general", (), "", "")
 
 
 def _pillow(path: Path) -> Image.Image:
@@ -176,7 +178,7 @@ def _png(image: Image.Image, level: int) -> bytes:
 
 
 def _ours(path: Path) -> NDArray[np.uint8]:
-    return _torch_pixels(decode(path, 10**8, "#ffffff").pixels)
+    return _torch_pixels(decode(path.read_bytes(), 10**8, "#ffffff").pixels)
 
 
 def _pillow_pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

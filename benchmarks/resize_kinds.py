@@ -73,7 +73,7 @@ def _verdict(result: NDArray[np.uint8] | str, seen: Image.Image | None) -> str:
 
 def _ours(path: Path) -> NDArray[np.uint8] | str:
     try:
-        decoded = decode(path, PARAMS.max_pixels, PARAMS.background)
+        decoded = decode(path.read_bytes(), PARAMS.max_pixels, PARAMS.background)
         return fit(decoded.pixels, PARAMS)[0].pixels
     except ImageRefused as refused:
         return f"refused: {refused.reason}"

@@ -41,8 +41,25 @@ class UsageError(PipelineError):
     exit_code = 2
 
 
-def machine_fault(error: BaseException) -> str | None:
-    """Describe a fault of the machine (disk, memory) in one line; None for any other error."""
+def is_machine_fault(error: BaseException) -> bool:
+    """Whether memory, a disk or the system failed, rather than the bytes that were read.
+
+    Decoders raise `OSError` for damaged bytes too, but without an error number.
+    """
+    return isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno is not None
+    )
+
+
+def fault_text(error: BaseException) -> str:
+    """What a machine's fault is, in words."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    return str(getattr(error, "strerror", None) or error)
+
+
+def fault_line(error: BaseException) -> str | None:
+    """Describe a fault of the machine in one line that says what to do; None for another error."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno is not None:
         return _file_fault(error)

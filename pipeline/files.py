@@ -1,6 +1,7 @@
 """Writing files so that a file under its final name is always whole; what a file holds."""
 
 import csv
+import errno
 import hashlib
 import os
 import tempfile
@@ -12,6 +13,8 @@ from pathlib import Path
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it there, synced, when the block ends well.
+
+    The folder is synced too, so that the file is still there after a power cut.
 
     When the block raises, the temporary file is removed and `path` is left as it was; an `OSError`
     that names no file, or the temporary one, names `path` instead.
@@ -30,6 +33,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
             temporary.replace(path)
+            sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
@@ -46,6 +50,19 @@ def _naming(path: Path) -> Iterator[None]:
         if error.errno is None or (name and not name.startswith(f".{path.name}.")):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in `folder` to the disk, so that a power cut undoes no rename."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network file systems cannot sync a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

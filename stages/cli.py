@@ -2,6 +2,7 @@
 
 from stages.blend import blend
 from stages.booru import booru
+from stages.code import code
 from stages.common import add_stage, new_app, run_app
 from stages.demo import demo
 from stages.evaluate import STAGE as EVALUATE
@@ -26,6 +27,6 @@ def main() -> None:
     )
     for stage in STAGES:
         add_stage(app, stage)
-    for command in (upscale, serve, export, models, blend, tradeoff, pairs, booru, demo):
+    for command in (upscale, serve, export, models, blend, tradeoff, pairs, booru, demo, code):
         app.command()(command)
     run_app(app)

@@ -1,13 +1,13 @@
 """What every command shares: options made from the params, errors as one line, exit codes."""
 
 import inspect
-import io
 import os
 import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,23 +16,45 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from pipeline.errors import PipelineError, UsageError, machine_fault
+from pipeline.errors import PipelineError, UsageError, fault_line
+from pipeline.inputs import FOLDER, Input, unwatched
+from pipeline.locks import hold, lock_file
 from pipeline.params import Section, is_list, is_mapping, section_type
 from pipeline.params_file import load_params, option_name, override
+from pipeline.processes import stop_with_dvc
+from pipeline.progress import Progress
+from stages.streams import flush_output, prepare_streams
 
 PARAMS_FILE = Path("params.yaml")
 INTERRUPTED = 130
+READING_OPTION = "check"
+"""With this option a stage only reads, and needs no lock."""
+ENDING_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+"""Ctrl-C, `kill`, a lost terminal, and what schedulers send before they kill."""
 
 
 @dataclass(frozen=True)
 class Stage:
     """A stage of `dvc.yaml`: its name is also its section of `params.yaml` and its command.
 
-    `run` takes the section's params, then arguments that are Typer options of its own.
+    `run` takes the section's params, then arguments that are Typer options of its own. `folder`
+    is where its results go, and where the lock lies that keeps a second run out.
     """
 
     name: str
     run: Callable[..., None]
+    folder: Path
+
+    @property
+    def lock(self) -> Path:
+        """File that a run of this stage locks."""
+        return lock_file(self.folder, self.name)
 
 
 def new_app(about: str | None = None) -> typer.Typer:
@@ -59,7 +81,8 @@ def add_stage(app: typer.Typer, stage: Stage) -> None:
         if overrides:
             params = override(params, overrides)
             _tell_overrides(params, stage.name, overrides)
-        stage.run(params, **given)
+        with _exclusive(stage, given):
+            stage.run(params, **given)
 
     shown, source = _shown_params(stage.name)
     options = [_option(name, field, getattr(shown, name), source) for name, field in fields.items()]
@@ -71,6 +94,17 @@ def add_stage(app: typer.Typer, stage: Stage) -> None:
     app.command(stage.name, no_args_is_help=False)(command)
 
 
+def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextManager[None]:
+    """The stage's lock, but for runs that only read and for torchrun's processes after the first.
+
+    Those belong to the run whose first process holds the lock.
+    """
+    follows = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0"
+    if follows or options.get(READING_OPTION):
+        return nullcontext()
+    return hold(stage.lock, f"pipeline {stage.name}")
+
+
 def run_stage(stage: Stage) -> None:
     """Run one stage as a program of its own: `python -m stages.train`."""
     app = new_app()
@@ -80,15 +114,21 @@ def run_stage(stage: Stage) -> None:
 
 def run_app(app: typer.Typer) -> None:
     """Run `app` and exit: 0 done, 1 failed, 2 wrong usage or params, 130 interrupted."""
-    # A file name need not be text in any encoding; telling it must not end the work.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     # Params say what size of a picture is too large; Pillow's own opinion would only puzzle.
     warnings.filterwarnings("ignore", message=".*could be decompression bomb")
-    # Set for Ctrl-C too: a shell starts its background jobs with that signal ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    _handle_signals()
+    stop_with_dvc(os.environ)
+    code = _run(app)
+    problem = flush_output()
+    if problem is not None:
+        print(problem, end="\n" if problem else "", file=sys.stderr)
+        code = code or PipelineError.exit_code
+    sys.exit(code)
+
+
+def _run(app: typer.Typer) -> int:
+    """Run `app`, print why it ended early, and return the exit code."""
     try:
         returned = app(standalone_mode=False)
         code = returned if isinstance(returned, int) else 0
@@ -99,27 +139,34 @@ def run_app(app: typer.Typer) -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
-        fault = _output_fault() or machine_fault(error)
+        fault = fault_line(error)
         if fault is None:
             raise
         print(fault, file=sys.stderr)
         code = PipelineError.exit_code
     if code == INTERRUPTED:
         print("interrupted; run the same command again to go on", file=sys.stderr)
-    if (fault := _output_fault()) and not code:
-        print(fault, file=sys.stderr)
-        code = PipelineError.exit_code
-    sys.exit(code)
+    return code
 
 
-def _output_fault() -> str | None:
-    """Why what was printed cannot be written, or None; the interpreter then tries it no more."""
-    try:
-        print(end="", flush=True)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return f"standard output: {error.strerror}"
-    return None
+def _handle_signals() -> None:
+    """End by `KeyboardInterrupt`, whatever asks for it: the work is saved or can go on."""
+    for number in ENDING_SIGNALS:
+        # Under `nohup` a lost terminal is no reason. Ctrl-C is one even where a shell has started
+        # a background job with that signal ignored.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def warn_of_unwatched(inputs: Sequence[Input], progress: Progress) -> None:
+    """Say under DVC which of a stage's inputs may change without DVC running the stage again."""
+    if not os.environ.get("DVC_STAGE"):
+        return
+    for one in unwatched(inputs):
+        progress.message(
+            f"note: {one.key}: DVC does not see when {one.path} changes; it does so in "
+            f"{FOLDER / one.stage}"
+        )
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

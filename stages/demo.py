@@ -26,6 +26,8 @@ FILES = (
     ".dvcignore",
     ".gitignore",
     "data/.gitignore",
+    "inputs/evaluate/.gitkeep",
+    "inputs/train/.gitkeep",
     "models/.gitignore",
     "reports/.gitignore",
     "reports/evaluate/.gitignore",

@@ -3,8 +3,9 @@
 import subprocess
 from pathlib import Path
 
+from pipeline.inputs import check_inputs, inputs_of
 from pipeline.params import EvaluateParams
-from stages.common import Stage, run_stage
+from stages.common import Stage, run_stage, warn_of_unwatched
 from stages.console import ConsoleProgress
 
 MANIFEST = Path("data/manifest.csv")
@@ -21,11 +22,14 @@ def run(params: EvaluateParams) -> None:
     and models/generator.safetensors. Writes metrics, tables
     and figures into reports/, and reports/index.html, the page to open in a browser.
     """
+    progress = ConsoleProgress()
+    inputs = inputs_of("evaluate", {"models": params.models, "results": params.results})
+    check_inputs(inputs)
+    warn_of_unwatched(inputs, progress)
+
     from pipeline.evaluation.evaluating import evaluate
 
-    evaluation = evaluate(
-        params, MANIFEST, RESIZED, MODEL, REPORTS, revision(), progress=ConsoleProgress()
-    )
+    evaluation = evaluate(params, MANIFEST, RESIZED, MODEL, REPORTS, revision(), progress)
     for method, figures in evaluation.means.items():
         shown = [f"{name} {figures[name]:.4f}" for name in ("lpips", "swd") if name in figures]
         print(f"{method}: PSNR_Y {figures['psnr_y']:.2f} dB, {', '.join(shown)}")
@@ -54,7 +58,7 @@ def _git(*arguments: str) -> str:
     return result.stdout.strip() if result.returncode == 0 else ""
 
 
-STAGE = Stage("evaluate", run)
+STAGE = Stage("evaluate", run, REPORTS)
 
 if __name__ == "__main__":
     run_stage(STAGE)

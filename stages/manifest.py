@@ -9,6 +9,7 @@ from pipeline.params import ManifestParams
 from stages.common import Stage, run_stage
 from stages.console import ConsoleProgress
 
+DATA = Path("data")
 RAW = Path("data/raw")
 RESIZED = Path("data/resized")
 MANIFEST = Path("data/manifest.csv")
@@ -44,7 +45,7 @@ def run(
     )
 
 
-STAGE = Stage("manifest", run)
+STAGE = Stage("manifest", run, DATA)
 
 if __name__ == "__main__":
     run_stage(STAGE)

@@ -6,6 +6,7 @@ from pipeline.params import ResizeParams
 from stages.common import Stage, run_stage
 from stages.console import ConsoleProgress
 
+DATA = Path("data")
 RAW = Path("data/raw")
 RESIZED = Path("data/resized")
 REPORT = Path("reports/resize.json")
@@ -29,7 +30,7 @@ def run(params: ResizeParams) -> None:
     )
 
 
-STAGE = Stage("resize", run)
+STAGE = Stage("resize", run, DATA)
 
 if __name__ == "__main__":
     run_stage(STAGE)

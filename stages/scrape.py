@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.booru.planning import Plan
     from pipeline.booru.scraping import ScrapeReport
 
+DATA = Path("data")
 STORE = Path("data/.store")
 RAW = Path("data/raw")
 REPORT = Path("reports/scrape.json")
@@ -90,7 +91,7 @@ def _reasons(counts: dict[str, int]) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in Counter(counts).most_common())
 
 
-STAGE = Stage("scrape", run)
+STAGE = Stage("scrape", run, DATA)
 
 if __name__ == "__main__":
     run_stage(STAGE)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PipelineError, UsageError, machine_fault
+from pipeline.errors import PipelineError, UsageError
 from pipeline.params import TrainParams
+from pipeline.processes import stop_with_parent
 from stages.common import INTERRUPTED, Stage, run_stage
 from stages.console import ConsoleProgress
 
@@ -20,7 +21,6 @@ MANIFEST = Path("data/manifest.csv")
 RESIZED = Path("data/resized")
 MODELS = Path("models")
 REPORTS = Path("reports/train")
-_LINE, _TRACEBACK = ".line", ".traceback"
 
 
 def run(params: TrainParams) -> None:
@@ -43,44 +43,31 @@ def _launch(params: TrainParams) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         code = launch(params.processes, _work, params, Path(folder))
-        # Where one process failed for a known reason, others only miss it.
-        lines, tracebacks = (_read(folder, ending) for ending in (_LINE, _TRACEBACK))
+        problems = {path.read_text(encoding="utf-8") for path in Path(folder).iterdir()}
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code:
-        told = (
-            "\n".join(lines or tracebacks) or "training: a process was killed; run again to go on"
-        )
+        told = "\n".join(sorted(problems)) or "training: a process was killed; run again to go on"
         raise (UsageError if code == UsageError.exit_code else PipelineError)(told)
-
-
-def _read(folder: str, ending: str) -> list[str]:
-    return sorted({path.read_text(encoding="utf-8") for path in Path(folder).glob(f"*{ending}")})
 
 
 def _work(params: TrainParams, problems: Path) -> None:
     """One of several processes on this machine: what stops it goes into a file of `problems`."""
     import torch
 
+    stop_with_parent()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // params.processes))
     try:
         _train(params)
     except PipelineError as error:
-        _note(problems, _LINE, str(error))
+        (problems / os.environ["RANK"]).write_text(str(error), encoding="utf-8")
         raise SystemExit(error.exit_code) from None
-    except Exception as error:
-        if fault := machine_fault(error):
-            _note(problems, _LINE, fault)
-            raise SystemExit(PipelineError.exit_code) from None
+    except Exception:
         # Nobody foresaw it, and PyTorch would hide it.
-        _note(problems, _TRACEBACK, traceback.format_exc())
+        (problems / os.environ["RANK"]).write_text(traceback.format_exc(), encoding="utf-8")
         raise
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
-
-
-def _note(problems: Path, ending: str, text: str) -> None:
-    (problems / f"{os.environ['RANK']}{ending}").write_text(text, encoding="utf-8")
 
 
 def _train(params: TrainParams) -> None:
@@ -144,7 +131,7 @@ class LiveRecorder:
         self._live.end()  # type: ignore[no-untyped-call]
 
 
-STAGE = Stage("train", run)
+STAGE = Stage("train", run, MODELS)
 
 if __name__ == "__main__":
     run_stage(STAGE)

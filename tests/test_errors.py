@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.errors import machine_fault
+from pipeline.errors import fault_line
 
 
 def raised_by_torch() -> RuntimeError:
@@ -34,25 +34,25 @@ def raised_by_sqlite(folder: Path) -> sqlite3.OperationalError:
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(number: int, told: str) -> None:
-    assert str(machine_fault(OSError(number, os.strerror(number), "a.csv"))).startswith(told)
+    assert str(fault_line(OSError(number, os.strerror(number), "a.csv"))).startswith(told)
 
 
 def test_both_names_of_a_rename_are_told() -> None:
     error = OSError(errno.EXDEV, os.strerror(errno.EXDEV), "a", None, "b")
-    assert machine_fault(error) == "a -> b: Invalid cross-device link"
+    assert fault_line(error) == "a -> b: Invalid cross-device link"
 
 
 def test_too_little_memory_says_how_much_was_asked_for() -> None:
-    told = str(machine_fault(raised_by_torch()))
+    told = str(fault_line(raised_by_torch()))
     assert told.startswith("memory: ")
     assert "you tried to allocate 1152921504606846976 bytes" in told
-    assert str(machine_fault(MemoryError())).startswith("memory: not enough of it; close other")
+    assert str(fault_line(MemoryError())).startswith("memory: not enough of it; close other")
     cuda = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB. GPU 0 has more.")
-    assert str(machine_fault(cuda)).startswith("memory: CUDA out of memory; close other programs")
+    assert str(fault_line(cuda)).startswith("memory: CUDA out of memory; close other programs")
 
 
 def test_a_database_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    told = str(machine_fault(raised_by_sqlite(tmp_path)))
+    told = str(fault_line(raised_by_sqlite(tmp_path)))
     assert told.startswith("database: unable to open database file; check the disk, ")
 
 
@@ -68,4 +68,4 @@ def test_a_database_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_other_errors_are_the_programs_own(error: Exception) -> None:
-    assert machine_fault(error) is None
+    assert fault_line(error) is None

@@ -34,6 +34,43 @@ def test_files_are_readable_by_others_as_the_umask_allows(tmp_path: Path) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
+def test_the_folder_is_synced_after_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[bool, list[str]]] = []
+    sync = os.fsync
+
+    def spy(handle: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        synced.append((folder, [path.name for path in tmp_path.iterdir()] if folder else []))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    write_text(tmp_path / "a.txt", "text")
+    assert synced == [(False, []), (True, ["a.txt"])]
+
+
+@pytest.mark.parametrize(("number", "raised"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_folder_that_cannot_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, raised: bool
+) -> None:
+    """A file system that knows no such thing is no fault, a broken disk is one."""
+    sync = os.fsync
+
+    def fail_for_folders(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fail_for_folders)
+    if raised:
+        with pytest.raises(OSError, match=os.strerror(number)):
+            write_text(tmp_path / "a.txt", "text")
+    else:
+        write_text(tmp_path / "a.txt", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
 def test_what_fails_without_a_name_is_the_file_that_is_written(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     with pytest.raises(OSError, match=f"No space left on device: '{path}'"), atomic_path(path):

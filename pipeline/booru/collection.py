@@ -8,12 +8,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError, fault_text, is_machine_fault
 from pipeline.progress import Progress, Silent
 
 # What a Gelbooru 0.2 site takes; an MPO is a JPEG with further frames behind it.
 _EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+_UNREADABLE = (MemoryError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def collect_folder(folder: Path, progress: Progress = Silent()) -> list[Picture]
     what the image's header tells (`highres`, `animated`, ...). Only headers are decoded: a file
     that is damaged further on is served as it is, as a real site does.
 
-    Raises UsageError when `folder` is no folder that can be read, or holds no image.
+    Raises UsageError when `folder` is no folder that can be read, or holds no image;
+    `PipelineError` where a file cannot be read.
     """
     paths = _files_below(folder)
     pictures = _read_folder(folder, paths, progress) if paths else []
@@ -98,7 +99,10 @@ def _read_folder(folder: Path, paths: list[Path], progress: Progress) -> list[Pi
 
 
 def read_picture_file(path: Path) -> PictureFile | None:
-    """What `path` holds, or None when it is no image that a booru takes."""
+    """What `path` holds, or None when it is no image that a booru takes.
+
+    Raises `PipelineError` where it cannot be read.
+    """
     try:
         # Pillow warns of pictures that are large to decode; nothing is decoded here.
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
@@ -109,7 +113,9 @@ def read_picture_file(path: Path) -> PictureFile | None:
             width, height = image.size
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    except _UNREADABLE:
+    except _UNREADABLE as error:
+        if is_machine_fault(error):
+            raise PipelineError(f"{path}: cannot be read: {fault_text(error)}; mend that") from None
         return None
     return PictureFile(extension, width, height, md5, tags)
 

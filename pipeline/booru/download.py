@@ -1,6 +1,7 @@
 """One post's original: streamed, resumed, measured, decoded, and only then kept."""
 
 import hashlib
+import io
 import os
 import re
 from concurrent.futures import Executor
@@ -15,6 +16,8 @@ from pipeline.booru.posts import Post
 from pipeline.booru.selection import PICTURE_FORMATS
 from pipeline.booru.session import Session
 from pipeline.booru.store import Store
+from pipeline.errors import PipelineError, fault_text, is_machine_fault
+from pipeline.images.damage import check_decodes
 
 _CHUNK = 65536
 _ORIENTATION = 0x0112
@@ -152,20 +155,33 @@ def _refuse_page(response: requests.Response, start: bytes) -> None:
 def check_picture(post: Post, part: Path, md5: str) -> None:
     """Raise `FetchError` and drop the part unless it decodes to the size that was announced.
 
-    `md5` is of the part's bytes.
+    `md5` is of the part's bytes. Where the machine fails, raise `PipelineError` and leave the part.
     """
     try:
-        with Image.open(part, formats=sorted(set(PICTURE_FORMATS.values()))) as image:
-            turned = image.getexif().get(_ORIENTATION) in _TURNED
-            size = image.size
-            if size == (post.width, post.height) or (turned and size == (post.height, post.width)):
-                image.load()
-                return
+        size = _checked_size(post, part)
     except Exception as error:  # Pillow raises nearly anything on broken files
+        if is_machine_fault(error):
+            raise PipelineError(
+                f"{part}: cannot be read or decoded: {fault_text(error)}; "
+                "mend that, then run the same command again"
+            ) from None
         part.unlink()
         # Bytes that are what the site announced will be no better the next time.
         kind = FetchError if md5 == post.md5 else TransientError
         raise kind(post.file_url, "undecodable", f"is no whole picture: {error}") from None
-    part.unlink()
-    problem = f"is {size[0]}×{size[1]} pixels, announced as {post.width}×{post.height}"
-    raise FetchError(post.file_url, "size", problem)
+    if size is not None:
+        part.unlink()
+        problem = f"is {size[0]}×{size[1]} pixels, announced as {post.width}×{post.height}"
+        raise FetchError(post.file_url, "size", problem)
+
+
+def _checked_size(post: Post, part: Path) -> tuple[int, int] | None:
+    """Decode `part`; its size if that is not what was announced."""
+    data = part.read_bytes()
+    with Image.open(io.BytesIO(data), formats=sorted(set(PICTURE_FORMATS.values()))) as image:
+        turned = image.getexif().get(_ORIENTATION) in _TURNED
+        announced = (post.width, post.height)
+        if image.size != announced and not (turned and image.size == announced[::-1]):
+            return image.size
+        check_decodes(image, data)
+    return None

@@ -1,21 +1,27 @@
 """A folder of the user's own pictures in place of a site: the same rules, the same set."""
 
+import io
 import json
+import os
 import shutil
-from collections import Counter
-from collections.abc import Generator
-from contextlib import closing
+import warnings
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from PIL import Image
 
 from pipeline.booru.collection import Picture, collect_folder
 from pipeline.booru.posts import Post
 from pipeline.booru.rawset import Entry, write_set
 from pipeline.booru.scraping import ScrapeReport
 from pipeline.booru.selection import PICTURE_FORMATS, check_rules, rejection
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError, UsageError, fault_text, is_machine_fault
 from pipeline.files import sha256_of, write_text
+from pipeline.images.damage import check_decodes
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
 
@@ -30,16 +36,16 @@ def gather(
 ) -> ScrapeReport:
     """Fill `raw` with copies of the pictures under the folder that `params.site` names.
 
-    At most `params.limit` of them, by relative path, that fit the rules on tags (the names of the
-    folders between) and sizes; ratings are not asked for. A picture's id comes from its content:
-    more pictures change no id, and no split. Raises `UsageError` where the folder holds no
-    picture, `PipelineError` where none fits or nothing can be written.
+    At most `params.limit` of them, by relative path, that are whole and fit the rules on tags (the
+    names of the folders between) and sizes; ratings are not asked for. A picture's id comes from
+    its content: more pictures change no id, and no split. Raises `UsageError` where the folder
+    holds no picture, `PipelineError` where none fits or the machine fails.
     """
     params = params.model_copy(update={"ratings": (_RATING,)})
     check_rules(params)
     rejected: Counter[str] = Counter()
     pictures = collect_folder(_folder(params.site), progress)
-    taken = _taken(params, pictures, rejected)
+    taken = _taken(params, pictures, rejected, progress)
     if not taken:
         reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.most_common())
         raise PipelineError(
@@ -48,8 +54,7 @@ def gather(
         )
     try:
         # Copies: DVC makes the files of its outputs read-only, and these are somebody's own.
-        with closing(_entries(taken, progress)) as entries:
-            size, _ = write_set(entries, raw, shutil.copyfile)
+        size, _ = write_set(_entries(taken, progress), raw, shutil.copyfile)
         result = ScrapeReport(
             accepted=len(taken),
             listed=len(pictures),
@@ -72,20 +77,62 @@ def _folder(site: str) -> Path:
 
 
 def _taken(
-    params: ScrapeParams, pictures: list[Picture], rejected: Counter[str]
+    params: ScrapeParams, pictures: list[Picture], rejected: Counter[str], progress: Progress
 ) -> list[tuple[Post, Path]]:
     """The accepted pictures by descending id, as a site's newest come first."""
     taken: dict[int, tuple[Post, Path]] = {}
-    for picture in pictures:
-        if len(taken) == params.limit:
-            break
-        post = _post(picture)
-        reason = "duplicates" if post.id in taken else rejection(post, params)
-        if reason:
-            rejected[reason] += 1
-        else:
-            taken[post.id] = (post, picture.path)
+    progress.start("checking pictures", len(pictures), "files")
+    try:
+        for done, (picture, post, reason) in enumerate(_verdicts(params, pictures), 1):
+            if reason := "duplicates" if post.id in taken else reason:
+                rejected[reason] += 1
+            else:
+                taken[post.id] = (post, picture.path)
+            progress.update(done, accepted=len(taken))
+            if len(taken) == params.limit:
+                break
+    finally:
+        progress.finish()
     return [taken[number] for number in sorted(taken, reverse=True)]
+
+
+def _verdicts(
+    params: ScrapeParams, pictures: list[Picture]
+) -> Iterator[tuple[Picture, Post, str | None]]:
+    """The pictures in their order, and why each is rejected, if it is.
+
+    They are decoded side by side, no further ahead than there are threads.
+    """
+    workers = os.cpu_count() or 1
+    pending: deque[tuple[Picture, Post, Future[str | None]]] = deque()
+    # Pillow warns of damaged metadata. Around all the threads, because filters belong to the
+    # process.
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers) as pool:
+        for picture in pictures:
+            post = _post(picture)
+            pending.append((picture, post, pool.submit(_verdict, params, post, picture.path)))
+            if len(pending) > workers:
+                picture, post, future = pending.popleft()
+                yield picture, post, future.result()
+        for picture, post, future in pending:
+            yield picture, post, future.result()
+
+
+def _verdict(params: ScrapeParams, post: Post, path: Path) -> str | None:
+    if reason := rejection(post, params):
+        return reason
+    try:
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            check_decodes(image, data)
+    except Exception as error:  # Pillow raises nearly anything on broken files
+        if is_machine_fault(error):
+            raise PipelineError(
+                f"{path}: cannot be read or decoded: {fault_text(error)}; "
+                "mend that, then run the same command again"
+            ) from None
+        return "undecodable"
+    return None
 
 
 def _post(picture: Picture) -> Post:
@@ -109,7 +156,7 @@ def _named_rightly(picture: Picture) -> Path:
     return picture.path if right else picture.path.with_suffix(f".{picture.extension}")
 
 
-def _entries(taken: list[tuple[Post, Path]], progress: Progress) -> Generator[Entry]:
+def _entries(taken: list[tuple[Post, Path]], progress: Progress) -> Iterator[Entry]:
     progress.start("copying pictures", len(taken), "files")
     try:
         for done, (post, path) in enumerate(taken, 1):

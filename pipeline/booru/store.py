@@ -8,18 +8,16 @@ to them. `parts/<key>.part` are transfers under way. `state.sqlite` knows what e
 import json
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from filelock import FileLock, Timeout
-
 from pipeline.booru.databases import file_key, open_databases
 from pipeline.booru.posts import Page, Post
-from pipeline.errors import PipelineError
 from pipeline.files import sha256_of
+from pipeline.locks import hold
 
 _INSERT = (
     "INSERT INTO files (key, post_id, post_url, file_url, announced_md5, source, rating, tags, "
@@ -76,19 +74,11 @@ class Store:
     def __enter__(self) -> "Store":
         for path in (self._files, self._parts):
             path.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.folder / "lock", timeout=0)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise PipelineError(
-                f"{self.folder}: another run is using it; wait for its end, or stop it"
-            ) from None
-        try:
+        with ExitStack() as stack:
+            stack.enter_context(hold(self.folder / "lock", "pipeline scrape"))
             self._db = open_databases(self.folder, self.listing_path)
             self._recover()
-        except BaseException:
-            self._lock.release()
-            raise
+            self._held = stack.pop_all()
         return self
 
     def __exit__(
@@ -99,7 +89,7 @@ class Store:
     ) -> None:
         with self._mutex:
             self._db.close()
-        self._lock.release()
+        self._held.close()
 
     def _recover(self) -> None:
         """Finish moves that a kill cut short; drop parts that nothing is known of."""

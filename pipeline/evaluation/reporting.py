@@ -1,5 +1,6 @@
 """The files of an evaluation: metrics, tables, figures and the page."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -167,6 +168,14 @@ def _provenance(
         "generator": metadata.get("architecture", "unknown"),
         "generator's parameters": evaluation.generator_parameters,
         "generator's file, SHA-256": model_sha256,
+        **{
+            f"file of {name}, SHA-256": sha256_of(Path(path))
+            for name, path in evaluation.params.models.items()
+        },
+        **{
+            f"results of {name}, SHA-256": _results_sha256(Path(path), evaluation.rows)
+            for name, path in evaluation.params.results.items()
+        },
         "trained for, steps": metadata.get("step", "unknown"),
         "trained with a discriminator": metadata.get("adversarial") == "true",
         "VGG16 weights of the content loss": metadata.get("vgg", "unknown"),
@@ -179,6 +188,12 @@ def _provenance(
         "images measured": len(evaluation.rows),
         "split": evaluation.params.split,
     }
+
+
+def _results_sha256(folder: Path, rows: Sequence[Row]) -> str:
+    """Return one hash of another program's results for all images."""
+    hashes = "".join(sha256_of(folder / f"{row.name}.png") for row in rows)
+    return hashlib.sha256(hashes.encode()).hexdigest()
 
 
 def _notices(evaluation: Evaluation, manifest_sha256: str) -> list[Notice]:

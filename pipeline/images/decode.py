@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
+from pipeline.errors import is_machine_fault
+from pipeline.images.damage import damage_of
 from pipeline.images.quality import Jpeg, jpeg_of
 
 # What the rest of the world puts on a booru. Formats that run code or call other programs (EPS,
@@ -42,20 +44,23 @@ class Decoded:
     jpeg: Jpeg | None
 
 
-def decode(path: Path, max_pixels: int, background: str) -> Decoded:
-    """Decode a file by its content, whatever it is called.
+def decode(data: bytes, max_pixels: int, background: str) -> Decoded:
+    """Decode a file's bytes by their content, whatever the file is called.
 
     EXIF orientation is applied, an embedded ICC profile converted to sRGB, transparency laid onto
-    `background` (`#rrggbb`). Raises `ImageRefused` with one of the reasons "missing", "empty",
+    `background` (`#rrggbb`). Raises `ImageRefused` with one of the reasons "empty",
     "not_an_image", "animated", "too_many_pixels" (by the header, before a pixel is decoded),
-    "unsupported" (values without a known white) and "damaged". What Pillow thinks of damaged
-    metadata it tells as warnings.
+    "unsupported" (values without a known white) and "damaged"; `MemoryError` and `OSError` with an
+    error number where the machine fails. What Pillow thinks of damaged metadata it tells as
+    warnings.
     """
-    with opened(_read(path), max_pixels) as image:
+    with opened(data, max_pixels) as image:
         if frame_count(image) > 1:
             raise ImageRefused("animated", f"{frame_count(image)} frames")
         format, jpeg = _format(image), jpeg_of(image)
         image.load()
+        if damage := damage_of(data, format):
+            raise ImageRefused("damaged", damage)
         return Decoded(np.array(_to_rgb(oriented(image), background)), format, jpeg)
 
 
@@ -64,7 +69,8 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     """Open a file's bytes by their content; the block decodes them.
 
     Raises `ImageRefused` with the reasons that `decode` names, for whatever a decoder raises in
-    the block too. A picture is too large by all its frames together.
+    the block too. A picture is too large by all its frames together. What the machine does wrong
+    is raised as it is.
     """
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
@@ -72,8 +78,10 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
             if width * height * frame_count(image) > max_pixels:
+                raise too_many_pixels(image, max_pixels)
+            if (tile := _tile_pixels(image)) > max_pixels:
                 raise ImageRefused(
-                    "too_many_pixels", f"{_extent(image)} are more than {max_pixels} pixels"
+                    "too_many_pixels", f"a tile of {tile} pixels has more than {max_pixels}"
                 )
             yield image
     except ImageRefused:
@@ -83,15 +91,9 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise ImageRefused("too_many_pixels", _one_line(error)) from None
     except Exception as error:  # damaged bytes make decoders raise nearly anything
+        if is_machine_fault(error):
+            raise
         raise ImageRefused("damaged", _one_line(error)) from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageRefused("missing", str(error.strerror)) from None
-    return data
 
 
 def frame_count(image: Image.Image) -> int:
@@ -99,10 +101,18 @@ def frame_count(image: Image.Image) -> int:
     return getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
 
 
-def _extent(image: Image.Image) -> str:
+def _tile_pixels(image: Image.Image) -> int:
+    """Pixels of a TIFF's tile, which is decoded whole and may be larger than the picture."""
+    tags = getattr(image, "tag_v2", {})
+    return int(tags.get(TILEWIDTH, 0)) * int(tags.get(TILELENGTH, 0))
+
+
+def too_many_pixels(image: Image.Image, max_pixels: int) -> ImageRefused:
+    """What is raised for a picture of more than `max_pixels`, all its frames together."""
     frames = frame_count(image)
     size = f"{image.width}×{image.height}"
-    return size if frames == 1 else f"{frames} frames of {size}"
+    extent = size if frames == 1 else f"{frames} frames of {size}"
+    return ImageRefused("too_many_pixels", f"{extent} are more than {max_pixels} pixels")
 
 
 def _format(image: Image.Image) -> str:

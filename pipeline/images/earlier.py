@@ -79,17 +79,15 @@ class EarlierImages:
 
     def keep(self, shard: Path, lines: Iterable[Mapping[str, object]]) -> None:
         """Remember a finished shard, of which `lines` tell, beyond its folder's end."""
-        # Named by what it holds, so that runs that are killed again and again fill no disk.
-        name = hashlib.sha256(json.dumps(list(lines), sort_keys=True).encode()).hexdigest()
-        kept = self._folder / f"{name}.tar"
+        kept = self._folder / f"{_checksum(lines)}.tar"
         self._kept.add(kept)
-        if kept.exists():
-            return
-        try:
-            os.link(shard, kept)
-        except OSError:
-            # Another file system, or one that has no hard links.
-            with atomic_path(kept) as temporary:
+        # Also where there is one of that name: it may be damaged, and `shard` was just written.
+        with atomic_path(kept) as temporary:
+            temporary.unlink()
+            try:
+                os.link(shard, temporary)
+            except OSError:
+                # Another file system, or one that has no hard links.
                 shutil.copyfile(shard, temporary)
 
     def forget_others(self) -> None:
@@ -101,14 +99,29 @@ class EarlierImages:
             shard.unlink()
 
 
+def _checksum(lines: Iterable[Mapping[str, object]]) -> str:
+    """Return the name of a kept shard: a hash of all that the index says of its images.
+
+    So a shard's facts can be checked, and runs that are killed again and again fill no disk.
+    """
+    facts = [{key: line[key] for key in line if key != "shard"} for line in lines]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
 def _scan(shard: Path) -> dict[str, list[Place]]:
-    """The images of a shard by the sha256 of their originals; none where it is damaged."""
+    """The images of a shard by the sha256 of their originals; none where its facts changed."""
     places: dict[str, list[Place]] = {}
     try:
         with tarfile.open(shard, "r:") as tar:
-            for _, images in groupby(_images(shard, tar), key=lambda place: place.facts["id"]):
-                of_one = list(images)
-                places[str(of_one[0].facts[ORIGINAL])] = of_one
+            images = list(_images(shard, tar))
+        lines = [
+            {**image.facts, "offset": image.offset, "length": image.length} for image in images
+        ]
+        if shard.stem != _checksum(lines):
+            return {}
+        for _, group in groupby(images, key=lambda place: place.facts["id"]):
+            of_one = list(group)
+            places[str(of_one[0].facts[ORIGINAL])] = of_one
     except (tarfile.TarError, OSError, ValueError, LookupError, AttributeError):
         return {}
     return places

@@ -1,6 +1,5 @@
 """The `resize` stage: originals of every kind become shards of equal, lossless squares."""
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -12,18 +11,24 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
+from pipeline.fingerprints import code_of, combined, image_versions
 from pipeline.images.earlier import EarlierImages
 from pipeline.images.executors import dask, processes
-from pipeline.images.records import INDEX_FILE, Post, read_posts
-from pipeline.images.sharding import Refusal, ShardResult, ShardTask, make_shard
+from pipeline.images.records import INDEX_FILE, POSTS_FILE, Post, read_posts
+from pipeline.images.sharding import (
+    Refusal,
+    ShardResult,
+    ShardTask,
+    make_images,
+    make_shard,
+)
 from pipeline.images.shards import shard_name
 from pipeline.params import ResizeParams
 from pipeline.progress import Progress, Silent
 
 # Params that leave the bytes of an image as they are.
 _INDIFFERENT = ("max_refused", "shard_size", "workers", "executor", "scheduler")
-# To be raised with any change of the code that changes an image's bytes or facts.
-_VERSION = 2
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,14 @@ def resize(
 
     The bytes written depend on params and originals alone: not on the number of workers, nor on
     what `store` keeps of earlier runs, so that their images need not be made again. Raises
-    `PipelineError` where there are no originals, where nothing can be written, or, after the report
-    is written, where too many originals are refused.
+    `PipelineError` where there are no originals, where some are not what `posts.jsonl` tells, where
+    nothing can be written, or, after the report is written, where too many originals are refused.
     """
     originals = read_posts(raw)
     try:
         earlier = EarlierImages(store, _fingerprint(params))
         written = _write_shards(params, originals, raw, resized, earlier, progress)
+        _refuse_differing(written.differing, raw)
         result = _count(originals, written, resized)
         write_text(report, _json(result))
         _judge(params, result, raw, report)
@@ -70,9 +76,13 @@ def resize(
 
 def _fingerprint(params: ResizeParams) -> str:
     """Names everything that decides an image's bytes, given its original."""
-    shaping = params.model_dump(exclude=set(_INDIFFERENT))
-    text = json.dumps({"version": _VERSION, **shaping}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return combined(
+        {
+            "params": params.model_dump(exclude=set(_INDIFFERENT)),
+            "code": code_of(make_images.__module__),
+            "versions": image_versions(),
+        }
+    )
 
 
 def _write_shards(
@@ -98,7 +108,7 @@ def _write_shards(
         )
         for number, part in enumerate(_parts(originals, params.shard_size))
     ]
-    whole = ShardResult([], [])
+    whole = ShardResult([], [], [])
     progress.start("resize", len(originals), "images")
     try:
         for task, result in zip(tasks, _results(params, tasks, progress), strict=True):
@@ -106,6 +116,7 @@ def _write_shards(
                 earlier.keep(task.path, result.lines)
             whole.lines.extend(result.lines)
             whole.refusals.extend(result.refusals)
+            whole.differing.extend(result.differing)
     finally:
         progress.finish()
     _remove_others(resized, {str(line["shard"]) for line in whole.lines})
@@ -162,6 +173,17 @@ def _remove_others(resized: Path, names: set[str]) -> None:
         if path.name not in names:
             with suppress(FileNotFoundError):
                 path.unlink()
+
+
+def _refuse_differing(files: list[str], raw: Path) -> None:
+    if not files:
+        return
+    named = ", ".join(files[:_MOST_NAMED])
+    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+    raise PipelineError(
+        f"{raw}: missing, or not what {POSTS_FILE} tells (sha256): {named}{more}; "
+        "run pipeline scrape --check, then pipeline scrape"
+    )
 
 
 def _count(originals: list[Post], written: ShardResult, resized: Path) -> ResizeReport:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import imagehash
 from PIL import Image
 
+from pipeline.errors import PipelineError, fault_text, is_machine_fault
 from pipeline.images.decode import Decoded, ImageRefused, decode
 from pipeline.images.earlier import ORIGINAL, WEBP, Found, Webp
 from pipeline.images.geometry import Fitted, fit
@@ -51,10 +52,18 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """The index's lines of the shard's images, and the originals that became none."""
+    """The index's lines of the shard's images, and the originals that became none.
+
+    `differing` are the originals whose files are not what `posts.jsonl` tells, or are missing.
+    """
 
     lines: list[dict[str, object]]
     refusals: list[Refusal]
+    differing: list[str]
+
+
+class OriginalDiffers(Exception):  # noqa: N818 - a verdict, like `ImageRefused`
+    """An original's file is missing, or has another sha256 than `posts.jsonl` tells."""
 
 
 def make_shard(
@@ -66,6 +75,7 @@ def make_shard(
     many of the shard's were seen, and how many of them refused.
     """
     refusals: list[Refusal] = []
+    differing: list[str] = []
     facts: list[Mapping[str, object]] = []
 
     def members() -> Iterator[Member]:
@@ -73,14 +83,20 @@ def make_shard(
         for seen, result in enumerate(_in_order(work, task.originals, task.threads), 1):
             if isinstance(result, Refusal):
                 refusals.append(result)
+            elif isinstance(result, str):
+                differing.append(result)
             tell(seen, len(refusals))
-            if not isinstance(result, Refusal):
+            if isinstance(result, list):
                 facts.extend(member.facts for member in result)
                 yield from result
 
-    def work(original: Post) -> list[Member] | Refusal:
-        known = task.earlier.find(original.sha256) or make_images(task.params, task.raw, original)
-        return known if isinstance(known, Refusal) else _named(known, original.id)
+    def work(original: Post) -> list[Member] | Refusal | str:
+        try:
+            found = task.earlier.find(original.sha256)
+            images = found or make_images(task.params, task.raw, original)
+        except OriginalDiffers:
+            return original.file
+        return images if isinstance(images, Refusal) else _named(images, original.id)
 
     # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges. Around all the
     # threads, because filters belong to the process.
@@ -93,17 +109,40 @@ def make_shard(
         {**fact, "shard": task.path.name, "offset": offset, "length": length}
         for fact, (offset, length) in zip(facts, places, strict=True)
     ]
-    return ShardResult(lines, refusals)
+    return ShardResult(lines, refusals, differing)
 
 
 def make_images(params: ResizeParams, raw: Path, original: Post) -> list[Webp] | Refusal:
-    """Decode, fit, measure, hash and encode one original of `raw`."""
+    """Decode, fit, measure, hash and encode one original of `raw`.
+
+    Raises `OriginalDiffers`, or `PipelineError` where the machine fails.
+    """
+    path = raw / original.file
     try:
-        decoded = decode(raw / original.file, params.max_pixels, params.background)
+        decoded = decode(_read(path, original.sha256), params.max_pixels, params.background)
         fitted = fit(decoded.pixels, params)
+        return [_encoded(decoded, part, original.sha256) for part in fitted]
     except ImageRefused as refused:
         return Refusal(original.id, original.file, refused.reason, refused.text)
-    return [_encoded(decoded, part, original.sha256) for part in fitted]
+    except (MemoryError, OSError) as error:
+        if not is_machine_fault(error):
+            raise
+        advice = "lower resize.workers" if isinstance(error, MemoryError) else "mend that"
+        raise PipelineError(
+            f"{path}: cannot be read or decoded: {fault_text(error)}; {advice}, "
+            "then run pipeline resize again"
+        ) from None
+
+
+def _read(path: Path, sha256: str) -> bytes:
+    """The bytes of a file that must have this hash: disks lose some, and files are edited."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise OriginalDiffers from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise OriginalDiffers
+    return data
 
 
 def _named(images: Sequence[Webp], id: int) -> list[Member]:

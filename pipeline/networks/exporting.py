@@ -10,7 +10,11 @@ from pipeline.files import atomic_path
 from pipeline.networks.folding import folded
 from pipeline.networks.generator import Generator
 
-TOLERANCE = 1e-5
+# Of the largest value, but of 1 at least, which is white. Sums in fp32 are off in proportion to
+# what is added up, and differ with the order: on noise, the worst of the shipped models differs by
+# 3e-6 of its largest value, 3.7, and PyTorch's own result is as far from one in fp64. The bound
+# leaves room for deeper networks and other processors, and is a fortieth of a level of 8 bits.
+TOLERANCE = 1e-4
 TRACED_SIZE = (1, 3, 24, 20)
 CHECKED_SIZES = (TRACED_SIZE, (2, 3, 9, 31))
 
@@ -19,17 +23,18 @@ def export_onnx(generator: Generator, path: Path) -> float:
     """Write `lr` `(N, 3, h, w)` → `sr` `(N, 3, h·scale, w·scale)` in fp32, for any N, h and w.
 
     Returns the largest difference between onnxruntime's results and PyTorch's. Raises
-    `PipelineError` where it is more than 1e-5, and writes nothing then; `UsageError` where the
-    packages for it are missing.
+    `PipelineError` where it is more than rounding in fp32 makes, and writes nothing then;
+    `UsageError` where the packages for it are missing.
     """
     network = folded(generator).float().cpu()
     try:
         with atomic_path(path) as temporary:
             _write(network, temporary)
-            difference = _difference(network, temporary)
-            if not difference <= TOLERANCE:
+            difference, largest = _difference(network, temporary)
+            if not difference <= TOLERANCE * max(largest, 1):
                 raise PipelineError(
-                    f"{path}: not written: onnxruntime's results differ by {difference:.1e}"
+                    f"{path}: not written: onnxruntime's results, of up to {largest:.1g}, differ "
+                    f"from PyTorch's by {difference:.1e}"
                 )
     except OSError as error:
         raise PipelineError(f"{path}: cannot be written: {error.strerror}") from None
@@ -57,20 +62,22 @@ def _write(network: Generator, path: Path) -> None:
     program.save(path)
 
 
-def _difference(network: Generator, path: Path) -> float:
+def _difference(network: Generator, path: Path) -> tuple[float, float]:
+    """The largest difference, and the largest value of PyTorch's."""
     try:
         import onnxruntime
     except ImportError as error:
         raise _missing(error) from None
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    differences: list[float] = []
+    differences, values = [], []
     for size in CHECKED_SIZES:
         lr = torch.rand(size, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
             expected = network(lr)
         (found,) = session.run(None, {"lr": lr.numpy()})
-        differences.append((torch.from_numpy(found) - expected).abs().max().item())
-    return max(differences)
+        differences.append((torch.from_numpy(found) - expected).abs().max())
+        values.append(expected.abs().max())
+    return torch.stack(differences).max().item(), torch.stack(values).max().item()
 
 
 def _missing(error: ImportError) -> UsageError:

@@ -2,7 +2,7 @@
 Super-Resolution Using a Generative Adversarial Network", figure 4)."""
 
 import math
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -123,6 +123,8 @@ class SRResNet(Generator):
     def _enlarged(self, deep: Tensor) -> Tensor:
         if self.config["upsampling"] == "direct":
             return F.pixel_shuffle(self.tail(deep), self.scale)
+        if not len(self.upsample):
+            return cast(Tensor, self.tail(deep))
         *shufflers, last = self.upsample
         for shuffler in shufflers:
             deep = shuffler(deep)

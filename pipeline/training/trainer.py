@@ -176,7 +176,7 @@ class _Training:
             raise self._overflow(str(error)) from None
 
     def _resume(self) -> None:
-        saved, problems = self.checkpoints.newest(self.device)
+        saved, problems = self.checkpoints.newest()
         for problem in problems:
             self.progress.message(problem)
         if saved is not None:

@@ -5,12 +5,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import png
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
-from pipeline.images.decode import ImageRefused, frame_count, in_srgb, opened, oriented
+from pipeline.images.decode import (
+    ImageRefused,
+    frame_count,
+    in_srgb,
+    opened,
+    oriented,
+    too_many_pixels,
+)
 from pipeline.images.quality import jpeg_of
+from pipeline.upscaling.deep_png import read_deep_png
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """`(h, w, c)`: grey, grey and alpha, RGB, or RGB and alpha"""
@@ -67,7 +74,7 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """
     with opened(data, max_pixels) as image:
         if frame_count(image) > 1:
-            return _animation(image)
+            return _animation(image, max_pixels)
         deep = _sixteen_bits(image, data)
         transparent = _scaled_transparency(image)
         image.load()
@@ -100,20 +107,17 @@ def to_image(picture: Picture) -> Image.Image:
 
 
 def _sixteen_bits(image: Image.Image, data: bytes) -> NDArray[np.uint16] | None:
-    """The pixels of a PNG with 16 bits a channel, of which Pillow would drop 8.
-
-    Read by a library without compiled code: torchvision's crashes on some damaged files.
-    """
+    """The pixels of a PNG with 16 bits a channel, upright; None: of another file."""
     if not any("16B" in raw for raw in _raw_modes(image)):
         return None
-    width, height, rows, info = png.Reader(bytes=data).asDirect()
-    values = np.stack([np.asarray(row, np.uint16) for row in rows])
-    # A file may say that fewer bits than 16 are significant, and is read as having no more.
-    levels = values.astype(np.float64) * (65_535 / (2 ** info["bitdepth"] - 1))
-    pixels = levels.round().astype(np.uint16).reshape(height, width, info["planes"])
+    pixels = read_deep_png(data, image.size)
+    turned = image.getexif().get(ORIENTATION, 1)
+    if turned == 1:
+        return pixels
+    height, width, channels = pixels.shape
     places = Image.fromarray(np.arange(height * width, dtype=np.int32).reshape(height, width))
-    places.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
-    upright: NDArray[np.uint16] = pixels.reshape(height * width, -1)[np.asarray(oriented(places))]
+    places.getexif()[ORIENTATION] = turned
+    upright: NDArray[np.uint16] = pixels.reshape(-1, channels)[np.asarray(oriented(places))]
     return upright
 
 
@@ -159,13 +163,16 @@ def _keeps_values(mode: str) -> bool:
     return mode not in ("CMYK", "YCbCr", "LAB", "HSV")
 
 
-def _animation(image: Image.Image) -> Picture:
+def _animation(image: Image.Image, max_pixels: int) -> Picture:
     frames: list[Pixels] = []
     milliseconds = []
     # An APNG may begin with a picture for those who cannot play it.
     first = 1 if getattr(image, "default_image", False) else 0
     for index in range(first, frame_count(image)):
         image.seek(index)
+        # Pillow enlarges a GIF by a frame that reaches beyond what its header says.
+        if image.width * image.height * frame_count(image) > max_pixels:
+            raise too_many_pixels(image, max_pixels)
         image.load()
         milliseconds.append(round(image.info.get("duration", 0)) or DEFAULT_MILLISECONDS)
         frames.append(np.array(oriented(image.convert("RGBA"))))

@@ -137,12 +137,17 @@ class Upscaler:
         return batch.reshape(*lr.shape[:-2], *batch.shape[-2:])
 
     @property
+    def _passes(self) -> int:
+        """How often a picture goes through the network on its way to `scale`: once at least."""
+        passes = 1
+        while self._generator.scale**passes < self.scale:
+            passes += 1
+        return passes
+
+    @property
     def _factor(self) -> int:
         """How many times as large a picture is, at its largest, on its way to `scale`."""
-        factor = self._generator.scale
-        while factor < self.scale:
-            factor *= self._generator.scale
-        return factor
+        return int(self._generator.scale**self._passes)
 
     def _enlarged(self, lr: Tensor, progress: Progress) -> Tensor:
         """`(c, h, w)` to `(c, H, W)` of the same type."""
@@ -150,7 +155,7 @@ class Upscaler:
         width, height = self.size_of(lr.shape[2], lr.shape[1])
         hr = lr[:-1] if opaque else lr
         _check_memory(hr.numel() * self._factor**2 * hr.element_size())
-        while hr.shape[1] < lr.shape[1] * self._factor:
+        for _ in range(self._passes):
             hr = self._once(hr, progress)
         if hr.shape[1:] != (height, width):
             hr = _resized(hr, height, width)

@@ -1,10 +1,13 @@
 """A folder of pictures in place of a site."""
 
+import errno
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from pipeline.booru.gathering import gather
 from pipeline.booru.rawset import POSTS_FILE
@@ -97,3 +100,51 @@ def test_what_cannot_be_taken_is_told(
     with pytest.raises(error, match=problem):
         run(folder, **values)
     assert not (folder / "raw").exists()
+
+
+def test_damaged_pictures_are_replaced_by_the_next(folder: Path) -> None:
+    """A PNG that breaks off, and a JPEG that decoders would fill with grey."""
+    own = folder / "my pictures"
+    (own / "0.png").write_bytes(picture(0)[:-400])
+    cut = picture(5, 200, 200, "JPEG")
+    (own / "00.jpg").write_bytes(cut[: len(cut) // 2] + b"\xff\xd9")
+    report = run(folder, limit=4)
+    assert (report.accepted, report.rejected) == (4, {"undecodable": 2})
+
+
+def test_the_report_ends_with_the_limit_whatever_the_threads(folder: Path) -> None:
+    for number in range(5, 9):
+        Image.new("RGB", (7, 40)).save(folder / "my pictures" / f"{number}.png")
+    assert run(folder, limit=4).rejected == {}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_cannot_be_read_is_no_other_picture(folder: Path) -> None:
+    path = folder / "my pictures" / "1.png"
+    path.chmod(0)
+    with pytest.raises(PipelineError, match=r"1\.png: cannot be read: Permission denied"):
+        run(folder)
+
+
+def test_a_fault_of_the_machine_ends_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the disk while headers are read, of memory while pictures are decoded."""
+    bad = folder / "my pictures" / "1.png"
+    open_file, load = Path.open, PngImagePlugin.PngImageFile.load
+
+    def failing_open(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return open_file(path, *arguments, **options)
+
+    def failing_load(image: PngImagePlugin.PngImageFile) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", failing_open)
+        with pytest.raises(PipelineError, match=r"1\.png: cannot be read: Input/output error"):
+            run(folder)
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", failing_load)
+    with pytest.raises(PipelineError, match=r"\.png: cannot be read or decoded: not enough memory"):
+        run(folder)
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    assert run(folder).accepted == 5

@@ -1,15 +1,18 @@
 """The whole scrape over real HTTP: the exact set, faults, and what a next run does."""
 
+import errno
 import hashlib
 import io
 import json
+import os
+import re
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from pipeline.booru.collection import collect_folder
 from pipeline.booru.faulty import FAULTS
@@ -88,6 +91,13 @@ def ids(folder: Path) -> list[int]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "raw").iterdir()}
+
+
+def cut_jpeg() -> bytes:
+    """A JPEG of the right size whose lower half is missing, with an end marker."""
+    data = picture(1, kind="JPEG")
+    start = data.index(b"\xff\xda")
+    return data[: (start + len(data)) // 2] + b"\xff\xd9"
 
 
 def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
@@ -202,6 +212,7 @@ def test_the_query_that_is_sent(tmp_path: Path) -> None:
         (answer(200, b""), 2, "undecodable"),
         (answer(200, b"\x89PNG\r\n\x1a\n broken"), 2, "undecodable"),
         (answer(200, picture(1)[:-400]), 2, "undecodable"),
+        (answer(200, cut_jpeg()), 2, "undecodable"),
         (answer(200, picture(1, 41, 32)), 1, "size"),
         (answer(200, b"II*\0 a TIFF"), 2, "undecodable"),
         (answer(302, Location="http://127.0.0.2:9/x.png"), 1, "off_site"),
@@ -223,6 +234,45 @@ def test_a_file_that_cannot_be_had_is_counted_and_replaced(
         assert (report.failed, site.faults[path]) == ({reason: 1}, [])
         again = run(tmp_path, url, limit=2)
     assert (again.failed, ids(tmp_path)) == ({}, [4, 3])
+
+
+def test_a_cut_file_that_the_site_itself_has_is_asked_for_once(tmp_path: Path) -> None:
+    site = ScriptedSite(3)
+    site.files["/images/1/3.png"] = cut_jpeg()
+    site.posts[0] = site.post(3)
+    with site.serve() as url:
+        report = run(tmp_path, url, limit=2)
+    assert (report.failed, ids(tmp_path)) == ({"undecodable": 1}, [2, 1])
+    assert site.paths().count("/images/1/3.png") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        (MemoryError(), "not enough memory"),
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "Too many open files"),
+    ],
+)
+def test_a_fault_of_the_machine_ends_the_run_and_costs_no_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, text: str
+) -> None:
+    def failing_load(image: PngImagePlugin.PngImageFile) -> None:
+        raise fault
+
+    site = ScriptedSite(3)
+    with site.serve() as url:
+        with monkeypatch.context() as patched:
+            patched.setattr(PngImagePlugin.PngImageFile, "load", failing_load)
+            with pytest.raises(PipelineError) as error:
+                run(tmp_path, url, limit=2, workers=1)
+        assert re.fullmatch(
+            rf"{tmp_path}/store/parts/\w+\.part: cannot be read or decoded: {text}; "
+            "mend that, then run the same command again",
+            str(error.value),
+        )
+        report = run(tmp_path, url, limit=2)
+    assert (report.failed, ids(tmp_path)) == ({}, [3, 2])
+    assert site.paths().count("/images/1/3.png") == 1
 
 
 def test_a_short_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:

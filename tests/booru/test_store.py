@@ -161,9 +161,7 @@ def test_only_one_run_at_a_time(tmp_path: Path) -> None:
     with Store(tmp_path):
         with pytest.raises(PipelineError) as error, Store(tmp_path):
             pass
-        assert str(error.value) == (
-            f"{tmp_path}: another run is using it; wait for its end, or stop it"
-        )
+        assert str(error.value).startswith(f"{tmp_path}/lock: pipeline scrape is running already")
     with Store(tmp_path):
         pass
 

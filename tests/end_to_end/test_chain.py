@@ -72,6 +72,11 @@ class Project:
         lines = self.dvc("repro").splitlines()
         return [line.split("'")[1] for line in lines if line.startswith("Running stage ")]
 
+    def status(self) -> dict[str, list[object]]:
+        """`dvc status`: what would run again, and why."""
+        found: dict[str, list[object]] = json.loads(self.dvc("status", "--json"))
+        return found
+
     def commit(self) -> None:
         for command in (["git", "add", "--all"], ["git", "commit", "--quiet", "-m", "A run"]):
             subprocess.run(command, cwd=self.folder, env=environment(), check=True)
@@ -108,7 +113,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         scrape = SETTINGS["scrape"] | {"site": booru.url}
         make_workspace(base / "project", SETTINGS | {"scrape": scrape})
         project = Project(base / "project")
-        assert project.repro() == STAGES
+        assert project.repro() == ["code", *STAGES]
         project.commit()
         yield project
 

@@ -5,9 +5,8 @@ import random
 import pytest
 
 from tests.faults.cases import STAGES
-from tests.faults.failing import disturb
-from tests.faults.shim import NO_FAULT, Fault
-from tests.faults.world import World
+from tests.faults.shim import Fault
+from tests.faults.world import World, disturb, sample
 
 KILLS = 20
 """of a stage in the long form"""
@@ -35,9 +34,3 @@ def test_killed_at_many_moments(world: World, name: str) -> None:
     chance = random.Random(f"moments {name}")
     for _ in range(KILLS):
         world.disturb(name, kill_after=seconds * chance.random())
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", STAGES)
-def test_killed_again_and_again(world: World, name: str) -> None:
-    ...

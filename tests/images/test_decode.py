@@ -1,5 +1,6 @@
 """Every odd kind of file that a booru holds becomes its true colours, or is refused by name."""
 
+import errno
 import struct
 import zlib
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from pipeline.images.decode import ImageRefused, decode
+from pipeline.images.decode import ImageRefused, decode, opened
 from tests.images.originals import saved, swapped_profile
 from tests.mutations import mutations
 
@@ -96,6 +97,15 @@ def bomb() -> bytes:
     return bytes(data)
 
 
+def large_tile() -> bytes:
+    """A TIFF of 8 × 8 pixels in one tile of 4096 × 4096."""
+    pixels = zlib.compress(bytes(4096 * 4096))
+    tags = {256: 8, 257: 8, 258: 8, 259: 8, 262: 1, 277: 1, 322: 4096, 323: 4096}
+    tags |= {324: 8 + 2 + 12 * 10 + 4, 325: len(pixels)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + pixels
+
+
 def small_bomb() -> bytes:
     return saved(Image.new("1", (1100, 1000)), "PNG")
 
@@ -136,6 +146,7 @@ REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
     ("float tiff", lambda: saved(plain("F", 0.5), "TIFF"), "unsupported"),
     ("more pixels than allowed", small_bomb, "too_many_pixels"),
     ("more pixels than Pillow opens", bomb, "too_many_pixels"),
+    ("more pixels in a tile", large_tile, "too_many_pixels"),
 ]
 
 
@@ -150,7 +161,7 @@ def test_accepted(
     # The name lies about every one of them.
     path = tmp_path / "picture.tga"
     path.write_bytes(make())
-    decoded = decode(path, 1_000_000, "#00ff00")
+    decoded = decode(path.read_bytes(), 1_000_000, "#00ff00")
     assert decoded.format == format
     assert decoded.pixels.shape == (*SIZE[::-1], 3)
     pixels = decoded.pixels.reshape(-1, 3).astype(int)
@@ -164,16 +175,49 @@ def test_refused(tmp_path: Path, make: Callable[[], bytes], reason: str) -> None
     path = tmp_path / "picture.png"
     path.write_bytes(make())
     with pytest.raises(ImageRefused) as caught:
-        decode(path, 1_000_000, "#ffffff")
+        decode(path.read_bytes(), 1_000_000, "#ffffff")
     assert caught.value.reason == reason
     assert caught.value.text
     assert "\n" not in caught.value.text
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def cut_jpeg() -> bytes:
+    """The lower half is missing, and the end marker is there."""
+    data = saved(photograph(), "JPEG", quality=95)
+    return data[: len(data) * 2 // 3] + b"\xff\xd9"
+
+
+def test_a_jpeg_that_decoders_fill_with_grey_is_refused() -> None:
     with pytest.raises(ImageRefused) as caught:
-        decode(tmp_path / "1.png", 1_000_000, "#ffffff")
-    assert caught.value.reason == "missing"
+        decode(cut_jpeg(), 1_000_000, "#ffffff")
+    assert caught.value.reason == "damaged"
+    assert "premature end of data segment" in caught.value.text
+
+
+def png_with_other_byte(*, crc: bool) -> bytes:
+    """A byte of the pixels' chunk is changed, or one of its checksum."""
+    data = bytearray(saved(photograph(), "PNG"))
+    chunk = data.index(b"IDAT")
+    length = struct.unpack_from(">I", data, chunk - 4)[0]
+    data[chunk + 4 + (length if crc else length // 2)] ^= 1
+    return bytes(data)
+
+
+def test_a_png_is_whole_by_the_checksum_of_its_pixels() -> None:
+    """That of the chunk vouches for the same bytes once more."""
+    decoded = decode(png_with_other_byte(crc=True), 1_000_000, "#ffffff")
+    assert np.array_equal(decoded.pixels, np.asarray(photograph()))
+    with pytest.raises(ImageRefused) as caught:
+        decode(png_with_other_byte(crc=False), 1_000_000, "#ffffff")
+    assert caught.value.reason == "damaged"
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), OSError(errno.EIO, "Input/output error")])
+def test_what_the_machine_does_wrong_is_no_damage(fault: Exception) -> None:
+    with pytest.raises(type(fault)), opened(saved(plain(), "PNG"), 1_000_000):
+        raise fault
+    with pytest.raises(ImageRefused), opened(saved(plain(), "PNG"), 1_000_000):
+        raise OSError("broken data stream when reading image file")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -194,7 +238,7 @@ def test_the_orientation_of_a_camera_is_applied(tmp_path: Path, orientation: int
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored.save(tmp_path / "1.png", exif=exif)
-    decoded = decode(tmp_path / "1.png", 1_000_000, "#ffffff")
+    decoded = decode((tmp_path / "1.png").read_bytes(), 1_000_000, "#ffffff")
     assert np.array_equal(decoded.pixels, np.asarray(upright))
 
 
@@ -204,7 +248,7 @@ def test_an_embedded_profile_is_converted(tmp_path: Path, mode: str) -> None:
     (tmp_path / "1.png").write_bytes(
         saved(plain(mode, colour), "PNG", icc_profile=swapped_profile())
     )
-    decoded = decode(tmp_path / "1.png", 1_000_000, "#ffffff")
+    decoded = decode((tmp_path / "1.png").read_bytes(), 1_000_000, "#ffffff")
     assert np.abs(decoded.pixels.astype(int) - RED[::-1]).max() <= 2
 
 
@@ -213,7 +257,7 @@ def test_the_profile_of_srgb_changes_no_pixel(tmp_path: Path, mode: str) -> None
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     picture = photograph()
     (tmp_path / "1.png").write_bytes(saved(picture.convert(mode), "PNG", icc_profile=profile))
-    decoded = decode(tmp_path / "1.png", 1_000_000, "#ffffff")
+    decoded = decode((tmp_path / "1.png").read_bytes(), 1_000_000, "#ffffff")
     assert np.array_equal(decoded.pixels, np.asarray(picture))
 
 
@@ -227,7 +271,7 @@ def test_a_mutation_is_decoded_or_refused_by_name(tmp_path: Path, data: bytes) -
     path = tmp_path / "picture"
     path.write_bytes(data)
     try:
-        pixels = decode(path, 1_000_000, "#ffffff").pixels
+        pixels = decode(path.read_bytes(), 1_000_000, "#ffffff").pixels
     except ImageRefused as refused:
         reason = refused.reason
     else:

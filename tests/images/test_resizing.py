@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_nothing_is_decoded_twice(folder: Path) -> None:
     run(folder)
     assert [image.id for image in read_index(folder / "resized")] == [2, 3, 7, 8, 9, 12, 40]
     (folder / "raw/posts.jsonl").write_text("".join(lines[1:]))
-    with pytest.raises(PipelineError, match="not_an_image 1"):
+    with pytest.raises(PipelineError, match=r"not what posts.jsonl tells \(sha256\): 55.png;"):
         run(folder)
 
 
@@ -172,6 +173,28 @@ def test_a_changed_byte_in_a_kept_shard_is_noticed(folder: Path) -> None:
     assert contents(folder) != whole
     run(folder)
     assert contents(folder) == whole
+    # Repaired, so that the next run has it.
+    assert kept.read_bytes() == whole["shard-000000.tar"]
+
+
+def test_changed_facts_in_a_kept_shard_are_noticed(folder: Path) -> None:
+    run(folder)
+    whole = contents(folder)
+    kept = next(path for path in stored(folder) if path.read_bytes() == whole["shard-000000.tar"])
+    damaged = kept.read_bytes().replace(b'"original_format": "PNG"', b'"original_format": "PNK"')
+    assert damaged != whole["shard-000000.tar"]
+    kept.write_bytes(damaged)
+    shutil.rmtree(folder / "resized")
+    run(folder)
+    assert contents(folder) == whole
+    assert kept.read_bytes() == whole["shard-000000.tar"]
+
+
+def test_a_kept_shard_is_one_file_with_the_set_s_after_each_run(folder: Path) -> None:
+    for _ in range(2):
+        run(folder)
+        inodes = {path.stat().st_ino for path in (folder / "resized").glob("*.tar")}
+        assert {path.stat().st_ino for path in stored(folder)} == inodes
 
 
 @pytest.mark.parametrize("length", [0, 700, 5000])
@@ -272,6 +295,53 @@ def test_an_interrupt_leaves_no_index_and_no_half_shard(folder: Path) -> None:
     assert "index.jsonl" not in contents(folder)
     run(folder)
     assert contents(folder) == whole
+
+
+def rotten(path: Path) -> None:
+    """Change a file as a disk does: same length, same time."""
+    stat = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("executor", ["thread", "process"])
+def test_originals_that_changed_on_disk_are_named_and_make_no_image(
+    folder: Path, executor: str
+) -> None:
+    for id in (3, 100):
+        rotten(folder / f"raw/{id}.png")
+    (folder / "raw/12.png").unlink()
+    with pytest.raises(PipelineError) as error:
+        run(folder, executor=executor, workers=2, max_refused=1)
+    assert str(error.value) == (
+        f"{folder}/raw: missing, or not what posts.jsonl tells (sha256): 3.png, 12.png, 100.png; "
+        "run pipeline scrape --check, then pipeline scrape"
+    )
+    assert "index.jsonl" not in contents(folder)
+    write_originals(folder / "raw", {id: drawing(id) for id in (3, 12, 100)})
+    assert run(folder).images == 3
+
+
+def test_many_changed_originals_fit_in_one_line(folder: Path) -> None:
+    write_originals(folder / "raw", {id: drawing(id) for id in range(1, 15)})
+    for path in (folder / "raw").glob("*.png"):
+        rotten(path)
+    with pytest.raises(PipelineError, match=r": 1.png, .*, 10.png and 4 more; run"):
+        run(folder)
+
+
+def test_a_fault_of_the_machine_refuses_no_original(folder: Path) -> None:
+    (folder / "raw/7.png").unlink()
+    (folder / "raw/7.png").mkdir()
+    with pytest.raises(PipelineError) as error:
+        run(folder, max_refused=1)
+    assert str(error.value) == (
+        f"{folder}/raw/7.png: cannot be read or decoded: Is a directory; mend that, "
+        "then run pipeline resize again"
+    )
+    assert not (folder / "resize.json").exists()
 
 
 def test_what_cannot_be_written_is_one_line(folder: Path) -> None:

@@ -33,7 +33,7 @@ def test_parameter_counts_are_the_papers(network, count: int) -> None:
 
 
 @SMALL
-@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
 def test_enlarges_each_side_by_its_scale(build, scale: int) -> None:
     assert build(scale)(torch.rand(2, 3, 7, 10)).shape == (2, 3, 7 * scale, 10 * scale)
 

@@ -25,7 +25,7 @@ def test_parameter_count_of_direct_upsampling() -> None:
 
 
 @pytest.mark.parametrize("upsampling", ["stages", "direct"])
-@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
 def test_enlarges_each_side_by_its_scale(scale: int, upsampling: str) -> None:
     network = SRResNet(scale=scale, blocks=1, features=8, upsampling=upsampling)
     assert network(torch.rand(2, 3, 7, 10)).shape == (2, 3, 7 * scale, 10 * scale)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stages.program import PROGRAM, pipeline
+from tests.stages.program import pipeline
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("scrape", "resize", "manifest", "train", "evaluate")
@@ -143,18 +143,6 @@ def test_an_override_outside_dvc_names_the_reproducible_form(tmp_path: Path) -> 
     assert note in pipeline(tmp_path, *arguments).err
     under_dvc = pipeline(tmp_path, *arguments, DVC_STAGE="train")
     assert note not in under_dvc.err
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
-def test_output_that_cannot_be_written_is_one_line() -> None:
-    with Path("/dev/full").open("w") as full:
-        result = subprocess.run(
-            [PROGRAM, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
-    assert (result.returncode, result.stderr) == (
-        1,
-        "standard output: No space left on device\n",
-    )
 
 
 def test_an_error_of_the_program_keeps_its_traceback() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.files import sha256_of
 from pipeline.networks.weights import FOLDER_VARIABLE
 from stages.evaluate import revision
 from tests.evaluation.world import make_world
@@ -61,6 +62,27 @@ def test_without_a_model_it_says_to_train(project):
         "models/generator.safetensors: no such file; `pipeline train` makes a model"
     ]
     assert not (project / "reports").exists()
+
+
+def test_other_models_are_looked_for_first_and_named_by_their_sha256(project, monkeypatch):
+    mse = project / "mse.safetensors"
+    (project / "params.yaml").write_text(PARAMS + "  models:\n    mse: mse.safetensors\n")
+    result = evaluate(project)
+    assert result.code == 2
+    assert result.err.splitlines() == [
+        "evaluate.models.mse: mse.safetensors: no such file or folder; put a copy into "
+        "inputs/evaluate and name that"
+    ]
+    mse.write_bytes((project / "models/generator.safetensors").read_bytes())
+    monkeypatch.setenv("DVC_STAGE", "evaluate")
+    result = evaluate(project)
+    assert result.code == 0, result.err
+    assert (
+        "note: evaluate.models.mse: DVC does not see when mse.safetensors changes; it does so in "
+        "inputs/evaluate"
+    ) in result.err.splitlines()
+    page = (project / "reports/index.html").read_text(encoding="utf-8")
+    assert page.count(sha256_of(mse)) == 2
 
 
 def test_the_revision_tells_of_changed_code_alone(project, commit, monkeypatch):

@@ -9,8 +9,8 @@ import pytest
 from tests.stages.program import pipeline
 
 
-def test_a_shipped_model_is_written_and_checked(tmp_path: Path) -> None:
-    result = pipeline(tmp_path, "export", "sr.onnx", "--model", "distortion")
+def test_the_default_model_is_written_and_checked(tmp_path: Path) -> None:
+    result = pipeline(tmp_path, "export", "sr.onnx")
     assert (result.code, result.problems) == (0, [])
     assert re.fullmatch(r"sr\.onnx: \d\.\d MB, within \d\.\de-0\d of PyTorch\n", result.out)
     onnx.checker.check_model(tmp_path / "sr.onnx")

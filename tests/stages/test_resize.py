@@ -38,7 +38,7 @@ def test_without_a_set_it_names_what_makes_one(tmp_path: Path) -> None:
 
 def test_too_many_refusals_are_one_line(tmp_path: Path) -> None:
     folder = prepare(tmp_path / "project", 3)
-    (folder / "data/raw/2.png").write_bytes(b"")
+    write_originals(folder / "data/raw", {1: drawing(1), 2: b"", 3: drawing(3)})
     result = pipeline(folder, "resize")
     assert result.code == 1
     assert result.problems[-1].startswith("data/raw: 1 of 3 originals are refused (empty 1)")
@@ -62,3 +62,18 @@ def test_kills_change_no_byte(tmp_path: Path) -> None:
     assert -signal.SIGKILL in codes
     assert pipeline(killed, "resize").code == 0
     assert contents(killed) == contents(whole)
+
+
+def test_an_original_that_changed_on_disk_ends_it_in_one_line(tmp_path: Path) -> None:
+    folder = prepare(tmp_path / "project", 3)
+    path = folder / "data/raw/2.png"
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+    result = pipeline(folder, "resize")
+    assert result.code == 1
+    assert result.problems[-1] == (
+        "data/raw: missing, or not what posts.jsonl tells (sha256): 2.png; "
+        "run pipeline scrape --check, then pipeline scrape"
+    )
+    assert not (folder / "data/resized/index.jsonl").exists()

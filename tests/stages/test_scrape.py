@@ -80,11 +80,13 @@ def complete_files(folder: Path, site: ScriptedSite) -> set[str]:
 def test_a_second_run_says_so_and_stops(tmp_path: Path) -> None:
     folder = prepare(tmp_path, "http://127.0.0.1:1")
     with Store(folder / "data/.store"):
-        result = pipeline(folder, "scrape")
-    assert (result.code, result.err) == (
-        1,
-        "data/.store: another run is using it; wait for its end, or stop it\n",
-    )
+        results = [pipeline(folder, "scrape", *more) for more in ([], ["--dry-run"])]
+    for result in results:
+        assert result.code == 1
+        assert result.err.startswith(
+            "data/.store/lock: pipeline scrape is running already (process "
+        )
+        assert len(result.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

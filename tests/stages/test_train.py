@@ -127,19 +127,11 @@ def test_what_no_process_can_do_is_one_line(
     assert result.problems[0].startswith(message)
 
 
-def test_a_fault_of_the_machine_in_a_process_is_one_line(project: Path) -> None:
+def test_what_nobody_foresaw_in_a_process_is_told(project: Path) -> None:
     (project / "reports").touch()
     result = pipeline(project, "train", "--processes", "2")
     assert result.code == 1
-    assert len(result.problems) == 1
-    assert result.problems[0].endswith("Not a directory")
-
-
-def test_what_nobody_foresaw_in_a_process_is_told(project: Path) -> None:
-    (project / "safetensors.py").write_text("raise ValueError('a mistake')")
-    result = pipeline(project, "train", "--processes", "2", PYTHONPATH=str(project))
-    assert result.code == 1
-    assert "ValueError: a mistake" in result.err
+    assert "NotADirectoryError: " in result.err
 
 
 def test_a_repository_with_a_commit_is_left_alone(project: Path) -> None:

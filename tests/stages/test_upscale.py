@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.networks import SRResNet
+from pipeline.networks import RRDBNet, SRResNet
 from pipeline.networks.files import save_generator
 from tests.stages.program import PROGRAM, Finished, end, pipeline, start, wait_until
 
@@ -53,6 +53,17 @@ def test_pictures_come_out_where_they_should(
     ]
     for name, size in written.items():
         assert Image.open(folder / name).size == size
+
+
+def test_a_model_that_enlarges_nothing_changes_the_picture(folder: Path) -> None:
+    torch.manual_seed(0)
+    save_generator(folder / "1x.safetensors", RRDBNet(1, blocks=1, features=8, growth=4), {})
+    result = pipeline(folder, "upscale", "--model", "1x.safetensors", "a.png")
+    assert (result.code, result.out) == (0, "a_x1.png: 12×9\n")
+    before, after = (np.asarray(Image.open(folder / name)) for name in ("a.png", "a_x1.png"))
+    assert (before != after).any()
+    larger = pipeline(folder, "upscale", "--model", "1x.safetensors", "--scale", "2", "a.png")
+    assert (larger.code, larger.err) == (2, "scale: this model makes pictures no larger\n")
 
 
 def test_without_a_model_a_worn_jpeg_is_enlarged_by_web(folder: Path) -> None:

@@ -1,6 +1,10 @@
 """Decoding what people have: modes, depth, profiles, orientation, frames, and damage."""
 
 import io
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -209,3 +213,120 @@ def test_damage_ends_in_a_picture_or_a_refusal(data: bytes) -> None:
     with suppress(ImageRefused):
         picture = decode_picture(data, max_pixels=100_000)
         assert encode_picture(picture, "png")
+
+
+def with_image_data(pixels: np.ndarray, change: Callable[[bytes], bytes]) -> bytes:
+    """A PNG of 16 bits with one chunk of image data, changed before it is compressed."""
+    header, *rest = png.Reader(bytes=deep_png(pixels)).chunks()
+    raw = zlib.decompress(b"".join(content for kind, content in rest if kind == b"IDAT"))
+    changed = io.BytesIO()
+    png.write_chunks(changed, [header, (b"IDAT", zlib.compress(change(raw))), (b"IEND", b"")])
+    return changed.getvalue()
+
+
+def peak_of(decode: Callable[[], object]) -> int:
+    """Bytes that Python and numpy hold at once, at most, while `decode` runs."""
+    tracemalloc.start()
+    try:
+        decode()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_more_is_inflated_than_the_header_allows() -> None:
+    pixels = noise(8, 8, 3, np.uint16)
+    data = with_image_data(pixels, lambda raw: raw + bytes(50_000_000))
+    assert (decode_picture(data).frames[0] == pixels).all()
+    assert peak_of(lambda: decode_picture(data)) < 2_000_000
+
+
+def test_too_little_image_data_is_damage() -> None:
+    data = with_image_data(noise(8, 8, 3, np.uint16), lambda raw: raw[:-1])
+    with pytest.raises(ImageRefused, match="its image data ends too early"):
+        decode_picture(data)
+
+
+def test_headers_that_differ_are_damage() -> None:
+    """Pillow looks no further than an animation's first frame, pypng as far as image data."""
+    small = dict(png.Reader(bytes=deep_png(noise(8, 8, 3, np.uint16))).chunks())
+    large, *rest = png.Reader(bytes=deep_png(noise(9, 9, 3, np.uint16))).chunks()
+    control = (b"fcTL", struct.pack(">IIIIIHHBB", 0, 8, 8, 0, 0, 1, 10, 0, 0))
+    frame = (b"fdAT", struct.pack(">I", 1) + small[b"IDAT"])
+    both = io.BytesIO()
+    png.write_chunks(both, [(b"IHDR", small[b"IHDR"]), control, frame, large, *rest])
+    with pytest.raises(ImageRefused, match="two headers that differ"):
+        decode_picture(both.getvalue())
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (9, 13)])
+def test_interlaced_sixteen_bits_are_kept(size: tuple[int, int], channels: int) -> None:
+    pixels = noise(*size, channels, np.uint16)
+    buffer = io.BytesIO()
+    writer = png.Writer(
+        *reversed(size),
+        greyscale=channels < 3,
+        alpha=channels in (2, 4),
+        bitdepth=16,
+        interlace=True,
+    )
+    writer.write(buffer, pixels.reshape(size[0], -1).tolist())
+    assert (decode_picture(buffer.getvalue()).frames[0] == pixels).all()
+
+
+def test_rows_of_every_filter_are_read() -> None:
+    def filtered(raw: bytes) -> bytes:
+        rows = [raw[start : start + 19] for start in range(0, len(raw), 19)]
+        return b"".join(bytes([number % 5]) + row[1:] for number, row in enumerate(rows))
+
+    data = with_image_data(noise(11, 9, 1, np.uint16), filtered)
+    by_pillow = np.asarray(Image.open(io.BytesIO(data)))
+    assert (decode_picture(data).frames[0][..., 0] == by_pillow).all()
+
+
+@pytest.mark.parametrize("transparent", [None, (5, 5, 5)])
+def test_insignificant_bits_do_not_count(transparent: tuple[int, ...] | None) -> None:
+    buffer = io.BytesIO()
+    writer = png.Writer(3, 1, greyscale=False, bitdepth=16, transparent=transparent)
+    writer.write(buffer, [[5, 5, 5, 65_535, 65_535, 65_535, 32_768, 63, 64]])
+    header, *rest = png.Reader(bytes=buffer.getvalue()).chunks()
+    whole = io.BytesIO()
+    png.write_chunks(whole, [header, (b"sBIT", b"\x0a\x0a\x0a"), *rest])
+    pixels = decode_picture(whole.getvalue()).frames[0][0]
+    step = 65_535 / 1023
+    colours = [[0, 0, 0], [65_535] * 3, [round(512 * step), 0, round(step)]]
+    assert pixels[:, :3].tolist() == colours
+    assert pixels[:, 3:].ravel().tolist() == ([] if transparent is None else [0, 65_535, 65_535])
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_metadata_is_not_inflated_without_bounds(kind: bytes, bits: int) -> None:
+    pixels = noise(8, 8, 3, np.uint16)
+    data = deep_png(pixels) if bits == 16 else encoded(Image.new("RGB", (8, 8)), "PNG")
+    head = {b"zTXt": b"k\0\0", b"iTXt": b"k\0\1\0\0\0", b"iCCP": b"k\0\0"}[kind]
+    header, *rest = png.Reader(bytes=data).chunks()
+    large = io.BytesIO()
+    png.write_chunks(large, [header, (kind, head + zlib.compress(bytes(50_000_000))), *rest])
+
+    def decoded() -> None:
+        with suppress(ImageRefused):
+            decode_picture(large.getvalue())
+
+    assert peak_of(decoded) < 10_000_000
+
+
+def test_frames_that_outgrow_an_animation_are_counted() -> None:
+    """Pillow enlarges a GIF by frames that reach beyond what its header says."""
+    pixel = b"\x02\x02\x44\x01\x00"
+
+    def frame(left: int, top: int) -> bytes:
+        return b"\x2c" + struct.pack("<HHHHB", left, top, 1, 1, 0) + pixel
+
+    head = b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0x80, 0, 0) + bytes(6)
+    data = head + frame(0, 0) + frame(999, 999) + frame(0, 0) * 20 + b"\x3b"
+    with pytest.raises(ImageRefused, match=r"22 frames .* more than 3000000 pixels") as raised:
+        decode_picture(data, max_pixels=3_000_000)
+    assert raised.value.reason == "too_many_pixels"
+    assert peak_of(lambda: decode_picture(head + frame(0, 0) * 2 + b"\x3b")) < 1_000_000

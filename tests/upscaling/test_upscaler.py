@@ -14,7 +14,7 @@ from pipeline import Upscaler
 from pipeline.errors import PipelineError, UsageError
 from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
 from pipeline.networks.ensemble import self_ensemble
-from pipeline.networks.files import load_generator
+from pipeline.networks.files import load_generator, save_generator
 from pipeline.shipped import shipped_models
 from pipeline.upscaling.pictures import Picture
 from tests.upscaling.small import bicubic, generator, noise
@@ -193,6 +193,33 @@ def test_scale_two_is_the_result_made_smaller() -> None:
     four = Upscaler(generator(), device="cpu")(lr)
     two = F.interpolate(four[None], (18, 28), mode="bicubic", antialias=True)[0].clamp(0, 1)
     torch.testing.assert_close(Upscaler(generator(), scale=2, device="cpu")(lr), two)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        SRResNet(scale=1, blocks=1, features=8, norm="none"),
+        RRDBNet(scale=1, blocks=1, features=8, growth=4),
+        RCAN(scale=1, groups=1, blocks=1, features=8, reduction=4),
+    ],
+    ids=["srresnet", "rrdb", "rcan"],
+)
+def test_a_model_that_enlarges_nothing_is_applied_once(network: Generator, tmp_path: Path) -> None:
+    lr = torch.rand(3, 9, 14)
+    with torch.no_grad():
+        expected = network.eval()(lr[None])[0].clamp(0, 1)
+    assert not torch.equal(expected, lr)
+    save_generator(tmp_path / "model.safetensors", network, {})
+    for model in (network, tmp_path / "model.safetensors"):
+        upscaler = Upscaler(model, device="cpu", precision="fp32")
+        assert upscaler.scale == 1
+        torch.testing.assert_close(upscaler(lr), expected)
+    assert Upscaler(network, scale=1, device="cpu")(noise(9, 14, 4)).shape == (9, 14, 4)
+
+
+def test_no_repetition_of_a_model_that_enlarges_nothing_enlarges() -> None:
+    with pytest.raises(UsageError, match="scale: this model makes pictures no larger"):
+        Upscaler(generator(scale=1), scale=2, device="cpu")
 
 
 def test_frames_are_enlarged_one_by_one(upscaler: Upscaler) -> None:

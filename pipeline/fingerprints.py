@@ -1,0 +1,166 @@
+"""Fingerprints of the code and the libraries that shape a result.
+
+Kept work (checkpoints, shards) carries them in its key, and DVC watches them in place of the files:
+other code gives another fingerprint, another comment or docstring does not.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from PIL import features
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("pipeline", "stages")
+
+# They speak to the user, or say when processes run and end: a better message must not cost a week
+# of training. The values that params carry are tracked as params.
+NOT_IN_FINGERPRINT = frozenset(
+    {
+        "pipeline/errors.py",
+        "pipeline/fingerprints.py",
+        "pipeline/inputs.py",
+        "pipeline/locks.py",
+        "pipeline/params.py",
+        "pipeline/params_file.py",
+        "pipeline/processes.py",
+        "pipeline/progress.py",
+        "stages/common.py",
+        "stages/console.py",
+        "stages/streams.py",
+        # Gives `Upscaler` to those who ask for it; no stage does.
+        "pipeline/__init__.py",
+    }
+)
+# Decoders and colour conversion, whose versions may differ in the pixels that they give.
+PILLOW_FEATURES = ("avif", "jpg_2000", "libjpeg_turbo", "libtiff", "littlecms2", "webp")
+
+
+def code_of(module: str, root: Path = ROOT) -> dict[str, str]:
+    """Return a hash of every file that shapes what `module` makes, by its path below `root`.
+
+    The files are the module (`stages.train`), all of this program's modules that it imports, at
+    their top or inside a function, and the templates that they render. A Python file counts by its
+    syntax tree without docstrings and comments, any other by its bytes. Raises `FileNotFoundError`.
+    """
+    files = _all_files(root, root.joinpath(*module.split(".")).with_suffix(".py"))
+    return {path.relative_to(root).as_posix(): _file_hash(path) for path in sorted(files)}
+
+
+def combined(parts: Mapping[str, object]) -> str:
+    """Return 16 hex digits that differ where any of `parts`, which JSON can hold, differs."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def training_versions() -> dict[str, str]:
+    """Return the versions of the libraries that shape a trained generator's weights."""
+    return {name: version(name) for name in ("numpy", "torch")}
+
+
+def image_versions() -> dict[str, str]:
+    """Return the versions of the libraries that shape the bytes of a resized image."""
+    found = {name: version(name) for name in ("numpy", "pillow", "simplejpeg", "torch")}
+    for feature in PILLOW_FEATURES:
+        found[feature] = features.version(feature) or "none"
+    return found
+
+
+def _all_files(root: Path, start: Path) -> set[Path]:
+    files: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path in files or path.relative_to(root).as_posix() in NOT_IN_FINGERPRINT:
+            continue
+        files.add(path)
+        if path.suffix == ".py":
+            waiting += imported_files(path, root)
+    return files
+
+
+def imported_files(path: Path, root: Path = ROOT) -> list[Path]:
+    """Return the files below `root` that a module imports itself, and the templates it renders."""
+    tree = ast.parse(path.read_bytes())
+    modules = [file for name in _imports(tree) for file in _module_files(root, name)]
+    return modules + _templates(root, tree)
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """Names of this program's modules, and of what is imported from them."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        yield from (name for name in names if name.split(".")[0] in PACKAGES)
+
+
+def _module_files(root: Path, name: str) -> list[Path]:
+    """Return the files that `import name` runs: the module, and packages above it."""
+    parts = name.split(".")
+    packages = [root.joinpath(*parts[:end], "__init__.py") for end in range(1, len(parts) + 1)]
+    files = [*packages, root.joinpath(*parts).with_suffix(".py")]
+    return [path for path in files if path.is_file()]
+
+
+def _templates(root: Path, tree: ast.Module) -> list[Path]:
+    """Return the templates of the packages that a module hands to Jinja's `PackageLoader`."""
+    packages = [
+        str(node.args[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "PackageLoader"
+        and isinstance(node.args[0], ast.Constant)
+    ]
+    return [
+        path
+        for package in packages
+        for path in root.joinpath(*package.split("."), "templates").iterdir()
+        if path.is_file()
+    ]
+
+
+def _file_hash(path: Path) -> str:
+    return _content_hash(path.read_bytes(), path.suffix == ".py")
+
+
+# A training asks for the same files more than once.
+@cache
+def _content_hash(content: bytes, python: bool) -> str:
+    if python:
+        content = json.dumps(_syntax(ast.parse(content)), sort_keys=True).encode()
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _syntax(node: object) -> object:
+    """Return a syntax tree as JSON, without what is only read by people or differs by version.
+
+    Python versions disagree on whether an empty field is None, an empty list or absent.
+    """
+    if isinstance(node, list):
+        return [_syntax(part) for part in node if not _is_text(part)]
+    if isinstance(node, ast.AST):
+        fields = {
+            name: _syntax(value)
+            for name, value in ast.iter_fields(node)
+            if value is not None and value != [] and name not in ("ctx", "kind")
+        }
+        return {"": type(node).__name__} | {key: part for key, part in fields.items() if part != []}
+    if isinstance(node, str | int | bool):
+        return node
+    return repr(node)
+
+
+def _is_text(node: object) -> bool:
+    """Return whether a statement is a string alone: a docstring, of a module to an attribute."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

@@ -1,0 +1,67 @@
+"""Files that params name: whether they are there, and whether DVC sees when they change."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UsageError
+
+FOLDER = Path("inputs")
+"""Its folders `train` and `evaluate` are dependencies of these stages in `dvc.yaml`."""
+# DVC removes a stage's outputs before it runs the stage.
+OUTPUTS = {
+    "train": ("models/generator.safetensors", "models/best.safetensors"),
+    "evaluate": (),
+}
+# What an earlier stage makes is a dependency, or changes with one.
+WATCHED = {"train": (), "evaluate": ("models/generator.safetensors", "models/best.safetensors")}
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file or folder that the param `key` of `stage` names."""
+
+    stage: str
+    key: str
+    path: Path
+
+
+def inputs_of(stage: str, paths: Mapping[str, str | Mapping[str, str] | None]) -> list[Input]:
+    """Return the inputs that a stage's params name: param → path, or name → path, or None."""
+    found = []
+    for param, value in paths.items():
+        named = value.items() if isinstance(value, Mapping) else [("", value)]
+        for name, path in named:
+            if path is not None:
+                key = f"{stage}.{param}.{name}" if name else f"{stage}.{param}"
+                found.append(Input(stage, key, Path(path)))
+    return found
+
+
+def check_inputs(inputs: Iterable[Input]) -> None:
+    """Raise `UsageError`, one line for each input that is not there."""
+    problems = [_missing(one) for one in inputs if not one.path.exists()]
+    if problems:
+        raise UsageError("\n".join(problems))
+
+
+def unwatched(inputs: Sequence[Input]) -> list[Input]:
+    """Return the inputs of which DVC does not see when they change."""
+    return [one for one in inputs if not _is_watched(one)]
+
+
+def _missing(one: Input) -> str:
+    removed = os.environ.get("DVC_STAGE") and one.path.as_posix() in OUTPUTS[one.stage]
+    reason = (
+        f"removed by DVC before this run, as an output of {one.stage}"
+        if removed
+        else "no such file or folder"
+    )
+    return f"{one.key}: {one.path}: {reason}; put a copy into {FOLDER / one.stage} and name that"
+
+
+def _is_watched(one: Input) -> bool:
+    folder = (FOLDER / one.stage).resolve()
+    watched = {Path(path).resolve() for path in WATCHED[one.stage]}
+    return one.path.resolve().is_relative_to(folder) or one.path.resolve() in watched

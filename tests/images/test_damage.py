@@ -1,0 +1,150 @@
+"""What decoders fill with grey or noise without a word, and what only looks like that."""
+
+import io
+import random
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.images.damage import damage_of
+from tests.images.originals import drawing, saved
+from tests.mutations import mutations
+
+SECTOR = 512
+Change = Callable[[bytes], bytes]
+
+
+def picture(mode: str = "RGB") -> Image.Image:
+    """A drawing with some noise, so that its file has a few sectors."""
+    noise = np.random.default_rng(0).integers(0, 30, (150, 160, 3), np.uint8)
+    pixels = np.asarray(drawing(1, 160, 150)) // 2 + noise
+    return Image.fromarray(pixels).convert(mode)
+
+
+KINDS = {
+    "baseline": saved(picture(), "JPEG", quality=90),
+    "4:4:4": saved(picture(), "JPEG", quality=90, subsampling=0, optimize=True),
+    "progressive": saved(picture(), "JPEG", quality=90, progressive=True),
+    "restarts": saved(picture(), "JPEG", quality=90, restart_marker_rows=1),
+    "grey": saved(picture("L"), "JPEG", quality=95),
+    "cmyk": saved(picture("CMYK"), "JPEG", quality=80),
+}
+
+
+def scan(data: bytes) -> int:
+    """Where the first scan's data begin."""
+    return data.index(b"\xff\xda") + 14
+
+
+def without_sectors(data: bytes) -> bytes:
+    first = -(-(scan(data) + (len(data) - scan(data)) // 2) // SECTOR) * SECTOR
+    return data[:first] + bytes(SECTOR) + data[first + SECTOR :]
+
+
+def decodes(data: bytes) -> bool:
+    """Whether Pillow takes the file for whole."""
+    try:
+        Image.open(io.BytesIO(data)).load()
+    except OSError:
+        return False
+    return True
+
+
+DAMAGE: dict[str, Change] = {
+    "cut in half": lambda data: data[: scan(data) + (len(data) - scan(data)) // 2] + b"\xff\xd9",
+    "cut to a third": lambda data: data[: scan(data) + (len(data) - scan(data)) // 3] + b"\xff\xd9",
+    "a sector": without_sectors,
+}
+
+
+def before_end(padding: bytes) -> Change:
+    return lambda data: data[:-2] + padding + data[-2:]
+
+
+def after_start(segment: bytes) -> Change:
+    return lambda data: data[:2] + segment + data[2:]
+
+
+HARMLESS: dict[str, Change] = {
+    "nothing": lambda data: data,
+    "something behind the picture": lambda data: data + b"\xff\xd8\xff and more" * 90,
+    "zeros behind the picture": lambda data: data + bytes(3 * SECTOR),
+    "padding": before_end(b"\x12\x34\x56"),
+    "padding of zeros": before_end(bytes(100)),
+    "fill bytes": before_end(b"\xff" * 40),
+    "an unknown Adobe marker": after_start(b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x07"),
+    "a future JFIF": after_start(b"\xff\xe0\0\x10JFIF\0\x09\x09\0\0\1\0\1\0\0"),
+    "bytes between segments": lambda data: data.replace(b"\xff\xdb", b"\1\2\3\xff\xdb", 1),
+    "a hole in metadata": after_start(b"\xff\xef\x09\x02" + bytes(0x900)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_jpeg_is_found(kind: str, damage: str) -> None:
+    data = DAMAGE[damage](KINDS[kind])
+    assert decodes(data), "Pillow knows it already"
+    assert damage_of(data, "JPEG")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("change", HARMLESS)
+def test_a_whole_jpeg_stays_whole(kind: str, change: str) -> None:
+    assert damage_of(HARMLESS[change](KINDS[kind]), "JPEG") is None
+
+
+def test_scans_that_are_missing_at_the_end_are_noticed() -> None:
+    """Cut between two scans nothing is half: the picture is only coarser."""
+    data = KINDS["progressive"]
+    scans = [found.start() for found in re.finditer(b"\xff\xda", data)]
+    assert len(scans) == 10
+    for start in scans[1:]:
+        assert damage_of(data[:start] + b"\xff\xd9", "JPEG")
+
+
+def test_flat_pictures_may_have_long_runs_of_zeros() -> None:
+    flat = saved(Image.new("RGB", (3000, 2000), "white"), "JPEG", optimize=True)
+    assert bytes(2 * SECTOR) in flat
+    assert damage_of(flat, "JPEG") is None
+
+
+def test_kinds_that_only_others_read_are_not_judged() -> None:
+    data = KINDS["baseline"]
+    frame = data.index(b"\xff\xc0")
+    arithmetic = data[:frame] + b"\xff\xc9" + data[frame + 2 :]
+    assert damage_of(arithmetic, "JPEG") is None
+    deep = data[: frame + 4] + b"\x0c" + data[frame + 5 :]
+    assert damage_of(deep, "JPEG") is None
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_webp_with_sectors_that_were_never_written(lossless: bool) -> None:
+    data = saved(picture(), "WEBP", lossless=lossless, quality=90)
+    assert damage_of(data, "WEBP") is None
+    assert damage_of(data + bytes(2 * SECTOR), "WEBP") is None
+    assert damage_of(data[:SECTOR] + bytes(SECTOR) + data[2 * SECTOR :], "WEBP")
+
+
+def test_a_webp_whose_transfer_ended_in_zeros() -> None:
+    data = saved(picture(), "WEBP", quality=90)
+    half = data[: len(data) // 2] + bytes(len(data) - len(data) // 2)
+    assert decodes(half), "Pillow knows it already"
+    assert damage_of(half, "WEBP")
+
+
+@settings(deadline=5000)
+@given(st.sampled_from([*KINDS.values(), saved(picture(), "WEBP")]).flatmap(mutations))
+def test_whatever_comes_is_judged(data: bytes) -> None:
+    for format in ("JPEG", "WEBP"):
+        assert damage_of(data, format) != ""
+
+
+def test_random_bytes_are_judged() -> None:
+    source = random.Random(1)
+    for length in range(60):
+        assert damage_of(b"\xff\xd8\xff" + source.randbytes(length), "JPEG") is None

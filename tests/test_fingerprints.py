@@ -1,0 +1,123 @@
+"""Fingerprints of code: they follow what runs, and nothing that is only read by people."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.fingerprints import ROOT, code_of, combined, image_versions, training_versions
+
+STAGE = '''"""A stage."""
+
+from pipeline.losses import loss
+
+
+def run(x: float) -> float:
+    """Return the loss."""
+    from pipeline import late
+
+    return loss(x) + late.VALUE
+'''
+LOSSES = '''"""Losses."""
+
+from pipeline.errors import PipelineError
+
+# A weight.
+WEIGHT = 0.5
+"""dB"""
+
+
+class Loss:
+    """A loss."""
+
+    def __call__(self, x: float) -> float:
+        """Return the squared error of `x`."""
+        return WEIGHT * x**2  # the paper's equation 3
+
+
+loss = Loss()
+'''
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    files = {
+        "stages/train.py": STAGE,
+        "pipeline/__init__.py": "",
+        "pipeline/losses.py": LOSSES,
+        "pipeline/late.py": "VALUE = 1\n",
+        "pipeline/errors.py": "class PipelineError(Exception): ...\n",
+        "pipeline/unused.py": "VALUE = 2\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_a_fingerprint_covers_what_a_stage_imports(root: Path) -> None:
+    assert set(code_of("stages.train", root)) == {
+        "pipeline/late.py",
+        "pipeline/losses.py",
+        "stages/train.py",
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""Losses."""', '"""Loss functions."""'),
+        ('"""A loss."""', '"""One of the losses."""'),
+        ('"""Return the squared error of `x`."""', '"""Return an error."""'),
+        ('        """Return the squared error of `x`."""\n', ""),
+        ('"""dB"""\n', ""),
+        ("# A weight.", "# Half."),
+        ("  # the paper's equation 3", ""),
+        ("x**2", "(x ** 2)"),
+        ("\n\n\nclass", "\n\n\n\n\nclass"),
+    ],
+)
+def test_comments_docstrings_and_layout_change_nothing(root: Path, old: str, new: str) -> None:
+    before = code_of("stages.train", root)
+    assert old in LOSSES
+    (root / "pipeline/losses.py").write_text(LOSSES.replace(old, new))
+    assert code_of("stages.train", root) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("x**2", "-(x**2)"), ("0.5", "0.25"), ("x**2", "x**3"), ("loss = Loss()", "loss = abs")],
+)
+def test_other_code_is_another_fingerprint(root: Path, old: str, new: str) -> None:
+    before = code_of("stages.train", root)
+    (root / "pipeline/losses.py").write_text(LOSSES.replace(old, new))
+    after = code_of("stages.train", root)
+    assert {name for name in before if before[name] != after[name]} == {"pipeline/losses.py"}
+    assert combined(before) != combined(after)
+
+
+def test_templates_count_by_their_bytes(root: Path) -> None:
+    (root / "stages/train.py").write_text(
+        'from jinja2 import PackageLoader\nPackageLoader("pipeline")\n'
+    )
+    (root / "pipeline/templates").mkdir()
+    (root / "pipeline/templates/page.css").write_text("a { }")
+    before = code_of("stages.train", root)
+    assert set(before) == {"stages/train.py", "pipeline/templates/page.css"}
+    (root / "pipeline/templates/page.css").write_text("b { }")
+    assert code_of("stages.train", root) != before
+
+
+def test_this_program_s_stages_have_fingerprints() -> None:
+    train, evaluate = code_of("stages.train"), code_of("stages.evaluate")
+    assert "pipeline/training/losses.py" in train
+    assert "pipeline/training/losses.py" not in evaluate
+    assert {"pipeline/evaluation/templates/page.css", "pipeline/images/pairs.py"} <= evaluate.keys()
+    assert not {"pipeline/params.py", "pipeline/errors.py", "stages/console.py"} & train.keys()
+    assert all((ROOT / name).is_file() for name in train | evaluate)
+
+
+def test_libraries_that_shape_bytes_are_named() -> None:
+    assert {"webp", "pillow", "torch", "libjpeg_turbo", "simplejpeg"} <= image_versions().keys()
+    assert training_versions().keys() == {"numpy", "torch"}
+    assert all(image_versions().values())

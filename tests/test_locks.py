@@ -1,0 +1,133 @@
+"""Locks: held by one process, released by death, and a refusal says by whom."""
+
+import errno
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.locks import Owner, hold, is_held, lock_file, read_owner
+
+HOLDER = """
+import sys
+from pathlib import Path
+from pipeline.locks import hold
+with hold(Path(sys.argv[1]), "pipeline train"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def start_holder(path: Path) -> "subprocess.Popen[str]":
+    """Start a process that holds the lock `path` until its standard input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(PipelineError) as refused, hold(path, "pipeline resize"):
+        pass
+    return str(refused.value)
+
+
+def write_record(path: Path, owner: Owner) -> None:
+    path.with_name(f"{path.name}.json").write_text(json.dumps(asdict(owner)))
+
+
+def test_a_refusal_names_the_other_process(tmp_path: Path) -> None:
+    path = lock_file(tmp_path, "train")
+    holder = start_holder(path)
+    assert is_held(path)
+    found = refusal(path)
+    holder.communicate()
+    pattern = (
+        r"pipeline train is running already \(process (\d+), since \d\d:\d\d\); "
+        r"wait for its end, or stop it: kill (\d+)"
+    )
+    match = re.fullmatch(f"{re.escape(str(path))}: {pattern}", found)
+    assert match is not None, found
+    assert match.groups() == (str(holder.pid),) * 2
+    assert not is_held(path)
+    assert read_owner(path) is None
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    holder = start_holder(path)
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    assert read_owner(path) is not None
+    with hold(path, "pipeline resize"):
+        owner = read_owner(path)
+        assert owner is not None
+        assert (owner.pid, owner.command) == (os.getpid(), "pipeline resize")
+
+
+def test_a_record_of_a_process_that_has_ended_is_not_believed(tmp_path: Path) -> None:
+    """Its number may be another process's by now."""
+    path = tmp_path / "a.lock"
+    with hold(path, "pipeline train"):
+        owner = read_owner(path)
+        assert owner is not None
+        write_record(path, replace(owner, created=owner.created - 5))
+        found = refusal(path)
+    assert found == f"{path}: pipeline resize is running already; wait for its end, or stop it"
+
+
+def test_a_process_of_another_machine_is_named_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with hold(path, "pipeline train"):
+        write_record(path, Owner(12, 0, "elsewhere", "pipeline train", 0))
+        assert re.search(
+            r"running already \(process 12 on elsewhere, since \d{4}-\d\d-\d\d \d\d:\d\d\); "
+            r"wait for its end, or stop it there$",
+            refusal(path),
+        )
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    path = lock_file(tmp_path / "data", "scrape")
+    found = refusal(path)
+    assert found.startswith(f"{path}: cannot be locked: ")
+    assert "\n" not in found
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_without_locks_the_work_goes_on_with_a_warning(
+    tmp_path: Path,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def flock(descriptor: object, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    done = False
+    with hold(tmp_path / "a.lock", "pipeline train"):
+        done = True
+    assert done
+    (message,) = caplog.messages
+    assert message.startswith(f"{tmp_path}/a.lock: its file system cannot lock files (")
+
+
+def test_what_fails_inside_is_raised_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="disk"), hold(tmp_path / "a.lock", "pipeline train"):
+        raise OSError(errno.ENOLCK, "disk")
+    assert not is_held(tmp_path / "a.lock")
