@@ -48,7 +48,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "validation_images": 1,
         "checkpoint_seconds": 0.0,
     },
-    "evaluate": {"lpips": "off", "dists": "off", "pictures": 1, "detail": 16, "device": "cpu"},
+    "evaluate": {
+        "lpips": "off",
+        "dists": "off",
+        "max_images": 2,
+        "pictures": 1,
+        "detail": 16,
+        "device": "cpu",
+    },
 }
 MODEL = "models/generator.safetensors"
 # What runs keep for themselves: their content is not promised, only what follows from it.
@@ -174,7 +181,7 @@ def contents(folder: Path) -> dict[str, str]:
 def _hidden(name: str) -> bool:
     """Whether no stage reads a file: its name, or that of a folder, begins with a dot."""
     parts = name.removeprefix("data/.store/").split("/")
-    return any(part.startswith(".") for part in parts) or parts[-1] == "lock"
+    return any(part.startswith(".") for part in parts) or parts[-1] in ("lock", "lock.json")
 
 
 def _write_params(folder: Path, settings: Mapping[str, Any]) -> None:
