@@ -3,6 +3,7 @@
 import errno
 import re
 import sqlite3
+from collections.abc import Sequence
 
 _FREE_SPACE = "free space on its disk, then run the same command again"
 _CHECK_DISK = "check the disk, then run the same command again"
@@ -27,6 +28,8 @@ _ADVICE = {
 _DATABASE_FAULTS = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked")
 # PyTorch raises a plain RuntimeError where the memory of the CPU or of Apple's GPU is short.
 _MEMORY_FAULT = re.compile(r"[^.:\]]*(?:can't allocate memory|out of memory)[^.]*")
+
+_MOST_NAMED = 10
 
 
 class PipelineError(Exception):
@@ -77,3 +80,9 @@ def _file_fault(error: OSError) -> str:
     named = f"{' -> '.join(names)}: " if names else ""
     advice = _ADVICE.get(error.errno or 0)
     return f"{named}{error.strerror}" + (f"; {advice}" if advice else "")
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first of `names`, as many as fit in a message, and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -58,6 +58,11 @@ class ScrapeParams(Section):
     max_pixels: int = Field(50_000_000, ge=1, description="width × height, at most, pixels")
     max_bytes: int = Field(67_108_864, ge=1, description="size of one file, at most, bytes")
     file_types: Names = Field(("jpg", "jpeg", "png", "webp"), description="file name endings taken")
+    md5: Literal["keep", "refuse"] = Field(
+        "refuse",
+        description="files that still differ from the announced md5 when they were asked for three "
+        "times: keep: taken; refuse: replaced by older posts",
+    )
     page_size: int = Field(1000, ge=1, le=1000, description="posts asked for in one API request")
     api_interval: float = Field(1.0, ge=0, description="least time between API requests, seconds")
     file_interval: float = Field(

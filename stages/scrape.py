@@ -1,5 +1,6 @@
 """`pipeline scrape`: a site's newest pictures, exactly as many as asked for, in `data/raw`."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from stages.common import Stage, run_stage
 from stages.console import ConsoleProgress
@@ -36,12 +37,27 @@ def run(
             "--retry-failed", help="list nothing new; try again the files that could not be had"
         ),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="fetch nothing; compare every file with its sha256, and drop damaged ones from "
+            f"{STORE}, so that the next run fetches them again",
+        ),
+    ] = False,
 ) -> None:
     """Fetch pictures from a Gelbooru 0.2 site into data/raw."""
     from pipeline.booru.gathering import gather
     from pipeline.booru.scraping import plan, scrape
+    from pipeline.booru.verifying import check_files
 
+    _refuse_outside()
     progress = ConsoleProgress()
+    if check:
+        if dry_run or retry_failed:
+            raise UsageError("--check: takes neither --dry-run nor --retry-failed")
+        progress.message(f"{check_files(STORE, RAW, progress)} files checked: all are whole")
+        return
     if params.site.startswith("file:"):
         if dry_run or retry_failed:
             raise UsageError("--dry-run, --retry-failed: nothing is fetched from a folder")
@@ -54,6 +70,20 @@ def run(
         return
     result = scrape(params, STORE, RAW, REPORT, progress, retry_failed=retry_failed)
     _tell_table(_summary(result), progress)
+
+
+def _refuse_outside() -> None:
+    """Raise where DVC would not take the set in the end, because a link leads out of the project.
+
+    By hand, without DVC, that is no fault.
+    """
+    folder = RAW.parent.resolve()
+    if os.environ.get("DVC_STAGE") and not folder.is_relative_to(Path.cwd().resolve()):
+        raise PipelineError(
+            f"{RAW.parent}: leads to {folder}, out of the project, where DVC tracks nothing; make "
+            f"it a folder here (on another disk there may be {STORE}, as a link, and DVC's cache, "
+            "by `dvc cache dir`)"
+        )
 
 
 def _tell_plan(planned: "Plan", progress: ConsoleProgress) -> None:

@@ -25,6 +25,12 @@ STATE_LAYOUTS = (
     UPDATE OR REPLACE files SET key = file_key(file_url) WHERE sha256 IS NULL;
     UPDATE OR REPLACE files SET key = file_key(file_url) WHERE sha256 IS NOT NULL;
     """,
+    # `asked`: how often a whole file came that differs from the announced md5. What earlier
+    # versions took so is asked for once more.
+    """
+    ALTER TABLE files ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+    UPDATE files SET asked = 2 WHERE announced_md5 NOT IN ('', md5);
+    """,
 )
 LISTING_LAYOUTS = (
     """

@@ -11,7 +11,7 @@ import requests
 from PIL import Image
 
 from pipeline.booru.answers import Kind, body_kind
-from pipeline.booru.faults import FetchError, TransientError, refuse_challenge
+from pipeline.booru.faults import FetchError, TransientError, UnreachableError, refuse_challenge
 from pipeline.booru.posts import Post
 from pipeline.booru.selection import PICTURE_FORMATS
 from pipeline.booru.session import Session
@@ -60,29 +60,54 @@ def download(
 ) -> None:
     """Bring the file of `post` into `store`, from where an earlier try left off.
 
-    What was transferred is decoded in full, in `decoder`, before it counts.
+    What was transferred is decoded in full, in `decoder`, before it counts. A whole file that
+    differs from the announced md5 is kept, and asked for again until it was asked for often
+    enough to believe that.
 
     Raises `FetchError` (reason `max_bytes`: the file is larger than that), `SiteError` or
     `Stopped`; what was transferred by then stays as a part.
     """
 
     def attempt() -> None:
-        digests = _transfer(post, post_url, session, store, max_bytes)
+        again = _is_doubtful(post, store)
+        digests = _transfer(post, post_url, session, store, max_bytes, again=again)
         decoder.submit(check_picture, post, store.part(post), digests.md5).result()
         store.keep(post, digests.sha256, digests.md5, digests.bytes)
 
-    session.retry(attempt)
+    known = store.find(post)
+    if known is None or known.sha256 is None:
+        session.retry(attempt)
+    while _is_doubtful(post, store):
+        try:
+            session.retry(attempt)
+        except UnreachableError:
+            raise
+        except FetchError:
+            # The file that is kept stands for it.
+            store.note_asked(post)
+
+
+def _is_doubtful(post: Post, store: Store) -> bool:
+    known = store.find(post)
+    return known is not None and known.is_doubtful(post)
 
 
 def _transfer(
-    post: Post, post_url: str, session: Session, store: Store, max_bytes: int
+    post: Post, post_url: str, session: Session, store: Store, max_bytes: int, *, again: bool
 ) -> _Digests:
-    """Make the part of `post` whole, and return the digests of it."""
+    """Make the part of `post` whole, and return the digests of it.
+
+    `again`: from the start, past any cache on the way, and without a word to the store, where
+    another file is kept for the post.
+    """
     part, known = store.part(post), store.find(post)
+    headers = {"Accept-Encoding": "identity"}
+    if again:
+        part.unlink(missing_ok=True)
+        headers |= {"Cache-Control": "no-cache"}
     digests = _Digests.of(part)
     if known is not None and digests.bytes and digests.bytes == known.bytes:
         return digests
-    headers = {"Accept-Encoding": "identity"}
     if known is not None and known.validator and digests.bytes:
         headers |= {"Range": f"bytes={digests.bytes}-", "If-Range": known.validator}
     with session.get(post.file_url, session.files, headers=headers) as response:
@@ -90,7 +115,8 @@ def _transfer(
             _refuse_range(response, part)
             digests = _Digests()
         length = _length(response, digests.bytes)
-        store.expect(post, post_url, length, _validator(response))
+        if not again:
+            store.expect(post, post_url, length, _validator(response))
         _refuse_larger(response, length or 0, max_bytes, part)
         with part.open("ab" if digests.bytes else "wb") as file:
             for chunk in response.iter_content(_CHUNK):
@@ -99,16 +125,17 @@ def _transfer(
                     _refuse_page(response, chunk)
                 digests.update(chunk)
                 if digests.bytes > max_bytes:
-                    store.expect(post, post_url, digests.bytes, None)
+                    if not again:
+                        store.expect(post, post_url, digests.bytes, None)
                     _refuse_larger(response, digests.bytes, max_bytes, part)
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-    if length is None:
-        store.expect(post, post_url, digests.bytes, None)
-    elif digests.bytes != length:
+    if length is not None and digests.bytes != length:
         problem = f"sent {digests.bytes} of {length} bytes"
         raise TransientError(post.file_url, "length", problem)
+    if length is None and not again:
+        store.expect(post, post_url, digests.bytes, None)
     return digests
 
 

@@ -1,14 +1,12 @@
 """A folder of the user's own pictures in place of a site: the same rules, the same set."""
 
 import io
-import json
 import os
 import shutil
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,11 +14,11 @@ from PIL import Image
 
 from pipeline.booru.collection import Picture, collect_folder
 from pipeline.booru.posts import Post
-from pipeline.booru.rawset import Entry, write_set
-from pipeline.booru.scraping import ScrapeReport
+from pipeline.booru.rawset import Entry, check_place, write_set
+from pipeline.booru.scraping import ScrapeReport, write_report
 from pipeline.booru.selection import PICTURE_FORMATS, check_rules, rejection
 from pipeline.errors import PipelineError, UsageError, fault_text, is_machine_fault
-from pipeline.files import sha256_of, write_text
+from pipeline.files import sha256_of
 from pipeline.images.damage import check_decodes
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
@@ -43,6 +41,7 @@ def gather(
     """
     params = params.model_copy(update={"ratings": (_RATING,)})
     check_rules(params)
+    check_place(raw)
     rejected: Counter[str] = Counter()
     pictures = collect_folder(_folder(params.site), progress)
     taken = _taken(params, pictures, rejected, progress)
@@ -52,20 +51,17 @@ def gather(
             f"{params.site}: none of {len(pictures)} pictures is accepted (rejected: {reasons}); "
             "loosen the rules in scrape"
         )
-    try:
-        # Copies: DVC makes the files of its outputs read-only, and these are somebody's own.
-        size, _ = write_set(_entries(taken, progress), raw, shutil.copyfile)
-        result = ScrapeReport(
-            accepted=len(taken),
-            listed=len(pictures),
-            bytes=size,
-            md5_mismatches=0,
-            rejected=dict(rejected),
-            failed={},
-        )
-        write_text(report, json.dumps(asdict(result), indent=2, sort_keys=True) + "\n")
-    except OSError as error:
-        raise PipelineError(f"{raw}, {report}: cannot be written: {error}") from None
+    # Copies: DVC makes the files of its outputs read-only, and these are somebody's own.
+    size, _ = write_set(_entries(taken, progress), raw, shutil.copyfile)
+    result = ScrapeReport(
+        accepted=len(taken),
+        listed=len(pictures),
+        bytes=size,
+        md5_mismatches=0,
+        rejected=dict(rejected),
+        failed={},
+    )
+    write_report(report, result)
     return result
 
 

@@ -18,7 +18,7 @@ from pipeline.booru.posts import Post
 from pipeline.booru.rawset import post_url
 from pipeline.booru.selection import rejection
 from pipeline.booru.session import Session
-from pipeline.booru.store import Listing, Store
+from pipeline.booru.store import Listing, Store, StoredFile
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
@@ -167,32 +167,47 @@ class Job:
         known = self._store.find(post)
         if known is not None and (known.bytes or 0) > self._params.max_bytes:
             self._reject("max_bytes")
-        elif not self._fetching_allowed or (known is not None and known.sha256 is not None):
-            self._accept(post)
+        elif not self._fetching_allowed:
+            self._judge(post, known)
         else:
             self._fetching += 1
-            self._start(
-                partial(
-                    download,
-                    post,
-                    post_url(self._site, post),
-                    self._session,
-                    self._store,
-                    self._params.max_bytes,
-                    self._decoder,
-                ),
-                partial(self._fetched, post),
-            )
+            self._start(partial(self._obtain, post), partial(self._obtained, post))
 
-    def _fetched(self, post: Post, error: BaseException | None) -> None:
+    def _obtain(self, post: Post) -> None:
+        """Have the file of `post` in the store: it is fetched where it is not there and sound."""
+        known = self._store.find(post)
+        if known is not None and known.sha256 is not None:
+            sound = self._store.is_sound(known.sha256)
+            if sound and not known.is_doubtful(post):
+                return
+            if not sound:
+                self._progress.message(
+                    f"{self._store.path(known.sha256)}: was damaged on disk; fetched again"
+                )
+        url = post_url(self._site, post)
+        limit = self._params.max_bytes
+        download(post, url, self._session, self._store, limit, self._decoder)
+
+    def _obtained(self, post: Post, error: BaseException | None) -> None:
         self._fetching -= 1
         if error is None:
-            self._failures_in_a_row = 0
-            self._accept(post)
+            self._judge(post, self._store.find(post))
         elif isinstance(error, FetchError) and not isinstance(error, UnreachableError):
             self._fail(post, error)
         else:
             raise _final(error)
+
+    def _judge(self, post: Post, file: StoredFile | None) -> None:
+        """Accept a post whose file is there, unless its md5 is not what was announced."""
+        differs = file is not None and file.differs(post) and not file.is_doubtful(post)
+        if not differs or self._params.md5 == "keep":
+            self._failures_in_a_row = 0
+            self._accept(post)
+            return
+        self._reject("md5")
+        self._fail_in_a_row(
+            f"{post.file_url} differs from the announced md5", "scrape.md5: keep takes such files"
+        )
 
     def _accept(self, post: Post) -> None:
         known = self._store.find(post)
@@ -209,13 +224,16 @@ class Job:
             return
         self._store.note_failure(post, post_url(self._site, post), error.reason)
         self.failed[error.reason] += 1
+        self._fail_in_a_row(str(error), "find out why, then run the same command again")
+        self._show()
+
+    def _fail_in_a_row(self, problem: str, advice: str) -> None:
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= _MAX_FAILURES_IN_A_ROW:
             raise PipelineError(
                 f"{self._site}: {self._failures_in_a_row} files in a row could not be had, "
-                f"the last: {error}; find out why, then run the same command again"
+                f"the last: {problem}; {advice}"
             )
-        self._show()
 
     def _start(
         self, work: Callable[[], None], done: Callable[[BaseException | None], None]

@@ -1,13 +1,17 @@
 """The wanted set as a folder: the pictures' files, and one line a picture about them."""
 
+import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.booru.posts import Post
+from pipeline.errors import PipelineError, fault_text
+from pipeline.files import sync_folder
 
 POSTS_FILE = "posts.jsonl"
 
@@ -48,20 +52,75 @@ def link(file: Path, name: Path) -> None:
         shutil.copyfile(file, name)
 
 
+def check_place(raw: Path) -> None:
+    """Raise `PipelineError` where `write_set` could not replace `raw`: better now than in the end.
+
+    Folders into which something is mounted, for instance, can be neither moved nor replaced.
+    """
+    raw = raw.resolve()
+    old = _aside(raw, "old")
+    try:
+        raw.parent.mkdir(parents=True, exist_ok=True)
+        _recover(raw, old)
+        with tempfile.TemporaryDirectory(dir=raw.parent, prefix=f".{raw.name}."):
+            pass
+        if raw.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            raw.replace(old)
+            old.replace(raw)
+    except OSError as error:
+        mounted = error.errno in (errno.EBUSY, errno.EXDEV)
+        advice = f"mount {raw.parent} in its place" if mounted else "mend that"
+        raise PipelineError(
+            f"{raw}: cannot be replaced by a new set: {fault_text(error)}; {advice}, "
+            "then run the same command again (nothing was fetched)"
+        ) from None
+    if raw.exists() and not raw.is_dir():
+        raise PipelineError(f"{raw}: is no folder; move it away (nothing was fetched)")
+
+
 def write_set(
     entries: Iterable[Entry], raw: Path, place: Callable[[Path, Path], object] = link
 ) -> tuple[int, int]:
     """Replace `raw` by a folder with the files of `entries` and their metadata.
 
     `place` brings a file to its name in the set. Returns the bytes of all files, and how many
-    differ from the announced md5.
+    differ from the announced md5. Raises `PipelineError` where that fails; `raw` is then as it was.
     """
     raw = raw.resolve()
-    new, old = raw.with_name(f".{raw.name}.new"), raw.with_name(f".{raw.name}.old")
-    for leftover in (new, old):
-        if leftover.exists():
-            shutil.rmtree(leftover)
-    new.mkdir(parents=True)
+    new, old = _aside(raw, "new"), _aside(raw, "old")
+    try:
+        _recover(raw, old)
+        for leftover in (new, old):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+        new.mkdir(parents=True)
+        counts = _fill(new, entries, place)
+        _swap(new, raw, old)
+    except OSError as error:
+        raise PipelineError(
+            f"{error.filename or raw}: {fault_text(error)}, so the new set is not in {raw}, and "
+            "what was there is as it was; mend that, then run the same command again"
+        ) from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return counts
+
+
+def _aside(raw: Path, name: str) -> Path:
+    """Where the set that is to come, or the one that was, lies while they change places."""
+    return raw.with_name(f".{raw.name}.{name}")
+
+
+def _recover(raw: Path, old: Path) -> None:
+    """Undo a change of places that a kill cut in half."""
+    if old.exists() and not raw.exists():
+        old.replace(raw)
+
+
+def _fill(
+    new: Path, entries: Iterable[Entry], place: Callable[[Path, Path], object]
+) -> tuple[int, int]:
     size = mismatches = 0
     with (new / POSTS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
         for entry in entries:
@@ -71,11 +130,20 @@ def write_set(
             mismatches += entry.md5_matches is False
         lines.flush()
         os.fsync(lines.fileno())
+    sync_folder(new)
+    return size, mismatches
+
+
+def _swap(new: Path, raw: Path, old: Path) -> None:
     if raw.exists():
         raw.replace(old)
-    new.replace(raw)
+    try:
+        new.replace(raw)
+    except OSError:
+        _recover(raw, old)
+        raise
+    sync_folder(raw.parent)
     shutil.rmtree(old, ignore_errors=True)
-    return size, mismatches
 
 
 def _line(entry: Entry) -> dict[str, object]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from pipeline.booru.job import Job
 from pipeline.booru.planning import Plan, expected
 from pipeline.booru.posts import Post
-from pipeline.booru.rawset import Entry, post_url, write_set
+from pipeline.booru.rawset import Entry, check_place, post_url, write_set
 from pipeline.booru.selection import check_rules
 from pipeline.booru.store import Store
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, fault_text
 from pipeline.files import write_text
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
@@ -52,6 +52,7 @@ def scrape(
     `UsageError` for params that cannot be met, `PipelineError` if the limit was not.
     """
     check_rules(params)
+    check_place(raw)
     with _opened(store) as kept:
         job = Job(params, kept, progress, listing_allowed=not retry_failed)
         job.run()
@@ -66,8 +67,16 @@ def scrape(
         rejected=dict(job.rejected),
         failed=dict(job.failed),
     )
-    write_text(report, json.dumps(asdict(result), indent=2, sort_keys=True) + "\n")
+    write_report(report, result)
     return result
+
+
+def write_report(report: Path, result: ScrapeReport) -> None:
+    """Write the counts as JSON. Raises `PipelineError`."""
+    try:
+        write_text(report, json.dumps(asdict(result), indent=2, sort_keys=True) + "\n")
+    except OSError as error:
+        raise PipelineError(f"{report}: cannot be written: {fault_text(error)}") from None
 
 
 def plan(
@@ -104,4 +113,9 @@ def _opened(folder: Path) -> Iterator[Store]:
         with Store(folder) as store:
             yield store
     except (OSError, sqlite3.Error) as error:
-        raise PipelineError(f"{folder}: cannot be written or read: {error}") from error
+        raise PipelineError(
+            f"{folder}: cannot be written or read: {error}; mend that, then run the same command "
+            "again (what was fetched is kept)"
+        ) from error
+    except MemoryError:
+        raise PipelineError(f"{folder}: not enough memory; run the same command again") from None

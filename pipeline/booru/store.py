@@ -6,6 +6,7 @@ to them. `parts/<key>.part` are transfers under way. `state.sqlite` knows what e
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
@@ -16,7 +17,7 @@ from types import TracebackType
 
 from pipeline.booru.databases import file_key, open_databases
 from pipeline.booru.posts import Page, Post
-from pipeline.files import sha256_of
+from pipeline.files import sha256_of, sync_folder
 from pipeline.locks import hold
 
 _INSERT = (
@@ -28,6 +29,9 @@ _INSERT = (
     "source = excluded.source, rating = excluded.rating, tags = excluded.tags, "
 )
 _PART = ".part"
+_FILE_NAME = re.compile("[0-9a-f]{64}")
+# A file that differs from the announced md5 is asked for so often before that counts.
+_MOST_ASKED = 3
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class StoredFile:
 
     `announced_md5` is the site's word. `bytes` is its length as far as the server told it;
     `sha256` and `md5` are None until the whole file is in the store. `validator` (ETag or date)
-    makes sure that a resumed transfer is of one version.
+    makes sure that a resumed transfer is of one version. `asked` counts how often a whole file
+    came that differs from the announced md5.
     """
 
     announced_md5: str
@@ -57,6 +62,15 @@ class StoredFile:
     validator: str | None
     sha256: str | None
     md5: str | None
+    asked: int = 0
+
+    def differs(self, post: Post) -> bool:
+        """Whether the file is whole, but has another md5 than is announced for `post`."""
+        return bool(post.md5) and self.md5 not in (None, post.md5)
+
+    def is_doubtful(self, post: Post) -> bool:
+        """Whether the file differs, and was not asked for often enough to believe that."""
+        return self.differs(post) and self.asked < _MOST_ASKED
 
 
 class Store:
@@ -69,6 +83,7 @@ class Store:
         self.folder = folder
         self._files, self._parts = folder / "files", folder / "parts"
         self._mutex = threading.Lock()
+        self._sound: set[str] = set()
         self.listing_path = folder / "listing.sqlite"
 
     def __enter__(self) -> "Store":
@@ -186,7 +201,34 @@ class Store:
         with suppress(FileNotFoundError):
             if self.path(row.sha256).stat().st_size == row.bytes:
                 return row
-        return replace(row, validator=None, sha256=None, md5=None)
+        return replace(row, validator=None, sha256=None, md5=None, asked=0)
+
+    def is_sound(self, sha256: str) -> bool:
+        """Whether the file with this hash still has it; one that was damaged is dropped.
+
+        A file is read once in the life of this object. Raises `OSError`.
+        """
+        if sha256 in self._sound:
+            return True
+        path = self.path(sha256)
+        try:
+            inode = path.stat().st_ino
+            sound = sha256_of(path) == sha256
+        except FileNotFoundError:
+            return False
+        if sound:
+            self._sound.add(sha256)
+            return True
+        with self._mutex, suppress(FileNotFoundError):
+            # Another thread may have brought the right file meanwhile.
+            if path.stat().st_ino == inode:
+                path.unlink()
+        return False
+
+    def files(self) -> list[Path]:
+        """All whole files; their names are their hashes."""
+        paths = self._files.glob("??/*")
+        return sorted(path for path in paths if _FILE_NAME.fullmatch(path.name))
 
     def failed(self) -> int:
         """How many files could not be had at their last try."""
@@ -199,19 +241,37 @@ class Store:
         """Note, before its first byte is written, what a transfer should become."""
         self._write(
             f"{_INSERT} bytes = excluded.bytes, validator = excluded.validator, sha256 = NULL, "
-            "md5 = NULL",
+            "md5 = NULL, asked = 0",
             (*_provenance(post, post_url), length, validator, None, 0),
         )
 
     def keep(self, post: Post, sha256: str, md5: str, length: int) -> None:
         """Take the finished, synced part of `post` into the store."""
+        key, differs = file_key(post.file_url), bool(post.md5) and md5 != post.md5
+        earlier = self._row(key)
         # State first: should a kill come between, `_recover` moves the part.
         self._write(
             "UPDATE files SET sha256 = ?, md5 = ?, bytes = ?, fetched_at = ?, failure = NULL, "
-            "tries = tries + 1 WHERE key = ?",
-            (sha256, md5, length, _now(), file_key(post.file_url)),
+            "tries = tries + 1, asked = CASE WHEN ? THEN asked + 1 ELSE 0 END WHERE key = ?",
+            (sha256, md5, length, _now(), differs, key),
         )
-        self._move(self.part(post), self.path(sha256))
+        with self._mutex:
+            self._move(self.part(post), self.path(sha256))
+        self._sound.add(sha256)
+        if earlier is not None and earlier.sha256 is not None:
+            self._drop_unused(earlier.sha256)
+
+    def note_asked(self, post: Post) -> None:
+        """Note that a file that differs was asked for again, in vain."""
+        self._write("UPDATE files SET asked = asked + 1 WHERE key = ?", (file_key(post.file_url),))
+
+    def _drop_unused(self, sha256: str) -> None:
+        """Remove a file that no address has any more."""
+        query = "SELECT count(*) FROM files WHERE sha256 = ?"
+        with self._mutex:
+            (users,) = self._db.execute(query, (sha256,)).fetchone()
+        if not users:
+            self.path(sha256).unlink(missing_ok=True)
 
     def note_failure(self, post: Post, post_url: str, reason: str) -> None:
         """Note that the file of `post` could not be had."""
@@ -227,7 +287,8 @@ class Store:
     def _row(self, key: str) -> StoredFile | None:
         with self._mutex:
             row = self._db.execute(
-                "SELECT announced_md5, bytes, validator, sha256, md5 FROM files WHERE key = ?",
+                "SELECT announced_md5, bytes, validator, sha256, md5, asked FROM files "
+                "WHERE key = ?",
                 (key,),
             ).fetchone()
         return StoredFile(*row) if row else None
@@ -237,6 +298,7 @@ class Store:
         # Links of this file are handed out: writing into one would change them all.
         part.chmod(0o444)
         part.replace(final)
+        sync_folder(final.parent)
 
 
 def _provenance(post: Post, post_url: str) -> tuple[object, ...]:

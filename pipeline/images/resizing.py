@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, some_of
 from pipeline.files import write_text
 from pipeline.fingerprints import code_of, combined, image_versions
 from pipeline.images.earlier import EarlierImages
@@ -28,7 +28,6 @@ from pipeline.progress import Progress, Silent
 
 # Params that leave the bytes of an image as they are.
 _INDIFFERENT = ("max_refused", "shard_size", "workers", "executor", "scheduler")
-_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -178,10 +177,8 @@ def _remove_others(resized: Path, names: set[str]) -> None:
 def _refuse_differing(files: list[str], raw: Path) -> None:
     if not files:
         return
-    named = ", ".join(files[:_MOST_NAMED])
-    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
     raise PipelineError(
-        f"{raw}: missing, or not what {POSTS_FILE} tells (sha256): {named}{more}; "
+        f"{raw}: missing, or not what {POSTS_FILE} tells (sha256): {some_of(files)}; "
         "run pipeline scrape --check, then pipeline scrape"
     )
 

@@ -7,7 +7,9 @@ import json
 import os
 import re
 import socket
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -16,6 +18,7 @@ from PIL import Image, PngImagePlugin
 
 from pipeline.booru.collection import collect_folder
 from pipeline.booru.faulty import FAULTS
+from pipeline.booru.planning import Plan
 from pipeline.booru.rawset import POSTS_FILE
 from pipeline.booru.scraping import ScrapeReport, plan, scrape
 from pipeline.booru.server import Site
@@ -27,6 +30,7 @@ from tests.booru.site import (
     CHALLENGE,
     PAGE,
     Fault,
+    Handler,
     ScriptedSite,
     answer,
     dropped,
@@ -105,7 +109,7 @@ def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
     site.posts[0] |= {"tags": "b a&amp;b", "source": "え\u2028", "parent_id": "4", "rating": "s"}
     site.posts[1]["hash"] = "0" * 32
     with site.serve() as url:
-        report = run(tmp_path, url + "/", notes)
+        report = run(tmp_path, url + "/", notes, md5="keep")
     assert ids(tmp_path) == [9, 8, 7, 6, 5]
     body = site.files["/images/1/9.png"]
     first, second = (tmp_path / "raw" / POSTS_FILE).read_text().split("\n")[:2]
@@ -275,6 +279,98 @@ def test_a_fault_of_the_machine_ends_the_run_and_costs_no_picture(
     assert site.paths().count("/images/1/3.png") == 1
 
 
+def other_pixels(handler: Handler, body: bytes) -> None:
+    """A picture of the right size that is another: bytes were changed on the way."""
+    handler.send_file(picture(77))
+
+
+def test_a_file_with_another_md5_is_asked_for_again(tmp_path: Path) -> None:
+    site, path = ScriptedSite(3), "/images/1/3.png"
+    site.faults[path] = [other_pixels, other_pixels]
+    with site.serve() as url:
+        report = run(tmp_path, url, limit=2)
+    assert (ids(tmp_path), report.md5_mismatches, report.rejected) == ([3, 2], 0, {})
+    assert (tmp_path / "raw/3.png").read_bytes() == site.files[path]
+    asked = [headers.get("Cache-Control") for place, headers in site.requests if place == path]
+    assert asked == [None, "no-cache", "no-cache"]
+    assert sum(found.is_file() for found in (tmp_path / "store/files").rglob("*")) == 2
+
+
+def test_what_still_differs_is_refused_and_not_asked_for_any_more(tmp_path: Path) -> None:
+    site, path = ScriptedSite(4), "/images/1/4.png"
+    site.posts[0]["hash"] = "0" * 32
+    with site.serve() as url:
+        report = run(tmp_path, url, limit=2)
+        assert (ids(tmp_path), report.rejected, report.md5_mismatches) == ([3, 2], {"md5": 1}, 0)
+        assert site.paths().count(path) == 3
+        assert run(tmp_path, url, limit=2) == report
+        assert [post.post.id for post in planned(tmp_path, url).taken] == [3, 2]
+        kept = run(tmp_path, url, limit=2, md5="keep")
+        assert (ids(tmp_path), kept.rejected, kept.md5_mismatches) == ([4, 3], {}, 1)
+        assert site.paths().count(path) == 3
+        run(tmp_path, url, limit=3)
+        assert ids(tmp_path) == [3, 2, 1]
+    assert site.paths().count(path) == 3
+
+
+def planned(folder: Path, url: str) -> Plan:
+    params = ScrapeParams(site=url, api_interval=0, file_interval=0, min_side=8, limit=2, retries=1)
+    return plan(params, folder / "store")
+
+
+def test_what_earlier_versions_took_is_asked_for_once_more(tmp_path: Path) -> None:
+    site, paths = ScriptedSite(4), ("/images/1/4.png", "/images/1/3.png")
+    with site.serve() as url:
+        for path in paths:
+            site.faults[path] = [other_pixels] * 3
+        run(tmp_path, url, limit=2, md5="keep")
+        with closing(sqlite3.connect(tmp_path / "store/state.sqlite")) as database, database:
+            database.execute("ALTER TABLE files DROP COLUMN asked")
+            database.execute("PRAGMA user_version = 2")
+        site.faults[paths[1]] = [answer(404)]
+        site.requests.clear()
+        report = run(tmp_path, url, limit=2)
+        assert (ids(tmp_path), report.rejected, report.failed) == ([4, 2], {"md5": 1}, {})
+        assert [site.paths().count(path) for path in paths] == [1, 1]
+        site.requests.clear()
+        run(tmp_path, url, limit=2)
+    assert [site.paths().count(path) for path in paths] == [0, 0]
+
+
+def test_a_site_whose_md5_are_all_wrong(tmp_path: Path) -> None:
+    site = ScriptedSite(150)
+    for post in site.posts:
+        post["hash"] = "0" * 32
+    with site.serve() as url, pytest.raises(PipelineError) as error:
+        run(tmp_path, url)
+    assert "100 files in a row could not be had, the last: http" in str(error.value)
+    assert "differs from the announced md5; scrape.md5: keep takes such files" in str(error.value)
+
+
+def test_a_file_that_rotted_is_fetched_again(tmp_path: Path) -> None:
+    """The set is a link of the store: what strikes one strikes both."""
+    site, notes = ScriptedSite(3), Notes()
+    with site.serve() as url:
+        run(tmp_path, url, limit=3)
+        for number in (1, 3):
+            rot(tmp_path / f"raw/{number}.png")
+        site.requests.clear()
+        run(tmp_path, url, notes, limit=3)
+    assert ids(tmp_path) == [3, 2, 1]
+    assert sorted(site.paths()) == ["/images/1/1.png", "/images/1/3.png", "/robots.txt"]
+    assert sum("was damaged on disk; fetched again" in text for text in notes.messages) == 2
+
+
+def rot(path: Path) -> None:
+    """Change a file as a disk does: same length, same time."""
+    stat = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
 def test_a_short_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:
     site, path = ScriptedSite(1), "/images/1/1.png"
     site.files[path] = picture(1, 300, 200)
@@ -296,7 +392,7 @@ def test_a_file_that_changed_meanwhile_starts_anew(tmp_path: Path) -> None:
 
     site.faults[path] = [truncated_then_changed]
     with site.serve() as url:
-        report = run(tmp_path, url, limit=1)
+        report = run(tmp_path, url, limit=1, md5="keep")
     assert (tmp_path / "raw/1.png").read_bytes() == picture(99)
     assert report.md5_mismatches == 1
 

@@ -1,6 +1,7 @@
 """What the store knows after it was closed, killed or tampered with."""
 
 import hashlib
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -33,7 +34,7 @@ def test_a_kept_file_is_found_again(tmp_path: Path) -> None:
         assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', None, None)
         keep(store)
     with Store(tmp_path) as store:
-        assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', SHA256, MD5)
+        assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', SHA256, MD5, asked=1)
         path = store.path(SHA256)
         assert path == tmp_path / "files" / SHA256[:2] / SHA256
         assert (path.read_bytes(), path.stat().st_mode & 0o777) == (BODY, 0o444)
@@ -79,6 +80,60 @@ def test_a_file_that_is_gone_or_cut_is_not_whole(tmp_path: Path, damage: object)
 def truncate(path: Path) -> None:
     path.chmod(0o644)
     path.write_bytes(BODY[:3])
+
+
+def test_a_file_that_rotted_is_dropped(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+        path = store.path(SHA256)
+        rot(path)
+        assert store.is_sound(SHA256), "it was hashed when it came"
+    with Store(tmp_path) as store:
+        assert store.find(POST) is not None
+        assert not store.is_sound(SHA256)
+        assert not path.exists()
+        assert not store.is_sound(SHA256)
+        keep(store)
+        assert store.is_sound(SHA256)
+
+
+def rot(path: Path) -> None:
+    """Change a file as a disk does: same length, same time."""
+    stat = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(BODY[::-1])
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_a_file_that_differs_is_doubtful_until_it_came_three_times(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+        for doubtful in (True, True, False):
+            found = store.find(POST)
+            assert found is not None
+            assert (found.differs(POST), found.is_doubtful(POST)) == (True, doubtful)
+            store.note_asked(POST)
+        right = replace(POST, md5=MD5, file_url="http://b.test/8.png")
+        keep(store, right)
+        found = store.find(right)
+        assert found is not None
+        assert not found.differs(right)
+
+
+def test_a_file_that_another_replaces_is_dropped_unless_it_is_in_use(tmp_path: Path) -> None:
+    other = b"another whole picture"
+    sha256, md5 = hashlib.sha256(other).hexdigest(), hashlib.md5(other).hexdigest()
+    twin = replace(POST, id=8, file_url="http://b.test/8.png")
+    with Store(tmp_path) as store:
+        for post, left in ((twin, True), (POST, False)):
+            for kept in (POST, twin):
+                if left:
+                    keep(store, kept)
+            store.part(post).write_bytes(other)
+            store.keep(post, sha256, md5, len(other))
+            assert store.path(SHA256).exists() is left
+            assert store.path(sha256).read_bytes() == other
+        assert store.files() == [store.path(sha256)]
 
 
 def test_a_move_that_a_kill_cut_short_is_finished(tmp_path: Path) -> None:
@@ -179,17 +234,17 @@ def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> No
     (tmp_path / "files" / SHA256[:2]).mkdir(parents=True)
     (tmp_path / "files" / SHA256[:2] / SHA256).write_bytes(BODY)
     with Store(tmp_path) as store:
-        assert store.find(POST) == StoredFile("ab", len(BODY), None, SHA256, MD5)
+        assert store.find(POST) == StoredFile("ab", len(BODY), None, SHA256, MD5, asked=2)
         assert store.failed() == 1
 
 
-@pytest.mark.parametrize("name", ["state.sqlite", "listing.sqlite"])
-def test_databases_that_cannot_be_used(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "layouts"), [("state.sqlite", 3), ("listing.sqlite", 2)])
+def test_databases_that_cannot_be_used(tmp_path: Path, name: str, layouts: int) -> None:
     with Store(tmp_path):
         pass
     with closing(sqlite3.connect(tmp_path / name)) as database:
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(PipelineError, match=f"{name}: has layout 99, this program knows 2"):
+    with pytest.raises(PipelineError, match=f"{name}: has layout 99, this program knows {layouts}"):
         Store(tmp_path).__enter__()
     (tmp_path / name).write_bytes(b"no database at all" * 500)
     with pytest.raises(PipelineError, match="its databases cannot be used"):

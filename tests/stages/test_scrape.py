@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import signal
 import socket
 from collections import Counter
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.booru.store import Store
-from tests.booru.site import CHALLENGE, ScriptedSite, answer, stalled
+from tests.booru.site import CHALLENGE, ScriptedSite, answer, picture, stalled
 from tests.stages.program import end, pipeline, start, wait_until
 
 COUNT = 40
@@ -141,6 +142,103 @@ def test_failures_are_tried_again_when_asked(tmp_path: Path) -> None:
     assert len(contents(folder)) == 6
 
 
+def rot(path: Path) -> None:
+    """Change a file as a disk does: same length, same time."""
+    stat = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_damage_on_disk_is_found_and_mended(tmp_path: Path) -> None:
+    """One file rotted under both of its names, one is edited in the set, one is missing there."""
+    site = ScriptedSite(5)
+    with site.serve() as url:
+        folder = prepare(tmp_path, url, limit=5)
+        assert pipeline(folder, "scrape").code == 0
+        whole = contents(folder)
+        assert pipeline(folder, "scrape", "--check").problems[-1] == (
+            "10 files checked: all are whole"
+        )
+        rot(folder / "data/raw/5.png")
+        (folder / "data/raw/4.png").unlink()
+        (folder / "data/raw/4.png").write_bytes(b"edited")
+        (folder / "data/raw/3.png").unlink()
+        (stored_5,) = [path for path in files(folder) if sha256(path) != path.name]
+        site.requests.clear()
+        result = pipeline(folder, "scrape", "--check")
+        assert (result.code, result.problems[-1]) == (
+            1,
+            "4 of 10 files are damaged or missing: data/raw/3.png, data/raw/4.png, data/raw/5.png, "
+            f"{stored_5.relative_to(folder)}; 1 dropped from the store; "
+            "run pipeline scrape to have them whole again",
+        )
+        assert site.requests == []
+        assert pipeline(folder, "scrape").code == 0
+        assert site.paths() == ["/robots.txt", "/images/1/5.png"]
+    assert contents(folder) == whole
+    assert pipeline(folder, "scrape", "--check").code == 0
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in (folder / "data/.store/files").rglob("*") if path.is_file()]
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_set_from_a_folder_is_checked_too(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    for number in range(3):
+        (tmp_path / f"own/{number}.png").write_bytes(picture(number))
+    folder = prepare(tmp_path / "project", (tmp_path / "own").as_uri(), excluded_tags=[])
+    assert pipeline(folder, "scrape", "--check").problems[-1] == (
+        "data/raw/posts.jsonl: not found; run pipeline scrape first"
+    )
+    assert pipeline(folder, "scrape").code == 0
+    rotten = sorted((folder / "data/raw").glob("*.png"))[0]
+    rot(rotten)
+    result = pipeline(folder, "scrape", "--check")
+    assert (result.code, result.problems[-1]) == (
+        1,
+        f"1 of 3 files are damaged or missing: data/raw/{rotten.name}; "
+        "run pipeline scrape to have them whole again",
+    )
+    assert pipeline(folder, "scrape").code == 0
+    assert pipeline(folder, "scrape", "--check").code == 0
+    assert not (folder / "data/.store").exists()
+
+
+def test_a_set_that_dvc_would_not_take_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
+    site = ScriptedSite(2)
+    (tmp_path / "disk").mkdir()
+    with site.serve() as url:
+        folder = prepare(tmp_path / "project", url, limit=2)
+        (folder / "data").symlink_to(tmp_path / "disk")
+        result = pipeline(folder, "scrape", DVC_STAGE="scrape")
+        assert (result.code, len(result.problems)) == (1, 1), result.err
+        assert result.err.startswith(f"data: leads to {tmp_path}/disk, out of the project")
+        assert site.requests == []
+        assert pipeline(folder, "scrape").code == 0
+    assert len(contents(folder)) == 3
+
+
+def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    site = ScriptedSite(2)
+    with site.serve() as url:
+        folder = prepare(tmp_path, url, limit=2)
+        (folder / "reports/scrape.json").mkdir(parents=True)
+        result = pipeline(folder, "scrape")
+    assert (result.code, result.problems[-1]) == (
+        1,
+        "reports/scrape.json: cannot be written: Is a directory",
+    )
+    assert "Traceback" not in result.err
+
+
 def test_a_challenge_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     site = ScriptedSite(5)
     site.faults["/index.php"] = [answer(403, CHALLENGE)]
@@ -173,6 +271,7 @@ def test_what_the_user_is_told(tmp_path: Path) -> None:
         (["--site", "http://[bad"], 2, "scrape.site: 'http://[bad' is no address of a site"),
         (["--ratings", "nice"], 2, "scrape.ratings: 'nice' is unknown; known are"),
         (["--dry-run", "--retry-failed"], 2, "--dry-run and --retry-failed: give one of them"),
+        (["--check", "--dry-run"], 2, "--check: takes neither --dry-run nor --retry-failed"),
         (["--retry-failed"], 2, "no posts of http://127.0.0.1:"),
         (["--file-types", "mp4"], 2, "scrape.file_types: 'mp4' is unknown; known are"),
         (["--retries", "0"], 1, "cannot be reached: Connection refused; check scrape.site"),
