@@ -1,6 +1,33 @@
-"""The errors that the library raises on purpose: one line each, that a user can act on."""
+"""The errors that the library raises on purpose, and faults of the machine: one line each."""
 
+import errno
+import re
+import sqlite3
 from collections.abc import Sequence
+
+_FREE_SPACE = "free space on its disk, then run the same command again"
+_CHECK_DISK = "check the disk, then run the same command again"
+_MEMORY = (
+    "close other programs, or lower what is held at once (train.batch, resize.workers, "
+    "upscale --tile); then run the same command again"
+)
+_ADVICE = {
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
+    errno.EFBIG: "use a file system, or a limit (ulimit -f), that allows larger files",
+    errno.EIO: _CHECK_DISK,
+    errno.EROFS: "make it writable, then run the same command again",
+    errno.EACCES: "change its permissions, then run the same command again",
+    errno.EPERM: "change its permissions, then run the same command again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), then run the same command again",
+    errno.ENFILE: "close other programs, then run the same command again",
+    errno.ENOMEM: _MEMORY,
+    errno.EPIPE: "what read this program's output has ended",
+}
+# Parts of what SQLite says where the database itself is well.
+_DATABASE_FAULTS = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked")
+# PyTorch raises a plain RuntimeError where the memory of the CPU or of Apple's GPU is short.
+_MEMORY_FAULT = re.compile(r"[^.:\]]*(?:can't allocate memory|out of memory)[^.]*")
 
 _MOST_NAMED = 10
 
@@ -32,6 +59,27 @@ def fault_text(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory"
     return str(getattr(error, "strerror", None) or error)
+
+
+def fault_line(error: BaseException) -> str | None:
+    """Describe a fault of the machine in one line that says what to do; None for another error."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno is not None:
+        return _file_fault(error)
+    if isinstance(error, MemoryError):
+        return f"memory: {text or 'not enough of it'}; {_MEMORY}"
+    if isinstance(error, RuntimeError) and (found := _MEMORY_FAULT.search(text)):
+        return f"memory: {found[0].strip()}; {_MEMORY}"
+    if isinstance(error, sqlite3.OperationalError) and any(p in text for p in _DATABASE_FAULTS):
+        return f"database: {text}; {_FREE_SPACE if 'full' in text else _CHECK_DISK}"
+    return None
+
+
+def _file_fault(error: OSError) -> str:
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    named = f"{' -> '.join(names)}: " if names else ""
+    advice = _ADVICE.get(error.errno or 0)
+    return f"{named}{error.strerror}" + (f"; {advice}" if advice else "")
 
 
 def some_of(names: Sequence[str]) -> str:

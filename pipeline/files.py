@@ -18,24 +18,40 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The folder is synced too, so that the file is still there after a power cut.
 
-    When the block raises, the temporary file is removed and `path` is left as it was.
+    When the block raises, the temporary file is removed and `path` is left as it was; an `OSError`
+    that names no file, or the temporary one, names `path` instead.
     The parent folder is made if it is missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    with _naming(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
     try:
-        # mkstemp makes files private; results are meant to be shared like any other file.
-        temporary.chmod(0o666 & ~_umask())
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
-    finally:
-        with suppress(FileNotFoundError):
+        with _naming(path):
+            # mkstemp makes files private; results are meant to be shared like any other file.
+            temporary.chmod(0o666 & ~_umask())
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
             temporary.unlink()
+        raise
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an `OSError` name `path`, where it names no file or one that is temporary."""
+    try:
+        yield
+    except OSError as error:
+        name = "" if error.filename is None else Path(str(error.filename)).name
+        if error.errno is None or (name and not name.startswith(f".{path.name}.")):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError, UsageError, fault_line
 from pipeline.inputs import FOLDER, Input, unwatched
 from pipeline.locks import hold, lock_file
 from pipeline.params import Section, is_list, is_mapping, section_type
@@ -140,6 +140,12 @@ def _run(app: typer.Typer) -> int:
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except Exception as error:
+        fault = fault_line(error)
+        if fault is None:
+            raise
+        print(fault, file=sys.stderr)
+        code = PipelineError.exit_code
     if code == INTERRUPTED:
         print("interrupted; run the same command again to go on", file=sys.stderr)
     return code

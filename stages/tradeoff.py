@@ -1,5 +1,6 @@
 """`pipeline tradeoff`: the perception-distortion plane over DVC's experiments."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,14 +64,20 @@ def _experiments(revisions: list[str] | None) -> list[Any]:
         for section in Params.model_fields
         for name in section_type(section).model_fields
     ]
+    rows = [row for row in rows if row["rev"] != "workspace"]
+    for row in rows:
+        # DVC keeps an experiment that it cannot read as one that has nothing.
+        if not any(row.get(name) is not None for name in params):
+            raise PipelineError(
+                f"dvc: the experiment {_name(row)} cannot be read; `dvc exp show -v` says why"
+            )
     found = [
         Experiment(
-            name=row["Experiment"] or row["rev"],
+            name=_name(row),
             params={name: row[name] for name in params if name in row},
             metrics={key.rpartition(":")[2]: row[key] for key in row if _is_figure(row[key])},
         )
         for row in rows
-        if row["rev"] != "workspace"
     ]
     measured = [one for one in found if "model.rmse_y" in one.metrics]
     if not measured:
@@ -79,6 +86,10 @@ def _experiments(revisions: list[str] | None) -> list[Any]:
             "`dvc exp run`, then try again"
         )
     return measured
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return str(row["Experiment"] or row["rev"])
 
 
 def _is_figure(value: object) -> bool:

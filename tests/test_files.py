@@ -69,3 +69,16 @@ def test_a_folder_that_cannot_be_synced(
     else:
         write_text(tmp_path / "a.txt", "text")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_fails_without_a_name_is_the_file_that_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'"), atomic_path(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(FileNotFoundError, match=f"'{path}'"), atomic_path(path) as temporary:
+        temporary.unlink()
+
+
+def test_what_fails_at_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"), atomic_path(tmp_path / "a.txt"):
+        (tmp_path / "absent").read_bytes()

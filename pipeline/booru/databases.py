@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, fault_line
 
 # Each entry brings a database from the layout of its index to the next; a new one starts at 0.
 STATE_LAYOUTS = (
@@ -68,6 +68,8 @@ def open_databases(folder: Path, listing: Path) -> sqlite3.Connection:
             _migrate(database, schema, path, layouts)
     except sqlite3.DatabaseError as error:
         database.close()
+        if fault := fault_line(error):
+            raise PipelineError(f"{folder}: {fault}") from None
         raise PipelineError(
             f"{folder}: its databases cannot be used ({error}); move the folder away"
         ) from None

@@ -145,3 +145,20 @@ def test_an_override_outside_dvc_names_the_reproducible_form(tmp_path: Path) -> 
     assert note in pipeline(tmp_path, *arguments).err
     under_dvc = pipeline(tmp_path, *arguments, DVC_STAGE="train")
     assert note not in under_dvc.err
+
+
+def test_an_error_of_the_program_keeps_its_traceback() -> None:
+    code = """
+from stages.common import new_app, run_app
+app = new_app()
+@app.command()
+def wrong() -> None:
+    raise ValueError("a mistake")
+run_app(app)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.endswith("ValueError: a mistake\n")

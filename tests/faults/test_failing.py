@@ -1,0 +1,34 @@
+"""A file operation of every stage and command fails: one line, nothing lost, the next run right."""
+
+import errno
+import random
+
+import pytest
+
+from tests.faults.cases import NAMES
+from tests.faults.shim import Fault
+from tests.faults.world import World, disturb, sample
+
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
+POINTS = {"scrape": 5, "resize": 5, "manifest": 4, "evaluate": 2, "export": 1, "booru": 2}
+"""How many operations fail in the short form, where it is not 3."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_some_operations(world: World, name: str) -> None:
+    """A sample by a seed: of each kind of operation one, as long as there are points for it."""
+    chance = random.Random(name)
+    operations = world.undisturbed(name).operations
+    numbers = sample(operations, POINTS.get(name, 3), chance)
+    disturb(
+        world, name, [Fault(at, chance.choice(ERRORS), chance.random() < 0.5) for at in numbers]
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("lasting", [False, True])
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_operation(world: World, name: str, error: int, lasting: bool) -> None:
+    numbers = range(1, len(world.undisturbed(name).operations) + 1)
+    disturb(world, name, [Fault(at, error, lasting) for at in numbers])

@@ -1,0 +1,178 @@
+"""Runs of `pipeline` in copies of one project, with faults and without."""
+
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.cases import Case, cases, contents, make_project, prepare
+from tests.faults.shim import NO_FAULT, Fault, Shim
+from tests.stages.program import Finished
+
+ROOT = Path(__file__).parents[2]
+# What SQLite says, and what DVC keeps to itself.
+REASONS = re.compile("disk is full|disk I/O error|readonly|unable to open|dvc exp show -v")
+NAMES = re.compile(r"(^|[ /])(data|reports|models|big|pairs|sr\.onnx|\.dvc|experiment \w+)\b")
+
+
+class Driver:
+    """Runs `pipeline` in processes whose file operations may fail."""
+
+    def __init__(self, shim: Shim, scratch: Path) -> None:
+        self.shim = shim
+        self._streams = {"out": scratch / "stdout", "err": scratch / "stderr"}
+        paths = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.driver"],
+            cwd=ROOT,
+            env=os.environ | shim.variables | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(
+        self,
+        folder: Path,
+        arguments: tuple[str, ...],
+        fault: Fault = NO_FAULT,
+        kill_after: float | None = None,
+    ) -> Finished:
+        """Run `pipeline ARGUMENTS` in `folder`; its code is minus the signal that killed it."""
+        self.shim.arm(folder, fault)
+        streams = {name: str(path) for name, path in self._streams.items()}
+        request = {"folder": str(folder), "arguments": arguments, "kill_after": kill_after}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(request | streams), file=self._process.stdin, flush=True)
+        code = int(self._process.stdout.readline())
+        return Finished(code, *(path.read_text() for path in self._streams.values()))
+
+    def close(self) -> None:
+        """End the driver."""
+        self._process.communicate()
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a case does where nothing fails: its operations and seconds, and files by sha256."""
+
+    operations: list[str]
+    seconds: float
+    result: Finished
+    before: dict[str, str]
+    after: dict[str, str]
+
+
+@dataclass
+class World:
+    """The project, and the cases by name."""
+
+    folder: Path
+    driver: Driver
+    cases: dict[str, Case]
+    _undisturbed: dict[str, Undisturbed] = field(default_factory=dict)
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    @classmethod
+    def make(cls, folder: Path, driver: Driver, site: str) -> "World":
+        """Make the project in `folder`, which holds the site's pictures."""
+        make_project(folder / "project", driver, site)
+        return cls(folder, driver, cases(site, folder / "pictures"))
+
+    def prepare(self, name: str) -> Path:
+        """A new copy of the project for a case."""
+        folder = self.folder / f"{name}-{next(self._numbers)}"
+        prepare(self.folder / "project", self.cases[name], folder)
+        return folder
+
+    def undisturbed(self, name: str) -> Undisturbed:
+        """The run of a case without faults."""
+        if name not in self._undisturbed:
+            folder = self.prepare(name)
+            before, started = contents(folder), time.monotonic()
+            result = self.driver.run(folder, self.cases[name].arguments)
+            seconds = time.monotonic() - started
+            assert result.code == self.cases[name].code, result.err
+            after = contents(folder)
+            assert after != before
+            operations = self.driver.shim.operations
+            self._undisturbed[name] = Undisturbed(operations, seconds, result, before, after)
+            shutil.rmtree(folder)
+        return self._undisturbed[name]
+
+    def disturb(self, name: str, fault: Fault = NO_FAULT, kill_after: float | None = None) -> None:
+        """Run a case with a fault, then without: the end must be that of an undisturbed run.
+
+        Raises `AssertionError` that says what is wrong.
+        """
+        case, expected = self.cases[name], self.undisturbed(name)
+        folder = self.prepare(name)
+        result = self.driver.run(folder, case.arguments, fault, kill_after)
+        operations = self.driver.shim.operations
+        about = f"{fault}, {operations[fault.at - 1 : fault.at]}: exit {result.code}: {result.err}"
+        after = contents(folder)
+        self._check_files(case, expected, after, about)
+        if result.code == case.code:
+            assert after == expected.after, about
+        elif result.code == 1:
+            _check_message(result, expected, fault, about)
+        else:
+            assert result.code == -9, about
+            assert fault.error == 0, about
+        if result.code != case.code:
+            again = self.driver.run(folder, case.arguments)
+            assert again.code == case.code, f"{about}\nand again: {again.err}"
+            wrong = {*contents(folder).items()} ^ {*expected.after.items()}
+            assert not wrong, f"{about}\nand after another run: {sorted(wrong)}"
+        shutil.rmtree(folder)
+
+    @staticmethod
+    def _check_files(case: Case, expected: Undisturbed, after: dict[str, str], about: str) -> None:
+        """Every file is that of before or that of an undisturbed run."""
+        for name in {*expected.before, *expected.after, *after}:
+            if name.startswith(case.growing):
+                continue
+            allowed = {expected.before.get(name), expected.after.get(name)}
+            if name.startswith(case.rebuilt):
+                allowed.add(None)
+            assert after.get(name) in allowed, f"{about}\nspoilt: {name}"
+
+
+def _check_message(result: Finished, expected: Undisturbed, fault: Fault, about: str) -> None:
+    """One line that names a file and the reason, and no more than that."""
+    assert "Traceback" not in result.err, about
+    assert "Exception ignored" not in result.err, about
+    lines = result.err.splitlines()
+    assert len(lines) <= len(expected.result.err.splitlines()) + 2, about
+    said = [line for line in lines if REASONS.search(line) or os.strerror(fault.error) in line]
+    assert any(NAMES.search(line) for line in said), about
+
+
+def sample(operations: Sequence[str], count: int, chance: random.Random) -> list[int]:
+    """Numbers, from 1, of `count` operations of as many kinds as there are."""
+    numbers = chance.sample(range(1, len(operations) + 1), len(operations))
+    kinds: dict[str, list[int]] = {}
+    for number in numbers:
+        kinds.setdefault(operations[number - 1].split()[0], []).append(number)
+    turns = {number: turn for of_kind in kinds.values() for turn, number in enumerate(of_kind)}
+    return sorted(numbers, key=turns.__getitem__)[:count]
+
+
+def disturb(world: World, name: str, faults: Iterable[Fault]) -> None:
+    """Let each fault happen; raise what went wrong with all of them."""
+    problems = []
+    for fault in faults:
+        try:
+            world.disturb(name, fault)
+        except AssertionError as error:
+            problems.append(str(error))
+    assert not problems, f"{len(problems)} faults:\n" + "\n\n".join(problems)
