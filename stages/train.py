@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.inputs import check_inputs, inputs_of
 from pipeline.params import TrainParams
-from stages.common import INTERRUPTED, Stage, run_stage
+from pipeline.params_file import load_params
+from stages.common import INTERRUPTED, PARAMS_FILE, Stage, run_stage, warn_of_unwatched
 from stages.console import ConsoleProgress
 
 if TYPE_CHECKING:
@@ -32,10 +34,23 @@ def run(params: TrainParams) -> None:
     from pipeline.training.interrupts import interrupt_on_signals
 
     interrupt_on_signals()
+    if not is_joined():
+        _check_named_files(params)
     if params.processes > 1 and not is_joined():
         _launch(params)
     else:
         _train(params)
+
+
+def _check_named_files(params: TrainParams) -> None:
+    """Say what DVC does not see change, and under DVC look for what `evaluate` will need."""
+    vgg = params.vgg if params.vgg not in ("imagenet", "random") else None
+    own = {"init": params.init, "resume": params.resume, "vgg": vgg}
+    warn_of_unwatched(inputs_of("train", own), ConsoleProgress())
+    if os.environ.get("DVC_STAGE"):
+        later = load_params(PARAMS_FILE).evaluate
+        named = {"models": later.models, "results": later.results}
+        check_inputs(inputs_of("evaluate", named))
 
 
 def _launch(params: TrainParams) -> None:

@@ -208,3 +208,27 @@ def test_without_a_manifest_the_stage_before_is_named(project: Path) -> None:
     result = pipeline(project, "train")
     assert result.code == 1
     assert result.err.strip() == "data/manifest.csv: not found; run pipeline manifest first"
+
+
+def test_under_dvc_what_evaluate_needs_is_looked_for_first(project: Path) -> None:
+    (project / "params.yaml").write_text(
+        PARAMS + "evaluate:\n  models:\n    mse: mse.safetensors\n"
+    )
+    result = pipeline(project, "train", DVC_STAGE="train")
+    assert result.code == 2
+    assert result.err.splitlines() == [
+        "evaluate.models.mse: mse.safetensors: no such file or folder; put a copy into "
+        "inputs/evaluate and name that"
+    ]
+    assert not (project / "models/generator.safetensors").exists()
+
+
+def test_a_file_that_dvc_does_not_watch_is_named(project: Path) -> None:
+    pipeline(project, "train", "--steps", "1")
+    (project / "models/generator.safetensors").rename(project / "first.safetensors")
+    result = pipeline(project, "train", "--init", "first.safetensors", DVC_STAGE="train")
+    assert result.code == 0, result.err
+    assert (
+        "note: train.init: DVC does not see when first.safetensors changes; it does so in "
+        "inputs/train"
+    ) in result.err.splitlines()
