@@ -20,6 +20,7 @@ from pipeline.booru.collection import collect_folder
 from pipeline.booru.server import Site
 from pipeline.serving import Server
 from stages.demo import make_workspace
+from tests.stages.program import wait_until
 
 PICTURES = 24
 SETTINGS = {
@@ -188,6 +189,59 @@ def test_a_queued_sweep_runs(project: Project) -> None:
     table = project.dvc("exp", "show", "--csv", "--no-pager", "--all-commits")
     weights = {row["train.adv_weight"] for row in csv.DictReader(table.splitlines())}
     assert {"0.01", "0.1"} <= weights
+
+
+def test_curves_of_another_experiment_do_not_stay(project: Project) -> None:
+    """Without a discriminator there are fewer; DVC takes those of other experiments away."""
+    curves = project.folder / "reports/train/plots/metrics/train"
+    before = {path.name for path in curves.iterdir()}
+    assert "adversarial.tsv" in before
+    project.dvc("exp", "run", "-n", "fewer", "-S", "train.adv_weight=0", "-S", "train.seed=3")
+    subprocess.run(["git", "checkout", "-q", "."], cwd=project.folder, check=True)
+    project.dvc("checkout")
+    assert {path.name for path in curves.iterdir()} == before
+    project.dvc("exp", "apply", "fewer")
+    assert {path.name for path in curves.iterdir()} == {"loss.tsv", "mse.tsv"}
+    assert "up to date" in project.dvc("status")
+    subprocess.run(["git", "checkout", "-q", "."], cwd=project.folder, check=True)
+    project.dvc("checkout")
+
+
+def in_a_copy(project: Project, *options: str) -> "subprocess.Popen[str]":
+    """Start an experiment in a copy of the project, which DVC removes at the end."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dvc", "exp", "run", *options],
+        cwd=project.folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_an_experiment_in_a_copy_goes_on_after_sigterm(project: Project) -> None:
+    """As a cluster's scheduler sends it, to all processes of a job."""
+    checkpoints = project.folder / "models/checkpoints"
+    known = set(checkpoints.glob("*"))
+    options = ["--temp", "-S", "train.steps=150", "-S", "train.seed=4"]
+    process = in_a_copy(project, *options)
+
+    def fresh() -> list[Path]:
+        folders = set(checkpoints.glob("*")) - known
+        return [path for folder in folders for path in folder.glob("*.pt")]
+
+    wait_until(lambda: bool(fresh()))
+    os.killpg(process.pid, signal.SIGTERM)
+    process.communicate()
+    wait_until(lambda: not list(checkpoints.glob("*/lock.owner")))
+    reached = max(int(path.stem.removeprefix("step-")) for path in fresh())
+    assert reached < 150
+    assert not list((project.folder / ".dvc/tmp/exps").rglob("step-*.pt"))
+    process = in_a_copy(project, *options)
+    _, told = process.communicate()
+    assert process.returncode == 0, told
+    assert f"training goes on from step {reached} of 150" in told
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(project: Project) -> None:

@@ -154,6 +154,8 @@ def test_the_page_shows_pictures_and_provenance(world, reports):
     for path in ("data/manifest.csv", "models/generator.safetensors"):
         assert sha256((world / path).read_bytes()).hexdigest() in provenance
     assert "0" * 40 in provenance
+    for value in ("2.14.1+cu130", "cuda (NVIDIA H100)", "bf16", "c0de" * 4):
+        assert value in provenance
     assert "adv weight" in provenance
     assert not page.select(".notice")
 

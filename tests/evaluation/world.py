@@ -50,6 +50,10 @@ def make_world(root: Path, splits: dict[str, int], side: int = SIDE, vgg: str = 
         "step": "1200",
         "vgg": vgg,
         "adversarial": "true",
+        "torch": "2.14.1+cu130",
+        "device": "cuda (NVIDIA H100)",
+        "precision": "bf16",
+        "code": "c0de" * 4,
         "params": json.dumps({"scale": 4, "adv_weight": 1.0}),
     }
     generator = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
