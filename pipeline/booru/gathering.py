@@ -24,6 +24,7 @@ from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
 
 _RATING = "general"
+_MOST_NAMED = 10
 
 
 def gather(
@@ -82,6 +83,8 @@ def _taken(
         for done, (picture, post, reason) in enumerate(_verdicts(params, pictures), 1):
             if reason := "duplicates" if post.id in taken else reason:
                 rejected[reason] += 1
+                if reason == "undecodable" and rejected[reason] <= _MOST_NAMED:
+                    progress.message(f"{picture.path}: is no whole picture, and is left out")
             else:
                 taken[post.id] = (post, picture.path)
             progress.update(done, accepted=len(taken))

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError, UsageError, fault_text
 from pipeline.files import atomic_path
 from pipeline.images.decode import ImageRefused
 from pipeline.progress import Progress
@@ -150,8 +150,8 @@ def read_picture(path: Path) -> Picture:
     try:
         data = sys.stdin.buffer.read() if path == PIPE else path.read_bytes()
         return decode_picture(data)
-    except OSError as error:
-        raise PipelineError(f"{path}: {error.strerror}") from None
+    except (MemoryError, OSError) as error:
+        raise PipelineError(f"{path}: {fault_text(error)}") from None
     except ImageRefused as refusal:
         raise PipelineError(f"{path}: {refusal.text}") from None
 

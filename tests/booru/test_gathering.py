@@ -15,14 +15,16 @@ from pipeline.booru.scraping import ScrapeReport
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from tests.booru.site import picture
+from tests.booru.test_scraping import Notes
 
 
-def run(folder: Path, **values: object) -> ScrapeReport:
+def run(folder: Path, notes: Notes | None = None, **values: object) -> ScrapeReport:
     params = {"site": (folder / "my pictures").as_uri(), "min_side": 8, "excluded_tags": ()}
     return gather(
         ScrapeParams(**(params | values)),  # type: ignore[arg-type]
         folder / "raw",
         folder / "scrape.json",
+        notes or Notes(),
     )
 
 
@@ -108,8 +110,11 @@ def test_damaged_pictures_are_replaced_by_the_next(folder: Path) -> None:
     (own / "0.png").write_bytes(picture(0)[:-400])
     cut = picture(5, 200, 200, "JPEG")
     (own / "00.jpg").write_bytes(cut[: len(cut) // 2] + b"\xff\xd9")
-    report = run(folder, limit=4)
+    notes = Notes()
+    report = run(folder, notes, limit=4)
     assert (report.accepted, report.rejected) == (4, {"undecodable": 2})
+    told = "is no whole picture, and is left out"
+    assert notes.messages[1:] == [f"{own}/{name}: {told}" for name in ("0.png", "00.jpg")]
 
 
 def test_the_report_ends_with_the_limit_whatever_the_threads(folder: Path) -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.progress import Silent
-from pipeline.upscaling.jobs import PIPE, Encoding, Job, plan, upscale_all
+from pipeline.upscaling.jobs import PIPE, Encoding, Job, plan, read_picture, upscale_all
 from pipeline.upscaling.upscaler import Upscaler
 from tests.upscaling.small import bicubic
 
@@ -130,3 +130,14 @@ def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
     assert written == ["a.png", "c.png"]
     assert [Path(line.split(":")[0]).name for line in problems] == ["b.png"]
     assert steps == [1, 2, 3]
+
+
+def test_little_memory_is_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(image: PngImagePlugin.PngImageFile) -> None:
+        raise MemoryError
+
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", failing)
+    with pytest.raises(PipelineError) as error:
+        read_picture(Path("a.png"))
+    assert str(error.value) == "a.png: not enough memory"
