@@ -5,13 +5,20 @@ VENV := .venv
 # DVC runs the stages through its own PATH: `pipeline` must be found there.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-long coverage lint clean
 
 demo: $(VENV)/.installed
 	pipeline demo
 
 test: $(VENV)/.installed-dev lint
 	pytest -n auto --dist loadfile
+
+# Every file operation that fails, and kills by the hundred: for hours.
+test-long: $(VENV)/.installed-dev
+	pytest -n auto --dist loadfile -m long
+
+coverage: $(VENV)/.installed-dev
+	pytest -n auto --dist loadfile --cov
 
 lint: $(VENV)/.installed-dev
 	ruff check

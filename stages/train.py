@@ -1,6 +1,7 @@
 """`pipeline train`: the generator."""
 
 import os
+import shutil
 import tempfile
 import traceback
 from collections.abc import Mapping
@@ -142,6 +143,10 @@ class LiveRecorder:
 
         try:
             with writing(self._folder):
+                # DVCLive would append to those that cannot be removed, without a word.
+                plots = self._folder / "plots"
+                if plots.is_dir():
+                    shutil.rmtree(plots)
                 self._live = Live(
                     str(self._folder),
                     dvcyaml=None,
