@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError, UsageError, fault_line
 from pipeline.inputs import check_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params_file import load_params
@@ -89,7 +89,10 @@ def _work(params: TrainParams, problems: Path) -> None:
     except PipelineError as error:
         (problems / f"{os.environ['RANK']}.error").write_text(str(error), encoding="utf-8")
         raise SystemExit(error.exit_code) from None
-    except Exception:
+    except Exception as error:
+        if fault := fault_line(error):
+            (problems / f"{os.environ['RANK']}.error").write_text(fault, encoding="utf-8")
+            raise SystemExit(PipelineError.exit_code) from None
         # Nobody foresaw it, and PyTorch would hide it.
         told = traceback.format_exc()
         (problems / f"{os.environ['RANK']}.traceback").write_text(told, encoding="utf-8")

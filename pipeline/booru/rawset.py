@@ -73,7 +73,7 @@ def check_place(raw: Path) -> None:
         advice = f"mount {raw.parent} in its place" if mounted else "mend that"
         raise PipelineError(
             f"{raw}: cannot be replaced by a new set: {fault_text(error)}; {advice}, "
-            "then run the same command again (nothing was fetched)"
+            f"then run the same command again (nothing was fetched; {_state(raw, old)})"
         ) from None
     if raw.exists() and not raw.is_dir():
         raise PipelineError(f"{raw}: is no folder; move it away (nothing was fetched)")
@@ -86,6 +86,7 @@ def write_set(
 
     `place` brings a file to its name in the set. Returns the bytes of all files, and how many
     differ from the announced md5. Raises `PipelineError` where that fails; `raw` is then as it was.
+    Where not even that is possible, the next call brings it back.
     """
     raw = raw.resolve()
     new, old = _aside(raw, "new"), _aside(raw, "old")
@@ -100,7 +101,7 @@ def write_set(
     except OSError as error:
         raise PipelineError(
             f"{error.filename or raw}: {fault_text(error)}, so the new set is not in {raw}, and "
-            "what was there is as it was; mend that, then run the same command again"
+            f"{_state(raw, old)}; mend that, then run the same command again"
         ) from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -116,6 +117,13 @@ def _recover(raw: Path, old: Path) -> None:
     """Undo a change of places that a kill cut in half."""
     if old.exists() and not raw.exists():
         old.replace(raw)
+
+
+def _state(raw: Path, old: Path) -> str:
+    """What became of the set that was there, in words."""
+    if old.exists() and not raw.exists():
+        return f"what was there lies in {old} until the next run"
+    return "what was there is as it was"
 
 
 def _fill(

@@ -126,7 +126,8 @@ def test_a_place_that_cannot_be_replaced(
         check_place(raw)
     assert str(error.value) == (
         f"{raw}: cannot be replaced by a new set: {os.strerror(number)}; "
-        f"{advice.format(tmp_path)}, then run the same command again (nothing was fetched)"
+        f"{advice.format(tmp_path)}, then run the same command again (nothing was "
+        "fetched; what was there is as it was)"
     )
     assert contents(raw) == before
 
