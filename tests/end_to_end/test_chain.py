@@ -93,7 +93,9 @@ def environment() -> dict[str, str]:
     # Without this, an experiment's commit would need the machine to name an author.
     names = {"GIT_AUTHOR_NAME": "t", "GIT_COMMITTER_NAME": "t"}
     mails = {"GIT_AUTHOR_EMAIL": "t@localhost", "GIT_COMMITTER_EMAIL": "t@localhost"}
-    return os.environ | names | mails | {"PATH": path, "OMP_NUM_THREADS": "1"}
+    found = os.environ | names | mails | {"PATH": path, "OMP_NUM_THREADS": "1"}
+    # As users have it: what Python compiles must change nothing that DVC watches.
+    return {name: value for name, value in found.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def draw_pictures(folder: Path) -> None:
