@@ -12,8 +12,6 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from PIL import features
-
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "stages")
 
@@ -71,6 +69,9 @@ def image_versions() -> dict[str, str]:
 
 
 def _versions(packages: Iterable[str], pillow_features: Iterable[str]) -> dict[str, str]:
+    # `pipeline --help` knows this module, and shall load no Pillow.
+    from PIL import features
+
     found = {name: version(name) for name in packages}
     return found | {name: features.version(name) or "none" for name in pillow_features}
 
