@@ -139,8 +139,8 @@ def test_the_nearest_runs_are_named_in_three_lines(tmp_path: Path) -> None:
         f"to go on from the first all the same: train.resume={near}/step-000000100.pt",
     ]
     assert others(tmp_path / "none", described()) == []
-    for run in ("far", "farthest", "near"):
-        assert remove(tmp_path / run)
+    for name in ("far", "farthest", "near"):
+        assert remove(tmp_path / name)
     (told,) = others(tmp_path, described())
     assert told.endswith("step-000000007.pt does not fit: another version of the program wrote it")
 
