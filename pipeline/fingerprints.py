@@ -7,12 +7,10 @@ other code gives another fingerprint, another comment or docstring does not.
 import ast
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-
-from PIL import features
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "stages")
@@ -57,16 +55,25 @@ def combined(parts: Mapping[str, object]) -> str:
 
 
 def training_versions() -> dict[str, str]:
-    """Return the versions of the libraries that shape a trained generator's weights."""
-    return {name: version(name) for name in ("numpy", "torch")}
+    """Return the versions of the libraries that shape a trained generator's weights.
+
+    Pillow and its JPEG encoder damage LR images where `train.degradation` asks for that.
+    """
+    return _versions(("numpy", "pillow", "torch"), ("libjpeg_turbo",))
 
 
 def image_versions() -> dict[str, str]:
-    """Return the versions of the libraries that shape the bytes of a resized image."""
-    found = {name: version(name) for name in ("numpy", "pillow", "simplejpeg", "torch")}
-    for feature in PILLOW_FEATURES:
-        found[feature] = features.version(feature) or "none"
-    return found
+    """Return the versions of the libraries that shape a resized image's bytes and facts."""
+    packages = ("imagehash", "numpy", "pillow", "scipy", "simplejpeg", "torch")
+    return _versions(packages, PILLOW_FEATURES)
+
+
+def _versions(packages: Iterable[str], pillow_features: Iterable[str]) -> dict[str, str]:
+    # `pipeline --help` knows this module, and shall load no Pillow.
+    from PIL import features
+
+    found = {name: version(name) for name in packages}
+    return found | {name: features.version(name) or "none" for name in pillow_features}
 
 
 def _all_files(root: Path, start: Path) -> set[Path]:
@@ -152,9 +159,9 @@ def _syntax(node: object) -> object:
             if value is not None and value != [] and name not in ("ctx", "kind")
         }
         return {"": type(node).__name__} | {key: part for key, part in fields.items() if part != []}
-    if isinstance(node, str | int | bool):
+    if isinstance(node, str | int):
         return node
-    return repr(node)
+    return [type(node).__name__, repr(node)]
 
 
 def _is_text(node: object) -> bool:

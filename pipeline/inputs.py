@@ -9,13 +9,11 @@ from pipeline.errors import UsageError
 
 FOLDER = Path("inputs")
 """Its folders `train` and `evaluate` are dependencies of these stages in `dvc.yaml`."""
+GENERATORS = (Path("models/generator.safetensors"), Path("models/best.safetensors"))
 # DVC removes a stage's outputs before it runs the stage.
-OUTPUTS = {
-    "train": ("models/generator.safetensors", "models/best.safetensors"),
-    "evaluate": (),
-}
-# What an earlier stage makes is a dependency, or changes with one.
-WATCHED = {"train": (), "evaluate": ("models/generator.safetensors", "models/best.safetensors")}
+OUTPUTS = {"train": GENERATORS, "evaluate": ()}
+# What an earlier stage makes is a dependency.
+DEPENDENCIES = {"train": (), "evaluate": GENERATORS}
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,15 @@ def inputs_of(stage: str, paths: Mapping[str, str | Mapping[str, str] | None]) -
     return found
 
 
-def check_inputs(inputs: Iterable[Input]) -> None:
-    """Raise `UsageError`, one line for each input that is not there."""
-    problems = [_missing(one) for one in inputs if not one.path.exists()]
+def check_inputs(inputs: Iterable[Input], running: str | None = None) -> None:
+    """Raise `UsageError`, one line for each input that is not there.
+
+    The stage that is `running`, another than that of the inputs, makes its outputs yet.
+    """
+    coming = OUTPUTS[running] if running is not None else ()
+    problems = [
+        _missing(one) for one in inputs if not one.path.exists() and not _is_any(one.path, coming)
+    ]
     if problems:
         raise UsageError("\n".join(problems))
 
@@ -52,7 +56,7 @@ def unwatched(inputs: Sequence[Input]) -> list[Input]:
 
 
 def _missing(one: Input) -> str:
-    removed = os.environ.get("DVC_STAGE") and one.path.as_posix() in OUTPUTS[one.stage]
+    removed = os.environ.get("DVC_STAGE") and _is_any(one.path, OUTPUTS[one.stage])
     reason = (
         f"removed by DVC before this run, as an output of {one.stage}"
         if removed
@@ -63,5 +67,9 @@ def _missing(one: Input) -> str:
 
 def _is_watched(one: Input) -> bool:
     folder = (FOLDER / one.stage).resolve()
-    watched = {Path(path).resolve() for path in WATCHED[one.stage]}
-    return one.path.resolve().is_relative_to(folder) or one.path.resolve() in watched
+    inside = one.path.resolve().is_relative_to(folder)
+    return inside or _is_any(one.path, DEPENDENCIES[one.stage])
+
+
+def _is_any(path: Path, others: Iterable[Path]) -> bool:
+    return path.resolve() in {other.resolve() for other in others}

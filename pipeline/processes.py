@@ -5,21 +5,48 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 
 import psutil
 
 PARENT_VARIABLE = "PIPELINE_PARENT"
 """Environment variable with the id of one more process, beside DVC, that stages end with."""
 
+_FOR_PARENT = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _POLL_SECONDS = 1.0
 _SHELLS = {"ash", "bash", "busybox", "dash", "fish", "ksh", "sh", "zsh"}
 
 
+def new_pool(workers: int, initialise: Callable[[], object]) -> ProcessPoolExecutor:
+    """Return a pool of fresh processes; `initialise` is to call `start_worker`."""
+    context = multiprocessing.get_context("spawn")
+    with signals_for_parent():
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=initialise)
+
+
+@contextmanager
+def signals_for_parent() -> Iterator[None]:
+    """Keep from processes that are started inside what a terminal or scheduler sends to them all.
+
+    This process is the one that heeds those signals: what comes meanwhile, it gets afterwards.
+    Python's tracker of semaphores is started, too: ended by a signal, it would print tracebacks.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_PARENT)
+    try:
+        resource_tracker.ensure_running()
+        # Starting the tracker has unblocked Ctrl-C.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_PARENT)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def start_worker() -> None:
     """Initialise a worker: leave signals to the parent, and end when the parent is killed."""
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+    for number in _FOR_PARENT:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

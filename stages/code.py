@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.files import write_text
 from pipeline.fingerprints import code_of
+from pipeline.params import section_type
 
 # Not scrape: which pictures a site has does not depend on the code that fetches them.
 STAGES = ("resize", "manifest", "train", "evaluate")
@@ -14,8 +15,13 @@ FOLDER = Path("reports/code")
 def code() -> None:
     """Write the fingerprint of each stage's code into reports/code, for DVC.
 
-    A stage runs again where its fingerprint changes: with the code, not with its comments.
+    A stage runs again where its fingerprint changes: with the code, not with its comments. The
+    params' defaults are in it, because DVC knows those alone that params.yaml names.
     """
     for stage in STAGES:
-        text = json.dumps(code_of(f"stages.{stage}"), indent=1, sort_keys=True) + "\n"
+        content = {
+            "code": code_of(f"stages.{stage}"),
+            "defaults": section_type(stage)().model_dump(mode="json"),
+        }
+        text = json.dumps(content, indent=1, sort_keys=True) + "\n"
         write_text(FOLDER / f"{stage}.json", text)

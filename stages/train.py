@@ -51,7 +51,7 @@ def _check_named_files(params: TrainParams) -> None:
     if os.environ.get("DVC_STAGE"):
         later = load_params(PARAMS_FILE).evaluate
         named = {"models": later.models, "results": later.results}
-        check_inputs(inputs_of("evaluate", named))
+        check_inputs(inputs_of("evaluate", named), running="train")
 
 
 def _launch(params: TrainParams) -> None:

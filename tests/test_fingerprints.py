@@ -86,7 +86,15 @@ def test_comments_docstrings_and_layout_change_nothing(root: Path, old: str, new
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("x**2", "-(x**2)"), ("0.5", "0.25"), ("x**2", "x**3"), ("loss = Loss()", "loss = abs")],
+    [
+        ("x**2", "-(x**2)"),
+        ("0.5", "0.25"),
+        ("0.5", '"0.5"'),
+        ("0.5", "1"),
+        ("0.5", "True"),
+        ("x**2", "x**3"),
+        ("loss = Loss()", "loss = abs"),
+    ],
 )
 def test_other_code_is_another_fingerprint(root: Path, old: str, new: str) -> None:
     before = code_of("stages.train", root)
@@ -119,5 +127,6 @@ def test_this_program_s_stages_have_fingerprints() -> None:
 
 def test_libraries_that_shape_bytes_are_named() -> None:
     assert {"webp", "pillow", "torch", "libjpeg_turbo", "simplejpeg"} <= image_versions().keys()
-    assert training_versions().keys() == {"numpy", "torch"}
+    assert {"imagehash", "scipy"} <= image_versions().keys()
+    assert training_versions().keys() == {"libjpeg_turbo", "numpy", "pillow", "torch"}
     assert all(image_versions().values())

@@ -45,6 +45,13 @@ def test_an_output_that_dvc_has_removed_is_told_so(monkeypatch: pytest.MonkeyPat
         check_inputs(inputs)
 
 
+def test_what_the_running_stage_makes_need_not_be_there_yet() -> None:
+    inputs = inputs_of("evaluate", {"models": {"best": "./models/best.safetensors"}})
+    check_inputs(inputs, running="train")
+    with pytest.raises(UsageError, match="no such file"):
+        check_inputs(inputs)
+
+
 @pytest.mark.parametrize(
     ("stage", "path", "watched"),
     [

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pipeline.booru.collection import Picture, read_picture_file
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path, write_text
 from pipeline.locks import hold
-from pipeline.processes import start_worker
+from pipeline.processes import new_pool, start_worker
 from pipeline.progress import Progress, Silent
 
 _FIRST_CHANGE = 1_700_000_000
@@ -78,11 +77,7 @@ def _draw_missing(stems: dict[int, str], folder: Path, progress: Progress) -> No
     ]
     if not missing:
         return
-    pool = ProcessPoolExecutor(
-        min(len(missing), os.cpu_count() or 1),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=start_worker,
-    )
+    pool = new_pool(min(len(missing), os.cpu_count() or 1), start_worker)
     progress.start("drawing", len(missing), "drawings")
     try:
         tasks = [pool.submit(_draw, number, stem, folder) for number, stem in missing]

@@ -49,7 +49,7 @@ def check_files(
             return _checked([*_in_set(raw), *copies], progress)
         with Store(store) as kept:
             stored = [_File(path, path.name, dropped=True) for path in kept.files()]
-            listed = _in_set(raw) if (raw / POSTS_FILE).exists() else []
+            listed = _in_set(raw) if not stored or (raw / POSTS_FILE).exists() else []
             return _checked([*listed, *stored, *copies], progress)
     except (OSError, sqlite3.Error) as error:
         raise PipelineError(f"{store}: cannot be written or read: {error}") from error

@@ -1,14 +1,13 @@
 """Where shards are made: in processes on this machine, or on the workers of a Dask cluster."""
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 
 import torch
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.processes import start_worker
+from pipeline.processes import new_pool, signals_for_parent, start_worker
 
 _RETRIES = 3
 _CONNECT_SECONDS = 10
@@ -17,8 +16,7 @@ _CONNECT_SECONDS = 10
 @contextmanager
 def processes(workers: int) -> Iterator[Executor]:
     """So many processes, each of which computes in one thread."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    pool = new_pool(workers, _start_worker)
     try:
         yield pool
     finally:
@@ -40,7 +38,8 @@ def dask(scheduler: str, workers: int) -> Iterator[Executor]:
         ) from None
     options = {} if scheduler else {"n_workers": workers, "threads_per_worker": 1}
     try:
-        client = Client(scheduler or None, timeout=_CONNECT_SECONDS, **options)  # type: ignore[no-untyped-call]
+        with signals_for_parent():
+            client = Client(scheduler or None, timeout=_CONNECT_SECONDS, **options)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise PipelineError(f"resize.scheduler: {scheduler} cannot be reached: {error}") from None
     with client:

@@ -11,6 +11,10 @@ from pipeline.errors import PipelineError
 LEVELS = 255
 
 
+class NotFiniteError(PipelineError):
+    """A generator's numbers have overflowed."""
+
+
 class Generator(nn.Module, ABC):
     """Enlarges `(N, 3, h, w)` in [0, 1] to `(N, 3, h·scale, w·scale)`, not clamped."""
 
@@ -42,14 +46,14 @@ class Generator(nn.Module, ABC):
     def enlarge(self, lr: Tensor) -> Tensor:
         """Enlarge pictures: `(N, 3, h, w) uint8` → `(N, 3, h·scale, w·scale) uint8`, rounded.
 
-        Computes on the weights' device; the result is on the CPU. Raises `PipelineError` when it
+        Computes on the weights' device; the result is on the CPU. Raises `NotFiniteError` when it
         is not finite: a black picture must never pass for one.
         """
         device = next(self.parameters()).device
         batch = lr.to(device, torch.float32) / LEVELS
         sr = self(batch.contiguous(memory_format=torch.channels_last))
         if not torch.isfinite(sr).all():
-            raise PipelineError("the generator's result is not finite")
+            raise NotFiniteError("the generator's result is not finite")
         return quantise(sr).to("cpu", torch.uint8)
 
 

@@ -8,6 +8,7 @@ import io
 import os
 import pickletools
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,9 +52,14 @@ def read_tensors(path: Path) -> tuple[object, Mapping[str, str]]:
     try:
         with path.open("rb") as file:
             head = file.read(9)
-        if path.suffix in PICKLED or head.startswith((ZIP_MAGIC, b"\x80\2")):
+        # A safetensors file begins with eight bytes of a length, which may be any, and its header.
+        other = head[8:] != b"{" and head.startswith((ZIP_MAGIC, b"\x80\2"))
+        if path.suffix in PICKLED or other:
             kind = "file of weights and nothing else"
-            return _unpickled(path), {}
+            with warnings.catch_warnings():
+                # They speak to those who wrote the file.
+                warnings.simplefilter("ignore")
+                return _unpickled(path), {}
         with safe_open(path, "pt") as tensors:
             names = list(tensors.keys())
             return {name: tensors.get_tensor(name) for name in names}, tensors.metadata() or {}

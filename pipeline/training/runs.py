@@ -145,11 +145,7 @@ def read_run(folder: Path) -> Run | None:
 
 def read_runs(root: Path) -> list[Run]:
     """Return every run that is kept under `root`, by its key."""
-    try:
-        folders = sorted(path for path in root.iterdir() if path.is_dir())
-    except OSError:
-        return []
-    return [run for run in map(read_run, folders) if run is not None]
+    return [run for run in map(read_run, _folders(root)) if run is not None]
 
 
 def begin(folder: Path, description: Description, steps: int, resume: str | None) -> None:
@@ -193,16 +189,19 @@ def remove(folder: Path) -> bool:
 
 def others(root: Path, description: Description) -> list[str]:
     """Return at most three lines on which checkpoints exist and why they do not fit."""
-    near = []
-    for run in read_runs(root):
-        newest = next(iter(Checkpoints(run.folder).paths()), None)
+    near: list[tuple[bool, list[str], Path]] = []
+    for folder in _folders(root):
+        newest = next(iter(Checkpoints(folder).paths()), None)
         if newest is not None:
-            near.append((differences(run.description, description), newest))
-    near.sort(key=lambda pair: (len(pair[0]), -step_of(pair[1]), pair[1]))
-    if not near:
-        return []
-    lines = [f"{path} does not fit: {_joined(told)}" for told, path in near[:2]]
-    return [*lines, f"to go on from it all the same: train.resume={near[0][1]}"]
+            run = read_run(folder)
+            theirs = {} if run is None else run.description
+            readable = theirs.get("format") == FORMAT
+            near.append((readable, differences(theirs, description), newest))
+    near.sort(key=lambda one: (not one[0], len(one[1]), -step_of(one[2]), one[2]))
+    lines = [f"{path} does not fit: {_joined(told)}" for _, told, path in near[:2]]
+    if near and near[0][0]:
+        lines.append(f"to go on from the first all the same: train.resume={near[0][2]}")
+    return lines
 
 
 def recorded_resume_sha256(root: Path, resume: str) -> str | None:
@@ -212,6 +211,13 @@ def recorded_resume_sha256(root: Path, resume: str) -> str | None:
             sha256 = run.description["inputs"]["resume_sha256"]
             return None if sha256 is None else str(sha256)
     return None
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if path.is_dir())
+    except OSError:
+        return []
 
 
 def _write(run: Run) -> None:

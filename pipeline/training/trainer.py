@@ -3,8 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from pipeline.images.shards import read_images
 from pipeline.locks import hold
 from pipeline.manifest import Row, read_manifest
 from pipeline.networks.files import architecture_metadata, archive_damage, save_generator
+from pipeline.networks.generator import NotFiniteError
 from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, restore, step_of
@@ -86,8 +87,9 @@ def train(
         where = _Place(manifest, resized, models, project, group, device)
         training = _Training(params, where, recorder, progress)
         training.resume(lock)
-        training.run()
-        return training.finish() if group.leads else None
+        with training.usable_reported():
+            training.run()
+            return training.finish() if group.leads else None
 
 
 @dataclass(frozen=True)
@@ -208,13 +210,6 @@ class _Training:
                         saved_at = time.monotonic()
                     if stop and self.state.step < self.steps:
                         raise KeyboardInterrupt
-        except PipelineError as error:
-            raise type(error)("; ".join([str(error), *self._usable()])) from None
-        except BaseException:
-            self.progress.finish()
-            for text in self._usable():
-                self.progress.message(text)
-            raise
         finally:
             self.progress.finish()
             if isinstance(batches, Prefetched):
@@ -222,7 +217,9 @@ class _Training:
 
     def finish(self) -> TrainResult:
         """Write the generators, and leave of the checkpoints what is still needed."""
-        state, closing, models = self.state, self.course.close(), self.place.models
+        state, models = self.state, self.place.models
+        with self._overflow_reported():
+            closing = self.course.close()
         path, best = (models / name for name in RESULTS)
         with writing(path):
             save_generator(path, state.average, self.metadata(state.step))
@@ -252,9 +249,14 @@ class _Training:
         return patches if images.at_hand else Prefetched(patches)
 
     def _record(self, terms: Terms) -> None:
-        try:
+        with self._overflow_reported():
             self.course.record(terms)
-        except PipelineError as error:
+
+    @contextmanager
+    def _overflow_reported(self) -> Iterator[None]:
+        try:
+            yield
+        except NotFiniteError as error:
             raise self._overflow(str(error)) from None
 
     def _begin(self, lock: ExitStack) -> Path | None:
@@ -294,6 +296,18 @@ class _Training:
                 f"{path}: one of the processes cannot read it ({problem}); models/ must lie on a "
                 "file system that all of them share"
             )
+
+    @contextmanager
+    def usable_reported(self) -> Iterator[None]:
+        """Whatever stops the training, say how to use what it has reached."""
+        try:
+            yield
+        except PipelineError as error:
+            raise type(error)("; ".join([str(error), *self._usable()])) from None
+        except BaseException:
+            for text in self._usable():
+                self.progress.message(text)
+            raise
 
     def _usable(self) -> list[str]:
         """Return how to use the newest checkpoint as it is, if there is one."""

@@ -67,6 +67,18 @@ def test_the_same_generator_gives_the_same_bytes(generator: SRResNet, tmp_path: 
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_a_header_of_any_length_is_read(generator: SRResNet, tmp_path: Path) -> None:
+    """Its length, the first bytes, may look like a pickle's start."""
+    path = tmp_path / "generator.safetensors"
+    save_generator(path, generator, METADATA)
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    start = b"\x80\2\1".ljust(8, b"\0")
+    header = content[8:end].ljust(int.from_bytes(start, "little"))
+    path.write_bytes(start + header + content[end:])
+    assert load_generator(path).generator.config == generator.config
+
+
 def damaged(path: Path, whole: bytes) -> None:
     path.write_bytes(whole[: len(whole) // 2])
 

@@ -224,6 +224,7 @@ PICKLED = {
     "code": saved({"weight": Harmful()}),
     "code, first format": saved({"weight": Harmful()}, _use_new_zipfile_serialization=False),
     "half": half_a_file,
+    "another protocol": archive(b"\x80\x5e}."),
     "a string of 2 GB": archive(b"\x80\x02X\xff\xff\xff\x7fx."),
     "changed weight": changed_weight,
     "overlapping entries": overlapping,
@@ -291,12 +292,16 @@ def one_line(error: BaseException, path: Path) -> str:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_every_hostile_file_ends_in_one_line(name: str, make: Make, tmp_path: Path) -> None:
+def test_every_hostile_file_ends_in_one_line(
+    name: str, make: Make, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     path = tmp_path / f"model{Path(name).suffix}"
     make(path)
+    recwarn.clear()
     with pytest.raises(PipelineError) as raised:
         load_generator(path)
     assert "memory" not in one_line(raised.value, path)
+    assert recwarn.list == []
 
 
 SMALL = RRDBNet(blocks=1, features=4, growth=2)

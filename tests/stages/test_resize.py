@@ -1,12 +1,16 @@
 """`pipeline resize` as a program."""
 
 import json
+import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.images.originals import drawing, write_originals
-from tests.stages.program import end, pipeline, start
+from tests.stages.program import PROGRAM, end, pipeline, start, wait_until
 
 
 def prepare(folder: Path, count: int) -> Path:
@@ -43,6 +47,26 @@ def test_too_many_refusals_are_one_line(tmp_path: Path) -> None:
     assert result.code == 1
     assert result.problems[-1].startswith("data/raw: 1 of 3 originals are refused (empty 1)")
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_to_all_its_processes_is_one_line(tmp_path: Path, number: signal.Signals) -> None:
+    """A terminal that is lost and a scheduler signal each process of a group."""
+    folder = prepare(tmp_path / "project", 60)
+    process = subprocess.Popen(
+        [PROGRAM, "resize", "--executor", "process", "--shard-size", "1", "--workers", "2"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: any(folder.glob("data/resized/*.tar")))
+    os.killpg(process.pid, number)
+    result = end(process)
+    assert result.code == 130
+    lines = [line for line in result.problems if not line.startswith("resize: ")]
+    assert lines == ["interrupted; run the same command again to go on"]
 
 
 def test_kills_change_no_byte(tmp_path: Path) -> None:

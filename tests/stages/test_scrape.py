@@ -176,6 +176,7 @@ def test_damage_on_disk_is_found_and_mended(tmp_path: Path) -> None:
             "run pipeline scrape to have them whole again",
         )
         assert site.requests == []
+        assert not stored_5.exists()
         assert pipeline(folder, "scrape").code == 0
         assert site.paths() == ["/robots.txt", "/images/1/5.png"]
     assert contents(folder) == whole

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.world import make_world
-from tests.stages.program import end, pipeline, start, wait_until
+from tests.stages.program import PROGRAM, end, pipeline, start, wait_until
 
 PARAMS = """\
 train:
@@ -157,6 +157,40 @@ def test_a_fault_of_one_of_several_processes_is_one_line(project: Path) -> None:
     result = pipeline(project, "train", "--processes", "2")
     assert result.code == 1
     assert result.problems == ["reports/train: cannot be written: Not a directory"]
+
+
+def test_a_full_disk_is_one_line_and_the_next_run_goes_on(project: Path) -> None:
+    """A limit on the size of files, above that of the reports, stands in for it."""
+    process = start(project, "train", "--steps", "50", "--checkpoint-seconds", "0")
+    wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
+    process.send_signal(signal.SIGTERM)
+    assert end(process).code == 130
+    saved = max(project.glob("models/checkpoints/*/*.pt"))
+    reached = int(saved.stem.removeprefix("step-"))
+    limited = f'ulimit -f 1000; exec "{PROGRAM}" train --steps 50'
+    ended = subprocess.run(
+        ["bash", "-c", limited], cwd=project, capture_output=True, text=True, check=False
+    )
+    last = ended.stderr.splitlines()[-1]
+    assert ended.returncode == 1
+    assert f"step-{reached + 1:09}.pt: cannot be written: File too large; step {reached}" in last
+    assert last.endswith(f"--model {saved.relative_to(project)}")
+    assert "Traceback" not in ended.stderr
+    result = pipeline(project, "train", "--steps", "50")
+    assert result.code == 0
+    assert f"training goes on from step {reached} of 50" in result.problems
+
+
+@pytest.mark.parametrize("blocks", [1, 9])
+def test_a_full_disk_for_the_curves_is_one_line(blocks: int, project: Path) -> None:
+    limited = f'ulimit -f {blocks}; exec "{PROGRAM}" train --checkpoint-seconds 1000'
+    ended = subprocess.run(
+        ["bash", "-c", limited], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ": cannot be written: File too large" in ended.stderr.splitlines()[-1]
+    assert "lower train.lr" not in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_second_training_of_the_same_run_names_the_first(project: Path) -> None:

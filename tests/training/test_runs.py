@@ -131,13 +131,19 @@ def test_the_nearest_runs_are_named_in_three_lines(tmp_path: Path) -> None:
     near = kept(tmp_path, "near", 100, described({"lr": 1.0}), ended=False)
     kept(tmp_path, "farthest", 900, described({"lr": 1.0, "seed": 3, "crop": 32}), ended=False)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/step-000000007.pt").touch()
     assert others(tmp_path, described()) == [
         f"{near}/step-000000100.pt does not fit: train.lr 1.0, here 0.0002",
         f"{tmp_path}/far/step-000000900.pt does not fit: train.lr 1.0, here 0.0002; "
         "train.seed 3, here 0",
-        f"to go on from it all the same: train.resume={near}/step-000000100.pt",
+        f"to go on from the first all the same: train.resume={near}/step-000000100.pt",
     ]
     assert others(tmp_path / "none", described()) == []
+    for name in ("far", "farthest", "near"):
+        assert remove(tmp_path / name)
+    (told,) = others(tmp_path, described())
+    assert told.endswith("step-000000007.pt does not fit: another version of the program wrote it")
 
 
 def test_of_finished_runs_the_last_is_kept_and_of_others_all(tmp_path: Path) -> None:
@@ -320,7 +326,9 @@ def test_what_cannot_be_continued_is_one_line(world: Path, tmp_path: Path) -> No
 
 def test_a_plain_file_in_the_place_of_the_folder_is_one_line(world: Path, tmp_path: Path) -> None:
     (tmp_path / "checkpoints").touch()
-    with pytest.raises(PipelineError, match=r"checkpoints/\w+: cannot be written: Not a directory"):
+    with pytest.raises(
+        PipelineError, match=r"checkpoints/\w+/lock: cannot be locked: Not a directory"
+    ):
         run(world, tmp_path)
 
 
