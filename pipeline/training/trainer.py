@@ -17,7 +17,8 @@ from pipeline.fingerprints import code_of, training_versions
 from pipeline.images.shards import read_images
 from pipeline.locks import hold
 from pipeline.manifest import Row, read_manifest
-from pipeline.networks.files import architecture_metadata, archive_damage, save_generator
+from pipeline.networks.files import architecture_metadata, save_generator
+from pipeline.networks.tensor_files import archive_damage
 from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, restore, step_of
