@@ -27,7 +27,7 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in heeded():
+            for number in handled_signals():
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -46,7 +46,7 @@ class Interrupts:
         self.stop = True
 
 
-def heeded() -> list[signal.Signals]:
+def handled_signals() -> list[signal.Signals]:
     """Return those of `SIGNALS` that stop this process."""
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [number for number in SIGNALS if number != signal.SIGHUP or not ignored]
@@ -54,7 +54,7 @@ def heeded() -> list[signal.Signals]:
 
 def interrupt_on_signals() -> None:
     """Let all of `SIGNALS` raise `KeyboardInterrupt` in this process, as Ctrl-C does."""
-    for number in heeded():
+    for number in handled_signals():
         signal.signal(number, _interrupt)
 
 
