@@ -135,7 +135,8 @@ def remove(kept: Kept) -> Removal:
         for now in list_kept():
             if (now.kind, now.path) == (kept.kind, kept.path):
                 _unlink(now.files)
-    _remove_empty_folders(kept)
+        # While the locks are held: afterwards another process may have taken them.
+        _remove_empty_folders(kept)
     return Removal(kept, before - kept.usage.freed)
 
 
@@ -289,8 +290,9 @@ def _unlink(files: Iterable[Path]) -> None:
 
 def _remove_empty_folders(kept: Kept) -> None:
     """Remove the folders that are left empty, but none that a link leads to."""
-    if kept.kind == "checkpoints":
-        _unlink(_names(kept.path / "lock"))
+    lock = kept.path / "lock"
+    if kept.kind == "checkpoints" and lock in kept.locks:
+        _unlink(_names(lock))
     tops = _unused_sets() if kept.kind == "leftovers" else (kept.path,)
     for top in tops:
         for root, _, _ in os.walk(top, topdown=False):

@@ -3,10 +3,13 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from pipeline.cleaning import list_kept, remove
 from pipeline.locks import hold, living_owner
 from stages.resize import STAGE as RESIZE
 from tests.booru.site import ScriptedSite
@@ -216,6 +219,30 @@ def test_a_users_own_damaged_file_is_no_leftover(tmp_path: Path, name: str) -> N
     os.utime(own, (0, 0))
     assert pipeline(tmp_path, "clean", "--remove", "leftovers").code == 0
     assert own.exists()
+
+
+def test_a_run_that_is_trained_right_afterwards_keeps_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trainer that takes the lock as soon as `clean` has released it."""
+    run = write_run(tmp_path, "a", 3)
+    lock = Path("models/checkpoints/a/lock")
+    write(run / "lock")
+    monkeypatch.chdir(tmp_path)
+    with ExitStack() as training:
+
+        @contextmanager
+        def hold_then_train(path: Path, command: str) -> Iterator[None]:
+            with hold(path, command):
+                yield
+            training.enter_context(hold(path, "pipeline train"))
+
+        monkeypatch.setattr("pipeline.cleaning.hold", hold_then_train)
+        (kept,) = list_kept()
+        assert kept.locks == (lock,)
+        assert remove(kept).problem is None
+        assert lock.exists()
+        assert living_owner(lock) is not None
 
 
 def test_a_store_behind_a_link_stays_usable(tmp_path: Path) -> None:
