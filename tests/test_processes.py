@@ -2,6 +2,8 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 import psutil
 import pytest
@@ -56,11 +58,11 @@ write_text(Path("a.txt"), "a")
 """
 
 
-def test_systems_without_these_signals_run_commands_and_write_files(tmp_path: object) -> None:
+def test_systems_without_these_signals_run_commands_and_write_files(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", WITHOUT]
     ended = subprocess.run(
-        command, cwd=str(tmp_path), env=environment, capture_output=True, text=True, check=False
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
 
@@ -68,7 +70,7 @@ def test_systems_without_these_signals_run_commands_and_write_files(tmp_path: ob
 class Hidden(psutil.Process):
     """Process whose status the system does not tell."""
 
-    def status(self) -> str:
+    def status(self) -> NoReturn:
         raise psutil.AccessDenied(self.pid)
 
 
