@@ -24,7 +24,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from pipeline.devices import pick_device
 from pipeline.errors import PipelineError
-from pipeline.training.interrupts import handled_signals
+from pipeline.processes import handled_signals
 
 T = TypeVar("T")
 
