@@ -10,7 +10,8 @@ from pathlib import Path
 from pipeline.booru.adoption import Locate, files_of
 from pipeline.booru.rawset import POSTS_FILE
 from pipeline.booru.store import Store
-from pipeline.errors import PipelineError, fault_text, some_of
+from pipeline.errors import PipelineError, some_of
+from pipeline.faults import fault_text
 from pipeline.files import sha256_of
 from pipeline.images.records import read_posts
 from pipeline.progress import Progress, Silent
