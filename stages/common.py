@@ -25,8 +25,6 @@ from stages.streams import flush_output, prepare_streams
 
 PARAMS_FILE = Path("params.yaml")
 INTERRUPTED = 130
-READING_OPTION = "check"
-"""With this option a stage only reads, and needs no lock."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,14 @@ class Stage:
     """A stage of `dvc.yaml`: its name is also its section of `params.yaml` and its command.
 
     `run` takes the section's params, then arguments that are Typer options of its own. `folder`
-    is where its results go, and where the lock lies that keeps a second run out.
+    is where its results go, and where the lock lies that keeps a second run out. With
+    `reading_option` it only reads, and needs no lock.
     """
 
     name: str
     run: Callable[..., None]
     folder: Path
+    reading_option: str | None = None
 
     @property
     def lock(self) -> Path:
@@ -90,7 +90,8 @@ def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextMa
     Those belong to the run whose first process holds the lock.
     """
     follows = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0"
-    if follows or options.get(READING_OPTION):
+    reads = stage.reading_option is not None and options.get(stage.reading_option)
+    if follows or reads:
         return nullcontext()
     return hold(stage.lock, f"pipeline {stage.name}")
 

@@ -19,6 +19,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from pipeline.errors import PipelineError
+from pipeline.faults import fault_text, is_machine_fault
 
 PICKLED = (".pth", ".pt")
 ZIP_MAGIC = b"PK\3\4"
@@ -73,14 +74,12 @@ def machine_fault(error: BaseException) -> str | None:
 
     PyTorch and safetensors raise errors of their own with the system's words in them.
     """
-    if isinstance(error, MemoryError) or re.search(
-        r"(?i)allocate memory|out of memory", str(error)
-    ):
-        return "not enough memory"
-    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-        return error.strerror or str(error)
-    texts = [os.strerror(number) for number in (errno.EMFILE, errno.ENFILE, errno.EIO)]
-    return next((text for text in texts if text in str(error)), None)
+    # A seek to where a damaged file points may be no valid one.
+    if is_machine_fault(error) and getattr(error, "errno", None) != errno.EINVAL:
+        return fault_text(error)
+    numbers = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO)
+    faults = [OSError(number, os.strerror(number)) for number in numbers]
+    return next((fault_text(fault) for fault in faults if str(fault.strerror) in str(error)), None)
 
 
 def reason(error: BaseException) -> str:
