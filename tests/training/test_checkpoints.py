@@ -284,5 +284,7 @@ def test_a_checkpoint_is_a_generators_file_too(state: State, tmp_path: Path) -> 
     expected = state.average.state_dict()
     assert all(torch.equal(v, expected[k]) for k, v in loaded.generator.state_dict().items())
     path.write_bytes(one_byte_changed(path.read_bytes()))
-    with pytest.raises(PipelineError, match=r"step-000000010\.pt: damaged \("):
+    with pytest.raises(
+        PipelineError, match=r"000010\.pt: no whole file of weights .*wrong checksum"
+    ):
         load_generator(path)
