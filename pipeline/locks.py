@@ -79,7 +79,9 @@ def hold(
         _acquire(lock, path, waiting)
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
-            raise PipelineError(f"{path}: cannot be locked: {error}") from None
+            raise PipelineError(
+                f"{path}: cannot be locked: {error}; the project's folders must be writable"
+            ) from None
         if living_owner(path) is not None:
             raise PipelineError(_refusal(path)) from None
         _log.warning(
