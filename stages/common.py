@@ -85,9 +85,9 @@ def add_stage(app: typer.Typer, stage: Stage) -> None:
 
 
 def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextManager[None]:
-    """The stage's lock, but for runs that only read and for torchrun's processes after the first.
+    """Return the stage's lock, but none for a run that only reads.
 
-    Those belong to the run whose first process holds the lock.
+    Of torchrun's processes the first holds it for all.
     """
     follows = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0"
     reads = stage.reading_option is not None and options.get(stage.reading_option)
