@@ -11,7 +11,7 @@ from tests.faults.world import World, disturb, sample
 KILLS = 20
 """of a stage in the long form"""
 POINTS = {"train": 4, "evaluate": 2}
-"""How many there are in the short form, where it is not 3."""
+"""How many there are in the short form, where it is not 6."""
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -23,7 +23,7 @@ def test_killed_at_some_operations(world: World, name: str) -> None:
         name,
         [
             Fault(at)
-            for at in sample(operations, POINTS.get(name, 3), random.Random(f"kill {name}"))
+            for at in sample(operations, POINTS.get(name, 6), random.Random(f"kill {name}"))
         ],
     )
 

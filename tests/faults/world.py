@@ -158,13 +158,27 @@ def _check_message(result: Finished, expected: Undisturbed, fault: Fault, about:
 
 
 def sample(operations: Sequence[str], count: int, chance: random.Random) -> list[int]:
-    """Numbers, from 1, of `count` operations of as many kinds as there are."""
+    """Numbers, from 1, of `count` operations: writes to different files, else different kinds."""
     numbers = chance.sample(range(1, len(operations) + 1), len(operations))
-    kinds: dict[str, list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for number in numbers:
-        kinds.setdefault(operations[number - 1].split()[0], []).append(number)
-    turns = {number: turn for of_kind in kinds.values() for turn, number in enumerate(of_kind)}
-    return sorted(numbers, key=turns.__getitem__)[:count]
+        groups.setdefault(_group(operations[number - 1]), []).append(number)
+    turns = {number: turn for group in groups.values() for turn, number in enumerate(group)}
+    taken = sorted(numbers, key=turns.__getitem__)
+    writes = [number for number in taken if operations[number - 1].startswith("write")]
+    others = [number for number in taken if number not in writes]
+    # What can be torn is half of all.
+    mixed = itertools.chain.from_iterable(itertools.zip_longest(writes, others))
+    return [number for number in mixed if number is not None][:count]
+
+
+def _group(operation: str) -> str:
+    kind, path = operation.split(maxsplit=1)
+    if kind != "write":
+        return kind
+    name = path.rpartition("/")[2]
+    # Temporary names end in something random.
+    return name.rsplit(".", 2)[0] if name.endswith(".tmp") else name
 
 
 def disturb(world: World, name: str, faults: Iterable[Fault]) -> None:
