@@ -79,6 +79,7 @@ def test_every_experiment_is_a_point_and_one_curve_joins_them(project: Path) -> 
         "bicubic": ("11.0", ""),
     }
     assert {path.name for path in (project / "reports/tradeoff").iterdir()} == {
+        ".locks",
         "plane.csv",
         "plane.png",
         "plane.svg",
