@@ -34,7 +34,10 @@ _STAGE_FOLDERS = {
     "train": _MODELS,
     "evaluate": _REPORTS,
 }
+_RAW_NEW, _RAW_OLD = _DATA / ".raw.new", _DATA / ".raw.old"
+_CHECKPOINTS = _MODELS / "checkpoints"
 _CHECKPOINT = re.compile(r"step-(\d+)\.pt")
+_DAMAGED_CHECKPOINT = re.compile(r"step-\d{9}\.pt\.damaged")
 # Commands that take no lock write such a file for minutes at most.
 _LEFTOVER_SECONDS = 600
 
@@ -132,7 +135,8 @@ def remove(kept: Kept) -> Removal:
         for now in list_kept():
             if (now.kind, now.path) == (kept.kind, kept.path):
                 _unlink(now.files)
-    _remove_empty_folders(kept)
+        # While the locks are held: afterwards another process may have taken them.
+        _remove_empty_folders(kept)
     return Removal(kept, before - kept.usage.freed)
 
 
@@ -164,7 +168,7 @@ def _store_locks() -> tuple[Path, ...]:
 
 
 def _checkpoints() -> Iterator[Kept]:
-    for run in _entries(_MODELS / "checkpoints"):
+    for run in _entries(_CHECKPOINTS):
         if run.is_dir():
             lock = run / "lock"
             locks = (lock,) if lock.exists() else (_stage_lock("train"),)
@@ -226,19 +230,27 @@ def _listing() -> Kept:
 def _leftovers() -> Kept:
     settled = time.time() - _LEFTOVER_SECONDS
     files = [
-        *_files(_DATA / ".raw.new"),
-        *_files(_DATA / ".raw.old"),
+        *(file for folder in _unused_sets() for file in _files(folder)),
         *(file for folder in _FOLDERS for file in _files(folder) if _is_leftover(file, settled)),
     ]
     locks = (*map(_stage_lock, _STAGE_FOLDERS), _STORE / "lock")
     return Kept("leftovers", Path("leftovers"), KINDS["leftovers"], tuple(files), _present(locks))
 
 
+def _unused_sets() -> tuple[Path, ...]:
+    """Return the folders of sets that no run needs.
+
+    Where `data/raw` is missing, the old set is the only one: a run was killed between two renames.
+    """
+    return (_RAW_NEW, _RAW_OLD) if _is_set_whole() else (_RAW_NEW,)
+
+
 def _is_leftover(file: Path, settled: float) -> bool:
     if file.name.endswith(".lock.json"):
         return living_owner(file.with_suffix("")) is None
     temporary = file.name.startswith(".") and file.name.endswith(".tmp")
-    if not temporary and not file.name.endswith(".damaged"):
+    damaged = _DAMAGED_CHECKPOINT.fullmatch(file.name) and file.is_relative_to(_CHECKPOINTS)
+    if not temporary and not damaged:
         return False
     try:
         return file.lstat().st_mtime < settled
@@ -278,9 +290,10 @@ def _unlink(files: Iterable[Path]) -> None:
 
 def _remove_empty_folders(kept: Kept) -> None:
     """Remove the folders that are left empty, but none that a link leads to."""
-    if kept.kind == "checkpoints":
-        _unlink(_names(kept.path / "lock"))
-    tops = (_DATA / ".raw.new", _DATA / ".raw.old") if kept.kind == "leftovers" else (kept.path,)
+    lock = kept.path / "lock"
+    if kept.kind == "checkpoints" and lock in kept.locks:
+        _unlink(_names(lock))
+    tops = _unused_sets() if kept.kind == "leftovers" else (kept.path,)
     for top in tops:
         for root, _, _ in os.walk(top, topdown=False):
             with suppress(OSError):

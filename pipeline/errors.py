@@ -1,9 +1,10 @@
-"""The errors that the library raises on purpose, and faults of the machine: one line each."""
+"""Errors raised on purpose, and faults of the machine: each is one line that a user can act on."""
 
 import errno
-import re
 import sqlite3
 from collections.abc import Sequence
+
+from pipeline.faults import OUT_OF_MEMORY, is_memory_fault
 
 _FREE_SPACE = "free space on its disk, then run the same command again"
 _CHECK_DISK = "check the disk, then run the same command again"
@@ -26,8 +27,6 @@ _ADVICE = {
 }
 # Parts of what SQLite says where the database itself is well.
 _DATABASE_FAULTS = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked")
-# PyTorch raises a plain RuntimeError where the memory of the CPU or of Apple's GPU is short.
-_MEMORY_FAULT = re.compile(r"[^.:\]]*(?:can't allocate memory|out of memory)[^.]*")
 
 _MOST_NAMED = 10
 
@@ -44,23 +43,6 @@ class UsageError(PipelineError):
     exit_code = 2
 
 
-def is_machine_fault(error: BaseException) -> bool:
-    """Whether memory, a disk or the system failed, rather than the bytes that were read.
-
-    Decoders raise `OSError` for damaged bytes too, but without an error number.
-    """
-    return isinstance(error, MemoryError) or (
-        isinstance(error, OSError) and error.errno is not None
-    )
-
-
-def fault_text(error: BaseException) -> str:
-    """What a machine's fault is, in words."""
-    if isinstance(error, MemoryError):
-        return "not enough memory"
-    return str(getattr(error, "strerror", None) or error)
-
-
 def fault_line(error: BaseException) -> str | None:
     """Describe a fault of the machine in one line that says what to do; None for another error."""
     text = " ".join(str(error).split())
@@ -68,7 +50,7 @@ def fault_line(error: BaseException) -> str | None:
         return _file_fault(error)
     if isinstance(error, MemoryError):
         return f"memory: {text or 'not enough of it'}; {_MEMORY}"
-    if isinstance(error, RuntimeError) and (found := _MEMORY_FAULT.search(text)):
+    if is_memory_fault(error) and (found := OUT_OF_MEMORY.search(text)):
         return f"memory: {found[0].strip()}; {_MEMORY}"
     if isinstance(error, sqlite3.OperationalError) and any(p in text for p in _DATABASE_FAULTS):
         return f"database: {text}; {_FREE_SPACE if 'full' in text else _CHECK_DISK}"

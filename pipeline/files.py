@@ -55,7 +55,12 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk, so that a power cut undoes no rename."""
+    """Bring the names in `folder` to the disk, so that a power cut undoes no rename.
+
+    Where the system opens no folders, as Windows, nothing happens.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

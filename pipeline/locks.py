@@ -79,8 +79,10 @@ def hold(
         _acquire(lock, path, waiting)
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
-            problem = getattr(error, "strerror", None) or error
-            raise PipelineError(f"{path}: cannot be locked: {problem}") from None
+            raise PipelineError(
+                f"{path}: cannot be locked: {getattr(error, 'strerror', None) or error}; "
+                "the project's folders must be writable"
+            ) from None
         if living_owner(path) is not None:
             raise PipelineError(_refusal(path)) from None
         _log.warning(

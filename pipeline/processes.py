@@ -9,15 +9,64 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
+from types import FrameType
 
 import psutil
 
 PARENT_VARIABLE = "PIPELINE_PARENT"
 """Environment variable with the id of one more process, beside DVC, that stages end with."""
 
-_FOR_PARENT = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+# SIGHUP: the terminal is gone. SIGUSR1 and SIGUSR2: a scheduler's notice that it will stop the job.
+# Windows has none of them.
+NOTICES = tuple(
+    signal.Signals[name] for name in ("SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
+)
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, *NOTICES)
+"""Ctrl-C, `kill`, and the notices."""
+
+_FOR_PARENT = (signal.SIGINT, *NOTICES)
 _POLL_SECONDS = 1.0
-_SHELLS = {"ash", "bash", "busybox", "dash", "fish", "ksh", "sh", "zsh"}
+_SHELLS = {"ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "nu", "sh", "tcsh", "zsh"}
+
+
+def handled_signals() -> list[signal.Signals]:
+    """Return those of `ENDING_SIGNALS` that end this process: under `nohup`, not SIGHUP.
+
+    Ctrl-C does even where a shell has started a background job with that signal ignored.
+    """
+    return [number for number in ENDING_SIGNALS if not _is_nohup(number)]
+
+
+def interrupt_on_signals() -> None:
+    """Let all of `ENDING_SIGNALS` raise `KeyboardInterrupt` in this process, as Ctrl-C does."""
+    for number in handled_signals():
+        signal.signal(number, _interrupt)
+
+
+def ignore_signals() -> None:
+    """Ignore `ENDING_SIGNALS`, because the process ends already and its exit code is settled."""
+    if hasattr(signal, "pthread_sigmask"):
+        with suppress(KeyboardInterrupt):
+            signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _is_nohup(number: signal.Signals) -> bool:
+    return number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Such signals come several at a time, and one more would interrupt the clearing up: only
+    # Ctrl-C may. Not SIG_IGN, for Python reports a signal that has come already when that is set.
+    for further in handled_signals():
+        if further != signal.SIGINT:
+            signal.signal(further, _pass_over)
+    raise KeyboardInterrupt
+
+
+def _pass_over(number: int, frame: FrameType | None) -> None:
+    pass
 
 
 def new_pool(workers: int, initialise: Callable[[], object]) -> ProcessPoolExecutor:
@@ -92,7 +141,7 @@ def _stop_with_any(watched: list[psutil.Process], named: str | None, signals: in
     and one more SIGTERM would keep it from saving its work.
     """
     with suppress(psutil.NoSuchProcess):
-        if named is not None:
+        if named is not None and named.isdecimal():
             watched = [*watched, psutil.Process(int(named))]
         while all(_lives(process) for process in watched):
             if select.select([signals], [], [], _POLL_SECONDS)[0]:
@@ -102,5 +151,8 @@ def _stop_with_any(watched: list[psutil.Process], named: str | None, signals: in
 
 
 def _lives(process: psutil.Process) -> bool:
-    # A process that was killed stays in the table until its own parent asks for it.
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        # A process that was killed stays in the table until its own parent asks for it.
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.AccessDenied:
+        return True

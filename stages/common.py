@@ -3,14 +3,12 @@
 import inspect
 import os
 import shlex
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -21,22 +19,12 @@ from pipeline.inputs import FOLDER, Input, unwatched
 from pipeline.locks import hold, lock_file
 from pipeline.params import Section, is_list, is_mapping, section_type
 from pipeline.params_file import load_params, option_name, override
-from pipeline.processes import stop_with_dvc
+from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
 from pipeline.progress import Progress
 from stages.streams import flush_output, prepare_streams
 
 PARAMS_FILE = Path("params.yaml")
 INTERRUPTED = 130
-READING_OPTION = "check"
-"""With this option a stage only reads, and needs no lock."""
-ENDING_SIGNALS = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-)
-"""Ctrl-C, `kill`, a lost terminal, and what schedulers send before they kill."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +32,14 @@ class Stage:
     """A stage of `dvc.yaml`: its name is also its section of `params.yaml` and its command.
 
     `run` takes the section's params, then arguments that are Typer options of its own. `folder`
-    is where its results go, and where the lock lies that keeps a second run out.
+    is where its results go, and where the lock lies that keeps a second run out. With
+    `reading_option` it only reads, and needs no lock.
     """
 
     name: str
     run: Callable[..., None]
     folder: Path
+    reading_option: str | None = None
 
     @property
     def lock(self) -> Path:
@@ -95,12 +85,13 @@ def add_stage(app: typer.Typer, stage: Stage) -> None:
 
 
 def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextManager[None]:
-    """The stage's lock, but for runs that only read and for torchrun's processes after the first.
+    """Return the stage's lock, but none for a run that only reads.
 
-    Those belong to the run whose first process holds the lock.
+    Of torchrun's processes the first holds it for all.
     """
     follows = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0"
-    if follows or options.get(READING_OPTION):
+    reads = stage.reading_option is not None and options.get(stage.reading_option)
+    if follows or reads:
         return nullcontext()
     return hold(stage.lock, f"pipeline {stage.name}")
 
@@ -117,7 +108,7 @@ def run_app(app: typer.Typer) -> None:
     prepare_streams()
     # Params say what size of a picture is too large; Pillow's own opinion would only puzzle.
     warnings.filterwarnings("ignore", message=".*could be decompression bomb")
-    _handle_signals()
+    interrupt_on_signals()
     stop_with_dvc(os.environ)
     code = _run(app)
     unwritten = flush_output()
@@ -126,6 +117,8 @@ def run_app(app: typer.Typer) -> None:
         # Whoever reads a pipe may stop, as `head` does.
         if not isinstance(unwritten, BrokenPipeError):
             print(unwritten, file=sys.stderr)
+    # Exiting, Python restores the default handlers: a signal would replace the exit code.
+    ignore_signals()
     sys.exit(code)
 
 
@@ -151,15 +144,6 @@ def _run(app: typer.Typer) -> int:
     return code
 
 
-def _handle_signals() -> None:
-    """End by `KeyboardInterrupt`, whatever asks for it: the work is saved or can go on."""
-    for number in ENDING_SIGNALS:
-        # Under `nohup` a lost terminal is no reason. Ctrl-C is one even where a shell has started
-        # a background job with that signal ignored.
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
-
-
 def warn_of_unwatched(inputs: Sequence[Input], progress: Progress) -> None:
     """Say under DVC which of a stage's inputs may change without DVC running the stage again."""
     if not os.environ.get("DVC_STAGE"):
@@ -169,10 +153,6 @@ def warn_of_unwatched(inputs: Sequence[Input], progress: Progress) -> None:
             f"note: {one.key}: DVC does not see when {one.path} changes; it does so in "
             f"{FOLDER / one.stage}"
         )
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _shown_params(section: str) -> tuple[Section, str]:

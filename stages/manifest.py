@@ -45,7 +45,7 @@ def run(
     )
 
 
-STAGE = Stage("manifest", run, DATA)
+STAGE = Stage("manifest", run, DATA, reading_option="check")
 
 if __name__ == "__main__":
     run_stage(STAGE)

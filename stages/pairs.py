@@ -12,8 +12,6 @@ from stages.console import ConsoleProgress
 
 MANIFEST = Path("data/manifest.csv")
 RESIZED = Path("data/resized")
-LOCK = lock_file(Path("reports"), "pairs")
-"""Held while pairs are written, so that the images of two splits do not mix."""
 
 
 def pairs(
@@ -36,6 +34,7 @@ def pairs(
         chosen.max_images,
         chosen.degradation,
     )
-    with hold(LOCK, "pipeline pairs"):
+    # So that the images of two splits do not mix.
+    with hold(lock_file(folder, "pairs"), "pipeline pairs"):
         write_pairs(images, folder, ConsoleProgress())
     print(f"{folder}: {len(images)} images in lr/ and in hr/")

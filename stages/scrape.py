@@ -42,7 +42,7 @@ def run(
         bool,
         typer.Option(
             "--check",
-            help="fetch nothing; compare every file with its sha256, and drop damaged ones from "
+            help="fetch nothing; compare every file with its hash, and drop damaged ones from "
             f"{STORE} and DVC's cache, so that the next run fetches them again",
         ),
     ] = False,
@@ -52,14 +52,14 @@ def run(
     from pipeline.booru.gathering import gather
     from pipeline.booru.scraping import plan, scrape
     from pipeline.booru.verifying import check_files
-    from stages.earlier_sets import earlier_sets, tracked_set
+    from stages.earlier_sets import earlier_sets, tracked_objects
 
     _refuse_outside()
     progress = ConsoleProgress()
     if check:
         if dry_run or retry_failed:
             raise UsageError("--check: takes neither --dry-run nor --retry-failed")
-        count = check_files(STORE, RAW, progress, cached=tracked_set(RAW))
+        count = check_files(STORE, RAW, progress, cached=tracked_objects(RAW))
         progress.message(f"{count} files checked: all are whole")
         return
     if params.site.startswith("file:"):

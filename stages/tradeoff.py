@@ -10,9 +10,6 @@ from pipeline.errors import PipelineError
 from pipeline.locks import hold, lock_file
 from pipeline.params import Params, section_type
 
-LOCK = lock_file(Path("reports"), "tradeoff")
-"""Held while the files of one plane are written, so that two runs mix none."""
-
 
 def tradeoff(
     rev: Annotated[
@@ -35,7 +32,8 @@ def tradeoff(
     from pipeline.evaluation.tradeoff import tradeoff as plane_of
 
     plane = plane_of(_experiments(rev), by)
-    with hold(LOCK, "pipeline tradeoff"):
+    # So that the files of two planes do not mix.
+    with hold(lock_file(output, "tradeoff"), "pipeline tradeoff"):
         write_points(output / "plane.csv", plane)
         for kind in ("png", "svg"):
             draw_plane(output / f"plane.{kind}", plane)

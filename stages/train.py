@@ -31,8 +31,8 @@ def run(params: TrainParams) -> None:
     Stopped at any time, the same command goes on where it stopped. Curves and samples go to
     reports/train/.
     """
+    from pipeline.processes import interrupt_on_signals
     from pipeline.training.distribution import is_joined
-    from pipeline.training.interrupts import interrupt_on_signals
 
     interrupt_on_signals()
     if not is_joined():
@@ -80,7 +80,7 @@ def _work(params: TrainParams, problems: Path) -> None:
     """One of several processes on this machine: what stops it goes into a file of `problems`."""
     import torch
 
-    from pipeline.training.interrupts import interrupt_on_signals
+    from pipeline.processes import interrupt_on_signals
 
     # Also SIGINT, which PyTorch sends when the parent is killed: background jobs may ignore it.
     interrupt_on_signals()

@@ -121,6 +121,8 @@ def test_this_program_s_stages_have_fingerprints() -> None:
     assert "pipeline/training/losses.py" in train
     assert "pipeline/training/losses.py" not in evaluate
     assert {"pipeline/evaluation/templates/page.css", "pipeline/images/pairs.py"} <= evaluate.keys()
+    # It decides which originals become images.
+    assert "pipeline/faults.py" in code_of("stages.resize")
     assert not {"pipeline/params.py", "pipeline/errors.py", "stages/console.py"} & train.keys()
     assert all((ROOT / name).is_file() for name in train | evaluate)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -68,7 +69,7 @@ class EarlierSets:
             part = store.part(post)
             part.unlink(missing_ok=True)
             # DVC may have made a link of it, which would be linked itself.
-            link(kept.path.resolve(), part)
+            _link_or_copy(kept.path.resolve(), part)
             digests = Digests.of(part)
             if digests.sha256 == kept.sha256 and post.md5 in ("", digests.md5):
                 _sync(part)
@@ -91,6 +92,14 @@ def _read(sets: Iterable[Locate]) -> dict[str, list[Kept]]:
         for kept in files_of(locate):
             index[file_key(kept.file_url)].append(kept)
     return dict(index)
+
+
+def _link_or_copy(file: Path, name: Path) -> None:
+    """Link a file, or copy one of another user: only its owner may make it read-only."""
+    if file.stat().st_uid == os.geteuid():
+        link(file, name)
+    else:
+        shutil.copyfile(file, name)
 
 
 def _sync(path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.errors import PipelineError, UsageError, fault_text, is_machine_fault
+from pipeline.errors import PipelineError, UsageError
+from pipeline.faults import fault_text, is_machine_fault
 from pipeline.progress import Progress, Silent
 
 # What a Gelbooru 0.2 site takes; an MPO is a JPEG with further frames behind it.

@@ -16,7 +16,8 @@ from pipeline.booru.posts import Post
 from pipeline.booru.selection import PICTURE_FORMATS
 from pipeline.booru.session import Session
 from pipeline.booru.store import Store
-from pipeline.errors import PipelineError, fault_text, is_machine_fault
+from pipeline.errors import PipelineError
+from pipeline.faults import fault_text, is_machine_fault
 from pipeline.images.damage import check_decodes
 
 _CHUNK = 65536

@@ -17,7 +17,8 @@ from pipeline.booru.posts import Post
 from pipeline.booru.rawset import Entry, check_place, write_set
 from pipeline.booru.scraping import ScrapeReport, write_report
 from pipeline.booru.selection import PICTURE_FORMATS, check_rules, rejection
-from pipeline.errors import PipelineError, UsageError, fault_text, is_machine_fault
+from pipeline.errors import PipelineError, UsageError
+from pipeline.faults import fault_text, is_machine_fault
 from pipeline.files import sha256_of
 from pipeline.images.damage import check_decodes
 from pipeline.params import ScrapeParams

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.booru.posts import Post
-from pipeline.errors import PipelineError, fault_text
+from pipeline.errors import PipelineError
+from pipeline.faults import fault_text
 from pipeline.files import sync_folder
 
 POSTS_FILE = "posts.jsonl"

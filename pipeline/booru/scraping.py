@@ -14,7 +14,8 @@ from pipeline.booru.posts import Post
 from pipeline.booru.rawset import Entry, check_place, post_url, write_set
 from pipeline.booru.selection import check_rules
 from pipeline.booru.store import Store
-from pipeline.errors import PipelineError, fault_text
+from pipeline.errors import PipelineError
+from pipeline.faults import fault_text
 from pipeline.files import write_text
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent

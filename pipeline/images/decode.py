@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
-from pipeline.errors import is_machine_fault
+from pipeline.faults import is_machine_fault
 from pipeline.images.damage import damage_of
 from pipeline.images.quality import Jpeg, jpeg_of
 from pipeline.images.scans import scan_count

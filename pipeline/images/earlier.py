@@ -93,7 +93,7 @@ class EarlierImages:
     def forget_others(self) -> None:
         """Drop all but what was kept by this run: it is whole."""
         for other in self._all.iterdir():
-            if other != self._folder:
+            if other != self._folder and other.is_dir():
                 shutil.rmtree(other)
         for shard in set(self._folder.iterdir()) - self._kept:
             shard.unlink()

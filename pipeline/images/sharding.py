@@ -12,7 +12,8 @@ from typing import TypeVar
 import imagehash
 from PIL import Image
 
-from pipeline.errors import PipelineError, fault_text, is_machine_fault
+from pipeline.errors import PipelineError
+from pipeline.faults import fault_text, is_machine_fault, is_memory_fault
 from pipeline.images.decode import Decoded, ImageRefused, decode
 from pipeline.images.earlier import ORIGINAL, WEBP, Found, Webp
 from pipeline.images.geometry import Fitted, fit
@@ -124,10 +125,10 @@ def make_images(params: ResizeParams, raw: Path, original: Post) -> list[Webp] |
         return [_encoded(decoded, part, original.sha256) for part in fitted]
     except ImageRefused as refused:
         return Refusal(original.id, original.file, refused.reason, refused.text)
-    except (MemoryError, OSError) as error:
+    except (MemoryError, OSError, RuntimeError) as error:
         if not is_machine_fault(error):
             raise
-        advice = "lower resize.workers" if isinstance(error, MemoryError) else "mend that"
+        advice = "lower resize.workers" if is_memory_fault(error) else "mend that"
         raise PipelineError(
             f"{path}: cannot be read or decoded: {fault_text(error)}; {advice}, "
             "then run pipeline resize again"

@@ -1,8 +1,6 @@
 """Generators as safetensors files that say how to build the network they are for."""
 
-import errno
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,26 +47,6 @@ def architecture_metadata(generator: Generator) -> dict[str, str]:
         "config": json.dumps(dict(generator.config), sort_keys=True),
         "scale": str(generator.scale),
     }
-
-
-def archive_damage(path: Path) -> str | None:
-    """Return what is wrong with the bytes of a file of torch.save, or None where nothing is.
-
-    torch.load leaves the checksums unread. Raises `OSError` and `MemoryError`, the machine's own
-    faults.
-    """
-    try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            spoilt = archive.testzip()
-    except MemoryError:
-        raise
-    except Exception as error:
-        # Changed bytes may send zipfile to a place before the file's start, or make it raise almost
-        # anything; whatever else it raises follows from the bytes alone.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise
-        return " ".join(str(error).split()) or type(error).__name__
-    return f"wrong checksum of {spoilt}" if spoilt else None
 
 
 def _in_order(content: bytes) -> bytes:

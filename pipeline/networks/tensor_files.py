@@ -10,7 +10,7 @@ import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +19,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from pipeline.errors import PipelineError
+from pipeline.faults import fault_text, is_machine_fault
 
 PICKLED = (".pth", ".pt")
 ZIP_MAGIC = b"PK\3\4"
@@ -56,10 +57,7 @@ def read_tensors(path: Path) -> tuple[object, Mapping[str, str]]:
         other = head[8:] != b"{" and head.startswith((ZIP_MAGIC, b"\x80\2"))
         if path.suffix in PICKLED or other:
             kind = "file of weights and nothing else"
-            with warnings.catch_warnings():
-                # They speak to those who wrote the file.
-                warnings.simplefilter("ignore")
-                return _unpickled(path), {}
+            return unpickle(path), {}
         with safe_open(path, "pt") as tensors:
             names = list(tensors.keys())
             return {name: tensors.get_tensor(name) for name in names}, tensors.metadata() or {}
@@ -76,14 +74,12 @@ def machine_fault(error: BaseException) -> str | None:
 
     PyTorch and safetensors raise errors of their own with the system's words in them.
     """
-    if isinstance(error, MemoryError) or re.search(
-        r"(?i)allocate memory|out of memory", str(error)
-    ):
-        return "not enough memory"
-    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-        return error.strerror or str(error)
-    texts = [os.strerror(number) for number in (errno.EMFILE, errno.ENFILE, errno.EIO)]
-    return next((text for text in texts if text in str(error)), None)
+    # A seek to where a damaged file points may be no valid one.
+    if is_machine_fault(error) and getattr(error, "errno", None) != errno.EINVAL:
+        return fault_text(error)
+    numbers = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO)
+    faults = [OSError(number, os.strerror(number)) for number in numbers]
+    return next((fault_text(fault) for fault in faults if str(fault.strerror) in str(error)), None)
 
 
 def reason(error: BaseException) -> str:
@@ -104,10 +100,7 @@ def fitting(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> dict[s
     tensors = {name: _one(name, tensor, given) for name, tensor in wanted.items()}
     if surplus := given.keys() - wanted.keys():
         raise ValueError(f"{min(map(str, surplus))} belongs to no such network")
-    # Views may give a file of few bytes any shape.
-    storages = {tensor.untyped_storage().data_ptr(): tensor for tensor in tensors.values()}
-    held = sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
-    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > held:
+    if share_values(tensors):
         raise ValueError("its weights share their values")
     copies = {
         name: tensor.to(wanted[name].dtype, copy=True, memory_format=torch.contiguous_format)
@@ -117,6 +110,30 @@ def fitting(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> dict[s
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{name} is not finite")
     return copies
+
+
+def share_values(content: object) -> bool:
+    """Return whether tensors, in dicts and lists, are larger than what they are views of.
+
+    Views may give a file of few bytes any shape.
+    """
+    tensors = list(_tensors_in(content))
+    if any(tensor.layout != torch.strided or tensor.is_meta for tensor in tensors):
+        return True
+    storages = {tensor.untyped_storage().data_ptr(): tensor for tensor in tensors}
+    held = sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) > held
+
+
+def _tensors_in(content: object) -> Iterator[Tensor]:
+    seen, waiting = set[int](), [content]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, Tensor):
+            yield found
+        elif isinstance(found, Mapping | list | tuple | set) and id(found) not in seen:
+            seen.add(id(found))
+            waiting += found.values() if isinstance(found, Mapping) else found
 
 
 def _one(name: str, wanted: Tensor, given: Mapping[str, object]) -> Tensor:
@@ -132,7 +149,20 @@ def _one(name: str, wanted: Tensor, given: Mapping[str, object]) -> Tensor:
     return tensor
 
 
-def _unpickled(path: Path) -> object:
+def archive_damage(path: Path) -> str | None:
+    """Return what is wrong with the bytes of a file of torch.save, or None where nothing is.
+
+    Raises `OSError` and `MemoryError`, the machine's own faults.
+    """
+    with path.open("rb") as file:
+        return _damage(file)
+
+
+def unpickle(path: Path, mapped: bool = True) -> object:
+    """Return what a file of torch.save holds; `mapped`: its tensors may be views of the file.
+
+    Raises nearly anything, `ValueError` for what torch.save does not write.
+    """
     with path.open("rb") as file:
         zipped = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
         file.seek(0)
@@ -142,24 +172,40 @@ def _unpickled(path: Path) -> object:
             start = io.BytesIO(file.read(MAX_PICKLE_BYTES))
             for _ in range(FIRST_PICKLES):
                 _check_pickle(start)
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    with warnings.catch_warnings():
+        # They speak to those who wrote the file.
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipped)
 
 
-def _check_archive(file: IO[bytes]) -> None:
-    """Refuse what PyTorch does not write, and changed bytes, of which torch.load takes no notice.
+def _damage(file: IO[bytes]) -> str | None:
+    """Return what PyTorch did not write: changed bytes, of which torch.load takes no notice, too.
 
     PyTorch compresses nothing. Entries that are compressed, or lie over each other, are larger
     than the file.
     """
-    size = file.seek(0, os.SEEK_END)
+    try:
+        size = file.seek(0, os.SEEK_END)
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+            if not stored or sum(entry.file_size for entry in entries) > size:
+                raise ValueError("it is compressed")
+            if spoilt := archive.testzip():
+                raise ValueError(f"wrong checksum of {spoilt}")
+    except Exception as error:  # changed bytes make zipfile raise nearly anything
+        if machine_fault(error) is not None:
+            raise
+        return reason(error)
+    return None
+
+
+def _check_archive(file: IO[bytes]) -> None:
+    """Refuse an archive that is damaged, or whose pickles PyTorch did not write."""
+    if (damage := _damage(file)) is not None:
+        raise ValueError(damage)
     with zipfile.ZipFile(file) as archive:
-        entries = archive.infolist()
-        stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-        if not stored or sum(entry.file_size for entry in entries) > size:
-            raise ValueError("it is compressed")
-        if spoilt := archive.testzip():
-            raise ValueError(f"wrong checksum of {spoilt}")
-        for entry in entries:
+        for entry in archive.infolist():
             if entry.filename.endswith(".pkl"):
                 if entry.file_size > MAX_PICKLE_BYTES:
                     raise ValueError("it holds too many things")

@@ -9,7 +9,8 @@ import torch
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
-from pipeline.networks.files import CHECKPOINT, archive_damage
+from pipeline.networks.files import CHECKPOINT
+from pipeline.networks.tensor_files import archive_damage, reason, share_values, unpickle
 from pipeline.training.state import State, mismatch
 
 # Raised whenever the layout of the file changes. Code that changes the weights is in the run's key.
@@ -114,21 +115,24 @@ class Checkpoints:
 def restore(path: Path, state: State) -> str | None:
     """Let `state` become what a whole checkpoint says, or return why it cannot.
 
-    Raises `OSError`, `MemoryError` and `RuntimeError`, the machine's own faults.
+    The file may be anyone's: it takes no more memory than it has bytes. Raises `OSError`,
+    `MemoryError` and `RuntimeError`, the machine's own faults.
     """
     try:
         # Networks and optimisers move what they take over to their device themselves; what is
         # recorded lies in the machine's memory.
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = unpickle(path, mapped=False)
     except (OSError, MemoryError, RuntimeError):
         raise
     except Exception as error:
         # The file is whole, and so it was written like this.
-        return f"is no checkpoint of this program ({type(error).__name__})"
+        return f"is no checkpoint of this program ({reason(error)})"
     if not isinstance(content, dict) or content.get("kind") != CHECKPOINT:
         return "is no checkpoint of this version of the program"
     if content.get("format") != FORMAT:
         return f"has format {content.get('format')}, and this version reads {FORMAT}"
+    if share_values(content):
+        return "is no checkpoint of this program (its tensors share their values)"
     problem = mismatch(state, content)
     if problem is None:
         state.load_state_dict(content["state"])

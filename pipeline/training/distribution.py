@@ -24,7 +24,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from pipeline.devices import pick_device
 from pipeline.errors import PipelineError
-from pipeline.training.interrupts import heeded
+from pipeline.processes import handled_signals
 
 T = TypeVar("T")
 
@@ -113,7 +113,7 @@ def launch(processes: int, work: Callable[..., None], *arguments: object) -> int
     )
     # PyTorch would log pages of tracebacks; what went wrong is told by the process that it befell.
     logging.disable(logging.CRITICAL)
-    for number in heeded():
+    for number in handled_signals():
         if number != signal.SIGTERM:
             signal.signal(number, _terminate)
     try:

@@ -5,14 +5,14 @@ import threading
 from types import FrameType, TracebackType
 from typing import Self
 
-# SIGHUP: the terminal is gone. SIGUSR1 and SIGUSR2: a scheduler's notice that it will stop the job.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+from pipeline.processes import handled_signals
+
 # Those of a user's or an operator's impatience. Notices come several at a time.
 REPEATED = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While entered, the first of `SIGNALS` only sets `stop`.
+    """While entered, the first of `ENDING_SIGNALS` only sets `stop`.
 
     `at_once`: a second SIGINT or SIGTERM interrupts at once. One of several processes must not do
     that, because it gets Ctrl-C from the terminal and once more from the process that started it.
@@ -27,7 +27,7 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in heeded():
+            for number in handled_signals():
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -44,19 +44,3 @@ class Interrupts:
         if self.stop and self._at_once and number in REPEATED:
             raise KeyboardInterrupt
         self.stop = True
-
-
-def heeded() -> list[signal.Signals]:
-    """Return those of `SIGNALS` that stop this process."""
-    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return [number for number in SIGNALS if number != signal.SIGHUP or not ignored]
-
-
-def interrupt_on_signals() -> None:
-    """Let all of `SIGNALS` raise `KeyboardInterrupt` in this process, as Ctrl-C does."""
-    for number in heeded():
-        signal.signal(number, _interrupt)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

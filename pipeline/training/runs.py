@@ -4,13 +4,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from pipeline.errors import PipelineError, UsageError
 from pipeline.files import write_text
+from pipeline.locks import hold
 from pipeline.params import TrainParams
 from pipeline.training.checkpoints import FORMAT, Checkpoints, step_of
 from pipeline.training.state import OWN_PARAMS
@@ -64,6 +64,16 @@ class Run:
     step: int
     resume: str | None
     """`train.resume` as the params had it"""
+    init: str | None = None
+    """`train.init` as the params had it"""
+
+    def names(self, folder: Path) -> bool:
+        """Return whether this run began from a file in another run's `folder`.
+
+        Folders are compared by their keys: relative paths have had another working folder.
+        """
+        named = [Path(name) for name in (self.resume, self.init) if name is not None]
+        return any(folder.name in (*path.parts, *path.resolve().parts) for path in named)
 
 
 def describe(
@@ -107,7 +117,7 @@ def differences(theirs: Description, ours: Description) -> list[str]:
     """Return what keeps a run of `theirs` from being one of `ours`, an entry each."""
     if theirs.get("format") != ours["format"]:
         return ["another version of the program wrote it"]
-    told = [
+    reasons = [
         f"train.{name} {value}, here {ours['params'][name]}"
         for name, value in theirs["params"].items()
         if name in ours["params"] and value != ours["params"][name]
@@ -116,16 +126,16 @@ def differences(theirs: Description, ours: Description) -> list[str]:
     if None in (inputs.get("vgg_sha256"), ours["inputs"]["vgg_sha256"]):
         # One of the two has no discriminator, which train.adv_weight says already.
         inputs = {**inputs, "vgg_sha256": ours["inputs"]["vgg_sha256"]}
-    told += [INPUTS[name] for name in INPUTS if inputs.get(name) != ours["inputs"][name]]
+    reasons += [INPUTS[name] for name in INPUTS if inputs.get(name) != ours["inputs"][name]]
     changed = _differing(theirs["code"], ours["code"])
     if changed:
         more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
-        told.append(f"code: {', '.join(changed[:2])}{more} changed")
-    told += [
+        reasons.append(f"code: {', '.join(changed[:2])}{more} changed")
+    reasons += [
         f"{name} {theirs['versions'].get(name)}, here {ours['versions'].get(name)}"
         for name in _differing(theirs["versions"], ours["versions"])
     ]
-    return told
+    return reasons
 
 
 def read_run(folder: Path) -> Run | None:
@@ -138,6 +148,7 @@ def read_run(folder: Path) -> Run | None:
             bool(content["finished"]),
             int(content["step"]),
             content["resume"],
+            content.get("init"),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -148,41 +159,67 @@ def read_runs(root: Path) -> list[Run]:
     return [run for run in map(read_run, _folders(root)) if run is not None]
 
 
-def begin(folder: Path, description: Description, steps: int, resume: str | None) -> None:
+def begin(
+    folder: Path,
+    description: Description,
+    steps: int,
+    resume: str | None = None,
+    init: str | None = None,
+) -> None:
     """Write `run.json` for a training of `steps` steps. Raises `OSError`."""
     before = read_run(folder)
     step = before.step if before is not None and before.finished else 0
-    _write(Run(folder, description, step >= steps, step, resume))
+    _write(Run(folder, description, step >= steps, step, resume, init))
 
 
 def finish(checkpoints: Checkpoints, steps: int) -> list[str]:
     """Note that a training of `steps` steps ended, and remove what no longer is needed.
 
     Of this run only the last checkpoint stays, and those of a longer training in the same folder.
-    Other runs that are finished go, unless a process works in them. Returns a line for each that
-    could not be removed. Raises `OSError`.
+    Other runs that are finished go, unless a process works in them or a run that stays began from
+    a file in them. Returns a line for each that was removed or could not be. Raises `OSError`.
     """
     folder = checkpoints.folder
     run = read_run(folder)
     if run is not None and all(step_of(path) <= steps for path in checkpoints.paths()):
-        _write(Run(folder, run.description, True, steps, run.resume))
+        _write(replace(run, finished=True, step=steps))
     checkpoints.keep_newest_only()
-    problems = []
-    for other in read_runs(folder.parent):
-        if other.finished and other.folder != folder:
-            try:
-                remove(other.folder)
-            except OSError as error:
-                problems.append(f"{other.folder}: cannot be removed: {error.strerror}")
-    return problems
+    lines = []
+    for other in _no_longer_needed(folder):
+        try:
+            if remove(other):
+                lines.append(f"{other}: removed; of finished runs the last one is kept")
+        except OSError as error:
+            lines.append(f"{other}: cannot be removed: {error.strerror}")
+    return lines
+
+
+def _no_longer_needed(current: Path) -> list[Path]:
+    """Return the folders of finished runs that neither are `current` nor have begun one that stays.
+
+    A run that stays is `current`, one that is unfinished, or one from which such a run began.
+    """
+    runs = read_runs(current.parent)
+    staying = [run for run in runs if run.folder == current or not run.finished]
+    waiting = list(staying)
+    while waiting:
+        run = waiting.pop()
+        named = [other for other in runs if other not in staying and run.names(other.folder)]
+        staying += named
+        waiting += named
+    return [run.folder for run in runs if run not in staying]
 
 
 def remove(folder: Path) -> bool:
-    """Remove a run's folder, unless a process works in it; return whether it is gone."""
+    """Remove a finished run's folder, unless a process works in it; return whether it is gone."""
     try:
-        with FileLock(folder / LOCK_FILE, timeout=0):
+        with hold(folder / LOCK_FILE, "pipeline train"):
+            # Until the lock was held, another process may have made the run longer.
+            run = read_run(folder)
+            if run is None or not run.finished:
+                return False
             shutil.rmtree(folder)
-    except Timeout:
+    except PipelineError:
         return False
     return True
 
@@ -198,19 +235,28 @@ def others(root: Path, description: Description) -> list[str]:
             readable = theirs.get("format") == FORMAT
             near.append((readable, differences(theirs, description), newest))
     near.sort(key=lambda one: (not one[0], len(one[1]), -step_of(one[2]), one[2]))
-    lines = [f"{path} does not fit: {_joined(told)}" for _, told, path in near[:2]]
+    lines = [f"{path} does not fit: {_joined(reasons)}" for _, reasons, path in near[:2]]
     if near and near[0][0]:
         lines.append(f"to go on from the first all the same: train.resume={near[0][2]}")
     return lines
 
 
 def recorded_resume_sha256(root: Path, resume: str) -> str | None:
-    """Return the SHA-256 of a `train.resume` file that is gone since, as a run of it knows it."""
-    for run in read_runs(root):
-        if run.resume == resume:
-            sha256 = run.description["inputs"]["resume_sha256"]
-            return None if sha256 is None else str(sha256)
-    return None
+    """Return the SHA-256 of a `train.resume` file that is gone since, as its runs recorded it.
+
+    Raises `UsageError` where they recorded different files.
+    """
+    recorded = {
+        str(run.description["inputs"]["resume_sha256"])
+        for run in read_runs(root)
+        if run.resume == resume
+    }
+    if len(recorded) > 1:
+        raise UsageError(
+            f"train.resume: {resume} is gone, and runs of {len(recorded)} files of that name are "
+            "kept; name another"
+        )
+    return next(iter(recorded), None)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -225,6 +271,7 @@ def _write(run: Run) -> None:
         "finished": run.finished,
         "step": run.step,
         "resume": run.resume,
+        "init": run.init,
         "description": run.description,
     }
     write_text(run.folder / RUN_FILE, json.dumps(content, indent=2, sort_keys=True) + "\n")
@@ -236,6 +283,6 @@ def _differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
     )
 
 
-def _joined(told: Sequence[str]) -> str:
-    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
-    return "; ".join(told[:3]) + more
+def _joined(reasons: Sequence[str]) -> str:
+    more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return "; ".join(reasons[:3]) + more

@@ -17,8 +17,9 @@ from pipeline.fingerprints import code_of, training_versions
 from pipeline.images.shards import read_images
 from pipeline.locks import hold
 from pipeline.manifest import Row, read_manifest
-from pipeline.networks.files import architecture_metadata, archive_damage, save_generator
+from pipeline.networks.files import architecture_metadata, save_generator
 from pipeline.networks.generator import NotFiniteError
+from pipeline.networks.tensor_files import archive_damage
 from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, restore, step_of
@@ -226,8 +227,8 @@ class _Training:
         with writing(best):
             save_generator(best, closing.best, self.metadata(closing.best_step))
         with writing(self.checkpoints.folder):
-            for problem in finish(self.checkpoints, self.steps):
-                self.progress.message(problem)
+            for line in finish(self.checkpoints, self.steps):
+                self.progress.message(line)
         return TrainResult(path, state.step, state.skipped, closing.figures)
 
     def _read_batches(self) -> Patches | Prefetched:
@@ -264,7 +265,7 @@ class _Training:
         checkpoints, params = self.checkpoints, self.params
         with writing(checkpoints.folder):
             lock.enter_context(hold(checkpoints.folder / LOCK_FILE, "pipeline train"))
-            begin(checkpoints.folder, self.description, self.steps, params.resume)
+            begin(checkpoints.folder, self.description, self.steps, params.resume, params.init)
         messages = checkpoints.restore(self.state, self.steps)
         path = checkpoints.newest
         if path is None and params.resume is not None:
@@ -275,8 +276,8 @@ class _Training:
         for message in messages:
             self.progress.message(message)
         if path is not None:
-            told = "goes on from" if self.state.step < self.steps else "is already at"
-            self.progress.message(f"training {told} step {self.state.step} of {self.steps}")
+            reached = "goes on from" if self.state.step < self.steps else "is already at"
+            self.progress.message(f"training {reached} step {self.state.step} of {self.steps}")
         self.course.check_best()
         self.course.replay()
         return path

@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import PipelineError, UsageError, fault_text
+from pipeline.errors import PipelineError, UsageError
+from pipeline.faults import fault_text
 from pipeline.files import atomic_path
 from pipeline.images.decode import ImageRefused
 from pipeline.progress import Progress

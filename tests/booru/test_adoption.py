@@ -1,6 +1,7 @@
 """A new store beside an old set: what lies there is not fetched again, if it is whole."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,21 @@ def test_a_file_is_looked_for_in_all_sets_and_behind_links(
     assert run(tmp_path, url, 2, earlier) == [6, 5]
     assert files(booru) == []
     assert not any(path.is_symlink() for path in (tmp_path / "raw").iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_file_of_another_user_is_copied(tmp_path: Path, site: tuple[ScriptedSite, str]) -> None:
+    booru, url = site
+    run(tmp_path, url, 1)
+    shutil.copytree(tmp_path / "raw", tmp_path / "cache")
+    shared = tmp_path / "cache/6.png"
+    os.chown(shared, 12345, -1)
+    shared.chmod(0o664)
+    shutil.rmtree(tmp_path / "store")
+    booru.requests.clear()
+    assert run(tmp_path, url, 1, among(tmp_path / "cache")) == [6]
+    assert files(booru) == []
+    assert (shared.stat().st_nlink, shared.stat().st_mode & 0o777) == (1, 0o664)
 
 
 @pytest.mark.parametrize("text", ["", "no json", '{"file": 3}', "[]", '{"file": "6.png"}\n'])

@@ -119,7 +119,7 @@ def test_damage_in_the_cache_is_found_and_mended(
     picture.chmod(0o644)
     picture.write_bytes(whole[:-30] + bytes(30))
     result = pipeline(clone, "scrape", "--check")
-    assert (result.code, result.problems[-1][:38]) == (1, "3 of 12 files are damaged or missing: ")
+    assert (result.code, result.problems[-1][:38]) == (1, "3 of 14 files are damaged or missing: ")
     assert "2 dropped from where they were kept" in result.problems[-1]
     assert pipeline(clone, "scrape").code == 0
     assert fetched(booru) == ["8.png"]
@@ -128,3 +128,17 @@ def test_damage_in_the_cache_is_found_and_mended(
         path.unlink()
     dvc(clone, "checkout")
     assert picture.read_bytes() == whole
+
+
+def test_a_damaged_list_of_posts_costs_no_picture(clone: Path) -> None:
+    """The cache's pictures prove themselves; what the list says of them counts for nothing."""
+    assert pipeline(clone, "scrape").code == 0
+    posts = (clone / "data/raw/posts.jsonl").read_bytes()
+    cached = {path: path.read_bytes() for path in (clone / ".dvc/cache/files/md5").rglob("??*/*")}
+    (listed,) = [path for path, content in cached.items() if content == posts]
+    listed.chmod(0o644)
+    listed.write_bytes(posts.replace(b"0", b"1"))
+    assert listed.read_bytes() != posts
+    result = pipeline(clone, "scrape", "--check")
+    assert (result.code, result.problems[-1][:37]) == (1, "1 of 14 files are damaged or missing:")
+    assert {path for path in cached if not path.exists()} == {listed}

@@ -335,3 +335,22 @@ def test_a_damaged_summary_is_named(world):
     (world / "damaged/resize.json").write_text("{")
     with pytest.raises(PipelineError, match=r"resize\.json: damaged JSON"):
         run(world, "damaged", max_images=1)
+
+
+@pytest.mark.parametrize("params", ["[" * 100_000, "[1]", "null", "nothing"])
+def test_a_model_whose_params_are_no_mapping_is_named(
+    params: str, world: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.safetensors"
+    generator = SRResNet(blocks=1, features=8, norm="none", skip="bicubic")
+    save_generator(model, generator, {"params": params})
+    with pytest.raises(PipelineError, match=r"model\.safetensors: .*; make it again") as raised:
+        evaluate(
+            EvaluateParams(device="cpu", detail=32, max_images=1),
+            world / "data/manifest.csv",
+            world / "data/resized",
+            model,
+            tmp_path / "reports",
+            revision="0" * 40,
+        )
+    assert str(raised.value).isprintable()

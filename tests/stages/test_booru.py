@@ -13,8 +13,8 @@ from PIL import Image
 from pipeline.booru.collection import collect_folder
 from pipeline.booru.faulty import FAULTS
 from pipeline.booru.server import Site
+from pipeline.processes import ENDING_SIGNALS
 from pipeline.serving import Server
-from stages.common import ENDING_SIGNALS
 from tests.stages.program import PROGRAM, Finished, end, pipeline, start
 
 

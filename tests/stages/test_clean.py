@@ -3,10 +3,13 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from pipeline.cleaning import list_kept, remove
 from pipeline.locks import hold, living_owner
 from stages.resize import STAGE as RESIZE
 from tests.booru.site import ScriptedSite
@@ -178,6 +181,7 @@ def test_leftovers_of_a_killed_run(tmp_path: Path) -> None:
     assert pipeline(tmp_path, "clean", "--remove", "leftovers").code == 0
     assert left.exists(), "a file that young may be somebody's"
     os.utime(left, (0, 0))
+    assert (tmp_path / "data/raw/posts.jsonl").exists()
     write(tmp_path / "data/.raw.old/1.png")
     write(tmp_path / "models/checkpoints/a/step-000000001.pt.damaged")
     os.utime(tmp_path / "models/checkpoints/a/step-000000001.pt.damaged", (0, 0))
@@ -187,6 +191,58 @@ def test_leftovers_of_a_killed_run(tmp_path: Path) -> None:
     assert not (tmp_path / "data/.raw.old").exists()
     assert not list(tmp_path.rglob("*.damaged"))
     assert not list(tmp_path.rglob("*.lock.json"))
+
+
+@pytest.mark.parametrize("kind", ["leftovers", "all"])
+def test_the_only_copy_of_the_set_is_no_leftover(tmp_path: Path, kind: str) -> None:
+    only = write(tmp_path / "data/.raw.old/1.png")
+    (tmp_path / "data/.raw.old/empty").mkdir()
+    half = write(tmp_path / "data/.raw.new/1.png")
+    result = pipeline(tmp_path, "clean", "--remove", kind)
+    assert result.code == 0, result.err
+    assert only.exists()
+    assert (tmp_path / "data/.raw.old/empty").exists()
+    assert not half.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data/photo.damaged",
+        "models/checkpoints/a/notes.damaged",
+        "models/step-000000001.pt.damaged",
+        "reports/step-000000001.pt.damaged",
+    ],
+)
+def test_a_users_own_damaged_file_is_no_leftover(tmp_path: Path, name: str) -> None:
+    own = write(tmp_path / name)
+    os.utime(own, (0, 0))
+    assert pipeline(tmp_path, "clean", "--remove", "leftovers").code == 0
+    assert own.exists()
+
+
+def test_a_run_that_is_trained_right_afterwards_keeps_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trainer that takes the lock as soon as `clean` has released it."""
+    run = write_run(tmp_path, "a", 3)
+    lock = Path("models/checkpoints/a/lock")
+    write(run / "lock")
+    monkeypatch.chdir(tmp_path)
+    with ExitStack() as training:
+
+        @contextmanager
+        def hold_then_train(path: Path, command: str) -> Iterator[None]:
+            with hold(path, command):
+                yield
+            training.enter_context(hold(path, "pipeline train"))
+
+        monkeypatch.setattr("pipeline.cleaning.hold", hold_then_train)
+        (kept,) = list_kept()
+        assert kept.locks == (lock,)
+        assert remove(kept).problem is None
+        assert lock.exists()
+        assert living_owner(lock) is not None
 
 
 def test_a_store_behind_a_link_stays_usable(tmp_path: Path) -> None:

@@ -47,6 +47,14 @@ def test_every_stage_is_refused_beside_itself(name: str, tmp_path: Path) -> None
     assert {path.name for path in tmp_path.iterdir()} == before
 
 
+def test_a_check_that_removes_files_is_refused_beside_a_scrape(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("{}")
+    with hold(tmp_path / LOCKS["scrape"], "pipeline scrape"):
+        result = pipeline(tmp_path, "scrape", "--check")
+    assert result.code == 1
+    assert result.err.startswith(f"{LOCKS['scrape']}: pipeline scrape is running already ")
+
+
 def test_a_stage_as_a_module_is_refused_too(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("{}")
     with hold(tmp_path / LOCKS["resize"], "pipeline resize"):

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.locks import hold
-from stages.pairs import LOCK
+from pipeline.locks import hold, lock_file
 from tests.evaluation.world import make_world
 from tests.stages.program import pipeline
 
@@ -15,6 +14,9 @@ def test_what_another_program_makes_of_them_is_measured(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(PARAMS)
     result = pipeline(tmp_path, "pairs", "pairs")
     assert result.code == 0, result.err
+    assert sorted(path.name for path in (tmp_path / "pairs").iterdir()) == [".locks", "hr", "lr"]
+    assert {path.suffix for path in (tmp_path / "pairs").glob("?r/*")} == {".png"}
+    assert not (tmp_path / "reports/.locks").exists()
     assert result.out == "pairs: 2 images in lr/ and in hr/\n"
     result = pipeline(tmp_path, "evaluate", "--results", "perfect=pairs/hr")
     assert result.code == 0, result.err
@@ -25,11 +27,12 @@ def test_what_another_program_makes_of_them_is_measured(tmp_path: Path) -> None:
 def test_a_second_run_beside_it_is_refused(tmp_path: Path) -> None:
     make_world(tmp_path, {"train": 1, "test": 2})
     (tmp_path / "params.yaml").write_text(PARAMS)
-    with hold(tmp_path / LOCK, "pipeline pairs"):
+    lock = lock_file(Path("pairs"), "pairs")
+    with hold(tmp_path / lock, "pipeline pairs"):
         result = pipeline(tmp_path, "pairs", "pairs")
     assert result.code == 1
-    assert result.err.startswith(f"{LOCK}: pipeline pairs is running already (process ")
-    assert not (tmp_path / "pairs").exists()
+    assert result.err.startswith(f"{lock}: pipeline pairs is running already (process ")
+    assert not (tmp_path / "pairs/lr").exists()
 
 
 def test_without_a_manifest_it_says_so(tmp_path: Path) -> None:

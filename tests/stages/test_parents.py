@@ -122,8 +122,10 @@ def test_dvc_killed_and_started_again(project: Path) -> None:
     wait_until(lambda: gone(process))
     reached = int(checkpoints(project)[-1].stem.removeprefix("step-"))
     later = start(project, "train", "--steps", "1000000")
-    wait_until(lambda: int(checkpoints(project)[-1].stem.removeprefix("step-")) > reached)
-    later.terminate()
+    try:
+        wait_until(lambda: int(checkpoints(project)[-1].stem.removeprefix("step-")) > reached)
+    finally:
+        later.terminate()
     assert f"training goes on from step {reached} of 1000000" in end(later).problems
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.locks import hold
-from stages.tradeoff import LOCK
+from pipeline.locks import hold, lock_file
 from tests.stages.program import pipeline
 
 PARAMS = "train:\n  adv_weight: 1.0\n"
@@ -58,11 +57,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_second_run_beside_it_is_refused(project: Path) -> None:
-    with hold(project / LOCK, "pipeline tradeoff"):
+    lock = lock_file(Path("refused"), "tradeoff")
+    with hold(project / lock, "pipeline tradeoff"):
         result = pipeline(project, "tradeoff", "-o", "refused")
     assert result.code == 1
-    assert result.err.startswith(f"{LOCK}: pipeline tradeoff is running already (process ")
-    assert not (project / "refused").exists()
+    assert result.err.startswith(f"{lock}: pipeline tradeoff is running already (process ")
+    assert not list((project / "refused").glob("plane.*"))
 
 
 def test_every_experiment_is_a_point_and_one_curve_joins_them(project: Path) -> None:

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from pipeline.training.interrupts import SIGNALS, Interrupts
+from pipeline.processes import ENDING_SIGNALS
+from pipeline.training.interrupts import Interrupts
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -31,7 +32,7 @@ def test_notices_may_come_several_at_a_time(number: int) -> None:
         assert interrupts.stop
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", ENDING_SIGNALS)
 def test_one_of_several_processes_finishes_its_step(number: int) -> None:
     with Interrupts(at_once=False) as interrupts:
         os.kill(os.getpid(), number)
@@ -41,7 +42,8 @@ def test_one_of_several_processes_finishes_its_step(number: int) -> None:
 
 UNDER_NOHUP = """
 import os, signal
-from pipeline.training.interrupts import Interrupts, interrupt_on_signals
+from pipeline.processes import interrupt_on_signals
+from pipeline.training.interrupts import Interrupts
 interrupt_on_signals()
 os.kill(os.getpid(), signal.SIGHUP)
 with Interrupts() as interrupts:

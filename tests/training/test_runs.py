@@ -1,6 +1,9 @@
 """What makes two runs one, where a run goes on, and what is kept of those that ended."""
 
+import errno
 import json
+import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -26,6 +29,7 @@ from pipeline.training.runs import (
     key_of,
     others,
     read_run,
+    recorded_resume_sha256,
     remove,
 )
 from tests.evaluation.world import make_world
@@ -115,11 +119,19 @@ def test_differences_say_what_differs() -> None:
     assert differences({"format": 1}, ours) == ["another version of the program wrote it"]
 
 
-def kept(root: Path, name: str, step: int, description: Description, ended: bool) -> Path:
+def kept(
+    root: Path,
+    name: str,
+    step: int,
+    description: Description,
+    ended: bool,
+    resume: str | None = None,
+    init: str | None = None,
+) -> Path:
     folder = root / name
     folder.mkdir(parents=True)
     (folder / f"step-{step:09}.pt").touch()
-    begin(folder, description, step, None)
+    begin(folder, description, step, resume, init)
     if ended:
         checkpoints = Checkpoints(folder, newest=folder / f"step-{step:09}.pt")
         finish(checkpoints, step)
@@ -141,7 +153,7 @@ def test_the_nearest_runs_are_named_in_three_lines(tmp_path: Path) -> None:
     ]
     assert others(tmp_path / "none", described()) == []
     for name in ("far", "farthest", "near"):
-        assert remove(tmp_path / name)
+        shutil.rmtree(tmp_path / name)
     (told,) = others(tmp_path, described())
     assert told.endswith("step-000000007.pt does not fit: another version of the program wrote it")
 
@@ -155,6 +167,74 @@ def test_of_finished_runs_the_last_is_kept_and_of_others_all(tmp_path: Path) -> 
     content = json.loads((last / "run.json").read_text())
     assert (content["finished"], content["step"]) == (True, 10)
     assert content["description"]["params"]["seed"] == 3
+
+
+def test_each_removed_run_is_named(tmp_path: Path) -> None:
+    first = kept(tmp_path, "first", 10, described({"seed": 1}), ended=True)
+    last = kept(tmp_path, "last", 10, described({"seed": 2}), ended=False)
+    lines = finish(Checkpoints(last, last / "step-000000010.pt"), 10)
+    assert lines == [f"{first}: removed; of finished runs the last one is kept"]
+
+
+@pytest.mark.parametrize("key", ["resume", "init"])
+def test_a_run_from_which_others_began_is_kept_as_long_as_they_are(
+    key: str, tmp_path: Path
+) -> None:
+    source = kept(tmp_path, "source", 10, described(), ended=True)
+    start = {key: f"models/checkpoints/{source.name}/step-000000010.pt"}
+    for seed in (1, 2):
+        kept(tmp_path, f"sweep{seed}", 10, described({"seed": seed}), ended=True, **start)
+        assert source.exists()
+    failed = kept(tmp_path, "sweep3", 5, described({"seed": 3}), ended=False, **start)
+    kept(tmp_path, "another", 10, described({"seed": 4}), ended=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "source", "sweep3"]
+    begin(failed, described({"seed": 3}), 5)
+    kept(tmp_path, "last", 10, described({"seed": 5}), ended=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "sweep3"]
+
+
+def test_a_run_that_was_named_by_a_link_is_kept(tmp_path: Path) -> None:
+    root = tmp_path / "checkpoints"
+    source = kept(root, "source", 10, described(), ended=True)
+    link = tmp_path / "start.pt"
+    link.symlink_to(source / "step-000000010.pt")
+    kept(root, "last", 10, described({"seed": 1}), ended=True, init=str(link))
+    assert source.exists()
+
+
+def test_a_run_that_is_no_longer_finished_is_not_removed(tmp_path: Path) -> None:
+    folder = kept(tmp_path, "run", 10, described(), ended=True)
+    begin(folder, described(), 20)
+    assert not remove(folder)
+    assert (folder / "step-000000010.pt").exists()
+
+
+def test_a_file_system_without_locks_removes_runs_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = kept(tmp_path, "first", 10, described(), ended=True)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert remove(first)
+    assert not first.exists()
+
+
+def test_a_file_that_is_gone_and_was_two_is_not_guessed(tmp_path: Path) -> None:
+    for name, sha256 in (("a", "1"), ("b", "1"), ("c", "2")):
+        inputs = INPUTS | {"resume_sha256": sha256}
+        kept(tmp_path, name, 10, described(inputs=inputs), ended=False, resume=f"{sha256}.pt")
+    assert recorded_resume_sha256(tmp_path, "1.pt") == "1"
+    assert recorded_resume_sha256(tmp_path, "3.pt") is None
+    inputs = INPUTS | {"resume_sha256": "3"}
+    kept(tmp_path, "d", 10, described(inputs=inputs), ended=False, resume="1.pt")
+    with pytest.raises(UsageError) as raised:
+        recorded_resume_sha256(tmp_path, "1.pt")
+    assert str(raised.value) == (
+        "train.resume: 1.pt is gone, and runs of 2 files of that name are kept; name another"
+    )
 
 
 def test_a_folder_in_which_a_process_works_is_not_removed(tmp_path: Path) -> None:
