@@ -68,8 +68,8 @@ class Case:
 
     `changes` of params, by section, or the files `existing` make its results other ones than those
     that are there. After a run that failed, files whose path begins with one of `rebuilt` may be
-    missing, and those that begin with one of `growing` may be anything. `code` is that of a run
-    that goes well.
+    missing, and those that begin with one of `growing` may be anything; it may print so many
+    `lines` more than a run that goes well, whose exit code is `code`.
     """
 
     arguments: tuple[str, ...]
@@ -77,6 +77,7 @@ class Case:
     existing: tuple[str, ...] = ()
     rebuilt: tuple[str, ...] = ()
     growing: tuple[str, ...] = ()
+    lines: int = 2
     code: int = 0
 
 
@@ -103,7 +104,7 @@ def cases(site: str, pictures: Path) -> dict[str, Case]:
             ("tradeoff",), existing=tuple(f"reports/tradeoff/plane.{kind}" for kind in TRADEOFF)
         ),
         "pairs": Case(("pairs", "pairs")),
-        "clean": Case(("clean", "--remove", "all"), rebuilt=("data/.store/",)),
+        "clean": Case(("clean", "--remove", "all"), rebuilt=("data/.store/",), lines=8),
         # The port is taken, so that it ends as soon as it has its drawings.
         "booru": Case(("booru", "--drawings", "2", "--port", site.rpartition(":")[2]), code=2),
     }

@@ -124,7 +124,7 @@ class World:
         if result.code == case.code:
             assert after == expected.after, about
         elif result.code == 1:
-            _check_message(result, expected, fault, about)
+            _check_message(case, result, expected, fault, about)
         else:
             assert result.code == -9, about
             assert fault.error == 0, about
@@ -147,12 +147,14 @@ class World:
             assert after.get(name) in allowed, f"{about}\nspoilt: {name}"
 
 
-def _check_message(result: Finished, expected: Undisturbed, fault: Fault, about: str) -> None:
+def _check_message(
+    case: Case, result: Finished, expected: Undisturbed, fault: Fault, about: str
+) -> None:
     """One line that names a file and the reason, and no more than that."""
     assert "Traceback" not in result.err, about
     assert "Exception ignored" not in result.err, about
     lines = result.err.splitlines()
-    assert len(lines) <= len(expected.result.err.splitlines()) + 2, about
+    assert len(lines) <= len(expected.result.err.splitlines()) + case.lines, about
     said = [line for line in lines if REASONS.search(line) or os.strerror(fault.error) in line]
     assert any(NAMES.search(line) for line in said), about
 
