@@ -81,7 +81,7 @@ def signals_for_parent() -> Iterator[None]:
     """Keep from processes that are started inside what a terminal or scheduler sends to them all.
 
     This process is the one that heeds those signals: what comes meanwhile, it gets afterwards.
-    Python's tracker of semaphores is started, too: ended by a signal, it would print tracebacks.
+    Python's resource tracker is started, too: ended by a signal, it would print tracebacks.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_PARENT)
     try:
@@ -91,6 +91,12 @@ def signals_for_parent() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start_resource_tracker() -> None:
+    """Start Python's resource tracker, out of reach of the signals that end this process."""
+    with signals_for_parent():
+        pass
 
 
 def start_worker() -> None:

@@ -4,7 +4,7 @@ from stages.blend import blend
 from stages.booru import booru
 from stages.clean import clean
 from stages.code import code
-from stages.common import add_stage, new_app, run_app
+from stages.common import add_stages, new_app, run_app
 from stages.demo import demo
 from stages.evaluate import STAGE as EVALUATE
 from stages.export import export
@@ -26,8 +26,7 @@ def main() -> None:
     app = new_app(
         "Scrape anime illustrations, train a 4× super-resolution GAN, measure and use it."
     )
-    for stage in STAGES:
-        add_stage(app, stage)
+    add_stages(app, STAGES)
     commands = (upscale, serve, export, models, blend, tradeoff, pairs, clean, booru, demo, code)
     for command in commands:
         app.command()(command)

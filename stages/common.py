@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pipeline.errors import PipelineError, UsageError, fault_line
 from pipeline.inputs import FOLDER, Input, unwatched
 from pipeline.locks import hold, lock_file
-from pipeline.params import Section, is_list, is_mapping, section_type
+from pipeline.params import Params, Section, is_list, is_mapping, section_type
 from pipeline.params_file import load_params, option_name, override
 from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
 from pipeline.progress import Progress
@@ -59,8 +59,14 @@ def new_app(about: str | None = None) -> typer.Typer:
     )
 
 
-def add_stage(app: typer.Typer, stage: Stage) -> None:
-    """Give `app` the command of `stage`, with an option for each of its params."""
+def add_stages(app: typer.Typer, stages: Sequence[Stage]) -> None:
+    """Give `app` the command of each of `stages`, with an option for each of its params."""
+    shown, source = _shown_params()
+    for stage in stages:
+        _add_stage(app, stage, getattr(shown, stage.name), source)
+
+
+def _add_stage(app: typer.Typer, stage: Stage, shown: Section, source: str) -> None:
     fields = section_type(stage.name).model_fields
     own = list(inspect.signature(stage.run).parameters.values())[1:]
 
@@ -74,7 +80,6 @@ def add_stage(app: typer.Typer, stage: Stage) -> None:
         with _exclusive(stage, given):
             stage.run(params, **given)
 
-    shown, source = _shown_params(stage.name)
     options = [_option(name, field, getattr(shown, name), source) for name, field in fields.items()]
     parameters = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in [*own, *options]
@@ -99,7 +104,7 @@ def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextMa
 def run_stage(stage: Stage) -> None:
     """Run one stage as a program of its own: `python -m stages.train`."""
     app = new_app()
-    add_stage(app, stage)
+    add_stages(app, [stage])
     run_app(app)
 
 
@@ -155,15 +160,15 @@ def warn_of_unwatched(inputs: Sequence[Input], progress: Progress) -> None:
         )
 
 
-def _shown_params(section: str) -> tuple[Section, str]:
+def _shown_params() -> tuple[Params, str]:
     """The params whose values help texts show, and where they come from.
 
     Help must answer where no params file can be read, too: then it shows the schema's values.
     """
     try:
-        return getattr(load_params(PARAMS_FILE), section), str(PARAMS_FILE)
+        return load_params(PARAMS_FILE), str(PARAMS_FILE)
     except UsageError:
-        return section_type(section)(), "default"
+        return Params(), "default"
 
 
 def _option(name: str, field: FieldInfo, value: object, source: str) -> inspect.Parameter:

@@ -23,8 +23,7 @@ def built(kind: type[Generator], config: object, state: Mapping[str, object]) ->
     with torch.device("meta"):
         generator = kind(**arguments)
     weights = fitting(generator.state_dict(), state)
-    generator.to_empty(device="cpu")
-    generator.load_state_dict(weights)
+    generator.load_state_dict(weights, assign=True)
     return generator
 
 

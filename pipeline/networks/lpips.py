@@ -18,6 +18,8 @@ CONVOLUTIONS = (
     (8, 384, 256, 3, 1, 1),
     (10, 256, 256, 3, 1, 1),
 )
+SHAPES = tuple((index, to, of, side, side) for index, of, to, side, *_ in CONVOLUTIONS)
+"""Index in torchvision's `features`, and the shape of the weights."""
 SMALLEST_SIDE = 31
 """pixels; less leaves nothing after AlexNet's poolings"""
 POOLED = (1, 2)

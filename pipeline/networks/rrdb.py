@@ -93,11 +93,9 @@ class DenseBlock(nn.Module):
         for number in range(1, 6):
             given = features + (number - 1) * growth
             convolution = _convolution(given, growth if number < 5 else features)
-            nn.init.kaiming_normal_(convolution.weight)
-            with torch.no_grad():
-                convolution.weight.mul_(INIT_SCALE)
-            assert convolution.bias is not None
-            nn.init.zeros_(convolution.bias)
+            # Without values, PyTorch would import its compiler to draw none.
+            if not convolution.weight.is_meta:
+                _start_small(convolution)
             self.add_module(f"conv{number}", convolution)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,3 +114,11 @@ def _convolution(given: int, made: int) -> nn.Conv2d:
 
 def _activated(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE)
+
+
+@torch.no_grad()
+def _start_small(convolution: nn.Conv2d) -> None:
+    nn.init.kaiming_normal_(convolution.weight)
+    convolution.weight.mul_(INIT_SCALE)
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.bias)

@@ -72,7 +72,8 @@ class SRResNet(Generator):
                 *(_shuffler(features) for _ in range(doublings_of(scale)))
             )
             self.tail = nn.Conv2d(features, 3, 9, padding=4)
-        if skip == "bicubic":
+        # Without values, PyTorch would import its compiler to draw none: seconds, at each start.
+        if skip == "bicubic" and not self.tail.weight.is_meta:
             self._start_from_details()
 
     @property

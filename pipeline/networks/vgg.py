@@ -22,6 +22,12 @@ CONVOLUTIONS = {
     "conv5_2": 26,
     "conv5_3": 28,
 }
+_WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+SHAPES = tuple(
+    (index, width, given, 3, 3)
+    for index, width, given in zip(CONVOLUTIONS.values(), _WIDTHS, (3, *_WIDTHS), strict=False)
+)
+"""Index in torchvision's `features`, and the shape of the weights."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

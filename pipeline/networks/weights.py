@@ -6,15 +6,14 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.error import URLError
-from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import AlexNet_Weights, VGG16_Weights, alexnet, vgg16
 
 from pipeline.errors import PipelineError
+from pipeline.networks import lpips, vgg
 from pipeline.networks.tensor_files import (
     DamagedFileError,
     fitting,
@@ -23,11 +22,14 @@ from pipeline.networks.tensor_files import (
     reason,
 )
 
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
+
 Backbone = Literal["vgg16", "alexnet"]
 
 FOLDER_VARIABLE = "PIPELINE_WEIGHTS"
-IMAGENET = {"vgg16": VGG16_Weights.IMAGENET1K_V1, "alexnet": AlexNet_Weights.IMAGENET1K_V1}
-BUILDERS = {"vgg16": vgg16, "alexnet": alexnet}
+# torchvision's names, known without its import, which takes as long as that of torch.
+DOWNLOADED = {"vgg16": "vgg16-397923af.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
 SILENCE_SECONDS = 10.0
 
 
@@ -52,6 +54,15 @@ def backbone_state(name: Backbone, choice: str, seed: int = 0) -> tuple[dict[str
     return _read(name, found), "imagenet"
 
 
+def shapes(name: Backbone) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the convolutions of `name`, by their keys in torchvision's layout."""
+    found: dict[str, tuple[int, ...]] = {}
+    for index, *weight in vgg.SHAPES if name == "vgg16" else lpips.SHAPES:
+        found[f"features.{index}.weight"] = tuple(weight)
+        found[f"features.{index}.bias"] = (weight[0],)
+    return found
+
+
 def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
     """Return the SHA-256 of tensors by their names, whatever file they came from."""
     digest = hashlib.sha256()
@@ -66,7 +77,7 @@ def find_backbone(name: Backbone) -> Path | None:
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
         return _file_in(name, Path(folder))
-    cached = Path(torch.hub.get_dir(), "checkpoints", Path(urlsplit(_url(name)).path).name)
+    cached = Path(torch.hub.get_dir(), "checkpoints", DOWNLOADED[name])
     return cached if cached.is_file() else None
 
 
@@ -78,8 +89,11 @@ def has_backbone(name: Backbone) -> bool:
         return False
 
 
-def _url(name: Backbone) -> str:
-    return str(IMAGENET[name].url)
+def imagenet_weights(name: Backbone) -> "WeightsEnum":
+    """Return torchvision's entry for the ImageNet weights of `name`."""
+    from torchvision.models import AlexNet_Weights, VGG16_Weights
+
+    return VGG16_Weights.IMAGENET1K_V1 if name == "vgg16" else AlexNet_Weights.IMAGENET1K_V1
 
 
 def _file_in(name: Backbone, place: Path) -> Path:
@@ -102,8 +116,7 @@ def _read(name: Backbone, path: Path) -> dict[str, Tensor]:
         raise WeightsMissing(
             f"{error}: it is damaged; remove it or put a whole one there"
         ) from None
-    with torch.device("meta"):
-        expected = _convolutions(BUILDERS[name](weights=None).state_dict())
+    expected = {key: torch.empty(shape, device="meta") for key, shape in shapes(name).items()}
     try:
         if not isinstance(loaded, Mapping):
             raise ValueError("it holds no weights by their names")
@@ -124,12 +137,13 @@ def _convolutions(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _download(name: Backbone) -> dict[str, Tensor]:
+    weights = imagenet_weights(name)
     try:
         with _limited_silence():
-            state = IMAGENET[name].get_state_dict(progress=False, check_hash=True)
+            state = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
         raise WeightsMissing(
-            f"{_url(name)}: ImageNet weights of {name} cannot be downloaded ({error}); put "
+            f"{weights.url}: ImageNet weights of {name} cannot be downloaded ({error}); put "
             f"{name}.safetensors into a folder and name it in {FOLDER_VARIABLE}, or ask for random "
             "weights by name: train.vgg=random"
         ) from None
@@ -148,7 +162,12 @@ def _limited_silence() -> Iterator[None]:
 
 
 def _random_state(name: Backbone, seed: int) -> dict[str, Tensor]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        features: nn.Module = BUILDERS[name](weights=None).features
-    return {f"features.{key}": value for key, value in features.state_dict().items()}
+    """Return weights as torchvision draws them for VGG16 (He et al. 2015), and biases of zero."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {key: torch.zeros(shape) for key, shape in shapes(name).items()}
+    for key, tensor in state.items():
+        if key.endswith(".weight"):
+            nn.init.kaiming_normal_(
+                tensor, mode="fan_out", nonlinearity="relu", generator=generator
+            )
+    return state

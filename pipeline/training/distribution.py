@@ -24,7 +24,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from pipeline.devices import pick_device
 from pipeline.errors import PipelineError
-from pipeline.processes import handled_signals
+from pipeline.processes import handled_signals, start_resource_tracker
 
 T = TypeVar("T")
 
@@ -111,6 +111,7 @@ def launch(processes: int, work: Callable[..., None], *arguments: object) -> int
         # It heeds no other; what else stops this process is handed on as this one.
         signals_to_handle="SIGTERM",
     )
+    start_resource_tracker()
     # PyTorch would log pages of tracebacks; what went wrong is told by the process that it befell.
     logging.disable(logging.CRITICAL)
     for number in handled_signals():

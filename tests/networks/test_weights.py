@@ -1,10 +1,21 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
+from torchvision.models import alexnet, vgg16
 
-from pipeline.networks.weights import WeightsMissing, backbone_state, find_backbone
+from pipeline.networks.weights import (
+    DOWNLOADED,
+    Backbone,
+    WeightsMissing,
+    backbone_state,
+    find_backbone,
+    imagenet_weights,
+    shapes,
+)
 
 
 @pytest.fixture
@@ -106,3 +117,22 @@ def test_a_damaged_cache_is_named(
     with pytest.raises(WeightsMissing, match=r"alexnet-owt-7be5be79\.pth") as raised:
         backbone_state("alexnet", "imagenet")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("name", "builder"), [("vgg16", vgg16), ("alexnet", alexnet)])
+def test_shapes_and_names_are_torchvisions(
+    name: Backbone, builder: Callable[[], nn.Module]
+) -> None:
+    with torch.device("meta"):
+        state = builder().state_dict()
+    convolutions = {key: value.shape for key, value in state.items() if key.startswith("features.")}
+    assert shapes(name) == convolutions
+    assert imagenet_weights(name).url.endswith(f"/{DOWNLOADED[name]}")
+
+
+def test_random_weights_keep_the_size_of_what_they_are_given() -> None:
+    """As torchvision draws them: of a variance of 2 / fan_out."""
+    state, _ = backbone_state("vgg16", "random", seed=1)
+    deviation = state["features.28.weight"].std().item()
+    assert deviation == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
+    assert not state["features.28.bias"].any()

@@ -176,7 +176,7 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(project: Path) -> None
     assert f"step-{reached + 1:09}.pt: cannot be written: File too large; step {reached}" in last
     assert last.endswith(f"--model {saved.relative_to(project)}")
     assert "Traceback" not in ended.stderr
-    result = pipeline(project, "train", "--steps", "50")
+    result = pipeline(project, "train", "--steps", "50", "--checkpoint-seconds", "1000")
     assert result.code == 0
     assert f"training goes on from step {reached} of 50" in result.problems
 
@@ -199,7 +199,7 @@ def test_a_second_training_of_the_same_run_names_the_first(project: Path) -> Non
     result = pipeline(project, "train", "--steps", "5000")
     assert result.code == 1
     assert len(result.problems) == 1
-    assert f": process {process.pid} on " in result.problems[0]
+    assert f"is running already (process {process.pid}, since " in result.problems[0]
     process.send_signal(signal.SIGTERM)
     assert end(process).code == 130
 
