@@ -26,7 +26,9 @@ class Finished:
         return [line for line in self.err.splitlines() if not line.startswith("note: ")]
 
 
-def start(folder: Path, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
+def start(
+    folder: Path, *arguments: str, own_session: bool = False, **variables: str
+) -> "subprocess.Popen[str]":
     """Start `pipeline ARGUMENTS` in `folder`, with `variables` added to the environment."""
     return subprocess.Popen(
         [PROGRAM, *arguments],
@@ -35,6 +37,7 @@ def start(folder: Path, *arguments: str, **variables: str) -> "subprocess.Popen[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=own_session,
     )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -117,12 +118,11 @@ def test_before_the_first_step_a_notice_is_one_line(project: Path) -> None:
     assert "Traceback" not in result.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_two_processes_train_and_go_on(number: int, project: Path) -> None:
+def test_two_processes_train_and_go_on(project: Path) -> None:
     arguments = ["train", "--processes", "2", "--steps", "400", "--log-every", "1"]
     process = start(project, *arguments)
     wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     result = end(process)
     assert result.code == 130
     assert result.problems[-1] == "interrupted; run the same command again to go on"
@@ -133,6 +133,17 @@ def test_two_processes_train_and_go_on(number: int, project: Path) -> None:
     process.send_signal(signal.SIGINT)
     result = end(process)
     assert f"training goes on from step {reached} of 400" in result.problems
+    assert "Traceback" not in result.err
+
+
+def test_a_notice_to_all_processes_of_a_training_saves_in_silence(project: Path) -> None:
+    """As schedulers send it, also to the process that keeps account of Python's semaphores."""
+    process = start(project, "train", "--processes", "2", "--steps", "400", own_session=True)
+    wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
+    os.killpg(process.pid, signal.SIGUSR1)
+    result = end(process)
+    assert result.code == 130
+    assert result.problems[-1] == "interrupted; run the same command again to go on"
     assert "Traceback" not in result.err
 
 
