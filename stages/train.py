@@ -106,7 +106,17 @@ def _train(params: TrainParams) -> None:
     from pipeline.training.trainer import train
 
     recorder = LiveRecorder(REPORTS)
-    result = train(params, MANIFEST, RESIZED, MODELS, recorder, ConsoleProgress(), project_folder())
+    measured_later = load_params(PARAMS_FILE).evaluate.models.values()
+    result = train(
+        params,
+        MANIFEST,
+        RESIZED,
+        MODELS,
+        recorder,
+        ConsoleProgress(),
+        project_folder(),
+        list(measured_later),
+    )
     if result is None:
         return
     recorder.end()

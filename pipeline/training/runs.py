@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,12 +68,8 @@ class Run:
     """`train.init` as the params had it"""
 
     def names(self, folder: Path) -> bool:
-        """Return whether this run began from a file in another run's `folder`.
-
-        Folders are compared by their keys: relative paths have had another working folder.
-        """
-        named = [Path(name) for name in (self.resume, self.init) if name is not None]
-        return any(folder.name in (*path.parts, *path.resolve().parts) for path in named)
+        """Return whether this run began from a file in another run's `folder`."""
+        return any(_lies_in(folder, name) for name in (self.resume, self.init) if name is not None)
 
 
 def describe(
@@ -172,12 +168,13 @@ def begin(
     _write(Run(folder, description, step >= steps, step, resume, init))
 
 
-def finish(checkpoints: Checkpoints, steps: int) -> list[str]:
+def finish(checkpoints: Checkpoints, steps: int, needed: Collection[str] = ()) -> list[str]:
     """Note that a training of `steps` steps ended, and remove what no longer is needed.
 
     Of this run only the last checkpoint stays, and those of a longer training in the same folder.
-    Other runs that are finished go, unless a process works in them or a run that stays began from
-    a file in them. Returns a line for each that was removed or could not be. Raises `OSError`.
+    Other runs that are finished go, unless a process works in them, one of the files `needed` is
+    theirs, or a run that stays began from a file in them. Returns a line for each that was removed
+    or could not be. Raises `OSError`.
     """
     folder = checkpoints.folder
     run = read_run(folder)
@@ -185,7 +182,7 @@ def finish(checkpoints: Checkpoints, steps: int) -> list[str]:
         _write(replace(run, finished=True, step=steps))
     checkpoints.keep_newest_only()
     lines = []
-    for other in _no_longer_needed(folder):
+    for other in _no_longer_needed(folder, needed):
         try:
             if remove(other):
                 lines.append(f"{other}: removed; of finished runs the last one is kept")
@@ -194,13 +191,20 @@ def finish(checkpoints: Checkpoints, steps: int) -> list[str]:
     return lines
 
 
-def _no_longer_needed(current: Path) -> list[Path]:
-    """Return the folders of finished runs that neither are `current` nor have begun one that stays.
+def _no_longer_needed(current: Path, needed: Collection[str]) -> list[Path]:
+    """Return the folders of finished runs that do not stay.
 
-    A run that stays is `current`, one that is unfinished, or one from which such a run began.
+    A run stays that is `current` or unfinished, that holds one of the files `needed`, or from which
+    such a run began.
     """
     runs = read_runs(current.parent)
-    staying = [run for run in runs if run.folder == current or not run.finished]
+    staying = [
+        run
+        for run in runs
+        if run.folder == current
+        or not run.finished
+        or any(_lies_in(run.folder, name) for name in needed)
+    ]
     waiting = list(staying)
     while waiting:
         run = waiting.pop()
@@ -208,6 +212,15 @@ def _no_longer_needed(current: Path) -> list[Path]:
         staying += named
         waiting += named
     return [run.folder for run in runs if run not in staying]
+
+
+def _lies_in(folder: Path, name: str) -> bool:
+    """Return whether the file `name` is a run's, whose folder is `folder`.
+
+    By the folder's name, which is a key: relative paths may have had another working folder.
+    """
+    path = Path(name)
+    return folder.name in (*path.parts, *path.resolve().parts)
 
 
 def remove(folder: Path) -> bool:

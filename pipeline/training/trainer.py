@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,7 @@ def train(
     recorder: Recorder,
     progress: Progress = Silent(),  # noqa: B008
     project: Path = Path(),
+    needed: Collection[str] = (),
 ) -> TrainResult | None:
     """Train a generator on the manifest's training images.
 
@@ -80,7 +81,8 @@ def train(
     result. Raises `PipelineError`.
 
     `project` is where the checkpoints are kept, and where files that the params name are found, if
-    the working folder is a temporary copy of it.
+    the working folder is a temporary copy of it. Finished runs that hold one of the files `needed`
+    are not removed.
     """
     with joined(params.device) as (group, device), ExitStack() as lock:
         if not group.leads:
@@ -90,7 +92,7 @@ def train(
         training.resume(lock)
         with training.usable_reported():
             training.run()
-            return training.finish() if group.leads else None
+            return training.finish(needed) if group.leads else None
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,7 @@ class _Training:
             if isinstance(batches, Prefetched):
                 batches.close()
 
-    def finish(self) -> TrainResult:
+    def finish(self, needed: Collection[str]) -> TrainResult:
         """Write the generators, and leave of the checkpoints what is still needed."""
         state, models = self.state, self.place.models
         with self._overflow_reported():
@@ -227,7 +229,7 @@ class _Training:
         with writing(best):
             save_generator(best, closing.best, self.metadata(closing.best_step))
         with writing(self.checkpoints.folder):
-            for line in finish(self.checkpoints, self.steps):
+            for line in finish(self.checkpoints, self.steps, needed):
                 self.progress.message(line)
         return TrainResult(path, state.step, state.skipped, closing.figures)
 

@@ -176,6 +176,16 @@ def test_each_removed_run_is_named(tmp_path: Path) -> None:
     assert lines == [f"{first}: removed; of finished runs the last one is kept"]
 
 
+def test_a_run_whose_file_is_needed_is_kept(tmp_path: Path) -> None:
+    first = kept(tmp_path, "first", 10, described({"seed": 1}), ended=True)
+    last = kept(tmp_path, "last", 10, described({"seed": 2}), ended=False)
+    checkpoints = Checkpoints(last, last / "step-000000010.pt")
+    assert finish(checkpoints, 10, ["models/checkpoints/first/step-000000010.pt"]) == []
+    assert first.exists()
+    finish(checkpoints, 10)
+    assert not first.exists()
+
+
 @pytest.mark.parametrize("key", ["resume", "init"])
 def test_a_run_from_which_others_began_is_kept_as_long_as_they_are(
     key: str, tmp_path: Path
