@@ -8,8 +8,3 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("thorough", max_examples=10_000)
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than cores: many a test waits for a disk, a timeout or DVC's queue."""
-    return len(os.sched_getaffinity(0)) + 1

@@ -18,7 +18,7 @@ from tests.end_to_end.test_chain import environment
 from tests.images.originals import drawing
 
 if TYPE_CHECKING:
-    from tests.faults.world import Driver
+    from tests.faults.world import FaultyDriver
 
 PICTURES = 10
 STAGES = ("scrape", "resize", "manifest", "train", "evaluate")
@@ -121,7 +121,7 @@ def draw_pictures(folder: Path) -> None:
         drawing(number, 80 + number, 96).save(folder / f"{number:02}.png")
 
 
-def make_project(folder: Path, driver: "Driver", site: str) -> None:
+def make_project(folder: Path, driver: "FaultyDriver", site: str) -> None:
     """Run all stages in a new project, and commit their results."""
     folder.mkdir()
     weights = folder.with_name("vgg16.safetensors")

@@ -10,7 +10,7 @@ from pipeline.booru.server import Site
 from pipeline.serving import Server
 from tests.faults.cases import draw_pictures
 from tests.faults.shim import Shim, compile_shim, unavailable
-from tests.faults.world import Driver, World
+from tests.faults.world import FaultyDriver, World
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def world(shim: Shim, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
     """A project where all stages have run, and what `pipeline` does in copies of it."""
     folder: Path = tmp_path_factory.mktemp("world").resolve()
     draw_pictures(folder / "pictures")
-    driver = Driver(shim, folder)
+    driver = FaultyDriver(shim, folder)
     try:
         with Server(Site(collect_folder(folder / "pictures"))) as booru:
             yield World.make(folder, driver, booru.url)

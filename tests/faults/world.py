@@ -1,13 +1,10 @@
 """Runs of `pipeline` in copies of one project, with faults and without."""
 
 import itertools
-import json
 import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,29 +12,19 @@ from pathlib import Path
 
 from tests.faults.cases import Case, cases, contents, make_project, prepare
 from tests.faults.shim import NO_FAULT, Fault, Shim
-from tests.stages.program import Finished
+from tests.stages.program import Driver, Finished
 
-ROOT = Path(__file__).parents[2]
 # What SQLite says, and what DVC keeps to itself.
 REASONS = re.compile("disk is full|disk I/O error|readonly|unable to open|dvc exp show -v")
 NAMES = re.compile(r"(^|[ /])(data|reports|models|big|pairs|sr\.onnx|\.dvc|experiment \w+)\b")
 
 
-class Driver:
+class FaultyDriver:
     """Runs `pipeline` in processes whose file operations may fail."""
 
     def __init__(self, shim: Shim, scratch: Path) -> None:
         self.shim = shim
-        self._streams = {"out": scratch / "stdout", "err": scratch / "stderr"}
-        paths = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.driver"],
-            cwd=ROOT,
-            env=os.environ | shim.variables | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._driver = Driver(scratch, shim.variables)
 
     def run(
         self,
@@ -48,17 +35,11 @@ class Driver:
     ) -> Finished:
         """Run `pipeline ARGUMENTS` in `folder`; its code is minus the signal that killed it."""
         self.shim.arm(folder, fault)
-        streams = {name: str(path) for name, path in self._streams.items()}
-        request = {"folder": str(folder), "arguments": arguments, "kill_after": kill_after}
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps(request | streams), file=self._process.stdin, flush=True)
-        code = int(self._process.stdout.readline())
-        return Finished(code, *(path.read_text() for path in self._streams.values()))
+        return self._driver.run(folder, arguments, kill_after)
 
     def close(self) -> None:
-        """End the driver."""
-        self._process.communicate()
+        """End the process that runs it."""
+        self._driver.close()
 
 
 @dataclass(frozen=True)
@@ -77,13 +58,13 @@ class World:
     """The project, and the cases by name."""
 
     folder: Path
-    driver: Driver
+    driver: FaultyDriver
     cases: dict[str, Case]
     _undisturbed: dict[str, Undisturbed] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     @classmethod
-    def make(cls, folder: Path, driver: Driver, site: str) -> "World":
+    def make(cls, folder: Path, driver: FaultyDriver, site: str) -> "World":
         """Make the project in `folder`, which holds the site's pictures."""
         make_project(folder / "project", driver, site)
         return cls(folder, driver, cases(site, folder / "pictures"))

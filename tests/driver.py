@@ -1,7 +1,6 @@
 """Runs `pipeline` many times, as a process each: imports once, and forks for each run.
 
-A request is a line of JSON on standard input, its result a line on standard output. Run with the
-variables of `Shim`, so that the processes' file operations may fail.
+A request is a line of JSON on standard input, its result a line on standard output.
 """
 
 import atexit
@@ -12,6 +11,7 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -68,6 +68,9 @@ def _become(request: dict[str, Any]) -> NoReturn:
         os.close(file)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    tempfile.tempdir = None
     sys.argv = ["pipeline", *request["arguments"]]
     from stages.cli import main as pipeline
 
