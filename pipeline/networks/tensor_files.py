@@ -34,6 +34,10 @@ GLOBALS = re.compile(
 # 100 bytes a tensor, and a checkpoint's figures of a long training. Looking at as much takes
 # seconds.
 MAX_PICKLE_BYTES = 16_000_000
+# What torch.save, under Python 2 too, writes once and refers to: keys, and names of types.
+TEXTS = {"BINUNICODE", "BINSTRING", "SHORT_BINSTRING", "GLOBAL"}
+# Of anything else: layers that share weights, optimisers' groups that share their betas.
+MAX_REPEATED = 16
 # PyTorch's first format: magic number, version, sizes of types, content, names of storages.
 FIRST_PICKLES = 5
 MAX_REASON = 200
@@ -213,8 +217,20 @@ def _check_archive(file: IO[bytes]) -> None:
 
 
 def _check_pickle(pickled: io.BytesIO) -> None:
-    """Refuse a pickle that names anything but parts of tensors, or that ends too early."""
+    """Refuse a pickle that names anything but parts of tensors, or that ends too early.
+
+    Refuse one, too, whose lists and tuples hold each other again and again: forty of them, each
+    twice in the next, take 2^40 steps to hash or to print.
+    """
+    texts, repeated, before = set[object](), 0, ""
     for opcode, argument, _ in pickletools.genops(pickled):
         named = opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST")
         if named and not GLOBALS.fullmatch(str(argument)):
             raise ValueError(f"it holds {argument}")
+        if opcode.name.endswith("PUT"):
+            (texts.add if before in TEXTS else texts.discard)(argument)
+        elif opcode.name.endswith("GET"):
+            repeated += argument not in texts
+        if opcode.name == "DUP" or repeated > MAX_REPEATED:
+            raise ValueError("its parts hold each other too often")
+        before = opcode.name

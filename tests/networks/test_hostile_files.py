@@ -109,6 +109,15 @@ def nested(depth: int) -> bytes:
     return b"\x80\x02" + (b"}" + key) * depth + b"}" + b"s" * depth + b"."
 
 
+def in_each_other(duplicate: bool) -> bytes:
+    """A pickle of a dict whose key is 60 levels deep, each twice in the next."""
+    levels = b")q\x01"
+    for number in range(1, 61):
+        again = b"2" if duplicate else bytes((ord("h"), number))
+        levels += again + b"\x86" + bytes((ord("q"), number + 1))
+    return b"\x80\x02}" + levels + b"K\x01s."
+
+
 def inside_itself() -> dict[str, object]:
     content: dict[str, object] = {}
     content["params"] = content
@@ -241,6 +250,11 @@ PICKLED = {
     "record that is too short": short_record,
     "no pickle": archive(b""),
     "deep wrappers": archive(nested(100_000)),
+    "tuples in each other": archive(in_each_other(duplicate=False)),
+    "tuples in each other, by DUP": archive(in_each_other(duplicate=True)),
+    "tuples in each other, first format": lambda path: (
+        path.write_bytes(in_each_other(duplicate=False)) and None
+    ),
     "inside itself": saved(inside_itself()),
     "a number": saved(7),
     "a list": saved([torch.zeros(1)]),
