@@ -1,6 +1,7 @@
 """Reading `params.yaml` and options: every fault is one line that names its place."""
 
 import difflib
+import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,9 @@ from pipeline.errors import UsageError
 from pipeline.params import Params, Section, is_list, is_mapping, section_type
 
 S = TypeVar("S", bound=Section)
+
+# Dates that do not exist, numbers of too many digits, and brackets in brackets raise the others.
+_YAML_ERRORS = (YAMLError, ValueError, ArithmeticError, LookupError, RecursionError)
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -38,7 +42,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise UsageError(f"{path}:{line}: not valid YAML: {error.problem}") from None
-    except YAMLError as error:
+    except _YAML_ERRORS as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"{path}: not valid YAML: {reason}") from None
     try:
@@ -85,8 +89,8 @@ def _option_value(field: FieldInfo, name: str, text: str) -> object:
         return text
     try:
         value: object = YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
-        raise UsageError(f"{option_name(name)}: {text!r} is no YAML value") from None
+    except _YAML_ERRORS:
+        raise UsageError(f"{option_name(name)}: {_shown(text)} is no YAML value") from None
     return value
 
 
@@ -134,12 +138,22 @@ def _problem(details: ErrorDetails, model: type[Section]) -> str:
         near = difflib.get_close_matches(str(details["loc"][-1]), model.model_fields, n=1)
         return "unknown key" + (f" (did you mean {near[0]}?)" if near else "")
     if kind in ("model_type", "model_attributes_type"):
-        return f"must be a section of keys, not {value!r}"
+        return f"must be a section of keys, not {_shown(value)}"
     if kind == "string_pattern_mismatch":
-        return f"{value!r} does not fit {details['ctx']['pattern']}"
+        return f"{_shown(value)} does not fit {details['ctx']['pattern']}"
+    if kind == "invalid_key":
+        return "a key must be a text; quote it"
     if kind == "cross_check":
         return details["msg"]
     if kind == "too_short":
         return f"needs at least {details['ctx']['min_length']} entry"
     wanted = details["msg"].removeprefix("Input should be ").replace("valid tuple", "list")
-    return f"{value!r} should be {wanted.replace('dictionary', 'mapping of names to paths')}"
+    return f"{_shown(value)} should be {wanted.replace('dictionary', 'mapping of names to paths')}"
+
+
+def _shown(value: object) -> str:
+    """Return a value as Python writes it, but not all of one that is large by YAML's aliases."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 200
+    short.maxlevel = 2
+    return short.repr(value)

@@ -69,6 +69,17 @@ def test_params_are_frozen() -> None:
         ("- train\n", ":1: the file: must be a section of keys, not ['train']"),
         ("train:\n  lr: [\n", ":3: not valid YAML: "),
         ("train:\n  lr: 1\n  lr: 2\n", ":3: not valid YAML: found duplicate key"),
+        ("train:\n  lr: 2026-13-45\n", ": not valid YAML: month must be in 1..12"),
+        (f"train:\n  lr: {'9' * 5000}\n", ": not valid YAML: Exceeds the limit (4300 digits)"),
+        ("[" * 3000, ": not valid YAML: maximum recursion depth exceeded"),
+        ("1: 2\n", ":1: 1: a key must be a text; quote it"),
+        (
+            "train:\n  lr: [&a0 [], "
+            + ", ".join(f"&a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))
+            + "]\n",
+            ":2: train.lr: [[], [[], []], [[...], [...]], [[...], [...]], [[...], [...]], "
+            "[[...], [...]], ...] should be a valid number",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_file_line_and_key(
