@@ -1,6 +1,5 @@
 """Reading a manifest's images back: is every one of them what the manifest says?"""
 
-import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,8 +57,6 @@ def _problem(resized: Path, row: Row) -> str | None:
     except PipelineError as error:
         return f"id {row.name}: {error}"
     place = f"id {row.name}: {resized / row.shard}: the image at byte {row.offset}"
-    if hashlib.sha256(pixels.tobytes()).hexdigest() != row.sha256:
-        return f"{place} has other pixels than its sha256 tells"
     if str(imagehash.phash(Image.fromarray(pixels))) != row.phash:
         return f"{place} has another perceptual hash"
     return None

@@ -68,6 +68,11 @@ def image_versions() -> dict[str, str]:
     return _versions(packages, PILLOW_FEATURES)
 
 
+def public(version: str) -> str:
+    """Return a version without what names its build, such as `+cpu`: projects move to GPUs."""
+    return version.partition("+")[0]
+
+
 def _versions(packages: Iterable[str], pillow_features: Iterable[str]) -> dict[str, str]:
     # `pipeline --help` knows this module, and shall load no Pillow.
     from PIL import features

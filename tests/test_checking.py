@@ -48,7 +48,7 @@ def test_every_kind_of_wrong_row_is_named(folder: Path) -> None:
     rows = read_manifest(folder / "m.csv")
     shard = folder / "resized" / rows[4].shard
     for changes, problem in (
-        (place_of_another(rows[4]), "has other pixels than its sha256 tells"),
+        (place_of_another(rows[4]), "has other pixels than its sha256 says"),
         ({"phash": "0" * 16}, "has another perceptual hash"),
         ({"offset": 1}, "no whole image at byte 1"),
         ({"shard": "shard-000009.tar"}, "cannot be read"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.fingerprints import ROOT, code_of, combined, image_versions, training_versions
+from stages.code import FOLDER, STAGES, code
 
 STAGE = '''"""A stage."""
 
@@ -132,3 +133,20 @@ def test_libraries_that_shape_bytes_are_named() -> None:
     assert {"imagehash", "scipy"} <= image_versions().keys()
     assert training_versions().keys() == {"libjpeg_turbo", "numpy", "pillow", "torch"}
     assert all(image_versions().values())
+
+
+def test_dvc_watches_versions_but_not_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that a GPU's build trained is not trained again where it is pulled to a CPU."""
+    monkeypatch.chdir(tmp_path)
+    written = []
+    for torch_version in ("2.13.0+cpu", "2.13.0+cu130", "2.14.0+cpu"):
+        installed = {"torch": torch_version}
+        monkeypatch.setattr(
+            "pipeline.fingerprints.version", lambda name, found=installed: found.get(name, "1.0")
+        )
+        code()
+        written.append({stage: (FOLDER / f"{stage}.json").read_bytes() for stage in STAGES})
+    assert written[0] == written[1]
+    assert all(written[0][stage] != written[2][stage] for stage in STAGES)

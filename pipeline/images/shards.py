@@ -1,5 +1,6 @@
 """Lossless images in uncompressed tar shards (WebDataset's layout), read by offset."""
 
+import hashlib
 import io
 import json
 import os
@@ -19,7 +20,7 @@ from pipeline.files import atomic_path
 
 
 class Located(Protocol):
-    """Anything that knows where its image's bytes lie."""
+    """Anything that knows where its image's bytes lie, and what its pixels are."""
 
     @property
     def shard(self) -> str:
@@ -32,6 +33,10 @@ class Located(Protocol):
     @property
     def length(self) -> int:
         """Number of the image's bytes."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the decoded pixels, `(H, W, 3) uint8`."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ def read_bytes(path: Path, offset: int, length: int) -> bytes:
 def read_image(folder: Path, entry: Located) -> NDArray[np.uint8]:
     """Decode one image of the shards in `folder`: `(H, W, 3) uint8`, RGB.
 
-    Raises `PipelineError` that names the shard where it is missing or damaged.
+    Raises `PipelineError` that names the shard where it is missing or damaged, or where the pixels
+    are not those of `entry.sha256`: WebP has no checksum, and offsets may be those of another set.
     """
     path = folder / entry.shard
     try:
@@ -93,12 +99,18 @@ def read_image(folder: Path, entry: Located) -> NDArray[np.uint8]:
         ) from None
     try:
         with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
-            return np.array(image.convert("RGB"))
+            pixels = np.array(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise PipelineError(
             f"{path}: no whole image at byte {entry.offset}; "
             "remove the file and run pipeline resize and pipeline manifest again"
         ) from None
+    if hashlib.sha256(pixels.tobytes()).hexdigest() != entry.sha256:
+        raise PipelineError(
+            f"{path}: the image at byte {entry.offset} has other pixels than its sha256 says; "
+            "remove the file and run pipeline resize and pipeline manifest again"
+        )
+    return pixels
 
 
 def read_images(folder: Path, entries: Sequence[Located], workers: int = 0) -> NDArray[np.uint8]:

@@ -1,13 +1,16 @@
 """Shards: what was written is read, by tarfile as by offset, and damage is named."""
 
+import hashlib
 import io
 import json
 import tarfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import PipelineError
@@ -21,6 +24,14 @@ class Place:
     shard: str
     offset: int
     length: int
+    sha256: str = ""
+
+
+def located(pixels: Sequence[NDArray[np.uint8]], offsets: list[tuple[int, int]]) -> list[Place]:
+    digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
+    return [
+        Place("s.tar", *offset, digest) for offset, digest in zip(offsets, digests, strict=True)
+    ]
 
 
 def members() -> list[Member]:
@@ -32,7 +43,7 @@ def members() -> list[Member]:
 
 @pytest.fixture
 def places(tmp_path: Path) -> list[Place]:
-    return [Place("s.tar", *place) for place in write_shard(tmp_path / "s.tar", members())]
+    return located(PIXELS, write_shard(tmp_path / "s.tar", members()))
 
 
 def test_offsets_read_the_very_pixels(tmp_path: Path, places: list[Place]) -> None:
@@ -89,10 +100,20 @@ def test_a_missing_or_damaged_shard_is_named(tmp_path: Path, places: list[Place]
     assert np.array_equal(read_image(tmp_path, places[1]), PIXELS[1])
 
 
+def test_other_pixels_than_those_that_are_known_are_refused(
+    tmp_path: Path, places: list[Place]
+) -> None:
+    """A changed byte of a lossless WebP still decodes, and so do another image's offsets."""
+    wrong = "has other pixels than its sha256 says"
+    with pytest.raises(PipelineError, match=f"image at byte {places[1].offset} {wrong}"):
+        read_image(tmp_path, replace(places[1], sha256=places[0].sha256))
+    with pytest.raises(PipelineError, match=wrong):
+        read_images(tmp_path, [places[0], replace(places[1], sha256=places[2].sha256)])
+
+
 def test_images_of_two_sizes_are_no_array(tmp_path: Path) -> None:
-    other = Member("2", encode(np.zeros((8, 8, 3), np.uint8)), {})
-    places = [
-        Place("s.tar", *place) for place in write_shard(tmp_path / "s.tar", [members()[0], other])
-    ]
+    black = np.zeros((8, 8, 3), np.uint8)
+    offsets = write_shard(tmp_path / "s.tar", [members()[0], Member("2", encode(black), {})])
+    places = located([PIXELS[0], black], offsets)
     with pytest.raises(PipelineError, match="another size"):
         read_images(tmp_path, places)
