@@ -18,8 +18,17 @@ from pipeline.params import Params, Section, is_list, is_mapping, section_type
 
 S = TypeVar("S", bound=Section)
 
-# Dates that do not exist, numbers of too many digits, and brackets in brackets raise the others.
-_YAML_ERRORS = (YAMLError, ValueError, ArithmeticError, LookupError, RecursionError)
+# Dates that do not exist, numbers of too many digits, brackets in brackets, and mappings as keys
+# raise the others.
+_YAML_ERRORS = (
+    YAMLError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    LookupError,
+    RecursionError,
+)
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

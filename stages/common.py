@@ -47,6 +47,18 @@ class Stage:
         return lock_file(self.folder, self.name)
 
 
+def project_folder() -> Path:
+    """Return the project whose temporary copy this folder is, else this folder.
+
+    `dvc exp run --temp` and `--queue` run in a copy that DVC throws away at the end, whatever the
+    end was; in `DVC_ROOT` it names the project that experiments start from.
+    """
+    root = os.environ.get("DVC_ROOT")
+    if root and Path.cwd().is_relative_to(Path(root).resolve() / ".dvc/tmp"):
+        return Path(root)
+    return Path()
+
+
 def new_app(about: str | None = None) -> typer.Typer:
     """A Typer application with this program's manners."""
     return typer.Typer(

@@ -11,7 +11,7 @@ import typer
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
-from stages.common import Stage, run_stage
+from stages.common import Stage, project_folder, run_stage
 from stages.console import ConsoleProgress
 
 if TYPE_CHECKING:
@@ -56,10 +56,12 @@ def run(
 
     _refuse_outside()
     progress = ConsoleProgress()
+    # The site is not asked again for what an experiment fetched in a copy that DVC threw away.
+    store = project_folder() / STORE
     if check:
         if dry_run or retry_failed:
             raise UsageError("--check: takes neither --dry-run nor --retry-failed")
-        count = check_files(STORE, RAW, progress, cached=tracked_objects(RAW))
+        count = check_files(store, RAW, progress, cached=tracked_objects(RAW))
         progress.message(f"{count} files checked: all are whole")
         return
     if params.site.startswith("file:"):
@@ -71,10 +73,10 @@ def run(
     if dry_run:
         if retry_failed:
             raise UsageError("--dry-run and --retry-failed: give one of them")
-        _tell_plan(plan(params, STORE, progress, earlier=earlier), progress)
+        _tell_plan(plan(params, store, progress, earlier=earlier), progress)
         return
     result = scrape(
-        params, STORE, RAW, REPORT, progress, retry_failed=retry_failed, earlier=earlier
+        params, store, RAW, REPORT, progress, retry_failed=retry_failed, earlier=earlier
     )
     _tell_table(_summary(result), progress)
 

@@ -12,7 +12,14 @@ from pipeline.errors import PipelineError, UsageError, fault_line
 from pipeline.inputs import check_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params_file import load_params
-from stages.common import INTERRUPTED, PARAMS_FILE, Stage, run_stage, warn_of_unwatched
+from stages.common import (
+    INTERRUPTED,
+    PARAMS_FILE,
+    Stage,
+    project_folder,
+    run_stage,
+    warn_of_unwatched,
+)
 from stages.console import ConsoleProgress
 
 if TYPE_CHECKING:
@@ -123,18 +130,6 @@ def _train(params: TrainParams) -> None:
     figures = ", ".join(f"{name} {value:.4f}" for name, value in result.figures.items())
     skipped = f" ({result.skipped} skipped)" if result.skipped else ""
     print(f"{result.generator}: {result.steps} steps{skipped}; {figures}")
-
-
-def project_folder() -> Path:
-    """Return the project whose temporary copy this folder is, else this folder.
-
-    `dvc exp run --temp` and `--queue` run in a copy that DVC throws away at the end, whatever the
-    end was; in `DVC_ROOT` it names the project that experiments start from.
-    """
-    root = os.environ.get("DVC_ROOT")
-    if root and Path.cwd().is_relative_to(Path(root).resolve() / ".dvc/tmp"):
-        return Path(root)
-    return Path()
 
 
 class LiveRecorder:

@@ -71,6 +71,22 @@ def test_kills_leave_nothing_half_made_and_cost_no_file_twice(tmp_path: Path) ->
     assert all(times <= 2 for times in listings.values())
 
 
+def test_what_an_experiment_in_a_copy_fetched_is_kept_with_the_project(tmp_path: Path) -> None:
+    """`dvc exp run --temp` removes its copy, whatever the end was."""
+    site = ScriptedSite(COUNT)
+    with site.serve() as url:
+        for name in ("first", "second"):
+            (tmp_path / ".dvc/tmp/exps").mkdir(parents=True, exist_ok=True)
+            copy = prepare(tmp_path / ".dvc/tmp/exps" / name, url)
+            result = pipeline(copy, "scrape", DVC_ROOT=str(tmp_path))
+            assert result.code == 0, result.err
+            assert len(contents(copy)) == COUNT + 1
+            assert not (copy / "data/.store").exists()
+    assert stored(tmp_path) == COUNT
+    fetched = Counter(path for path, _ in site.requests if path in site.files)
+    assert set(fetched.values()) == {1}
+
+
 def complete_files(folder: Path, site: ScriptedSite) -> set[str]:
     """Paths on the site of the files that are whole in a store."""
     paths = {hashlib.sha256(body).hexdigest(): path for path, body in site.files.items()}
