@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import os
 import socket
 import time
 import warnings
@@ -27,25 +28,30 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Owner:
-    """Process that holds a lock; `created` is when it began, `since` when it took the lock."""
+    """Process that holds a lock; `created` is when it began, `since` when it took the lock.
+
+    `namespace` names the processes that `pid` counts: those of a container, or of a machine.
+    """
 
     pid: int
     created: float
     host: str
     command: str
     since: float
+    namespace: str = ""
 
     @classmethod
     def of_this_process(cls, command: str) -> "Owner":
         """Return the record of this process, which now takes a lock for `command`."""
         process = psutil.Process()
         created = process.create_time()
-        return cls(process.pid, created, socket.gethostname(), command, time.time())
+        host, now = socket.gethostname(), time.time()
+        return cls(process.pid, created, host, command, now, _pid_namespace())
 
     @property
     def is_here(self) -> bool:
-        """Whether the process is, or was, on this machine."""
-        return self.host == socket.gethostname()
+        """Whether the process is, or was, on this machine and in this container."""
+        return (self.host, self.namespace) == (socket.gethostname(), _pid_namespace())
 
     @property
     def may_live(self) -> bool:
@@ -56,6 +62,13 @@ class Owner:
             return abs(psutil.Process(self.pid).create_time() - self.created) < 1
         except psutil.Error:
             return False
+
+
+def _pid_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 def lock_file(folder: Path, name: str) -> Path:
@@ -83,8 +96,9 @@ def hold(
                 f"{path}: cannot be locked: {getattr(error, 'strerror', None) or error}; "
                 "the project's folders must be writable"
             ) from None
-        if living_owner(path) is not None:
-            raise PipelineError(_refusal(path)) from None
+        if (owner := living_owner(path)) is not None:
+            advice = "" if owner.is_here else f"; if it is gone, remove {_record(path)}"
+            raise PipelineError(f"{_refusal(path)}{advice}") from None
         _log.warning(
             "%s: its file system cannot lock files (%s); do not start two runs in one moment",
             path,

@@ -126,6 +126,20 @@ def test_where_no_locks_are_the_record_is_believed_with_a_warning(
     assert living_owner(path) is None
     (message,) = caplog.messages
     assert message.startswith(f"{path}: its file system cannot lock files (")
+    write_record(path, Owner(12, 0, "elsewhere", "pipeline train", 0))
+    assert refusal(path).endswith(f"stop it there; if it is gone, remove {path}.json")
+
+
+def test_a_process_of_another_container_cannot_be_seen_from_here(tmp_path: Path) -> None:
+    """Containers may share a host's name and a folder, and count their processes each from 1."""
+    path = tmp_path / "a.lock"
+    with hold(path, "pipeline train"):
+        owner = living_owner(path)
+    assert owner is not None
+    write_record(path, replace(owner, pid=2**22 + 1))
+    assert living_owner(path) is None
+    write_record(path, replace(owner, pid=2**22 + 1, namespace="pid:[1]"))
+    assert living_owner(path) is not None
 
 
 def test_what_fails_inside_is_raised_as_it_is(tmp_path: Path) -> None:
