@@ -3,7 +3,6 @@
 import errno
 import json
 import logging
-import os
 import socket
 import time
 import warnings
@@ -66,7 +65,7 @@ class Owner:
 
 def _pid_namespace() -> str:
     try:
-        return os.readlink("/proc/self/ns/pid")
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
 
