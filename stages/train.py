@@ -138,9 +138,15 @@ class LiveRecorder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._live: Live | None = None
+        self._rows: list[tuple[int, Mapping[str, float]]] = []
+        self._pixels: np.ndarray | None = None
 
     def start(self) -> None:
         """Empty the folder of the last training's curves."""
+        self._rows.clear()
+        self._open()
+
+    def _open(self) -> None:
         from dvclive.live import Live
         from scmrepo.exceptions import SCMError
 
@@ -169,11 +175,16 @@ class LiveRecorder:
         from pipeline.files import writing
 
         assert self._live is not None
-        self._live.step = step
+        self._rows.append((step, dict(figures)))
         with writing(self._folder):
-            for name, value in figures.items():
-                self._live.log_metric(name, value, timestamp=False)
+            self._log(self._live, step, figures)
             self._live.make_summary()  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def _log(live: "Live", step: int, figures: Mapping[str, float]) -> None:
+        live.step = step
+        for name, value in figures.items():
+            live.log_metric(name, value, timestamp=False)
 
     def samples(self, pixels: "np.ndarray") -> None:
         """Replace samples.png."""
@@ -181,17 +192,27 @@ class LiveRecorder:
 
         from pipeline.files import atomic_path, writing
 
+        self._pixels = pixels
         path = self._folder / "samples.png"
         with writing(path), atomic_path(path) as temporary:
             Image.fromarray(pixels).save(temporary, "PNG")
 
     def end(self) -> None:
-        """Finish the summary."""
+        """Write all anew, and finish the summary.
+
+        DVC removes the files before it runs this stage, also where a training that was started by
+        hand then keeps the stage from running.
+        """
         from pipeline.files import writing
 
+        self._open()
         assert self._live is not None
         with writing(self._folder):
+            for step, figures in self._rows:
+                self._log(self._live, step, figures)
             self._live.end()  # type: ignore[no-untyped-call]
+        if self._pixels is not None:
+            self.samples(self._pixels)
 
 
 STAGE = Stage("train", run, MODELS)

@@ -129,14 +129,19 @@ def restore(path: Path, state: State) -> str | None:
         return f"is no checkpoint of this program ({reason(error)})"
     if not isinstance(content, dict) or content.get("kind") != CHECKPOINT:
         return "is no checkpoint of this version of the program"
-    if content.get("format") != FORMAT:
-        return f"has format {content.get('format')}, and this version reads {FORMAT}"
+    written = content.get("format")
+    if type(written) is not int:
+        return "is no checkpoint of this version of the program"
+    if written != FORMAT:
+        return f"has format {written}, and this version reads {FORMAT}"
     if share_values(content):
         return "is no checkpoint of this program (its tensors share their values)"
     problem = mismatch(state, content)
-    if problem is None:
-        state.load_state_dict(content["state"])
-    return problem
+    if problem is not None:
+        # Names in it are the file's.
+        return reason(ValueError(problem))
+    state.load_state_dict(content["state"])
+    return None
 
 
 def step_of(path: Path) -> int:

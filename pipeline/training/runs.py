@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import write_text
@@ -51,6 +53,31 @@ INPUTS = {
 }
 
 Description = Mapping[str, Any]
+# Python's functions for files raise `ValueError` for a zero byte.
+FileName = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _RunFile(_Strict):
+    """The shape of `run.json`, whichever version wrote it."""
+
+    description: dict[str, Any]
+    finished: bool
+    step: NonNegativeInt
+    resume: FileName | None
+    init: FileName | None = None
+
+
+class _Described(_Strict):
+    """The shape of a description of this version's format."""
+
+    params: dict[str, Any]
+    inputs: dict[str, str | None]
+    code: dict[str, str]
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -111,10 +138,10 @@ def key_of(description: Description) -> str:
 
 def differences(theirs: Description, ours: Description) -> list[str]:
     """Return what keeps a run of `theirs` from being one of `ours`, an entry each."""
-    if theirs.get("format") != ours["format"]:
+    if not _is_of_this_format(theirs):
         return ["another version of the program wrote it"]
     reasons = [
-        f"train.{name} {value}, here {ours['params'][name]}"
+        f"train.{name} {_shown(value)}, here {ours['params'][name]}"
         for name, value in theirs["params"].items()
         if name in ours["params"] and value != ours["params"][name]
     ]
@@ -126,28 +153,33 @@ def differences(theirs: Description, ours: Description) -> list[str]:
     changed = _differing(theirs["code"], ours["code"])
     if changed:
         more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
-        reasons.append(f"code: {', '.join(changed[:2])}{more} changed")
+        reasons.append(f"code: {', '.join(map(_shown, changed[:2]))}{more} changed")
     reasons += [
-        f"{name} {theirs['versions'].get(name)}, here {ours['versions'].get(name)}"
+        f"{_shown(name)} {_shown(theirs['versions'].get(name))}, here {ours['versions'].get(name)}"
         for name in _differing(theirs["versions"], ours["versions"])
     ]
     return reasons
 
 
 def read_run(folder: Path) -> Run | None:
-    """Return the run of which `folder` is, or None where no readable `run.json` says it."""
+    """Return the run of which `folder` is, or None where no readable `run.json` says it.
+
+    The file may be anyone's: where the description is of this version's format, it has its shape.
+    """
     try:
-        content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        return Run(
-            folder,
-            content["description"],
-            bool(content["finished"]),
-            int(content["step"]),
-            content["resume"],
-            content.get("init"),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        content = _RunFile.model_validate_json((folder / RUN_FILE).read_bytes())
+        if _is_of_this_format(content.description):
+            _Described.model_validate(content.description)
+    except (OSError, ValueError):
         return None
+    return Run(
+        folder,
+        content.description,
+        content.finished,
+        content.step,
+        content.resume,
+        content.init,
+    )
 
 
 def read_runs(root: Path) -> list[Run]:
@@ -194,8 +226,8 @@ def finish(checkpoints: Checkpoints, steps: int, needed: Collection[str] = ()) -
 def _no_longer_needed(current: Path, needed: Collection[str]) -> list[Path]:
     """Return the folders of finished runs that do not stay.
 
-    A run stays that is `current` or unfinished, that holds one of the files `needed`, or from which
-    such a run began.
+    A run stays that is `current` or unfinished, that another version of the program wrote, that
+    holds one of the files `needed`, or from which such a run began.
     """
     runs = read_runs(current.parent)
     staying = [
@@ -203,6 +235,7 @@ def _no_longer_needed(current: Path, needed: Collection[str]) -> list[Path]:
         for run in runs
         if run.folder == current
         or not run.finished
+        or not _is_of_this_format(run.description)
         or any(_lies_in(run.folder, name) for name in needed)
     ]
     waiting = list(staying)
@@ -212,6 +245,10 @@ def _no_longer_needed(current: Path, needed: Collection[str]) -> list[Path]:
         staying += named
         waiting += named
     return [run.folder for run in runs if run not in staying]
+
+
+def _is_of_this_format(description: Description) -> bool:
+    return type(description.get("format")) is int and description["format"] == FORMAT
 
 
 def _lies_in(folder: Path, name: str) -> bool:
@@ -245,7 +282,7 @@ def others(root: Path, description: Description) -> list[str]:
         if newest is not None:
             run = read_run(folder)
             theirs = {} if run is None else run.description
-            readable = theirs.get("format") == FORMAT
+            readable = _is_of_this_format(theirs)
             near.append((readable, differences(theirs, description), newest))
     near.sort(key=lambda one: (not one[0], len(one[1]), -step_of(one[2]), one[2]))
     lines = [f"{path} does not fit: {_joined(reasons)}" for _, reasons, path in near[:2]]
@@ -260,9 +297,10 @@ def recorded_resume_sha256(root: Path, resume: str) -> str | None:
     Raises `UsageError` where they recorded different files.
     """
     recorded = {
-        str(run.description["inputs"]["resume_sha256"])
+        sha256
         for run in read_runs(root)
-        if run.resume == resume
+        if run.resume == resume and _is_of_this_format(run.description)
+        if (sha256 := run.description["inputs"].get("resume_sha256")) is not None
     }
     if len(recorded) > 1:
         raise UsageError(
@@ -294,6 +332,12 @@ def _differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
     return sorted(
         name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)
     )
+
+
+def _shown(value: object) -> str:
+    """Return a value of anyone's file as text that cannot break a line."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def _joined(reasons: Sequence[str]) -> str:

@@ -19,6 +19,12 @@ from pipeline.networks.discriminator import Discriminator
 from pipeline.networks.files import LoadedGenerator, architecture_metadata, load_generator
 from pipeline.networks.unet import UNetDiscriminator
 from pipeline.params import TrainParams
+from pipeline.training.checks import (
+    fits_optimiser,
+    numbered_weights,
+    same_tensors,
+    wrong_record,
+)
 from pipeline.training.distribution import ALONE, Group, synced
 from pipeline.training.muon import Muon
 
@@ -79,6 +85,7 @@ class State:
             "samples": self.samples,
         }
 
+    @torch.no_grad()
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Become what `state_dict` described, where `mismatch` finds nothing against it."""
         for name, module in _modules(self).items():
@@ -110,7 +117,7 @@ def mismatch(state: State, checkpoint: Mapping[str, Any]) -> str | None:
         if theirs != ours:
             return f"was trained with {_other_params(theirs, ours)}"
         return _state_mismatch(state, checkpoint["state"])
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
         return f"is no checkpoint of this version of the program ({error!r})"
 
 
@@ -121,37 +128,32 @@ def _state_mismatch(state: State, saved: Mapping[str, Any]) -> str | None:
         told = [f"lacks {', '.join(lacking)}"] if lacking else []
         told += [f"has {', '.join(more)}, which this training has not"] if more else []
         return " and ".join(told)
-    modules = _modules(state)
-    for name, value in ours.items():
-        if name in modules:
-            fits = _sizes(value) == _sizes(saved[name])
+    for name, module in _modules(state).items():
+        if isinstance(module, Optimizer):
+            fits = fits_optimiser(module, saved[name])
         else:
-            fits = type(value) is type(saved[name])
+            fits = same_tensors(ours[name], saved[name])
         if not fits:
             return f"has another {name.replace('_', ' ')} than this training"
-    return None
-
-
-def _sizes(module_state: Mapping[str, Any]) -> object:
-    """Return the shapes of a network's tensors, or how many weights an optimiser's groups have.
-
-    What an optimiser remembers of each weight comes with its first step, and has its shape.
-    """
-    if "param_groups" in module_state:
-        return [len(group["params"]) for group in module_state["param_groups"]]
-    return {name: tensor.shape for name, tensor in module_state.items()}
+    wrong = wrong_record(saved)
+    return f"is no checkpoint of this version of the program (wrong {wrong})" if wrong else None
 
 
 def _with_own_settings(optimiser: Optimizer, saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return saved moments with the settings (β, ε, ...) that `optimiser` has now.
 
-    They are those of the params; another run that is continued may have had others.
+    They are those of the params; another run that is continued may have had others. Moments get
+    the strides of their weights, which the fused Adam takes for granted.
     """
-    groups = [
-        {**group, "params": kept["params"]}
-        for group, kept in zip(optimiser.param_groups, saved["param_groups"], strict=True)
-    ]
-    return {"state": saved["state"], "param_groups": groups}
+    weights = dict(numbered_weights(optimiser))
+    moments = {
+        number: {
+            name: value if name == "step" else torch.empty_like(weights[number]).copy_(value)
+            for name, value in kept.items()
+        }
+        for number, kept in saved["state"].items()
+    }
+    return {"state": moments, "param_groups": optimiser.state_dict()["param_groups"]}
 
 
 def new_state(params: TrainParams, device: torch.device, group: Group = ALONE) -> State:

@@ -3,13 +3,16 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from stages.train import LiveRecorder
 from tests.evaluation.world import make_world
 from tests.stages.program import PROGRAM, end, pipeline, start, wait_until
 
@@ -74,6 +77,27 @@ def test_makes_a_generator_and_its_curves_quietly(project: Path) -> None:
     assert [step for step, _ in curve(project, "val/psnr_y")] == [3, 6]
     with Image.open(project / "reports/train/samples.png") as samples:
         assert samples.size == (128, 128)
+
+
+def test_curves_that_are_removed_during_a_training_are_whole_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dvc repro` removes them before it runs the stage, which a running training then refuses."""
+    monkeypatch.chdir(tmp_path)
+    recorder = LiveRecorder(Path("reports/train"))
+    recorder.start()
+    recorder.figures(1, {"train/loss": 0.5})
+    recorder.figures(1, {"val/psnr_y": 20.0})
+    recorder.samples(np.zeros((4, 8, 3), np.uint8))
+    shutil.rmtree(tmp_path / "reports/train")
+    recorder.figures(2, {"train/loss": 0.25})
+    recorder.end()
+    assert curve(tmp_path, "train/loss") == [(1, 0.5), (2, 0.25)]
+    assert curve(tmp_path, "val/psnr_y") == [(1, 20.0)]
+    metrics = json.loads((tmp_path / "reports/train/metrics.json").read_text())
+    assert metrics == {"train": {"loss": 0.25}, "val": {"psnr_y": 20.0}, "step": 2}
+    with Image.open(tmp_path / "reports/train/samples.png") as samples:
+        assert samples.size == (8, 4)
 
 
 def test_after_sigterm_the_same_command_goes_on(project: Path) -> None:

@@ -1,13 +1,16 @@
 """Checkpoints that anyone made: each is refused in one line, without the memory it asks for."""
 
+import math
 import resource
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import torch
 
-from pipeline.networks.files import CHECKPOINT
+from pipeline.networks.files import CHECKPOINT, architecture_metadata
 from pipeline.params import TrainParams
 from pipeline.training.checkpoints import FORMAT, restore
 from pipeline.training.state import State, new_state
@@ -45,3 +48,191 @@ def test_a_hostile_file_is_one_line_and_takes_no_memory(
     assert problem is not None
     assert problem.startswith("is no checkpoint of this ")
     assert problem.isprintable()
+
+
+PARAMS = TrainParams(blocks=1, features=8, norm="batch", adv_weight=0.0, optimiser="muon")
+Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def trained() -> State:
+    """A state after one step, with all that a training records."""
+    state = new_state(PARAMS, torch.device("cpu"))
+    state.generator(torch.rand(2, 3, 8, 8)).mean().backward()
+    for optimiser in state.optimisers:
+        optimiser.step()
+    state.step, state.skipped, state.best_step = 12, 1, 10
+    state.best_score, state.best_measure = 20.5, "psnr_y 0"
+    state.devices.append("cuda (NVIDIA H100)")
+    state.curve += [{"step": 10, "train/loss": 0.5}, {"step": 10, "val/psnr_y": math.inf}]
+    state.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
+    return state
+
+
+def write(path: Path, state: State, change: Change) -> None:
+    """Write a checkpoint whose state is changed."""
+    content = {
+        "kind": CHECKPOINT,
+        "format": FORMAT,
+        "metadata": architecture_metadata(state.average),
+        "state": state.state_dict(),
+    }
+    change(content["state"])
+    torch.save(content, path)
+
+
+def put(value: object, *keys: object) -> Change:
+    """Return a change that puts `value` where `keys` lead."""
+
+    def change(content: dict[str, Any]) -> None:
+        *way, last = keys
+        for key in way:
+            content = content[key]
+        content[last] = value
+
+    return change
+
+
+def moment(optimiser: str, name: str, changed: Callable[[torch.Tensor], object]) -> Change:
+    """Return a change of what an optimiser remembers of its first weight."""
+
+    def change(content: dict[str, Any]) -> None:
+        moments = content[optimiser]["state"][0]
+        moments[name] = changed(moments[name])
+
+    return change
+
+
+def as_complex(content: dict[str, Any]) -> None:
+    content["generator"] = {k: v.to(torch.complex64) for k, v in content["generator"].items()}
+
+
+def as_floats(content: dict[str, Any]) -> None:
+    content["best"] = {k: v.float() for k, v in content["best"].items()}
+
+
+NETWORKS_AND_OPTIMISERS: dict[str, tuple[Change, str]] = {
+    "complex": (as_complex, "generator"),
+    "counts as floats": (as_floats, "best"),
+    "network list": (put([], "average"), "average"),
+    "no tensors": (lambda c: c.update(average=dict.fromkeys(c["average"], 1.0)), "average"),
+    "short exp_avg": (moment("adam", "exp_avg", lambda t: torch.zeros(1)), "adam"),
+    "short exp_avg_sq": (moment("adam", "exp_avg_sq", lambda t: torch.zeros(1)), "adam"),
+    "exp_avg double": (moment("adam", "exp_avg", torch.Tensor.double), "adam"),
+    "exp_avg integers": (moment("adam", "exp_avg", torch.Tensor.int), "adam"),
+    "exp_avg number": (moment("adam", "exp_avg", lambda t: 0.5), "adam"),
+    "step vector": (moment("adam", "step", lambda t: torch.ones(2)), "adam"),
+    "step number": (moment("adam", "step", lambda t: 1), "adam"),
+    "step below 0": (moment("adam", "step", lambda t: torch.tensor(-1.0)), "adam"),
+    "short momentum": (moment("muon", "momentum", lambda t: torch.zeros(1)), "muon"),
+    "momentum half": (moment("muon", "momentum", torch.Tensor.half), "muon"),
+    "moments number": (put({0: 5}, "adam", "state"), "adam"),
+    "moments lack one": (lambda c: c["adam"]["state"][0].pop("exp_avg"), "adam"),
+    "moments of Adam": (put(torch.zeros(1), "muon", "state", 0, "exp_avg"), "muon"),
+    "weight unknown": (lambda c: c["adam"]["state"].update({999: {}}), "adam"),
+    "weight named": (put({}, "adam", "state", "0"), "adam"),
+    "state list": (put([1], "adam", "state"), "adam"),
+    "groups list": (put([5], "adam", "param_groups"), "adam"),
+    "groups none": (put([], "adam", "param_groups"), "adam"),
+    "group of tensors": (put([torch.ones(2)], "adam", "param_groups", 0, "params"), "adam"),
+    "optimiser list": (put([], "muon"), "muon"),
+}
+RECORDS: dict[str, tuple[object, str]] = {
+    "step below 0": (-5, "step"),
+    "step huge": (2**1000, "step"),
+    "step bool": (True, "step"),
+    "skipped below 0": (-1, "skipped"),
+    "skipped more than all": (13, "skipped"),
+    "best step below 0": (-1, "best_step"),
+    "best step later": (13, "best_step"),
+    "best score text": ("20", "best_score"),
+    "best score NaN": (math.nan, "best_score"),
+    "best measure number": (1.0, "best_measure"),
+    "devices numbers": ([1, 2], "devices"),
+    "devices surrogate": (["\ud800"], "devices"),
+    "curve numbers": ([1, 2], "curve"),
+    "curve without steps": ([{"train/loss": 0.5}], "curve"),
+    "curve of floats": ([{"step": 1.5, "train/loss": 0.5}], "curve"),
+    "curve later": ([{"step": 13, "train/loss": 0.5}], "curve"),
+    "curve texts": ([{"step": 10, "train/loss": "0.5"}], "curve"),
+    "curve huge": ([{"step": 10, "train/loss": 2**1000}], "curve"),
+    "curve numbered": ([{"step": 10, 1: 0.5}], "curve"),
+    "curve elsewhere": ([{"step": 10, "train/../../../mine": 0.5}], "curve"),
+    "samples texts": (["x"], "samples"),
+    "samples floats": ([torch.zeros(3, 4, 8)], "samples"),
+    "samples flat": ([torch.zeros(3, 4, dtype=torch.uint8)], "samples"),
+    "samples grey": ([torch.zeros(1, 4, 8, dtype=torch.uint8)], "samples"),
+    "samples empty": ([torch.zeros(3, 0, 8, dtype=torch.uint8)], "samples"),
+}
+
+
+def refused(path: Path, trained: State, change: Change) -> str:
+    """Return why a checkpoint is refused, after a look that nothing of it was loaded."""
+    write(path, trained, change)
+    state = new_state(PARAMS.model_copy(update={"seed": 1}), torch.device("cpu"))
+    weights = [weight.clone() for weight in state.generator.parameters()]
+    problem = restore(path, state)
+    assert problem is not None
+    assert all(map(torch.equal, weights, state.generator.parameters()))
+    assert not any(optimiser.state for optimiser in state.optimisers)
+    assert (state.step, state.curve, state.samples) == (0, [], [])
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("change", "name"), NETWORKS_AND_OPTIMISERS.values(), ids=NETWORKS_AND_OPTIMISERS
+)
+def test_other_tensors_are_refused_before_anything_is_loaded(
+    change: Change, name: str, trained: State, tmp_path: Path
+) -> None:
+    problem = refused(tmp_path / "given.pt", trained, change)
+    assert problem == f"has another {name} than this training"
+
+
+@pytest.mark.parametrize(("value", "name"), RECORDS.values(), ids=RECORDS)
+def test_other_records_are_refused_before_anything_is_loaded(
+    value: object, name: str, trained: State, tmp_path: Path
+) -> None:
+    problem = refused(tmp_path / "given.pt", trained, put(value, name))
+    assert problem == f"is no checkpoint of this version of the program (wrong {name})"
+
+
+def test_the_files_own_names_break_no_line(trained: State, tmp_path: Path) -> None:
+    problem = refused(tmp_path / "given.pt", trained, put(1, "more\n\x1b"))
+    assert problem.startswith("has more ")
+    assert problem.isprintable()
+
+
+def test_a_format_that_is_no_number_is_refused(state: State, tmp_path: Path) -> None:
+    path = tmp_path / "given.pt"
+    torch.save({"kind": CHECKPOINT, "format": torch.ones(2)}, path)
+    assert restore(path, state) == "is no checkpoint of this version of the program"
+
+
+def test_a_training_goes_on_from_what_it_wrote(trained: State, tmp_path: Path) -> None:
+    write(tmp_path / "given.pt", trained, lambda content: None)
+    state = new_state(PARAMS, torch.device("cpu"))
+    assert restore(tmp_path / "given.pt", state) is None
+    assert (state.step, state.curve) == (12, trained.curve)
+
+
+def test_moments_get_the_strides_of_their_weights(tmp_path: Path) -> None:
+    """The fused Adam goes through the memory of both alike."""
+    params = PARAMS.model_copy(update={"optimiser": "adam"})
+    given = new_state(params, torch.device("cpu"))
+    given.generator(torch.rand(2, 3, 8, 8)).mean().backward()
+    given.optimisers[0].step()
+
+    def contiguous(content: dict[str, Any]) -> None:
+        for moments in content["adam"]["state"].values():
+            for name, value in moments.items():
+                moments[name] = value.contiguous()
+
+    write(tmp_path / "given.pt", given, contiguous)
+    state = new_state(params, torch.device("cpu"))
+    assert restore(tmp_path / "given.pt", state) is None
+    pairs = zip(state.generator.parameters(), given.generator.parameters(), strict=True)
+    for ours, theirs in pairs:
+        moments = state.optimisers[0].state[ours]["exp_avg"]
+        assert moments.stride() == ours.stride()
+        assert torch.equal(moments, given.optimisers[0].state[theirs]["exp_avg"])

@@ -18,7 +18,7 @@ from pipeline.locks import hold
 from pipeline.networks.files import load_generator
 from pipeline.networks.weights import backbone_state
 from pipeline.params import TrainParams
-from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.checkpoints import FORMAT, Checkpoints
 from pipeline.training.runs import (
     LOCK_FILE,
     Description,
@@ -156,6 +156,62 @@ def test_the_nearest_runs_are_named_in_three_lines(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / name)
     (told,) = others(tmp_path, described())
     assert told.endswith("step-000000007.pt does not fit: another version of the program wrote it")
+
+
+def run_file(**changes: object) -> bytes:
+    content = {"description": described(), "finished": True, "step": 1, "resume": None}
+    return json.dumps(content | changes).encode()
+
+
+FOREIGN = {
+    "list": b"[]",
+    "no UTF-8": b"\xff",
+    "deep": b"[" * 100_000,
+    "description list": run_file(description=[]),
+    "only a format": run_file(description={"format": FORMAT}),
+    "params list": run_file(description={**described(), "params": [1]}),
+    "input number": run_file(description={**described(), "inputs": {"resume_sha256": 1}}),
+    "code list": run_file(description={**described(), "code": []}),
+    "version list": run_file(description={**described(), "versions": {"torch": []}}),
+    "another format": run_file(description={"format": FORMAT + 1}),
+    "format list": run_file(description={"format": [FORMAT]}),
+    "step below 0": run_file(step=-1),
+    "step text": run_file(step="1"),
+    "finished number": run_file(finished=1),
+    "resume list": run_file(resume=["model.pt"]),
+    "resume zero byte": run_file(resume="\0"),
+    "init number": run_file(init=1),
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_a_foreign_run_file_stops_no_training_and_is_kept(content: bytes, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    path = foreign / "step-000000007.pt"
+    path.touch()
+    (foreign / "run.json").write_bytes(content)
+    fault = f"{path} does not fit: another version of the program wrote it"
+    assert others(tmp_path, described()) == [fault]
+    assert recorded_resume_sha256(tmp_path, "model.pt") is None
+    last = kept(tmp_path, "last", 10, described(), ended=False)
+    assert finish(Checkpoints(last, last / "step-000000010.pt"), 10) == []
+    assert path.exists()
+    assert (foreign / "run.json").read_bytes() == content
+
+
+def test_a_run_of_another_format_records_no_file(tmp_path: Path) -> None:
+    (tmp_path / "older").mkdir()
+    content = run_file(description={"format": FORMAT - 1}, resume="model.pt")
+    (tmp_path / "older/run.json").write_bytes(content)
+    assert recorded_resume_sha256(tmp_path, "model.pt") is None
+
+
+def test_a_foreign_value_breaks_no_line(tmp_path: Path) -> None:
+    kept(tmp_path, "run", 10, described({"lr_schedule": "a\nb\x1b"}), ended=False)
+    lines = others(tmp_path, described())
+    assert "train.lr_schedule 'a\\nb\\x1b', here constant" in lines[0]
+    assert all(line.isprintable() for line in lines)
 
 
 def test_of_finished_runs_the_last_is_kept_and_of_others_all(tmp_path: Path) -> None:
