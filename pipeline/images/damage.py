@@ -136,8 +136,8 @@ def _avif_extents(data: bytes) -> Iterator[tuple[int, int]]:
     if not {b"iinf", b"iloc"} <= parts.keys():
         return
     at = parts[b"iinf"]
-    for _, start, _ in _boxes(data, at + (8 if data[at] else 6), len(data)):
-        wide = 4 if data[start] > 2 else 2
+    for _, start, _ in _boxes(data, at + (8 if any(data[at : at + 1]) else 6), len(data)):
+        wide = 4 if data[start : start + 1] > b"\2" else 2
         if data[start + 6 + wide : start + 10 + wide] == b"av01":
             coded.add(int.from_bytes(data[start + 4 : start + 4 + wide]))
     file = io.BytesIO(data)
@@ -192,7 +192,7 @@ def _jpeg2000_damage(data: bytes) -> str | None:
 def _empty_packets(data: bytes, start: int) -> int | None:
     """How many packets a tile may have, each a zero byte where it is empty; None where unknown."""
     position, components, sides = start + 2, 0, (0, 0)
-    while data[position : position + 1] == b"\xff" and data[position + 1] != _SOT:
+    while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != _SOT:
         marker = data[position + 1]
         length = int.from_bytes(data[position + 2 : position + 4])
         body = data[position + 4 : position + 2 + length]
@@ -222,8 +222,7 @@ def _tiff_damage(data: bytes) -> str | None:
     if tags.get(_COMPRESSION) not in _NO_ZEROS:
         return None
     for offsets, lengths in ((273, 279), (324, 325)):
-        extents = zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=False)
-        for start, length in extents:
+        for start, length in zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=False):
             end = min(start + length, len(data))
             if length > _PADDING and not data[start:end].strip(b"\0"):
                 return f"{length} bytes from byte {start} on are zero"

@@ -172,6 +172,7 @@ WHOLE = {
     "black": Image.new("RGB", (1200, 900)),
     "flat": Image.new("RGB", (900, 700), "white"),
     "half flat": half_flat(),
+    "small": drawing(1, 20, 20),
     "palette": drawing(2, 300, 300).quantize(8).convert("RGB"),
 }
 
@@ -233,6 +234,13 @@ SMALL = [
 def test_whatever_comes_is_judged(data: bytes) -> None:
     for format in ("JPEG", "WEBP", "AVIF", "JPEG2000"):
         assert damage_of(data, format) != ""
+
+
+@pytest.mark.parametrize("format", ["AVIF", "JPEG2000", "WEBP"])
+def test_files_that_end_anywhere_are_judged(format: str) -> None:
+    data = saved(drawing(1, 20, 20), format)
+    for end in range(len(data)):
+        assert damage_of(data[:end], format) != ""
 
 
 def test_random_bytes_are_judged() -> None:
