@@ -4,11 +4,16 @@ import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import PipelineError
+from pipeline.fields import FileName, Finite, Index, Int64, Size, WebpLength, first_problem
 from pipeline.files import write_table
 
-SPLITS = ("train", "val", "test")
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True)
@@ -19,19 +24,19 @@ class Row:
     `crop_box` is left, top, right and bottom in the oriented original.
     """
 
-    id: int
-    tile: int
-    shard: str
-    offset: int
-    length: int
-    split: str
+    id: Int64
+    tile: Index
+    shard: FileName
+    offset: Index
+    length: WebpLength
+    split: Split
     sha256: str
     phash: str
-    original_width: int
-    original_height: int
+    original_width: Size
+    original_height: Size
     original_format: str
-    scale: float
-    crop_box: tuple[int, int, int, int]
+    scale: Finite
+    crop_box: tuple[Int64, Int64, Int64, Int64]
     rating: str
     tags: tuple[str, ...]
     post_url: str
@@ -44,6 +49,7 @@ class Row:
 
 
 HEADER = [field.name for field in fields(Row)]
+_ROW = TypeAdapter(Row)
 
 
 def read_manifest(path: Path) -> list[Row]:
@@ -74,31 +80,15 @@ def _texts(row: Row) -> list[object]:
 
 
 def _row(path: Path, number: int, line: list[str]) -> Row:
-    try:
+    if len(line) != len(HEADER):
+        problem = f"{len(line)} columns, not {len(HEADER)}"
+    else:
         value = dict(zip(HEADER, line, strict=True))
-        left, top, right, bottom = (int(side) for side in value["crop_box"].split())
-        if value["split"] not in SPLITS:
-            raise ValueError(value["split"])
-        return Row(
-            id=int(value["id"]),
-            tile=int(value["tile"]),
-            shard=value["shard"],
-            offset=int(value["offset"]),
-            length=int(value["length"]),
-            split=value["split"],
-            sha256=value["sha256"],
-            phash=value["phash"],
-            original_width=int(value["original_width"]),
-            original_height=int(value["original_height"]),
-            original_format=value["original_format"],
-            scale=float(value["scale"]),
-            crop_box=(left, top, right, bottom),
-            rating=value["rating"],
-            tags=tuple(value["tags"].split()),
-            post_url=value["post_url"],
-            source=value["source"],
-        )
-    except ValueError:
-        raise PipelineError(
-            f"{path}:{number}: not a manifest's row; run pipeline manifest again"
-        ) from None
+        lists = {name: value[name].split() for name in ("crop_box", "tags")}
+        try:
+            return _ROW.validate_python(value | lists)
+        except ValidationError as error:
+            problem = first_problem(error)
+    raise PipelineError(
+        f"{path}:{number}: not a manifest's row ({problem}); run pipeline manifest again"
+    )

@@ -19,7 +19,7 @@ from pipeline.images.records import (
     read_index,
     read_posts,
 )
-from pipeline.manifest import HEADER, SPLITS, Row, write_manifest
+from pipeline.manifest import HEADER, SPLITS, Row, Split, write_manifest
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
 
@@ -184,7 +184,7 @@ def _choose(images: Sequence[Image], params: ManifestParams) -> list[Image]:
     return sorted(drawn[: params.count], key=lambda image: image.key)
 
 
-def _split(params: ManifestParams, post: Post) -> str:
+def _split(params: ManifestParams, post: Post) -> Split:
     # Of a family only what its own post says of it is sure never to change as posts are added.
     drawn = _draw(params.seed, "split", post.parent_id or post.id)
     # val grows from one end and test from the other: changing one fraction leaves the other split.
@@ -200,7 +200,7 @@ def _draw(seed: int, purpose: str, *key: int) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _join(image: Image, post: Post, split: str) -> Row:
+def _join(image: Image, post: Post, split: Split) -> Row:
     return Row(
         **{name: value for name, value in vars(image).items() if name in HEADER},
         split=split,

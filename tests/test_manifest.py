@@ -134,6 +134,34 @@ def test_damage_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: 
         read_manifest(path)
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("id", 2**63),
+        ("tile", -1),
+        ("shard", "a\0b"),
+        ("shard", "../b"),
+        ("shard", ".."),
+        ("offset", -1),
+        ("offset", 9999999999999999999),
+        ("length", 0),
+        ("length", 99999999999999999),
+        ("original_width", 0),
+        ("scale", float("nan")),
+        ("crop_box", (0, 0, 1, 2**63)),
+    ],
+)
+def test_a_row_that_cannot_be_is_told_with_line_and_column(
+    tmp_path: Path, column: str, value: Any
+) -> None:
+    wrong: dict[str, Any] = {column: value}
+    row = replace(ROW, source="")
+    write_manifest(tmp_path / "m.csv", [row, replace(row, **wrong)])
+    with pytest.raises(PipelineError, match=rf"m\.csv:3: .*\({column}: .*; run pipeline") as e:
+        read_manifest(tmp_path / "m.csv")
+    assert "\n" not in str(e.value)
+
+
 def test_rows_lead_to_the_images(tmp_path: Path) -> None:
     pictures: dict[int, Image.Image | bytes] = {id: drawing(id) for id in range(1, 8)}
     pictures |= {8: drawing(1, 80, 96), 9: drawing(2), 10: b""}

@@ -1,12 +1,22 @@
 """The lines of `posts.jsonl` and `index.jsonl`: what is known of originals and of images."""
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import PipelineError
+from pipeline.fields import (
+    FileName,
+    Finite,
+    Index,
+    Int64,
+    Phash,
+    Size,
+    WebpLength,
+    first_problem,
+)
 
 POSTS_FILE = "posts.jsonl"
 INDEX_FILE = "index.jsonl"
@@ -21,10 +31,10 @@ T = TypeVar("T", "Post", "Image")
 class Post:
     """What `posts.jsonl` tells of an original; `sha256` is of its file, `parent_id` 0 is none."""
 
-    id: int
-    file: str
+    id: Int64
+    file: FileName
     sha256: str
-    parent_id: int
+    parent_id: Int64
     rating: str
     tags: tuple[str, ...]
     post_url: str
@@ -45,24 +55,24 @@ class Image:
     JPEG.
     """
 
-    id: int
-    tile: int
-    shard: str
-    offset: int
-    length: int
+    id: Int64
+    tile: Index
+    shard: FileName
+    offset: Index
+    length: WebpLength
     sha256: str
-    phash: str
-    original_width: int
-    original_height: int
+    phash: Phash
+    original_width: Size
+    original_height: Size
     original_format: str
     original_sha256: str
     webp_sha256: str
-    scale: float
-    crop_box: tuple[int, int, int, int]
-    jpeg_quality: int | None
+    scale: Finite
+    crop_box: tuple[Int64, Int64, Int64, Int64]
+    jpeg_quality: Int64 | None
     jpeg_subsampling: str | None
-    contrast: float
-    colourfulness: float
+    contrast: Finite
+    colourfulness: Finite
 
     @property
     def key(self) -> Key:
@@ -70,12 +80,15 @@ class Image:
         return self.id, self.tile
 
 
+_POST, _IMAGE = TypeAdapter(Post), TypeAdapter(Image)
+
+
 def read_posts(raw: Path) -> list[Post]:
     """The originals in `raw`, by ascending id.
 
     Raises `PipelineError` with file and line where the list is missing, empty or damaged.
     """
-    posts = _read_lines(raw / POSTS_FILE, "scrape", _post)
+    posts = _read_lines(raw / POSTS_FILE, "scrape", _POST)
     if not posts:
         raise PipelineError(
             f"{raw / POSTS_FILE}: holds no post; run pipeline scrape with other params"
@@ -88,20 +101,21 @@ def read_index(resized: Path) -> list[Image]:
 
     Raises `PipelineError` with file and line where the index is missing or damaged.
     """
-    return _read_lines(resized / INDEX_FILE, "resize", _image)
+    return _read_lines(resized / INDEX_FILE, "resize", _IMAGE)
 
 
-def _read_lines(path: Path, stage: str, parse: Callable[[Any], T]) -> list[T]:
+def _read_lines(path: Path, stage: str, adapter: TypeAdapter[T]) -> list[T]:
     again = f"run pipeline {stage} again"
     records: dict[Key, T] = {}
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    record = parse(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError):
+                    record = adapter.validate_json(line)
+                except ValidationError as error:
                     raise PipelineError(
-                        f"{path}:{number}: not what pipeline {stage} writes; {again}"
+                        f"{path}:{number}: not what pipeline {stage} writes "
+                        f"({first_problem(error)}); {again}"
                     ) from None
                 if record.key in records:
                     raise PipelineError(f"{path}:{number}: id {record.id} a second time; {again}")
@@ -111,25 +125,3 @@ def _read_lines(path: Path, stage: str, parse: Callable[[Any], T]) -> list[T]:
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read: {error.strerror}") from None
     return [records[key] for key in sorted(records)]
-
-
-def _post(value: dict[str, Any]) -> Post:
-    file = str(value["file"])
-    if Path(file).name != file:
-        raise ValueError(file)
-    return Post(
-        id=int(value["id"]),
-        file=file,
-        sha256=str(value["sha256"]),
-        parent_id=int(value["parent_id"]),
-        rating=str(value["rating"]),
-        tags=tuple(str(tag) for tag in value["tags"]),
-        post_url=str(value["post_url"]),
-        source=str(value["source"]),
-    )
-
-
-def _image(value: dict[str, Any]) -> Image:
-    left, top, right, bottom = (int(side) for side in value["crop_box"])
-    int(value["phash"], 16)
-    return Image(**(value | {"crop_box": (left, top, right, bottom)}))

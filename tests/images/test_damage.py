@@ -4,6 +4,7 @@ import io
 import random
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,11 +138,109 @@ def test_a_webp_whose_transfer_ended_in_zeros() -> None:
     assert damage_of(half, "WEBP")
 
 
+OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "webp, fastest": ("WEBP", {"lossless": True, "method": 0, "quality": 0}),
+    "webp, smallest": ("WEBP", {"lossless": True, "method": 6, "quality": 100}),
+    "avif": ("AVIF", {"speed": 10}),
+    "avif, tiles": ("AVIF", {"speed": 10, "tile_rows": 1, "tile_cols": 1, "quality": 95}),
+    "avif, metadata": ("AVIF", {"speed": 10, "exif": b"Exif\0\0II*\0\x08\0\0\0" + bytes(5000)}),
+    "jpeg 2000": ("JPEG2000", {}),
+    "jpeg 2000, codestream": ("JPEG2000", {"no_jp2": True, "irreversible": True}),
+    "jpeg 2000, tiles": ("JPEG2000", {"tile_size": (128, 128)}),
+    "jpeg 2000, precincts": (
+        "JPEG2000",
+        {"precinct_size": (64, 64), "codeblock_size": (32, 32), "quality_layers": [20, 10, 5]},
+    ),
+    "tiff, lzw": ("TIFF", {"compression": "tiff_lzw"}),
+    "tiff, deflate": ("TIFF", {"compression": "tiff_adobe_deflate"}),
+    "tiff, packbits": ("TIFF", {"compression": "packbits"}),
+    "tiff, jpeg": ("TIFF", {"compression": "jpeg"}),
+    "tiff, raw": ("TIFF", {}),
+    "bmp": ("BMP", {}),
+}
+
+
+def half_flat() -> Image.Image:
+    """A drawing above an area that the fastest lossless WebP writes as thousands of zeros."""
+    flat = Image.new("RGB", (800, 800))
+    flat.paste(picture(), (0, 0))
+    return flat
+
+
+WHOLE = {
+    "drawn": picture(),
+    "black": Image.new("RGB", (1200, 900)),
+    "flat": Image.new("RGB", (900, 700), "white"),
+    "half flat": half_flat(),
+    "small": drawing(1, 20, 20),
+    "palette": drawing(2, 300, 300).quantize(8).convert("RGB"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_pictures_of_other_formats_stay_whole(kind: str, name: str) -> None:
+    format, options = OTHERS[kind]
+    assert damage_of(saved(WHOLE[name], format, **options), format) is None
+
+
+def test_lossless_webp_may_end_in_many_zeros() -> None:
+    data = saved(half_flat(), "WEBP", lossless=True, method=0, quality=0)
+    assert data.endswith(bytes(64 * SECTOR))
+
+
+def end_in_zeros(data: bytes, format: str) -> bytes:
+    """Let zeros stand in place of the second half, of a TIFF in that of its first strip."""
+    half = len(data) // 2
+    if format == "JPEG2000":
+        return data[:half] + bytes(len(data) - half - 2) + data[-2:]
+    if format == "TIFF":
+        with Image.open(io.BytesIO(data)) as image:
+            start, length = image.tag_v2[273][0], image.tag_v2[279][0]
+        lost = length // 2
+        return data[: start + length - lost] + bytes(lost) + data[start + length :]
+    return data[:half] + bytes(len(data) - half)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "webp, fastest",
+        "webp, smallest",
+        "avif",
+        "jpeg 2000",
+        "jpeg 2000, codestream",
+        "jpeg 2000, precincts",
+        "tiff, jpeg",
+    ],
+)
+def test_zeros_in_place_of_the_second_half_are_found(kind: str) -> None:
+    format, options = OTHERS[kind]
+    half = end_in_zeros(saved(picture(), format, **options), format)
+    assert decodes(half), "Pillow knows it already"
+    assert damage_of(half, format)
+
+
+SMALL = [
+    saved(picture(), "WEBP"),
+    saved(picture(), "WEBP", lossless=True),
+    saved(picture(), "AVIF", speed=10),
+    saved(picture(), "JPEG2000", quality_layers=[20]),
+]
+
+
 @settings(deadline=5000)
-@given(st.sampled_from([*KINDS.values(), saved(picture(), "WEBP")]).flatmap(mutations))
+@given(st.sampled_from([*KINDS.values(), *SMALL]).flatmap(mutations))
 def test_whatever_comes_is_judged(data: bytes) -> None:
-    for format in ("JPEG", "WEBP"):
+    for format in ("JPEG", "WEBP", "AVIF", "JPEG2000"):
         assert damage_of(data, format) != ""
+
+
+@pytest.mark.parametrize("format", ["AVIF", "JPEG2000", "WEBP"])
+def test_files_that_end_anywhere_are_judged(format: str) -> None:
+    data = saved(drawing(1, 20, 20), format)
+    for end in range(len(data)):
+        assert damage_of(data[:end], format) != ""
 
 
 def test_random_bytes_are_judged() -> None:
