@@ -19,6 +19,16 @@ from pipeline.images.shards import read_bytes
 
 ORIGINAL = "original_sha256"
 WEBP = "webp_sha256"
+# What tarfile, json and facts of other types raise.
+_UNREADABLE = (
+    tarfile.TarError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +132,7 @@ def _scan(shard: Path) -> dict[str, list[Place]]:
         for _, group in groupby(images, key=lambda place: place.facts["id"]):
             of_one = list(group)
             places[str(of_one[0].facts[ORIGINAL])] = of_one
-    except (tarfile.TarError, OSError, ValueError, LookupError, AttributeError):
+    except _UNREADABLE:
         return {}
     return places
 
