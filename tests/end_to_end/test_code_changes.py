@@ -77,8 +77,8 @@ def test_another_geometry_makes_other_images(project: Project) -> None:
     change(
         project,
         "pipeline/images/sharding.py",
-        "webp = encode(fitted.pixels)",
-        "webp = encode(255 - fitted.pixels)",
+        "fit(decoded.pixels, params)",
+        "fit(255 - decoded.pixels, params)",
     )
     assert project.repro()[:2] == ["code", "resize"]
     assert index.read_text() != before
