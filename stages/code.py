@@ -7,15 +7,15 @@ from pipeline.files import write_text
 from pipeline.fingerprints import code_of, image_versions, public, training_versions
 from pipeline.params import section_type
 
-# Not scrape: which pictures a site has does not depend on the code that fetches them.
-STAGES = ("resize", "manifest", "train", "evaluate")
 FOLDER = Path("reports/code")
+# Not scrape: which pictures a site has does not depend on the code that fetches them.
 VERSIONS = {
     "resize": image_versions,
     "manifest": image_versions,
     "train": training_versions,
     "evaluate": training_versions,
 }
+STAGES = tuple(VERSIONS)
 
 
 def code() -> None:

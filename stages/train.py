@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,21 +199,35 @@ class LiveRecorder:
             Image.fromarray(pixels).save(temporary, "PNG")
 
     def end(self) -> None:
-        """Write all anew, and finish the summary.
+        """Finish the summary, and write anew what was removed meanwhile.
 
         DVC removes the files before it runs this stage, also where a training that was started by
         hand then keeps the stage from running.
         """
         from pipeline.files import writing
 
-        self._open()
         assert self._live is not None
         with writing(self._folder):
-            for step, figures in self._rows:
-                self._log(self._live, step, figures)
+            if self._is_cut():
+                self._open()
+                for step, figures in self._rows:
+                    self._log(self._live, step, figures)
             self._live.end()  # type: ignore[no-untyped-call]
-        if self._pixels is not None:
+        if self._pixels is not None and not (self._folder / "samples.png").exists():
             self.samples(self._pixels)
+
+    def _is_cut(self) -> bool:
+        """Whether a curve has fewer rows than were logged."""
+        logged = Counter(name for _, figures in self._rows for name in figures)
+        for name, rows in logged.items():
+            try:
+                with (self._folder / f"plots/metrics/{name}.tsv").open("rb") as file:
+                    header_and_rows = sum(1 for _ in file)
+            except FileNotFoundError:
+                return True
+            if header_and_rows <= rows:
+                return True
+        return False
 
 
 STAGE = Stage("train", run, MODELS)

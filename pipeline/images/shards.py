@@ -105,7 +105,7 @@ def read_image(folder: Path, entry: Located) -> NDArray[np.uint8]:
             f"{path}: no whole image at byte {entry.offset}; "
             "remove the file and run pipeline resize and pipeline manifest again"
         ) from None
-    if hashlib.sha256(pixels.tobytes()).hexdigest() != entry.sha256:
+    if hashlib.sha256(pixels.data).hexdigest() != entry.sha256:
         raise PipelineError(
             f"{path}: the image at byte {entry.offset} has other pixels than its sha256 says; "
             "remove the file and run pipeline resize and pipeline manifest again"

@@ -88,7 +88,12 @@ def machine_fault(error: BaseException) -> str | None:
 
 def reason(error: BaseException) -> str:
     """An error in one line that a terminal can show, whatever names a file holds."""
-    words = " ".join(str(error).split()) or type(error).__name__
+    return printable(str(error)) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return a text in one line that a terminal can show, cut where it is long."""
+    words = " ".join(text.split())
     shown = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words
     )

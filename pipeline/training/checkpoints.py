@@ -10,7 +10,13 @@ import torch
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
 from pipeline.networks.files import CHECKPOINT
-from pipeline.networks.tensor_files import archive_damage, reason, share_values, unpickle
+from pipeline.networks.tensor_files import (
+    archive_damage,
+    printable,
+    reason,
+    share_values,
+    unpickle,
+)
 from pipeline.training.state import State, mismatch
 
 # Raised whenever the layout of the file changes. Code that changes the weights is in the run's key.
@@ -139,7 +145,7 @@ def restore(path: Path, state: State) -> str | None:
     problem = mismatch(state, content)
     if problem is not None:
         # Names in it are the file's.
-        return reason(ValueError(problem))
+        return printable(problem)
     state.load_state_dict(content["state"])
     return None
 

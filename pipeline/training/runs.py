@@ -54,7 +54,7 @@ INPUTS = {
 
 Description = Mapping[str, Any]
 # Python's functions for files raise `ValueError` for a zero byte.
-FileName = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+_PathText = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
 
 class _Strict(BaseModel):
@@ -67,8 +67,8 @@ class _RunFile(_Strict):
     description: dict[str, Any]
     finished: bool
     step: NonNegativeInt
-    resume: FileName | None
-    init: FileName | None = None
+    resume: _PathText | None
+    init: _PathText | None = None
 
 
 class _Described(_Strict):
