@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from pipeline.errors import UsageError
 
@@ -10,8 +11,13 @@ from pipeline.errors import UsageError
 def pick_device(name: str) -> torch.device:
     """The device that `name` stands for: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
-    `auto` takes CUDA, then MPS, then the CPU. Raises `UsageError` where the device is not there.
+    `auto` takes CUDA, then MPS, then the CPU. From then on CUDA computes the same twice, and single
+    precision is IEEE's there, too. Raises `UsageError` where the device is not there.
     """
+    # PyTorch rounds the factors of convolutions to TF32's 10 bits otherwise, which moves SSIM in
+    # its second decimal.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -33,7 +39,8 @@ def pick_device(name: str) -> torch.device:
 def computes_in_bf16(device: torch.device) -> bool:
     """Whether the hardware multiplies in bfloat16, rather than imitating it more slowly."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        # PyTorch's own answer is about the current card.
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
         # Older torch cannot be asked; there fp32 is right, if not fastest.
         capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
@@ -46,3 +53,16 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return device.type
+
+
+def free_cuda_memory(device: torch.device) -> int:
+    """Return the bytes of a card that are free, those included that PyTorch keeps for itself."""
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return `tensor` on a CUDA `device`; the host does not wait for the copy."""
+    if tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

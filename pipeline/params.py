@@ -210,6 +210,13 @@ class TrainParams(Section):
         description="whether crops are turned by quarters, as in EDSR, beside being mirrored in "
         "half of the cases",
     )
+    recolour: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of crops whose colours are exchanged and stretched beyond those that "
+        "drawings have, so that saturated ones are learnt too",
+    )
     degradation: Literal["none", "web"] = Field(
         "none",
         description="how LR is made; none: by bicubic; web: by a mix of filters, noise and JPEG, "

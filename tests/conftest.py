@@ -2,9 +2,18 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Tests run side by side, a process a core: threads of their own would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("thorough", max_examples=10_000)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")

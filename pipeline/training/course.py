@@ -14,7 +14,7 @@ from pipeline.params import TrainParams
 from pipeline.progress import Progress
 from pipeline.training.distribution import Group
 from pipeline.training.state import State
-from pipeline.training.updates import Terms
+from pipeline.training.updates import StepResult
 from pipeline.training.validation import Validation
 
 # With more strips than this every second one is dropped: the picture shows the course.
@@ -85,23 +85,29 @@ class Course:
         self._progress.start("train", self._steps, "steps")
         self._progress.update(self._first)
 
-    def record(self, terms: Terms) -> None:
+    def record(self, result: StepResult) -> None:
         """A step was taken. Raises `PipelineError` where the generator's pictures overflowed.
 
         Only multiples of `log_every` and `validate_every` count, wherever a training ends: so the
         rows of one that goes on are those of one that was never stopped.
         """
         step = self._state.step
-        if terms and step % self._params.log_every == 0:
-            # Each has seen its part of the batch.
-            self._group.average(list(terms.values()))
-            figures = {name: value.item() for name, value in terms.items()}
+        if step % self._params.log_every == 0 and (figures := self._figures(result)):
             self._keep({f"train/{name}": value for name, value in figures.items()})
             self._progress.update(step, **figures, **{"images/s": self._images_per_second()})
         else:
             self._progress.update(step)
         if self._group.leads and step % self._params.validate_every == 0:
             self._validate()
+
+    def _figures(self, result: StepResult) -> Figures:
+        """Return the terms of the loss, or none where the step moved nothing."""
+        terms = list(result.terms.values())
+        # Each has seen its part of the batch.
+        self._group.average(terms)
+        # One read in place of ten: a GPU is waited for at each.
+        *values, updated = torch.stack([*terms, result.updated.to(terms[0])]).tolist()
+        return dict(zip(result.terms, values, strict=True)) if updated else {}
 
     def check_best(self) -> None:
         """Measure the kept best generator again where its score is of another metric or pictures.

@@ -9,6 +9,7 @@ import numpy as np
 import psutil
 import torch
 
+from pipeline.devices import free_cuda_memory
 from pipeline.images.shards import read_image, read_images
 from pipeline.manifest import Row
 from pipeline.progress import Progress
@@ -57,7 +58,7 @@ def load_images(
 def _free(place: torch.device, processes: int) -> float:
     """Bytes that are free for one of `processes`, which have a card each and share the memory."""
     if place.type == "cuda":
-        return float(torch.cuda.mem_get_info(place)[0])
+        return free_cuda_memory(place)
     return psutil.virtual_memory().available / processes
 
 

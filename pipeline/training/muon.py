@@ -23,7 +23,12 @@ ADAM_RMS = 0.2
 
 
 class Muon(Optimizer):
-    """Nesterov's momentum, made orthogonal, for the kernels `(out, in, h, w)` of convolutions."""
+    """Nesterov's momentum, made orthogonal, for the kernels `(out, in, h, w)` of convolutions.
+
+    A group's `lr` may be a tensor. Where `found_inf`, `() float`, is 1, a step changes nothing.
+    """
+
+    found_inf: Tensor | None = None
 
     def __init__(self, kernels: Iterable[Tensor], lr: float) -> None:
         super().__init__(kernels, {"lr": lr})
@@ -41,12 +46,16 @@ class Muon(Optimizer):
                 self._move(kernels, group["lr"])
         return loss
 
-    def _move(self, kernels: list[Tensor], lr: float) -> None:
+    def _move(self, kernels: list[Tensor], lr: float | Tensor) -> None:
         matrices = torch.stack(self._momenta(kernels)).flatten(2)
         length = lr * ADAM_RMS * math.sqrt(max(matrices.shape[1:]))
+        if self.found_inf is not None:
+            length = length * (1 - self.found_inf)
+        made = orthogonal(matrices)
+        if isinstance(length, Tensor):
+            made, length = made * length, 1.0
         directions = [
-            direction.view_as(kernel)
-            for kernel, direction in zip(kernels, orthogonal(matrices), strict=True)
+            direction.view_as(kernel) for kernel, direction in zip(kernels, made, strict=True)
         ]
         torch._foreach_sub_(kernels, directions, alpha=length)
 
@@ -57,8 +66,12 @@ class Muon(Optimizer):
             assert gradient is not None
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(gradient)
+            momentum = state["momentum"]
+            if self.found_inf is not None:
+                # Nothing moves towards itself.
+                gradient = torch.where(self.found_inf == 0, gradient, momentum)
             gradients.append(gradient)
-            momenta.append(state["momentum"])
+            momenta.append(momentum)
         # All kernels at once, as PyTorch's own optimisers do it: a GPU takes as long for one.
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
         return torch._foreach_lerp(gradients, momenta, MOMENTUM)
@@ -76,7 +89,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     a, b, c = QUINTIC
     square = x @ x.mT
-    product = torch.eye(square.shape[1]).to(square)
+    product = torch.eye(square.shape[1], dtype=square.dtype, device=square.device)
     for _ in range(ITERATIONS):
         factor = torch.baddbmm(square, square, square, beta=b, alpha=c)
         factor.diagonal(dim1=1, dim2=2).add_(a)

@@ -11,8 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.devices import sent
+
 Load = Callable[[Sequence[int]], tuple[Tensor, Sequence[int]]]
 """Numbers of images → a stack `(N, H, W, 3) uint8` that has them, and their places in it."""
+
+MID_LEVEL = 127.5
+# A channel in two loses contrast or becomes flat in parts; shifts do that to bright or dark ones.
+LOG2_GAINS = (-1.0, 1.5)
+LARGEST_SHIFT = 96.0
+"""levels of 255"""
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Patches:
 
     Of so many `candidates` in an image one is kept, the likelier the more `detail` it has: flat
     ones, which drawings are full of, have nothing to teach. With `turns` crops are also turned by
-    quarters.
+    quarters. A share of them, `recolour`, get other colours.
     """
 
     load: Load
@@ -36,6 +44,7 @@ class Patches:
     share: tuple[int, int] = (0, 1)
     candidates: int = 1
     turns: bool = False
+    recolour: float = 0.0
 
     def __call__(self, step: int) -> Tensor:
         """The batch of a step, counted from 0: `(batch, 3, crop, crop) uint8`, channels last.
@@ -51,29 +60,31 @@ class Patches:
         own = slice(rank * part, (rank + 1) * part)
         numbers = range(step * self.batch, (step + 1) * self.batch)[own]
         stack, owners = self.load([self._image(number) for number in numbers])
-        where = stack.device
-        ways = torch.from_numpy(places[own]).to(where)
-        crops = self._cut(stack, owners, ways[..., :2])
+        crops = self._cut(stack, owners, places[own, :, :2])
+        mirrored = _on(stack.device, places[own, :, 2].ravel() < 0.5)
         if self.candidates > 1:
-            chosen = self._chosen(crops, torch.from_numpy(choices[own]).to(where))
-            crops, ways = crops[chosen], ways.flatten(0, 1)[chosen]
-        crops = _where(ways[..., 2].flatten() < 0.5, crops.flip(3), crops)
+            chosen = self._chosen(crops, _on(stack.device, choices[own]))
+            crops, mirrored = crops[chosen], mirrored[chosen]
+        crops = _where(mirrored, crops.flip(3), crops)
         if self.turns:
-            crops = turned(crops, torch.from_numpy(quarters[own]).to(where))
+            crops = turned(crops, _on(stack.device, quarters[own]))
+        if self.recolour:
+            draws = _drawn_colours(random, self.batch, self.recolour)
+            crops = recoloured(crops, *(_on(stack.device, drawn[own]) for drawn in draws))
         return crops.contiguous(memory_format=torch.channels_last)
 
-    def _cut(self, stack: Tensor, owners: Sequence[int], ways: Tensor) -> Tensor:
+    def _cut(self, stack: Tensor, owners: Sequence[int], places: np.ndarray) -> Tensor:
         """Crops of `owners`, each one's after the other: `(N · candidates, 3, crop, crop)`.
 
-        They lie at `ways` `(N, candidates, 2)`: shares of the free way down and to the right. All
+        They lie at `places` `(N, candidates, 2)`: shares of the free way down and to the right. All
         are cut at once, in a few operations however many they are, because each costs a GPU the
         same.
         """
         windows = stack.unfold(1, self.crop, 1).unfold(2, self.crop, 1).movedim(3, 5)
-        free = torch.tensor(windows.shape[1:3], device=stack.device)
-        tops, lefts = (ways * free).long().flatten(0, 1).unbind(1)
-        images = torch.tensor(owners, device=stack.device).repeat_interleave(self.candidates)
-        return windows[images, tops, lefts].permute(0, 3, 1, 2)
+        corners = (places * windows.shape[1:3]).astype(np.int64).reshape(-1, 2)
+        images = np.repeat(np.asarray(owners, np.int64), self.candidates)
+        numbers = _on(stack.device, np.column_stack([images, corners]))
+        return windows[numbers.unbind(1)].permute(0, 3, 1, 2)
 
     def _chosen(self, crops: Tensor, choices: Tensor) -> Tensor:
         """Which crop of each image is kept: at which its share of all their detail is passed."""
@@ -93,6 +104,39 @@ def turned(crops: Tensor, quarters: Tensor) -> Tensor:
     crops = _where(quarters % 2 == 1, crops.transpose(2, 3), crops)
     crops = _where((quarters == 1) | (quarters == 2), crops.flip(2), crops)
     return _where(quarters >= 2, crops.flip(3), crops)
+
+
+def recoloured(crops: Tensor, channels: Tensor, gains: Tensor, shifts: Tensor) -> Tensor:
+    """`(N, 3, H, W) uint8` with channels exchanged, and levels stretched and shifted.
+
+    Each result's channel is `gain · (level - mid) + mid + shift`, `mid` being 127.5, of the crop's
+    channel that `channels` names; all three are `(N, 3)`. What leaves [0, 255] becomes flat.
+    """
+    number = torch.arange(len(crops), device=crops.device)[:, None]
+    levels = crops[number, channels].float() - MID_LEVEL
+    stretched = torch.addcmul(shifts[..., None, None] + MID_LEVEL, levels, gains[..., None, None])
+    return stretched.round().clamp(0, 255).to(crops.dtype)
+
+
+def _drawn_colours(
+    random: np.random.Generator, count: int, share: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Channels, gains and shifts of `count` crops, of which `share` are not left as they are."""
+    left = random.random((count, 1)) >= share
+    same = np.broadcast_to(np.arange(3), (count, 3))
+    channels = random.permuted(same, axis=1)
+    gains = 2 ** random.uniform(*LOG2_GAINS, (count, 3))
+    shifts = random.uniform(-LARGEST_SHIFT, LARGEST_SHIFT, (count, 3))
+    return (
+        np.where(left, same, channels),
+        np.where(left, 1, gains).astype(np.float32),
+        np.where(left, 0, shifts).astype(np.float32),
+    )
+
+
+def _on(device: torch.device, values: np.ndarray) -> Tensor:
+    tensor = torch.from_numpy(values)
+    return sent(tensor, device) if device.type == "cuda" else tensor
 
 
 def _where(chosen: Tensor, crops: Tensor, others: Tensor) -> Tensor:

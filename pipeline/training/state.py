@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pipeline.errors import UsageError
 from pipeline.networks import GENERATORS, Generator
@@ -64,17 +63,31 @@ class State:
     best_measure: str = ""
     """the metric of `best_score` and the pictures that it was measured on"""
     step: int = 0
-    skipped: int = 0
+    skips: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.int64))
+    """how many steps moved nothing: of all, and since the last one that did; on the device"""
     devices: list[str] = field(default_factory=list)
     """what computed the steps so far"""
     curve: list[dict[str, float]] = field(default_factory=list)
     samples: list[Tensor] = field(default_factory=list)
     """one strip of validation pictures a validation, `(3, h, w) uint8`"""
 
+    @property
+    def skipped(self) -> int:
+        """How many of the steps moved nothing."""
+        return int(self.skips[0])
+
+    @torch.no_grad()
+    def count_skipped(self, updated: Tensor) -> None:
+        """Count one more step; `updated () bool` says whether it moved the generator."""
+        skipped = (~updated).long()
+        of_all, in_a_row = self.skips.unbind()
+        of_all.add_(skipped)
+        in_a_row.add_(1).mul_(skipped)
+
     def state_dict(self) -> dict[str, Any]:
         """Everything, as tensors and plain values that load without pickled code."""
         modules = _modules(self)
-        return {name: module.state_dict() for name, module in modules.items()} | {
+        return {name: _saved(module) for name, module in modules.items()} | {
             "step": self.step,
             "skipped": self.skipped,
             "best_score": self.best_score,
@@ -93,7 +106,8 @@ class State:
                 module.load_state_dict(_with_own_settings(module, saved[name]))
             else:
                 module.load_state_dict(saved[name])
-        self.step, self.skipped = saved["step"], saved["skipped"]
+        self.step = saved["step"]
+        self.skips.copy_(torch.tensor([saved["skipped"], 0]))
         self.best_score, self.best_step = saved["best_score"], saved["best_step"]
         self.best_measure, self.devices = saved["best_measure"], saved["devices"]
         self.curve, self.samples = saved["curve"], saved["samples"]
@@ -177,7 +191,15 @@ def new_state(params: TrainParams, device: torch.device, group: Group = ALONE) -
         adversary = Adversary(discriminator, _adam(discriminator.parameters(), params))
     generator = _placed(generator, device)
     optimisers, best = _optimisers(generator, params), copy.deepcopy(average)
-    return State(generator, _placed(average, device), optimisers, adversary, _placed(best, device))
+    skips = torch.zeros(2, dtype=torch.int64, device=device)
+    return State(
+        generator,
+        _placed(average, device),
+        optimisers,
+        adversary,
+        _placed(best, device),
+        skips=skips,
+    )
 
 
 def _new_generator(params: TrainParams) -> Generator:
@@ -210,17 +232,30 @@ def _other_params(theirs: Mapping[str, object], ours: Mapping[str, object]) -> s
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Move `average` towards `network`, by 1 - `decay`, and faster in the first steps.
+def update_average(average: nn.Module, network: nn.Module, weight: float | Tensor) -> None:
+    """Move the weights of `average` towards those of `network`, all the way with a `weight` of 1.
 
-    The ramp keeps the random start from weighing on short runs. Statistics of batch normalisation
-    are averages already and are copied.
+    Statistics of batch normalisation are averages already and are copied.
     """
-    ramped = min(decay, (1 + step) / (10 + step))
-    means, weights = list(average.parameters()), list(network.parameters())
-    get_ema_multi_avg_fn(ramped)(means, weights, step)  # type: ignore[no-untyped-call]
+    means: list[Tensor] = list(average.parameters())
+    weights: list[Tensor] = list(network.parameters())
+    if isinstance(weight, Tensor):
+        changes = torch._foreach_sub(weights, means)
+        torch._foreach_mul_(changes, weight)
+        torch._foreach_add_(means, changes)
+    else:
+        torch._foreach_lerp_(means, weights, weight)
     for kept, statistic in zip(average.buffers(), network.buffers(), strict=True):
         kept.copy_(statistic)
+
+
+def _saved(module: nn.Module | Optimizer) -> dict[str, Any]:
+    """Return the state of a module or an optimiser; learning rates as numbers."""
+    saved = module.state_dict()
+    if isinstance(module, Optimizer):
+        for group in saved["param_groups"]:
+            group["lr"] = float(group["lr"])
+    return saved
 
 
 def _modules(state: State) -> dict[str, Any]:
@@ -253,5 +288,11 @@ def _optimisers(generator: Generator, params: TrainParams) -> tuple[Optimizer, .
 
 def _adam(weights: Iterable[nn.Parameter], params: TrainParams) -> Adam:
     weights = list(weights)
-    fused = weights[0].device.type in ("cpu", "cuda")
-    return Adam(weights, lr=params.lr, betas=(params.beta1, params.beta2), fused=fused)
+    kind = weights[0].device.type
+    return Adam(
+        weights,
+        lr=params.lr,
+        betas=(params.beta1, params.beta2),
+        fused=kind in ("cpu", "cuda"),
+        capturable=kind == "cuda",
+    )

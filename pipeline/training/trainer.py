@@ -39,7 +39,7 @@ from pipeline.training.runs import (
     recorded_resume_sha256,
 )
 from pipeline.training.state import State, new_state
-from pipeline.training.updates import Terms, Updates
+from pipeline.training.updates import StepResult, Updates
 from pipeline.training.validation import Validation
 
 RESULTS = ("generator.safetensors", "best.safetensors")
@@ -196,16 +196,16 @@ class _Training:
         if self.state.step >= self.steps:
             return
         self.state.note_device(device_name(self.device))
+        self._skipped = self.state.skipped
         batches = self._read_batches()
         self.course.begin()
-        saved_at, skipped = time.monotonic(), 0
+        saved_at = time.monotonic()
         try:
             with Interrupts(at_once=self.group.size == 1) as interrupts:
                 while self.state.step < self.steps:
-                    terms = self.update(batches(self.state.step))
-                    skipped = 0 if terms else skipped + 1
-                    self._tell_skipped(skipped)
-                    self._record(terms)
+                    result = self.update(batches(self.state.step))
+                    self._check_skipped()
+                    self._record(result)
                     stop = self.group.any(interrupts.stop, self.device)
                     due = time.monotonic() - saved_at >= self.params.checkpoint_seconds
                     if self.group.leads and (due or stop or self.state.step == self.steps):
@@ -248,12 +248,13 @@ class _Training:
             share,
             params.crop_candidates,
             params.turns,
+            params.recolour,
         )
         return patches if images.at_hand else Prefetched(patches)
 
-    def _record(self, terms: Terms) -> None:
+    def _record(self, result: StepResult) -> None:
         with self._overflow_reported():
-            self.course.record(terms)
+            self.course.record(result)
 
     @contextmanager
     def _overflow_reported(self) -> Iterator[None]:
@@ -319,11 +320,19 @@ class _Training:
             return []
         return [f"step {step_of(path)} can be used: pipeline upscale picture.png --model {path}"]
 
-    def _tell_skipped(self, skipped: int) -> None:
-        if skipped:
-            self.progress.message(f"step {self.state.step}: skipped, its loss was not finite")
-        if skipped >= MAX_SKIPPED_IN_A_ROW:
-            raise self._overflow(f"the loss was not finite in the last {skipped} steps")
+    def _check_skipped(self) -> None:
+        """Tell of steps that moved nothing; a GPU is asked no more often than it must be."""
+        step = self.state.step
+        if self.device.type == "cuda" and step % self.params.log_every and step < self.steps:
+            return
+        skipped, in_a_row = self.state.skips.tolist()
+        if skipped > self._skipped:
+            self.progress.message(
+                f"step {step}: {skipped - self._skipped} skipped, the loss was not finite"
+            )
+        self._skipped = skipped
+        if in_a_row >= MAX_SKIPPED_IN_A_ROW:
+            raise self._overflow(f"the loss was not finite in the last {in_a_row} steps")
 
     def _overflow(self, problem: str) -> PipelineError:
         return PipelineError(

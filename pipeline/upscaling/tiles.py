@@ -8,6 +8,7 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+from pipeline.devices import free_cuda_memory
 from pipeline.networks import Generator
 
 # What lies further away changes a result too little to pay for it: x4plus-anime looks 94 LR pixels
@@ -80,7 +81,7 @@ def best_tile(generator: Generator, device: torch.device) -> int:
 def free_memory(device: torch.device) -> int:
     """Bytes that can be had on `device` without harm to others."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        return free_cuda_memory(device)
     return int(psutil.virtual_memory().available)
 
 

@@ -66,7 +66,7 @@ def stepped(group: Group) -> dict[str, Any]:
     """Figures and gradients of one SRGAN step."""
     vgg = VGG16Features(PARAMS.content_layers, backbone_state("vgg16", "random")[0])
     state = new_state(PARAMS, CPU, group)
-    terms = Updates(PARAMS, 1, state, vgg, CPU, False, group)(part(BATCH, group))
+    terms = Updates(PARAMS, 1, state, vgg, CPU, False, group)(part(BATCH, group)).terms
     figures = list(terms.values())
     group.average(figures)
     assert state.adversary is not None

@@ -35,6 +35,38 @@ def test_the_small_square_leads_where_the_whole_matrix_leads(rows: int, columns:
     torch.testing.assert_close(orthogonal(matrices), x.float(), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("lr", [0.1, torch.tensor(0.1)])
+def test_a_step_with_gradients_that_are_not_finite_changes_nothing(lr: float) -> None:
+    kernels = [torch.randn(4, 4, 3, 3) for _ in range(2)]
+    muon = Muon(kernels, 0.0)
+    muon.param_groups[0]["lr"] = lr
+    seen: list[list[torch.Tensor]] = []
+    for bad in (False, True, False):
+        for kernel in kernels:
+            kernel.grad = torch.full_like(kernel, float("nan")) if bad else torch.randn(4, 4, 3, 3)
+        muon.found_inf = torch.tensor(float(bad))
+        muon.step()
+        moments = [muon.state[kernel]["momentum"] for kernel in kernels]
+        seen.append([tensor.clone() for tensor in (*kernels, *moments)])
+    assert all(torch.equal(*pair) for pair in zip(seen[0], seen[1], strict=True))
+    assert not any(torch.equal(*pair) for pair in zip(seen[1], seen[2], strict=True))
+    assert all(tensor.isfinite().all() for tensor in seen[2])
+
+
+def test_a_learning_rate_in_a_tensor_moves_kernels_as_far() -> None:
+    kernel = torch.randn(4, 4, 3, 3)
+    gradient = torch.randn(4, 4, 3, 3)
+    moved = []
+    for lr in (0.1, torch.tensor(0.1)):
+        own = kernel.clone()
+        own.grad = gradient
+        muon = Muon([own], 0.0)
+        muon.param_groups[0]["lr"] = lr
+        muon.step()
+        moved.append(own)
+    torch.testing.assert_close(*moved)
+
+
 def test_nothing_stays_nothing() -> None:
     assert not orthogonal(torch.zeros(1, 4, 9)).any()
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.training.patches import Load, Patches, Prefetched, detail, turned
+from pipeline.training.patches import Load, Patches, Prefetched, detail, recoloured, turned
 
 SIDE = 20
 
@@ -156,3 +156,26 @@ def test_what_a_thread_raises_reaches_the_training() -> None:
     with pytest.raises(PipelineError, match="no batch 0"):
         ahead(0)
     ahead.close()
+
+
+def test_colours_are_exchanged_stretched_and_shifted() -> None:
+    crop = torch.tensor([10, 100, 250], dtype=torch.uint8).view(1, 3, 1, 1)
+    channels, gains = torch.tensor([[2, 0, 1]]), torch.tensor([[1.0, 2.0, 0.5]])
+    result = recoloured(crop, channels, gains, torch.tensor([[-20.0, 0.0, 30.0]]))
+    assert result.flatten().tolist() == [230, 0, 144]
+
+
+def test_a_share_of_the_crops_gets_other_colours_and_the_rest_stays() -> None:
+    pictures = torch.randint(0, 256, (7, SIDE, SIDE, 3), dtype=torch.uint8)
+    draw = Patches(load(pictures), 7, 8, 40, seed=0)
+    plain, other = draw(0), replace(draw, recolour=0.25)(0)
+    same = (plain == other).flatten(1).all(1).float().mean()
+    assert 0.6 < same < 0.9
+    assert (plain == replace(draw, recolour=1e-9)(0)).all()
+    assert (plain != replace(draw, recolour=1.0)(0)).flatten(1).any(1).all()
+
+
+def test_processes_share_a_batch_of_other_colours() -> None:
+    draw = Patches(load(images(7)), 7, 8, 6, seed=0, recolour=0.5)
+    parts = [replace(draw, share=(rank, 3))(4) for rank in range(3)]
+    assert torch.equal(torch.cat(parts), draw(4))

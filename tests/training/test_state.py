@@ -33,35 +33,51 @@ def test_networks_start_from_the_seed_alone() -> None:
     assert not torch.equal(weights(1), first)
 
 
-def test_the_average_follows_the_network_and_ramps_up() -> None:
+@pytest.mark.parametrize("weight", [0.25, torch.tensor(0.25)])
+def test_the_average_moves_by_its_weight(weight: float | torch.Tensor) -> None:
     network, average = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         network.weight.fill_(1.0)
         average.weight.fill_(0.0)
-    update_average(average, network, decay=0.999, step=0)
-    assert average.weight.item() == pytest.approx(0.9)
-    update_average(average, network, decay=0.999, step=10_000_000)
-    assert average.weight.item() == pytest.approx(1 - 0.1 * 0.999)
+    update_average(average, network, weight)
+    assert average.weight.item() == 0.25
+    update_average(average, network, weight)
+    assert average.weight.item() == 0.25 + 0.75 * 0.25
 
 
-def test_without_decay_the_average_is_the_network() -> None:
+def test_with_a_weight_of_one_the_average_is_the_network() -> None:
     network, average = nn.Linear(3, 3), nn.Linear(3, 3)
-    update_average(average, network, decay=0.0, step=5)
+    update_average(average, network, 1.0)
     assert torch.equal(average.weight, network.weight)
 
 
 def test_the_average_copies_statistics() -> None:
     network, average = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
     network(torch.rand(4, 2, 3, 3))
-    update_average(average, network, decay=0.999, step=100)
+    update_average(average, network, 0.001)
     assert torch.equal(average.running_mean, network.running_mean)
     assert average.num_batches_tracked.item() == 1
+
+
+def test_skipped_steps_are_counted_in_all_and_in_a_row() -> None:
+    state = new_state(TrainParams(blocks=1, features=8), CPU)
+    for updated in (True, False, False, True, False):
+        state.count_skipped(torch.tensor(updated))
+    assert state.skips.tolist() == [3, 1]
+    assert state.skipped == 3
+
+
+def test_a_learning_rate_on_the_device_is_saved_as_a_number() -> None:
+    state = new_state(TrainParams(blocks=1, features=8), CPU)
+    state.optimisers[0].param_groups[0]["lr"] = torch.tensor(0.5)
+    assert state.state_dict()["adam"]["param_groups"][0]["lr"] == 0.5
 
 
 def test_a_saved_state_loads_without_pickled_code() -> None:
     params = SMALL.model_copy(update={"optimiser": "muon"})
     state = new_state(params, CPU)
-    state.step, state.skipped = 12, 1
+    state.step = 12
+    state.skips[0] = 1
     state.curve.append({"step": 10, "train/loss": 0.5})
     state.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
     state.generator(torch.rand(2, 3, 8, 8)).mean().backward()

@@ -69,21 +69,6 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     assert (resumed.steps, resumed.figures) == (6, expected.figures)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("kind", ["srgan", "muon"])
-def test_on_a_card_an_interrupted_training_goes_on_past_the_next_validation(
-    kind: str, world: Path, tmp_path: Path
-) -> None:
-    """A strip of pictures of either run in one picture; the optimisers' moments on the card."""
-    parts = Recorded(signal_at=4, number=signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        run(world, tmp_path, parts, device="cuda", **KINDS[kind])
-    run(world, tmp_path, parts, device="cuda", **KINDS[kind])
-    assert [step for step, row in parts.rows if "val/psnr_y" in row] == [3, 6]
-    assert parts.pictures is not None
-    assert parts.pictures.shape == (2 * 64, 2 * 64, 3)
-
-
 @pytest.mark.parametrize(("kind", "step"), [("srgan", 4), ("mse", 1)])
 def test_a_killed_training_ends_with_the_same_bytes(
     kind: str, step: int, world: Path, tmp_path: Path

@@ -62,9 +62,9 @@ def test_gradients_are_scaled_down_to_the_norm() -> None:
 
 def test_pulls_are_told_with_the_figures_and_follow_the_weights() -> None:
     once, twice = updates(content_weight=1.0), updates(content_weight=2.0)
-    assert not any("pull" in name for name in once(HR))
+    assert not any("pull" in name for name in once(HR).terms)
     twice.state.load_state_dict(copy.deepcopy(once.state.state_dict()))
-    pulls, doubled = once(HR), twice(HR)
+    pulls, doubled = once(HR).terms, twice(HR).terms
     assert pulls["content_pull"] > 0
     assert pulls["adversarial_pull"] > 0
     assert doubled["content_pull"].item() == pytest.approx(2 * pulls["content_pull"].item())
@@ -73,13 +73,13 @@ def test_pulls_are_told_with_the_figures_and_follow_the_weights() -> None:
 
 def test_a_relativistic_step_is_another_step() -> None:
     plain, relativistic = updates(adv_weight=0.5), updates(adv_weight=0.5, relativistic=True)
-    assert plain(HR)["adversarial"] != relativistic(HR)["adversarial"]
+    assert plain(HR).terms["adversarial"] != relativistic(HR).terms["adversarial"]
 
 
 @pytest.mark.parametrize(("given", "first"), [(None, 2), (0, 0), (3, 3)])
 def test_the_discriminator_comes_after_the_pre_training(given: int | None, first: int) -> None:
     update = updates(10, pretrain_steps=given)
-    adversarial = ["adversarial" in update(HR) for _ in range(5)]
+    adversarial = ["adversarial" in update(HR).terms for _ in range(5)]
     assert adversarial.index(True) == first
     assert all(adversarial[first:])
 
@@ -96,3 +96,24 @@ def test_weights_are_averaged_where_statistics_fit_them(
     state = update.state
     pairs = zip(state.average.parameters(), state.generator.parameters(), strict=True)
     assert all(torch.equal(mean, weight) for mean, weight in pairs) is not averaged
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted() -> None:
+    update = updates()
+    assert update(HR).updated
+    with torch.no_grad():
+        update.state.generator.last_layer.weight.fill_(math.inf)
+    before = copy.deepcopy(update.state.state_dict())
+    assert not update(HR).updated
+    after = update.state.state_dict()
+    for name in ("generator", "average", "adam", "discriminator_optimiser"):
+        torch.testing.assert_close(after[name], before[name], rtol=0, atol=0)
+    for name, weight in update.state.adversary.network.named_parameters():
+        assert torch.equal(weight, before["discriminator"][name])
+    assert (update.state.step, update.state.skipped) == (2, 1)
+
+
+def test_the_averages_weight_falls_from_that_of_the_first_steps() -> None:
+    update = updates()
+    assert update._average_weight(0) == pytest.approx(0.9)
+    assert update._average_weight(10_000_000) == pytest.approx(0.001)

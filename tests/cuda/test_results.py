@@ -1,0 +1,69 @@
+"""What a card computes is what the CPU computes, within rounding."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import Upscaler
+from pipeline.devices import free_cuda_memory, pick_device
+from pipeline.metrics import luma, ms_ssim, psnr, ssim
+from pipeline.upscaling.tiles import best_tile
+
+pytestmark = pytest.mark.cuda
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+MODELS = ("perception", "distortion", "web", "article-perception", "article-distortion")
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    return np.abs(ours.astype(int) - theirs.astype(int))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_pictures_are_those_of_the_cpu(model: str) -> None:
+    expected = Upscaler(model, device="cpu", precision="fp32")(PICTURE)
+    whole = Upscaler(model, device="cuda", precision="fp32")(PICTURE)
+    tiles = Upscaler(model, device="cuda", precision="fp32", tile=32)(PICTURE)
+    for result in (whole, tiles):
+        assert difference(result, expected).max() <= 1
+        assert difference(result, expected).mean() < 0.001
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_half_the_precision_is_half_a_level_in_the_mean(model: str) -> None:
+    exact, fast = (
+        Upscaler(model, device="cuda", precision=precision)(PICTURE)
+        for precision in ("fp32", "bf16")
+    )
+    assert difference(fast, exact).mean() < 0.5
+
+
+def test_figures_are_those_of_the_cpu() -> None:
+    pick_device("cuda")
+    random = torch.Generator().manual_seed(0)
+    hr = torch.randint(0, 256, (1, 3, 192, 192), generator=random).float()
+    sr = (hr + 8 * torch.randn(hr.shape, generator=random)).clamp(0, 255)
+    pair = luma(sr), luma(hr)
+    on_card = tuple(tensor.cuda() for tensor in pair)
+    for metric in (psnr, ssim, ms_ssim):
+        ours, theirs = metric(*on_card, border=4).cpu(), metric(*pair, border=4)
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_memory_that_pytorch_keeps_counts_as_free() -> None:
+    device = torch.device("cuda")
+    torch.cuda.empty_cache()
+    before = free_cuda_memory(device)
+    kept = torch.empty(2**30, dtype=torch.uint8, device=device)
+    assert before - free_cuda_memory(device) >= 2**30
+    del kept
+    assert abs(free_cuda_memory(device) - before) < 2**22
+    assert torch.cuda.memory_reserved(device) >= 2**30
+
+
+def test_a_second_picture_is_cut_as_the_first() -> None:
+    upscaler = Upscaler("distortion", device="cuda")
+    tile = best_tile(upscaler._generator, torch.device("cuda"))
+    first = upscaler(PICTURE)
+    assert best_tile(upscaler._generator, torch.device("cuda")) == tile
+    assert np.array_equal(upscaler(PICTURE), first)

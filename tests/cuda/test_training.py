@@ -1,0 +1,189 @@
+"""Training on a card: the same twice, with graphs and without, and never waiting for a value."""
+
+import copy
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.networks.files import load_generator
+from pipeline.networks.vgg import VGG16Features
+from pipeline.networks.weights import backbone_state
+from pipeline.params import TrainParams
+from pipeline.training.patches import Patches
+from pipeline.training.state import new_state
+from pipeline.training.updates import StepResult, Updates
+from tests.evaluation.world import make_world
+from tests.training.runs import Recorded, run
+
+pytestmark = pytest.mark.cuda
+
+CUDA = torch.device("cuda")
+KINDS: dict[str, dict[str, object]] = {
+    "srgan": {},
+    "srgan in fp32": {"precision": "fp32"},
+    "batch norm without average": {"norm": "batch", "skip": "none"},
+    "mse by muon": {"adv_weight": 0.0, "optimiser": "muon", "lr_schedule": "cosine"},
+    "srgan by muon, clipped": {"optimiser": "muon", "max_grad_norm": 0.1, "turns": True},
+    "unet, relativistic": {"discriminator": "unet", "relativistic": True, "pixel_weight": 1.0},
+    "rrdb": {"generator": "rrdb", "growth": 4},
+    "rcan": {"generator": "rcan", "groups": 1, "reduction": 4},
+    "direct, candidates": {"upsampling": "direct", "crop_candidates": 3},
+}
+SMALL = TrainParams(
+    blocks=1,
+    features=8,
+    crop=32,
+    vgg="random",
+    pretrain_steps=6,
+    content_layers=("conv1_1", "conv2_1"),
+    log_every=2,
+    device="cuda",
+)
+IMAGES = torch.randint(0, 256, (3, 64, 64, 3), generator=torch.Generator().manual_seed(0)).byte()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    make_world(root, {"train": 5, "val": 3, "test": 1})
+    return root
+
+
+def updates(graphed: bool, **changes: object) -> Updates:
+    params = SMALL.model_copy(update=changes)
+    vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(CUDA)
+    state = new_state(params, CUDA)
+    return Updates(params, 20, state, vgg, CUDA, params.precision != "fp32", graphed=graphed)
+
+
+def patches(update: Updates) -> Patches:
+    params, stack = update.params, IMAGES.to(update.device)
+    return Patches(
+        lambda numbers: (stack, numbers),
+        len(stack),
+        params.crop,
+        params.batch,
+        params.seed,
+        candidates=params.crop_candidates,
+        turns=params.turns,
+    )
+
+
+def taken(update: Updates, steps: int) -> list[StepResult]:
+    batches = patches(update)
+    return [update(batches(update.state.step)) for _ in range(steps)]
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_graphs_take_the_steps_that_are_taken_without_them(kind: str) -> None:
+    graphed, eager = (updates(each, **KINDS[kind]) for each in (True, False))
+    results = [taken(update, 20) for update in (graphed, eager)]
+    for ours, theirs in zip(*results, strict=True):
+        assert ours.terms.keys() == theirs.terms.keys()
+        torch.testing.assert_close(dict(ours.terms), dict(theirs.terms), rtol=0, atol=0)
+    states = [update.state.state_dict() for update in (graphed, eager)]
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+    assert len(vars(graphed._run)["_captured"]) == (1 if kind.startswith("mse") else 3)
+
+
+@pytest.mark.parametrize("graphed", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_step_waits_for_the_card(kind: str, graphed: bool) -> None:
+    update = updates(graphed, **KINDS[kind])
+    taken(update, 16)
+    batches = patches(update)
+    with no_waiting():
+        for _ in range(4):
+            update(batches(update.state.step))
+
+
+@pytest.mark.parametrize("graphed", [True, False])
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_a_step_that_is_not_finite_changes_nothing(optimiser: str, graphed: bool) -> None:
+    """The card finds out by itself, whatever the host launched meanwhile."""
+    update = updates(graphed, optimiser=optimiser, pretrain_steps=0)
+    taken(update, 12)
+    with torch.no_grad():
+        last = update.state.generator.last_layer.weight
+        whole = last.clone()
+        last.fill_(float("inf"))
+    before = copy.deepcopy(update.state.state_dict())
+    assert not taken(update, 1)[0].updated
+    after = update.state.state_dict()
+    assert (after["step"], after["skipped"]) == (13, 1)
+    statistics = {"running_mean", "running_var", "num_batches_tracked"}
+    assert_same(after, before, {"step", "skipped", *statistics})
+    with torch.no_grad():
+        last.copy_(whole)
+    assert taken(update, 1)[0].updated
+    assert update.state.skips.tolist() == [1, 0]
+
+
+def assert_same(ours: object, theirs: object, but: set[str]) -> None:
+    if isinstance(ours, dict):
+        assert isinstance(theirs, dict)
+        for name, value in ours.items():
+            if str(name).rpartition(".")[2] not in but:
+                assert_same(value, theirs[name], but)
+    elif isinstance(ours, torch.Tensor):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_a_step_is_that_of_the_cpu_within_rounding() -> None:
+    params = SMALL.model_copy(update={"pretrain_steps": 0, "precision": "fp32"})
+    terms = []
+    for device in (CUDA, torch.device("cpu")):
+        vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(device)
+        update = Updates(params, 20, new_state(params, device), vgg, device, False)
+        results = taken(update, 2)
+        terms.append({name: value.cpu() for name, value in results[-1].terms.items()})
+    # LR pixels may be a level apart.
+    torch.testing.assert_close(*terms, rtol=5e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_interrupted_training_ends_with_the_same_bytes(
+    kind: str, world: Path, tmp_path: Path
+) -> None:
+    changes = {"device": "cuda", "steps": 18, "pretrain_steps": 6, "log_every": 2} | KINDS[kind]
+    if changes.get("adv_weight") == 0:
+        changes["pretrain_steps"] = 0
+    whole, parts = Recorded(), Recorded(signal_at=12, number=signal.SIGINT)
+    expected = run(world, tmp_path / "whole", whole, **changes)
+    with pytest.raises(KeyboardInterrupt):
+        run(world, tmp_path / "parts", parts, **changes)
+    resumed = run(world, tmp_path / "parts", parts, **changes)
+    assert resumed.generator.read_bytes() == expected.generator.read_bytes()
+    best = [tmp_path / name / "best.safetensors" for name in ("whole", "parts")]
+    assert best[0].read_bytes() == best[1].read_bytes()
+    assert parts.rows == whole.rows
+    assert np.array_equal(parts.pictures, whole.pictures)
+    assert load_generator(resumed.generator).metadata["device"].startswith("cuda (")
+
+
+def test_the_articles_step_takes_less_than_two_gib() -> None:
+    params = TrainParams(vgg="random", pretrain_steps=0, log_every=2, device="cuda")
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(CUDA)
+    update = Updates(params, 20, new_state(params, CUDA), vgg, CUDA, True)
+    hr = torch.randint(0, 256, (params.batch, 3, params.crop, params.crop)).byte()
+    for _ in range(12):
+        update(hr)
+    assert torch.cuda.max_memory_reserved() - before < 2 * 2**30
