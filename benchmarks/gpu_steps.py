@@ -8,10 +8,12 @@ once by PyTorch on the step without CUDA graphs.
 
 import contextlib
 import gc
+import os
 import platform
 import shutil
 import statistics
 import subprocess
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -124,6 +126,7 @@ def _launched_at_once(
 
     if device.type != "cuda":
         return all_of_them
+    torch.cuda.synchronize()
     with torch.cuda.stream(torch.cuda.Stream()):
         for _ in range(3):
             work()
@@ -278,7 +281,14 @@ def _operations(step: Step, hr: Tensor) -> int:
 
 
 def compiled(task: Task, results: Results) -> None:
-    """The default step with the networks' forward passes compiled by PyTorch."""
+    """The default step with the networks' forward passes compiled by PyTorch, nothing cached."""
+    with tempfile.TemporaryDirectory() as cache:
+        # A killed compiler leaves half a file in the cache that all processes share.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        _time_compiled(task, results)
+
+
+def _time_compiled(task: Task, results: Results) -> None:
     device = torch.device(task.device)
     batch, crop = _sizes(SRGAN_SIZES, task)[0]
     case = _case("SRGAN", override(TrainParams(), {"log_every": NEVER}), batch, crop, ())

@@ -2,6 +2,7 @@
 
 import csv
 import gc
+import math
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from xml.etree import ElementTree
 
 import torch
@@ -36,15 +38,15 @@ SECOND_RUN_SECONDS = 15.0
 SECOND_RUN_RESERVE = 60.0
 """Seconds that the first run leaves: to stop, to start again, and to be stopped once more."""
 TOY_SECONDS = 12.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 15.0
 """In which a training that is told to stop has written its checkpoint."""
 CURVES = ("loss", "content", "adversarial", "discriminator", "d_hr", "d_sr")
 POINTS = 20
-"""of a curve are kept"""
+"""Of a curve, at most: each is the mean of equally many rows."""
 TOY = "blocks=1 features=8 crop=32 batch=2 vgg=random validate_every=5"
 
 # models: how many steps fit.
-START_SECONDS = 30.0
+START_SECONDS = 20.0
 """Of a training: imports, images, the last validation, the files."""
 SHARE = 0.92
 """Of the steps that the measured rate gives: curves and checkpoints take some time, too."""
@@ -288,7 +290,7 @@ def _newest_step(project: Path) -> int:
 
 
 def _curves(folder: Path) -> dict[str, list[list[float]]]:
-    """A few points of each curve that is of interest: pairs of step and value."""
+    """A few points of each curve that is of interest: last step and mean value of each part."""
     names = [f"train/{name}" for name in CURVES]
     names += [f"val/{name}" for name in ("psnr_y", "ssim_y", "lpips")]
     curves = {}
@@ -298,8 +300,9 @@ def _curves(folder: Path) -> dict[str, list[list[float]]]:
             with path.open(encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file, delimiter="\t"))
             points = [[float(row["step"]), float(row[Path(name).name])] for row in rows]
-            stride = max(1, len(points) // POINTS)
-            curves[name] = points[::stride][: POINTS - 1] + points[-1:]
+            size = math.ceil(len(points) / POINTS)
+            parts = (points[start : start + size] for start in range(0, len(points), size))
+            curves[name] = [[part[-1][0], fmean(value for _, value in part)] for part in parts]
     return curves
 
 
