@@ -203,22 +203,22 @@ def _case(
 def _measure(case: _Case, vgg: VGG16Features, task: Task, results: Results) -> None:
     """Time the variants of a case in turns; one that fails is named and leaves the others."""
     hr = _crops(case.params, vgg.mean.device)
+    count, rounds = (2, 2) if task.toy else (STEPS_A_ROUND, ROUNDS)
+    earlier = results.figures.get("steps", [])
     running: list[_Running] = []
+    failed: list[dict[str, object]] = []
     for variant in case.variants:
         try:
             running.append(_Running(case, variant, vgg, hr, task.toy))
+            running[-1].time_round(count)
         except Exception as error:
-            results.append("steps", _labels(case, variant) | {"error": _first_line(error)})
+            failed.append(_labels(case, variant) | {"error": _first_line(error)})
             traceback.print_exc()
-    count, rounds = (2, 2) if task.toy else (STEPS_A_ROUND, ROUNDS)
-    for _ in range(rounds):
+        results.add("steps", [*earlier, *_lines(case, running), *failed])
+    for _ in range(rounds - 1):
         for one in running:
-            one.seconds.append(one.timed(count))
-    eager = next((one.flop for one in running if one.variant.graphed is False), None)
-    for one in running:
-        # Replays of a graph have no operations to count: they are those of the eager step.
-        figures = one.figures(eager if one.flop is None else one.flop)
-        results.append("steps", _labels(case, one.variant) | figures)
+            one.time_round(count)
+        results.add("steps", [*earlier, *_lines(case, running), *failed])
     running.clear()
     _free_memory(hr.device)
 
@@ -245,10 +245,10 @@ class _Running:
         synchronise(hr.device)
         self.memory = [after - was for after, was in zip(_peaks(hr.device), before, strict=True)]
 
-    def timed(self, count: int) -> float:
-        """Seconds a step in one round."""
+    def time_round(self, count: int) -> None:
+        """Take so many steps, and keep the seconds that one took."""
         with self._settings():
-            return seconds_of(lambda: self._step(self.hr), count, self.hr.device)
+            self.seconds.append(seconds_of(lambda: self._step(self.hr), count, self.hr.device))
 
     def figures(self, flop: int | None) -> dict[str, float]:
         """What the table shows, of a step of so many operations."""
@@ -271,6 +271,16 @@ class _Running:
 
     def _settings(self) -> contextlib.AbstractContextManager[None]:
         return _cudnn(self.variant.benchmark, self.variant.deterministic)
+
+
+def _lines(case: _Case, running: Sequence[_Running]) -> list[dict[str, object]]:
+    eager = next((one.flop for one in running if one.variant.graphed is False), None)
+    # Replays of a graph have no operations to count: they are those of the eager step.
+    return [
+        _labels(case, one.variant) | one.figures(eager if one.flop is None else one.flop)
+        for one in running
+        if one.seconds
+    ]
 
 
 def _operations(step: Step, hr: Tensor) -> int:

@@ -90,11 +90,12 @@ def article(task: Task, results: Results) -> None:
         results.add("exit", first.stop())
         steps = _newest_step(project)
         batch = override(TrainParams(), _settings(TOY) if task.toy else {}).batch
-        rate = steps * batch / (stopped - begun)
         results.add("seconds", stopped - begun)
         results.add("steps", steps)
-        results.add("images_per_s", rate)
-        results.add("minutes_for_article", ARTICLE_IMAGES / rate / 60)
+        if steps:
+            rate = steps * batch / (stopped - begun)
+            results.add("images_per_s", rate)
+            results.add("minutes_for_article", ARTICLE_IMAGES / rate / 60)
         results.add("images_per_s_between_lines", first.rate(batch))
         results.add("curves", _curves(project / "reports/train/plots/metrics"))
         results.add("metrics", _text(project / "reports/train/metrics.json"))
