@@ -114,7 +114,7 @@ def article(task: Task, results: Results) -> None:
 def models(task: Task, results: Results) -> None:
     """Train with the given params, in as many steps as there is time for."""
     settings = _settings(f"{TOY} {task.train}" if task.toy else task.train)
-    settings.setdefault("device", task.device)
+    settings = {"device": task.device, "log_every": "100"} | settings
     with _own_project(task) as project:
         if "steps" not in settings:
             rate = _steps_per_second(override(TrainParams(), settings), project, task)
@@ -126,7 +126,6 @@ def models(task: Task, results: Results) -> None:
             settings["steps"] = str(steps)
             _free_memory()
         settings.setdefault("validate_every", str(max(100, int(settings["steps"]) // VALIDATIONS)))
-        settings.setdefault("log_every", "100")
         results.add("params", settings)
         begun = time.time()
         training = _Training(project, _options(settings))

@@ -26,7 +26,7 @@ from pipeline.params_file import override
 from pipeline.training.state import State, new_state
 from pipeline.training.updates import Updates
 
-WARM_UP = 5
+WARM_UP = 8
 """Steps on CUDA: a graph is captured within them."""
 
 
