@@ -6,11 +6,13 @@ Params of `train` are given as NAME=VALUE. On CUDA the allocator is capped at `-
 that a step that needs more ends here as it would on the smaller card, and cuDNN's workspaces count.
 On the CPU it is PyTorch's own account of the same tensors; the driver's context (0.3 to 0.5 GB) and
 the workspaces of a GPU come on top. Gradients at the last layer are measured in the step, as in
-every tenth of a training.
+every tenth of a training. On CUDA, `reserved` is what the allocator took of the card for it, and a
+step is measured both as a CUDA graph and without.
 """
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -23,6 +25,20 @@ from pipeline.params import TrainParams
 from pipeline.params_file import override
 from pipeline.training.state import State, new_state
 from pipeline.training.updates import Updates
+
+WARM_UP = 8
+"""Steps on CUDA: a graph is captured within them."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Bytes of the networks, the optimisers and everything else at the highest point of a step.
+
+    `reserved` is what the CUDA allocator took for them, None on the CPU.
+    """
+
+    allocated: int
+    reserved: int | None
 
 
 def main() -> None:
@@ -37,24 +53,35 @@ def main() -> None:
     weights = sum(parameter.numel() for parameter in generator.parameters())
     print(f"{weights:,} parameters, {params.batch} crops of {params.crop} pixels, {device}")
     for bf16 in [True, False] if computes_in_bf16(device) else [False]:
-        mib = peak(params, device, bf16) / 2**20
-        print(f"{'bf16' if bf16 else 'fp32'} {mib:8.0f} MiB", flush=True)
+        for graphed in [True, False] if device.type == "cuda" else [False]:
+            name = f"{'bf16' if bf16 else 'fp32'}{' graphed' if graphed else ''}"
+            print(name, _shown(peak(params, device, bf16, graphed)), flush=True)
 
 
-def peak(params: TrainParams, device: torch.device, bf16: bool) -> float:
-    """Bytes of the networks, the optimisers and everything else at the highest point of a step."""
+def _shown(found: Peak) -> str:
+    reserved = "" if found.reserved is None else f", reserved {found.reserved / 2**20:.0f} MiB"
+    return f"{found.allocated / 2**20:8.0f} MiB{reserved}"
+
+
+def peak(params: TrainParams, device: torch.device, bf16: bool, graphed: bool) -> Peak:
+    """Take steps and return the most memory that they held."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
     weights, _ = backbone_state("vgg16", "random")
     vgg = VGG16Features(params.content_layers, weights).to(device)
     state = new_state(params, device)
-    update = Updates(params, 1, state, vgg, device, bf16)
+    update = Updates(params, 1, state, vgg, device, bf16, graphed=graphed)
     side = params.crop
     hr = torch.randint(0, 256, (params.batch, 3, side, side), dtype=torch.uint8)
-    update(hr)
     if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        update(hr)
-        return float(torch.cuda.max_memory_allocated(device))
-    return _kept(state, vgg) + _rise(lambda: update(hr))
+        for _ in range(WARM_UP):
+            update(hr)
+        torch.cuda.synchronize(device)
+        reserved = torch.cuda.max_memory_reserved(device)
+        return Peak(torch.cuda.max_memory_allocated(device), reserved)
+    update(hr)
+    return Peak(_kept(state, vgg) + _rise(lambda: update(hr)), None)
 
 
 def _kept(state: State, vgg: VGG16Features) -> int:

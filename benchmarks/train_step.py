@@ -90,10 +90,16 @@ def straightforward(params: TrainParams, vgg: VGG16Features, device: torch.devic
     return step
 
 
-def ours(params: TrainParams, vgg: VGG16Features, device: torch.device, bf16: bool) -> Step:
-    """The step that training takes."""
+def ours(
+    params: TrainParams,
+    vgg: VGG16Features,
+    device: torch.device,
+    bf16: bool,
+    graphed: bool = True,
+) -> Step:
+    """The step that training takes, on CUDA as a graph unless it is not to be `graphed`."""
     state = new_state(params, device)
-    return Updates(params, 1, state, vgg, device, bf16)
+    return Updates(params, 1, state, vgg, device, bf16, graphed=graphed)
 
 
 def timed(step: Step, hr: Tensor, device: torch.device) -> float:

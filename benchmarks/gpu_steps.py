@@ -1,0 +1,396 @@
+"""The parts of `benchmarks/gpu.py` that measure in their own process: the card, and single steps.
+
+A step is timed in rounds of several, one after the other, as training takes them: the clock is read
+when the card has done all of them. The variants of a step take their rounds in turns. Crops are of
+random pixels and lie on the card. Operations are those of matrix products and convolutions, counted
+once by PyTorch on the step without CUDA graphs.
+"""
+
+import contextlib
+import gc
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torchvision
+from gpu_task import Results, Task, median_seconds, seconds_of, synchronise
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+from train_memory import peak
+from train_step import Step, ours, straightforward
+
+from pipeline.devices import computes_in_bf16, device_name
+from pipeline.networks.vgg import VGG16Features
+from pipeline.networks.weights import backbone_state
+from pipeline.params import TrainParams
+from pipeline.params_file import override
+from pipeline.training.state import new_state
+from pipeline.training.updates import Updates
+
+DISTORTION = {
+    "blocks": "16",
+    "upsampling": "direct",
+    "adv_weight": "0",
+    "loss_without_adv": "psnr",
+    "optimiser": "muon",
+}
+SRGAN_SIZES = ((2, 384), (8, 192), (24, 192), (32, 96))
+DISTORTION_SIZES = ((24, 192), (64, 128))
+MEMORY_CASES = {
+    "default": {},
+    "light rrdb": {"generator": "rrdb", "blocks": "6"},
+    "light rcan": {"generator": "rcan", "groups": "5", "blocks": "6"},
+}
+MEMORY_LIMIT_GIB = 4
+WARM_UP = 12
+"""Steps before the first that is timed; a graph is captured within them."""
+LOGGED_WARM_UP = 50
+"""The same where every tenth step measures gradients too, and has a graph of its own."""
+STEPS_A_ROUND = 10
+ROUNDS = 5
+NEVER = str(10**9)
+
+
+def environment(task: Task, results: Results) -> None:
+    """The card, the libraries, and the ceilings that steps are compared with."""
+    device = torch.device(task.device)
+    results.add("device", device_name(device))
+    results.add("python", platform.python_version())
+    results.add("torch", torch.__version__)
+    results.add("torchvision", torchvision.__version__)
+    results.add("cuda", torch.version.cuda)
+    results.add("cudnn", torch.backends.cudnn.version())
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        results.add("capability", f"{properties.major}.{properties.minor}")
+        results.add("multiprocessors", properties.multi_processor_count)
+        results.add("memory_gib", round(properties.total_memory / 2**30, 1))
+        results.add("driver", _driver())
+    results.add("matmul_tflops", _matmul(64 if task.toy else 8192, device))
+    results.add("copy_gb_per_s", _copy(2**20 if task.toy else 2**32, device))
+    for batch, side in ((1, 16),) if task.toy else ((2, 384), (24, 48)):
+        for benchmark in (False, True):
+            name = f"conv_{batch}x{side}{'_benchmark' if benchmark else ''}_tflops"
+            results.add(name, _convolution(batch, side, benchmark, device))
+
+
+def _driver() -> str:
+    """Driver, highest clock and power limit, as the driver's own program says."""
+    if shutil.which("nvidia-smi") is None:
+        return "unknown: no nvidia-smi"
+    query = "--query-gpu=driver_version,clocks.max.sm,power.limit"
+    command = ["nvidia-smi", query, "--format=csv,noheader"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _matmul(side: int, device: torch.device) -> float:
+    left, right = (torch.randn(side, side, device=device).bfloat16() for _ in range(2))
+    return 2 * side**3 / median_seconds(lambda: left @ right, 20, device) / 1e12
+
+
+def _copy(size: int, device: torch.device) -> float:
+    source = torch.ones(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * size / median_seconds(lambda: target.copy_(source), 20, device) / 1e9
+
+
+def _convolution(batch: int, side: int, benchmark: bool, device: torch.device) -> float:
+    """TFLOP/s of a forward 3 × 3 convolution from 64 to 64 channels, bf16, channels last."""
+    pixels = torch.randn(batch, 64, side, side, device=device).bfloat16()
+    weight = torch.randn(64, 64, 3, 3, device=device).bfloat16()
+    pixels, weight = (x.to(memory_format=torch.channels_last) for x in (pixels, weight))
+    count = 50
+    with _cudnn(benchmark, False):
+        work = _launched_at_once(lambda: F.conv2d(pixels, weight, padding=1), count, device)
+    flop = 2 * batch * side**2 * 64 * 64 * 9
+    return flop * count / median_seconds(work, 5, device) / 1e12
+
+
+def _launched_at_once(
+    work: Callable[[], object], count: int, device: torch.device
+) -> Callable[[], object]:
+    """`count` times `work`; as a CUDA graph, because launches take longer than small kernels."""
+
+    def all_of_them() -> None:
+        for _ in range(count):
+            work()
+
+    if device.type != "cuda":
+        return all_of_them
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        for _ in range(3):
+            work()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        all_of_them()
+    return graph.replay
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One way to take a step; `graphed` None: each equation by itself, in fp32."""
+
+    name: str
+    graphed: bool | None
+    benchmark: bool = False
+    deterministic: bool = False
+    logged: bool = False
+
+
+STRAIGHTFORWARD = _Variant("straightforward fp32", None)
+EAGER, GRAPHED = _Variant("eager bf16", False), _Variant("graphed bf16", True)
+CUDNN = tuple(
+    _Variant(f"graphed bf16, cudnn {name}", True, benchmark, deterministic)
+    for name, benchmark, deterministic in (
+        ("benchmark", True, False),
+        ("deterministic", False, True),
+        ("benchmark and deterministic", True, True),
+    )
+)
+LOGGED = _Variant("graphed bf16, every 10th step logged", True, logged=True)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A step's params and the variants in which it is taken."""
+
+    name: str
+    params: TrainParams
+    variants: Sequence[_Variant]
+
+
+def steps(task: Task, results: Results) -> None:
+    """Time, operations and memory of the steps that training takes."""
+    device = torch.device(task.device)
+    vgg = _vgg(TrainParams(), device)
+    for case in _cases(task):
+        _measure(case, vgg, task, results)
+
+
+def _cases(task: Task) -> Iterator[_Case]:
+    srgan = override(TrainParams(vgg="random"), {"log_every": NEVER})
+    distortion = override(srgan, DISTORTION)
+    for batch, crop in _sizes(SRGAN_SIZES, task):
+        first = (batch, crop) in (SRGAN_SIZES[0], (1, 32))
+        more = (*CUDNN, LOGGED) if first else ()
+        yield _case("SRGAN", srgan, batch, crop, (STRAIGHTFORWARD, EAGER, GRAPHED, *more))
+    for batch, crop in _sizes(DISTORTION_SIZES, task):
+        more = CUDNN if (batch, crop) == DISTORTION_SIZES[0] else ()
+        yield _case("PSNR, Muon", distortion, batch, crop, (EAGER, GRAPHED, *more))
+
+
+def _sizes(sizes: Sequence[tuple[int, int]], task: Task) -> Sequence[tuple[int, int]]:
+    return ((1, 32),) if task.toy else sizes
+
+
+def _case(
+    name: str, params: TrainParams, batch: int, crop: int, variants: Sequence[_Variant]
+) -> _Case:
+    return _Case(name, override(params, {"batch": str(batch), "crop": str(crop)}), variants)
+
+
+def _measure(case: _Case, vgg: VGG16Features, task: Task, results: Results) -> None:
+    """Time the variants of a case in turns; one that fails is named and leaves the others."""
+    hr = _crops(case.params, vgg.mean.device)
+    count, rounds = (2, 2) if task.toy else (STEPS_A_ROUND, ROUNDS)
+    earlier = results.figures.get("steps", [])
+    running: list[_Running] = []
+    failed: list[dict[str, object]] = []
+    for variant in case.variants:
+        try:
+            running.append(_Running(case, variant, vgg, hr, task.toy))
+            running[-1].time_round(count)
+        except Exception as error:
+            failed.append(_labels(case, variant) | {"error": _first_line(error)})
+            traceback.print_exc()
+        results.add("steps", [*earlier, *_lines(case, running), *failed])
+    for _ in range(rounds - 1):
+        for one in running:
+            one.time_round(count)
+        results.add("steps", [*earlier, *_lines(case, running), *failed])
+    running.clear()
+    _free_memory(hr.device)
+
+
+class _Running:
+    """A variant that is warm: its graphs are captured, its kernels chosen."""
+
+    def __init__(
+        self, case: _Case, variant: _Variant, vgg: VGG16Features, hr: Tensor, toy: bool
+    ) -> None:
+        self.variant, self.params = variant, case.params
+        self.hr, self.seconds = hr, list[float]()
+        self.flop: int | None = None
+        if variant.logged:
+            self.params = override(case.params, {"log_every": "10"})
+        _free_memory(hr.device)
+        before = _memory(hr.device)
+        self._step = self._new_step(vgg)
+        with self._settings():
+            if not variant.graphed:
+                self.flop = _operations(self._step, hr)
+            for _ in range(2 if toy else LOGGED_WARM_UP if variant.logged else WARM_UP):
+                self._step(hr)
+        synchronise(hr.device)
+        self.memory = [after - was for after, was in zip(_peaks(hr.device), before, strict=True)]
+
+    def time_round(self, count: int) -> None:
+        """Take so many steps, and keep the seconds that one took."""
+        with self._settings():
+            self.seconds.append(seconds_of(lambda: self._step(self.hr), count, self.hr.device))
+
+    def figures(self, flop: int | None) -> dict[str, float]:
+        """What the table shows, of a step of so many operations."""
+        seconds = statistics.median(self.seconds)
+        rate = {} if flop is None else {"gflop": flop / 1e9, "tflops": flop / seconds / 1e12}
+        return rate | {
+            "ms": 1000 * seconds,
+            "ms_fastest": 1000 * min(self.seconds),
+            "ms_slowest": 1000 * max(self.seconds),
+            "images_per_s": self.params.batch / seconds,
+            "allocated_mib": self.memory[0] / 2**20,
+            "reserved_mib": self.memory[1] / 2**20,
+        }
+
+    def _new_step(self, vgg: VGG16Features) -> Step:
+        device = self.hr.device
+        if self.variant.graphed is None:
+            return straightforward(self.params, vgg, device)
+        return ours(self.params, vgg, device, bf16=True, graphed=self.variant.graphed)
+
+    def _settings(self) -> contextlib.AbstractContextManager[None]:
+        return _cudnn(self.variant.benchmark, self.variant.deterministic)
+
+
+def _lines(case: _Case, running: Sequence[_Running]) -> list[dict[str, object]]:
+    eager = next((one.flop for one in running if one.variant.graphed is False), None)
+    # Replays of a graph have no operations to count: they are those of the eager step.
+    return [
+        _labels(case, one.variant) | one.figures(eager if one.flop is None else one.flop)
+        for one in running
+        if one.seconds
+    ]
+
+
+def _operations(step: Step, hr: Tensor) -> int:
+    """Floating-point operations of one step: two for each multiplication and addition."""
+    with FlopCounterMode(display=False) as counter:
+        step(hr)
+    return counter.get_total_flops()
+
+
+def compiled(task: Task, results: Results) -> None:
+    """The default step with the networks' forward passes compiled by PyTorch, nothing cached."""
+    with tempfile.TemporaryDirectory() as cache:
+        # A killed compiler leaves half a file in the cache that all processes share.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        _time_compiled(task, results)
+
+
+def _time_compiled(task: Task, results: Results) -> None:
+    device = torch.device(task.device)
+    batch, crop = _sizes(SRGAN_SIZES, task)[0]
+    case = _case("SRGAN", override(TrainParams(), {"log_every": NEVER}), batch, crop, ())
+    vgg, state = _vgg(case.params, device), new_state(case.params, device)
+    assert state.adversary is not None
+    for network in (vgg, state.generator, state.adversary.network):
+        network.compile(dynamic=False)
+    hr = _crops(case.params, device)
+    for name, graphed in (("compiled, eager bf16", False), ("compiled, graphed bf16", True)):
+        step = Updates(case.params, 1, state, vgg, device, True, graphed=graphed)
+        started = time.monotonic()
+        for _ in range(2 if task.toy else WARM_UP):
+            step(hr)
+        synchronise(device)
+        warm_up = time.monotonic() - started
+        seconds = median_seconds(lambda step=step: step(hr), 2 if task.toy else 10, device, 3)
+        figures = {"ms": 1000 * seconds, "images_per_s": batch / seconds, "warm_up_s": warm_up}
+        results.append("steps", _labels(case, _Variant(name, graphed)) | figures)
+
+
+def memory(task: Task, results: Results) -> None:
+    """Peaks of a step with gradients at the last layer, on a card of 4 GiB."""
+    device = torch.device(task.device)
+    if device.type == "cuda":
+        whole = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(MEMORY_LIMIT_GIB * 2**30 / whole, device)
+    small = {"batch": "1", "crop": "32"} if task.toy else {}
+    for name, settings in MEMORY_CASES.items():
+        params = override(TrainParams(vgg="random"), settings | small | {"log_every": "1"})
+        for graphed in (False, True):
+            line: dict[str, object] = {"case": name, "graphed": graphed}
+            try:
+                found = peak(params, device, computes_in_bf16(device), graphed)
+                line |= {key: value and value / 2**20 for key, value in vars(found).items()}
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                line["error"] = _first_line(error)
+                traceback.print_exc()
+            results.append("memory", line)
+            _free_memory(device)
+
+
+def _vgg(params: TrainParams, device: torch.device) -> VGG16Features:
+    weights, _ = backbone_state("vgg16", "random")
+    network = VGG16Features(params.content_layers, weights)
+    return network.to(device=device, memory_format=torch.channels_last)
+
+
+def _crops(params: TrainParams, device: torch.device) -> Tensor:
+    shape = (params.batch, 3, params.crop, params.crop)
+    crops = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
+    return crops.contiguous(memory_format=torch.channels_last)
+
+
+def _labels(case: _Case, variant: _Variant) -> dict[str, object]:
+    params = case.params
+    return {
+        "case": case.name,
+        "batch": params.batch,
+        "crop": params.crop,
+        "variant": variant.name,
+    }
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
+
+
+@contextlib.contextmanager
+def _cudnn(benchmark: bool, deterministic: bool) -> Iterator[None]:
+    backend = torch.backends.cudnn
+    before = backend.benchmark, backend.deterministic
+    backend.benchmark, backend.deterministic = benchmark, deterministic
+    try:
+        yield
+    finally:
+        backend.benchmark, backend.deterministic = before
+
+
+def _free_memory(device: torch.device) -> None:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _memory(device: torch.device) -> tuple[int, int]:
+    if device.type != "cuda":
+        return 0, 0
+    return torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
+
+
+def _peaks(device: torch.device) -> tuple[int, int]:
+    if device.type != "cuda":
+        return 0, 0
+    return torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device)
