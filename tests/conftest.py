@@ -1,12 +1,16 @@
 """What holds for every test."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
 
 # Tests run side by side, a process a core: threads of their own would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Under nohup it is ignored, in the programs that tests start and send it to as well.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile("thorough", max_examples=10_000)
 
