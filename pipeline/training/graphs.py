@@ -27,13 +27,21 @@ class Graphed:
     """Call `function(kind, *inputs)` as it is at first, later replay what it launched on `device`.
 
     Each kind, and each set of shapes, has a graph of its own, captured after `WARM_UP_CALLS` calls.
-    All share one pool of memory. The function must launch the same kernels for the same kind and
-    shapes, must not read a value back from the device, and must keep what outlives a call in
-    tensors that it changes in place.
+    All share one pool of memory, beside that of the first calls. Where one cannot be captured,
+    mostly for want of memory, `report` is called once, and all calls stay as the first.
+
+    The function must launch the same kernels for the same kind and shapes, must not read a value
+    back from the device, and must keep what outlives a call in tensors that it changes in place.
     """
 
-    def __init__(self, function: Callable[..., Outputs], device: torch.device) -> None:
-        self._function = function
+    def __init__(
+        self,
+        function: Callable[..., Outputs],
+        device: torch.device,
+        report: Callable[[str], None],
+    ) -> None:
+        self._function, self._report = function, report
+        self._usable = True
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
         self._calls: Counter[Hashable] = Counter()
@@ -42,19 +50,34 @@ class Graphed:
     def __call__(self, kind: Hashable, *inputs: Tensor) -> Outputs:
         """Return the function's outputs, in memory of their own."""
         key = (kind, *(tensor.shape for tensor in inputs))
-        if key not in self._captured:
-            if self._calls[key] < WARM_UP_CALLS:
-                self._calls[key] += 1
-                return self._warm_up(kind, inputs)
-            self._captured[key] = self._capture(kind, inputs)
-        captured = self._captured[key]
+        captured = self._captured.get(key) or self._capture_when_warm(key, kind, inputs)
+        if captured is None:
+            return self._launch(kind, inputs)
         for kept, given in zip(captured.inputs, inputs, strict=True):
             kept.copy_(given, non_blocking=True)
         captured.graph.replay()
         # The next replay of any graph may use this memory again.
         return {name: value.clone() for name, value in captured.outputs.items()}
 
-    def _warm_up(self, kind: Hashable, inputs: tuple[Tensor, ...]) -> Outputs:
+    def _capture_when_warm(
+        self, key: Hashable, kind: Hashable, inputs: tuple[Tensor, ...]
+    ) -> _Captured | None:
+        self._calls[key] += 1
+        if not self._usable or self._calls[key] <= WARM_UP_CALLS:
+            return None
+        try:
+            self._captured[key] = self._capture(kind, inputs)
+        except RuntimeError as error:
+            # Nothing was computed, so the call can be made as the first ones were.
+            self._usable = False
+            self._captured.clear()
+            torch.cuda.empty_cache()
+            reason = str(error).partition("\n")[0]
+            self._report(f"steps are not replayed as CUDA graphs, and may be slower: {reason}")
+            return None
+        return self._captured[key]
+
+    def _launch(self, kind: Hashable, inputs: tuple[Tensor, ...]) -> Outputs:
         """Call the function on the stream that captures: gradients remember their stream."""
         current = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(current)

@@ -179,7 +179,14 @@ class _Training:
         )
         self.checkpoints = Checkpoints(place.checkpoints / key_of(self.description))
         self.update = Updates(
-            params, self.steps, self.state, content.network, self.device, bf16, self.group
+            params,
+            self.steps,
+            self.state,
+            content.network,
+            self.device,
+            bf16,
+            self.group,
+            report=progress.message,
         )
         self.course = Course(
             params, self.steps, self.state, validation, self.group, recorder, progress

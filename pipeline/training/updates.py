@@ -81,6 +81,8 @@ class Updates:
     bf16: bool
     group: Group = ALONE
     graphed: bool = True
+    report: Callable[[str], None] = print
+    """called with a line where graphs cannot be used"""
 
     def __call__(self, hr_levels: Tensor) -> StepResult:
         """Take one step on `(N, 3, H, W) uint8` originals; both networks see the same fake."""
@@ -108,7 +110,7 @@ class Updates:
     @cached_property
     def _run(self) -> Callable[..., Mapping[str, Tensor]]:
         if self.graphed and self.device.type == "cuda" and self.group.size == 1:
-            return Graphed(self._step, self.device)
+            return Graphed(self._step, self.device, self.report)
         return self._step
 
     def _step(

@@ -4,6 +4,7 @@ import copy
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,25 @@ def test_graphs_take_the_steps_that_are_taken_without_them(kind: str) -> None:
     states = [update.state.state_dict() for update in (graphed, eager)]
     torch.testing.assert_close(*states, rtol=0, atol=0)
     assert len(vars(graphed._run)["_captured"]) == (1 if kind.startswith("mse") else 3)
+
+
+def test_where_no_graph_can_be_captured_steps_go_on_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore.")
+
+    reported: list[str] = []
+    graphed, eager = (replace(updates(each), report=reported.append) for each in (True, False))
+    monkeypatch.setattr(graphed._run, "_capture", fails)
+    for update in (graphed, eager):
+        taken(update, 12)
+    states = [update.state.state_dict() for update in (graphed, eager)]
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+    assert reported == [
+        "steps are not replayed as CUDA graphs, and may be slower: "
+        "CUDA out of memory. Tried to allocate 2 GiB."
+    ]
 
 
 @pytest.mark.parametrize("graphed", [True, False])
