@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.demo import make_workspace, run_dvc
+from stages.commands.demo import make_workspace, run_dvc
 
 SIDE = 64
 SETTINGS = {

@@ -29,12 +29,12 @@ from train_memory import peak
 from train_step import Step, ours, straightforward
 
 from pipeline.devices import computes_in_bf16, device_name
-from pipeline.networks.vgg import VGG16Features
-from pipeline.networks.weights import backbone_state
+from pipeline.networks.perceptual.vgg import VGG16Features
+from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
-from pipeline.params_file import override
+from pipeline.params.file import override
 from pipeline.training.state import new_state
-from pipeline.training.updates import Updates
+from pipeline.training.step import Updates
 
 DISTORTION = {
     "blocks": "16",

@@ -22,14 +22,14 @@ from gpu_task import Results, Task, synchronise
 
 from pipeline.devices import computes_in_bf16, pick_device
 from pipeline.networks.files import load_generator, save_generator
-from pipeline.networks.weights import has_backbone
+from pipeline.networks.perceptual.weights import has_backbone
 from pipeline.params import TrainParams
-from pipeline.params_file import option_name, override
+from pipeline.params.file import option_name, override
 from pipeline.progress import Silent
-from pipeline.training.judges import content_network
-from pipeline.training.patches import Patches
+from pipeline.training.crops import Patches
+from pipeline.training.perceptual import content_network
 from pipeline.training.state import new_state
-from pipeline.training.updates import Updates
+from pipeline.training.step import Updates
 
 ROOT = Path(__file__).resolve().parent.parent
 ARTICLE_IMAGES = 18_000 * 10

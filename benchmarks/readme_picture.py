@@ -11,10 +11,10 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline import Upscaler
-from pipeline.booru.drawings import draw
+from pipeline.drawings import draw
 from pipeline.metrics import luma, psnr
 from pipeline.networks.files import load_generator
-from stages.demo import UNSEEN_SEED
+from stages.commands.demo import UNSEEN_SEED
 
 WINDOW = 220
 GAP = 8

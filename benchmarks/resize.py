@@ -29,11 +29,11 @@ from PIL import Image
 from benchmarks.img2dataset_run import run_img2dataset, timed
 from pipeline.files import sha256_of
 from pipeline.images.decode import decode
-from pipeline.images.geometry import fit
 from pipeline.images.records import Post
-from pipeline.images.sharding import make_images
 from pipeline.images.shards import encode
 from pipeline.params import ResizeParams
+from pipeline.resizing.geometry import fit
+from pipeline.resizing.shard import make_images
 from tests.stages.program import PROGRAM
 
 SIZE = 512

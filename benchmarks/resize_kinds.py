@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks.img2dataset_run import run_img2dataset
-from pipeline.booru.drawings import draw
+from pipeline.drawings import draw
 from pipeline.images.decode import ImageRefused, decode
-from pipeline.images.geometry import fit
 from pipeline.params import ResizeParams
+from pipeline.resizing.geometry import fit
 from tests.images.originals import saved, swapped_profile
 
 PARAMS = ResizeParams()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.booru.drawings import draw
+from pipeline.drawings import draw
 from tests.stages.program import PROGRAM
 
 DRAWINGS = 12

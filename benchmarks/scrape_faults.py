@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.booru.collection import collect_folder
-from pipeline.booru.faulty import FAULTS, FaultySite
-from pipeline.booru.server import Site
-from pipeline.serving import Server
+from pipeline.booru.app import Site
+from pipeline.booru.fault_injection import FAULTS, FaultySite
+from pipeline.images.collection import collect_folder
+from pipeline.wsgi import Server
 from tests.stages.program import pipeline
 
 PICTURES = 60

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.booru.site import ScriptedSite
+from tests.scraping.site import ScriptedSite
 from tests.stages.program import end, pipeline, start
 
 LONGEST_LIFE = 1.2

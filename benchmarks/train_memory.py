@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from pipeline.devices import computes_in_bf16, pick_device
-from pipeline.networks.vgg import VGG16Features
-from pipeline.networks.weights import backbone_state
+from pipeline.networks.perceptual.vgg import VGG16Features
+from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
-from pipeline.params_file import override
+from pipeline.params.file import override
 from pipeline.training.state import State, new_state
-from pipeline.training.updates import Updates
+from pipeline.training.step import Updates
 
 WARM_UP = 8
 """Steps on CUDA: a graph is captured within them."""

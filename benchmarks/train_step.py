@@ -19,12 +19,12 @@ from torch.nn import functional as F
 
 from pipeline.devices import computes_in_bf16, pick_device
 from pipeline.networks import SRResNet
-from pipeline.networks.discriminator import Discriminator
-from pipeline.networks.vgg import VGG16Features
-from pipeline.networks.weights import backbone_state
+from pipeline.networks.discriminators.srgan import Discriminator
+from pipeline.networks.perceptual.vgg import VGG16Features
+from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.training.state import new_state
-from pipeline.training.updates import Updates
+from pipeline.training.step import Updates
 
 Step = Callable[[Tensor], object]
 

@@ -4,7 +4,7 @@ import errno
 import sqlite3
 from collections.abc import Sequence
 
-from pipeline.faults import OUT_OF_MEMORY, is_memory_fault
+from pipeline.machine_errors import OUT_OF_MEMORY, is_memory_fault
 
 _FREE_SPACE = "free space on its disk, then run the same command again"
 _CHECK_DISK = "check the disk, then run the same command again"

@@ -3,10 +3,10 @@
 import subprocess
 from pathlib import Path
 
-from pipeline.inputs import check_inputs, inputs_of
+from pipeline.named_files import check_inputs, inputs_of
 from pipeline.params import EvaluateParams
-from stages.common import Stage, run_stage, warn_of_unwatched
 from stages.console import ConsoleProgress
+from stages.options import Stage, run_stage, warn_of_unwatched
 
 MANIFEST = Path("data/manifest.csv")
 RESIZED = Path("data/resized")
@@ -27,7 +27,7 @@ def run(params: EvaluateParams) -> None:
     check_inputs(inputs)
     warn_of_unwatched(inputs, progress)
 
-    from pipeline.evaluation.evaluating import evaluate
+    from pipeline.evaluation.run import evaluate
 
     evaluation = evaluate(params, MANIFEST, RESIZED, MODEL, REPORTS, revision(), progress)
     for method, figures in evaluation.means.items():

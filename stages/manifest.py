@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from pipeline.params import ManifestParams
-from stages.common import Stage, run_stage
 from stages.console import ConsoleProgress
+from stages.options import Stage, run_stage
 
 DATA = Path("data")
 RAW = Path("data/raw")
@@ -27,9 +27,9 @@ def run(
     """Drop duplicates, choose and split: data/manifest.csv."""
     import numpy as np
 
-    from pipeline.checking import check_manifest
-    from pipeline.datasheet import write_datasheet
-    from pipeline.selecting import build_manifest
+    from pipeline.manifest.data_sheet import write_datasheet
+    from pipeline.manifest.selection import build_manifest
+    from pipeline.manifest.verification import check_manifest
 
     progress = ConsoleProgress()
     if check:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pipeline.params import ResizeParams
-from stages.common import Stage, run_stage
 from stages.console import ConsoleProgress
+from stages.options import Stage, run_stage
 
 DATA = Path("data")
 RAW = Path("data/raw")
@@ -17,7 +17,7 @@ def run(params: ResizeParams) -> None:
     """Bring the originals to one square size, lossless."""
     import torch
 
-    from pipeline.images.resizing import resize
+    from pipeline.resizing.run import resize
 
     # A thread a core works already, each on a picture of its own.
     torch.set_num_threads(1)

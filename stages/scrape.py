@@ -11,12 +11,12 @@ import typer
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
-from stages.common import Stage, project_folder, run_stage
 from stages.console import ConsoleProgress
+from stages.options import Stage, project_folder, run_stage
 
 if TYPE_CHECKING:
-    from pipeline.booru.planning import Plan
-    from pipeline.booru.scraping import ScrapeReport
+    from pipeline.scraping.dry_run import Plan
+    from pipeline.scraping.run import ScrapeReport
 
 DATA = Path("data")
 STORE = Path("data/.store")
@@ -48,11 +48,11 @@ def run(
     ] = False,
 ) -> None:
     """Fetch pictures from a Gelbooru 0.2 site into data/raw."""
-    from pipeline.booru.adoption import EarlierSets
-    from pipeline.booru.gathering import gather
-    from pipeline.booru.scraping import plan, scrape
-    from pipeline.booru.verifying import check_files
-    from stages.earlier_sets import earlier_sets, tracked_objects
+    from pipeline.scraping.adoption import EarlierSets
+    from pipeline.scraping.folder import gather
+    from pipeline.scraping.run import plan, scrape
+    from pipeline.scraping.tracked_sets import earlier_sets, tracked_objects
+    from pipeline.scraping.verification import check_files
 
     _refuse_outside()
     progress = ConsoleProgress()

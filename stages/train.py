@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, UsageError, fault_line
-from pipeline.inputs import check_inputs, inputs_of
+from pipeline.named_files import check_inputs, inputs_of
 from pipeline.params import TrainParams
-from pipeline.params_file import load_params
-from stages.common import (
+from pipeline.params.file import load_params
+from stages.console import ConsoleProgress
+from stages.options import (
     INTERRUPTED,
     PARAMS_FILE,
     Stage,
@@ -21,7 +22,6 @@ from stages.common import (
     run_stage,
     warn_of_unwatched,
 )
-from stages.console import ConsoleProgress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ def run(params: TrainParams) -> None:
     reports/train/.
     """
     from pipeline.processes import interrupt_on_signals
-    from pipeline.training.distribution import is_joined
+    from pipeline.training.distributed import is_joined
 
     interrupt_on_signals()
     if not is_joined():
@@ -64,7 +64,7 @@ def _check_named_files(params: TrainParams) -> None:
 
 def _launch(params: TrainParams) -> None:
     """Train in several processes, and tell once what they all have to say."""
-    from pipeline.training.distribution import launch
+    from pipeline.training.distributed import launch
 
     with tempfile.TemporaryDirectory() as folder:
         code = launch(params.processes, _work, params, Path(folder))

@@ -20,25 +20,25 @@ from PIL import Image
 
 # What the commands import, so that a run does not have to.
 MODULES = (
-    "stages.cli",
+    "stages.app",
     "dvc.api",
     "dvclive.live",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "onnx",
     "onnxscript",
-    "pipeline.booru.drawn",
-    "pipeline.booru.faulty",
-    "pipeline.booru.gathering",
-    "pipeline.datasheet",
-    "pipeline.evaluation.evaluating",
+    "pipeline.booru.drawn_collection",
+    "pipeline.booru.fault_injection",
+    "pipeline.scraping.folder",
+    "pipeline.manifest.data_sheet",
+    "pipeline.evaluation.run",
     "pipeline.evaluation.tradeoff",
-    "pipeline.images.resizing",
-    "pipeline.networks.exporting",
-    "pipeline.selecting",
+    "pipeline.resizing.run",
+    "pipeline.networks.export",
+    "pipeline.manifest.selection",
     "pipeline.training.trainer",
-    "pipeline.upscaling.choosing",
-    "pipeline.upscaling.jobs",
+    "pipeline.upscaling.model_choice",
+    "pipeline.upscaling.batch",
     "torch._dynamo",
     "torch.onnx._internal.exporter._core",
 )
@@ -72,7 +72,7 @@ def _become(request: dict[str, Any]) -> NoReturn:
     os.environ.update(request["environment"])
     tempfile.tempdir = None
     sys.argv = ["pipeline", *request["arguments"]]
-    from stages.cli import main as pipeline
+    from stages.app import main as pipeline
 
     try:
         pipeline()

@@ -4,8 +4,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.fingerprints import PACKAGES, ROOT, imported_files
-from stages.code import FOLDER
-from stages.code import STAGES as FINGERPRINTED
+from stages.commands.code import FOLDER
+from stages.commands.code import STAGES as FINGERPRINTED
 
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 

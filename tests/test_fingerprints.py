@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.fingerprints import ROOT, code_of, combined, image_versions, training_versions
-from stages.code import FOLDER, STAGES, code
+from stages.commands.code import FOLDER, STAGES, code
 
 STAGE = '''"""A stage."""
 
@@ -121,10 +121,15 @@ def test_this_program_s_stages_have_fingerprints() -> None:
     train, evaluate = code_of("stages.train"), code_of("stages.evaluate")
     assert "pipeline/training/losses.py" in train
     assert "pipeline/training/losses.py" not in evaluate
-    assert {"pipeline/evaluation/templates/page.css", "pipeline/images/pairs.py"} <= evaluate.keys()
+    assert {
+        "pipeline/evaluation/templates/page.css",
+        "pipeline/evaluation/pairs.py",
+    } <= evaluate.keys()
     # It decides which originals become images.
-    assert "pipeline/faults.py" in code_of("stages.resize")
-    assert not {"pipeline/params.py", "pipeline/errors.py", "stages/console.py"} & train.keys()
+    assert "pipeline/machine_errors.py" in code_of("stages.resize")
+    assert (
+        not {"pipeline/params/train.py", "pipeline/errors.py", "stages/console.py"} & train.keys()
+    )
     assert all((ROOT / name).is_file() for name in train | evaluate)
 
 

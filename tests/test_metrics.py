@@ -9,7 +9,7 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from pipeline.metrics import luma, psnr, ssim
-from pipeline.networks.generator import quantise
+from pipeline.networks.generators.base import quantise
 
 BORDER = 4
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.params import EvaluateParams, Params, ScrapeParams, TrainParams
-from pipeline.params_file import load_params, override
+from pipeline.params.file import load_params, override
 
 ROOT = Path(__file__).parents[1]
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipeline.booru.served import ServedPost, TagCount
+from pipeline.booru.api_records import ServedPost, TagCount
 
 Predicate = Callable[[ServedPost], bool]
 

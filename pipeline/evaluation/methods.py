@@ -9,7 +9,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.baselines import FILTERS, interpolate
+from pipeline.evaluation.interpolation import FILTERS, interpolate
 from pipeline.networks import Generator
 
 MODEL = "model"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from pipeline.evaluation.measuring import Figures
+from pipeline.evaluation.measurement import Figures
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.evaluation.baselines import FILTERS, UNSEEN
+from pipeline.evaluation.interpolation import FILTERS, UNSEEN
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.plane import Plane, Point
 

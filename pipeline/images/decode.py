@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
-from pipeline.faults import is_machine_fault
 from pipeline.images.damage import damage_of
+from pipeline.images.jpeg_scans import scan_count
 from pipeline.images.quality import Jpeg, jpeg_of
-from pipeline.images.scans import scan_count
+from pipeline.machine_errors import is_machine_fault
 
 # What the rest of the world puts on a booru. Formats that run code or call other programs (EPS,
 # PDF) are not among them.

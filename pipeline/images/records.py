@@ -48,7 +48,7 @@ class Post:
 
 @dataclass(frozen=True)
 class Image:
-    """What `index.jsonl` tells of an image in the shards; see `pipeline.manifest.Row`.
+    """What `index.jsonl` tells of an image in the shards; see `pipeline.manifest.rows.Row`.
 
     `sha256` is of the image's pixels, `webp_sha256` of its file, `original_sha256` of the
     original's. The last four are those of `pipeline.images.quality`; None where the original is no

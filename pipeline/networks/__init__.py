@@ -1,9 +1,9 @@
 """Networks. `GENERATORS` names those that can be trained and loaded."""
 
-from pipeline.networks.generator import Generator
-from pipeline.networks.rcan import RCAN
-from pipeline.networks.rrdb import RRDBNet
-from pipeline.networks.srresnet import SRResNet
+from pipeline.networks.generators.base import Generator
+from pipeline.networks.generators.rcan import RCAN
+from pipeline.networks.generators.rrdb import RRDBNet
+from pipeline.networks.generators.srresnet import SRResNet
 
 GENERATORS: dict[str, type[Generator]] = {"srresnet": SRResNet, "rrdb": RRDBNet, "rcan": RCAN}
 

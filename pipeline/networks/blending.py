@@ -5,7 +5,7 @@ import copy
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.networks.generator import Generator
+from pipeline.networks.generators.base import Generator
 
 
 @torch.no_grad()

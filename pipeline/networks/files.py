@@ -11,8 +11,8 @@ from safetensors.torch import save
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
 from pipeline.networks import GENERATORS, Generator
-from pipeline.networks.building import built
-from pipeline.networks.public import public_generator
+from pipeline.networks.generators.from_config import built
+from pipeline.networks.public_files import public_generator
 from pipeline.networks.tensor_files import machine_fault, read_tensors, reason
 
 CHECKPOINT = "anime-sr-pipeline checkpoint"

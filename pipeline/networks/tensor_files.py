@@ -19,7 +19,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.faults import fault_text, is_machine_fault
+from pipeline.machine_errors import fault_text, is_machine_fault
 
 PICKLED = (".pth", ".pt")
 ZIP_MAGIC = b"PK\3\4"

@@ -14,17 +14,17 @@ from torch.optim import Adam, Optimizer
 
 from pipeline.errors import UsageError
 from pipeline.networks import GENERATORS, Generator
-from pipeline.networks.discriminator import Discriminator
+from pipeline.networks.discriminators.srgan import Discriminator
+from pipeline.networks.discriminators.unet import UNetDiscriminator
 from pipeline.networks.files import LoadedGenerator, architecture_metadata, load_generator
-from pipeline.networks.unet import UNetDiscriminator
 from pipeline.params import TrainParams
-from pipeline.training.checks import (
+from pipeline.training.checkpoint_checks import (
     fits_optimiser,
     numbered_weights,
     same_tensors,
     wrong_record,
 )
-from pipeline.training.distribution import ALONE, Group, synced
+from pipeline.training.distributed import ALONE, Group, synced
 from pipeline.training.muon import Muon
 
 M = TypeVar("M", bound=nn.Module)

@@ -16,20 +16,20 @@ from pipeline.files import sha256_of, writing
 from pipeline.fingerprints import code_of, training_versions
 from pipeline.images.shards import read_images
 from pipeline.locks import hold
-from pipeline.manifest import Row, read_manifest
+from pipeline.manifest.rows import Row, read_manifest
 from pipeline.networks.files import architecture_metadata, save_generator
-from pipeline.networks.generator import NotFiniteError
+from pipeline.networks.generators.base import NotFiniteError
 from pipeline.networks.tensor_files import archive_damage
 from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, restore, step_of
-from pipeline.training.course import Course, Figures, Recorder, Unrecorded
-from pipeline.training.distribution import Group, joined
-from pipeline.training.images import load_images
+from pipeline.training.crops import Patches, Prefetched
+from pipeline.training.data import load_images
+from pipeline.training.distributed import Group, joined
+from pipeline.training.history import Course, Figures, Recorder, Unrecorded
 from pipeline.training.interrupts import Interrupts
-from pipeline.training.judges import content_network, perceptual_network
-from pipeline.training.patches import Patches, Prefetched
-from pipeline.training.runs import (
+from pipeline.training.perceptual import content_network, perceptual_network
+from pipeline.training.run_folders import (
     LOCK_FILE,
     begin,
     describe,
@@ -39,7 +39,7 @@ from pipeline.training.runs import (
     recorded_resume_sha256,
 )
 from pipeline.training.state import State, new_state
-from pipeline.training.updates import StepResult, Updates
+from pipeline.training.step import StepResult, Updates
 from pipeline.training.validation import Validation
 
 RESULTS = ("generator.safetensors", "best.safetensors")
@@ -76,8 +76,8 @@ def train(
     Writes the last one to `models/generator.safetensors`, and the one that validated best to
     `best.safetensors` beside it: by LPIPS where there is a discriminator and AlexNet's weights are
     here, else by PSNR. Goes on from the newest checkpoint of the same run in `models/checkpoints`;
-    `pipeline.training.runs` says what makes runs the same. Stopped by a signal, it saves one and
-    raises `KeyboardInterrupt`. Of several processes that train together only the leader gets a
+    `pipeline.training.run_folders` says what makes runs the same. Stopped by a signal, it saves one
+    and raises `KeyboardInterrupt`. Of several processes that train together only the leader gets a
     result. Raises `PipelineError`.
 
     `project` is where the checkpoints are kept, and where files that the params name are found, if

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.images.degrading import Degradation, make_lr
+from pipeline.images.degradation import Degradation, make_lr
 from pipeline.metrics import luma, psnr, ssim
 from pipeline.networks import Generator
-from pipeline.networks.lpips import Lpips
-from pipeline.networks.weights import sha256_of_tensors
+from pipeline.networks.perceptual.lpips import Lpips
+from pipeline.networks.perceptual.weights import sha256_of_tensors
 
 # As evaluation crops it, so that the two tell the same figures.
 BORDER = 4

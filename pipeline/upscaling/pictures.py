@@ -17,7 +17,7 @@ from pipeline.images.decode import (
     too_many_pixels,
 )
 from pipeline.images.quality import jpeg_of
-from pipeline.upscaling.deep_png import read_deep_png
+from pipeline.upscaling.png16 import read_deep_png
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """`(h, w, c)`: grey, grey and alpha, RGB, or RGB and alpha"""

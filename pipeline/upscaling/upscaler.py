@@ -15,9 +15,9 @@ from pipeline.devices import computes_in_bf16, pick_device
 from pipeline.errors import PipelineError, UsageError
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend
-from pipeline.networks.ensemble import self_ensemble
 from pipeline.networks.files import load_generator
 from pipeline.networks.folding import folded
+from pipeline.networks.self_ensemble import self_ensemble
 from pipeline.progress import Progress, Silent
 from pipeline.shipped import DEFAULT, model_file
 from pipeline.upscaling.pictures import Picture, from_image, to_image

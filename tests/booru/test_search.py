@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.booru.collection import Picture
+from pipeline.booru.api_records import ServedPost, TagCount
 from pipeline.booru.search import find_tags, parse_query
-from pipeline.booru.served import ServedPost, TagCount
+from pipeline.images.collection import Picture
 
 
 def post(number: int, rating: str, tags: str, width: int = 100) -> ServedPost:

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from pipeline.networks.files import load_generator
-from pipeline.networks.vgg import VGG16Features
-from pipeline.networks.weights import backbone_state
+from pipeline.networks.perceptual.vgg import VGG16Features
+from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
-from pipeline.training.patches import Patches
+from pipeline.training.crops import Patches
 from pipeline.training.state import new_state
-from pipeline.training.updates import StepResult, Updates
+from pipeline.training.step import StepResult, Updates
 from tests.evaluation.world import make_world
 from tests.training.runs import Recorded, run
 

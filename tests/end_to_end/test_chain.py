@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from pipeline.booru.collection import collect_folder
-from pipeline.booru.server import Site
-from pipeline.serving import Server
-from stages.demo import make_workspace
+from pipeline.booru.app import Site
+from pipeline.images.collection import collect_folder
+from pipeline.wsgi import Server
+from stages.commands.demo import make_workspace
 from tests.stages.program import wait_until
 
 PICTURES = 24

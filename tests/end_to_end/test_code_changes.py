@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.booru.collection import collect_folder
-from pipeline.booru.server import Site
-from pipeline.serving import Server
-from stages.demo import make_workspace
+from pipeline.booru.app import Site
+from pipeline.images.collection import collect_folder
+from pipeline.wsgi import Server
+from stages.commands.demo import make_workspace
 from tests.end_to_end.test_chain import SETTINGS, STAGES, Project, draw_pictures
 
 
@@ -70,13 +70,13 @@ def test_another_loss_trains_from_the_first_step(project: Project) -> None:
 def test_another_geometry_makes_other_images(project: Project) -> None:
     index = project.folder / "data/resized/index.jsonl"
     before = index.read_text()
-    change(project, "pipeline/images/geometry.py", "def fit(", "SHIFT = 1\n\n\ndef fit(")
+    change(project, "pipeline/resizing/geometry.py", "def fit(", "SHIFT = 1\n\n\ndef fit(")
     assert project.repro() == ["code", "resize"]
     # Made anew, and the same: that line shapes nothing.
     assert index.read_text() == before
     change(
         project,
-        "pipeline/images/sharding.py",
+        "pipeline/resizing/shard.py",
         "fit(decoded.pixels, params)",
         "fit(255 - decoded.pixels, params)",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.booru.site import ScriptedSite
+from tests.scraping.site import ScriptedSite
 from tests.stages.program import pipeline
 
 DVC_YAML = """\

@@ -7,8 +7,8 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Locator, Page
 
-from pipeline.evaluation.evaluating import evaluate
-from pipeline.images.pairs import Pairs, write_pairs
+from pipeline.evaluation.pairs import Pairs, write_pairs
+from pipeline.evaluation.run import evaluate
 from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
 from pipeline.params import EvaluateParams

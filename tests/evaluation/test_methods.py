@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.baselines import FILTERS
+from pipeline.evaluation.interpolation import FILTERS
 from pipeline.evaluation.methods import Methods
 from pipeline.images.resample import downscale
 from pipeline.networks import Generator

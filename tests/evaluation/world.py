@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from pipeline.images.shards import Member, encode, shard_name, write_shard
-from pipeline.manifest import Row, write_manifest
+from pipeline.manifest.rows import Row, write_manifest
 from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
-from pipeline.networks.weights import backbone_state
+from pipeline.networks.perceptual.weights import backbone_state
 from tests.end_to_end.test_chain import environment
 from tests.images.originals import drawing
 

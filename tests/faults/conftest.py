@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.booru.collection import collect_folder
-from pipeline.booru.server import Site
-from pipeline.serving import Server
+from pipeline.booru.app import Site
+from pipeline.images.collection import collect_folder
+from pipeline.wsgi import Server
 from tests.faults.cases import draw_pictures
 from tests.faults.shim import Shim, compile_shim, unavailable
 from tests.faults.world import FaultyDriver, World

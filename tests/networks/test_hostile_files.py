@@ -24,7 +24,7 @@ from torchvision.models import vgg16
 from pipeline.errors import PipelineError
 from pipeline.networks import RCAN, RRDBNet, SRResNet
 from pipeline.networks.files import load_generator, save_generator
-from pipeline.networks.weights import WeightsMissing, backbone_state
+from pipeline.networks.perceptual.weights import WeightsMissing, backbone_state
 from tests.mutations import mutations
 from tests.stages.program import pipeline
 
@@ -430,13 +430,14 @@ def test_weights_of_backbones_end_in_one_line_too(name: str, tmp_path: Path) -> 
 
 LOADING = {
     "model": "from pipeline.networks.files import load_generator; load_generator(Path(FILE))",
-    "vgg16": "from pipeline.networks.weights import backbone_state; backbone_state('vgg16', FILE)",
+    "vgg16": "from pipeline.networks.perceptual.weights import backbone_state; "
+    "backbone_state('vgg16', FILE)",
 }
 LIMITED = """
 import resource, sys
 from pathlib import Path
 import psutil, torch
-import pipeline.networks.files, pipeline.networks.weights
+import pipeline.networks.files, pipeline.networks.perceptual.weights
 from pipeline.errors import PipelineError
 FILE = sys.argv[1]
 used = psutil.Process().memory_info().vms

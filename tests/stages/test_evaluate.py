@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import sha256_of
-from pipeline.networks.weights import FOLDER_VARIABLE
+from pipeline.networks.perceptual.weights import FOLDER_VARIABLE
 from stages.evaluate import revision
 from tests.evaluation.world import make_world
 from tests.stages.program import Finished, pipeline

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pipeline.manifest import read_manifest
+from pipeline.manifest.rows import read_manifest
 from tests.images.originals import drawing, write_originals
 from tests.stages.program import pipeline
 

@@ -23,7 +23,7 @@ STARTER = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
 SHELL = f"sleep 0; {PROGRAM} train; sleep 0"
 DEMO = """
 from pathlib import Path
-from stages.demo import run_dvc
+from stages.commands.demo import run_dvc
 run_dvc(["repro"], Path())
 """
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.booru.store import Store
-from tests.booru.site import CHALLENGE, ScriptedSite, answer, picture, stalled
+from pipeline.scraping.store import Store
+from tests.scraping.site import CHALLENGE, ScriptedSite, answer, picture, stalled
 from tests.stages.program import end, pipeline, start, wait_until
 
 COUNT = 40

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.params import TrainParams
-from pipeline.params_file import override
+from pipeline.params.file import override
 from pipeline.training.trainer import TrainResult, train
 
 SMALL = TrainParams(

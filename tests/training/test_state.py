@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.networks.discriminator import Discriminator
+from pipeline.networks.discriminators.srgan import Discriminator
 from pipeline.params import TrainParams
 from pipeline.training.state import new_state, update_average
 

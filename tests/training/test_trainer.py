@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.manifest import read_manifest, write_manifest
+from pipeline.manifest.rows import read_manifest, write_manifest
 from pipeline.networks.files import load_generator
-from pipeline.networks.weights import WeightsMissing, backbone_state
+from pipeline.networks.perceptual.weights import WeightsMissing, backbone_state
 from tests.evaluation.world import make_world
 from tests.training.runs import Recorded, Told, run
 

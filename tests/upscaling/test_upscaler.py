@@ -13,8 +13,8 @@ import pipeline.upscaling.upscaler
 from pipeline import Upscaler
 from pipeline.errors import PipelineError, UsageError
 from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
-from pipeline.networks.ensemble import self_ensemble
 from pipeline.networks.files import load_generator, save_generator
+from pipeline.networks.self_ensemble import self_ensemble
 from pipeline.shipped import shipped_models
 from pipeline.upscaling.pictures import Picture
 from tests.upscaling.small import bicubic, generator, noise

@@ -1,0 +1,162 @@
+"""Faults on purpose: what sites and networks do to a scraper, from a server that is told to."""
+
+import itertools
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from socket import SHUT_RDWR, socket
+from urllib.parse import unquote_plus
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from werkzeug.wrappers import Response
+
+from pipeline.booru.html_render import error_xml
+
+STALL_SECONDS = 600.0
+RETRY_SECONDS = 2
+REPEATED_POSTS = 20
+
+Fault = Callable[[WSGIApplication, WSGIEnvironment], WSGIApplication]
+"""What takes the place of a site's right answer to a request."""
+
+_CHALLENGE = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
+_PAGE = "<!DOCTYPE html><html><head><title>Booru</title></head><body>Not here</body></html>"
+
+
+class FaultySite:
+    """A site that answers every `every`-th request with a fault, by their names in `FAULTS`.
+
+    Requests for files get those of `on_files` in turn, and requests for listings and pages those
+    of `on_lists`. robots.txt is always right.
+    """
+
+    def __init__(
+        self,
+        site: WSGIApplication,
+        on_files: Iterable[str] = (),
+        on_lists: Iterable[str] = (),
+        every: int = 10,
+    ) -> None:
+        self._site, self._every = site, every
+        self._on_files = [FAULTS[name] for name in on_files]
+        self._on_lists = [FAULTS[name] for name in on_lists]
+        self._file_numbers, self._list_numbers = itertools.count(1), itertools.count(1)
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        fault = self._next_fault(environ["PATH_INFO"])
+        answer = fault(self._site, environ) if fault else self._site
+        return answer(environ, start)
+
+    def _next_fault(self, path: str) -> Fault | None:
+        if path == "/robots.txt":
+            return None
+        is_list = path in ("/", "/index.php")
+        faults = self._on_lists if is_list else self._on_files
+        with self._lock:
+            number = next(self._list_numbers if is_list else self._file_numbers)
+        if not faults or number % self._every:
+            return None
+        return faults[(number // self._every - 1) % len(faults)]
+
+
+def _answer(body: str = "", status: int = 200, kind: str = "text/html", **headers: str) -> Fault:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda site, environ: Response(body, status, named, mimetype=kind)
+
+
+def _later(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
+    """Refuse, and tell by a date when to come again."""
+    moment = datetime.now(UTC) + timedelta(seconds=RETRY_SECONDS)
+    return Response("", 503, {"Retry-After": format_datetime(moment, usegmt=True)})
+
+
+def _repeated(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
+    """List some posts of the page before again, as where new posts push old ones down."""
+    query = unquote_plus(environ["QUERY_STRING"])
+    environ["QUERY_STRING"] = re.sub(
+        r"id:<(\d+)", lambda cursor: f"id:<{int(cursor[1]) + REPEATED_POSTS}", query
+    )
+    return site
+
+
+def _again(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
+    """Redirect to the same address."""
+    query = environ["QUERY_STRING"]
+    location = environ["PATH_INFO"] + (f"?{query}" if query else "")
+    return Response("", 302, {"Location": location})
+
+
+def _dropped(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        _hang_up(environ)
+        start("200 OK", [])
+        return []
+
+    return answer
+
+
+def _broken(*, share: float, extra: int = 0, silence: float = 0.0) -> Fault:
+    """Send `share` of the right body, announced `extra` bytes longer than it is; then hang up.
+
+    The client may leave during a `silence` of so many seconds in between.
+    """
+
+    def fault(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
+        right = Response.from_app(site, environ, buffered=True)
+        body = right.get_data()
+        headers = dict(right.headers) | {"Content-Length": str(len(body) + extra)}
+
+        def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterator[bytes]:
+            start(right.status, list(headers.items()))
+            yield body[: round(len(body) * share)]
+            _wait_for_leave(environ["werkzeug.socket"], silence)
+            _hang_up(environ)
+
+        return answer
+
+    return fault
+
+
+def _hang_up(environ: WSGIEnvironment) -> None:
+    connection: socket = environ["werkzeug.socket"]
+    connection.shutdown(SHUT_RDWR)
+
+
+def _wait_for_leave(connection: socket, seconds: float) -> None:
+    """Return when either side has closed the connection, or after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        connection.settimeout(left)
+        try:
+            if not connection.recv(4096):
+                return
+        except OSError:
+            return
+
+
+FAULTS: Mapping[str, Fault] = {
+    "drop": _dropped,
+    "stall": _broken(share=0.5, silence=STALL_SECONDS),
+    "truncate": _broken(share=0.5),
+    "wrong-length": _broken(share=1.0, extra=100),
+    "wrong-type": _answer(_PAGE),
+    "empty": _answer(),
+    "404": _answer(status=404),
+    "429": _answer(status=429),
+    "429-retry-after": _answer(status=429, Retry_After=str(RETRY_SECONDS)),
+    "500": _answer(status=500),
+    "503": _answer(status=503),
+    "503-retry-after": _later,
+    "redirect-loop": _again,
+    "off-site": _answer(status=302, Location="http://off-site.invalid/picture.png"),
+    "challenge": _answer(_CHALLENGE, 403),
+    "search-down": _answer(error_xml("search down"), kind="text/xml"),
+    "depth-limit": _answer(error_xml("Search error: API limited due to abuse."), kind="text/xml"),
+    "repeat": _repeated,
+    "vanish": _answer(status=302, Location="/index.php?page=post&s=list&tags=all"),
+}
+"""Fault by name."""

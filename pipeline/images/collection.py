@@ -1,0 +1,160 @@
+"""A folder of pictures as posts know them: sizes, hashes, and tags from the folders' names."""
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.errors import PipelineError, UsageError
+from pipeline.machine_errors import fault_text, is_machine_fault
+from pipeline.progress import Progress, Silent
+
+# What a Gelbooru 0.2 site takes; an MPO is a JPEG with further frames behind it.
+_EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
+_UNREADABLE = (MemoryError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a booru, as the site knows it.
+
+    `md5` is of the file's bytes, `width` and `height` are pixels as stored (before any EXIF
+    turn), `parent_id` is 0 for none, `change` is unix seconds. `extension` ends the served
+    file's name, without a dot; left empty, it is that of `path`.
+    """
+
+    id: int
+    path: Path
+    width: int
+    height: int
+    md5: str
+    rating: str
+    tags: tuple[str, ...]
+    source: str
+    parent_id: int
+    change: int
+    extension: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.extension:
+            object.__setattr__(self, "extension", self.path.suffix.lower().lstrip("."))
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """What is read from an image file itself, without decoding it."""
+
+    extension: str
+    width: int
+    height: int
+    md5: str
+    tags: frozenset[str]
+
+
+def collect_folder(folder: Path, progress: Progress = Silent()) -> list[Picture]:  # noqa: B008
+    """Every image under `folder`, by relative path, with ids from 1 upward.
+
+    What is an image is told by the content, not by the name; other files are skipped, and
+    `progress` hears how many. Tags are the names of the folders between `folder` and the file, and
+    what the image's header tells (`highres`, `animated`, ...). Only headers are decoded: a file
+    that is damaged further on is served as it is, as a real site does.
+
+    Raises UsageError when `folder` is no folder that can be read, or holds no image;
+    `PipelineError` where a file cannot be read.
+    """
+    paths = _files_below(folder)
+    pictures = _read_folder(folder, paths, progress) if paths else []
+    if not pictures:
+        raise UsageError(f"{folder}: holds no JPEG, PNG, GIF or WebP; name a folder with pictures")
+    if skipped := len(paths) - len(pictures):
+        progress.message(f"{folder}: files that are no JPEG, PNG, GIF or WebP, skipped: {skipped}")
+    return pictures
+
+
+def _files_below(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; name one that holds pictures")
+    files = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _read_folder(folder: Path, paths: list[Path], progress: Progress) -> list[Picture]:
+    pictures: list[Picture] = []
+    progress.start("reading pictures", len(paths), "files")
+    try:
+        for done, path in enumerate(paths, start=1):
+            if (file := read_picture_file(path)) is not None:
+                pictures.append(_folder_picture(len(pictures) + 1, folder, path, file))
+            progress.update(done, pictures=len(pictures))
+    finally:
+        progress.finish()
+    return pictures
+
+
+def read_picture_file(path: Path) -> PictureFile | None:
+    """What `path` holds, or None when it is no image that a booru takes.
+
+    Raises `PipelineError` where it cannot be read.
+    """
+    try:
+        # Pillow warns of pictures that are large to decode; nothing is decoded here.
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            extension = _EXTENSIONS.get(image.format or "")
+            if extension is None:
+                return None
+            tags = frozenset(_header_tags(image))
+            width, height = image.size
+        with path.open("rb") as file:
+            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except _UNREADABLE as error:
+        if is_machine_fault(error):
+            raise PipelineError(f"{path}: cannot be read: {fault_text(error)}; mend that") from None
+        return None
+    return PictureFile(extension, width, height, md5, tags)
+
+
+def _header_tags(image: Image.Image) -> Iterator[str]:
+    """The tags that size and mode decide, by Danbooru's definitions."""
+    width, height = image.size
+    if width >= 1600 or height >= 1200:
+        yield "highres"
+    if width >= 3200 or height >= 2400:
+        yield "absurdres"
+    if width <= 500 and height <= 500:
+        yield "lowres"
+    if image.mode in ("1", "L", "LA"):
+        yield "greyscale"
+    if image.format in ("GIF", "PNG", "WEBP") and getattr(image, "is_animated", False):
+        yield "animated"
+
+
+def _folder_picture(number: int, folder: Path, path: Path, file: PictureFile) -> Picture:
+    relative = path.relative_to(folder)
+    tags = file.tags | {_tag(part) for part in relative.parts[:-1]} - {""}
+    return Picture(
+        id=number,
+        path=path,
+        width=file.width,
+        height=file.height,
+        md5=file.md5,
+        rating="general",
+        tags=tuple(sorted(tags)),
+        source=relative.as_posix(),
+        parent_id=0,
+        change=int(path.stat().st_mtime),
+        extension=file.extension,
+    )
+
+
+def _tag(name: str) -> str:
+    """A folder's name as a tag that a search can name: lower case, no spaces, no leading `-`."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in name.lower())
+    return "_".join(printable.split()).lstrip("-~")

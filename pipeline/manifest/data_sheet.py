@@ -1,0 +1,118 @@
+"""What a manifest holds, to look at: a contact sheet, and one page with it and the counts."""
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from pipeline.errors import PipelineError
+from pipeline.files import atomic_path, write_text
+from pipeline.images.shards import read_image
+from pipeline.manifest.rows import SPLITS, Row, read_manifest
+
+COLUMNS = 12
+MOST_SHOWN = 96
+TILE = 128
+MOST_TAGS = 30
+# Not PyTorch's, as `resize` has it: loading that would take longer than the whole stage.
+LANCZOS = Image.Resampling.LANCZOS
+_SIDES = (512, 768, 1024, 1536, 2048, 4096)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named counts, in the order in which they are shown."""
+
+    title: str
+    rows: Sequence[tuple[str, int]]
+
+    @property
+    def largest(self) -> int:
+        """The count that the longest bar stands for."""
+        return max((count for _, count in self.rows), default=1) or 1
+
+
+def write_datasheet(
+    manifest: Path,
+    resized: Path,
+    left_out: Mapping[str, int],
+    folder: Path,
+    random: np.random.Generator,
+) -> None:
+    """Write `contact.png` and `index.html` to `folder`.
+
+    `left_out` says, by reason, how many pictures are not in the manifest; `random` draws those that
+    are shown. Raises `PipelineError` where an image cannot be read or a file not be written.
+    """
+    rows = read_manifest(manifest)
+    places = random.choice(len(rows), min(MOST_SHOWN, len(rows)), replace=False)
+    drawn = [rows[place] for place in places]
+    sheet = contact_sheet(resized, drawn)
+    page = _page(sheet, len(drawn), rows, left_out)
+    try:
+        with atomic_path(folder / "contact.png") as temporary:
+            sheet.save(temporary, "PNG")
+        write_text(folder / "index.html", page)
+    except OSError as error:
+        raise PipelineError(f"{folder}: cannot be written: {error}") from None
+
+
+def contact_sheet(resized: Path, rows: Sequence[Row]) -> Image.Image:
+    """The images of `rows`, small, row by row."""
+    lines = -(-len(rows) // COLUMNS)
+    sheet = np.full((lines * TILE, COLUMNS * TILE, 3), 255, np.uint8)
+    for number, row in enumerate(rows):
+        top, left = number // COLUMNS * TILE, number % COLUMNS * TILE
+        small = Image.fromarray(read_image(resized, row)).resize((TILE, TILE), LANCZOS)
+        sheet[top : top + TILE, left : left + TILE] = np.asarray(small)
+    return Image.fromarray(sheet)
+
+
+def tables(rows: Sequence[Row], left_out: Mapping[str, int]) -> list[Table]:
+    """The counts of the page."""
+    splits = Counter(row.split for row in rows)
+    tags = Counter(tag for row in rows for tag in row.tags)
+    return [
+        Table("Splits", [(split, splits[split]) for split in SPLITS]),
+        Table("Left out", [(name, count) for name, count in left_out.items() if count]),
+        Table("Short side of the original", _sides(rows)),
+        Table("Format of the original", _counted(row.original_format for row in rows)),
+        Table("Rating", _counted(row.rating for row in rows)),
+        Table("Most frequent tags", tags.most_common(MOST_TAGS)),
+    ]
+
+
+def _sides(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    shorts = np.array([min(row.original_width, row.original_height) for row in rows])
+    counts = np.bincount(np.searchsorted(_SIDES, shorts, side="right"), minlength=len(_SIDES) + 1)
+    names = [
+        f"under {_SIDES[0]}",
+        *(f"{low} to {high - 1}" for low, high in pairwise(_SIDES)),
+        f"{_SIDES[-1]} and more",
+    ]
+    return [(name, int(count)) for name, count in zip(names, counts, strict=True) if count]
+
+
+def _counted(values: Iterable[str]) -> list[tuple[str, int]]:
+    return Counter(values).most_common()
+
+
+def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], left_out: Mapping[str, int]) -> str:
+    file = io.BytesIO()
+    sheet.save(file, "JPEG", quality=85)
+    templates = Environment(
+        loader=PackageLoader("pipeline.manifest"), autoescape=True, undefined=StrictUndefined
+    )
+    return templates.get_template("datasheet.html.j2").render(
+        total=len(rows),
+        shown=shown,
+        sheet=base64.b64encode(file.getvalue()).decode(),
+        tables=tables(rows, left_out),
+    )

@@ -1,0 +1,62 @@
+"""Reading a manifest's images back: is every one of them what the manifest says?"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import imagehash
+from PIL import Image
+
+from pipeline.errors import PipelineError
+from pipeline.images.shards import read_image
+from pipeline.manifest.rows import Row, read_manifest
+from pipeline.progress import Progress, Silent
+
+_MOST_TOLD = 10
+
+
+def check_manifest(
+    manifest: Path,
+    resized: Path,
+    progress: Progress = Silent(),  # noqa: B008
+) -> int:
+    """Decode the image of every row and compare its hashes; return how many rows there are.
+
+    Raises `PipelineError` that names the first rows that are wrong, a line each, and counts them.
+    """
+    rows = read_manifest(manifest)
+    problems: list[str] = []
+    progress.start("check", len(rows), "images")
+    try:
+        for done, problem in enumerate(_problems(resized, rows), 1):
+            if problem:
+                problems.append(problem)
+            progress.update(done, wrong=len(problems))
+    finally:
+        progress.finish()
+    if problems:
+        told = "\n".join(problems[:_MOST_TOLD])
+        raise PipelineError(
+            f"{told}\n{manifest}: {len(problems)} of {len(rows)} rows are wrong; "
+            f"remove {resized} and run pipeline resize and pipeline manifest again"
+        )
+    return len(rows)
+
+
+def _problems(resized: Path, rows: list[Row]) -> Iterator[str | None]:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield from pool.map(partial(_problem, resized), rows)
+
+
+def _problem(resized: Path, row: Row) -> str | None:
+    """What is wrong with one row, or None."""
+    try:
+        pixels = read_image(resized, row)
+    except PipelineError as error:
+        return f"id {row.name}: {error}"
+    place = f"id {row.name}: {resized / row.shard}: the image at byte {row.offset}"
+    if str(imagehash.phash(Image.fromarray(pixels))) != row.phash:
+        return f"{place} has another perceptual hash"
+    return None

@@ -1,0 +1,124 @@
+"""RRDBNet, the generator of ESRGAN (Wang et al. 2018, "ESRGAN: Enhanced Super-Resolution Generative
+Adversarial Networks", figure 4)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.networks.generators.base import Generator, doublings_of
+
+RESIDUAL_SCALE = 0.2
+"""β of the paper: what a branch adds is scaled down, so that deep networks start calmly."""
+INIT_SCALE = 0.1
+"""Kaiming's weights of the dense blocks are scaled by it (section 3.1, smaller initialization)."""
+SLOPE = 0.2
+
+
+class RRDBNet(Generator):
+    """A convolution, `blocks` residual-in-residual dense blocks with a long skip, and doublings of
+    the size, by nearest neighbour and a convolution, as many as the scale asks for.
+
+    16,697,987 parameters at ×4 with the paper's 23 blocks, 4,467,779 with 6. No normalisation.
+    Names of the weights are those of the public code, so that its files load here and ours there.
+    """
+
+    def __init__(
+        self, scale: int = 4, blocks: int = 23, features: int = 64, growth: int = 32
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.config = {"scale": scale, "blocks": blocks, "features": features, "growth": growth}
+        self.conv_first = _convolution(3, features)
+        self.body = nn.Sequential(*(RRDB(features, growth) for _ in range(blocks)))
+        self.conv_body = _convolution(features, features)
+        for number in range(1, self.doublings + 1):
+            self.add_module(f"conv_up{number}", _convolution(features, features))
+        self.conv_hr = _convolution(features, features)
+        self.conv_last = _convolution(features, 3)
+
+    @property
+    def doublings(self) -> int:
+        """How often the size is doubled."""
+        return doublings_of(self.scale)
+
+    @property
+    def receptive_radius(self) -> int:
+        """349 at ×4 and 23 blocks, 94 with 6: a pixel a side for every convolution in a row."""
+        radius = 1.0 + 15 * int(self.config["blocks"]) + 1
+        size = 1
+        for _ in range(self.doublings):
+            size *= 2
+            # Nearest neighbour reads no neighbours; the convolution behind it does, at that size.
+            radius += 1 / size
+        return math.ceil(radius + 2 / size)
+
+    @property
+    def last_layer(self) -> nn.Conv2d:
+        """The convolution that gives the colours."""
+        return self.conv_last
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """`(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
+        shallow = self.conv_first(lr)
+        deep = shallow + self.conv_body(self.body(shallow))
+        for number in range(1, self.doublings + 1):
+            enlarged = F.interpolate(deep, scale_factor=2.0, mode="nearest")
+            deep = _activated(self.get_submodule(f"conv_up{number}")(enlarged))
+        sr: Tensor = self.conv_last(_activated(self.conv_hr(deep)))
+        return sr
+
+
+class RRDB(nn.Module):
+    """Three dense blocks, and a skip around them."""
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        self.rdb1 = DenseBlock(features, growth)
+        self.rdb2 = DenseBlock(features, growth)
+        self.rdb3 = DenseBlock(features, growth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, features, h, w)` to the same shape."""
+        y: Tensor = self.rdb3(self.rdb2(self.rdb1(x)))
+        return x + RESIDUAL_SCALE * y
+
+
+class DenseBlock(nn.Module):
+    """Five convolutions, each of which is given what all before it gave, and a skip around them."""
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        for number in range(1, 6):
+            given = features + (number - 1) * growth
+            convolution = _convolution(given, growth if number < 5 else features)
+            # Without values, PyTorch would import its compiler to draw none.
+            if not convolution.weight.is_meta:
+                _start_small(convolution)
+            self.add_module(f"conv{number}", convolution)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, features, h, w)` to the same shape."""
+        known = [x]
+        for number in range(1, 5):
+            layer = self.get_submodule(f"conv{number}")
+            known.append(_activated(layer(torch.cat(known, 1))))
+        y: Tensor = self.get_submodule("conv5")(torch.cat(known, 1))
+        return x + RESIDUAL_SCALE * y
+
+
+def _convolution(given: int, made: int) -> nn.Conv2d:
+    return nn.Conv2d(given, made, 3, padding=1)
+
+
+def _activated(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, SLOPE)
+
+
+@torch.no_grad()
+def _start_small(convolution: nn.Conv2d) -> None:
+    nn.init.kaiming_normal_(convolution.weight)
+    convolution.weight.mul_(INIT_SCALE)
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.bias)

@@ -1,0 +1,173 @@
+"""Where the weights of VGG16 and AlexNet come from: a folder, torchvision's download, or chance."""
+
+import hashlib
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import PipelineError
+from pipeline.networks.perceptual import lpips, vgg
+from pipeline.networks.tensor_files import (
+    DamagedFileError,
+    fitting,
+    machine_fault,
+    read_tensors,
+    reason,
+)
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
+
+Backbone = Literal["vgg16", "alexnet"]
+
+FOLDER_VARIABLE = "PIPELINE_WEIGHTS"
+# torchvision's names, known without its import, which takes as long as that of torch.
+DOWNLOADED = {"vgg16": "vgg16-397923af.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
+SILENCE_SECONDS = 10.0
+
+
+class WeightsMissing(PipelineError):  # noqa: N818
+    """Weights that were asked for are not to be had."""
+
+
+def backbone_state(name: Backbone, choice: str, seed: int = 0) -> tuple[dict[str, Tensor], str]:
+    """The convolutions of `name` by `choice`: `imagenet`, `random`, or a file or folder.
+
+    Returns fp32 tensors `features.N.weight` and `.bias`, and what a report calls them. `imagenet`
+    looks into the folder that `PIPELINE_WEIGHTS` names, then into torchvision's cache, then
+    downloads. Raises `WeightsMissing` that says what to do.
+    """
+    if choice == "random":
+        return _random_state(name, seed), "random"
+    if choice != "imagenet":
+        return _read(name, _file_in(name, Path(choice))), choice
+    found = find_backbone(name)
+    if found is None:
+        return _download(name), "imagenet"
+    return _read(name, found), "imagenet"
+
+
+def shapes(name: Backbone) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the convolutions of `name`, by their keys in torchvision's layout."""
+    found: dict[str, tuple[int, ...]] = {}
+    for index, *weight in vgg.SHAPES if name == "vgg16" else lpips.SHAPES:
+        found[f"features.{index}.weight"] = tuple(weight)
+        found[f"features.{index}.bias"] = (weight[0],)
+    return found
+
+
+def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors by their names, whatever file they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def find_backbone(name: Backbone) -> Path | None:
+    """The file of ImageNet weights that is here already, without a download, or None."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder:
+        return _file_in(name, Path(folder))
+    cached = Path(torch.hub.get_dir(), "checkpoints", DOWNLOADED[name])
+    return cached if cached.is_file() else None
+
+
+def has_backbone(name: Backbone) -> bool:
+    """Whether ImageNet weights are here already, without a download."""
+    try:
+        return find_backbone(name) is not None
+    except WeightsMissing:
+        return False
+
+
+def imagenet_weights(name: Backbone) -> "WeightsEnum":
+    """Return torchvision's entry for the ImageNet weights of `name`."""
+    from torchvision.models import AlexNet_Weights, VGG16_Weights
+
+    return VGG16_Weights.IMAGENET1K_V1 if name == "vgg16" else AlexNet_Weights.IMAGENET1K_V1
+
+
+def _file_in(name: Backbone, place: Path) -> Path:
+    if place.is_file():
+        return place
+    files = sorted(place.glob(f"{name}*.safetensors"))
+    if not files:
+        raise WeightsMissing(
+            f"{place}: holds no {name}*.safetensors; name a folder that does, or the file itself"
+        )
+    return files[0]
+
+
+def _read(name: Backbone, path: Path) -> dict[str, Tensor]:
+    try:
+        loaded, _ = read_tensors(path)
+    except FileNotFoundError:
+        raise WeightsMissing(f"{path}: no such file; name another file or folder") from None
+    except DamagedFileError as error:
+        raise WeightsMissing(
+            f"{error}: it is damaged; remove it or put a whole one there"
+        ) from None
+    expected = {key: torch.empty(shape, device="meta") for key, shape in shapes(name).items()}
+    try:
+        if not isinstance(loaded, Mapping):
+            raise ValueError("it holds no weights by their names")
+        return fitting(expected, {key: loaded.get(key) for key in expected})
+    except ValueError as error:
+        raise WeightsMissing(
+            f"{path}: {reason(error)}, as {name} in torchvision's layout has it; name another file "
+            "or folder, or remove this one"
+        ) from None
+    except (MemoryError, RuntimeError) as error:
+        if (fault := machine_fault(error)) is None:
+            raise
+        raise PipelineError(f"{path}: cannot be loaded: {fault}") from None
+
+
+def _convolutions(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.float() for key, value in state.items() if key.startswith("features.")}
+
+
+def _download(name: Backbone) -> dict[str, Tensor]:
+    weights = imagenet_weights(name)
+    try:
+        with _limited_silence():
+            state = weights.get_state_dict(progress=False, check_hash=True)
+    except (URLError, OSError, RuntimeError) as error:
+        raise WeightsMissing(
+            f"{weights.url}: ImageNet weights of {name} cannot be downloaded ({error}); put "
+            f"{name}.safetensors into a folder and name it in {FOLDER_VARIABLE}, or ask for random "
+            "weights by name: train.vgg=random"
+        ) from None
+    return _convolutions(dict(state))
+
+
+@contextmanager
+def _limited_silence() -> Iterator[None]:
+    """torchvision's download waits for ever where a firewall swallows its packets."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _random_state(name: Backbone, seed: int) -> dict[str, Tensor]:
+    """Return weights as torchvision draws them for VGG16 (He et al. 2015), and biases of zero."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {key: torch.zeros(shape) for key, shape in shapes(name).items()}
+    for key, tensor in state.items():
+        if key.endswith(".weight"):
+            nn.init.kaiming_normal_(
+                tensor, mode="fan_out", nonlinearity="relu", generator=generator
+            )
+    return state

@@ -1,0 +1,50 @@
+"""`params.yaml` as frozen, validated types: the program's only schema and its only defaults."""
+
+from pydantic import model_validator
+
+from pipeline.params.evaluate import EvaluateParams
+from pipeline.params.manifest import ManifestParams
+from pipeline.params.resize import ResizeParams
+from pipeline.params.scrape import ScrapeParams
+from pipeline.params.section import Section, is_list, is_mapping, problem_at
+from pipeline.params.train import TrainParams
+
+__all__ = [
+    "EvaluateParams",
+    "ManifestParams",
+    "Params",
+    "ResizeParams",
+    "ScrapeParams",
+    "Section",
+    "TrainParams",
+    "is_list",
+    "is_mapping",
+    "section_type",
+]
+
+
+class Params(Section):
+    """All of `params.yaml`: a section a stage."""
+
+    scrape: ScrapeParams = ScrapeParams()
+    resize: ResizeParams = ResizeParams()
+    manifest: ManifestParams = ManifestParams()
+    train: TrainParams = TrainParams()
+    evaluate: EvaluateParams = EvaluateParams()
+
+    @model_validator(mode="after")
+    def _crop_fits_images(self) -> "Params":
+        if self.train.crop > self.resize.size:
+            raise problem_at(
+                ("train", "crop"),
+                f"{self.train.crop} is larger than resize.size {self.resize.size}",
+            )
+        return self
+
+
+def section_type(name: str) -> type[Section]:
+    """The type of one section of `params.yaml`, by its key."""
+    annotation = Params.model_fields[name].annotation
+    assert isinstance(annotation, type)
+    assert issubclass(annotation, Section)
+    return annotation

@@ -1,0 +1,115 @@
+"""What can go wrong between this program and a site, and whether asking again may help."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import requests
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
+
+from pipeline.errors import PipelineError
+from pipeline.scraping.api_parsing import Kind, body_kind
+
+CHALLENGED = 3
+
+_NEVER_CONNECTED = (
+    requests.ConnectTimeout,
+    requests.exceptions.SSLError,
+    requests.exceptions.ProxyError,
+)
+_SECRETS = re.compile(r"((?:api_key|user_id)=)[^&\s'\"]+")
+
+
+class FetchError(PipelineError):
+    """One address could not be had; `reason` is a short label to count by."""
+
+    def __init__(self, url: str, reason: str, problem: str) -> None:
+        super().__init__(without_secrets(f"{url}: {problem}"))
+        self.reason = reason
+
+
+class TransientError(FetchError):
+    """The same request may succeed later, after `wait` seconds at least.
+
+    `for_all`: the site asks for less, so every request must wait.
+    """
+
+    wait = 0.0
+    for_all = False
+
+
+class UnreachableError(TransientError):
+    """No connection to the host could be made at all."""
+
+
+class SiteError(PipelineError):
+    """The site as a whole cannot be used now: asking it for other addresses is of no use."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(without_secrets(f"{url}: {problem}"))
+
+
+class ChallengeError(SiteError):
+    """The site asks for proof of a human, which this program never gives."""
+
+    exit_code = CHALLENGED
+
+
+class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
+    """The work was told to stop."""
+
+
+def without_secrets(text: str) -> str:
+    """`text` with the values of `api_key=` and `user_id=` left out."""
+    return _SECRETS.sub(r"\1...", text)
+
+
+def retry_after(value: str) -> float:
+    """Seconds that a Retry-After header asks for, given as seconds or as a date; 0 for neither."""
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def refuse_challenge(response: requests.Response, start: bytes) -> None:
+    """Raise `ChallengeError` if an answer, whose body starts with `start`, is for browsers only."""
+    page = body_kind(start) is Kind.HTML and b"<title>just a moment" in start.lower()
+    if page or response.headers.get("cf-mitigated") == "challenge":
+        raise ChallengeError(
+            response.url,
+            "the site asks for proof of a human; this program does not answer such challenges: "
+            "wait, or ask the site's owner, then run the same command again",
+        )
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except requests.ConnectionError as error:
+        raise _connection_error(url, error) from None
+    except requests.Timeout:
+        raise TransientError(url, "timeout", "the server fell silent") from None
+    except (requests.exceptions.ChunkedEncodingError, HTTPError) as error:
+        raise TransientError(url, "connection", f"the transfer broke: {error}") from None
+    except requests.RequestException as error:
+        raise FetchError(url, "address", f"cannot be asked for: {error}") from None
+
+
+def _connection_error(url: str, error: requests.ConnectionError) -> TransientError:
+    first = error.args[0] if error.args else None
+    cause = getattr(first, "reason", None)
+    if isinstance(error, _NEVER_CONNECTED) or isinstance(cause, NewConnectionError):
+        reason = str(cause or "no answer").rpartition(": ")[2].rpartition("] ")[2].rstrip("')")
+        return UnreachableError(url, "unreachable", f"cannot be reached: {reason}")
+    if isinstance(first, ReadTimeoutError):
+        return TransientError(url, "timeout", "the server fell silent")
+    return TransientError(url, "connection", "the connection broke")

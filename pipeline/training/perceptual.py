@@ -1,0 +1,53 @@
+"""The networks that judge results: VGG16 in the loss, LPIPS at validation. Neither is trained."""
+
+from dataclasses import dataclass
+
+import torch
+
+from pipeline.networks.perceptual.lpips import SMALLEST_SIDE, Lpips
+from pipeline.networks.perceptual.vgg import VGG16Features
+from pipeline.networks.perceptual.weights import backbone_state, has_backbone, sha256_of_tensors
+from pipeline.params import TrainParams
+from pipeline.progress import Progress
+
+
+@dataclass(frozen=True)
+class ContentNetwork:
+    """The content loss's VGG16, or none without a discriminator."""
+
+    network: VGG16Features | None = None
+    sha256: str | None = None
+    """of the weights, whatever file they came from"""
+
+
+def content_network(
+    params: TrainParams, device: torch.device, progress: Progress
+) -> ContentNetwork:
+    """Return the content loss's VGG16 on `device`.
+
+    Raises `WeightsMissing` where ImageNet's weights are not to be had.
+    """
+    if params.adv_weight == 0:
+        return ContentNetwork()
+    if params.vgg == "imagenet" and not has_backbone("vgg16"):
+        progress.message("VGG16's ImageNet weights are fetched: 528 MB, once")
+    state, origin = backbone_state("vgg16", params.vgg, params.seed)
+    if origin == "random":
+        progress.message(
+            "note: train.vgg is random: the content loss compares features of a VGG16 that learnt "
+            "nothing, which is another experiment than the article's"
+        )
+    network = VGG16Features(params.content_layers, state)
+    placed = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ContentNetwork(placed, sha256_of_tensors(state))
+
+
+def perceptual_network(side: int, device: torch.device) -> Lpips | None:
+    """LPIPS, where AlexNet's ImageNet weights are here already: a figure is worth no download.
+
+    None, too, where images of `side` pixels are too small for it.
+    """
+    if side < SMALLEST_SIDE or not has_backbone("alexnet"):
+        return None
+    state, _ = backbone_state("alexnet", "imagenet")
+    return Lpips(state).to(device)

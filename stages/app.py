@@ -1,0 +1,33 @@
+"""The console script `pipeline`: every stage and every hand-run command under one name."""
+
+from stages.commands.blend import blend
+from stages.commands.booru import booru
+from stages.commands.clean import clean
+from stages.commands.code import code
+from stages.commands.demo import demo
+from stages.commands.export import export
+from stages.commands.models import models
+from stages.commands.pairs import pairs
+from stages.commands.serve import serve
+from stages.commands.tradeoff import tradeoff
+from stages.commands.upscale import upscale
+from stages.evaluate import STAGE as EVALUATE
+from stages.manifest import STAGE as MANIFEST
+from stages.options import add_stages, new_app, run_app
+from stages.resize import STAGE as RESIZE
+from stages.scrape import STAGE as SCRAPE
+from stages.train import STAGE as TRAIN
+
+STAGES = (SCRAPE, RESIZE, MANIFEST, TRAIN, EVALUATE)
+
+
+def main() -> None:
+    """Run `pipeline`."""
+    app = new_app(
+        "Scrape anime illustrations, train a 4× super-resolution GAN, measure and use it."
+    )
+    add_stages(app, STAGES)
+    commands = (upscale, serve, export, models, blend, tradeoff, pairs, clean, booru, demo, code)
+    for command in commands:
+        app.command()(command)
+    run_app(app)

@@ -1,0 +1,206 @@
+"""`pipeline demo`: the whole chain at a small scale, offline, in a folder of its own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import PipelineError, UsageError
+from pipeline.files import write_text
+from pipeline.locks import hold, lock_file
+from pipeline.processes import PARENT_VARIABLE
+from stages.console import ConsoleProgress
+
+ROOT = Path(__file__).resolve().parents[1]
+DRAWINGS = 72
+UNSEEN_SEED = 10_000
+MARKER = ".pipeline-demo"
+CODE = ("pipeline", "stages")
+FILES = (
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvc/plots/plane.json",
+    ".dvcignore",
+    ".gitignore",
+    "data/.gitignore",
+    "inputs/evaluate/.gitkeep",
+    "inputs/train/.gitkeep",
+    "models/.gitignore",
+    "reports/.gitignore",
+    "reports/evaluate/.gitignore",
+    "reports/manifest/.gitignore",
+    "reports/train/.gitignore",
+    "dvc.yaml",
+)
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "scrape": {
+        "limit": DRAWINGS,
+        "excluded_tags": [],
+        "api_interval": 0.0,
+        "file_interval": 0.0,
+    },
+    "resize": {"shard_size": 32},
+    "manifest": {"count": DRAWINGS, "min_count": 32, "val_fraction": 0.08, "test_fraction": 0.12},
+    "train": {
+        "norm": "none",
+        "skip": "bicubic",
+        "crop": 64,
+        "batch": 8,
+        "steps": 2560,
+        "lr": 0.0005,
+        "adv_weight": 0.005,
+        "pixel_weight": 1.0,
+        "loss_without_adv": "l1",
+        "pretrain_steps": 2500,
+        "warmup_steps": 60,
+        "validate_every": 500,
+        "validation_images": 4,
+    },
+    # A second an image and method.
+    "evaluate": {"dists": "off"},
+}
+"""What the demo changes in `params.yaml`: enough for two CPU cores to show something in minutes."""
+
+
+def demo(
+    folder: Annotated[
+        Path, typer.Option(help="folder of the demo; run again, it goes on from what is there")
+    ] = Path("demo"),
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="port of the embedded booru on 127.0.0.1")
+    ] = 8931,
+) -> None:
+    """Run all five stages offline, on drawings made here.
+
+    Ends by enlarging one picture that training did not see. Everything happens in a folder with a
+    git and a DVC repository of its own: your params, data and commits stay as they are.
+    """
+    from pipeline.booru.app import Site
+    from pipeline.booru.drawn_collection import collect_drawings
+    from pipeline.networks.perceptual.weights import has_backbone
+    from pipeline.wsgi import Server
+
+    settings = {name: dict(section) for name, section in SETTINGS.items()}
+    settings["scrape"]["site"] = f"http://127.0.0.1:{port}"
+    # The demo runs offline: it downloads none.
+    if not has_backbone("vgg16"):
+        settings["train"]["vgg"] = "random"
+    if not has_backbone("alexnet"):
+        settings["evaluate"]["lpips"] = "off"
+    _claim(folder)
+    with hold(lock_file(folder / "data", "demo"), "pipeline demo"):
+        make_workspace(folder, settings)
+        pictures = collect_drawings(
+            DRAWINGS, folder / "data/.store/drawings", progress=ConsoleProgress()
+        )
+        with Server(Site(pictures), port=port):
+            run_dvc(["repro"], folder)
+        # What experiments start from: in their folders DVC has only what git knows.
+        _commit(folder, ["dvc.lock", "reports"], "Results")
+        before, after = _enlarge_one(folder)
+    print(f"\nOne picture, and the same enlarged four times:\n  {before}\n  {after}")
+    print(f"The report, to open in a browser:\n  {(folder / 'reports/index.html').resolve()}")
+
+
+def make_workspace(folder: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make or refresh a project in `folder`: this program's code and stages, other params.
+
+    It is a git repository with a commit, as DVC's experiments and DVCLive need.
+    """
+    _claim(folder)
+    for name in CODE:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    write_text(folder / "params.yaml", _changed_params(ROOT / "params.yaml", settings))
+    tracked = [*CODE, *FILES, "params.yaml"]
+    _git(folder, "init", "--quiet")
+    _commit(folder, tracked, "Code and params")
+
+
+def _claim(folder: Path) -> None:
+    """Mark `folder` as a demo's; raise `UsageError` where it holds something else."""
+    if not (ROOT / "dvc.yaml").is_file():
+        raise UsageError(f"{ROOT}: no dvc.yaml here; run the demo from a clone of the repository")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).is_file():
+        raise UsageError(f"{folder}: holds something else; name a new or an empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).touch()
+
+
+def run_dvc(arguments: list[str], folder: Path) -> None:
+    """Run DVC in `folder` so that its stages find this program; raise `PipelineError` if it fails.
+
+    The children get a process group of their own: DVC ignores Ctrl-C while a stage runs, so an
+    interrupt is passed on to all of them, and the stage saves its work. When this process is
+    killed, the stage ends too, and with it DVC.
+    """
+    scripts = Path(sys.executable).parent
+    environment = os.environ | {
+        "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
+        PARENT_VARIABLE: str(os.getpid()),
+    }
+    command = [sys.executable, "-m", "dvc", *arguments]
+    process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)  # noqa: S603
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+        raise
+    if code:
+        raise PipelineError(f"dvc {' '.join(arguments)}: failed in {folder}; its output says why")
+
+
+def _enlarge_one(folder: Path) -> tuple[Path, Path]:
+    """Draw a picture that training did not see, a quarter as large, and enlarge it."""
+    from PIL import Image
+
+    from pipeline.drawings import draw
+    from stages.commands.upscale import upscale
+
+    drawing = draw(UNSEEN_SEED).image
+    small = drawing.resize((drawing.width // 4, drawing.height // 4), Image.Resampling.BICUBIC)
+    before, after = folder / "picture.png", folder / "picture_x4.png"
+    small.save(before)
+    upscale([before], after, str(folder / "models/generator.safetensors"), overwrite=True)
+    return before.resolve(), after.resolve()
+
+
+def _changed_params(template: Path, settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """The project's own params file, comments and all, with some values replaced."""
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 4096
+    document = yaml.load(template.read_text(encoding="utf-8"))
+    for section, values in settings.items():
+        document[section].update(values)
+    text = StringIO()
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+def _commit(folder: Path, paths: Sequence[str], message: str) -> None:
+    identity = ["-c", "user.name=pipeline demo", "-c", "user.email=demo@localhost"]
+    _git(folder, "add", "--", *paths)
+    if _git(folder, "diff", "--cached", "--name-only", "--", *paths):
+        _git(folder, *identity, "commit", "--quiet", "-m", message, "--", *paths)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    if result.returncode:
+        raise PipelineError(f"git {arguments[0]}: failed in {folder}: {result.stderr.strip()}")
+    return result.stdout

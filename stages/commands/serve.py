@@ -1,0 +1,44 @@
+"""`pipeline serve`: a web page on this computer that enlarges pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port; 0: any free one")] = 8932,
+    host: Annotated[
+        str, typer.Option(help="address to listen at; others than this computer's let others in")
+    ] = "127.0.0.1",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="a generator's file, offered beside the models that come with the program",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
+) -> None:
+    """Serve a page that enlarges the picture dropped on it. Nothing leaves this computer.
+
+    A picture has 64 MB and 16 million pixels at most, or 4 million to become eight times as large.
+    """
+    from pipeline.devices import pick_device
+    from pipeline.networks.files import load_generator
+    from pipeline.shipped import AUTO, DEFAULT, shipped_models
+    from pipeline.upscaling.app import LOOPBACK, UpscaleSite
+    from pipeline.wsgi import Server
+
+    pick_device(device)
+    shipped = sorted(shipped_models(), key=lambda name: name != DEFAULT)
+    models = {name: name for name in (AUTO, *shipped)}
+    if model is not None:
+        load_generator(model)
+        models = {str(model): str(model)} | models
+    site = UpscaleSite(
+        models, device, LOOPBACK if host in ("localhost", *LOOPBACK, "::1") else None
+    )
+    server = Server(site, host, port, site.close)
+    print(f"{server.url}  (Ctrl-C ends)", flush=True)
+    server.serve_forever()

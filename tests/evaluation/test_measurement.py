@@ -1,0 +1,94 @@
+"""Every method's figures for an image, and their means."""
+
+import math
+
+import pytest
+import torch
+from torchvision.models import vgg16
+
+from pipeline.evaluation.measurement import METRICS, PSNR_CEILING, means, measure
+from pipeline.evaluation.perceptual import Judges
+from pipeline.metrics import MS_SSIM_SIDE, luma, ms_ssim, psnr, ssim
+from pipeline.networks.perceptual.dists import Dists
+
+CPU = torch.device("cpu")
+NOBODY = Judges()
+
+
+def image(seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randint(0, 256, (3, 8, 8), generator=generator, dtype=torch.uint8)
+    return coarse.repeat_interleave(6, 1).repeat_interleave(6, 2)
+
+
+def test_figures_are_those_of_the_metrics():
+    original, result = image(), image().roll(1, dims=2)
+    found = measure({"a": result, "b": original.roll(2, dims=1)}, original, 4, NOBODY, CPU).figures
+    sr, hr = result[None].float(), original[None].float()
+    expected = {
+        "psnr_y": psnr(luma(sr), luma(hr), 4).item(),
+        "ssim_y": ssim(luma(sr), luma(hr), 4).item(),
+        "psnr_rgb": psnr(sr, hr, 4).item(),
+        "ssim_rgb": ssim(sr, hr, 4).item(),
+    }
+    assert list(found) == ["a", "b"]
+    assert found["a"] == pytest.approx(expected, abs=1e-4)
+    assert found["a"] != found["b"]
+
+
+def test_ms_ssim_is_measured_where_the_image_is_large_enough():
+    large = torch.cat([image(seed).repeat(1, 4, 4) for seed in range(1)], 1)[:, :177, :177]
+    smaller = large[:, : MS_SSIM_SIDE + 7]
+    found = measure({"a": large.roll(1, dims=2)}, large, 4, NOBODY, CPU).figures["a"]
+    expected = ms_ssim(luma(large.roll(1, dims=2)[None].float()), luma(large[None].float()), 4)
+    assert found["ms_ssim_y"] == pytest.approx(expected.item(), abs=1e-5)
+    assert "ms_ssim_y" not in measure({"a": smaller}, smaller, 4, NOBODY, CPU).figures["a"]
+
+
+def test_dists_and_descriptors_are_of_vgg16():
+    torch.manual_seed(0)
+    backbone = {f"features.{key}": value for key, value in vgg16().features.state_dict().items()}
+    judges = Judges(dists=Dists(backbone))
+    original, result = image(), image().roll(1, dims=2)
+    found = measure({"a": result, "same": original}, original, 4, judges, CPU)
+    expected = judges.dists(result[None].float(), original[None].float())
+    assert found.figures["a"]["dists"] == pytest.approx(expected.item(), abs=2e-5)
+    assert found.figures["same"]["dists"] == pytest.approx(0, abs=1e-5)
+    assert list(found.descriptors) == ["original", "a", "same"]
+    assert found.descriptors["a"].shape == (4, 512)
+    torch.testing.assert_close(found.descriptors["same"], found.descriptors["original"])
+
+
+def test_equal_images_stay_finite():
+    found = measure({"same": image()}, image(), 4, NOBODY, CPU).figures["same"]
+    assert found == {
+        "psnr_y": PSNR_CEILING,
+        "ssim_y": pytest.approx(1),
+        "psnr_rgb": PSNR_CEILING,
+        "ssim_rgb": pytest.approx(1),
+    }
+    assert means([{"same": found}], {"same": {"swd": 0.0}})["same"]["rmse_y"] == 0
+
+
+def test_means():
+    # 20 dB and 40 dB: errors of 25.5 and 2.55 levels.
+    images = [{"a": {"psnr_y": 20.0, "lpips": 0.2}}, {"a": {"psnr_y": 40.0, "lpips": 0.4}}]
+    found = means(images, {"a": {"swd": 0.25, "swd_32": 0.4, "kvd": 0.5}})
+    assert found == {
+        "a": {
+            "psnr_y": 30.0,
+            "lpips": 0.3,
+            "rmse_y": pytest.approx(math.sqrt((25.5**2 + 2.55**2) / 2), abs=1e-5),
+            "swd": 0.25,
+            "swd_32": 0.4,
+            "kvd": 0.5,
+        }
+    }
+
+
+def test_the_best_and_the_better():
+    by_key = {metric.key: metric for metric in METRICS}
+    assert by_key["psnr_y"].best([25.001, 25.004, 24.0]) == 25.0
+    assert by_key["lpips"].best([0.3, 0.1]) == 0.1
+    assert by_key["psnr_y"].gain(26.0, 25.0) == 1.0
+    assert by_key["lpips"].gain(0.3, 0.1) == pytest.approx(-0.2)

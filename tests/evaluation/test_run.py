@@ -1,0 +1,356 @@
+"""The whole evaluation of a small world, from shards to the page."""
+
+import csv
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from PIL import Image
+from safetensors.torch import save_file
+from torchvision.models import alexnet, vgg16
+
+from pipeline.errors import PipelineError, UsageError
+from pipeline.evaluation.measurement import PSNR_CEILING
+from pipeline.evaluation.pairs import Pairs, write_pairs
+from pipeline.evaluation.run import evaluate
+from pipeline.networks import SRResNet
+from pipeline.networks.files import save_generator
+from pipeline.networks.perceptual.weights import FOLDER_VARIABLE
+from pipeline.params import EvaluateParams
+from pipeline.progress import Silent
+from tests.evaluation.world import make_world
+
+METHODS = ["nearest", "area", "bilinear", "bicubic", "lanczos", "model"]
+DISTORTION = {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "rmse_y"}
+SWD = {"swd", "swd_64", "swd_32", "swd_16"}
+PERCEPTION = {"lpips", "dists", "kvd"}
+FILES = [
+    "evaluate/comparison.png",
+    "evaluate/comparisons.csv",
+    "evaluate/intervals.csv",
+    "evaluate/per_image.csv",
+    "evaluate/plane.csv",
+    "evaluate/plane.png",
+    "evaluate/plane.svg",
+    "evaluate/worst.png",
+    "index.html",
+    "metrics.json",
+]
+
+
+def run(root: Path, reports: str = "reports", **params):
+    return evaluate(
+        EvaluateParams(device="cpu", detail=32, **params),
+        root / "data/manifest.csv",
+        root / "data/resized",
+        root / "models/generator.safetensors",
+        root / reports,
+        revision="0" * 40,
+    )
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def soup(folder: Path) -> BeautifulSoup:
+    return BeautifulSoup((folder / "index.html").read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    make_world(root, {"train": 2, "val": 1, "test": 4})
+    return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def backbone(tmp_path_factory: pytest.TempPathFactory):
+    """A folder with backbones of random weights: all is measured, and nothing downloaded."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(1)
+    for network in (alexnet, vgg16):
+        state = network(weights=None).features.state_dict()
+        named = {f"features.{key}": value for key, value in state.items()}
+        save_file(named, folder / f"{network.__name__}.safetensors")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def reports(world: Path, backbone: Path) -> Path:
+    run(world, pictures=3)
+    return world / "reports"
+
+
+def test_writes_the_files_of_the_contract(reports):
+    assert list(written(reports)) == FILES
+
+
+def test_metrics_are_flat_and_complete(reports):
+    metrics = json.loads((reports / "metrics.json").read_text())
+    expected = {f"{method}.{key}" for method in METHODS for key in DISTORTION | SWD | PERCEPTION}
+    assert set(metrics) == expected
+    assert all(isinstance(value, float) for value in metrics.values())
+
+
+def test_means_are_of_the_table(reports):
+    metrics = json.loads((reports / "metrics.json").read_text())
+    with (reports / "evaluate/per_image.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    measured = ["psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists"]
+    assert list(rows[0]) == ["id", "tile", "method", *measured]
+    assert [(row["id"], row["method"]) for row in rows] == [
+        (str(number), method) for number in (103, 104, 105, 106) for method in METHODS
+    ]
+    for method in METHODS:
+        values = [float(row["psnr_y"]) for row in rows if row["method"] == method]
+        assert metrics[f"{method}.psnr_y"] == pytest.approx(sum(values) / 4, abs=1e-5)
+
+
+def test_the_untrained_model_is_near_bicubic(reports):
+    """Its network adds nothing yet to torch's bicubic, which is a little sharper than Pillow's."""
+    metrics = json.loads((reports / "metrics.json").read_text())
+    assert metrics["model.psnr_y"] == pytest.approx(metrics["bicubic.psnr_y"], abs=0.1)
+    assert metrics["model.swd"] == pytest.approx(metrics["bicubic.swd"], abs=0.05)
+    assert metrics["nearest.psnr_y"] < metrics["bicubic.psnr_y"] - 0.3
+
+
+def test_the_plane_is_of_the_metrics(reports):
+    metrics = json.loads((reports / "metrics.json").read_text())
+    with (reports / "evaluate/plane.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["method"] for row in rows] == METHODS
+    for row in rows:
+        assert float(row["rmse"]) == metrics[f"{row['method']}.rmse_y"]
+        assert float(row["swd"]) == metrics[f"{row['method']}.swd"]
+        for key in PERCEPTION:
+            assert float(row[key]) == metrics[f"{row['method']}.{key}"]
+
+
+def test_figures_are_whole_images(reports):
+    for name in ("plane.png", "comparison.png", "worst.png"):
+        with Image.open(reports / "evaluate" / name) as image:
+            image.load()
+            assert image.format == "PNG"
+
+
+def test_the_page_shows_pictures_and_provenance(world, reports):
+    page = soup(reports)
+    assert len(page.select("#pictures .compare")) == 3
+    versions = [image["data-version"] for image in page.select_one(".compare").select(".stage img")]
+    assert versions == ["nearest", "bilinear", "bicubic", "lanczos", "model", "original"]
+    worst = [heading.string.partition(": worst by ")[2] for heading in page.select("#worst h3")]
+    assert sorted(", ".join(worst).split(", ")) == sorted(
+        ["PSNR Y", "SSIM Y", "PSNR RGB", "SSIM RGB", "LPIPS", "DISTS"]
+    )
+    assert len(page.select("#per-image tbody tr")) == 4 * len(METHODS)
+    provenance = page.select_one("#provenance").get_text(" ", strip=True)
+    for path in ("data/manifest.csv", "models/generator.safetensors"):
+        assert sha256((world / path).read_bytes()).hexdigest() in provenance
+    assert "0" * 40 in provenance
+    for value in ("2.14.1+cu130", "cuda (NVIDIA H100)", "bf16", "c0de" * 4):
+        assert value in provenance
+    assert "adv weight" in provenance
+    assert not page.select(".notice")
+
+
+def test_the_same_again_is_the_same(world, reports):
+    run(world, "again", pictures=3)
+    assert written(world / "again") == written(reports)
+
+
+def test_other_stages_reports_are_shown(world):
+    reports = world / "whole"
+    curves = reports / "train/plots/metrics/val"
+    curves.mkdir(parents=True)
+    (curves / "psnr_y.tsv").write_text("step\tpsnr_y\n0\t20\n10\t21\n")
+    (reports / "scrape.json").write_text('{"accepted": 7}')
+    run(world, "whole", max_images=1)
+    page = soup(reports)
+    assert page.select_one("#training figcaption").get_text(" ", strip=True) == "val/psnr_y last 21"
+    assert page.select_one("#data").get_text(" ", strip=True) == "Data Scrape accepted 7"
+
+
+def test_at_most_so_many_images_of_the_other_split(world):
+    evaluation = run(world, "few", max_images=2)
+    assert [row.id for row in evaluation.rows] == [103, 106]
+    evaluation = run(world, "val", split="val")
+    assert [row.id for row in evaluation.rows] == [102]
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [({"lpips": "off", "dists": "off"}, "is off."), ({}, "are not to be had")],
+)
+def test_what_is_not_measured_has_its_reason(world, tmp_path, monkeypatch, params, reason):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    evaluation = run(world, "bare", max_images=2, **params)
+    assert set(evaluation.means["model"]) == DISTORTION | SWD
+    assert "lpips" not in (world / "bare/evaluate/plane.csv").read_text()
+    notices = [
+        notice.get_text(" ", strip=True) for notice in soup(world / "bare").select(".notice")
+    ]
+    assert [notice.partition(". ")[0] for notice in notices] == [
+        "Not measured: LPIPS",
+        "Not measured: DISTS and KVD",
+    ]
+    assert all(reason in notice for notice in notices)
+
+
+def test_differences_and_intervals_are_of_the_table(reports):
+    metrics = json.loads((reports / "metrics.json").read_text())
+    with (reports / "evaluate/intervals.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(METHODS) * 6
+    for row in rows:
+        mean = metrics[f"{row['method']}.{row['metric']}"]
+        assert float(row["mean"]) == pytest.approx(mean, abs=2e-5)
+        assert float(row["low"]) <= float(row["mean"]) <= float(row["high"])
+    with (reports / "evaluate/comparisons.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 15 * 6
+    for row in rows:
+        method, other = (metrics[f"{row[key]}.{row['metric']}"] for key in ("method", "other"))
+        assert float(row["difference"]) == pytest.approx(method - other, abs=2e-5)
+        assert float(row["low"]) <= float(row["difference"]) <= float(row["high"])
+        assert 0 < float(row["p"]) <= 1
+
+
+def test_other_models_results_and_blends_stand_beside_the_trained_one(world):
+    torch.manual_seed(3)
+    other = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
+    save_generator(world / "other.safetensors", other, {})
+    split = Pairs.of_split(world / "data/manifest.csv", world / "data/resized", "test", 4)
+    write_pairs(split, world / "pairs", Silent())
+    evaluation = run(
+        world,
+        "more",
+        models={"other": str(world / "other.safetensors")},
+        results={"copied": str(world / "pairs/hr")},
+        blend="other",
+        blend_steps=1,
+    )
+    assert list(evaluation.means) == [*METHODS, "other", "other 0.5", "copied"]
+    assert evaluation.means["copied"]["psnr_y"] == PSNR_CEILING
+    assert evaluation.means["copied"]["kvd"] == pytest.approx(0, abs=1e-5)
+    with (world / "more/evaluate/plane.csv").open() as file:
+        curve = [row["method"] for row in csv.DictReader(file) if row["curve"]]
+    assert curve == ["model", "other", "other 0.5"]
+    versions = soup(world / "more").select_one(".compare").select(".stage img")
+    assert [image["data-version"] for image in versions][4:] == [
+        "model",
+        "other",
+        "copied",
+        "original",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "problem"),
+    [
+        ({"models": {"bicubic": "x"}}, UsageError, "evaluate: bicubic is the name of another"),
+        ({"models": {"a": "x"}, "results": {"a": "y"}}, UsageError, "a is the name of another"),
+        (
+            {"models": {"a": "x"}, "results": {"lr": "y"}},
+            UsageError,
+            "lr is the name of another",
+        ),
+        ({"models": {"a": "absent.safetensors"}}, PipelineError, r"absent\.safetensors: no such"),
+        ({"results": {"a": "absent"}}, PipelineError, r"absent/103\.png: not found"),
+    ],
+)
+def test_a_method_that_cannot_be_had_is_one_line(world, params, error, problem):
+    with pytest.raises(error, match=problem) as caught:
+        run(world, "none", **params)
+    assert "\n" not in str(caught.value)
+    assert not (world / "none").exists()
+
+
+def test_a_model_of_another_scale_is_refused(world):
+    other = SRResNet(scale=2, blocks=1, features=8, norm="none", skip="bicubic")
+    save_generator(world / "half.safetensors", other, {})
+    with pytest.raises(UsageError, match="half enlarges 2 times, the trained generator 4 times"):
+        run(world, "none", models={"half": str(world / "half.safetensors")})
+
+
+def test_random_vgg_weights_are_a_red_notice(tmp_path):
+    make_world(tmp_path, {"test": 1}, vgg="random")
+    run(tmp_path, lpips="off")
+    assert "random weights" in soup(tmp_path / "reports").select_one(".notice.grave").get_text()
+
+
+def test_another_manifest_is_a_red_notice(tmp_path):
+    make_world(tmp_path, {"train": 1, "test": 1})
+    manifest = tmp_path / "data/manifest.csv"
+    manifest.write_text(manifest.read_text().replace("1girl", "1boy"))
+    run(tmp_path, lpips="off")
+    assert "Another manifest." in soup(tmp_path / "reports").select_one(".notice.grave").get_text()
+
+
+def test_images_are_cropped_to_the_scale(tmp_path):
+    make_world(tmp_path, {"test": 1}, side=50)
+    evaluation = run(tmp_path, lpips="off")
+    assert evaluation.pictures[0].versions["original"].shape == (3, 48, 48)
+
+
+def test_tiny_images_have_no_lpips(tmp_path):
+    make_world(tmp_path, {"test": 1}, side=28)
+    missing = run(tmp_path).judges.missing
+    assert list(missing) == ["LPIPS"]
+    assert "31 pixels" in missing["LPIPS"]
+
+
+def test_a_border_that_leaves_nothing_is_a_usage_error(world):
+    with pytest.raises(UsageError, match=r"evaluate\.crop_border: 27 leaves less than 11 pixels"):
+        run(world, "none", crop_border=27)
+    assert not (world / "none").exists()
+
+
+def test_an_empty_split_names_what_to_change(tmp_path):
+    make_world(tmp_path, {"train": 1, "val": 1})
+    with pytest.raises(PipelineError, match=r"no image in the split test; raise manifest\.test"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["data/manifest.csv", "models/generator.safetensors"])
+def test_missing_and_damaged_inputs_are_named(tmp_path, name):
+    make_world(tmp_path, {"test": 1})
+    (tmp_path / name).write_bytes(b"damaged")
+    with pytest.raises(PipelineError, match=Path(name).name):
+        run(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(PipelineError, match=Path(name).name):
+        run(tmp_path)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_damaged_summary_is_named(world):
+    (world / "damaged").mkdir()
+    (world / "damaged/resize.json").write_text("{")
+    with pytest.raises(PipelineError, match=r"resize\.json: damaged JSON"):
+        run(world, "damaged", max_images=1)
+
+
+@pytest.mark.parametrize("params", ["[" * 100_000, "[1]", "null", "nothing"])
+def test_a_model_whose_params_are_no_mapping_is_named(
+    params: str, world: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.safetensors"
+    generator = SRResNet(blocks=1, features=8, norm="none", skip="bicubic")
+    save_generator(model, generator, {"params": params})
+    with pytest.raises(PipelineError, match=r"model\.safetensors: .*; make it again") as raised:
+        evaluate(
+            EvaluateParams(device="cpu", detail=32, max_images=1),
+            world / "data/manifest.csv",
+            world / "data/resized",
+            model,
+            tmp_path / "reports",
+            revision="0" * 40,
+        )
+    assert str(raised.value).isprintable()

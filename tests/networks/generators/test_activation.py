@@ -1,0 +1,42 @@
+"""The activation with one slope, held to PyTorch's and to differences."""
+
+import pytest
+import torch
+from torch import nn
+from torch.autograd import gradcheck
+
+from pipeline.networks.generators.activation import SharedPReLU
+
+
+@pytest.mark.parametrize("slope", [0.25, 0.0, -0.5])
+def test_values_and_gradients_are_those_of_pytorch(slope: float) -> None:
+    ours, theirs = SharedPReLU(), nn.PReLU(init=slope)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 3, 5, 7).contiguous(memory_format=torch.channels_last)
+    gradient = torch.randn(2, 3, 5, 7)
+    results = []
+    for activation in (ours, theirs):
+        given = x.clone().requires_grad_()
+        y = activation(given)
+        y.backward(gradient)
+        results.append((y, given.grad, activation.weight.grad))
+    torch.testing.assert_close(*results)
+    torch.testing.assert_close(ours.eval()(x), theirs(x), rtol=0, atol=0)
+
+
+def test_gradients_are_those_of_differences() -> None:
+    activation = SharedPReLU().double()
+    x = torch.randn(2, 3, 4, dtype=torch.double, requires_grad=True)
+    assert gradcheck(activation, (x,))
+    fixed = x.detach()
+    assert gradcheck(
+        lambda slope: torch.func.functional_call(activation, {"weight": slope}, (fixed,)),
+        (activation.weight,),
+    )
+
+
+def test_in_bf16_the_slope_is_summed_in_single_precision() -> None:
+    activation, x = SharedPReLU(), torch.full((1, 1, 64, 64), -1.0, dtype=torch.bfloat16)
+    activation(x).sum().backward()
+    assert activation.weight.grad is not None
+    assert activation.weight.grad.item() == -4096

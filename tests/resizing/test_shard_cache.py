@@ -1,0 +1,25 @@
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.resizing.shard_cache import EarlierImages
+
+
+def test_only_folders_are_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    EarlierImages(tmp_path, "mine").forget_others()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".DS_Store", "mine"]
+
+
+@pytest.mark.parametrize("text", [b"[" * 200_000, b"7", b"null", b'{"id": []}', b"\xff", b"{"])
+def test_facts_that_no_run_wrote_are_no_images(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with tarfile.open(tmp_path / "mine/shard.tar", "w") as shard:
+        for name, data in (("1.webp", b"RIFF"), ("1.json", text)):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            shard.addfile(member, io.BytesIO(data))
+    assert not EarlierImages(tmp_path, "mine").among(["0" * 64]).places

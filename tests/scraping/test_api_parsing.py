@@ -1,0 +1,267 @@
+"""What is read from API answers, oddity by oddity."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.scraping.api_parsing import AnswerError, Kind, body_kind, parse_posts
+from pipeline.scraping.posts import Page, Post
+
+SITE = "https://booru.test"
+
+# A record in the shape of 2025: addresses, int directory, null score.
+NEW = {
+    "preview_url": "https://booru.test/thumbnails/539/thumbnail_ab.jpg",
+    "sample_url": "https://booru.test/samples/539/sample_ab.jpg",
+    "file_url": "https://booru.test/images/539/ab.jpg",
+    "directory": 539,
+    "hash": "563c6fbe5761ac4ba720ae0da9a15b8a",
+    "width": 2160,
+    "height": 1215,
+    "id": 6077620,
+    "image": "ab.jpg",
+    "change": 1757694622,
+    "owner": "danbooru",
+    "parent_id": 0,
+    "rating": "general",
+    "sample": True,
+    "score": None,
+    "tags": "solo :d 1girl",
+    "source": "https://somewhere.test/1",
+    "status": "active",
+}
+POST = Post(
+    id=6077620,
+    width=2160,
+    height=1215,
+    file_url="https://booru.test/images/539/ab.jpg",
+    md5="563c6fbe5761ac4ba720ae0da9a15b8a",
+    rating="general",
+    tags=("1girl", ":d", "solo"),
+    source="https://somewhere.test/1",
+    parent_id=0,
+)
+
+
+def parse_one(**changes: object) -> Post:
+    record = {key: value for key, value in (NEW | changes).items() if value is not ...}
+    (post,) = parse_posts(json.dumps([record]).encode(), SITE).posts
+    return post
+
+
+def test_a_whole_record() -> None:
+    body = json.dumps([NEW]).replace("/", "\\/").encode()
+    assert parse_posts(body, SITE) == Page((POST,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "value"),
+    [
+        ({"file_url": ...}, "file_url", "https://booru.test/images/539/ab.jpg"),
+        ({"file_url": "", "directory": "539"}, "file_url", "https://booru.test/images/539/ab.jpg"),
+        ({"file_url": None, "image": "a b.png"}, "file_url", SITE + "/images/539/a%20b.png"),
+        ({"file_url": "//booru.test//images/1/x.png"}, "file_url", SITE + "//images/1/x.png"),
+        ({"file_url": "/images/1/x.png"}, "file_url", SITE + "/images/1/x.png"),
+        ({"id": "6077620"}, "id", 6077620),
+        ({"width": "2160"}, "width", 2160),
+        ({"score": 3}, "id", 6077620),
+        ({"parent_id": None}, "parent_id", 0),
+        ({"parent_id": ""}, "parent_id", 0),
+        ({"parent_id": "77"}, "parent_id", 77),
+        ({"rating": "q"}, "rating", "questionable"),
+        ({"rating": "s"}, "rating", "safe"),
+        ({"rating": "General"}, "rating", "general"),
+        ({"rating": None}, "rating", ""),
+        ({"rating": "wonderful"}, "rating", "wonderful"),
+        ({"tags": " k&amp;k &gt;_&lt; it&#039;s "}, "tags", (">_<", "it's", "k&k")),
+        ({"tags": None}, "tags", ()),
+        ({"tags": "b a b"}, "tags", ("a", "b")),
+        ({"hash": ..., "md5": "AB"}, "md5", "ab"),
+        ({"hash": None}, "md5", ""),
+        ({"source": None}, "source", ""),
+        ({"source": "うたわれるもの　公式"}, "source", "うたわれるもの　公式"),
+        ({"source": "half \ud800"}, "source", "half ?"),
+    ],
+)
+def test_odd_fields(changes: dict[str, object], field: str, value: object) -> None:
+    assert getattr(parse_one(**changes), field) == value
+
+
+@pytest.mark.parametrize(
+    ("url", "extension"),
+    [
+        ("https://booru.test/images/1/ab.JPG", "jpg"),
+        ("https://booru.test/images/1/ab.png?123", "png"),
+        ("https://booru.test/images/1/ab", ""),
+        ("https://booru.test/images/1/ab.tar.webp", "webp"),
+        ("https://booru.test/images/1/ab.p%2Fng", ""),
+        ("https://booru.test/images/1/.png", ""),
+    ],
+)
+def test_extension(url: str, extension: str) -> None:
+    assert parse_one(file_url=url).extension == extension
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"  \n",
+        b"null",
+        b"[]",
+        b'{"@attributes":{"count":0}}',
+        b'{"post":[]}',
+        b"\xef\xbb\xbf[]",
+        b'<?xml version="1.0" encoding="UTF-8"?><posts count="0" offset="0"></posts>',
+    ],
+)
+def test_no_posts(body: bytes) -> None:
+    assert parse_posts(body, SITE) == Page()
+
+
+# The same post in XML: letters, strings, padding, a source that was escaped once.
+XML = b"""<?xml version="1.0" encoding="UTF-8"?><posts count="2249332" offset="0"><post
+ height="1215" score="" file_url="https://booru.test/images/539/ab.jpg" parent_id=""
+ sample_width="850" rating="g" tags=" solo :d 1girl " id="6077620" width="2160"
+ change="1757694622" md5="563c6fbe5761ac4ba720ae0da9a15b8a" creator_id="1" has_children="false"
+ created_at="Fri Sep 12 16:30:22 +0000 2025" status="active" source="https://somewhere.test/1"/>
+</posts>"""
+
+
+def test_xml_tells_the_same_post() -> None:
+    assert parse_posts(XML, SITE) == Page((POST,))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "value"),
+    [
+        (b'rating="g"', b'rating="s"', "rating", "safe"),
+        (b'rating="g"', b'rating="q"', "rating", "questionable"),
+        (b'rating="g"', b'rating="w"', "rating", "w"),
+        (b":d", b"k&amp;k it&#039;s", "tags", ("1girl", "it's", "k&k", "solo")),
+        (b":d", b"k&amp;amp;k", "tags", ("1girl", "k&k", "solo")),
+        (b'somewhere.test/1"', b'x.test/?a=1&amp;b="', "source", "https://x.test/?a=1&b="),
+        (b'somewhere.test/1"', b'x.test/?a=1&b=2"', "source", "https://x.test/?a=1&b=2"),
+        (b'parent_id=""', b'parent_id="77"', "parent_id", 77),
+        (b"<post\n", b"<!-- c --><post\n", "id", 6077620),
+        (b'id="6077620"', b"id='5'", "id", 5),
+    ],
+)
+def test_odd_xml(old: bytes, new: bytes, field: str, value: object) -> None:
+    assert old in XML
+    (post,) = parse_posts(XML.replace(old, new), SITE).posts
+    assert getattr(post, field) == value
+
+
+def test_xml_that_breaks_off_keeps_what_is_whole() -> None:
+    second = XML.replace(b"</posts>", b'<post id="9" width="100" hei')
+    assert parse_posts(second, SITE) == Page((POST,))
+    assert parse_posts(b'<?xml version="1.0" encoding="UTF-8"?><posts>', SITE) == Page()
+
+
+@pytest.mark.parametrize(
+    "answer", [NEW, {"post": NEW}, {"post": [NEW]}, {"@attributes": {"count": 1}, "post": [NEW]}]
+)
+def test_other_shapes_of_one_post(answer: object) -> None:
+    assert parse_posts(json.dumps(answer).encode(), SITE) == Page((POST,))
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (
+            b'<?xml version="1.0"?>\n<response success="false" reason="Search error: API limited '
+            b'due to abuse."/>',
+            "refused the request: Search error: API limited due to abuse.",
+        ),
+        (b'<response success="false"/>', "answered with an error: no reason"),
+        (
+            b"<error>API &amp; all disabled</error>",
+            "answered with an error: API & all disabled",
+        ),
+        (b'{"success":"false","reason":"search down"}', "refused the request: search down"),
+        (b"<!DOCTYPE html><html></html>", "answered with a web page instead of posts"),
+        (b"\x89PNG", "answered with something else instead of posts"),
+        (b'{"a":1}', 'answered with JSON that holds no posts: {"a": 1}'),
+    ],
+)
+def test_answers_that_hold_no_posts(body: bytes, problem: str) -> None:
+    with pytest.raises(AnswerError) as error:
+        parse_posts(body, SITE)
+    assert str(error.value) == problem
+
+
+@pytest.mark.parametrize("body", [b'[{"id":1,', b"[" * 100_000, b'[{"id":' + b"9" * 5000 + b"}]"])
+def test_broken_json(body: bytes) -> None:
+    with pytest.raises(AnswerError, match="broken JSON"):
+        parse_posts(body, SITE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"width": 0},
+        {"height": -1},
+        {"width": None},
+        {"width": True},
+        {"width": 12.5},
+        {"height": "tall"},
+        {"file_url": None, "image": None},
+        {"file_url": None, "directory": None},
+        {"file_url": "http://[bad/x.png"},
+    ],
+)
+def test_a_record_that_is_no_whole_post(changes: dict[str, object]) -> None:
+    body = json.dumps([NEW | changes, NEW | {"id": 5}]).encode()
+    page = parse_posts(body, SITE)
+    assert ([post.id for post in page.posts], page.malformed) == ([5], (6077620,))
+
+
+def test_records_without_id_are_counted_and_ids_come_once_in_order() -> None:
+    records = [NEW | {"id": 3}, 7, None, {}, NEW | {"id": 0}, NEW | {"id": 9}, NEW | {"id": 3}]
+    records.append(NEW | {"id": 2**63})
+    page = parse_posts(json.dumps(records).encode(), SITE)
+    assert [post.id for post in page.posts] == [9, 3]
+    assert page.nameless == 5
+    assert page.ids == (9, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b" \r\n", Kind.EMPTY),
+        (b"\xef\xbb\xbf {", Kind.JSON),
+        (b"\n<!doctype HTML>", Kind.HTML),
+        (b"<HTML lang=en>", Kind.HTML),
+        (b"<?xml version", Kind.XML),
+        (b"\xff\xd8\xff", Kind.OTHER),
+    ],
+)
+def test_body_kind(body: bytes, kind: Kind) -> None:
+    assert body_kind(body) is kind
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+            lambda inner: (
+                st.lists(inner, max_size=4)
+                | st.dictionaries(
+                    st.sampled_from([*NEW, "post", "reason", "@attributes"]), inner, max_size=8
+                )
+            ),
+            max_leaves=20,
+        ).map(lambda answer: json.dumps(answer).encode()),
+    )
+)
+def test_any_answer_has_a_named_outcome(body: bytes) -> None:
+    try:
+        page = parse_posts(body, SITE)
+    except AnswerError:
+        return
+    assert all(post.width > 0 and post.height > 0 and post.file_url for post in page.posts)

@@ -1,0 +1,59 @@
+"""The rules, one by one, at their borders."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.params import ScrapeParams
+from pipeline.scraping.posts import Post
+from pipeline.scraping.selection import check_rules, rejection
+
+POST = Post(1, 1280, 512, "http://b.test/1.png", "", "safe", ("1girl", "solo"), "", 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"height": 511}, "min_side"),
+        ({"width": 1281}, "max_aspect"),
+        ({"width": 512, "height": 1280}, None),
+        ({"width": 512, "height": 1281}, "max_aspect"),
+        ({"width": 8000, "height": 8001}, "max_pixels"),
+        ({"rating": "general"}, None),
+        ({"rating": "questionable"}, "ratings"),
+        ({"rating": "wonderful"}, "ratings"),
+        ({"rating": ""}, "ratings"),
+        ({"tags": ("solo",)}, "tags"),
+        ({"tags": ("1girl", "lowres")}, "excluded_tags"),
+        ({"file_url": "http://b.test/1.gif"}, "file_types"),
+        ({"file_url": "http://b.test/1.MP4"}, "file_types"),
+        ({"file_url": "http://b.test/1"}, "file_types"),
+    ],
+)
+def test_rejection(changes: dict[str, object], reason: str | None) -> None:
+    params = ScrapeParams(tags=("1girl",), max_pixels=64_000_000)
+    assert rejection(replace(POST, **changes), params) == reason  # type: ignore[arg-type]
+
+
+def test_what_only_the_site_can_search_for_rejects_nothing() -> None:
+    params = ScrapeParams(tags=("solo", "score:>5", "*girl*", "~a"), excluded_tags=("user:x",))
+    assert rejection(POST, params) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"ratings": ("safe", "nice")}, "scrape.ratings: 'nice' is unknown; known are explicit"),
+        ({"ratings": ()}, "scrape.ratings: name at least one"),
+        ({"file_types": ("mp4",)}, "scrape.file_types: 'mp4' is unknown; known are gif, jpeg"),
+        ({"tags": ("blue hair",)}, "scrape.tags: 'blue hair' is no single tag"),
+        ({"tags": ("",)}, "scrape.tags: '' is no single tag"),
+        ({"tags": ("sort:score",)}, "scrape.tags: 'sort:score' does not fit"),
+    ],
+)
+def test_rules_that_nothing_can_fit(values: dict[str, tuple[str, ...]], problem: str) -> None:
+    with pytest.raises(UsageError) as error:
+        check_rules(ScrapeParams(**values))  # type: ignore[arg-type]
+    assert str(error.value).startswith(problem)

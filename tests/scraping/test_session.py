@@ -1,0 +1,245 @@
+"""Manners, over real HTTP on loopback."""
+
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from importlib.metadata import version
+
+import pytest
+
+from pipeline.errors import PipelineError, UsageError
+from pipeline.scraping.fetch_errors import (
+    FetchError,
+    SiteError,
+    Stopped,
+    TransientError,
+    retry_after,
+)
+from pipeline.scraping.session import RateLimiter, Session
+from tests.scraping.site import CHALLENGE, PAGE, ScriptedSite, answer, dropped, truncated
+
+FILE = "/images/1/1.png"
+
+
+def fetch(url: str, retries: int = 0, **options: object) -> tuple[int, bytes]:
+    """One GET of `url`, with retries without pauses."""
+    site = url.partition("/images")[0]
+    session = Session(
+        site,
+        api_interval=0,
+        file_interval=0,
+        retries=retries,
+        **options,  # type: ignore[arg-type]
+    )
+
+    def get() -> tuple[int, bytes]:
+        with session.get(url, session.files) as response:
+            return response.status_code, response.content
+
+    try:
+        return session.retry(get)
+    finally:
+        session.close()
+
+
+def test_user_agent_and_robots_come_first() -> None:
+    site = ScriptedSite(1)
+    with site.serve() as url:
+        status, body = fetch(url + FILE, contact="me@site.test, 例")
+    assert (status, body) == (200, site.files[FILE])
+    assert site.paths() == ["/robots.txt", FILE]
+    expected = f"anime-sr-pipeline/{version('anime-sr-pipeline')} (+me@site.test, 例)"
+    for _, headers in site.requests:
+        assert headers["User-Agent"].encode("latin-1").decode() == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "allowed"),
+    [
+        (404, "", True),
+        (200, "User-agent: *\nDisallow:", True),
+        (200, "User-agent: *\nDisallow: /images", False),
+        (200, "User-agent: *\nDisallow: /\nUser-agent: anime-sr-pipeline\nDisallow: /x", True),
+        (200, "User-agent: anime-sr-pipeline\nDisallow: /", False),
+        (200, PAGE.decode(), True),
+        (401, "", False),
+        (403, "", False),
+    ],
+)
+def test_robots_txt(status: int, text: str, allowed: bool) -> None:
+    site = ScriptedSite(1)
+    site.robots = (status, text)
+    with site.serve() as url:
+        if allowed:
+            assert fetch(url + FILE)[0] == 200
+        else:
+            with pytest.raises(FetchError, match=r"robots\.txt does not allow"):
+                fetch(url + FILE)
+            assert site.paths() == ["/robots.txt"]
+
+
+def test_robots_txt_that_cannot_be_read_forbids_all() -> None:
+    site = ScriptedSite(1)
+    site.robots = (500, "")
+    with (
+        site.serve() as url,
+        pytest.raises(TransientError, match=r"robots\.txt: answered HTTP 500"),
+    ):
+        fetch(url + FILE, retries=2)
+    assert site.paths() == ["/robots.txt"] * 3
+
+
+def test_crawl_delay_is_kept_and_told() -> None:
+    site, told = ScriptedSite(1), list[str]()
+    site.robots = (200, "User-agent: *\nCrawl-delay: 1")
+    with site.serve() as url:
+        session = Session(url, api_interval=0, file_interval=0, tell=told.append)
+        with session.get(url + FILE, session.files):
+            pass
+        assert (session.files.interval, session.api.interval) == (1.0, 1.0)
+        assert told == [f"{url}/robots.txt asks for 1 s between two requests"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [answer(500), answer(502, PAGE), answer(429, Retry_After="0"), answer(503), dropped, truncated],
+)
+def test_what_may_pass_is_tried_again(fault: object) -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [fault, fault]  # type: ignore[list-item]
+    with site.serve() as url:
+        assert fetch(url + FILE, retries=2) == (200, site.files[FILE])
+    assert site.paths().count(FILE) == 3
+
+
+def test_retries_end() -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [answer(500)] * 9
+    with site.serve() as url:
+        with pytest.raises(TransientError, match="answered HTTP 500") as error:
+            fetch(url + FILE, retries=3)
+        assert str(error.value).startswith(url + FILE)
+    assert error.value.reason == "http_500"
+    assert site.paths().count(FILE) == 4
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410])
+def test_a_refusal_is_not_tried_again(status: int) -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [answer(status)]
+    with site.serve() as url, pytest.raises(FetchError) as error:
+        fetch(url + FILE, retries=3)
+    assert (error.value.reason, site.paths().count(FILE)) == (f"http_{status}", 1)
+
+
+def test_a_pause_asked_for_is_kept_by_all() -> None:
+    """The second request of another thread comes only after the first one's Retry-After."""
+    site, held = ScriptedSite(2), threading.Event()
+    site.faults[FILE] = [answer(429, Retry_After="1")]
+    with site.serve() as url:
+        session = Session(url, api_interval=0, file_interval=0, tell=lambda _: held.set())
+
+        def get() -> None:
+            with session.get(url + FILE, session.files):
+                pass
+
+        thread = threading.Thread(target=lambda: session.retry(get))
+        thread.start()
+        assert held.wait(10)
+        with session.get(url + "/index.php", session.api):
+            pass
+        thread.join()
+    (limited, other) = (site.times[site.paths().index(path)] for path in (FILE, "/index.php"))
+    assert other - limited >= 1.0
+    assert site.paths().count(FILE) == 2
+
+
+def test_a_pause_that_is_too_long_ends_the_run() -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [answer(503, Retry_After="86400")]
+    with site.serve() as url, pytest.raises(SiteError, match="asks to wait 86400 s"):
+        fetch(url + FILE, retries=3)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [answer(403, CHALLENGE), answer(503, CHALLENGE), answer(403, b"", cf_mitigated="challenge")],
+)
+def test_a_challenge_ends_the_run(fault: object) -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [fault]  # type: ignore[list-item]
+    with site.serve() as url, pytest.raises(SiteError, match="proof of a human"):
+        fetch(url + FILE, retries=3)
+    assert site.paths().count(FILE) == 1
+
+
+def test_redirects() -> None:
+    site = ScriptedSite(1)
+    with site.serve() as url:
+        site.faults["/images/old.png"] = [answer(302, Location=FILE)] * 2
+        assert fetch(url + "/images/old.png") == (200, site.files[FILE])
+        site.faults["/images/loop.png"] = [answer(301, Location="/images/loop.png")] * 9
+        with pytest.raises(FetchError, match="more than 5 redirects"):
+            fetch(url + "/images/loop.png", retries=3)
+        site.faults["/images/away.png"] = [answer(302, Location="http://localhost:1/x.png")]
+        with pytest.raises(FetchError, match="redirects off the site to http://localhost:1/x"):
+            fetch(url + "/images/away.png", retries=3)
+
+
+@pytest.mark.parametrize(
+    ("site", "url", "owned"),
+    [
+        ("https://b.test", "https://b.test/1.png", True),
+        ("https://b.test", "http://B.TEST/1.png", True),
+        ("https://b.test", "https://img3.b.test/1.png", True),
+        ("https://www.b.test", "https://b.test/1.png", True),
+        ("https://b.test", "https://ab.test/1.png", False),
+        ("https://b.test", "https://b.test.evil/1.png", False),
+        ("https://b.test", "ftp://b.test/1.png", False),
+        ("https://b.test", "file:///etc/passwd", False),
+        ("https://b.test", "https://b.test:8080/1.png", False),
+        ("https://b.test", "https://evil.test\\@b.test/1.png", False),
+        ("https://b.test", "https://me:secret@b.test/1.png", False),
+        ("http://127.0.0.1:8931", "http://127.0.0.1:8931/1.png", True),
+        ("http://127.0.0.1:8931", "http://127.0.0.1:22/", False),
+        ("http://127.0.0.1:8931", "http://x.127.0.0.1:8931/", False),
+        ("http://127.0.0.1:8931", "http://127.0.0.2:8931/", False),
+        ("http://[::1]:8931", "http://[::1]:8931/1.png", True),
+    ],
+)
+def test_own_hosts(site: str, url: str, owned: bool) -> None:
+    assert Session(site).owns(url) is owned
+
+
+@pytest.mark.parametrize("site", ["http://[bad", "ftp://b.test", "b.test", "http://:80"])
+def test_a_bad_site(site: str) -> None:
+    with pytest.raises(UsageError, match=r"^scrape\.site: .* is no address of a site$"):
+        Session(site)
+
+
+def test_an_unreachable_site() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(PipelineError) as error:
+        fetch(f"http://127.0.0.1:{port}{FILE}", retries=1)
+    assert str(error.value) == (
+        f"http://127.0.0.1:{port}/robots.txt: cannot be reached: Connection refused"
+    )
+
+
+def test_retry_after() -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    assert retry_after("7") == 7
+    assert 55 < retry_after(format_datetime(now + timedelta(seconds=60), usegmt=True)) <= 60
+    for nothing in ("", "soon", "-3", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:00"):
+        assert retry_after(nothing) == 0
+
+
+def test_a_stopped_limiter_lets_nobody_through() -> None:
+    stop = threading.Event()
+    limiter = RateLimiter(1000.0, stop)
+    limiter.wait()
+    threading.Timer(0.05, stop.set).start()
+    with pytest.raises(Stopped):
+        limiter.wait()

@@ -1,0 +1,262 @@
+"""What the store knows after it was closed, killed or tampered with."""
+
+import hashlib
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.scraping.databases import STATE_LAYOUTS
+from pipeline.scraping.posts import Page, Post
+from pipeline.scraping.store import Listing, Store, StoredFile
+
+POST = Post(7, 40, 32, "http://b.test/7.png", "ab", "safe", ("1girl", "solo"), "“src” \u2028", 3)
+URL = "http://b.test/index.php?id=7"
+BODY = b"a whole picture"
+SHA256, MD5 = hashlib.sha256(BODY).hexdigest(), hashlib.md5(BODY).hexdigest()
+
+
+def keep(store: Store, post: Post = POST) -> None:
+    store.expect(post, URL, len(BODY), '"etag"')
+    store.part(post).write_bytes(BODY)
+    store.keep(post, SHA256, MD5, len(BODY))
+
+
+def test_a_kept_file_is_found_again(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        assert store.find(POST) is None
+        store.expect(POST, URL, len(BODY), '"etag"')
+        assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', None, None)
+        keep(store)
+    with Store(tmp_path) as store:
+        assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', SHA256, MD5, asked=1)
+        path = store.path(SHA256)
+        assert path == tmp_path / "files" / SHA256[:2] / SHA256
+        assert (path.read_bytes(), path.stat().st_mode & 0o777) == (BODY, 0o444)
+        assert list((tmp_path / "parts").iterdir()) == []
+
+
+def test_another_file_under_the_same_id_is_another_file(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+        assert store.find(replace(POST, md5="cd")) is None
+        assert store.find(replace(POST, file_url="http://other.test/7.png")) is None
+        assert store.find(replace(POST, tags=(), rating="general")) is not None
+
+
+def test_api_and_web_page_name_the_same_file(tmp_path: Path) -> None:
+    """The web page doubles a slash and tells no md5."""
+    with Store(tmp_path) as store:
+        keep(store)
+        found = store.find(replace(POST, md5="", file_url="https://B.test//7.png?12"))
+        assert found is not None
+        assert found.sha256 == SHA256
+
+
+def test_two_posts_may_have_the_same_bytes(tmp_path: Path) -> None:
+    twin = replace(POST, id=8, file_url="http://b.test/8.png")
+    with Store(tmp_path) as store:
+        keep(store)
+        keep(store, twin)
+        assert store.find(POST) == store.find(twin)
+        assert sum(path.is_file() for path in (tmp_path / "files").rglob("*")) == 1
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: truncate(path)])
+def test_a_file_that_is_gone_or_cut_is_not_whole(tmp_path: Path, damage: object) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+        damage(store.path(SHA256))  # type: ignore[operator]
+        assert store.find(POST) == StoredFile("ab", len(BODY), None, None, None)
+        keep(store)
+        assert store.path(SHA256).read_bytes() == BODY
+
+
+def truncate(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(BODY[:3])
+
+
+def test_a_file_that_rotted_is_dropped(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+        path = store.path(SHA256)
+        rot(path)
+        assert store.is_sound(SHA256), "it was hashed when it came"
+    with Store(tmp_path) as store:
+        assert store.find(POST) is not None
+        assert not store.is_sound(SHA256)
+        assert not path.exists()
+        assert not store.is_sound(SHA256)
+        keep(store)
+        assert store.is_sound(SHA256)
+
+
+def rot(path: Path) -> None:
+    """Change a file as a disk does: same length, same time."""
+    stat = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(BODY[::-1])
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_a_file_that_differs_is_doubtful_until_it_came_three_times(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+        for doubtful in (True, True, False):
+            found = store.find(POST)
+            assert found is not None
+            assert (found.differs(POST), found.is_doubtful(POST)) == (True, doubtful)
+            store.note_asked(POST)
+        right = replace(POST, md5=MD5, file_url="http://b.test/8.png")
+        keep(store, right)
+        found = store.find(right)
+        assert found is not None
+        assert not found.differs(right)
+
+
+def test_a_file_that_another_replaces_is_dropped_unless_it_is_in_use(tmp_path: Path) -> None:
+    other = b"another whole picture"
+    sha256, md5 = hashlib.sha256(other).hexdigest(), hashlib.md5(other).hexdigest()
+    twin = replace(POST, id=8, file_url="http://b.test/8.png")
+    with Store(tmp_path) as store:
+        for post, left in ((twin, True), (POST, False)):
+            for kept in (POST, twin):
+                if left:
+                    keep(store, kept)
+            store.part(post).write_bytes(other)
+            store.keep(post, sha256, md5, len(other))
+            assert store.path(SHA256).exists() is left
+            assert store.path(sha256).read_bytes() == other
+        assert store.files() == [store.path(sha256)]
+
+
+def test_a_move_that_a_kill_cut_short_is_finished(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+        store.path(SHA256).rename(store.part(POST))
+    with Store(tmp_path) as store:
+        assert store.path(SHA256).read_bytes() == BODY
+        assert not store.part(POST).exists()
+
+
+def test_only_parts_that_can_be_continued_are_left(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        unknown = tmp_path / "parts" / "unknown"
+        corrupt = replace(POST, id=8, file_url="http://b.test/8.png")
+        unknown.write_bytes(b"x")
+        keep(store, corrupt)
+        store.path(SHA256).unlink()
+        store.part(corrupt).write_bytes(b"other bytes")
+        store.expect(POST, URL, 100, '"etag"')
+        store.part(POST).write_bytes(b"half")
+    with Store(tmp_path) as store:
+        assert [path.name for path in (tmp_path / "parts").iterdir()] == [store.part(POST).name]
+        found = store.find(corrupt)
+        assert found is not None
+        assert found.sha256 is None
+
+
+def test_a_listing_goes_on(tmp_path: Path) -> None:
+    second = replace(POST, id=2)
+    with Store(tmp_path) as store:
+        begun = store.listing("k")
+        assert (begun.cursor, begun.finished) == (None, False)
+        store.add_page("k", Page((POST,), malformed=(5,)))
+    with Store(tmp_path) as store:
+        assert store.listing("k") == Listing(begun.started_at, 5, finished=False)
+        store.add_page("k", Page((second,)))
+        store.add_page("k", Page())
+        assert store.listing("k") == Listing(begun.started_at, 2, finished=True)
+        assert store.listed("k", None, 2) == [(7, POST), (5, None)]
+        assert store.listed("k", 5, 2) == [(2, second)]
+        assert list(store.posts("k", [2, 7])) == [second, POST]
+        assert store.listing("other").cursor is None
+        assert store.listed("other", None, 2) == []
+        store.note_short("k")
+        assert store.listing("k").short
+        store.forget_listing("k")
+        assert not store.listing("k").short
+        assert store.listing("k").cursor is None
+        assert store.listed("k", None, 2) == []
+
+
+def test_a_failure_is_noted_until_the_file_is_there(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.note_failure(POST, URL, "http_404")
+        store.note_failure(POST, URL, "timeout")
+        assert failures(tmp_path) == [(7, "timeout", 2)]
+        assert store.failed() == 1
+        keep(store)
+        assert failures(tmp_path) == [(7, None, 3)]
+        assert store.failed() == 0
+
+
+def test_where_a_file_came_from_is_kept(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as database:
+        query = "SELECT post_url, source, rating, tags, validator, fetched_at FROM files"
+        (row,) = database.execute(query).fetchall()
+    assert row[:5] == (URL, POST.source, "safe", "1girl solo", '"etag"')
+    assert datetime.fromisoformat(row[5]).tzinfo == UTC
+
+
+def failures(folder: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(folder / "state.sqlite")) as database:
+        return database.execute("SELECT post_id, failure, tries FROM files").fetchall()
+
+
+def test_only_one_run_at_a_time(tmp_path: Path) -> None:
+    with Store(tmp_path):
+        with pytest.raises(PipelineError) as error, Store(tmp_path):
+            pass
+        assert str(error.value).startswith(f"{tmp_path}/lock: pipeline scrape is running already")
+    with Store(tmp_path):
+        pass
+
+
+def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> None:
+    """The first layout named a file by address and md5, and knew less of it."""
+    names = {url: hashlib.sha256(f"{url}\nab".encode()).hexdigest() for url in (POST.file_url, "x")}
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as database:
+        database.executescript(STATE_LAYOUTS[0] + "PRAGMA user_version = 1;")
+        row = (names[POST.file_url], 7, URL, POST.file_url, "ab", len(BODY), None, SHA256, MD5, "t")
+        database.execute(f"INSERT INTO files VALUES ({'?, ' * 10} 1, NULL)", row)
+        lost = (names["x"], 8, URL, "x", "ab", None, None, None, None, None)
+        database.execute(f"INSERT INTO files VALUES ({'?, ' * 10} 2, 'http_404')", lost)
+        database.commit()
+    (tmp_path / "files" / SHA256[:2]).mkdir(parents=True)
+    (tmp_path / "files" / SHA256[:2] / SHA256).write_bytes(BODY)
+    with Store(tmp_path) as store:
+        assert store.find(POST) == StoredFile("ab", len(BODY), None, SHA256, MD5, asked=2)
+        assert store.failed() == 1
+
+
+@pytest.mark.parametrize(("name", "layouts"), [("state.sqlite", 3), ("listing.sqlite", 2)])
+def test_databases_that_cannot_be_used(tmp_path: Path, name: str, layouts: int) -> None:
+    with Store(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / name)) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(PipelineError, match=f"{name}: has layout 99, this program knows {layouts}"):
+        Store(tmp_path).__enter__()
+    (tmp_path / name).write_bytes(b"no database at all" * 500)
+    with pytest.raises(PipelineError, match="its databases cannot be used"):
+        Store(tmp_path).__enter__()
+
+
+def test_a_removed_listing_costs_no_file(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+        store.add_page("k", Page((POST,)))
+        path = store.listing_path
+    path.unlink()
+    with Store(tmp_path) as store:
+        assert store.listing("k").cursor is None
+        assert store.find(POST) is not None

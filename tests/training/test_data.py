@@ -1,0 +1,71 @@
+"""Training images from memory and from the shards are the same."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pipeline.images.shards import read_images
+from pipeline.manifest.rows import read_manifest
+from pipeline.networks.perceptual.weights import backbone_state
+from pipeline.training.data import load_images
+from tests.evaluation.world import SIDE, make_world
+from tests.training.runs import Recorded, Told, run
+
+CPU = torch.device("cpu")
+
+
+class Memory:
+    """What `psutil` tells of a machine with so few bytes free."""
+
+    def __init__(self, available: int) -> None:
+        self.available = available
+
+
+def test_images_are_in_memory_where_they_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_world(tmp_path, {"train": 5, "val": 1})
+    rows = read_manifest(tmp_path / "data/manifest.csv")
+    needed = len(rows) * SIDE * SIDE * 3
+    expected = torch.from_numpy(read_images(tmp_path / "data/resized", rows))
+    for free, processes, at_hand in (
+        (3 * needed, 1, True),
+        (2 * needed, 1, False),
+        (4 * needed, 2, False),
+        (6 * needed, 2, True),
+    ):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: Memory(free))
+        told = Told()
+        images = load_images(tmp_path / "data/resized", rows, SIDE, CPU, processes, told)
+        assert images.at_hand == at_hand
+        assert bool(told.messages) != at_hand
+        stack, places = images.load([4, 0, 4])
+        assert torch.equal(stack[list(places)], expected[[4, 0, 4]])
+
+
+@pytest.mark.parametrize("side", [30, 66])
+def test_images_of_any_side_are_trained_on(
+    side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No multiple of the scale; and too small for LPIPS, whose weights are there."""
+    make_world(tmp_path, {"train": 5, "val": 1}, side)
+    state, _ = backbone_state("alexnet", "random")
+    save_file(state, tmp_path / "alexnet.safetensors")
+    monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path))
+    recorded = Recorded()
+    assert run(tmp_path, tmp_path / "models", recorded, crop=28).steps == 6
+    assert any("val/lpips" in row for _, row in recorded.rows) == (side > 31)
+
+
+def test_training_is_the_same_from_the_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_world(tmp_path, {"train": 5, "val": 1})
+    inside, outside = Recorded(), Recorded()
+    expected = run(tmp_path, tmp_path / "inside", inside).generator.read_bytes()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(0))
+    assert run(tmp_path, tmp_path / "outside", outside).generator.read_bytes() == expected
+    assert outside.rows == inside.rows
