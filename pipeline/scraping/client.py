@@ -7,7 +7,12 @@ from typing import Literal, TypeVar
 import requests
 
 from pipeline.scraping.api_parsing import AnswerError, parse_posts
-from pipeline.scraping.fetch_errors import FetchError, SiteError, TransientError, refuse_challenge
+from pipeline.scraping.fetch_errors import (
+    FetchError,
+    SiteError,
+    TransientError,
+    raise_for_challenge,
+)
 from pipeline.scraping.html_listing import listed_ids, parse_view
 from pipeline.scraping.posts import Page
 from pipeline.scraping.session import Session
@@ -74,7 +79,7 @@ class Client:
                 if error.reason not in _FORM_REFUSED or len(self._forms) == 1:
                     raise
                 self._forms.popleft()
-                self._session.tell(f"{error}; going on with the listing as {self._forms[0]}")
+                self._session.log(f"{error}; going on with the listing as {self._forms[0]}")
 
     def _api_page(self, form: Form, below: int | None) -> Page:
         def ask() -> Page:
@@ -141,9 +146,9 @@ class Client:
 
     def _get(self, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
         url = f"{self._site}/index.php"
-        with self._session.get(url, self._session.api, params=params) as response:
+        with self._session.get(url, self._session.api_limiter, params=params) as response:
             body = self._body(response)
-            refuse_challenge(response, body[:4096])
+            raise_for_challenge(response, body[:4096])
             try:
                 return parse(body)
             except AnswerError as error:

@@ -18,7 +18,7 @@ from pipeline.scraping.fetch_errors import (
     FetchError,
     TransientError,
     UnreachableError,
-    refuse_challenge,
+    raise_for_challenge,
 )
 from pipeline.scraping.posts import Post
 from pipeline.scraping.selection import PICTURE_FORMATS
@@ -116,7 +116,7 @@ def _transfer(
         return digests
     if known is not None and known.validator and digests.bytes:
         headers |= {"Range": f"bytes={digests.bytes}-", "If-Range": known.validator}
-    with session.get(post.file_url, session.files, headers=headers) as response:
+    with session.get(post.file_url, session.file_limiter, headers=headers) as response:
         if not _continues(response, digests.bytes):
             _refuse_range(response, part)
             digests = Digests()
@@ -180,7 +180,7 @@ def _refuse_larger(response: requests.Response, length: int, max_bytes: int, par
 
 
 def _refuse_page(response: requests.Response, start: bytes) -> None:
-    refuse_challenge(response, start)
+    raise_for_challenge(response, start)
     if body_kind(start) is Kind.HTML:
         raise TransientError(response.url, "web_page", "answered with a web page, not a picture")
 

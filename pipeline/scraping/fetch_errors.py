@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 from pipeline.errors import PipelineError
 from pipeline.scraping.api_parsing import Kind, body_kind
 
-CHALLENGED = 3
+CHALLENGE_EXIT_CODE = 3
 
 _NEVER_CONNECTED = (
     requests.ConnectTimeout,
@@ -33,11 +33,11 @@ class FetchError(PipelineError):
 class TransientError(FetchError):
     """The same request may succeed later, after `wait` seconds at least.
 
-    `for_all`: the site asks for less, so every request must wait.
+    `pause_all`: the site asks for less, so every request must wait.
     """
 
     wait = 0.0
-    for_all = False
+    pause_all = False
 
 
 class UnreachableError(TransientError):
@@ -54,7 +54,7 @@ class SiteError(PipelineError):
 class ChallengeError(SiteError):
     """The site asks for proof of a human, which this program never gives."""
 
-    exit_code = CHALLENGED
+    exit_code = CHALLENGE_EXIT_CODE
 
 
 class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
@@ -79,7 +79,7 @@ def retry_after(value: str) -> float:
     return max(0.0, (date - datetime.now(UTC)).total_seconds())
 
 
-def refuse_challenge(response: requests.Response, start: bytes) -> None:
+def raise_for_challenge(response: requests.Response, start: bytes) -> None:
     """Raise `ChallengeError` if an answer, whose body starts with `start`, is for browsers only."""
     page = body_kind(start) is Kind.HTML and b"<title>just a moment" in start.lower()
     if page or response.headers.get("cf-mitigated") == "challenge":
@@ -91,7 +91,7 @@ def refuse_challenge(response: requests.Response, start: bytes) -> None:
 
 
 @contextmanager
-def translated(url: str) -> Iterator[None]:
+def translate_errors(url: str) -> Iterator[None]:
     try:
         yield
     except requests.ConnectionError as error:

@@ -63,7 +63,7 @@ class Job:
             timeout=params.timeout,
             connections=params.workers + 1,
             stop=self._stop,
-            tell=progress.message,
+            log=progress.message,
         )
         self._client = Client(
             self._session,

@@ -1,4 +1,4 @@
-"""HTTP with manners: one site's hosts, robots.txt, rate limits, retries, an honest name."""
+"""A polite HTTP session with one site: robots.txt, rate limits, retries, an honest User-Agent."""
 
 import threading
 import time
@@ -8,9 +8,9 @@ from importlib.metadata import version
 from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
-from urllib.robotparser import RobotFileParser
 
 import requests
+from protego import Protego
 from requests.adapters import HTTPAdapter
 from tenacity import (
     RetryCallState,
@@ -31,26 +31,26 @@ from pipeline.scraping.fetch_errors import (
     Stopped,
     TransientError,
     UnreachableError,
-    refuse_challenge,
+    raise_for_challenge,
     retry_after,
-    translated,
+    translate_errors,
 )
 
 AGENT = "anime-sr-pipeline"
-LONGEST_WAIT = 900.0
-LONGEST_BACKOFF = 60.0
+MAX_RETRY_AFTER = 900.0
+MAX_BACKOFF = 60.0
 
-_SHORTEST_BACKOFF = 0.1
+_MIN_BACKOFF = 0.1
 _MAX_REDIRECTS = 5
 _MAX_ROBOTS_BYTES = 500_000
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
-_PAUSING = frozenset({429, 503})
+_RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+_RATE_LIMIT_STATUSES = frozenset({429, 503})
 
 T = TypeVar("T")
 
 
 class RateLimiter:
-    """Lets requests start `interval` seconds apart, from any number of threads."""
+    """Rate limiter: requests start at least `interval` seconds apart. Thread-safe."""
 
     def __init__(self, interval: float, stop: threading.Event) -> None:
         self.interval, self._stop = interval, stop
@@ -58,7 +58,7 @@ class RateLimiter:
         self._free_at = 0.0
 
     def wait(self) -> None:
-        """Return when the next request may start. Raises `Stopped`."""
+        """Block until the next request may start. Raises `Stopped`."""
         while not self._stop.is_set():
             with self._lock:
                 now = time.monotonic()
@@ -70,22 +70,23 @@ class RateLimiter:
         raise Stopped
 
     def hold(self, seconds: float) -> None:
-        """Let no request start for the next `seconds`."""
+        """Start no request within the next `seconds`."""
         with self._lock:
             self._free_at = max(self._free_at, time.monotonic() + seconds)
 
-    def slow_to(self, interval: float) -> None:
-        """Make the interval at least this long."""
+    def slow_down_to(self, interval: float) -> None:
+        """Raise the interval to `interval` seconds, if it is shorter."""
         with self._lock:
             self.interval = max(self.interval, interval)
 
 
 class Session:
-    """Polite GET requests to one site, shared by any number of threads.
+    """HTTP session for GET requests to one site. Thread-safe.
 
-    `api` and `files` are its rate limiters; `tell` says something to whoever watches. The pause
-    before a second try is near `api_interval`, and doubles from try to try. Every method raises
-    `Stopped` once `stop` is set.
+    `api_limiter` and `file_limiter` space the requests; `log` gets messages for the user. The
+    pause before the first retry is about `api_interval` seconds, and doubles with each retry.
+    Every method raises `Stopped` once `stop` is set. Raises `UsageError` where `site` is no http(s)
+    address.
     """
 
     def __init__(
@@ -99,19 +100,19 @@ class Session:
         timeout: float = 30.0,
         connections: int = 8,
         stop: threading.Event | None = None,
-        tell: Callable[[str], None] = lambda text: None,
+        log: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._site = _parsed(site)
+        self._site = _parse_http_url(site)
         if self._site is None:
             raise UsageError(f"scrape.site: {site!r} is no address of a site")
         self._stop = stop or threading.Event()
-        self.api = RateLimiter(api_interval, self._stop)
-        self.files = RateLimiter(file_interval, self._stop)
-        self._timeout, self.tell = timeout, tell
+        self.api_limiter = RateLimiter(api_interval, self._stop)
+        self.file_limiter = RateLimiter(file_interval, self._stop)
+        self._timeout, self.log = timeout, log
         self._attempts = stop_after_attempt(retries + 1)
-        pause = max(_SHORTEST_BACKOFF, api_interval)
-        self._backoff = wait_exponential(pause, LONGEST_BACKOFF) + wait_random(0, pause)
-        self._robots: dict[str, RobotFileParser] = {}
+        pause = max(_MIN_BACKOFF, api_interval)
+        self._backoff = wait_exponential(pause, MAX_BACKOFF) + wait_random(0, pause)
+        self._robots: dict[str, Protego] = {}
         self._robots_lock = threading.Lock()
         self._http = requests.Session()
         adapter = HTTPAdapter(pool_maxsize=connections)
@@ -124,17 +125,20 @@ class Session:
         self._http.close()
 
     def check_stop(self) -> None:
-        """Raise `Stopped` if the work was told to stop."""
+        """Raise `Stopped` once the run is to stop."""
         if self._stop.is_set():
             raise Stopped
 
     def owns(self, url: str) -> bool:
-        """Whether `url` is http(s) on the site's own host or a subdomain of it."""
+        """Return whether `url` is http(s) on the site's own host or a subdomain of it."""
         assert self._site is not None
-        return _same_site(_parsed(url), self._site)
+        return _same_site(_parse_http_url(url), self._site)
 
     def retry(self, call: Callable[[], T]) -> T:
-        """Call `call` again after each `TransientError`, with growing pauses, then raise it."""
+        """Return what `call` returns, called again after each `TransientError`.
+
+        Pauses grow from try to try. Raises the last `TransientError` when the retries are used up.
+        """
         retrying = Retrying(
             stop=self._attempts,
             wait=self._delay,
@@ -154,11 +158,12 @@ class Session:
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[requests.Response]:
-        """Yield the streamed answer 200, 206 or 416 of `url`, redirects within the site followed.
+        """Yield the streamed response of `url` with status 200, 206 or 416.
 
-        Raises `TransientError`, `FetchError` or `SiteError`, from the block's reads too.
+        Redirects within the site are followed. Raises `TransientError`, `FetchError` or
+        `SiteError`, also for reads inside the `with` block.
         """
-        with translated(url):
+        with translate_errors(url):
             address = requests.Request("GET", url, params=params).prepare().url or url
             with self._follow(address, limiter, headers) as response:
                 self._check_status(response)
@@ -174,7 +179,7 @@ class Session:
     ) -> requests.Response:
         for _ in range(_MAX_REDIRECTS + 1):
             if obey_robots:
-                self._obey_robots(url)
+                self._check_robots(url)
             limiter.wait()
             response = self._http.get(
                 url, headers=headers, timeout=self._timeout, stream=True, allow_redirects=False
@@ -192,17 +197,17 @@ class Session:
         if status in (200, 206, 416):
             return
         start = next(response.iter_content(4096), b"")
-        refuse_challenge(response, start)
-        if status in _RETRIED:
+        raise_for_challenge(response, start)
+        if status in _RETRIED_STATUSES:
             error = TransientError(response.url, f"http_{status}", f"answered HTTP {status}")
             error.wait = self._retry_after(response)
-            error.for_all = status in _PAUSING
+            error.pause_all = status in _RATE_LIMIT_STATUSES
             raise error
         raise FetchError(response.url, f"http_{status}", f"answered HTTP {status}")
 
     def _retry_after(self, response: requests.Response) -> float:
         wait = retry_after(response.headers.get("Retry-After", ""))
-        if wait > LONGEST_WAIT:
+        if wait > MAX_RETRY_AFTER:
             raise SiteError(
                 response.url,
                 f"answered HTTP {response.status_code} and asks to wait {wait:.0f} s; "
@@ -211,64 +216,69 @@ class Session:
         return wait
 
     def _delay(self, state: RetryCallState) -> float:
-        return max(self._backoff(state), _failure(state).wait)
+        return max(self._backoff(state), _last_error(state).wait)
 
     def _before_sleep(self, state: RetryCallState) -> None:
-        error = _failure(state)
+        error = _last_error(state)
         seconds = state.next_action.sleep if state.next_action else 0.0
-        if error.for_all:
-            self.api.hold(seconds)
-            self.files.hold(seconds)
-        if error.for_all or isinstance(error, UnreachableError):
-            self.tell(f"{error}; next try in {seconds:.0f} s")
+        if error.pause_all:
+            self.api_limiter.hold(seconds)
+            self.file_limiter.hold(seconds)
+        if error.pause_all or isinstance(error, UnreachableError):
+            self.log(f"{error}; next try in {seconds:.0f} s")
 
-    def _obey_robots(self, url: str) -> None:
+    def _check_robots(self, url: str) -> None:
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         with self._robots_lock:
             robots = self._robots.get(origin)
             if robots is None:
                 robots = self._robots[origin] = self._read_robots(f"{origin}/robots.txt")
-        if not robots.can_fetch(AGENT, url):
+        if not robots.can_fetch(url, AGENT):
             problem = f"{origin}/robots.txt does not allow {AGENT} to fetch this"
             raise FetchError(url, "robots_txt", problem)
 
-    def _read_robots(self, url: str) -> RobotFileParser:
-        """Rules of a host by RFC 9309: none when there is no file, all forbidden when it is."""
-        robots = RobotFileParser(url)
+    def _read_robots(self, url: str) -> Protego:
+        """Fetch and parse a host's robots.txt (RFC 9309), and respect its Crawl-delay.
+
+        A missing file allows everything, a refused one (401, 403) nothing. Raises
+        `TransientError` where it cannot be fetched now: then nothing may be fetched.
+        """
         try:
             with (
-                translated(url),
-                self._follow(url, self.api, None, obey_robots=False) as response,
+                translate_errors(url),
+                self._follow(url, self.api_limiter, None, obey_robots=False) as response,
             ):
                 self._check_status(response)
                 body = next(response.iter_content(_MAX_ROBOTS_BYTES), b"")
         except TransientError:
             raise
         except FetchError as error:
-            forbidden = error.reason in ("http_401", "http_403")
-            body = b"User-agent: *\nDisallow: /" if forbidden else b""
-        robots.parse(body.decode("utf-8", "replace").splitlines())
-        if delay := robots.crawl_delay(AGENT):
-            self.tell(f"{url} asks for {delay} s between two requests")
-            self.api.slow_to(float(delay))
-            self.files.slow_to(float(delay))
+            refused = error.reason in ("http_401", "http_403")
+            body = b"User-agent: *\nDisallow: /" if refused else b""
+        robots = Protego.parse(body.decode("utf-8-sig", "replace"))
+        delay = robots.crawl_delay(AGENT)
+        # Longer delays are nonsense, and more than a thread can wait.
+        if delay is not None and 0 < delay <= threading.TIMEOUT_MAX:
+            self.log(f"{url} asks for {delay:g} s between two requests")
+            self.api_limiter.slow_down_to(delay)
+            self.file_limiter.slow_down_to(delay)
         return robots
 
 
 def user_agent(contact: str) -> str:
-    """The program's name and version, and whom to write to."""
+    """Return the User-Agent header: name, version and, where there is one, the contact."""
     return f"{AGENT}/{version(AGENT)}" + (f" (+{contact})" if contact else "")
 
 
-def _failure(state: RetryCallState) -> TransientError:
+def _last_error(state: RetryCallState) -> TransientError:
     error = state.outcome.exception() if state.outcome else None
     assert isinstance(error, TransientError)
     return error
 
 
-def _parsed(url: str) -> Url | None:
-    """`url` as the HTTP library itself will read it, or None if it is no http(s) address."""
+def _parse_http_url(url: str) -> Url | None:
+    """Parse `url` as the HTTP library itself does; None if it is no http(s) address."""
     try:
         parts = parse_url(url)
     except LocationParseError:

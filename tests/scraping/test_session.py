@@ -34,7 +34,7 @@ def fetch(url: str, retries: int = 0, **options: object) -> tuple[int, bytes]:
     )
 
     def get() -> tuple[int, bytes]:
-        with session.get(url, session.files) as response:
+        with session.get(url, session.file_limiter) as response:
             return response.status_code, response.content
 
     try:
@@ -90,15 +90,68 @@ def test_robots_txt_that_cannot_be_read_forbids_all() -> None:
     assert site.paths() == ["/robots.txt"] * 3
 
 
-def test_crawl_delay_is_kept_and_told() -> None:
-    site, told = ScriptedSite(1), list[str]()
-    site.robots = (200, "User-agent: *\nCrawl-delay: 1")
+def allows(rules: str, path: str) -> bool:
+    """Whether a robots.txt with `rules` for all agents lets `path` be fetched."""
+    site = ScriptedSite(1)
+    site.files[path.partition("?")[0]] = b"x"
+    site.robots = (200, f"User-agent: *\n{rules}")
     with site.serve() as url:
-        session = Session(url, api_interval=0, file_interval=0, tell=told.append)
-        with session.get(url + FILE, session.files):
+        session = Session(url, api_interval=0, file_interval=0)
+        try:
+            with session.get(url + path, session.file_limiter):
+                pass
+        except FetchError as error:
+            assert error.reason == "robots_txt"
+            return False
+        finally:
+            session.close()
+    return True
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/images/1/1.png", False), ("/images/1", True), ("/other/1/1.png", True)],
+)
+def test_robots_txt_wildcard(path: str, allowed: bool) -> None:
+    assert allows("Disallow: /images/*/", path) is allowed
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/a.png", False), ("/a.png.txt", True), ("/a.png?b", True)]
+)
+def test_robots_txt_end_of_path(path: str, allowed: bool) -> None:
+    assert allows("Disallow: /*.png$", path) is allowed
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "Disallow: /images\nAllow: /images/1",
+        "Allow: /images/1\nDisallow: /images",
+        "Disallow: /images/1\nAllow: /images/1",
+    ],
+)
+def test_robots_txt_longest_match(rules: str) -> None:
+    """In any order; where two are of the same length, the one that allows counts (RFC 9309)."""
+    assert allows(rules, FILE)
+    assert not allows("Allow: /images\nDisallow: /images/1", FILE)
+
+
+@pytest.mark.parametrize(
+    ("value", "interval"),
+    [("1", 1.0), ("0.25", 0.25), ("0", 0), ("-3", 0), ("soon", 0), ("inf", 0), ("1e300", 0)],
+)
+def test_crawl_delay(value: str, interval: float) -> None:
+    site, messages = ScriptedSite(1), list[str]()
+    site.robots = (200, f"User-agent: *\nCrawl-delay: {value}")
+    with site.serve() as url:
+        session = Session(url, api_interval=0, file_interval=0, log=messages.append)
+        with session.get(url + FILE, session.file_limiter):
             pass
-        assert (session.files.interval, session.api.interval) == (1.0, 1.0)
-        assert told == [f"{url}/robots.txt asks for 1 s between two requests"]
+        session.close()
+        assert (session.file_limiter.interval, session.api_limiter.interval) == (interval, interval)
+        asked = [f"{url}/robots.txt asks for {interval:g} s between two requests"]
+        assert messages == (asked if interval else [])
 
 
 @pytest.mark.parametrize(
@@ -138,16 +191,16 @@ def test_a_pause_asked_for_is_kept_by_all() -> None:
     site, held = ScriptedSite(2), threading.Event()
     site.faults[FILE] = [answer(429, Retry_After="1")]
     with site.serve() as url:
-        session = Session(url, api_interval=0, file_interval=0, tell=lambda _: held.set())
+        session = Session(url, api_interval=0, file_interval=0, log=lambda _: held.set())
 
         def get() -> None:
-            with session.get(url + FILE, session.files):
+            with session.get(url + FILE, session.file_limiter):
                 pass
 
         thread = threading.Thread(target=lambda: session.retry(get))
         thread.start()
         assert held.wait(10)
-        with session.get(url + "/index.php", session.api):
+        with session.get(url + "/index.php", session.api_limiter):
             pass
         thread.join()
     (limited, other) = (site.times[site.paths().index(path)] for path in (FILE, "/index.php"))
