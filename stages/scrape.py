@@ -1,4 +1,4 @@
-"""`pipeline scrape`: a site's newest pictures, exactly as many as asked for, in `data/raw`."""
+"""`pipeline scrape`: fetch a site's newest pictures, exactly `scrape.limit`, into `data/raw`."""
 
 import os
 from collections import Counter
@@ -35,56 +35,56 @@ def run(
     retry_failed: Annotated[
         bool,
         typer.Option(
-            "--retry-failed", help="list nothing new; try again the files that could not be had"
+            "--retry-failed", help="list nothing new; fetch again the files that failed before"
         ),
     ] = False,
     check: Annotated[
         bool,
         typer.Option(
             "--check",
-            help="fetch nothing; compare every file with its hash, and drop damaged ones from "
+            help="fetch nothing; compare every file with its hash, and remove damaged ones from "
             f"{STORE} and DVC's cache, so that the next run fetches them again",
         ),
     ] = False,
 ) -> None:
     """Fetch pictures from a Gelbooru 0.2 site into data/raw."""
-    from pipeline.scraping.adoption import EarlierSets
-    from pipeline.scraping.folder import gather
+    from pipeline.scraping.folder import scrape_folder
+    from pipeline.scraping.previous_sets import PreviousSets
     from pipeline.scraping.run import plan, scrape
-    from pipeline.scraping.tracked_sets import earlier_sets, tracked_objects
+    from pipeline.scraping.tracked_sets import find_previous_sets, list_tracked_objects
     from pipeline.scraping.verification import check_files
 
-    _refuse_outside()
+    _check_data_folder()
     progress = ConsoleProgress()
-    # The site is not asked again for what an experiment fetched in a copy that DVC threw away.
+    # The project's store, also for an experiment in a temporary copy, which DVC removes afterwards.
     store = project_folder() / STORE
     if check:
         if dry_run or retry_failed:
             raise UsageError("--check: takes neither --dry-run nor --retry-failed")
-        count = check_files(store, RAW, progress, cached=tracked_objects(RAW))
-        progress.message(f"{count} files checked: all are whole")
+        count = check_files(store, RAW, progress, cached=list_tracked_objects(RAW))
+        progress.message(f"{count} files checked: all are intact")
         return
     if params.site.startswith("file:"):
         if dry_run or retry_failed:
             raise UsageError("--dry-run, --retry-failed: nothing is fetched from a folder")
-        _tell_table(_summary(gather(params, RAW, REPORT, progress)), progress)
+        _print_table(_report_rows(scrape_folder(params, RAW, REPORT, progress)), progress)
         return
-    earlier = EarlierSets(partial(earlier_sets, RAW))
+    previous = PreviousSets(partial(find_previous_sets, RAW))
     if dry_run:
         if retry_failed:
             raise UsageError("--dry-run and --retry-failed: give one of them")
-        _tell_plan(plan(params, store, progress, earlier=earlier), progress)
+        _print_plan(plan(params, store, progress, previous=previous), progress)
         return
     result = scrape(
-        params, store, RAW, REPORT, progress, retry_failed=retry_failed, earlier=earlier
+        params, store, RAW, REPORT, progress, retry_failed=retry_failed, previous=previous
     )
-    _tell_table(_summary(result), progress)
+    _print_table(_report_rows(result), progress)
 
 
-def _refuse_outside() -> None:
-    """Raise where DVC would not take the set in the end, because a link leads out of the project.
+def _check_data_folder() -> None:
+    """Raise `PipelineError` under DVC where `data` is a link out of the project.
 
-    By hand, without DVC, that is no fault.
+    DVC would refuse to track the set in the end. Without DVC such a link is fine.
     """
     folder = RAW.parent.resolve()
     if os.environ.get("DVC_STAGE") and not folder.is_relative_to(Path.cwd().resolve()):
@@ -95,22 +95,22 @@ def _refuse_outside() -> None:
         )
 
 
-def _tell_plan(planned: "Plan", progress: ConsoleProgress) -> None:
-    for entry in planned.taken:
-        post, about = entry.post, "" if entry.stored else "~"
+def _print_plan(planned: "Plan", progress: ConsoleProgress) -> None:
+    for entry in planned.accepted:
+        post, approximately = entry.post, "" if entry.stored else "~"
         state = "stored" if entry.stored else "fetch"
-        size = f"{about}{entry.bytes / 1e6:.2f} MB"
+        size = f"{approximately}{entry.bytes / 1e6:.2f} MB"
         typer.echo(f"{post.id}\t{post.width}×{post.height}\t{size}\t{state}\t{post.file_url}")
-    missing = [entry.bytes for entry in planned.taken if not entry.stored]
+    missing = [entry.bytes for entry in planned.accepted if not entry.stored]
     rows = [
-        ("stored", len(planned.taken) - len(missing), ""),
+        ("stored", len(planned.accepted) - len(missing), ""),
         ("to fetch", len(missing), f"about {sum(missing) / 1e6:.1f} MB"),
         ("rejected", sum(planned.rejected.values()), _reasons(planned.rejected)),
     ]
-    _tell_table(rows, progress)
+    _print_table(rows, progress)
 
 
-def _summary(result: "ScrapeReport") -> list[tuple[str, int, str]]:
+def _report_rows(result: "ScrapeReport") -> list[tuple[str, int, str]]:
     mismatches = f"{result.md5_mismatches} differ from the announced md5"
     return [
         ("accepted", result.accepted, f"{result.bytes / 1e6:.1f} MB in {RAW}; {mismatches}"),
@@ -120,10 +120,10 @@ def _summary(result: "ScrapeReport") -> list[tuple[str, int, str]]:
     ]
 
 
-def _tell_table(rows: Iterable[tuple[str, int, str]], progress: ConsoleProgress) -> None:
-    """A row a kind: its name, how many there are, and what else is to be said of them."""
-    for name, count, told in rows:
-        progress.message(f"{name:<9}{count:>7}  {told}".rstrip())
+def _print_table(rows: Iterable[tuple[str, int, str]], progress: ConsoleProgress) -> None:
+    """Print one line per row of name, count and details."""
+    for name, count, details in rows:
+        progress.message(f"{name:<9}{count:>7}  {details}".rstrip())
 
 
 def _reasons(counts: dict[str, int]) -> str:

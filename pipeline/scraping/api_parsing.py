@@ -1,4 +1,4 @@
-"""What the API of a Gelbooru 0.2 site answers: posts in JSON or XML, or something else instead."""
+"""Parse the post API of a Gelbooru 0.2 site: JSON, XML, or an error in either."""
 
 import json
 import re
@@ -8,15 +8,15 @@ from enum import Enum
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 
 from pipeline.errors import PipelineError
-from pipeline.scraping.posts import Page, page_of
+from pipeline.scraping.posts import Page, parse_page
 
 
 class AnswerError(PipelineError):
-    """An answer holds no posts and is no empty page either."""
+    """A response is neither a page of posts nor an empty page."""
 
 
-class Kind(Enum):
-    """What a body is, told by how it starts: the site's content types are no guide."""
+class BodyKind(Enum):
+    """Format of a response body, by its first characters: the site's content types are wrong."""
 
     EMPTY = "empty"
     JSON = "JSON"
@@ -25,40 +25,40 @@ class Kind(Enum):
     OTHER = "something else"
 
 
-def body_kind(body: bytes) -> Kind:
-    """Classify an answer by its first characters."""
+def body_kind(body: bytes) -> BodyKind:
+    """Return the format of a response body."""
     start = body[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not start:
-        return Kind.EMPTY
+        return BodyKind.EMPTY
     if start.startswith((b"[", b"{", b"null")):
-        return Kind.JSON
+        return BodyKind.JSON
     if start.startswith((b"<!doctype", b"<html", b"<head", b"<body")):
-        return Kind.HTML
+        return BodyKind.HTML
     if start.startswith((b"<?xml", b"<posts", b"<response", b"<error")):
-        return Kind.XML
-    return Kind.OTHER
+        return BodyKind.XML
+    return BodyKind.OTHER
 
 
 def parse_posts(body: bytes, site: str) -> Page:
-    """Read an answer of the post API, in the form that it came in.
+    """Parse a response of the post API, in JSON or XML.
 
-    `site` is the address that relative file addresses belong to. Raises `AnswerError` with the
-    site's own reason where it gives one.
+    Relative file addresses are resolved against `site`. Raises `AnswerError`, with the site's own
+    reason where it gives one.
     """
     kind = body_kind(body)
-    if kind is Kind.EMPTY:
+    if kind is BodyKind.EMPTY:
         return Page()
-    if kind is Kind.JSON:
-        return page_of(_json_records(body), site)
-    if kind is Kind.XML:
-        return page_of(_xml_records(body), site)
+    if kind is BodyKind.JSON:
+        return parse_page(_json_records(body), site)
+    if kind is BodyKind.XML:
+        return parse_page(_xml_records(body), site)
     raise AnswerError(f"answered with {kind.value} instead of posts")
 
 
 def parse_html(body: bytes) -> BeautifulSoup:
-    """Markup of any quality as a tree; text that is no UTF-8 gets replacement characters."""
+    """Parse HTML or XML leniently; bytes that are no UTF-8 become replacement characters."""
     with warnings.catch_warnings():
-        # The site's XML is not always well formed: a lenient parser is meant.
+        # The site's XML is not always well formed, so the HTML parser reads it on purpose.
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
         return BeautifulSoup(body.decode("utf-8-sig", "replace"), "html.parser")
 
@@ -72,7 +72,7 @@ def _json_records(body: bytes) -> list[object]:
 
 
 def _records(answer: object) -> list[object]:
-    """The post records in any of the shapes that the engine and its forks answer in."""
+    """Return the post records of any of the shapes that the engine and its forks use."""
     if answer is None:
         return []
     if isinstance(answer, list):
@@ -89,7 +89,7 @@ def _records(answer: object) -> list[object]:
 
 
 def _xml_records(body: bytes) -> list[object]:
-    """The attributes of each `<post/>`; every value is a string."""
+    """Return the attributes of each `<post/>`; every value is a string."""
     tree = parse_html(body)
     if tree.find("posts"):
         return [post.attrs for post in tree.find_all("post")]

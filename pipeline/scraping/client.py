@@ -1,4 +1,4 @@
-"""The post listing of a Gelbooru 0.2 site, newest first, in whichever form the site gives it."""
+"""Client for the post listing of a Gelbooru 0.2 site, newest first: JSON, XML or web pages."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -23,8 +23,8 @@ FORMS: tuple[Form, ...] = ("json", "xml", "html")
 T = TypeVar("T")
 
 _MAX_BODY_BYTES = 64 * 2**20
-# The form is refused, not the connection or the moment: another form may be had.
-_FORM_REFUSED = frozenset(
+# Errors after which another form may still work.
+_FORM_ERRORS = frozenset(
     {
         "answer",
         "robots_txt",
@@ -44,8 +44,8 @@ _FORM_REFUSED = frozenset(
 class Client:
     """Lists the posts that have all of `tags` and none of `excluded_tags`.
 
-    `site` is the address in front of `/index.php`. Of `forms`, the first that the site does not
-    refuse is used. `credentials` are sent with requests to the API, and told to nobody.
+    `site` is the address in front of `/index.php`. Uses the first of `forms` that the site does not
+    refuse. `credentials` are sent with requests to the API, and appear in no message.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class Client:
         self._query = [*tags, *(f"-{tag}" for tag in excluded_tags)]
         self._forms = deque(forms)
         self._credentials = dict(credentials or {})
-        self._unseen: deque[int] = deque()
+        self._unread_ids: deque[int] = deque()
 
     def page(self, below: int | None = None) -> Page:
-        """The newest posts with an id less than `below`; no record at all: there are no more.
+        """Return the newest posts with an id less than `below`; an empty page at the end.
 
-        Pages are cut by id because page numbers shift while posts arrive, and end at a depth
-        limit. Web pages are read post by post, so that a killed run has none to read again.
+        Pages are requested by id, since page numbers shift while posts arrive and have a depth
+        limit. From web pages one post is read per call, so that a killed run repeats none of them.
         Raises `FetchError` or `SiteError`.
         """
         while True:
@@ -76,32 +76,32 @@ class Client:
             try:
                 return self._web_page(below) if form == "html" else self._api_page(form, below)
             except FetchError as error:
-                if error.reason not in _FORM_REFUSED or len(self._forms) == 1:
+                if error.reason not in _FORM_ERRORS or len(self._forms) == 1:
                     raise
                 self._forms.popleft()
                 self._session.log(f"{error}; going on with the listing as {self._forms[0]}")
 
     def _api_page(self, form: Form, below: int | None) -> Page:
-        def ask() -> Page:
+        def request() -> Page:
             return self._get(self._api_params(form, below), self._parse_posts)
 
-        # A search that is down may answer with nothing: an end is believed when told twice.
-        page = self._session.retry(ask)
-        page = page if page.ids else self._session.retry(ask)
+        # A search that is down may answer with an empty page, so the end is asked for twice.
+        page = self._session.retry(request)
+        page = page if page.ids else self._session.retry(request)
         if below is None:
             return page
         older = page.below(below)
         if page.ids and not older.ids:
-            raise self._ignored(below)
+            raise self._cursor_error(below)
         return older
 
     def _web_page(self, below: int | None) -> Page:
-        self._unseen = deque(number for number in self._unseen if below and number < below)
-        if not self._unseen:
-            self._unseen.extend(self._list(below) or self._list(below))
-        if not self._unseen:
+        self._unread_ids = deque(number for number in self._unread_ids if below and number < below)
+        if not self._unread_ids:
+            self._unread_ids.extend(self._list_ids(below) or self._list_ids(below))
+        if not self._unread_ids:
             return Page()
-        return self._view(self._unseen.popleft())
+        return self._view(self._unread_ids.popleft())
 
     def _view(self, number: int) -> Page:
         params: dict[str, str | int] = {"page": "post", "s": "view", "id": number}
@@ -114,14 +114,14 @@ class Client:
                 return Page(malformed=(number,))
             raise
 
-    def _list(self, below: int | None) -> list[int]:
-        """Ids of the next list page, newest first."""
+    def _list_ids(self, below: int | None) -> list[int]:
+        """Return the ids of the next list page, newest first."""
         tags = self._tags(below) or "all"
         params: dict[str, str | int] = {"page": "post", "s": "list", "tags": tags}
         ids = self._session.retry(lambda: self._get(params, listed_ids))
         older = sorted((number for number in ids if below is None or number < below), reverse=True)
         if ids and below is not None and not older:
-            raise self._ignored(below)
+            raise self._cursor_error(below)
         return older
 
     def _api_params(self, form: Form, below: int | None) -> dict[str, str | int]:
@@ -163,16 +163,16 @@ class Client:
                 raise SiteError(response.url, "answered with more than 64 MiB")
         return bytes(body)
 
-    def _ignored(self, below: int) -> FetchError:
+    def _cursor_error(self, below: int) -> FetchError:
         problem = f"the search ignores id:<{below}, so its posts cannot be listed"
         return FetchError(self._site, "answer", problem)
 
 
 def credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """The `api_key` and `user_id` that some sites want; empty where nobody set them.
+    """Return the `api_key` and `user_id` that some sites require, as far as they are set.
 
-    They come from the variables PIPELINE_API_KEY and PIPELINE_USER_ID.
+    They are read from the variables PIPELINE_API_KEY and PIPELINE_USER_ID.
     """
-    names = {"api_key": "PIPELINE_API_KEY", "user_id": "PIPELINE_USER_ID"}
-    found = {name: environment.get(variable, "") for name, variable in names.items()}
-    return {name: value for name, value in found.items() if value}
+    variables = {"api_key": "PIPELINE_API_KEY", "user_id": "PIPELINE_USER_ID"}
+    values = {name: environment.get(variable, "") for name, variable in variables.items()}
+    return {name: value for name, value in values.items() if value}

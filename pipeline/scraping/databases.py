@@ -1,14 +1,21 @@
-"""The store's two databases: their layouts, and bringing those of earlier versions up to date."""
+"""The store's two databases: their schemas, and the migration of older ones."""
 
 import hashlib
 import re
 import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import PipelineError, fault_line
 
-# Each entry brings a database from the layout of its index to the next; a new one starts at 0.
+Values = Mapping[str, object]
+"""Values of a statement's named parameters."""
+
+# Entry N migrates a database from layout N to layout N + 1; a new database has layout 0.
 STATE_LAYOUTS = (
     """
     CREATE TABLE files (
@@ -25,8 +32,8 @@ STATE_LAYOUTS = (
     UPDATE OR REPLACE files SET key = file_key(file_url) WHERE sha256 IS NULL;
     UPDATE OR REPLACE files SET key = file_key(file_url) WHERE sha256 IS NOT NULL;
     """,
-    # `asked`: how often a whole file came that differs from the announced md5. What earlier
-    # versions took so is asked for once more.
+    # `asked`: how many complete transfers had another md5 than announced. Such files of earlier
+    # versions are fetched once more.
     """
     ALTER TABLE files ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
     UPDATE files SET asked = 2 WHERE announced_md5 NOT IN ('', md5);
@@ -48,12 +55,59 @@ LISTING_LAYOUTS = (
 )
 
 
-def open_databases(folder: Path, listing: Path) -> sqlite3.Connection:
-    """`folder/state.sqlite` as `main`, with the database `listing` beside it under that name.
+class Database:
+    """Both databases as one: schema `main` in `state.sqlite`, schema `listing` in `listing.sqlite`.
 
-    The connection may be used from any thread, by one at a time. Raises `PipelineError` where they
-    are damaged, or of a layout that this version does not know.
+    Thread-safe. Raises `PipelineError` where they are damaged, or written by a newer version of
+    this program.
     """
+
+    def __init__(self, folder: Path, listing: Path) -> None:
+        self._connection = _connect(folder, listing)
+        self._mutex = threading.Lock()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._mutex:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection for statements that are committed together."""
+        with self._mutex, self._connection:
+            yield self._connection
+
+    def write(self, statement: str, values: Values) -> None:
+        """Execute and commit one statement."""
+        with self.transaction() as connection:
+            connection.execute(statement, values)
+
+    def fetch_one(self, query: str, values: Values) -> tuple[Any, ...] | None:
+        """Return the first row of a query."""
+        with self._mutex:
+            row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
+        return row
+
+    def fetch_all(self, query: str, values: Values) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        with self._mutex:
+            return self._connection.execute(query, values).fetchall()
+
+    def count(self, query: str, values: Values) -> int:
+        """Return the number that a `SELECT count(*)` gives."""
+        row = self.fetch_one(query, values)
+        assert row is not None
+        return int(row[0])
+
+
+def file_key(url: str) -> str:
+    """Return a key for the file at `url`, the same for the spellings of API and web pages."""
+    parts = urlsplit(url)
+    address = f"{parts.netloc.lower()}{re.sub('/+', '/', parts.path)}"
+    return hashlib.sha256(address.encode()).hexdigest()
+
+
+def _connect(folder: Path, listing: Path) -> sqlite3.Connection:
     state = folder / "state.sqlite"
     database = sqlite3.connect(state, check_same_thread=False)
     try:
@@ -79,21 +133,14 @@ def open_databases(folder: Path, listing: Path) -> sqlite3.Connection:
     return database
 
 
-def file_key(url: str) -> str:
-    """A name for the file at `url`, the same however API and web pages spell the address."""
-    parts = urlsplit(url)
-    address = f"{parts.netloc.lower()}{re.sub('/+', '/', parts.path)}"
-    return hashlib.sha256(address.encode()).hexdigest()
-
-
 def _migrate(
     database: sqlite3.Connection, schema: str, path: Path, layouts: tuple[str, ...]
 ) -> None:
-    (found,) = database.execute(f"PRAGMA {schema}.user_version").fetchone()
-    if found > len(layouts):
+    (current,) = database.execute(f"PRAGMA {schema}.user_version").fetchone()
+    if current > len(layouts):
         raise PipelineError(
-            f"{path}: has layout {found}, this program knows {len(layouts)}; "
+            f"{path}: has layout {current}, this program knows {len(layouts)}; "
             f"use the version that wrote it, or move {path.parent} away"
         )
-    for layout, changes in enumerate(layouts[found:], found + 1):
+    for layout, changes in enumerate(layouts[current:], current + 1):
         database.executescript(f"BEGIN; {changes} PRAGMA {schema}.user_version = {layout}; COMMIT;")

@@ -1,4 +1,4 @@
-"""One post's original: streamed, resumed, measured, decoded, and only then kept."""
+"""Download one post's original: stream or resume it, decode it, and commit it to the store."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline.errors import PipelineError
 from pipeline.images.damage import check_decodes
 from pipeline.machine_errors import fault_text, is_machine_fault
-from pipeline.scraping.api_parsing import Kind, body_kind
+from pipeline.scraping.api_parsing import BodyKind, body_kind
 from pipeline.scraping.fetch_errors import (
     FetchError,
     TransientError,
@@ -23,15 +23,16 @@ from pipeline.scraping.fetch_errors import (
 from pipeline.scraping.posts import Post
 from pipeline.scraping.selection import PICTURE_FORMATS
 from pipeline.scraping.session import Session
-from pipeline.scraping.store import Store
+from pipeline.scraping.store import Store, StoredFile
 
-_CHUNK = 65536
+_CHUNK_BYTES = 65536
+# Exif tag, and its values that exchange width and height.
 _ORIENTATION = 0x0112
-_TURNED = (5, 6, 7, 8)
+_TRANSPOSED = (5, 6, 7, 8)
 
 
 class Digests:
-    """Hashes and length of the bytes seen so far."""
+    """Running sha256, md5 and length of the bytes passed to `update`."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -40,158 +41,178 @@ class Digests:
 
     @classmethod
     def of(cls, path: Path) -> "Digests":
+        """Return the digests of a file; those of no bytes where it does not exist."""
         digests = cls()
         if path.exists():
             with path.open("rb") as file:
-                while chunk := file.read(_CHUNK):
+                while chunk := file.read(_CHUNK_BYTES):
                     digests.update(chunk)
         return digests
 
     def update(self, chunk: bytes) -> None:
+        """Add bytes."""
         self.bytes += len(chunk)
         self._sha256.update(chunk)
         self._md5.update(chunk)
 
     @property
     def sha256(self) -> str:
+        """Hex digits of the sha256."""
         return self._sha256.hexdigest()
 
     @property
     def md5(self) -> str:
+        """Hex digits of the md5."""
         return self._md5.hexdigest()
 
 
 def download(
     post: Post, post_url: str, session: Session, store: Store, max_bytes: int, decoder: Executor
 ) -> None:
-    """Bring the file of `post` into `store`, from where an earlier try left off.
+    """Bring the file of `post` into `store`, resuming an interrupted transfer.
 
-    What was transferred is decoded in full, in `decoder`, before it counts. A whole file that
-    differs from the announced md5 is kept, and asked for again until it was asked for often
-    enough to believe that.
+    The complete file is decoded in `decoder` before it is committed. A file whose md5 differs from
+    the announced one is committed too, and fetched again a few times, until the difference is
+    believed.
 
     Raises `FetchError` (reason `max_bytes`: the file is larger than that), `SiteError` or
-    `Stopped`; what was transferred by then stays as a part.
+    `Stopped`; the bytes transferred by then stay in the store.
     """
 
     def attempt() -> None:
-        again = _is_doubtful(post, store)
-        digests = _transfer(post, post_url, session, store, max_bytes, again=again)
-        decoder.submit(check_picture, post, store.part(post), digests.md5).result()
-        store.keep(post, digests.sha256, digests.md5, digests.bytes)
+        fresh = _needs_retry(post, store)
+        digests = _transfer(post, post_url, session, store, max_bytes, fresh=fresh)
+        decoder.submit(check_picture, post, store.part_path(post), digests.md5).result()
+        store.commit(post, digests.sha256, digests.md5, digests.bytes)
 
-    known = store.find(post)
-    if known is None or known.sha256 is None:
+    file = store.find(post)
+    if file is None or file.sha256 is None:
         session.retry(attempt)
-    while _is_doubtful(post, store):
+    while _needs_retry(post, store):
         try:
             session.retry(attempt)
         except UnreachableError:
             raise
         except FetchError:
-            # The file that is kept stands for it.
-            store.note_asked(post)
+            # The file in the store is used.
+            store.count_mismatch(post)
 
 
-def _is_doubtful(post: Post, store: Store) -> bool:
-    known = store.find(post)
-    return known is not None and known.is_doubtful(post)
+def _needs_retry(post: Post, store: Store) -> bool:
+    file = store.find(post)
+    return file is not None and file.needs_retry(post)
 
 
 def _transfer(
-    post: Post, post_url: str, session: Session, store: Store, max_bytes: int, *, again: bool
+    post: Post, post_url: str, session: Session, store: Store, max_bytes: int, *, fresh: bool
 ) -> Digests:
-    """Make the part of `post` whole, and return the digests of it.
+    """Complete the part of `post`, and return its digests.
 
-    `again`: from the start, past any cache on the way, and without a word to the store, where
-    another file is kept for the post.
+    `fresh`: from the start and past any cache, without a change to the row of the file that the
+    store has for the post.
     """
-    part, known = store.part(post), store.find(post)
-    headers = {"Accept-Encoding": "identity"}
-    if again:
+    part, stored = store.part_path(post), None if fresh else store.find(post)
+    if fresh:
         part.unlink(missing_ok=True)
-        headers |= {"Cache-Control": "no-cache"}
     digests = Digests.of(part)
-    if known is not None and digests.bytes and digests.bytes == known.bytes:
+    if stored is not None and digests.bytes and digests.bytes == stored.bytes:
         return digests
-    if known is not None and known.validator and digests.bytes:
-        headers |= {"Range": f"bytes={digests.bytes}-", "If-Range": known.validator}
+    headers = _request_headers(digests.bytes, stored, fresh=fresh)
     with session.get(post.file_url, session.file_limiter, headers=headers) as response:
-        if not _continues(response, digests.bytes):
-            _refuse_range(response, part)
+        if not _is_continuation(response, digests.bytes):
+            _raise_for_range(response, part)
             digests = Digests()
-        length = _length(response, digests.bytes)
-        if not again:
-            store.expect(post, post_url, length, _validator(response))
-        _refuse_larger(response, length or 0, max_bytes, part)
-        with part.open("ab" if digests.bytes else "wb") as file:
-            for chunk in response.iter_content(_CHUNK):
-                session.check_stop()
-                if not digests.bytes:
-                    _refuse_page(response, chunk)
-                digests.update(chunk)
-                if digests.bytes > max_bytes:
-                    if not again:
-                        store.expect(post, post_url, digests.bytes, None)
-                    _refuse_larger(response, digests.bytes, max_bytes, part)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
+        length = _full_length(response, digests.bytes)
+        if not fresh:
+            store.begin_transfer(post, post_url, length, _version_validator(response))
+        _raise_if_larger(response, length or 0, max_bytes, part)
+        _stream(response, part, digests, session, max_bytes)
+    if digests.bytes > max_bytes:
+        if not fresh:
+            store.begin_transfer(post, post_url, digests.bytes, None)
+        _raise_if_larger(response, digests.bytes, max_bytes, part)
     if length is not None and digests.bytes != length:
         problem = f"sent {digests.bytes} of {length} bytes"
         raise TransientError(post.file_url, "length", problem)
-    if length is None and not again:
-        store.expect(post, post_url, digests.bytes, None)
+    if length is None and not fresh:
+        store.begin_transfer(post, post_url, digests.bytes, None)
     return digests
 
 
-def _continues(response: requests.Response, start: int) -> bool:
+def _request_headers(start: int, stored: StoredFile | None, *, fresh: bool) -> dict[str, str]:
+    """Return the headers of a transfer that resumes at byte `start`, where it can be resumed."""
+    headers = {"Accept-Encoding": "identity"}
+    if fresh:
+        headers["Cache-Control"] = "no-cache"
+    if stored is not None and stored.validator and start:
+        headers |= {"Range": f"bytes={start}-", "If-Range": stored.validator}
+    return headers
+
+
+def _stream(
+    response: requests.Response, part: Path, digests: Digests, session: Session, max_bytes: int
+) -> None:
+    """Append the body to `part` and `digests`, and sync it; stop early beyond `max_bytes`."""
+    with part.open("ab" if digests.bytes else "wb") as file:
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            session.check_stop()
+            if not digests.bytes:
+                _raise_for_web_page(response, chunk)
+            digests.update(chunk)
+            if digests.bytes > max_bytes:
+                return
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _is_continuation(response: requests.Response, start: int) -> bool:
     content_range = response.headers.get("Content-Range", "")
     return response.status_code == 206 and content_range.startswith(f"bytes {start}-")
 
 
-def _refuse_range(response: requests.Response, part: Path) -> None:
+def _raise_for_range(response: requests.Response, part: Path) -> None:
     if response.status_code != 200:
         part.unlink(missing_ok=True)
         raise TransientError(response.url, "range", "answered with another range than asked for")
 
 
-def _length(response: requests.Response, start: int) -> int | None:
-    """Length of the whole file, where the server tells it."""
+def _full_length(response: requests.Response, start: int) -> int | None:
+    """Return the length of the complete file, where the server announces it."""
     if response.headers.get("Content-Encoding", "identity") != "identity":
         return None
     length = response.headers.get("Content-Length", "")
     return start + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
 
 
-def _validator(response: requests.Response) -> str | None:
-    """What If-Range may hold: a weak ETag does not vouch for the same bytes."""
+def _version_validator(response: requests.Response) -> str | None:
+    """Return a value for If-Range: the ETag unless it is weak, or else the date."""
     etag = response.headers.get("ETag", "")
     if etag and not etag.startswith("W/"):
         return etag
     return response.headers.get("Last-Modified")
 
 
-def _refuse_larger(response: requests.Response, length: int, max_bytes: int, part: Path) -> None:
+def _raise_if_larger(response: requests.Response, length: int, max_bytes: int, part: Path) -> None:
     if length > max_bytes:
         part.unlink(missing_ok=True)
         problem = f"{length} bytes or more are over scrape.max_bytes {max_bytes}"
         raise FetchError(response.url, "max_bytes", problem)
 
 
-def _refuse_page(response: requests.Response, start: bytes) -> None:
+def _raise_for_web_page(response: requests.Response, start: bytes) -> None:
     raise_for_challenge(response, start)
-    if body_kind(start) is Kind.HTML:
+    if body_kind(start) is BodyKind.HTML:
         raise TransientError(response.url, "web_page", "answered with a web page, not a picture")
 
 
 def check_picture(post: Post, part: Path, md5: str) -> None:
-    """Raise `FetchError` and drop the part unless it decodes to the size that was announced.
+    """Decode a part. Raise `FetchError` and remove it if it is damaged or of the wrong size.
 
-    `md5` is of the part's bytes. Where the machine fails, raise `PipelineError` and leave the part.
+    `md5` is of the part's bytes. Raise `PipelineError` and leave the part where the machine fails.
     """
     try:
-        size = _checked_size(post, part)
+        size = _find_wrong_size(post, part)
     except Exception as error:  # Pillow raises nearly anything on broken files
         if is_machine_fault(error):
             raise PipelineError(
@@ -199,22 +220,22 @@ def check_picture(post: Post, part: Path, md5: str) -> None:
                 "mend that, then run the same command again"
             ) from None
         part.unlink()
-        # Bytes that are what the site announced will be no better the next time.
+        # Bytes with the announced md5 will be the same the next time.
         kind = FetchError if md5 == post.md5 else TransientError
-        raise kind(post.file_url, "undecodable", f"is no whole picture: {error}") from None
+        raise kind(post.file_url, "undecodable", f"cannot be decoded: {error}") from None
     if size is not None:
         part.unlink()
         problem = f"is {size[0]}×{size[1]} pixels, announced as {post.width}×{post.height}"
         raise FetchError(post.file_url, "size", problem)
 
 
-def _checked_size(post: Post, part: Path) -> tuple[int, int] | None:
-    """Decode `part`; its size if that is not what was announced."""
+def _find_wrong_size(post: Post, part: Path) -> tuple[int, int] | None:
+    """Return the size of `part` if it is not the announced one; else decode it in full."""
     data = part.read_bytes()
     with Image.open(io.BytesIO(data), formats=sorted(set(PICTURE_FORMATS.values()))) as image:
-        turned = image.getexif().get(_ORIENTATION) in _TURNED
+        transposed = image.getexif().get(_ORIENTATION) in _TRANSPOSED
         announced = (post.width, post.height)
-        if image.size != announced and not (turned and image.size == announced[::-1]):
+        if image.size != announced and not (transposed and image.size == announced[::-1]):
             return image.size
         check_decodes(image, data)
     return None

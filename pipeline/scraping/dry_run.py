@@ -1,23 +1,23 @@
-"""What a scrape would fetch, before it fetches it."""
+"""Plan of a scrape: which posts it would accept, and how many bytes it would fetch."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.scraping.adoption import EarlierSets
 from pipeline.scraping.posts import Post
+from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.store import Store
 
-# Rough figures for illustrations, used only until the store knows files of the site itself.
-_BYTES_A_PIXEL = {"jpg": 0.35, "jpeg": 0.35, "png": 1.1, "webp": 0.2, "gif": 0.6}
-_ENOUGH_FILES = 20
+# Typical of illustrations; used until the store has enough files of the site itself.
+_TYPICAL_BYTES_PER_PIXEL = {"jpg": 0.35, "jpeg": 0.35, "png": 1.1, "webp": 0.2, "gif": 0.6}
+_MIN_FILES = 20
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A post that would be taken. `bytes` is its file's length, an estimate unless it is known.
+class PlannedFile:
+    """A post that would be accepted, and its file's length, an estimate where it is unknown.
 
-    `stored`: its file need not be fetched.
+    `stored`: the file does not have to be fetched.
     """
 
     post: Post
@@ -27,34 +27,35 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a scrape would take, newest first, and the posts it would not, by reason."""
+    """Posts that a scrape would accept, newest first, and counts of rejected posts by reason."""
 
-    taken: tuple[Planned, ...]
+    accepted: tuple[PlannedFile, ...]
     rejected: dict[str, int]
 
 
-def expected(posts: Iterable[Post], store: Store, earlier: EarlierSets) -> list[Planned]:
-    """How large the files of `posts` are, or should be.
+def plan_files(posts: Iterable[Post], store: Store, previous: PreviousSets) -> list[PlannedFile]:
+    """Return `posts` with the lengths of their files, known or estimated.
 
-    The site tells no file sizes: they are estimated from the pixels, by what the files of the
-    same type in `store` take a pixel, or where it has too few of them by common figures.
+    The site announces no lengths. They are estimated from the number of pixels, by the bytes per
+    pixel of files of the same type in `store`, or by typical ones where it has too few of them.
     """
-    found = [(post, store.find(post)) for post in posts]
+    rows = [(post, store.find(post)) for post in posts]
     sizes: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for post, file in found:
+    for post, file in rows:
         if file is not None and file.bytes:
             sizes[post.extension].append((file.bytes, post.width * post.height))
     planned = []
-    for post, file in found:
-        known = file.bytes if file is not None else None
-        guess = round(_bytes_a_pixel(post.extension, sizes) * post.width * post.height)
-        stored = (file is not None and file.sha256 is not None) or earlier.holds(post)
-        planned.append(Planned(post, known or guess, stored))
+    for post, file in rows:
+        length = file.bytes if file is not None else None
+        bytes_per_pixel = _bytes_per_pixel(post.extension, sizes)
+        estimate = round(bytes_per_pixel * post.width * post.height)
+        stored = (file is not None and file.sha256 is not None) or previous.has_file(post)
+        planned.append(PlannedFile(post, length or estimate, stored))
     return planned
 
 
-def _bytes_a_pixel(extension: str, sizes: dict[str, list[tuple[int, int]]]) -> float:
-    known = sizes[extension]
-    if len(known) >= _ENOUGH_FILES:
-        return sum(size for size, _ in known) / sum(pixels for _, pixels in known)
-    return _BYTES_A_PIXEL.get(extension, 1.0)
+def _bytes_per_pixel(extension: str, sizes: dict[str, list[tuple[int, int]]]) -> float:
+    of_type = sizes[extension]
+    if len(of_type) >= _MIN_FILES:
+        return sum(size for size, _ in of_type) / sum(pixels for _, pixels in of_type)
+    return _TYPICAL_BYTES_PER_PIXEL.get(extension, 1.0)

@@ -1,4 +1,4 @@
-"""What can go wrong between this program and a site, and whether asking again may help."""
+"""Errors of requests to a site, and whether a retry may help."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import requests
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from pipeline.errors import PipelineError
-from pipeline.scraping.api_parsing import Kind, body_kind
+from pipeline.scraping.api_parsing import BodyKind, body_kind
 
 CHALLENGE_EXIT_CODE = 3
 
@@ -23,7 +23,7 @@ _SECRETS = re.compile(r"((?:api_key|user_id)=)[^&\s'\"]+")
 
 
 class FetchError(PipelineError):
-    """One address could not be had; `reason` is a short label to count by."""
+    """One address could not be fetched; `reason` is a short label to count by."""
 
     def __init__(self, url: str, reason: str, problem: str) -> None:
         super().__init__(without_secrets(f"{url}: {problem}"))
@@ -31,9 +31,9 @@ class FetchError(PipelineError):
 
 
 class TransientError(FetchError):
-    """The same request may succeed later, after `wait` seconds at least.
+    """The same request may succeed later, after at least `wait` seconds.
 
-    `pause_all`: the site asks for less, so every request must wait.
+    `pause_all`: the site limits the rate, so that every request must wait.
     """
 
     wait = 0.0
@@ -41,33 +41,33 @@ class TransientError(FetchError):
 
 
 class UnreachableError(TransientError):
-    """No connection to the host could be made at all."""
+    """No connection to the host could be made."""
 
 
 class SiteError(PipelineError):
-    """The site as a whole cannot be used now: asking it for other addresses is of no use."""
+    """The site as a whole cannot be used now, at any address."""
 
     def __init__(self, url: str, problem: str) -> None:
         super().__init__(without_secrets(f"{url}: {problem}"))
 
 
 class ChallengeError(SiteError):
-    """The site asks for proof of a human, which this program never gives."""
+    """The site asks for proof of a human (CAPTCHA, Cloudflare), which this program never gives."""
 
     exit_code = CHALLENGE_EXIT_CODE
 
 
 class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
-    """The work was told to stop."""
+    """The run is to stop."""
 
 
 def without_secrets(text: str) -> str:
-    """`text` with the values of `api_key=` and `user_id=` left out."""
+    """Return `text` with the values of `api_key=` and `user_id=` replaced by dots."""
     return _SECRETS.sub(r"\1...", text)
 
 
 def retry_after(value: str) -> float:
-    """Seconds that a Retry-After header asks for, given as seconds or as a date; 0 for neither."""
+    """Return the seconds of a Retry-After header, which holds seconds or a date; 0 for neither."""
     if value.strip().isdigit():
         return float(value)
     try:
@@ -80,9 +80,9 @@ def retry_after(value: str) -> float:
 
 
 def raise_for_challenge(response: requests.Response, start: bytes) -> None:
-    """Raise `ChallengeError` if an answer, whose body starts with `start`, is for browsers only."""
-    page = body_kind(start) is Kind.HTML and b"<title>just a moment" in start.lower()
-    if page or response.headers.get("cf-mitigated") == "challenge":
+    """Raise `ChallengeError` if a response, whose body begins with `start`, is a challenge."""
+    is_page = body_kind(start) is BodyKind.HTML and b"<title>just a moment" in start.lower()
+    if is_page or response.headers.get("cf-mitigated") == "challenge":
         raise ChallengeError(
             response.url,
             "the site asks for proof of a human; this program does not answer such challenges: "
@@ -92,6 +92,7 @@ def raise_for_challenge(response: requests.Response, start: bytes) -> None:
 
 @contextmanager
 def translate_errors(url: str) -> Iterator[None]:
+    """Raise errors of requests and urllib3 within the block as `FetchError` of `url`."""
     try:
         yield
     except requests.ConnectionError as error:
@@ -101,7 +102,7 @@ def translate_errors(url: str) -> Iterator[None]:
     except (requests.exceptions.ChunkedEncodingError, HTTPError) as error:
         raise TransientError(url, "connection", f"the transfer broke: {error}") from None
     except requests.RequestException as error:
-        raise FetchError(url, "address", f"cannot be asked for: {error}") from None
+        raise FetchError(url, "address", f"cannot be requested: {error}") from None
 
 
 def _connection_error(url: str, error: requests.ConnectionError) -> TransientError:

@@ -1,4 +1,4 @@
-"""A folder of the user's own pictures in place of a site: the same rules, the same set."""
+"""Scrape a folder of the user's own pictures instead of a site: same rules, same raw set."""
 
 import io
 import os
@@ -20,15 +20,15 @@ from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import Entry, check_place, write_set
+from pipeline.scraping.raw_set import SetEntry, check_replaceable, write_set
 from pipeline.scraping.run import ScrapeReport, write_report
-from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection
+from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_reason
 
 _RATING = "general"
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 
 
-def gather(
+def scrape_folder(
     params: ScrapeParams,
     raw: Path,
     report: Path,
@@ -36,27 +36,27 @@ def gather(
 ) -> ScrapeReport:
     """Fill `raw` with copies of the pictures under the folder that `params.site` names.
 
-    At most `params.limit` of them, by relative path, that are whole and fit the rules on tags (the
-    names of the folders between) and sizes; ratings are not asked for. A picture's id comes from
-    its content: more pictures change no id, and no split. Raises `UsageError` where the folder
-    holds no picture, `PipelineError` where none fits or the machine fails.
+    Takes the first `params.limit` by relative path that can be decoded and fit the rules on sizes
+    and tags (the names of their folders); ratings are ignored. Ids come from the contents, so that
+    more pictures change no id, and no split. Raises `UsageError` where the folder holds no picture,
+    `PipelineError` where none fits or a file cannot be read.
     """
     params = params.model_copy(update={"ratings": (_RATING,)})
     check_rules(params)
-    check_place(raw)
+    check_replaceable(raw)
     rejected: Counter[str] = Counter()
     pictures = collect_folder(_folder(params.site), progress)
-    taken = _taken(params, pictures, rejected, progress)
-    if not taken:
+    accepted = _select(params, pictures, rejected, progress)
+    if not accepted:
         reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.most_common())
         raise PipelineError(
             f"{params.site}: none of {len(pictures)} pictures is accepted (rejected: {reasons}); "
             "loosen the rules in scrape"
         )
-    # Copies: DVC makes the files of its outputs read-only, and these are somebody's own.
-    size, _ = write_set(_entries(taken, progress), raw, shutil.copyfile)
+    # Copies, since DVC makes the files of its outputs read-only, and these are the user's own.
+    size, _ = write_set(_set_entries(accepted, progress), raw, shutil.copyfile)
     result = ScrapeReport(
-        accepted=len(taken),
+        accepted=len(accepted),
         listed=len(pictures),
         bytes=size,
         md5_mismatches=0,
@@ -74,43 +74,46 @@ def _folder(site: str) -> Path:
     return Path(unquote(parts.path))
 
 
-def _taken(
+def _select(
     params: ScrapeParams, pictures: list[Picture], rejected: Counter[str], progress: Progress
 ) -> list[tuple[Post, Path]]:
-    """The accepted pictures by descending id, as a site's newest come first."""
-    taken: dict[int, tuple[Post, Path]] = {}
+    """Return the accepted pictures by descending id, as a site lists its newest posts first.
+
+    Adds the others to `rejected`, by reason.
+    """
+    accepted: dict[int, tuple[Post, Path]] = {}
     progress.start("checking pictures", len(pictures), "files")
     try:
-        for done, (picture, post, reason) in enumerate(_verdicts(params, pictures), 1):
-            if reason := "duplicates" if post.id in taken else reason:
+        for done, (picture, post, reason) in enumerate(_check_pictures(params, pictures), 1):
+            if reason := "duplicates" if post.id in accepted else reason:
                 rejected[reason] += 1
-                if reason == "undecodable" and rejected[reason] <= _MOST_NAMED:
-                    progress.message(f"{picture.path}: is no whole picture, and is left out")
+                if reason == "undecodable" and rejected[reason] <= _MAX_NAMED:
+                    progress.message(f"{picture.path}: cannot be decoded, and is left out")
             else:
-                taken[post.id] = (post, picture.path)
-            progress.update(done, accepted=len(taken))
-            if len(taken) == params.limit:
+                accepted[post.id] = (post, picture.path)
+            progress.update(done, accepted=len(accepted))
+            if len(accepted) == params.limit:
                 break
     finally:
         progress.finish()
-    return [taken[number] for number in sorted(taken, reverse=True)]
+    return [accepted[number] for number in sorted(accepted, reverse=True)]
 
 
-def _verdicts(
+def _check_pictures(
     params: ScrapeParams, pictures: list[Picture]
 ) -> Iterator[tuple[Picture, Post, str | None]]:
-    """The pictures in their order, and why each is rejected, if it is.
+    """Yield each picture, its post, and the reason to reject it or None, in order.
 
-    They are decoded side by side, no further ahead than there are threads.
+    Decodes in as many threads as there are CPUs, at most so many pictures ahead.
     """
     workers = os.cpu_count() or 1
     pending: deque[tuple[Picture, Post, Future[str | None]]] = deque()
-    # Pillow warns of damaged metadata. Around all the threads, because filters belong to the
-    # process.
+    # Pillow warns of damaged metadata. Filters belong to the process, so they enclose all threads.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers) as pool:
         for picture in pictures:
             post = _post(picture)
-            pending.append((picture, post, pool.submit(_verdict, params, post, picture.path)))
+            future = pool.submit(_rejection_reason, params, post, picture.path)
+            pending.append((picture, post, future))
             if len(pending) > workers:
                 picture, post, future = pending.popleft()
                 yield picture, post, future.result()
@@ -118,8 +121,8 @@ def _verdicts(
             yield picture, post, future.result()
 
 
-def _verdict(params: ScrapeParams, post: Post, path: Path) -> str | None:
-    if reason := rejection(post, params):
+def _rejection_reason(params: ScrapeParams, post: Post, path: Path) -> str | None:
+    if reason := rejection_reason(post, params):
         return reason
     try:
         data = path.read_bytes()
@@ -140,7 +143,7 @@ def _post(picture: Picture) -> Post:
         id=int(picture.md5[:15], 16),
         width=picture.width,
         height=picture.height,
-        file_url=_named_rightly(picture).resolve().as_uri(),
+        file_url=_path_by_format(picture).resolve().as_uri(),
         md5=picture.md5,
         rating=_RATING,
         tags=tuple(sorted(picture.tags)),
@@ -149,19 +152,20 @@ def _post(picture: Picture) -> Post:
     )
 
 
-def _named_rightly(picture: Picture) -> Path:
-    """The picture's path, with the ending of what it is where its own tells something else."""
-    told = PICTURE_FORMATS.get(picture.path.suffix.lower().lstrip("."))
-    right = told == PICTURE_FORMATS[picture.extension]
-    return picture.path if right else picture.path.with_suffix(f".{picture.extension}")
+def _path_by_format(picture: Picture) -> Path:
+    """Return the picture's path, its extension corrected where it names another format."""
+    named_format = PICTURE_FORMATS.get(picture.path.suffix.lower().lstrip("."))
+    if named_format == PICTURE_FORMATS[picture.extension]:
+        return picture.path
+    return picture.path.with_suffix(f".{picture.extension}")
 
 
-def _entries(taken: list[tuple[Post, Path]], progress: Progress) -> Iterator[Entry]:
-    progress.start("copying pictures", len(taken), "files")
+def _set_entries(accepted: list[tuple[Post, Path]], progress: Progress) -> Iterator[SetEntry]:
+    progress.start("copying pictures", len(accepted), "files")
     try:
-        for done, (post, path) in enumerate(taken, 1):
+        for done, (post, path) in enumerate(accepted, 1):
             size, address = path.stat().st_size, path.resolve().as_uri()
-            yield Entry(post, address, path, size, sha256_of(path), post.md5)
+            yield SetEntry(post, address, path, size, sha256_of(path), post.md5)
             progress.update(done)
     finally:
         progress.finish()

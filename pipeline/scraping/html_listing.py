@@ -1,57 +1,58 @@
-"""The web pages of a Gelbooru 0.2 site: the list of thumbnails, and the view of one post."""
+"""Parse the web pages of a Gelbooru 0.2 site: the list of thumbnails, and the view of a post."""
 
 import re
 from urllib.parse import parse_qs, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-from pipeline.scraping.api_parsing import AnswerError, Kind, body_kind, parse_html
-from pipeline.scraping.posts import Page, integer, page_of
+from pipeline.scraping.api_parsing import AnswerError, BodyKind, body_kind, parse_html
+from pipeline.scraping.posts import Page, parse_int, parse_page
 
 _NOTHING_FOUND = "Nobody here but us chickens"
 
 
 def listed_ids(body: bytes) -> list[int]:
-    """Ids of the thumbnails on a list page, each once, in the page's order; none: no more posts.
+    """Return the ids of the thumbnails on a list page, each once, in the page's order.
 
-    Raises `AnswerError` where the body is no list page.
+    An empty list means that there are no more posts. Raises `AnswerError` where the body is no list
+    page.
     """
     tree = _web_page(body)
     ids = [_thumbnail_id(thumbnail) for thumbnail in tree.select("span.thumb")]
-    found = list(dict.fromkeys(number for number in ids if number))
-    if not found and not _is_list(tree):
+    unique = list(dict.fromkeys(number for number in ids if number))
+    if not unique and not _is_list_page(tree):
         raise AnswerError("answered with a web page that lists no posts")
-    return found
+    return unique
 
 
 def parse_view(body: bytes, number: int, site: str) -> Page:
-    """The post on a view page: one post, or its id as malformed where the page does not show it.
+    """Return the post `number` of a view page; its id as malformed where the page lacks it.
 
-    The site leads to a list page where a post has vanished. What the page does not tell stays
-    empty: md5 and parent. Raises `AnswerError` where the body is neither page.
+    The site redirects to a list page where a post was removed. md5 and parent are not on the page
+    and stay empty. Raises `AnswerError` where the body is neither page.
     """
     tree = _web_page(body)
-    facts = _facts(tree)
-    if not facts and not _is_list(tree):
+    statistics = _statistics(tree)
+    if not statistics and not _is_list_page(tree):
         raise AnswerError("answered with a web page that shows no post")
-    if integer(facts.get("id", str(number))) != number:
+    if parse_int(statistics.get("id", str(number))) != number:
         return Page(malformed=(number,))
-    width, height = _size(tree, facts)
+    width, height = _size(tree, statistics)
     record = {
         "id": number,
         "width": width,
         "height": height,
         "file_url": _original(tree),
-        "rating": facts.get("rating"),
-        "source": facts.get("source"),
+        "rating": statistics.get("rating"),
+        "source": statistics.get("source"),
         "tags": " ".join(_tags(tree)),
     }
-    return page_of([record], site)
+    return parse_page([record], site)
 
 
 def _web_page(body: bytes) -> BeautifulSoup:
     kind = body_kind(body)
-    if kind is not Kind.HTML:
+    if kind is not BodyKind.HTML:
         raise AnswerError(f"answered with {kind.value} instead of a web page")
     return parse_html(body)
 
@@ -60,28 +61,28 @@ def _thumbnail_id(thumbnail: Tag) -> int | None:
     link = thumbnail.find("a", href=True)
     if not isinstance(link, Tag):
         return None
-    return integer(_query(str(link["href"])).get("id", ""))
+    return parse_int(_query(str(link["href"])).get("id", ""))
 
 
-def _is_list(tree: BeautifulSoup) -> bool:
+def _is_list_page(tree: BeautifulSoup) -> bool:
     pager = tree.select_one("#paginator, div.pagination, #post-list")
     return pager is not None or _NOTHING_FOUND in tree.get_text()
 
 
-def _facts(tree: BeautifulSoup) -> dict[str, str]:
-    """The lines `Name: value` of the statistics, by lower-case name."""
+def _statistics(tree: BeautifulSoup) -> dict[str, str]:
+    """Return the values of the `Name: value` lines in the statistics, by lower-case name."""
     pairs = (item.get_text(" ", strip=True).partition(":") for item in tree.select("#stats li"))
     return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
 
 
-def _size(tree: BeautifulSoup, facts: dict[str, str]) -> tuple[object, object]:
-    if size := re.match(r"(\d+)\s*x\s*(\d+)", facts.get("size", "")):
+def _size(tree: BeautifulSoup, statistics: dict[str, str]) -> tuple[object, object]:
+    if size := re.match(r"(\d+)\s*x\s*(\d+)", statistics.get("size", "")):
         return size[1], size[2]
-    shown = tree.select_one("img#image")
-    # A sample's size is not the picture's.
-    if shown is None or "/samples/" in str(shown.get("src")):
+    image = tree.select_one("img#image")
+    # A sample is smaller than the original.
+    if image is None or "/samples/" in str(image.get("src")):
         return None, None
-    return shown.get("width"), shown.get("height")
+    return image.get("width"), image.get("height")
 
 
 def _original(tree: BeautifulSoup) -> str | None:
@@ -92,12 +93,12 @@ def _original(tree: BeautifulSoup) -> str | None:
 
 
 def _tags(tree: BeautifulSoup) -> list[str]:
-    """The tags as a search names them: what each entry's last link to a list looks for."""
+    """Return the tags as a search names them, from the last list link of each sidebar entry."""
     names = []
     for entry in tree.select("#tag-sidebar li[class*=tag-type-]"):
         searches = [_query(str(link["href"])) for link in entry.find_all("a", href=True)]
-        wanted = [query.get("tags", "") for query in searches if query.get("s") == "list"]
-        names += [name.replace(" ", "_") for name in wanted[-1:] if name]
+        searched = [query.get("tags", "") for query in searches if query.get("s") == "list"]
+        names += [name.replace(" ", "_") for name in searched[-1:] if name]
     return names
 
 

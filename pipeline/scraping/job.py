@@ -1,307 +1,251 @@
-"""The course of a scrape: list ahead, fetch side by side, count what became of each post."""
+"""Schedule a scrape: list ahead, fetch files in threads, accept or reject each post."""
 
 import json
 import os
-import queue
 import threading
-import time
-from collections import Counter, deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing.pool import AsyncResult, ThreadPool
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
-from pipeline.scraping.adoption import EarlierSets
+from pipeline.scraping.background import BackgroundTasks
 from pipeline.scraping.client import FORMS, Client, credentials
+from pipeline.scraping.counts import ScrapeCounts
 from pipeline.scraping.download import download
 from pipeline.scraping.fetch_errors import FetchError, UnreachableError
+from pipeline.scraping.listing_reader import READ_AHEAD, ListingReader
 from pipeline.scraping.posts import Post
+from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.raw_set import post_url
-from pipeline.scraping.selection import rejection
+from pipeline.scraping.selection import rejection_reason
 from pipeline.scraping.session import Session
-from pipeline.scraping.store import Listing, Store, StoredFile
-
-_READ_AHEAD = 500
-_GRACE_SECONDS = 2.0
-_MAX_FAILURES_IN_A_ROW = 100
+from pipeline.scraping.store import Store, StoredFile
 
 
-class Job:
+@dataclass(frozen=True)
+class ScrapeContext:
+    """Inputs of a scrape.
+
+    Without `list_new` only posts that previous runs have listed are used; without `fetch_files` a
+    post that fits the rules is accepted without its file.
+    """
+
+    params: ScrapeParams
+    store: Store
+    progress: Progress
+    previous: PreviousSets
+    list_new: bool = True
+    fetch_files: bool = True
+
+    @property
+    def site(self) -> str:
+        """Address of the site, without a slash at its end."""
+        return self.params.site.rstrip("/")
+
+    @property
+    def listing_key(self) -> str:
+        """Name of the listing in the store: site and tags as JSON."""
+        query = [self.site, sorted(self.params.tags), sorted(self.params.excluded_tags)]
+        return json.dumps(query, ensure_ascii=False)
+
+
+def run_job(context: ScrapeContext) -> ScrapeCounts:
+    """Bring the files of the first `params.limit` acceptable posts into the store.
+
+    Raises `PipelineError` if there are fewer, `UsageError` for a bad site, or where nothing is
+    listed and nothing may be.
+    """
+    params, store, progress = context.params, context.store, context.progress
+    counts = ScrapeCounts(context.site, params.limit)
+    stop = threading.Event()
+    with closing(_open_session(context, stop)) as session:
+        reader = ListingReader(
+            store, context.site, context.listing_key, extendable=context.list_new
+        )
+        _report_resumed_listing(context, reader)
+        progress.start("scrape", params.limit, "pictures")
+        decoder = ThreadPoolExecutor(1)
+        try:
+            with BackgroundTasks(params.workers + 1, stop) as tasks:
+                scheduler = _Scheduler(context, counts, reader, session, tasks, decoder)
+                while scheduler.advance():
+                    tasks.wait_for_one()
+        finally:
+            decoder.shutdown(wait=False, cancel_futures=True)
+            progress.finish()
+    if counts.missing:
+        store.listings.mark_short(context.listing_key)
+    counts.check_complete(store.folder)
+    return counts
+
+
+def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
+    params = context.params
+    return Session(
+        params.site,
+        contact=params.contact,
+        api_interval=params.api_interval,
+        file_interval=params.file_interval,
+        retries=params.retries,
+        timeout=params.timeout,
+        connections=params.workers + 1,
+        stop=stop,
+        log=context.progress.message,
+    )
+
+
+def _make_client(context: ScrapeContext, session: Session) -> Client:
+    params = context.params
+    return Client(
+        session,
+        context.site,
+        params.tags,
+        params.excluded_tags,
+        params.page_size,
+        FORMS if params.listing == "auto" else (params.listing,),
+        credentials(os.environ),
+    )
+
+
+def _report_resumed_listing(context: ScrapeContext, reader: ListingReader) -> None:
+    store = context.store
+    if not context.list_new:
+        context.progress.message(
+            f"{context.site}: {store.count_failed()} files could not be fetched before; "
+            "nothing new is listed"
+        )
+    elif reader.resumed_from is not None:
+        context.progress.message(
+            f"{context.site}: going on with the listing begun {reader.resumed_from}; to see "
+            f"newer posts, remove {store.listing_path} (no file is fetched again)"
+        )
+
+
+class _Scheduler:
     """Takes posts in order and fetches their files until `limit` are accepted.
 
-    Never more files are under way than are still missing, so what is accepted in the end are
-    the first `limit` posts that can be had, however the transfers overtake each other.
+    Never are more files being fetched than are still missing, so the accepted posts are the first
+    `limit` whose files can be fetched, in whatever order the transfers end. All methods run in one
+    thread, except `_bring_into_store`.
     """
 
     def __init__(
         self,
-        params: ScrapeParams,
-        store: Store,
-        progress: Progress,
-        *,
-        earlier: EarlierSets,
-        listing_allowed: bool = True,
-        fetching_allowed: bool = True,
+        context: ScrapeContext,
+        counts: ScrapeCounts,
+        reader: ListingReader,
+        session: Session,
+        tasks: BackgroundTasks,
+        decoder: Executor,
     ) -> None:
-        self._params, self._store, self._progress = params, store, progress
-        self._earlier = earlier
-        self._listing_allowed, self._fetching_allowed = listing_allowed, fetching_allowed
+        self._context, self._params, self._store = context, context.params, context.store
+        self._counts, self._reader, self._tasks = counts, reader, tasks
+        self._session, self._client = session, _make_client(context, session)
         # One picture at a time in one thread: memory would grow with the workers otherwise, and
         # the allocator would keep as much for each of them.
-        self._decoder = ThreadPoolExecutor(1)
-        self._site = params.site.rstrip("/")
-        self._stop = threading.Event()
-        self._session = Session(
-            params.site,
-            contact=params.contact,
-            api_interval=params.api_interval,
-            file_interval=params.file_interval,
-            retries=params.retries,
-            timeout=params.timeout,
-            connections=params.workers + 1,
-            stop=self._stop,
-            log=progress.message,
-        )
-        self._client = Client(
-            self._session,
-            self._site,
-            params.tags,
-            params.excluded_tags,
-            params.page_size,
-            FORMS if params.listing == "auto" else (params.listing,),
-            credentials(os.environ),
-        )
-        query = [self._site, sorted(params.tags), sorted(params.excluded_tags)]
-        self.listing_key = json.dumps(query, ensure_ascii=False)
-        self.accepted: list[int] = []
-        self.listed = self._bytes = 0
-        self.rejected: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
-        self._failures_in_a_row = 0
-        self._ahead: deque[tuple[int, Post | None]] = deque()
-        self._position: int | None = None
-        self._listing = self._begin_listing()
-        self._listing_now = False
+        self._decoder = decoder
         self._fetching = 0
-        self._tasks: list[AsyncResult[None]] = []
-        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._is_listing = False
 
-    def run(self) -> None:
-        """Return when the limit is met. Raises `PipelineError` if it cannot be."""
-        self._tell_kept_listing()
-        self._progress.start("scrape", self._params.limit, "pictures")
-        self._pool = ThreadPool(self._params.workers + 1)
-        try:
-            while self._advance():
-                self._events.get()()
-        finally:
-            self._end()
-            self._progress.finish()
-        if len(self.accepted) < self._params.limit:
-            self._store.note_short(self.listing_key)
-            raise PipelineError(self._shortfall())
-
-    def _begin_listing(self) -> Listing:
-        listing = self._store.listing(self.listing_key)
-        if listing.short and self._listing_allowed:
-            # The site may have more by now, which a kept listing would never see.
-            self._store.forget_listing(self.listing_key)
-            return self._store.listing(self.listing_key)
-        if listing.cursor is None and not self._listing_allowed:
-            raise UsageError(
-                f"{self._store.folder}: no posts of {self._site} with these tags are known yet; "
-                "run pipeline scrape without --retry-failed"
-            )
-        return listing
-
-    def _advance(self) -> bool:
-        """Start whatever can be started now; False when nothing is left to wait for."""
-        while self._missing() and self._fetching < self._params.workers and self._read_ahead():
-            self._take(*self._ahead.popleft())
-        if len(self._ahead) < min(self._missing(), _READ_AHEAD // 2):
+    def advance(self) -> bool:
+        """Start all that can be started now; return whether there is anything to wait for."""
+        while self._missing() and self._fetching < self._params.workers and self._reader.has_next():
+            self._process(self._reader.pop())
+        if self._reader.buffered < min(self._missing(), READ_AHEAD // 2):
             self._list_more()
-        return self._fetching > 0 or (self._listing_now and self._missing() > 0)
+        return self._fetching > 0 or (self._is_listing and self._missing() > 0)
 
     def _missing(self) -> int:
-        return self._params.limit - len(self.accepted) - self._fetching
-
-    def _read_ahead(self) -> bool:
-        """Whether a listed post is at hand."""
-        if not self._ahead and self._position != self._listing.cursor:
-            entries = self._store.listed(self.listing_key, self._position, _READ_AHEAD)
-            self._ahead.extend(entries)
-            self._position = entries[-1][0]
-        return bool(self._ahead)
+        return self._counts.missing - self._fetching
 
     def _list_more(self) -> None:
-        at_its_end = self._position == self._listing.cursor and not self._listing.finished
-        if self._listing_now or not at_its_end or not self._listing_allowed:
-            return
-        cursor = self._listing.cursor
+        if not self._is_listing and self._reader.can_extend():
+            self._is_listing = True
+            self._tasks.start(partial(self._reader.fetch_page, self._client), self._on_listed)
 
-        def work() -> None:
-            self._store.add_page(self.listing_key, self._client.page(cursor))
-
-        self._listing_now = True
-        self._start(work, self._listed_more)
-
-    def _listed_more(self, error: BaseException | None) -> None:
-        self._listing_now = False
+    def _on_listed(self, error: BaseException | None) -> None:
+        self._is_listing = False
         if error is not None:
-            raise _final(error)
-        self._listing = self._store.listing(self.listing_key)
+            raise _with_advice(error)
+        self._reader.reload()
 
-    def _take(self, number: int, post: Post | None) -> None:
-        """Accept, reject or begin to fetch the next post of the listing."""
-        self.listed += 1
+    def _process(self, post: Post | None) -> None:
+        """Accept, reject or begin to fetch the next post of the listing; None is malformed."""
+        self._counts.listed += 1
         if post is None:
-            self._reject("malformed")
-        elif reason := rejection(post, self._params):
-            self._reject(reason)
+            self._counts.reject("malformed")
+        elif reason := rejection_reason(post, self._params):
+            self._counts.reject(reason)
         elif not self._session.owns(post.file_url):
-            self._reject("host")
+            self._counts.reject("host")
         else:
-            self._take_file(post)
+            self._process_file(post)
 
-    def _take_file(self, post: Post) -> None:
-        known = self._store.find(post)
-        if known is not None and (known.bytes or 0) > self._params.max_bytes:
-            self._reject("max_bytes")
-        elif not self._fetching_allowed:
-            self._judge(post, known)
+    def _process_file(self, post: Post) -> None:
+        file = self._store.find(post)
+        if file is not None and (file.bytes or 0) > self._params.max_bytes:
+            self._counts.reject("max_bytes")
+        elif not self._context.fetch_files:
+            self._accept_by_md5(post, file)
         else:
             self._fetching += 1
-            self._start(partial(self._obtain, post), partial(self._obtained, post))
+            self._tasks.start(
+                partial(self._bring_into_store, post), partial(self._on_fetched, post)
+            )
 
-    def _obtain(self, post: Post) -> None:
-        """Have the file of `post` in the store: it is fetched where it is nowhere sound."""
-        store, url, limit = self._store, post_url(self._site, post), self._params.max_bytes
-        known = store.find(post)
-        sound = known is not None and known.sha256 is not None and store.is_sound(known.sha256)
-        if known is not None and known.sha256 is not None and not sound:
-            path = store.path(known.sha256)
-            self._progress.message(f"{path}: was damaged on disk, and is replaced")
-        if not sound and self._earlier.adopt(post, url, store):
+    def _bring_into_store(self, post: Post) -> None:
+        """Fetch the file of `post`, unless the store or a previous set has it intact."""
+        store, url = self._store, post_url(self._context.site, post)
+        file = store.find(post)
+        sha256 = file.sha256 if file else None
+        intact = sha256 is not None and store.is_intact(sha256)
+        if sha256 is not None and not intact:
+            path = store.file_path(sha256)
+            self._context.progress.message(f"{path}: was damaged on disk, and is replaced")
+        if not intact and self._context.previous.copy_to(store, post, url):
             return
-        download(post, url, self._session, store, limit, self._decoder)
+        # A file whose md5 differs is fetched again, even where it is intact.
+        download(post, url, self._session, store, self._params.max_bytes, self._decoder)
 
-    def _obtained(self, post: Post, error: BaseException | None) -> None:
+    def _on_fetched(self, post: Post, error: BaseException | None) -> None:
         self._fetching -= 1
         if error is None:
-            self._judge(post, self._store.find(post))
+            self._accept_by_md5(post, self._store.find(post))
         elif isinstance(error, FetchError) and not isinstance(error, UnreachableError):
             self._fail(post, error)
         else:
-            raise _final(error)
+            raise _with_advice(error)
 
-    def _judge(self, post: Post, file: StoredFile | None) -> None:
-        """Accept a post whose file is there, unless its md5 is not what was announced."""
-        differs = file is not None and file.differs(post) and not file.is_doubtful(post)
-        if not differs or self._params.md5 == "keep":
-            self._failures_in_a_row = 0
-            self._accept(post)
+    def _accept_by_md5(self, post: Post, file: StoredFile | None) -> None:
+        """Accept `post`, unless its file has another md5 than the announced one."""
+        differs = file is not None and file.md5_differs(post) and not file.needs_retry(post)
+        if differs and self._params.md5 != "keep":
+            self._counts.reject("md5")
+            self._counts.count_failure_in_a_row(
+                f"{post.file_url} differs from the announced md5",
+                "scrape.md5: keep takes such files",
+            )
             return
-        self._reject("md5")
-        self._fail_in_a_row(
-            f"{post.file_url} differs from the announced md5", "scrape.md5: keep takes such files"
-        )
-
-    def _accept(self, post: Post) -> None:
-        known = self._store.find(post)
-        self.accepted.append(post.id)
-        self._bytes += (known.bytes or 0) if known else 0
-        self._show()
-
-    def _reject(self, reason: str) -> None:
-        self.rejected[reason] += 1
+        self._counts.accept(post.id, (file.bytes or 0) if file else 0)
+        self._counts.show(self._context.progress)
 
     def _fail(self, post: Post, error: FetchError) -> None:
         if error.reason == "max_bytes":
-            self._reject(error.reason)
+            self._counts.reject(error.reason)
             return
-        self._store.note_failure(post, post_url(self._site, post), error.reason)
-        self.failed[error.reason] += 1
-        self._fail_in_a_row(str(error), "find out why, then run the same command again")
-        self._show()
-
-    def _fail_in_a_row(self, problem: str, advice: str) -> None:
-        self._failures_in_a_row += 1
-        if self._failures_in_a_row >= _MAX_FAILURES_IN_A_ROW:
-            raise PipelineError(
-                f"{self._site}: {self._failures_in_a_row} files in a row could not be had, "
-                f"the last: {problem}; {advice}"
-            )
-
-    def _start(
-        self, work: Callable[[], None], done: Callable[[BaseException | None], None]
-    ) -> None:
-        """Let a thread do `work`; `done` is told of its end in the thread that calls `run`."""
-
-        def task() -> None:
-            error: BaseException | None = None
-            try:
-                work()
-            except BaseException as raised:
-                error = raised
-            self._events.put(partial(done, error))
-
-        self._tasks = [running for running in self._tasks if not running.ready()]
-        self._tasks.append(self._pool.apply_async(task))
-
-    def _end(self) -> None:
-        """Stop the threads; one that a silent server holds is left behind, and writes no more."""
-        self._stop.set()
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for running in self._tasks:
-            running.wait(max(0.0, deadline - time.monotonic()))
-        self._pool.terminate()
-        self._decoder.shutdown(wait=False, cancel_futures=True)
-        self._session.close()
-
-    def _show(self) -> None:
-        self._progress.update(
-            len(self.accepted),
-            MB=self._bytes / 1e6,
-            rejected=self.rejected.total(),
-            failed=self.failed.total(),
+        self._store.record_failure(post, post_url(self._context.site, post), error.reason)
+        self._counts.fail(error.reason)
+        self._counts.count_failure_in_a_row(
+            str(error), "find out why, then run the same command again"
         )
-
-    def _tell_kept_listing(self) -> None:
-        if not self._listing_allowed:
-            self._progress.message(
-                f"{self._site}: {self._store.failed()} files could not be had before; nothing new "
-                "is listed"
-            )
-        elif self._listing.cursor is not None:
-            self._progress.message(
-                f"{self._site}: going on with the listing begun {self._listing.started_at}; to see "
-                f"newer posts, remove {self._store.listing_path} (no file is fetched again)"
-            )
-
-    def _shortfall(self) -> str:
-        accepted, limit = len(self.accepted), self._params.limit
-        reasons = [
-            f"{what} {counts.total()} ({_told(counts)})"
-            for what, counts in (("rejected", self.rejected), ("failed", self.failed))
-            if counts
-        ]
-        return (
-            f"{self._site}: {limit - accepted} of {limit} pictures are missing: "
-            f"{', '.join([f'listed {self.listed}', *reasons, f'accepted {accepted}'])}; "
-            + (f"lower scrape.limit to {accepted} or " if accepted else "")
-            + f"loosen the rules in scrape (all that was fetched stays in {self._store.folder})"
-        )
+        self._counts.show(self._context.progress)
 
 
-def _final(error: BaseException) -> BaseException:
-    """`error` as the end of the run tells it."""
+def _with_advice(error: BaseException) -> BaseException:
+    """Return `error`, with advice where the site cannot be reached."""
     if isinstance(error, UnreachableError):
         return PipelineError(f"{error}; check scrape.site and the network, then run this again")
     return error
-
-
-def _told(counts: Counter[str]) -> str:
-    return ", ".join(f"{reason} {count}" for reason, count in counts.most_common())

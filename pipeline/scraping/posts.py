@@ -1,4 +1,4 @@
-"""What a Gelbooru 0.2 site tells of a picture, whatever form it tells it in."""
+"""Posts of a Gelbooru 0.2 site, built from records of its JSON, its XML or its web pages."""
 
 import html
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-# The site's older records and its XML abbreviate.
+# Older records and the XML abbreviate ratings.
 RATING_LETTERS = {"g": "general", "s": "safe", "q": "questionable", "e": "explicit"}
 RATINGS = frozenset({"general", "safe", "sensitive", "questionable", "explicit"})
 
@@ -17,9 +17,9 @@ _EXTENSION = re.compile(r"\.([a-z0-9]{1,8})")
 
 @dataclass(frozen=True)
 class Post:
-    """What a site says of one picture; `width` and `height` are pixels, `tags` are sorted.
+    """Metadata of one picture; `width` and `height` in pixels, `tags` sorted.
 
-    `md5` is the hash that the site announces (32 hex digits, or empty), `parent_id` 0 for none.
+    `md5` is the announced hash (32 hex digits, or empty); `parent_id` is 0 without a parent.
     """
 
     id: int
@@ -34,17 +34,17 @@ class Post:
 
     @property
     def extension(self) -> str:
-        """Ending of the file's name, lower case without the dot; empty where there is none."""
+        """File name extension, lower case without the dot; empty where there is none."""
         name = PurePosixPath(unquote(urlsplit(self.file_url).path)).name.lower()
-        found = _EXTENSION.fullmatch(PurePosixPath(name).suffix)
-        return found[1] if found else ""
+        match = _EXTENSION.fullmatch(PurePosixPath(name).suffix)
+        return match[1] if match else ""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Part of a listing: `posts` by descending id, each id once.
+    """One page of a listing: `posts` by descending id, each id once.
 
-    `malformed` are the ids of records that are no whole post; `nameless` records have no id.
+    `malformed` holds the ids of incomplete records; `nameless` counts records without an id.
     """
 
     posts: tuple[Post, ...] = ()
@@ -53,11 +53,11 @@ class Page:
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """Ids of all records, malformed ones too."""
+        """Ids of all records, including malformed ones."""
         return tuple(post.id for post in self.posts) + self.malformed
 
     def below(self, number: int) -> "Page":
-        """The records with smaller ids."""
+        """Return the page with only the records whose id is less than `number`."""
         return Page(
             tuple(post for post in self.posts if post.id < number),
             tuple(other for other in self.malformed if other < number),
@@ -65,17 +65,17 @@ class Page:
         )
 
 
-def page_of(records: Iterable[object], site: str) -> Page:
-    """Records, each a mapping in the API's own names, as a page.
+def parse_page(records: Iterable[object], site: str) -> Page:
+    """Return the page of `records`, which are mappings with the API's own names.
 
-    `site` is the address that relative file addresses belong to. Nothing is too odd: what is no
-    post is counted as malformed or nameless.
+    Relative file addresses are resolved against `site`. Raises nothing: a record that is no post
+    is counted as malformed or nameless.
     """
     posts: dict[int, Post] = {}
     malformed: set[int] = set()
     nameless = 0
     for record in records:
-        number = integer(record.get("id")) if isinstance(record, Mapping) else None
+        number = parse_int(record.get("id")) if isinstance(record, Mapping) else None
         if number is None or not 0 < number <= _MAX_ID:
             nameless += 1
             continue
@@ -92,8 +92,8 @@ def page_of(records: Iterable[object], site: str) -> Page:
     )
 
 
-def integer(value: object) -> int | None:
-    """An int, or the digits of one; None for all else. A bool is no number."""
+def parse_int(value: object) -> int | None:
+    """Return an int, or the value of its digits; None for all else, including a bool."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value):
@@ -102,7 +102,7 @@ def integer(value: object) -> int | None:
 
 
 def _post(number: int, record: Mapping[str, object], site: str) -> Post | None:
-    width, height = integer(record.get("width")), integer(record.get("height"))
+    width, height = parse_int(record.get("width")), parse_int(record.get("height"))
     file_url = _file_url(record, site)
     if not width or not height or min(width, height) < 1 or not file_url:
         return None
@@ -117,17 +117,17 @@ def _post(number: int, record: Mapping[str, object], site: str) -> Post | None:
         rating=RATING_LETTERS.get(rating, rating),
         tags=tuple(sorted(tags)),
         source=_text(record.get("source")),
-        parent_id=integer(record.get("parent_id")) or 0,
+        parent_id=parse_int(record.get("parent_id")) or 0,
     )
 
 
 def _file_url(record: Mapping[str, object], site: str) -> str:
     base = site.rstrip("/") + "/"
     try:
-        if given := _text(record.get("file_url")).strip():
-            return urljoin(base, given)
+        if address := _text(record.get("file_url")).strip():
+            return urljoin(base, address)
         directory, image = record.get("directory"), _text(record.get("image"))
-        folder = _text(directory) or str(integer(directory) or "")
+        folder = _text(directory) or str(parse_int(directory) or "")
         if folder and image:
             return urljoin(base, f"images/{quote(folder)}/{quote(image)}")
     except ValueError:
@@ -136,5 +136,5 @@ def _file_url(record: Mapping[str, object], site: str) -> str:
 
 
 def _text(value: object) -> str:
-    """A str that can be written as UTF-8; JSON may smuggle half a surrogate pair in."""
+    """Return a str that can be encoded as UTF-8: JSON may hold half a surrogate pair."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""

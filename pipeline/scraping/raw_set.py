@@ -1,4 +1,4 @@
-"""The wanted set as a folder: the pictures' files, and one line a picture about them."""
+"""The raw set: a folder of pictures, with one line per picture in `posts.jsonl`."""
 
 import errno
 import json
@@ -18,8 +18,11 @@ POSTS_FILE = "posts.jsonl"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A picture of the set: its post, the page that shows it, and its file as it is."""
+class SetEntry:
+    """One picture of the set: its post, the page that shows it, and its file.
+
+    `bytes`, `sha256` and `md5` are those of the file at `path`.
+    """
 
     post: Post
     post_url: str
@@ -30,39 +33,39 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Name of the file in the set."""
+        """File name in the set, `<id>.<extension>`."""
         return f"{self.post.id}.{self.post.extension}"
 
     @property
     def md5_matches(self) -> bool | None:
-        """Whether the file has the md5 that the site announced; None where it announced none."""
+        """Whether the file has the announced md5; None where the site announced none."""
         return self.md5 == self.post.md5 if self.post.md5 else None
 
 
 def post_url(site: str, post: Post) -> str:
-    """Address of the page that shows `post`."""
+    """Return the address of the page that shows `post`."""
     return f"{site.rstrip('/')}/index.php?page=post&s=view&id={post.id}"
 
 
-def link(file: Path, name: Path) -> None:
-    """Give a file that is never written again a second name."""
+def link_or_copy(source: Path, target: Path) -> None:
+    """Hard-link a file that is never written again, or copy it where links are impossible."""
     try:
-        os.link(file, name)
+        os.link(source, target)
     except OSError:
         # Another file system, or one that has no hard links.
-        shutil.copyfile(file, name)
+        shutil.copyfile(source, target)
 
 
-def check_place(raw: Path) -> None:
-    """Raise `PipelineError` where `write_set` could not replace `raw`: better now than in the end.
+def check_replaceable(raw: Path) -> None:
+    """Raise `PipelineError` where `write_set` could not replace `raw`, before anything is fetched.
 
-    Folders into which something is mounted, for instance, can be neither moved nor replaced.
+    A mount point, for instance, can be neither moved nor replaced.
     """
     raw = raw.resolve()
-    old = _aside(raw, "old")
+    old = _hidden_sibling(raw, "old")
     try:
         raw.parent.mkdir(parents=True, exist_ok=True)
-        _recover(raw, old)
+        _restore(raw, old)
         with tempfile.TemporaryDirectory(dir=raw.parent, prefix=f".{raw.name}."):
             pass
         if raw.exists():
@@ -81,23 +84,23 @@ def check_place(raw: Path) -> None:
 
 
 def write_set(
-    entries: Iterable[Entry], raw: Path, place: Callable[[Path, Path], object] = link
+    entries: Iterable[SetEntry], raw: Path, copy: Callable[[Path, Path], object] = link_or_copy
 ) -> tuple[int, int]:
     """Replace `raw` by a folder with the files of `entries` and their metadata.
 
-    `place` brings a file to its name in the set. Returns the bytes of all files, and how many
-    differ from the announced md5. Raises `PipelineError` where that fails; `raw` is then as it was.
-    Where not even that is possible, the next call brings it back.
+    `copy` brings a file from its path to its path in the set. Returns the bytes of all files, and
+    how many have another md5 than announced. Raises `PipelineError` on failure and leaves `raw`
+    unchanged; where that is impossible, the next call restores it.
     """
     raw = raw.resolve()
-    new, old = _aside(raw, "new"), _aside(raw, "old")
+    new, old = _hidden_sibling(raw, "new"), _hidden_sibling(raw, "old")
     try:
-        _recover(raw, old)
+        _restore(raw, old)
         for leftover in (new, old):
             if leftover.exists():
                 shutil.rmtree(leftover)
         new.mkdir(parents=True)
-        counts = _fill(new, entries, place)
+        counts = _write_folder(new, entries, copy)
         _swap(new, raw, old)
     except OSError as error:
         raise PipelineError(
@@ -109,32 +112,32 @@ def write_set(
     return counts
 
 
-def _aside(raw: Path, name: str) -> Path:
-    """Where the set that is to come, or the one that was, lies while they change places."""
-    return raw.with_name(f".{raw.name}.{name}")
+def _hidden_sibling(raw: Path, suffix: str) -> Path:
+    """Return the path of the new or the old set while one replaces the other."""
+    return raw.with_name(f".{raw.name}.{suffix}")
 
 
-def _recover(raw: Path, old: Path) -> None:
-    """Undo a change of places that a kill cut in half."""
+def _restore(raw: Path, old: Path) -> None:
+    """Undo a replacement that a kill interrupted."""
     if old.exists() and not raw.exists():
         old.replace(raw)
 
 
 def _state(raw: Path, old: Path) -> str:
-    """What became of the set that was there, in words."""
+    """Return what became of the set that was in `raw`, for a message."""
     if old.exists() and not raw.exists():
         return f"what was there lies in {old} until the next run"
     return "what was there is as it was"
 
 
-def _fill(
-    new: Path, entries: Iterable[Entry], place: Callable[[Path, Path], object]
+def _write_folder(
+    new: Path, entries: Iterable[SetEntry], copy: Callable[[Path, Path], object]
 ) -> tuple[int, int]:
     size = mismatches = 0
     with (new / POSTS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
         for entry in entries:
-            place(entry.path, new / entry.name)
-            lines.write(json.dumps(_line(entry), sort_keys=True) + "\n")
+            copy(entry.path, new / entry.name)
+            lines.write(json.dumps(_record(entry), sort_keys=True) + "\n")
             size += entry.bytes
             mismatches += entry.md5_matches is False
         lines.flush()
@@ -149,14 +152,14 @@ def _swap(new: Path, raw: Path, old: Path) -> None:
     try:
         new.replace(raw)
     except OSError:
-        _recover(raw, old)
+        _restore(raw, old)
         raise
     sync_folder(raw.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _line(entry: Entry) -> dict[str, object]:
-    """What `posts.jsonl` tells of one picture."""
+def _record(entry: SetEntry) -> dict[str, object]:
+    """Return the line of `posts.jsonl` for one picture."""
     post = entry.post
     return {
         "id": post.id,

@@ -1,4 +1,4 @@
-"""The scrape: the newest acceptable posts of a site, whole, in a folder that holds only them."""
+"""Scrape a site: the files of its newest acceptable posts, in a folder that holds only them."""
 
 import json
 import sqlite3
@@ -12,21 +12,21 @@ from pipeline.files import write_text
 from pipeline.machine_errors import fault_text
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
-from pipeline.scraping.adoption import EarlierSets
-from pipeline.scraping.dry_run import Plan, expected
-from pipeline.scraping.job import Job
+from pipeline.scraping.dry_run import Plan, plan_files
+from pipeline.scraping.job import ScrapeContext, run_job
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import Entry, check_place, post_url, write_set
+from pipeline.scraping.previous_sets import PreviousSets
+from pipeline.scraping.raw_set import SetEntry, check_replaceable, post_url, write_set
 from pipeline.scraping.selection import check_rules
 from pipeline.scraping.store import Store
 
 
 @dataclass(frozen=True)
 class ScrapeReport:
-    """What became of the posts, from the newest to the oldest that was taken.
+    """Counts of the posts from the newest to the oldest accepted one.
 
-    `bytes` and `md5_mismatches` are of the accepted files; `rejected` counts by the param that a
-    post did not fit (or `host`, `malformed`), `failed` by what kept its file from being had.
+    `bytes` and `md5_mismatches` are of the accepted files; `rejected` counts posts by the param
+    that they did not fit (or `host`, `malformed`), `failed` by why their file was not fetched.
     """
 
     accepted: int
@@ -39,40 +39,59 @@ class ScrapeReport:
 
 def scrape(
     params: ScrapeParams,
-    store: Path,
+    store_folder: Path,
     raw: Path,
     report: Path,
     progress: Progress = Silent(),  # noqa: B008
     *,
     retry_failed: bool = False,
-    earlier: EarlierSets = EarlierSets(),  # noqa: B008
+    previous: PreviousSets = PreviousSets(),  # noqa: B008
 ) -> ScrapeReport:
     """Fill `raw` with the newest `params.limit` acceptable posts of `params.site`.
 
-    Files are fetched into the folder `store` once, or taken from `earlier`, and linked into `raw`,
-    which is replaced as a whole; `report` gets the counts as JSON. An interrupted or killed call is
-    continued by the next. With `retry_failed` nothing is listed: the posts known from earlier runs
-    must do. Raises `UsageError` for params that cannot be met, `PipelineError` if the limit was
-    not.
+    Files are fetched into the store once, or copied from `previous`, and linked into `raw`, which
+    is replaced as a whole; `report` gets the counts as JSON. The next call continues an interrupted
+    one. With `retry_failed` nothing is listed: only posts of earlier listings are used. Raises
+    `UsageError` for params that no post can fit, `PipelineError` if fewer than `limit` do.
     """
     check_rules(params)
-    check_place(raw)
-    with _opened(store) as kept:
-        job = Job(params, kept, progress, earlier=earlier, listing_allowed=not retry_failed)
-        job.run()
-        posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
-        entries = (_entry(params.site, kept, post) for post in posts)
+    check_replaceable(raw)
+    with _open_store(store_folder) as store:
+        context = ScrapeContext(params, store, progress, previous, list_new=not retry_failed)
+        counts = run_job(context)
+        posts = store.listings.posts(context.listing_key, counts.newest_first)
+        entries = (_set_entry(params.site, store, post) for post in posts)
         size, mismatches = write_set(entries, raw)
     result = ScrapeReport(
-        accepted=len(job.accepted),
-        listed=job.listed,
+        accepted=len(counts.accepted),
+        listed=counts.listed,
         bytes=size,
         md5_mismatches=mismatches,
-        rejected=dict(job.rejected),
-        failed=dict(job.failed),
+        rejected=dict(counts.rejected),
+        failed=dict(counts.failed),
     )
     write_report(report, result)
     return result
+
+
+def plan(
+    params: ScrapeParams,
+    store_folder: Path,
+    progress: Progress = Silent(),  # noqa: B008
+    *,
+    previous: PreviousSets = PreviousSets(),  # noqa: B008
+) -> Plan:
+    """Return the posts that `scrape` would accept, and the sizes of their files.
+
+    Fetches the listing only, and keeps it for the scrape, which would replace posts whose files
+    cannot be fetched by older ones. Raises as `scrape` does.
+    """
+    check_rules(params)
+    with _open_store(store_folder) as store:
+        context = ScrapeContext(params, store, progress, previous, fetch_files=False)
+        counts = run_job(context)
+        posts = store.listings.posts(context.listing_key, counts.newest_first)
+        return Plan(tuple(plan_files(posts, store, previous)), dict(counts.rejected))
 
 
 def write_report(report: Path, result: ScrapeReport) -> None:
@@ -83,38 +102,18 @@ def write_report(report: Path, result: ScrapeReport) -> None:
         raise PipelineError(f"{report}: cannot be written: {fault_text(error)}") from None
 
 
-def plan(
-    params: ScrapeParams,
-    store: Path,
-    progress: Progress = Silent(),  # noqa: B008
-    *,
-    earlier: EarlierSets = EarlierSets(),  # noqa: B008
-) -> Plan:
-    """The posts that `scrape` would take, and what it would fetch for them.
-
-    Only the listing is fetched, and kept for the scrape. Posts whose files turn out not to be had
-    would be replaced by older ones. Raises as `scrape` does.
-    """
-    check_rules(params)
-    with _opened(store) as kept:
-        job = Job(params, kept, progress, earlier=earlier, fetching_allowed=False)
-        job.run()
-        posts = kept.posts(job.listing_key, sorted(job.accepted, reverse=True))
-        return Plan(tuple(expected(posts, kept, earlier)), dict(job.rejected))
-
-
-def _entry(site: str, store: Store, post: Post) -> Entry:
+def _set_entry(site: str, store: Store, post: Post) -> SetEntry:
     file = store.find(post)
     assert file is not None
     assert file.sha256 is not None
     assert file.md5 is not None
     assert file.bytes is not None
-    path = store.path(file.sha256)
-    return Entry(post, post_url(site, post), path, file.bytes, file.sha256, file.md5)
+    path = store.file_path(file.sha256)
+    return SetEntry(post, post_url(site, post), path, file.bytes, file.sha256, file.md5)
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[Store]:
+def _open_store(folder: Path) -> Iterator[Store]:
     try:
         with Store(folder) as store:
             yield store

@@ -1,4 +1,4 @@
-"""Which posts are wanted, told from their metadata before a byte of a file is fetched."""
+"""Select posts by their metadata, before their files are fetched."""
 
 import re
 
@@ -9,22 +9,22 @@ from pipeline.scraping.posts import RATINGS, Post
 # File name ending → Pillow's name of the format.
 PICTURE_FORMATS = {"gif": "GIF", "jpeg": "JPEG", "jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 
-# What the site's search understands beyond tags; only the site can tell whether a post fits.
+# Search terms of the site that are no tags; only the site knows which posts fit them.
 _META_TAG = re.compile(
     r"~.*|.*\*.*|(id|rating|user|score|width|height|md5|source|parent|fav|updated|date):.*"
 )
 
 
 def check_rules(params: ScrapeParams) -> None:
-    """Raise `UsageError` for rules that the schema lets through but no post can fit."""
-    for key, values, known in (
+    """Raise `UsageError` for rules that are valid by the schema but that no post can fit."""
+    for key, values, allowed in (
         ("ratings", params.ratings, RATINGS),
         ("file_types", params.file_types, PICTURE_FORMATS.keys()),
     ):
         for value in values:
-            if value not in known:
+            if value not in allowed:
                 raise UsageError(
-                    f"scrape.{key}: {value!r} is unknown; known are {', '.join(sorted(known))}"
+                    f"scrape.{key}: {value!r} is unknown; known are {', '.join(sorted(allowed))}"
                 )
         if not values:
             raise UsageError(f"scrape.{key}: name at least one")
@@ -36,17 +36,17 @@ def check_rules(params: ScrapeParams) -> None:
                 raise UsageError(f"scrape.{key}: {tag!r} does not fit a listing by newest post")
 
 
-def rejection(post: Post, params: ScrapeParams) -> str | None:
-    """The param that `post` does not fit, or None if it is acceptable.
+def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
+    """Return the name of the first param that `post` does not fit, or None if it fits all.
 
-    The size of the file (`max_bytes`) is known only when it is fetched.
+    `max_bytes` is not checked: the length of a file is unknown until it is fetched.
     """
     short, long = sorted((post.width, post.height))
     tags = set(post.tags)
     checks = (
         ("ratings", post.rating in params.ratings),
-        ("tags", _plain(params.tags) <= tags),
-        ("excluded_tags", not _plain(params.excluded_tags) & tags),
+        ("tags", _without_meta_tags(params.tags) <= tags),
+        ("excluded_tags", not _without_meta_tags(params.excluded_tags) & tags),
         ("file_types", post.extension in params.file_types),
         ("min_side", short >= params.min_side),
         ("max_aspect", long <= params.max_aspect * short),
@@ -55,5 +55,5 @@ def rejection(post: Post, params: ScrapeParams) -> str | None:
     return next((name for name, fits in checks if not fits), None)
 
 
-def _plain(tags: tuple[str, ...]) -> set[str]:
+def _without_meta_tags(tags: tuple[str, ...]) -> set[str]:
     return {tag.lower() for tag in tags if not _META_TAG.fullmatch(tag)}

@@ -1,60 +1,39 @@
-"""Everything ever fetched: files by content hash, and SQLite state that survives any kill.
+"""The store of all fetched files: files by content hash, and SQLite state that survives any kill.
 
-`files/ab/<sha256>` hold whole, checked pictures and are never written again: other folders link
-to them. `parts/<key>.part` are transfers under way. `state.sqlite` knows what each file is;
-`listing.sqlite` knows what each site listed, and may be removed to list a site anew.
+`files/ab/<sha256>` are complete, checked pictures and never written again: other folders hold
+links to them. `parts/<key>.part` are unfinished transfers. `state.sqlite` has a row for each file;
+`listing.sqlite` holds the posts that each site has listed, and may be removed to list it anew.
 """
 
-import json
 import re
 import threading
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from pipeline.files import sha256_of, sync_folder
 from pipeline.locks import hold
-from pipeline.scraping.databases import file_key, open_databases
-from pipeline.scraping.posts import Page, Post
+from pipeline.scraping import queries
+from pipeline.scraping.databases import Database, file_key
+from pipeline.scraping.listings import Listings
+from pipeline.scraping.posts import Post
 
-_INSERT = (
-    "INSERT INTO files (key, post_id, post_url, file_url, announced_md5, source, rating, tags, "
-    "bytes, validator, failure, tries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (key) DO UPDATE SET post_id = excluded.post_id, post_url = excluded.post_url, "
-    "file_url = excluded.file_url, "
-    "announced_md5 = coalesce(nullif(excluded.announced_md5, ''), announced_md5), "
-    "source = excluded.source, rating = excluded.rating, tags = excluded.tags, "
-)
 _PART = ".part"
 _FILE_NAME = re.compile("[0-9a-f]{64}")
-# A file that differs from the announced md5 is asked for so often before that counts.
-_MOST_ASKED = 3
-
-
-@dataclass(frozen=True)
-class Listing:
-    """How far a listing has come: every post with an id of at least `cursor` is in the store.
-
-    `short`: a run has come to its end without enough pictures, so the next one begins anew.
-    """
-
-    started_at: str
-    cursor: int | None
-    finished: bool
-    short: bool = False
+# A file whose md5 differs from the announced one is fetched this often before it is believed.
+_MAX_MISMATCHES = 3
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """What is known of a post's file.
+    """The row of a post's file.
 
-    `announced_md5` is the site's word. `bytes` is its length as far as the server told it;
-    `sha256` and `md5` are None until the whole file is in the store. `validator` (ETag or date)
-    makes sure that a resumed transfer is of one version. `asked` counts how often a whole file
-    came that differs from the announced md5.
+    `announced_md5` is the site's. `bytes` is the length that the server announced, if it did;
+    `sha256` and `md5` are None until the complete file is in the store. `validator` (ETag or date)
+    makes sure that a resumed transfer is of one version. `mismatches` counts the complete transfers
+    whose md5 differed from the announced one.
     """
 
     announced_md5: str
@@ -62,28 +41,29 @@ class StoredFile:
     validator: str | None
     sha256: str | None
     md5: str | None
-    asked: int = 0
+    mismatches: int = 0
 
-    def differs(self, post: Post) -> bool:
-        """Whether the file is whole, but has another md5 than is announced for `post`."""
+    def md5_differs(self, post: Post) -> bool:
+        """Return whether the file is complete, but has another md5 than announced for `post`."""
         return bool(post.md5) and self.md5 not in (None, post.md5)
 
-    def is_doubtful(self, post: Post) -> bool:
-        """Whether the file differs, and was not asked for often enough to believe that."""
-        return self.differs(post) and self.asked < _MOST_ASKED
+    def needs_retry(self, post: Post) -> bool:
+        """Return whether the md5 differs, and was not fetched often enough to believe that."""
+        return self.md5_differs(post) and self.mismatches < _MAX_MISMATCHES
 
 
 class Store:
-    """The store in `folder`, locked against other processes while it is open.
+    """The store in `folder`, locked against other processes while it is open. Thread-safe.
 
-    Safe to use from any number of threads. Raises `PipelineError` when another run holds it.
+    A context manager. Raises `PipelineError` on entry when another run holds it. `listings` are the
+    listings of `listing.sqlite`.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files, self._parts = folder / "files", folder / "parts"
-        self._mutex = threading.Lock()
-        self._sound: set[str] = set()
+        self._files_mutex = threading.Lock()
+        self._intact: set[str] = set()
         self.listing_path = folder / "listing.sqlite"
 
     def __enter__(self) -> "Store":
@@ -91,9 +71,10 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(hold(self.folder / "lock", "pipeline scrape"))
-            self._db = open_databases(self.folder, self.listing_path)
+            self._database = Database(self.folder, self.listing_path)
+            self.listings = Listings(self._database)
             self._recover()
-            self._held = stack.pop_all()
+            self._lock = stack.pop_all()
         return self
 
     def __exit__(
@@ -102,224 +83,143 @@ class Store:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._mutex:
-            self._db.close()
-        self._held.close()
+        self._database.close()
+        self._lock.close()
 
     def _recover(self) -> None:
-        """Finish moves that a kill cut short; drop parts that nothing is known of."""
+        """Finish moves that a kill interrupted; remove parts without a row."""
         for part in self._parts.iterdir():
             row = self._row(part.name.removesuffix(_PART))
             if row is None:
                 part.unlink()
             elif row.sha256 is not None:
-                final = self.path(row.sha256)
+                final = self.file_path(row.sha256)
                 if final.exists() or sha256_of(part) != row.sha256:
                     part.unlink()
                 else:
                     self._move(part, final)
 
-    # Listings
-
-    def listing(self, key: str) -> Listing:
-        """The listing named `key`, begun now if there is none yet."""
-        with self._mutex, self._db:
-            self._db.execute(
-                "INSERT OR IGNORE INTO listing.listings (key, started_at) VALUES (?, ?)",
-                (key, _now()),
-            )
-            started_at, cursor, finished, short = self._db.execute(
-                "SELECT started_at, cursor, finished, short FROM listing.listings WHERE key = ?",
-                (key,),
-            ).fetchone()
-        return Listing(started_at, cursor, bool(finished), bool(short))
-
-    def add_page(self, key: str, page: Page) -> None:
-        """Add the next page of a listing; a page without records ends it."""
-        rows: list[tuple[str, int, str | None]] = [
-            (key, post.id, json.dumps(asdict(post))) for post in page.posts
-        ]
-        rows += [(key, number, None) for number in page.malformed]
-        with self._mutex, self._db:
-            if not rows:
-                self._db.execute("UPDATE listing.listings SET finished = 1 WHERE key = ?", (key,))
-                return
-            self._db.executemany("INSERT OR REPLACE INTO listing.posts VALUES (?, ?, ?)", rows)
-            self._db.execute(
-                "UPDATE listing.listings SET cursor = ? WHERE key = ?", (min(page.ids), key)
-            )
-
-    def note_short(self, key: str) -> None:
-        """Note that a listing does not hold enough pictures."""
-        self._write("UPDATE listing.listings SET short = 1 WHERE key = ?", (key,))
-
-    def forget_listing(self, key: str) -> None:
-        """Let the next run list anew; the files stay."""
-        with self._mutex, self._db:
-            self._db.execute("DELETE FROM listing.posts WHERE listing = ?", (key,))
-            self._db.execute("DELETE FROM listing.listings WHERE key = ?", (key,))
-
-    def listed(self, key: str, below: int | None, count: int) -> list[tuple[int, Post | None]]:
-        """The newest `count` posts of a listing with ids less than `below`, None: malformed."""
-        with self._mutex:
-            rows = self._db.execute(
-                "SELECT id, record FROM listing.posts WHERE listing = ? AND id < ? "
-                "ORDER BY id DESC LIMIT ?",
-                (key, 2**63 - 1 if below is None else below, count),
-            ).fetchall()
-        return [(number, _post(record)) for number, record in rows]
-
-    def posts(self, key: str, ids: Iterable[int]) -> Iterator[Post]:
-        """The posts of a listing with these ids, in their order."""
-        for number in ids:
-            with self._mutex:
-                (record,) = self._db.execute(
-                    "SELECT record FROM listing.posts WHERE listing = ? AND id = ?", (key, number)
-                ).fetchone()
-            post = _post(record)
-            assert post is not None
-            yield post
-
-    # Files
-
-    def path(self, sha256: str) -> Path:
-        """Where the file with this hash is, once it is in the store."""
+    def file_path(self, sha256: str) -> Path:
+        """Return the path of the file with this hash, whether or not it exists."""
         return self._files / sha256[:2] / sha256
 
-    def part(self, post: Post) -> Path:
-        """Where the file of `post` is while it is transferred."""
+    def part_path(self, post: Post) -> Path:
+        """Return the path of the unfinished transfer of `post`."""
         return self._parts / f"{file_key(post.file_url)}{_PART}"
 
+    def file_paths(self) -> list[Path]:
+        """Return the paths of all complete files, sorted; their names are their hashes."""
+        paths = self._files.glob("??/*")
+        return sorted(path for path in paths if _FILE_NAME.fullmatch(path.name))
+
     def find(self, post: Post) -> StoredFile | None:
-        """What is known of the file of `post`; whole only if it is in its place."""
+        """Return the row of the file of `post`; it has a hash only if the file exists."""
         row = self._row(file_key(post.file_url))
-        # The same address may have come to mean another picture.
+        # The picture behind an address may have been replaced by another.
         if row is None or (post.md5 and row.announced_md5 not in ("", post.md5)):
             return None
         if row.sha256 is None:
             return row
         with suppress(FileNotFoundError):
-            if self.path(row.sha256).stat().st_size == row.bytes:
+            if self.file_path(row.sha256).stat().st_size == row.bytes:
                 return row
-        return replace(row, validator=None, sha256=None, md5=None, asked=0)
+        return replace(row, validator=None, sha256=None, md5=None, mismatches=0)
 
-    def is_sound(self, sha256: str) -> bool:
-        """Whether the file with this hash still has it; one that was damaged is dropped.
+    def is_intact(self, sha256: str) -> bool:
+        """Return whether the file with this hash still has it; a damaged file is removed.
 
-        A file is read once in the life of this object. Raises `OSError`.
+        Each file is read once in the life of this object. Raises `OSError`.
         """
-        if sha256 in self._sound:
+        if sha256 in self._intact:
             return True
-        path = self.path(sha256)
+        path = self.file_path(sha256)
         try:
             inode = path.stat().st_ino
-            sound = sha256_of(path) == sha256
+            intact = sha256_of(path) == sha256
         except FileNotFoundError:
             return False
-        if sound:
-            self._sound.add(sha256)
+        if intact:
+            self._intact.add(sha256)
             return True
-        with self._mutex, suppress(FileNotFoundError):
-            # Another thread may have brought the right file meanwhile.
+        with self._files_mutex, suppress(FileNotFoundError):
+            # Another thread may have replaced it by an intact one meanwhile.
             if path.stat().st_ino == inode:
                 path.unlink()
         return False
 
-    def files(self) -> list[Path]:
-        """All whole files; their names are their hashes."""
-        paths = self._files.glob("??/*")
-        return sorted(path for path in paths if _FILE_NAME.fullmatch(path.name))
+    def count_failed(self) -> int:
+        """Return the number of files whose last fetch failed."""
+        return self._database.count(queries.COUNT_FAILED, {})
 
-    def failed(self) -> int:
-        """How many files could not be had at their last try."""
-        query = "SELECT count(*) FROM files WHERE failure IS NOT NULL"
-        with self._mutex:
-            (count,) = self._db.execute(query).fetchone()
-        return int(count)
+    def begin_transfer(
+        self, post: Post, post_url: str, length: int | None, validator: str | None
+    ) -> None:
+        """Record the length and version of a transfer, before its first byte is written."""
+        values = {"bytes": length, "validator": validator}
+        self._database.write(queries.BEGIN_TRANSFER, _provenance(post, post_url) | values)
 
-    def expect(self, post: Post, post_url: str, length: int | None, validator: str | None) -> None:
-        """Note, before its first byte is written, what a transfer should become."""
-        self._write(
-            f"{_INSERT} bytes = excluded.bytes, validator = excluded.validator, sha256 = NULL, "
-            "md5 = NULL, asked = 0",
-            (*_provenance(post, post_url), length, validator, None, 0),
-        )
-
-    def keep(self, post: Post, sha256: str, md5: str, length: int) -> None:
-        """Take the finished, synced part of `post` into the store."""
-        key, differs = file_key(post.file_url), bool(post.md5) and md5 != post.md5
-        earlier = self._row(key)
+    def commit(self, post: Post, sha256: str, md5: str, length: int) -> None:
+        """Move the finished, synced part of `post` to the files."""
+        key = file_key(post.file_url)
+        replaced = self._row(key)
         # State first: should a kill come between, `_recover` moves the part.
-        self._write(
-            "UPDATE files SET sha256 = ?, md5 = ?, bytes = ?, fetched_at = ?, failure = NULL, "
-            "tries = tries + 1, asked = CASE WHEN ? THEN asked + 1 ELSE 0 END WHERE key = ?",
-            (sha256, md5, length, _now(), differs, key),
+        self._database.write(
+            queries.COMMIT_FILE,
+            {
+                "key": key,
+                "sha256": sha256,
+                "md5": md5,
+                "bytes": length,
+                "fetched_at": _now(),
+                "md5_differs": bool(post.md5) and md5 != post.md5,
+            },
         )
-        with self._mutex:
-            self._move(self.part(post), self.path(sha256))
-        self._sound.add(sha256)
-        if earlier is not None and earlier.sha256 is not None:
-            self._drop_unused(earlier.sha256)
+        with self._files_mutex:
+            self._move(self.part_path(post), self.file_path(sha256))
+        self._intact.add(sha256)
+        if replaced is not None and replaced.sha256 is not None:
+            self._remove_unused(replaced.sha256)
 
-    def note_asked(self, post: Post) -> None:
-        """Note that a file that differs was asked for again, in vain."""
-        self._write("UPDATE files SET asked = asked + 1 WHERE key = ?", (file_key(post.file_url),))
+    def count_mismatch(self, post: Post) -> None:
+        """Count a failed try to fetch again a file whose md5 differs."""
+        self._database.write(queries.COUNT_MISMATCH, {"key": file_key(post.file_url)})
 
-    def _drop_unused(self, sha256: str) -> None:
-        """Remove a file that no address has any more."""
-        query = "SELECT count(*) FROM files WHERE sha256 = ?"
-        with self._mutex:
-            (users,) = self._db.execute(query, (sha256,)).fetchone()
-        if not users:
-            self.path(sha256).unlink(missing_ok=True)
-
-    def note_failure(self, post: Post, post_url: str, reason: str) -> None:
-        """Note that the file of `post` could not be had."""
-        self._write(
-            f"{_INSERT} failure = excluded.failure, tries = tries + 1",
-            (*_provenance(post, post_url), None, None, reason, 1),
+    def record_failure(self, post: Post, post_url: str, reason: str) -> None:
+        """Record that the file of `post` could not be fetched."""
+        self._database.write(
+            queries.RECORD_FAILURE, _provenance(post, post_url) | {"failure": reason}
         )
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> None:
-        with self._mutex, self._db:
-            self._db.execute(statement, values)
+    def _remove_unused(self, sha256: str) -> None:
+        """Remove a file that belongs to no address any more."""
+        if not self._database.count(queries.COUNT_BY_HASH, {"sha256": sha256}):
+            self.file_path(sha256).unlink(missing_ok=True)
 
     def _row(self, key: str) -> StoredFile | None:
-        with self._mutex:
-            row = self._db.execute(
-                "SELECT announced_md5, bytes, validator, sha256, md5, asked FROM files "
-                "WHERE key = ?",
-                (key,),
-            ).fetchone()
+        row = self._database.fetch_one(queries.SELECT_FILE, {"key": key})
         return StoredFile(*row) if row else None
 
     def _move(self, part: Path, final: Path) -> None:
         final.parent.mkdir(exist_ok=True)
-        # Links of this file are handed out: writing into one would change them all.
+        # Raw sets hold links to this file: writing into one would change them all.
         part.chmod(0o444)
         part.replace(final)
         sync_folder(final.parent)
 
 
-def _provenance(post: Post, post_url: str) -> tuple[object, ...]:
-    return (
-        file_key(post.file_url),
-        post.id,
-        post_url,
-        post.file_url,
-        post.md5,
-        post.source,
-        post.rating,
-        " ".join(post.tags),
-    )
+def _provenance(post: Post, post_url: str) -> dict[str, object]:
+    """Return the columns that say where a file comes from."""
+    return {
+        "key": file_key(post.file_url),
+        "post_id": post.id,
+        "post_url": post_url,
+        "file_url": post.file_url,
+        "announced_md5": post.md5,
+        "source": post.source,
+        "rating": post.rating,
+        "tags": " ".join(post.tags),
+    }
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _post(record: str | None) -> Post | None:
-    if record is None:
-        return None
-    fields = json.loads(record)
-    return Post(**{**fields, "tags": tuple(fields["tags"])})

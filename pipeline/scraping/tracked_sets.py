@@ -1,4 +1,4 @@
-"""Where the set of an earlier run may still be: in its place, or in DVC's cache.
+"""Find the raw set of an earlier run: at its path, or in DVC's cache.
 
 DVC removes a stage's outputs before it runs the stage, and a clone that pulled them has no store.
 """
@@ -6,60 +6,59 @@ DVC removes a stage's outputs before it runs the stage, and a clone that pulled 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.scraping.adoption import Locate
+from pipeline.scraping.previous_sets import FileLocator
 from pipeline.scraping.raw_set import POSTS_FILE
-from pipeline.scraping.verification import is_sound_object
+from pipeline.scraping.verification import is_intact_object
 
 _LOCK = Path("dvc.lock")
 
 
-def earlier_sets(raw: Path) -> Iterator[Locate]:
-    """The set in `raw`, and the one that DVC knows under this path."""
+def find_previous_sets(raw: Path) -> Iterator[FileLocator]:
+    """Yield the set in `raw`, and the one that DVC tracks under this path."""
     yield lambda name: raw / name
-    yield from tracked_set(raw)
+    yield from find_tracked_set(raw)
 
 
-def tracked_set(raw: Path) -> Iterator[Locate]:
-    """The set that DVC's cache has for `raw` by `dvc.lock`; none where it was never pulled.
+def find_tracked_set(raw: Path) -> Iterator[FileLocator]:
+    """Yield the set that DVC's cache holds for `raw` by `dvc.lock`, if there is one.
 
-    None either where its list of files or of posts is damaged.
+    Nothing where it was never pulled, or where its list of files or of posts is damaged.
     """
-    if (tracked := _tracked(raw)) is None:
+    if (tracked := _read_tracked_folder(raw)) is None:
         return
     posts = tracked.files.get(POSTS_FILE)
-    if posts is not None and is_sound_object(posts):
-        yield partial(_found, tracked.files)
+    if posts is not None and is_intact_object(posts):
+        yield tracked.files.get
 
 
-def tracked_objects(raw: Path) -> Iterator[Path]:
-    """All files that DVC's cache has for `raw`, its list of files first; not all need be there."""
-    if (tracked := _tracked(raw)) is not None:
+def list_tracked_objects(raw: Path) -> Iterator[Path]:
+    """Yield the paths in DVC's cache for `raw`, its list of files first; some may not exist."""
+    if (tracked := _read_tracked_folder(raw)) is not None:
         yield tracked.listing
         yield from dict.fromkeys(tracked.files.values())
 
 
 @dataclass(frozen=True)
-class _Tracked:
-    """What DVC's cache has for a folder: its list of files, and these by their names.
+class _TrackedFolder:
+    """Paths in DVC's cache for a folder: of its list of files, and of the files by name.
 
-    There are none where the list is damaged or missing.
+    `files` is empty where the list is damaged or missing.
     """
 
     listing: Path
     files: dict[str, Path]
 
 
-def _tracked(raw: Path) -> _Tracked | None:
-    if (folder := _locked_folder(raw)) is None:
+def _read_tracked_folder(raw: Path) -> _TrackedFolder | None:
+    if (folder := _locked_md5(raw)) is None:
         return None
-    # It takes most of a second, which only a run that lacks files has to spend.
+    # Importing DVC takes most of a second, and only a run that lacks files needs it.
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -67,22 +66,18 @@ def _tracked(raw: Path) -> _Tracked | None:
         with Repo() as repo:
             cache = repo.cache.local
             listing = Path(cache.oid_to_path(folder))
-            if not is_sound_object(listing):
-                return _Tracked(listing, {})
+            if not is_intact_object(listing):
+                return _TrackedFolder(listing, {})
             entries = json.loads(listing.read_text(encoding="utf-8"))
         files = {entry["relpath"]: Path(cache.oid_to_path(entry["md5"])) for entry in entries}
     except (DvcException, FileNotFoundError, ValueError, LookupError, TypeError):
         # No repository, or a set that was never pulled.
         return None
-    return _Tracked(listing, files)
+    return _TrackedFolder(listing, files)
 
 
-def _found(paths: dict[str, Path], name: str) -> Path | None:
-    return paths.get(name)
-
-
-def _locked_folder(raw: Path) -> str | None:
-    """The name that `dvc.lock` has for the content of `raw`."""
+def _locked_md5(raw: Path) -> str | None:
+    """Return the md5 of `raw` in `dvc.lock`."""
     try:
         locked: Any = YAML(typ="safe").load(_LOCK)
         outs = [out for stage in locked["stages"].values() for out in stage.get("outs", [])]

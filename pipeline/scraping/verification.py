@@ -1,4 +1,4 @@
-"""Reading store, set and caches back: is every file what its hash says?"""
+"""Verify the files of store, raw set and DVC's cache by their hashes."""
 
 import os
 import sqlite3
@@ -18,14 +18,14 @@ from pipeline.scraping.store import Store
 
 @dataclass(frozen=True)
 class _File:
-    """A file, the sha256 or md5 that it should have, and whether it is dropped without it."""
+    """A file, its expected sha256 or md5, and whether it is removed where it has another."""
 
     path: Path
     digest: str
-    dropped: bool
+    removable: bool
 
 
-def is_sound_object(path: Path) -> bool:
+def is_intact_object(path: Path) -> bool:
     """Return whether a file of DVC's cache has the md5 that it is named by. Raises `OSError`."""
     return path.is_file() and Digests.of(path).md5 == _object_md5(path)
 
@@ -39,18 +39,20 @@ def check_files(
 ) -> int:
     """Hash every file of `store`, of `raw` and of DVC's cache; return how many there are.
 
-    `cached` are files that are named by their md5. What is damaged in the store or the cache is
-    dropped there, so that the next scrape fetches it again. Raises `PipelineError` that names what
-    is damaged or missing, or where nothing can be read.
+    `cached` are files that are named by their md5. Damaged files of the store and the cache are
+    removed, so that the next scrape fetches them again. Raises `PipelineError` with the names of
+    damaged or missing files, or where nothing can be read.
     """
     try:
-        copies = [_File(path, _object_md5(path), dropped=True) for path in cached if path.exists()]
+        objects = [
+            _File(path, _object_md5(path), removable=True) for path in cached if path.exists()
+        ]
         if not (store / "files").is_dir():
-            return _checked([*_in_set(raw), *copies], progress)
-        with Store(store) as kept:
-            stored = [_File(path, path.name, dropped=True) for path in kept.files()]
-            listed = _in_set(raw) if not stored or (raw / POSTS_FILE).exists() else []
-            return _checked([*listed, *stored, *copies], progress)
+            return _verify(_set_files(raw) + objects, progress)
+        with Store(store) as opened:
+            stored = [_File(path, path.name, removable=True) for path in opened.file_paths()]
+            in_set = _set_files(raw) if not stored or (raw / POSTS_FILE).exists() else []
+            return _verify(in_set + stored + objects, progress)
     except (OSError, sqlite3.Error) as error:
         raise PipelineError(f"{store}: cannot be written or read: {error}") from error
 
@@ -59,33 +61,34 @@ def _object_md5(path: Path) -> str:
     return path.parent.name + path.name.removesuffix(".dir")
 
 
-def _in_set(raw: Path) -> list[_File]:
-    return [_File(raw / post.file, post.sha256, dropped=False) for post in read_posts(raw)]
+def _set_files(raw: Path) -> list[_File]:
+    return [_File(raw / post.file, post.sha256, removable=False) for post in read_posts(raw)]
 
 
-def _checked(files: list[_File], progress: Progress) -> int:
-    damaged = {file: inode for file, inode, whole in _verdicts(files, progress) if not whole}
-    dropped = sum(_drop(file.path, inode) for file, inode in damaged.items() if file.dropped)
+def _verify(files: list[_File], progress: Progress) -> int:
+    """Return the number of files. Raises `PipelineError` where some are damaged or missing."""
+    damaged = {file: inode for file, inode, intact in _hash_all(files, progress) if not intact}
+    removed = sum(_remove(file.path, inode) for file, inode in damaged.items() if file.removable)
     if damaged:
         names = [str(file.path) for file in files if file in damaged]
         raise PipelineError(
             f"{len(damaged)} of {len(files)} files are damaged or missing: {some_of(names)}; "
-            + (f"{dropped} dropped from where they were kept; " if dropped else "")
-            + "run pipeline scrape to have them whole again"
+            + (f"{removed} removed from store or cache; " if removed else "")
+            + "run pipeline scrape to restore them"
         )
     return len(files)
 
 
-def _drop(path: Path, inode: object) -> bool:
-    """Remove a damaged file, unless another one has taken its place since it was read."""
+def _remove(path: Path, inode: object) -> bool:
+    """Remove a damaged file, unless it was replaced since it was read; return whether it was."""
     if _inode(path) != inode:
         return False
     path.unlink(missing_ok=True)
     return True
 
 
-def _verdicts(files: list[_File], progress: Progress) -> Iterator[tuple[_File, object, bool]]:
-    """Whether each file has its hash. Names of one file are read once."""
+def _hash_all(files: list[_File], progress: Progress) -> Iterator[tuple[_File, object, bool]]:
+    """Yield each file, its inode, and whether it has its hash. Hard links are read once."""
     by_inode: dict[object, list[_File]] = {}
     for file in files:
         by_inode.setdefault(_inode(file.path), []).append(file)
@@ -94,26 +97,27 @@ def _verdicts(files: list[_File], progress: Progress) -> Iterator[tuple[_File, o
     try:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             hashes = pool.map(_hash, [names[0].path for names in by_inode.values()])
-            for (inode, names), found in zip(by_inode.items(), hashes, strict=True):
+            for (inode, names), digests in zip(by_inode.items(), hashes, strict=True):
                 for file in names:
-                    sound = file.digest in found
-                    done, damaged = done + 1, damaged + (not sound)
-                    yield file, inode, sound
+                    intact = file.digest in digests
+                    done, damaged = done + 1, damaged + (not intact)
+                    yield file, inode, intact
                 progress.update(done, damaged=damaged)
     finally:
         progress.finish()
 
 
 def _inode(path: Path) -> object:
+    """Return device and inode of a file; the path itself where there is none."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return path
-    return found.st_dev, found.st_ino
+    return stat.st_dev, stat.st_ino
 
 
 def _hash(path: Path) -> tuple[str, ...]:
-    """The sha256 and the md5 of a file, none where there is none."""
+    """Return the sha256 and the md5 of a file, nothing for a missing one."""
     try:
         if not path.exists():
             return ()

@@ -120,7 +120,7 @@ def test_damage_in_the_cache_is_found_and_mended(
     picture.write_bytes(whole[:-30] + bytes(30))
     result = pipeline(clone, "scrape", "--check")
     assert (result.code, result.problems[-1][:38]) == (1, "3 of 14 files are damaged or missing: ")
-    assert "2 dropped from where they were kept" in result.problems[-1]
+    assert "2 removed from store or cache" in result.problems[-1]
     assert pipeline(clone, "scrape").code == 0
     assert fetched(booru) == ["8.png"]
     dvc(clone, "commit", "--force")

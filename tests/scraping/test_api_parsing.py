@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.scraping.api_parsing import AnswerError, Kind, body_kind, parse_posts
+from pipeline.scraping.api_parsing import AnswerError, BodyKind, body_kind, parse_posts
 from pipeline.scraping.posts import Page, Post
 
 SITE = "https://booru.test"
@@ -231,15 +231,15 @@ def test_records_without_id_are_counted_and_ids_come_once_in_order() -> None:
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        (b" \r\n", Kind.EMPTY),
-        (b"\xef\xbb\xbf {", Kind.JSON),
-        (b"\n<!doctype HTML>", Kind.HTML),
-        (b"<HTML lang=en>", Kind.HTML),
-        (b"<?xml version", Kind.XML),
-        (b"\xff\xd8\xff", Kind.OTHER),
+        (b" \r\n", BodyKind.EMPTY),
+        (b"\xef\xbb\xbf {", BodyKind.JSON),
+        (b"\n<!doctype HTML>", BodyKind.HTML),
+        (b"<HTML lang=en>", BodyKind.HTML),
+        (b"<?xml version", BodyKind.XML),
+        (b"\xff\xd8\xff", BodyKind.OTHER),
     ],
 )
-def test_body_kind(body: bytes, kind: Kind) -> None:
+def test_body_kind(body: bytes, kind: BodyKind) -> None:
     assert body_kind(body) is kind
 
 

@@ -11,7 +11,7 @@ from PIL import Image, PngImagePlugin
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
-from pipeline.scraping.folder import gather
+from pipeline.scraping.folder import scrape_folder
 from pipeline.scraping.raw_set import POSTS_FILE
 from pipeline.scraping.run import ScrapeReport
 from tests.scraping.site import picture
@@ -20,7 +20,7 @@ from tests.scraping.test_run import Notes
 
 def run(folder: Path, notes: Notes | None = None, **values: object) -> ScrapeReport:
     params = {"site": (folder / "my pictures").as_uri(), "min_side": 8, "excluded_tags": ()}
-    return gather(
+    return scrape_folder(
         ScrapeParams(**(params | values)),  # type: ignore[arg-type]
         folder / "raw",
         folder / "scrape.json",
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_folder_is_taken_with_its_names_as_tags(folder: Path) -> None:
+def test_a_folder_is_scraped_with_its_names_as_tags(folder: Path) -> None:
     report = run(folder)
     assert (report.accepted, report.listed, report.rejected) == (5, 5, {})
     posts = lines(folder)
@@ -96,7 +96,7 @@ def test_the_rules_of_a_scrape_hold(folder: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_taken_is_told(
+def test_what_cannot_be_scraped_is_reported(
     folder: Path, values: dict[str, object], error: type[PipelineError], problem: str
 ) -> None:
     with pytest.raises(error, match=problem):
@@ -113,8 +113,8 @@ def test_damaged_pictures_are_replaced_by_the_next(folder: Path) -> None:
     notes = Notes()
     report = run(folder, notes, limit=4)
     assert (report.accepted, report.rejected) == (4, {"undecodable": 2})
-    told = "is no whole picture, and is left out"
-    assert notes.messages[1:] == [f"{own}/{name}: {told}" for name in ("0.png", "00.jpg")]
+    message = "cannot be decoded, and is left out"
+    assert notes.messages[1:] == [f"{own}/{name}: {message}" for name in ("0.png", "00.jpg")]
 
 
 def test_the_report_ends_with_the_limit_whatever_the_threads(folder: Path) -> None:

@@ -10,10 +10,16 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import POSTS_FILE, Entry, check_place, link, write_set
+from pipeline.scraping.raw_set import (
+    POSTS_FILE,
+    SetEntry,
+    check_replaceable,
+    link_or_copy,
+    write_set,
+)
 
 
-def entries(folder: Path, *ids: int) -> list[Entry]:
+def entries(folder: Path, *ids: int) -> list[SetEntry]:
     """Pictures of a store."""
     found = []
     for id in ids:
@@ -21,7 +27,7 @@ def entries(folder: Path, *ids: int) -> list[Entry]:
         path.write_bytes(b"picture %d" % id)
         post = Post(id, 40, 32, f"http://b.test/{id}.png", "", "safe", (), "", 0)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        found.append(Entry(post, "http://b.test", path, path.stat().st_size, sha256, ""))
+        found.append(SetEntry(post, "http://b.test", path, path.stat().st_size, sha256, ""))
     return found
 
 
@@ -60,7 +66,7 @@ def test_a_kill_between_two_renames_loses_no_set(tmp_path: Path) -> None:
     write_set(entries(tmp_path, 1, 2), raw)
     before = contents(raw)
     raw.rename(tmp_path / ".raw.old")
-    check_place(raw)
+    check_replaceable(raw)
     assert contents(raw) == before
     assert hidden(tmp_path) == []
 
@@ -100,7 +106,7 @@ def test_folders_are_synced_before_and_after_the_rename(
 def test_a_set_behind_a_link_is_replaced_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "raw").symlink_to(tmp_path / "disk/pictures")
-    check_place(tmp_path / "raw")
+    check_replaceable(tmp_path / "raw")
     write_set(entries(tmp_path, 1), tmp_path / "raw")
     assert (tmp_path / "raw").is_symlink()
     assert sorted(contents(tmp_path / "disk/pictures")) == ["1.png", POSTS_FILE]
@@ -123,7 +129,7 @@ def test_a_place_that_cannot_be_replaced(
 
     monkeypatch.setattr(Path, "replace", failing)
     with pytest.raises(PipelineError) as error:
-        check_place(raw)
+        check_replaceable(raw)
     assert str(error.value) == (
         f"{raw}: cannot be replaced by a new set: {os.strerror(number)}; "
         f"{advice.format(tmp_path)}, then run the same command again (nothing was "
@@ -135,10 +141,10 @@ def test_a_place_that_cannot_be_replaced(
 def test_a_file_in_the_place_of_the_set(tmp_path: Path) -> None:
     (tmp_path / "raw").write_text("mine")
     with pytest.raises(PipelineError, match="is no folder; move it away"):
-        check_place(tmp_path / "raw")
+        check_replaceable(tmp_path / "raw")
     assert (tmp_path / "raw").read_text() == "mine"
     with pytest.raises(PipelineError, match="cannot be replaced by a new set: File exists"):
-        check_place(tmp_path / "raw/below")
+        check_replaceable(tmp_path / "raw/below")
 
 
 def test_a_disk_without_links_gets_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +153,6 @@ def test_a_disk_without_links_gets_copies(tmp_path: Path, monkeypatch: pytest.Mo
 
     (tmp_path / "a").write_text("a")
     monkeypatch.setattr(os, "link", refuse)
-    link(tmp_path / "a", tmp_path / "b")
+    link_or_copy(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_text() == "a"
     assert (tmp_path / "b").stat().st_nlink == 1

@@ -304,7 +304,7 @@ def test_what_still_differs_is_refused_and_not_asked_for_any_more(tmp_path: Path
         assert (ids(tmp_path), report.rejected, report.md5_mismatches) == ([3, 2], {"md5": 1}, 0)
         assert site.paths().count(path) == 3
         assert run(tmp_path, url, limit=2) == report
-        assert [post.post.id for post in planned(tmp_path, url).taken] == [3, 2]
+        assert [post.post.id for post in planned(tmp_path, url).accepted] == [3, 2]
         kept = run(tmp_path, url, limit=2, md5="keep")
         assert (ids(tmp_path), kept.rejected, kept.md5_mismatches) == ([4, 3], {}, 1)
         assert site.paths().count(path) == 3
@@ -343,7 +343,7 @@ def test_a_site_whose_md5_are_all_wrong(tmp_path: Path) -> None:
         post["hash"] = "0" * 32
     with site.serve() as url, pytest.raises(PipelineError) as error:
         run(tmp_path, url)
-    assert "100 files in a row could not be had, the last: http" in str(error.value)
+    assert "100 files in a row failed, the last: http" in str(error.value)
     assert "differs from the announced md5; scrape.md5: keep takes such files" in str(error.value)
 
 
@@ -609,11 +609,11 @@ def test_a_plan_fetches_nothing_and_serves_the_scrape(tmp_path: Path) -> None:
         with pytest.raises(PipelineError, match="30 of 30 pictures are missing"):
             plan(wanted.model_copy(update={"limit": 30, "min_side": 33}), tmp_path / "other")
     assert planned.rejected == {"ratings": 1}
-    assert [entry.post.id for entry in planned.taken] == list(range(29, 4, -1))
-    assert [entry.stored for entry in planned.taken] == [True] * 22 + [False] * 3
+    assert [entry.post.id for entry in planned.accepted] == list(range(29, 4, -1))
+    assert [entry.stored for entry in planned.accepted] == [True] * 22 + [False] * 3
     sizes = [len(site.files[f"/images/1/{number}.png"]) for number in range(29, 7, -1)]
-    assert [entry.bytes for entry in planned.taken[:22]] == sizes
-    assert {entry.bytes for entry in planned.taken[22:]} == {round(sum(sizes) / 22)}
+    assert [entry.bytes for entry in planned.accepted[:22]] == sizes
+    assert {entry.bytes for entry in planned.accepted[22:]} == {round(sum(sizes) / 22)}
 
 
 def test_failures_are_tried_again_without_a_listing(tmp_path: Path) -> None:
@@ -635,7 +635,7 @@ def test_failures_are_tried_again_without_a_listing(tmp_path: Path) -> None:
         ]
         run(tmp_path, url, retry_failed=True)
         assert ids(tmp_path) == [5, 4, 3, 2, 1]
-    assert notes.messages == [f"{url}: 3 files could not be had before; nothing new is listed"]
+    assert notes.messages == [f"{url}: 3 files could not be fetched before; nothing new is listed"]
 
 
 def test_failures_of_nothing_cannot_be_tried_again(tmp_path: Path) -> None:

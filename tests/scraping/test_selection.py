@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.params import ScrapeParams
 from pipeline.scraping.posts import Post
-from pipeline.scraping.selection import check_rules, rejection
+from pipeline.scraping.selection import check_rules, rejection_reason
 
 POST = Post(1, 1280, 512, "http://b.test/1.png", "", "safe", ("1girl", "solo"), "", 0)
 
@@ -34,12 +34,12 @@ POST = Post(1, 1280, 512, "http://b.test/1.png", "", "safe", ("1girl", "solo"), 
 )
 def test_rejection(changes: dict[str, object], reason: str | None) -> None:
     params = ScrapeParams(tags=("1girl",), max_pixels=64_000_000)
-    assert rejection(replace(POST, **changes), params) == reason  # type: ignore[arg-type]
+    assert rejection_reason(replace(POST, **changes), params) == reason  # type: ignore[arg-type]
 
 
 def test_what_only_the_site_can_search_for_rejects_nothing() -> None:
     params = ScrapeParams(tags=("solo", "score:>5", "*girl*", "~a"), excluded_tags=("user:x",))
-    assert rejection(POST, params) is None
+    assert rejection_reason(POST, params) is None
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,8 @@ def allows(rules: str, path: str) -> bool:
             with session.get(url + path, session.file_limiter):
                 pass
         except FetchError as error:
-            assert error.reason == "robots_txt"
+            if error.reason != "robots_txt":
+                raise
             return False
         finally:
             session.close()

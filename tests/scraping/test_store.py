@@ -12,8 +12,9 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.scraping.databases import STATE_LAYOUTS
+from pipeline.scraping.listings import Listing
 from pipeline.scraping.posts import Page, Post
-from pipeline.scraping.store import Listing, Store, StoredFile
+from pipeline.scraping.store import Store, StoredFile
 
 POST = Post(7, 40, 32, "http://b.test/7.png", "ab", "safe", ("1girl", "solo"), "“src” \u2028", 3)
 URL = "http://b.test/index.php?id=7"
@@ -22,20 +23,20 @@ SHA256, MD5 = hashlib.sha256(BODY).hexdigest(), hashlib.md5(BODY).hexdigest()
 
 
 def keep(store: Store, post: Post = POST) -> None:
-    store.expect(post, URL, len(BODY), '"etag"')
-    store.part(post).write_bytes(BODY)
-    store.keep(post, SHA256, MD5, len(BODY))
+    store.begin_transfer(post, URL, len(BODY), '"etag"')
+    store.part_path(post).write_bytes(BODY)
+    store.commit(post, SHA256, MD5, len(BODY))
 
 
 def test_a_kept_file_is_found_again(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         assert store.find(POST) is None
-        store.expect(POST, URL, len(BODY), '"etag"')
+        store.begin_transfer(POST, URL, len(BODY), '"etag"')
         assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', None, None)
         keep(store)
     with Store(tmp_path) as store:
-        assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', SHA256, MD5, asked=1)
-        path = store.path(SHA256)
+        assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', SHA256, MD5, mismatches=1)
+        path = store.file_path(SHA256)
         assert path == tmp_path / "files" / SHA256[:2] / SHA256
         assert (path.read_bytes(), path.stat().st_mode & 0o777) == (BODY, 0o444)
         assert list((tmp_path / "parts").iterdir()) == []
@@ -71,10 +72,10 @@ def test_two_posts_may_have_the_same_bytes(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_or_cut_is_not_whole(tmp_path: Path, damage: object) -> None:
     with Store(tmp_path) as store:
         keep(store)
-        damage(store.path(SHA256))  # type: ignore[operator]
+        damage(store.file_path(SHA256))  # type: ignore[operator]
         assert store.find(POST) == StoredFile("ab", len(BODY), None, None, None)
         keep(store)
-        assert store.path(SHA256).read_bytes() == BODY
+        assert store.file_path(SHA256).read_bytes() == BODY
 
 
 def truncate(path: Path) -> None:
@@ -85,16 +86,16 @@ def truncate(path: Path) -> None:
 def test_a_file_that_rotted_is_dropped(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         keep(store)
-        path = store.path(SHA256)
+        path = store.file_path(SHA256)
         rot(path)
-        assert store.is_sound(SHA256), "it was hashed when it came"
+        assert store.is_intact(SHA256), "it was hashed when it came"
     with Store(tmp_path) as store:
         assert store.find(POST) is not None
-        assert not store.is_sound(SHA256)
+        assert not store.is_intact(SHA256)
         assert not path.exists()
-        assert not store.is_sound(SHA256)
+        assert not store.is_intact(SHA256)
         keep(store)
-        assert store.is_sound(SHA256)
+        assert store.is_intact(SHA256)
 
 
 def rot(path: Path) -> None:
@@ -111,13 +112,13 @@ def test_a_file_that_differs_is_doubtful_until_it_came_three_times(tmp_path: Pat
         for doubtful in (True, True, False):
             found = store.find(POST)
             assert found is not None
-            assert (found.differs(POST), found.is_doubtful(POST)) == (True, doubtful)
-            store.note_asked(POST)
+            assert (found.md5_differs(POST), found.needs_retry(POST)) == (True, doubtful)
+            store.count_mismatch(POST)
         right = replace(POST, md5=MD5, file_url="http://b.test/8.png")
         keep(store, right)
         found = store.find(right)
         assert found is not None
-        assert not found.differs(right)
+        assert not found.md5_differs(right)
 
 
 def test_a_file_that_another_replaces_is_dropped_unless_it_is_in_use(tmp_path: Path) -> None:
@@ -129,20 +130,20 @@ def test_a_file_that_another_replaces_is_dropped_unless_it_is_in_use(tmp_path: P
             for kept in (POST, twin):
                 if left:
                     keep(store, kept)
-            store.part(post).write_bytes(other)
-            store.keep(post, sha256, md5, len(other))
-            assert store.path(SHA256).exists() is left
-            assert store.path(sha256).read_bytes() == other
-        assert store.files() == [store.path(sha256)]
+            store.part_path(post).write_bytes(other)
+            store.commit(post, sha256, md5, len(other))
+            assert store.file_path(SHA256).exists() is left
+            assert store.file_path(sha256).read_bytes() == other
+        assert store.file_paths() == [store.file_path(sha256)]
 
 
 def test_a_move_that_a_kill_cut_short_is_finished(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         keep(store)
-        store.path(SHA256).rename(store.part(POST))
+        store.file_path(SHA256).rename(store.part_path(POST))
     with Store(tmp_path) as store:
-        assert store.path(SHA256).read_bytes() == BODY
-        assert not store.part(POST).exists()
+        assert store.file_path(SHA256).read_bytes() == BODY
+        assert not store.part_path(POST).exists()
 
 
 def test_only_parts_that_can_be_continued_are_left(tmp_path: Path) -> None:
@@ -151,12 +152,14 @@ def test_only_parts_that_can_be_continued_are_left(tmp_path: Path) -> None:
         corrupt = replace(POST, id=8, file_url="http://b.test/8.png")
         unknown.write_bytes(b"x")
         keep(store, corrupt)
-        store.path(SHA256).unlink()
-        store.part(corrupt).write_bytes(b"other bytes")
-        store.expect(POST, URL, 100, '"etag"')
-        store.part(POST).write_bytes(b"half")
+        store.file_path(SHA256).unlink()
+        store.part_path(corrupt).write_bytes(b"other bytes")
+        store.begin_transfer(POST, URL, 100, '"etag"')
+        store.part_path(POST).write_bytes(b"half")
     with Store(tmp_path) as store:
-        assert [path.name for path in (tmp_path / "parts").iterdir()] == [store.part(POST).name]
+        assert [path.name for path in (tmp_path / "parts").iterdir()] == [
+            store.part_path(POST).name
+        ]
         found = store.find(corrupt)
         assert found is not None
         assert found.sha256 is None
@@ -165,36 +168,36 @@ def test_only_parts_that_can_be_continued_are_left(tmp_path: Path) -> None:
 def test_a_listing_goes_on(tmp_path: Path) -> None:
     second = replace(POST, id=2)
     with Store(tmp_path) as store:
-        begun = store.listing("k")
+        begun = store.listings.get("k")
         assert (begun.cursor, begun.finished) == (None, False)
-        store.add_page("k", Page((POST,), malformed=(5,)))
+        store.listings.add_page("k", Page((POST,), malformed=(5,)))
     with Store(tmp_path) as store:
-        assert store.listing("k") == Listing(begun.started_at, 5, finished=False)
-        store.add_page("k", Page((second,)))
-        store.add_page("k", Page())
-        assert store.listing("k") == Listing(begun.started_at, 2, finished=True)
-        assert store.listed("k", None, 2) == [(7, POST), (5, None)]
-        assert store.listed("k", 5, 2) == [(2, second)]
-        assert list(store.posts("k", [2, 7])) == [second, POST]
-        assert store.listing("other").cursor is None
-        assert store.listed("other", None, 2) == []
-        store.note_short("k")
-        assert store.listing("k").short
-        store.forget_listing("k")
-        assert not store.listing("k").short
-        assert store.listing("k").cursor is None
-        assert store.listed("k", None, 2) == []
+        assert store.listings.get("k") == Listing(begun.started_at, 5, finished=False)
+        store.listings.add_page("k", Page((second,)))
+        store.listings.add_page("k", Page())
+        assert store.listings.get("k") == Listing(begun.started_at, 2, finished=True)
+        assert store.listings.posts_below("k", None, 2) == [(7, POST), (5, None)]
+        assert store.listings.posts_below("k", 5, 2) == [(2, second)]
+        assert list(store.listings.posts("k", [2, 7])) == [second, POST]
+        assert store.listings.get("other").cursor is None
+        assert store.listings.posts_below("other", None, 2) == []
+        store.listings.mark_short("k")
+        assert store.listings.get("k").is_short
+        store.listings.delete("k")
+        assert not store.listings.get("k").is_short
+        assert store.listings.get("k").cursor is None
+        assert store.listings.posts_below("k", None, 2) == []
 
 
 def test_a_failure_is_noted_until_the_file_is_there(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        store.note_failure(POST, URL, "http_404")
-        store.note_failure(POST, URL, "timeout")
+        store.record_failure(POST, URL, "http_404")
+        store.record_failure(POST, URL, "timeout")
         assert failures(tmp_path) == [(7, "timeout", 2)]
-        assert store.failed() == 1
+        assert store.count_failed() == 1
         keep(store)
         assert failures(tmp_path) == [(7, None, 3)]
-        assert store.failed() == 0
+        assert store.count_failed() == 0
 
 
 def test_where_a_file_came_from_is_kept(tmp_path: Path) -> None:
@@ -234,8 +237,8 @@ def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> No
     (tmp_path / "files" / SHA256[:2]).mkdir(parents=True)
     (tmp_path / "files" / SHA256[:2] / SHA256).write_bytes(BODY)
     with Store(tmp_path) as store:
-        assert store.find(POST) == StoredFile("ab", len(BODY), None, SHA256, MD5, asked=2)
-        assert store.failed() == 1
+        assert store.find(POST) == StoredFile("ab", len(BODY), None, SHA256, MD5, mismatches=2)
+        assert store.count_failed() == 1
 
 
 @pytest.mark.parametrize(("name", "layouts"), [("state.sqlite", 3), ("listing.sqlite", 2)])
@@ -254,9 +257,9 @@ def test_databases_that_cannot_be_used(tmp_path: Path, name: str, layouts: int) 
 def test_a_removed_listing_costs_no_file(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         keep(store)
-        store.add_page("k", Page((POST,)))
+        store.listings.add_page("k", Page((POST,)))
         path = store.listing_path
     path.unlink()
     with Store(tmp_path) as store:
-        assert store.listing("k").cursor is None
+        assert store.listings.get("k").cursor is None
         assert store.find(POST) is not None

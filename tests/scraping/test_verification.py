@@ -1,4 +1,4 @@
-"""Reading back: what is dropped from DVC's cache, and what is left there."""
+"""Verification: which damaged files are removed from DVC's cache, and which stay."""
 
 import hashlib
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_cached_file_is_dropped_by_its_own_name_alone(tmp_path: Path) -> None:
     listing = whole.rename(whole.with_name(f"{whole.name}.dir"))
     rotten.write_bytes(b"rotted")
     store_one_file(tmp_path / "store")
-    with pytest.raises(PipelineError, match=f"1 of 3 files .*: {rotten}; 1 dropped "):
+    with pytest.raises(PipelineError, match=f"1 of 3 files .*: {rotten}; 1 removed "):
         check_files(tmp_path / "store", tmp_path / "raw", cached=[listing, rotten])
     assert listing.exists()
     assert not rotten.exists()

@@ -176,7 +176,7 @@ def test_damage_on_disk_is_found_and_mended(tmp_path: Path) -> None:
         assert pipeline(folder, "scrape").code == 0
         whole = contents(folder)
         assert pipeline(folder, "scrape", "--check").problems[-1] == (
-            "10 files checked: all are whole"
+            "10 files checked: all are intact"
         )
         rot(folder / "data/raw/5.png")
         (folder / "data/raw/4.png").unlink()
@@ -188,8 +188,8 @@ def test_damage_on_disk_is_found_and_mended(tmp_path: Path) -> None:
         assert (result.code, result.problems[-1]) == (
             1,
             "4 of 10 files are damaged or missing: data/raw/3.png, data/raw/4.png, data/raw/5.png, "
-            f"{stored_5.relative_to(folder)}; 1 dropped from where they were kept; "
-            "run pipeline scrape to have them whole again",
+            f"{stored_5.relative_to(folder)}; 1 removed from store or cache; "
+            "run pipeline scrape to restore them",
         )
         assert site.requests == []
         assert not stored_5.exists()
@@ -222,14 +222,16 @@ def test_a_set_from_a_folder_is_checked_too(tmp_path: Path) -> None:
     assert (result.code, result.problems[-1]) == (
         1,
         f"1 of 3 files are damaged or missing: data/raw/{rotten.name}; "
-        "run pipeline scrape to have them whole again",
+        "run pipeline scrape to restore them",
     )
     assert pipeline(folder, "scrape").code == 0
     assert pipeline(folder, "scrape", "--check").code == 0
     assert not (folder / "data/.store").exists()
 
 
-def test_a_set_that_dvc_would_not_take_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_a_set_that_dvc_would_not_track_is_reported_before_anything_is_fetched(
+    tmp_path: Path,
+) -> None:
     site = ScriptedSite(2)
     (tmp_path / "disk").mkdir()
     with site.serve() as url:
@@ -265,7 +267,7 @@ def test_a_challenge_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     assert "the site asks for proof of a human" in result.problems[-1]
 
 
-def test_what_the_user_is_told(tmp_path: Path) -> None:
+def test_messages_of_a_scrape(tmp_path: Path) -> None:
     site = ScriptedSite(9)
     site.posts[0]["rating"] = "explicit"
     with site.serve() as url:

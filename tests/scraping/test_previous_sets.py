@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.params import ScrapeParams
-from pipeline.scraping.adoption import EarlierSets, Locate
+from pipeline.scraping.previous_sets import FileLocator, PreviousSets
 from pipeline.scraping.raw_set import POSTS_FILE
 from pipeline.scraping.run import plan, scrape
 from tests.scraping.site import ScriptedSite
@@ -23,20 +23,20 @@ def files(site: ScriptedSite) -> list[str]:
     return sorted(Path(path).name for path in site.paths() if path.startswith("/images"))
 
 
-def run(folder: Path, url: str, limit: int, earlier: EarlierSets | None = None) -> list[int]:
+def run(folder: Path, url: str, limit: int, previous: PreviousSets | None = None) -> list[int]:
     """Scrape; the ids of the set."""
     scrape(
         params(url, limit),
         folder / "store",
         folder / "raw",
         folder / "scrape.json",
-        earlier=earlier or EarlierSets(),
+        previous=previous or PreviousSets(),
     )
     return [json.loads(line)["id"] for line in (folder / "raw" / POSTS_FILE).open()]
 
 
-def among(folder: Path) -> EarlierSets:
-    return EarlierSets(lambda: [lambda name: folder / name])
+def among(folder: Path) -> PreviousSets:
+    return PreviousSets(lambda: [lambda name: folder / name])
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def test_only_what_is_missing_is_fetched(tmp_path: Path, site: tuple[ScriptedSit
     run(tmp_path, url, 4)
     shutil.rmtree(tmp_path / "store")
     booru.requests.clear()
-    planned = plan(params(url, 5), tmp_path / "store", earlier=among(tmp_path / "raw"))
-    assert [entry.stored for entry in planned.taken] == [True] * 4 + [False]
+    planned = plan(params(url, 5), tmp_path / "store", previous=among(tmp_path / "raw"))
+    assert [entry.stored for entry in planned.accepted] == [True] * 4 + [False]
     assert run(tmp_path, url, 5, among(tmp_path / "raw")) == [6, 5, 4, 3, 2]
     assert files(booru) == ["2.png"]
     booru.requests.clear()
@@ -96,12 +96,12 @@ def test_a_file_is_looked_for_in_all_sets_and_behind_links(
     (tmp_path / "raw/6.png").unlink()
     (tmp_path / "raw/6.png").write_bytes(b"edited")
 
-    def locate(folder: str) -> Locate:
+    def locate(folder: str) -> FileLocator:
         return lambda name: tmp_path / folder / name
 
     booru.requests.clear()
-    earlier = EarlierSets(lambda: [locate("nowhere"), locate("raw"), locate("links")])
-    assert run(tmp_path, url, 2, earlier) == [6, 5]
+    previous = PreviousSets(lambda: [locate("nowhere"), locate("raw"), locate("links")])
+    assert run(tmp_path, url, 2, previous) == [6, 5]
     assert files(booru) == []
     assert not any(path.is_symlink() for path in (tmp_path / "raw").iterdir())
 

@@ -1,0 +1,91 @@
+"""Counts of one scrape: how many posts were listed, accepted, rejected, and failed."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.progress import Progress
+
+_MAX_FAILURES_IN_A_ROW = 100
+
+
+@dataclass
+class ScrapeCounts:
+    """Counts of a scrape of `site` up to `limit` accepted posts.
+
+    `accepted` holds the ids of the accepted posts, `bytes` the length of their files. `rejected`
+    and `failed` count posts by reason.
+    """
+
+    site: str
+    limit: int
+    accepted: list[int] = field(default_factory=list)
+    listed: int = 0
+    bytes: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    _failures_in_a_row: int = 0
+
+    @property
+    def newest_first(self) -> list[int]:
+        """Ids of the accepted posts, descending."""
+        return sorted(self.accepted, reverse=True)
+
+    @property
+    def missing(self) -> int:
+        """Number of posts still to be accepted."""
+        return self.limit - len(self.accepted)
+
+    def accept(self, post_id: int, length: int) -> None:
+        """Count an accepted post whose file has `length` bytes."""
+        self.accepted.append(post_id)
+        self.bytes += length
+        self._failures_in_a_row = 0
+
+    def reject(self, reason: str) -> None:
+        """Count a post that does not fit the rules."""
+        self.rejected[reason] += 1
+
+    def fail(self, reason: str) -> None:
+        """Count a post whose file could not be fetched."""
+        self.failed[reason] += 1
+
+    def count_failure_in_a_row(self, problem: str, advice: str) -> None:
+        """Raise `PipelineError` when too many files in a row have failed: the site is at fault."""
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= _MAX_FAILURES_IN_A_ROW:
+            raise PipelineError(
+                f"{self.site}: {self._failures_in_a_row} files in a row failed, "
+                f"the last: {problem}; {advice}"
+            )
+
+    def show(self, progress: Progress) -> None:
+        """Update `progress` with the counts."""
+        progress.update(
+            len(self.accepted),
+            MB=self.bytes / 1e6,
+            rejected=self.rejected.total(),
+            failed=self.failed.total(),
+        )
+
+    def check_complete(self, store: Path) -> None:
+        """Raise `PipelineError` with all counts where fewer than `limit` posts were accepted."""
+        if self.missing <= 0:
+            return
+        accepted = len(self.accepted)
+        reasons = [
+            f"{name} {counts.total()} ({_by_reason(counts)})"
+            for name, counts in (("rejected", self.rejected), ("failed", self.failed))
+            if counts
+        ]
+        raise PipelineError(
+            f"{self.site}: {self.missing} of {self.limit} pictures are missing: "
+            f"{', '.join([f'listed {self.listed}', *reasons, f'accepted {accepted}'])}; "
+            + (f"lower scrape.limit to {accepted} or " if accepted else "")
+            + f"loosen the rules in scrape (all that was fetched stays in {store})"
+        )
+
+
+def _by_reason(counts: Counter[str]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
