@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.booru.app import Site
-from pipeline.booru.fault_injection import FAULTS, FaultySite
+from pipeline.booru.fault_injection import FAULTS, FaultInjector
 from pipeline.images.collection import collect_folder
 from pipeline.wsgi import Server
 from tests.stages.program import pipeline
@@ -39,7 +39,7 @@ def main(folder: Path) -> None:
     for where, every in (("file", 5), ("listing", 2)):
         for name in FAULTS:
             on_files, on_lists = ([name], []) if where == "file" else ([], [name])
-            with Server(FaultySite(site, on_files, on_lists, every)) as booru:
+            with Server(FaultInjector(site, on_files, on_lists, every)) as booru:
                 print(_row(where, name, folder / where / name, booru.url), flush=True)
 
 

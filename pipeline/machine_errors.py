@@ -1,6 +1,6 @@
-"""Faults of the machine: which errors are one, and what it is in words.
+"""Distinguish errors of the machine (memory, disk) from errors in the data.
 
-What counts as one decides which files are damaged, so this module is part of fingerprints.
+Where the machine fails, a file is not damaged; so this module is part of fingerprints.
 """
 
 import errno
@@ -9,13 +9,13 @@ import re
 OUT_OF_MEMORY = re.compile(
     r"[^.:\]]*(?:out of memory|allocate memory|insufficient memory)[^.]*", re.IGNORECASE
 )
-"""What Pillow, libjpeg, PyTorch and the system say where memory is short, up to a full stop."""
+"""Messages of Pillow, libjpeg, PyTorch and the system about lack of memory, one sentence each."""
 
 
 def is_memory_fault(error: BaseException) -> bool:
-    """Return whether memory was short.
+    """Return whether `error` is a lack of memory.
 
-    Pillow has an `OSError` without a number for it, PyTorch a plain `RuntimeError`.
+    Pillow raises an `OSError` without a number for it, PyTorch a `RuntimeError`.
     """
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno == errno.ENOMEM
@@ -25,15 +25,15 @@ def is_memory_fault(error: BaseException) -> bool:
 
 
 def is_machine_fault(error: BaseException) -> bool:
-    """Return whether memory, a disk or the system failed, rather than the bytes that were read.
+    """Return whether memory, a disk or the system failed, rather than the decoding of the data.
 
-    Decoders raise `OSError` for damaged bytes too, but without an error number.
+    Decoders raise `OSError` for damaged data too, but without an error number.
     """
     return is_memory_fault(error) or (isinstance(error, OSError) and error.errno is not None)
 
 
 def fault_text(error: BaseException) -> str:
-    """Return what a machine's fault is, in words."""
+    """Return a short description of a machine fault, for a message."""
     if is_memory_fault(error):
         return "not enough memory"
     return str(getattr(error, "strerror", None) or error)

@@ -1,4 +1,4 @@
-"""A WSGI application on a port of this computer, over HTTP/1.1."""
+"""HTTP/1.1 server for a WSGI application, on a port of this computer."""
 
 import contextlib
 import logging
@@ -23,11 +23,11 @@ _log = logging.getLogger(__name__)
 
 
 class Server:
-    """A running server of `app`, on a port of its own (0: any free one).
+    """Server of `app` at `host` and `port` (0: any free port).
 
-    `on_close` is called before it waits for the answers under way, to end them early.
-    As a context manager it serves from a thread; `serve_forever` serves from the caller's.
-    Raises UsageError when the address cannot be had.
+    As a context manager it serves from a thread; `serve_forever` serves from the caller's thread.
+    On closing, it calls `on_close`, which may cut unfinished responses short, and then waits for
+    them. Raises `UsageError` when it cannot listen at the address.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Scheme, host and port, without a slash at the end."""
+        """Address of the server: scheme, host and port, without a slash at the end."""
         host = self._server.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self._server.port}"
 
@@ -62,7 +62,7 @@ class Server:
         self._close()
 
     def serve_forever(self) -> None:
-        """Serve until interrupted; a KeyboardInterrupt goes on to the caller."""
+        """Serve until interrupted. Raises `KeyboardInterrupt`."""
         try:
             self._server.serve()
         finally:
@@ -74,10 +74,10 @@ class Server:
 
 
 class _Handler(WSGIRequestHandler):
-    """One connection: HTTP/1.1, kept alive from request to request.
+    """Handler of one connection, which is kept alive from request to request.
 
-    Werkzeug's own `run_wsgi` ends every connection, so the standard library's WSGI handler runs
-    the application.
+    Werkzeug's own `run_wsgi` closes the connection after each response, so the standard library's
+    WSGI handler runs the application.
     """
 
     protocol_version = "HTTP/1.1"
@@ -90,13 +90,13 @@ class _Handler(WSGIRequestHandler):
         reader, writer = cast(IO[bytes], self.rfile), cast(IO[bytes], self.wfile)
         gateway = _Gateway(reader, writer, sys.stderr, self.environ)
         gateway.run(self.server.app)
-        # What an application leaves unread of a body would be taken for a request.
+        # The unread rest of a request's body would be parsed as the next request.
         has_body = self.headers.get("Content-Length", "0") != "0"
         if gateway.failed or has_body or "Transfer-Encoding" in self.headers:
             self.close_connection = True
 
     def finish(self) -> None:
-        # What was left unsent to a client that has gone cannot be flushed.
+        # Unsent data cannot be flushed to a client that has closed the connection.
         with contextlib.suppress(ConnectionError):
             super().finish()
 
@@ -105,7 +105,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class _Gateway(SimpleHandler):
-    """One request given to the application; `failed` when its answer broke off."""
+    """Runs the application for one request; `failed` if it raised during the response."""
 
     http_version = "1.1"
     server_software = "pipeline"
@@ -115,11 +115,11 @@ class _Gateway(SimpleHandler):
     def log_exception(self, exc_info: Any) -> None:
         self.failed = True
         level = logging.DEBUG if isinstance(exc_info[1], TimeoutError) else logging.ERROR
-        _log.log(level, "an answer failed", exc_info=exc_info)
+        _log.log(level, "a response failed", exc_info=exc_info)
 
 
 class _Server(ThreadedWSGIServer):
-    """The listening socket and its connections, which end with it."""
+    """The listening socket and its connections, which are closed with it."""
 
     daemon_threads = False
 
@@ -138,7 +138,7 @@ class _Server(ThreadedWSGIServer):
             super().__init__(host, port, app, _Handler, fd=listener.fileno())
 
     def serve(self) -> None:
-        # Werkzeug's would swallow a KeyboardInterrupt.
+        # Werkzeug's own method would swallow a KeyboardInterrupt.
         BaseServer.serve_forever(self, _POLL_SECONDS)
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -147,7 +147,7 @@ class _Server(ThreadedWSGIServer):
         return connection, address
 
     def server_close(self) -> None:
-        # Idle kept-alive connections would hold their threads for ever.
+        # Idle keep-alive connections would block their threads for ever.
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""A picture as a Gelbooru 0.2 site shows it: names, addresses, and the records of its API."""
+"""A picture as a post of a Gelbooru 0.2 site: its addresses, and its records in the API."""
 
 import hashlib
 import html
@@ -14,50 +14,58 @@ SAMPLE_WIDTH = 850
 THUMBNAIL_SIDE = 150
 _METADATA_TAGS = frozenset({"highres", "absurdres", "lowres", "animated", "greyscale"})
 _TAG_TYPES = {"general": 0, "metadata": 5}
-_POSTS_A_DIRECTORY = 500
+_POSTS_PER_DIRECTORY = 500
 
 
 @dataclass(frozen=True)
 class ServedPost:
-    """One post: a picture and what the site makes of it."""
+    """One post: a picture with the fields that the site derives from it.
+
+    Paths begin with a slash.
+    """
 
     picture: Picture
 
     @property
     def id(self) -> int:
+        """Number of the post."""
         return self.picture.id
 
     @property
     def score(self) -> int | None:
-        """Votes, made up from the id; unknown for some posts, as on the site."""
+        """Votes, derived from the id; None for some posts, as on the site."""
         return None if self.id % 3 == 0 else self.id % 7
 
     @cached_property
     def tags(self) -> frozenset[str]:
+        """Tags of the picture."""
         return frozenset(self.picture.tags)
 
     @property
     def directory(self) -> int:
-        return 1 + self.id // _POSTS_A_DIRECTORY
+        """Number of the directory that holds the files."""
+        return 1 + self.id // _POSTS_PER_DIRECTORY
 
     @cached_property
     def stem(self) -> str:
-        """40 hex digits, the sha1 of the md5 of the address it was uploaded from: no checksum."""
+        """40 hex digits that name the files: sha1 of the md5 of the upload address, no checksum."""
         uploaded_from = f"{self.picture.source}?{self.id}".encode()
         md5 = hashlib.md5(uploaded_from, usedforsecurity=False).hexdigest()
         return hashlib.sha1(md5.encode(), usedforsecurity=False).hexdigest()
 
     @property
     def image(self) -> str:
+        """File name of the original."""
         return f"{self.stem}.{self.picture.extension}"
 
     @property
     def has_sample(self) -> bool:
+        """Whether the picture is wide enough for a smaller sample."""
         return self.picture.width > SAMPLE_WIDTH
 
     @property
     def sample_size(self) -> tuple[int, int]:
-        """Width and height, pixels; those of the picture where it needs no sample."""
+        """Width and height of the sample in pixels; those of the picture where it has none."""
         width, height = self.picture.width, self.picture.height
         if not self.has_sample:
             return width, height
@@ -65,33 +73,37 @@ class ServedPost:
 
     @property
     def preview_size(self) -> tuple[int, int]:
-        """Width and height of the thumbnail, pixels."""
+        """Width and height of the thumbnail in pixels."""
         width, height = self.picture.width, self.picture.height
         shrink = min(1.0, THUMBNAIL_SIDE / max(width, height))
         return max(1, round(width * shrink)), max(1, round(height * shrink))
 
     @property
     def file_path(self) -> str:
+        """Path of the original."""
         return f"/images/{self.directory}/{self.image}"
 
     @property
     def sample_path(self) -> str:
+        """Path of the sample; that of the original where there is none."""
         if not self.has_sample:
             return self.file_path
         return f"/samples/{self.directory}/sample_{self.stem}.jpg"
 
     @property
     def preview_path(self) -> str:
+        """Path of the thumbnail."""
         return f"/thumbnails/{self.directory}/thumbnail_{self.stem}.jpg"
 
     @property
     def created_at(self) -> datetime:
+        """Time of the upload."""
         return datetime.fromtimestamp(self.picture.change, UTC)
 
 
 @dataclass(frozen=True)
 class TagCount:
-    """A tag of the site: its number, its name, and how many posts have it."""
+    """A tag of the site: its number, its name, and the number of posts that have it."""
 
     id: int
     name: str
@@ -99,17 +111,17 @@ class TagCount:
 
     @property
     def kind(self) -> str:
-        """Its class in the sidebar: `metadata` or `general`."""
+        """CSS class in the sidebar: `metadata` or `general`."""
         return "metadata" if self.name in _METADATA_TAGS else "general"
 
     @property
     def type(self) -> int:
-        """Its type in the API."""
+        """Number of the kind in the API."""
         return _TAG_TYPES[self.kind]
 
 
 def json_body(posts: list[ServedPost], site: str) -> str:
-    """The API's JSON for `posts`, as PHP writes it; nothing at all for no posts.
+    """Return the API's JSON for `posts`, as PHP writes it; an empty body for no posts.
 
     `site` is scheme and host, without a slash at the end.
     """
@@ -140,7 +152,7 @@ def _json_record(post: ServedPost, site: str) -> dict[str, object]:
         "sample_height": sample_height,
         "sample_width": sample_width,
         "score": post.score,
-        # The site stores tags escaped for HTML, by PHP, and its JSON hands them out like that.
+        # The site stores tags escaped for HTML by PHP, and its JSON contains them escaped.
         "tags": html.escape(" ".join(picture.tags)).replace("&#x27;", "&#039;"),
         "source": picture.source,
         "status": "active",
@@ -150,7 +162,7 @@ def _json_record(post: ServedPost, site: str) -> dict[str, object]:
 
 
 def xml_record(post: ServedPost, site: str) -> dict[str, object]:
-    """The attributes of the API's `<post/>`, not yet escaped. `site`: see `json_body`."""
+    """Return the attributes of the API's `<post/>`, not yet escaped. `site`: see `json_body`."""
     picture = post.picture
     sample_width, sample_height = post.sample_size
     preview_width, preview_height = post.preview_size

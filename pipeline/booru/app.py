@@ -1,8 +1,8 @@
-"""An embedded booru: a folder of pictures behind the Gelbooru 0.2 protocol, over real HTTP.
+"""The embedded booru: a WSGI application that serves pictures by the Gelbooru 0.2 protocol.
 
-It answers as safebooru.org is known to answer, oddities included: JSON comes as `text/html`, no
-posts as an empty body, and an error as XML with status 200 even where JSON was asked for. So
-clients written for such sites work with it unchanged.
+It reproduces the oddities of safebooru.org, so that clients written for such sites work with it
+unchanged: JSON has the type `text/html`, a page without posts is an empty body, and an error is XML
+with status 200 even where JSON was requested.
 """
 
 import io
@@ -31,7 +31,7 @@ from pipeline.images.collection import Picture
 
 DEFAULT_LIMIT = 100
 HARD_LIMIT = 1000
-DEEPEST_OFFSET = 200_000
+MAX_OFFSET = 200_000
 
 _ROBOTS = "User-agent: *\nDisallow:\n"
 _MIME_TYPES = {
@@ -45,7 +45,7 @@ _LIST_ADDRESS = "index.php?page=post&s=list&tags=all"
 
 
 class Site:
-    """The booru as a WSGI application."""
+    """A Gelbooru 0.2 site with `pictures`, as a WSGI application."""
 
     def __init__(self, pictures: Sequence[Picture]) -> None:
         self._posts = [ServedPost(picture) for picture in pictures]
@@ -55,7 +55,7 @@ class Site:
             name: TagCount(number, name, counts[name])
             for number, name in enumerate(sorted(counts), start=1)
         }
-        # No file is ever looked for by a path that a client sent: only by these names.
+        # Clients can request only these paths: none is looked up in the file system.
         self._originals = {post.file_path: post for post in self._posts}
         self._previews = {post.preview_path: (post, post.preview_size) for post in self._posts}
         self._previews |= {
@@ -105,40 +105,41 @@ class Site:
     def _api_posts(self, request: Request) -> Response:
         limit = min(_number(request, "limit", DEFAULT_LIMIT), HARD_LIMIT)
         offset = _number(request, "pid", 0) * limit
-        if offset > DEEPEST_OFFSET:
+        if offset > MAX_OFFSET:
             return _xml(error_xml("Search error: API limited due to abuse."))
-        found = self._find(request)
-        shown, site = found[offset : offset + limit], request.host_url.rstrip("/")
+        matches = self._find(request)
+        page, site = matches[offset : offset + limit], request.host_url.rstrip("/")
         if request.args.get("json") == "1":
-            return _html(json_body(shown, site))
-        return _xml(posts_xml(shown, len(found), offset, site))
+            return _html(json_body(page, site))
+        return _xml(posts_xml(page, len(matches), offset, site))
 
     def _find(self, request: Request) -> list[ServedPost]:
-        found = parse_query(request.args.get("tags", "")).find(self._posts)
-        # Clients send 0 for what they do not ask for.
-        if wanted := _number(request, "id", 0):
-            found = [post for post in found if post.id == wanted]
-        if wanted := _number(request, "cid", 0):
-            found = [post for post in found if post.picture.change == wanted]
-        return found
+        matches = parse_query(request.args.get("tags", "")).find(self._posts)
+        # Clients send 0 for parameters that they do not use.
+        if post_id := _number(request, "id", 0):
+            matches = [post for post in matches if post.id == post_id]
+        if change := _number(request, "cid", 0):
+            matches = [post for post in matches if post.picture.change == change]
+        return matches
 
     def _api_tags(self, request: Request) -> Response:
-        """The tags; the site gives XML here also when asked for JSON."""
+        """Answer with tags in XML, as the site does even where JSON is requested."""
         limit = min(_number(request, "limit", DEFAULT_LIMIT), HARD_LIMIT)
         first = _number(request, "pid", 0) * limit
-        found = find_tags(
+        matches = find_tags(
             self._tags.values(),
             number=_number(request, "id", 0),
             after=_number(request, "after_id", 0),
             name=request.args.get("name", ""),
             pattern=request.args.get("name_pattern", ""),
         )
-        return _xml(tags_xml(found[first : first + limit]))
+        return _xml(tags_xml(matches[first : first + limit]))
 
     def _list(self, request: Request) -> Response:
         query = request.args.get("tags", "")
-        found = parse_query(query).find(self._posts)
-        return _html(list_page(found, query, _number(request, "pid", 0), self._tags, request.host))
+        matches = parse_query(query).find(self._posts)
+        pid = _number(request, "pid", 0)
+        return _html(list_page(matches, query, pid, self._tags, request.host))
 
     def _view(self, request: Request) -> Response:
         post = self._by_id.get(_number(request, "id", 0))
@@ -148,7 +149,7 @@ class Site:
 
 
 def _number(request: Request, name: str, default: int) -> int:
-    """A number of the query, `default` where it is none."""
+    """Return a number of the query string, `default` where it is missing or no number."""
     text = request.args.get(name, "")
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else default
 
@@ -172,7 +173,7 @@ def _original(post: ServedPost, request: Request) -> Response:
 
 
 def _preview(post: ServedPost, size: tuple[int, int]) -> Response:
-    """The picture made smaller, as a JPEG on white."""
+    """Answer with the picture resized to `size`, as a JPEG on white."""
     try:
         with Image.open(post.picture.path) as image:
             image.draft("RGB", size)

@@ -1,4 +1,4 @@
-"""Drawings as the pictures of a booru: made once, kept in a folder."""
+"""Collect drawings as the pictures of the embedded booru, cached in a folder."""
 
 import hashlib
 import json
@@ -25,13 +25,14 @@ def collect_drawings(
     seed: int = 0,
     progress: Progress = Silent(),  # noqa: B008
 ) -> list[Picture]:
-    """`count` drawings, of the seeds from `seed` upward, kept in `folder` and drawn only once.
+    """Return `count` drawings, of the seeds from `seed` upward, cached in `folder`.
 
-    Drawn in parallel by `pipeline.drawings`; four of five are PNG, the others JPEG (quality
-    95, 4:4:4). The same arguments give the same pictures. A change of the drawing program draws
-    them anew and removes those of before. A second program at the same folder waits.
+    `pipeline.drawings` draws missing ones in parallel; four of five are PNG, the others JPEG
+    (quality 95, 4:4:4). The same arguments give the same pictures. Where the source of the drawing
+    program has changed, they are drawn anew, and the older files removed. A second process with the
+    same folder waits.
 
-    Raises PipelineError when `folder` cannot be written.
+    Raises `PipelineError` when `folder` cannot be written, `UsageError` for a damaged drawing.
     """
     program = _program_hash()
     stems = {number: f"{number:06d}-{program}" for number in range(seed, seed + count)}
@@ -43,7 +44,7 @@ def collect_drawings(
         raise PipelineError(f"{folder}: cannot keep drawings there ({error.strerror})") from error
     except BrokenProcessPool as error:
         raise PipelineError(
-            "a process that drew was killed, perhaps for want of memory; run again to go on"
+            "a drawing process was killed, perhaps for lack of memory; run again to go on"
         ) from error
     return [
         _drawing_picture(index, number, folder / f"{stem}.{_drawing_extension(number)}")
@@ -90,7 +91,7 @@ def _draw_missing(stems: dict[int, str], folder: Path, progress: Progress) -> No
 
 
 def _draw(seed: int, stem: str, folder: Path) -> None:
-    """Draw `seed` into `folder`: the picture, then its tags, which say that it is whole."""
+    """Draw `seed` into `folder`: the picture, then its tags, which mark it as complete."""
     drawing = drawings.draw(seed)
     extension = _drawing_extension(seed)
     for pattern in (f"{seed:06d}-*", f".{seed:06d}-*.tmp"):
@@ -113,7 +114,7 @@ def _tags_path(folder: Path, stem: str) -> Path:
 
 
 def _program_hash() -> str:
-    """Eight hex digits that change with any source file of the drawing program."""
+    """Return eight hex digits that change with any source file of the drawing program."""
     sources = sorted(Path(drawings.__file__).parent.rglob("*.py"))
     digest = hashlib.sha256()
     for source in sources:

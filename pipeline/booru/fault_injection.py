@@ -1,4 +1,4 @@
-"""Faults on purpose: what sites and networks do to a scraper, from a server that is told to."""
+"""Inject faults of sites and networks into responses, to test scrapers."""
 
 import itertools
 import re
@@ -16,21 +16,21 @@ from werkzeug.wrappers import Response
 from pipeline.booru.html_render import error_xml
 
 STALL_SECONDS = 600.0
-RETRY_SECONDS = 2
+RETRY_AFTER_SECONDS = 2
 REPEATED_POSTS = 20
 
 Fault = Callable[[WSGIApplication, WSGIEnvironment], WSGIApplication]
-"""What takes the place of a site's right answer to a request."""
+"""Returns the application that answers a request instead of the site."""
 
 _CHALLENGE = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
 _PAGE = "<!DOCTYPE html><html><head><title>Booru</title></head><body>Not here</body></html>"
 
 
-class FaultySite:
-    """A site that answers every `every`-th request with a fault, by their names in `FAULTS`.
+class FaultInjector:
+    """WSGI middleware that answers every `every`-th request with a fault, named as in `FAULTS`.
 
-    Requests for files get those of `on_files` in turn, and requests for listings and pages those
-    of `on_lists`. robots.txt is always right.
+    Requests for files get the faults of `on_files` in turn, requests for listings and pages those
+    of `on_lists`. robots.txt is always answered by the site.
     """
 
     def __init__(
@@ -63,19 +63,19 @@ class FaultySite:
         return faults[(number // self._every - 1) % len(faults)]
 
 
-def _answer(body: str = "", status: int = 200, kind: str = "text/html", **headers: str) -> Fault:
+def _respond(body: str = "", status: int = 200, kind: str = "text/html", **headers: str) -> Fault:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda site, environ: Response(body, status, named, mimetype=kind)
 
 
-def _later(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
-    """Refuse, and tell by a date when to come again."""
-    moment = datetime.now(UTC) + timedelta(seconds=RETRY_SECONDS)
+def _retry_at_date(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
+    """Answer HTTP 503 with a date as Retry-After."""
+    moment = datetime.now(UTC) + timedelta(seconds=RETRY_AFTER_SECONDS)
     return Response("", 503, {"Retry-After": format_datetime(moment, usegmt=True)})
 
 
-def _repeated(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
-    """List some posts of the page before again, as where new posts push old ones down."""
+def _shift_listing(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
+    """List some posts of the previous page again, as when new posts shift the listing."""
     query = unquote_plus(environ["QUERY_STRING"])
     environ["QUERY_STRING"] = re.sub(
         r"id:<(\d+)", lambda cursor: f"id:<{int(cursor[1]) + REPEATED_POSTS}", query
@@ -83,14 +83,14 @@ def _repeated(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplicatio
     return site
 
 
-def _again(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
+def _redirect_to_itself(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
     """Redirect to the same address."""
     query = environ["QUERY_STRING"]
     location = environ["PATH_INFO"] + (f"?{query}" if query else "")
     return Response("", 302, {"Location": location})
 
 
-def _dropped(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
+def _drop_connection(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         _hang_up(environ)
         start("200 OK", [])
@@ -99,21 +99,21 @@ def _dropped(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication
     return answer
 
 
-def _broken(*, share: float, extra: int = 0, silence: float = 0.0) -> Fault:
-    """Send `share` of the right body, announced `extra` bytes longer than it is; then hang up.
+def _break_off(*, share: float, extra: int = 0, silence: float = 0.0) -> Fault:
+    """Send `share` of the site's body, announced `extra` bytes longer than it is; then hang up.
 
-    The client may leave during a `silence` of so many seconds in between.
+    Wait for `silence` seconds before that, or until the client closes the connection.
     """
 
     def fault(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIApplication:
-        right = Response.from_app(site, environ, buffered=True)
-        body = right.get_data()
-        headers = dict(right.headers) | {"Content-Length": str(len(body) + extra)}
+        response = Response.from_app(site, environ, buffered=True)
+        body = response.get_data()
+        headers = dict(response.headers) | {"Content-Length": str(len(body) + extra)}
 
         def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterator[bytes]:
-            start(right.status, list(headers.items()))
+            start(response.status, list(headers.items()))
             yield body[: round(len(body) * share)]
-            _wait_for_leave(environ["werkzeug.socket"], silence)
+            _wait_for_close(environ["werkzeug.socket"], silence)
             _hang_up(environ)
 
         return answer
@@ -126,11 +126,11 @@ def _hang_up(environ: WSGIEnvironment) -> None:
     connection.shutdown(SHUT_RDWR)
 
 
-def _wait_for_leave(connection: socket, seconds: float) -> None:
+def _wait_for_close(connection: socket, seconds: float) -> None:
     """Return when either side has closed the connection, or after `seconds`."""
     deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        connection.settimeout(left)
+    while (remaining := deadline - time.monotonic()) > 0:
+        connection.settimeout(remaining)
         try:
             if not connection.recv(4096):
                 return
@@ -139,24 +139,24 @@ def _wait_for_leave(connection: socket, seconds: float) -> None:
 
 
 FAULTS: Mapping[str, Fault] = {
-    "drop": _dropped,
-    "stall": _broken(share=0.5, silence=STALL_SECONDS),
-    "truncate": _broken(share=0.5),
-    "wrong-length": _broken(share=1.0, extra=100),
-    "wrong-type": _answer(_PAGE),
-    "empty": _answer(),
-    "404": _answer(status=404),
-    "429": _answer(status=429),
-    "429-retry-after": _answer(status=429, Retry_After=str(RETRY_SECONDS)),
-    "500": _answer(status=500),
-    "503": _answer(status=503),
-    "503-retry-after": _later,
-    "redirect-loop": _again,
-    "off-site": _answer(status=302, Location="http://off-site.invalid/picture.png"),
-    "challenge": _answer(_CHALLENGE, 403),
-    "search-down": _answer(error_xml("search down"), kind="text/xml"),
-    "depth-limit": _answer(error_xml("Search error: API limited due to abuse."), kind="text/xml"),
-    "repeat": _repeated,
-    "vanish": _answer(status=302, Location="/index.php?page=post&s=list&tags=all"),
+    "drop": _drop_connection,
+    "stall": _break_off(share=0.5, silence=STALL_SECONDS),
+    "truncate": _break_off(share=0.5),
+    "wrong-length": _break_off(share=1.0, extra=100),
+    "wrong-type": _respond(_PAGE),
+    "empty": _respond(),
+    "404": _respond(status=404),
+    "429": _respond(status=429),
+    "429-retry-after": _respond(status=429, Retry_After=str(RETRY_AFTER_SECONDS)),
+    "500": _respond(status=500),
+    "503": _respond(status=503),
+    "503-retry-after": _retry_at_date,
+    "redirect-loop": _redirect_to_itself,
+    "off-site": _respond(status=302, Location="http://off-site.invalid/picture.png"),
+    "challenge": _respond(_CHALLENGE, 403),
+    "search-down": _respond(error_xml("search down"), kind="text/xml"),
+    "depth-limit": _respond(error_xml("Search error: API limited due to abuse."), kind="text/xml"),
+    "repeat": _shift_listing,
+    "vanish": _respond(status=302, Location="/index.php?page=post&s=list&tags=all"),
 }
-"""Fault by name."""
+"""Faults by name."""

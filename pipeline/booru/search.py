@@ -1,7 +1,7 @@
-"""Tag search as Gelbooru 0.2 understands it: plain tags, `-tag`, `id:<9`, `rating:safe`, `sort:`.
+"""Tag search of Gelbooru 0.2: plain tags, `-tag`, `id:<9`, `rating:safe`, `sort:`.
 
-A post matches when it fits every word of the query. What looks like a field but is none (`:d`,
-`re:zero`) is a plain tag, for tags may hold colons.
+A post matches if it fits every word of the query. Words with a colon that name no field (`:d`,
+`re:zero`) are plain tags, since tags may contain colons.
 """
 
 import operator
@@ -20,7 +20,7 @@ _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
-# A post without votes ranks, and compares, as one with none for it.
+# A post without votes counts as one with a score of 0.
 _NUMBERS: dict[str, Callable[[ServedPost], int]] = {
     "id": lambda post: post.id,
     "score": lambda post: post.score or 0,
@@ -35,23 +35,23 @@ _SORT_WORD = re.compile(r"sort:(id|score|width|height|updated)(?::(asc|desc))?")
 
 @dataclass(frozen=True)
 class Query:
-    """A parsed search: what each post must fit, and the order of those that do."""
+    """A parsed search: predicates that each match fits, and the order of the matches."""
 
     predicates: tuple[Predicate, ...] = ()
     sort_field: str = "id"
     descending: bool = True
 
     def find(self, posts: Iterable[ServedPost]) -> list[ServedPost]:
-        """The posts that fit, in the query's order; equal ones newest first."""
-        found = [post for post in posts if all(fits(post) for fits in self.predicates)]
-        found.sort(key=_NUMBERS["id"], reverse=True)
+        """Return the matches in the query's order, equal ones newest first."""
+        matches = [post for post in posts if all(fits(post) for fits in self.predicates)]
+        matches.sort(key=_NUMBERS["id"], reverse=True)
         # The second sort is stable, also in reverse.
-        found.sort(key=_NUMBERS[self.sort_field], reverse=self.descending)
-        return found
+        matches.sort(key=_NUMBERS[self.sort_field], reverse=self.descending)
+        return matches
 
 
 def parse_query(text: str) -> Query:
-    """The query that `text`, words between spaces, asks for; none and `all` mean every post."""
+    """Parse a search, words separated by spaces; an empty one and `all` match every post."""
     predicates: list[Predicate] = []
     sort_field, descending = "id", True
     for word in text.lower().split():
@@ -65,10 +65,10 @@ def parse_query(text: str) -> Query:
 def find_tags(
     tags: Iterable[TagCount], number: int = 0, after: int = 0, name: str = "", pattern: str = ""
 ) -> list[TagCount]:
-    """The tags with that number, beyond the number `after`, with that name, like `pattern`.
+    """Return the tags with this `number` and `name`, numbers above `after`, and like `pattern`.
 
-    In a pattern `%` stands for anything and `_` for one letter; it may begin and end anywhere.
-    What is 0 or empty is not asked for.
+    In a pattern `%` matches any text and `_` one letter; it matches any part of a name. Arguments
+    that are 0 or empty restrict nothing.
     """
     wildcards = {"%": ".*", "_": "."}
     like = re.compile("".join(wildcards.get(letter, re.escape(letter)) for letter in pattern))
@@ -87,13 +87,13 @@ def _predicate(word: str) -> Predicate:
         excluded = _predicate(word[1:])
         return lambda post: not excluded(post)
     if number := _NUMBER_WORD.fullmatch(word):
-        value, compare, wanted = _NUMBERS[number[1]], _COMPARISONS[number[2]], int(number[3])
-        return lambda post: compare(value(post), wanted)
-    field, _, wanted_text = word.partition(":")
-    if field == "rating" and wanted_text:
-        return lambda post: post.picture.rating.startswith(wanted_text)
-    if field == "md5" and wanted_text:
-        return lambda post: post.picture.md5 == wanted_text
+        value, compare, bound = _NUMBERS[number[1]], _COMPARISONS[number[2]], int(number[3])
+        return lambda post: compare(value(post), bound)
+    field, _, text = word.partition(":")
+    if field == "rating" and text:
+        return lambda post: post.picture.rating.startswith(text)
+    if field == "md5" and text:
+        return lambda post: post.picture.md5 == text
     if "*" in word:
         pattern = re.compile(".*".join(re.escape(part) for part in word.split("*")))
         return lambda post: any(pattern.fullmatch(tag) for tag in post.tags)

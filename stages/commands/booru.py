@@ -49,7 +49,7 @@ def booru(
     """
     from pipeline.booru.app import Site
     from pipeline.booru.drawn_collection import collect_drawings
-    from pipeline.booru.fault_injection import FAULTS, FaultySite
+    from pipeline.booru.fault_injection import FAULTS, FaultInjector
     from pipeline.errors import UsageError
     from pipeline.images.collection import collect_folder
     from pipeline.wsgi import Server
@@ -65,7 +65,7 @@ def booru(
         pictures = collect_folder(images, progress)
     else:
         pictures = collect_drawings(drawings or DEFAULT_DRAWINGS, DRAWINGS_FOLDER, seed, progress)
-    site = FaultySite(Site(pictures), fault or (), list_fault or (), fault_every)
+    site = FaultInjector(Site(pictures), fault or (), list_fault or (), fault_every)
     booru = Server(site, host, port)
     typer.echo(f"{len(pictures)} pictures at {booru.url}  (Ctrl-C ends)")
     typer.echo(f"  pipeline scrape --site {booru.url} --limit {len(pictures)}")

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from pipeline.booru.app import Site
-from pipeline.booru.fault_injection import FAULTS, FaultySite
+from pipeline.booru.fault_injection import FAULTS, FaultInjector
 from pipeline.errors import PipelineError
 from pipeline.images.collection import Picture, collect_folder
 from pipeline.params import ScrapeParams
@@ -60,7 +60,7 @@ FINAL = {"404": "http_404", "redirect-loop": "redirects", "off-site": "off_site"
 def test_a_fault_of_files_that_passes_changes_nothing(
     name: str, every: int, pictures: list[Picture], tmp_path: Path
 ) -> None:
-    with Server(FaultySite(Site(pictures), on_files=[name], every=every)) as booru:
+    with Server(FaultInjector(Site(pictures), on_files=[name], every=every)) as booru:
         assert run(booru.url, tmp_path) == {}
     assert names(tmp_path) == NEWEST
 
@@ -71,7 +71,7 @@ def test_a_file_that_is_gone_is_replaced(
 ) -> None:
     # A redirect loop is asked for six times: all of them would use up a turn of their own.
     every = 1 if name == "redirect-loop" else 10
-    with Server(FaultySite(Site(pictures), on_files=[name], every=every)) as booru:
+    with Server(FaultInjector(Site(pictures), on_files=[name], every=every)) as booru:
         if every == 1:
             with pytest.raises(PipelineError, match=r"missing: .*failed 60 \(redirects 60\)"):
                 run(booru.url, tmp_path)
@@ -87,7 +87,7 @@ def test_a_file_that_is_gone_is_replaced(
 def test_a_fault_of_listings_that_passes_changes_nothing(
     name: str, listing: str, pictures: list[Picture], tmp_path: Path
 ) -> None:
-    with Server(FaultySite(Site(pictures), on_lists=[name], every=3)) as booru:
+    with Server(FaultInjector(Site(pictures), on_lists=[name], every=3)) as booru:
         run(booru.url, tmp_path, listing=listing)
     assert names(tmp_path) == NEWEST
 
@@ -96,13 +96,13 @@ def test_a_fault_of_listings_that_passes_changes_nothing(
 def test_posts_that_are_listed_again_are_taken_once(
     listing: str, pictures: list[Picture], tmp_path: Path
 ) -> None:
-    with Server(FaultySite(Site(pictures), on_lists=["repeat"], every=1)) as booru:
+    with Server(FaultInjector(Site(pictures), on_lists=["repeat"], every=1)) as booru:
         run(booru.url, tmp_path, listing=listing, page_size=30)
     assert names(tmp_path) == NEWEST
 
 
 def test_an_empty_answer_is_not_believed_at_once(pictures: list[Picture], tmp_path: Path) -> None:
-    with Server(FaultySite(Site(pictures), on_lists=["empty"], every=2)) as booru:
+    with Server(FaultInjector(Site(pictures), on_lists=["empty"], every=2)) as booru:
         run(booru.url, tmp_path, limit=COUNT)
     assert len(names(tmp_path)) == COUNT + 1
 
@@ -110,7 +110,7 @@ def test_an_empty_answer_is_not_believed_at_once(pictures: list[Picture], tmp_pa
 def test_pages_of_posts_that_have_vanished_are_passed_over(
     pictures: list[Picture], tmp_path: Path
 ) -> None:
-    with Server(FaultySite(Site(pictures), on_lists=["vanish"], every=5)) as booru:
+    with Server(FaultInjector(Site(pictures), on_lists=["vanish"], every=5)) as booru:
         run(booru.url, tmp_path, listing="html")
     assert len(names(tmp_path)) == 31
     assert names(tmp_path) != NEWEST
@@ -130,7 +130,7 @@ def test_a_listing_that_never_comes_ends_the_run(
     name: str, problem: str, code: int, pictures: list[Picture], tmp_path: Path
 ) -> None:
     with (
-        Server(FaultySite(Site(pictures), on_lists=[name], every=1)) as booru,
+        Server(FaultInjector(Site(pictures), on_lists=[name], every=1)) as booru,
         pytest.raises(PipelineError, match=problem) as error,
     ):
         run(booru.url, tmp_path, listing="json")
@@ -141,7 +141,7 @@ def test_a_listing_that_never_comes_ends_the_run(
 def test_every_fault_differs_from_the_right_answer(name: str, pictures: list[Picture]) -> None:
     """Each on a path where it tells; robots.txt and every other request stay right."""
     listing = "/index.php?page=dapi&s=post&q=index&json=1&limit=5&tags=id:<30"
-    with Server(FaultySite(Site(pictures), [name], [name], every=2)) as booru:
+    with Server(FaultInjector(Site(pictures), [name], [name], every=2)) as booru:
         right = requests.get(booru.url + listing, timeout=5)
         post = right.json()[0]
         assert requests.get(post["file_url"], timeout=5).status_code == 200
