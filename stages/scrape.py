@@ -16,6 +16,7 @@ from stages.options import Stage, project_folder, run_stage
 
 if TYPE_CHECKING:
     from pipeline.scraping.dry_run import Plan
+    from pipeline.scraping.previous_sets import PreviousSets
     from pipeline.scraping.run import ScrapeReport
 
 DATA = Path("data")
@@ -24,36 +25,33 @@ RAW = Path("data/raw")
 REPORT = Path("reports/scrape.json")
 
 
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="list what would be fetched, and how many bytes; fetch no file"),
+]
+RetryFailed = Annotated[
+    bool,
+    typer.Option(
+        "--retry-failed", help="list nothing new; fetch again the files that failed before"
+    ),
+]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check",
+        help="fetch nothing; compare every file with its hash, and remove damaged ones from "
+        f"{STORE} and DVC's cache, so that the next run fetches them again",
+    ),
+]
+
+
 def run(
     params: ScrapeParams,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="list what would be fetched, and how many bytes; fetch no file"
-        ),
-    ] = False,
-    retry_failed: Annotated[
-        bool,
-        typer.Option(
-            "--retry-failed", help="list nothing new; fetch again the files that failed before"
-        ),
-    ] = False,
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check",
-            help="fetch nothing; compare every file with its hash, and remove damaged ones from "
-            f"{STORE} and DVC's cache, so that the next run fetches them again",
-        ),
-    ] = False,
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    check: Check = False,
 ) -> None:
     """Fetch pictures from a Gelbooru 0.2 site into data/raw."""
-    from pipeline.scraping.folder import scrape_folder
-    from pipeline.scraping.previous_sets import PreviousSets
-    from pipeline.scraping.run import plan, scrape
-    from pipeline.scraping.tracked_sets import find_previous_sets, list_tracked_objects
-    from pipeline.scraping.verification import check_files
-
     _check_data_folder()
     progress = ConsoleProgress()
     # The project's store, also for an experiment in a temporary copy, which DVC removes afterwards.
@@ -61,24 +59,56 @@ def run(
     if check:
         if dry_run or retry_failed:
             raise UsageError("--check: takes neither --dry-run nor --retry-failed")
-        count = check_files(store, RAW, progress, cached=list_tracked_objects(RAW))
-        progress.message(f"{count} files checked: all are intact")
-        return
-    if params.site.startswith("file:"):
+        _check_files(store, progress)
+    elif params.site.startswith("file:"):
         if dry_run or retry_failed:
             raise UsageError("--dry-run, --retry-failed: nothing is fetched from a folder")
-        _print_table(_report_rows(scrape_folder(params, RAW, REPORT, progress)), progress)
-        return
-    previous = PreviousSets(partial(find_previous_sets, RAW))
-    if dry_run:
+        _scrape_folder(params, progress)
+    elif dry_run:
         if retry_failed:
             raise UsageError("--dry-run and --retry-failed: give one of them")
-        _print_plan(plan(params, store, progress, previous=previous), progress)
-        return
+        _plan(params, store, progress)
+    else:
+        _scrape_site(params, store, progress, retry_failed=retry_failed)
+
+
+def _check_files(store: Path, progress: ConsoleProgress) -> None:
+    from pipeline.scraping.tracked_sets import list_tracked_objects
+    from pipeline.scraping.verification import check_files
+
+    count = check_files(store, RAW, progress, cached=list_tracked_objects(RAW))
+    progress.message(f"{count} files checked: all are intact")
+
+
+def _scrape_folder(params: ScrapeParams, progress: ConsoleProgress) -> None:
+    from pipeline.scraping.folder import scrape_folder
+
+    _print_table(_report_rows(scrape_folder(params, RAW, REPORT, progress)), progress)
+
+
+def _plan(params: ScrapeParams, store: Path, progress: ConsoleProgress) -> None:
+    from pipeline.scraping.run import plan
+
+    _print_plan(plan(params, store, progress, previous=_previous_sets()), progress)
+
+
+def _scrape_site(
+    params: ScrapeParams, store: Path, progress: ConsoleProgress, *, retry_failed: bool
+) -> None:
+    from pipeline.scraping.run import scrape
+
+    previous = _previous_sets()
     result = scrape(
         params, store, RAW, REPORT, progress, retry_failed=retry_failed, previous=previous
     )
     _print_table(_report_rows(result), progress)
+
+
+def _previous_sets() -> "PreviousSets":
+    from pipeline.scraping.previous_sets import PreviousSets
+    from pipeline.scraping.tracked_sets import find_previous_sets
+
+    return PreviousSets(partial(find_previous_sets, RAW))
 
 
 def _check_data_folder() -> None:

@@ -90,7 +90,7 @@ def test_drawings_are_kept_in_the_store(tmp_path: Path) -> None:
     [
         (["--images", "missing"], "missing: no such folder; name one that holds pictures"),
         (["--images", "."], ".: holds no JPEG, PNG, GIF or WebP; name a folder with pictures"),
-        (["--list-fault", "x"], f"x: no fault; faults are {', '.join(FAULTS)}"),
+        (["--list-fault", "x"], f"x: no such fault; faults are {', '.join(FAULTS)}"),
         (["--images", ".", "--drawings", "1"], "--images and --drawings: give one of them"),
     ],
 )
