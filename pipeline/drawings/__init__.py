@@ -1,7 +1,7 @@
-"""Anime-style illustrations drawn from a seed: what the embedded booru serves by default.
+"""Draw anime-style illustrations from a seed, which the embedded booru serves by default.
 
-They hold what such art is made of (ink lines, flat colours with hard shadow edges, hair, eyes,
-patterns, screentone, lettering, skies), so that a network can be trained and judged without any
+They contain the elements of such art (ink lines, flat colours with hard shadow edges, hair, eyes,
+patterns, screentone, lettering, skies), so that a network can be trained and evaluated without any
 site, and so that two machines see the same pictures.
 """
 
@@ -27,7 +27,7 @@ class Drawing:
 
 
 def drawing_size(seed: int) -> tuple[int, int]:
-    """Width and height of the drawing of `seed` (0 or more), pixels, without drawing it."""
+    """Return width and height in pixels that the drawing of `seed` (0 or more) has."""
     rng = np.random.default_rng((seed, 0))
     shape = float(rng.choice(_SHAPES, p=_SHARES))
     longest = min(_SHORT[1], _LONG * min(shape, 1 / shape))
@@ -37,7 +37,7 @@ def drawing_size(seed: int) -> tuple[int, int]:
 
 
 def draw(seed: int) -> Drawing:
-    """The drawing of `seed` (0 or more): the same seed gives the same pixels and tags."""
+    """Return the drawing of `seed` (0 or more): the same seed gives the same pixels and tags."""
     width, height = drawing_size(seed)
     image, tags = compose(width, height, np.random.default_rng((seed, 1)))
     tags |= {"original"}

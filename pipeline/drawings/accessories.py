@@ -1,4 +1,4 @@
-"""What is worn on the head: ears, ribbons, hats, glasses, flowers, headphones."""
+"""Draw accessories of the head: ears, ribbons, hats, glasses, flowers, headphones."""
 
 import numpy as np
 
@@ -33,10 +33,10 @@ def _animal_ears(canvas: Canvas, head: Head, palette: Palette, outline: np.ndarr
             palette.skin.shade if palette.monochrome else mix(palette.blush, (255, 255, 255), 0.3)
         )
         canvas.fill(inner, soft)
-        for place in np.linspace(0.2, 0.8, 4):
-            index = int(place * (len(inner) - 1))
+        for position in np.linspace(0.2, 0.8, 4):
+            index = int(position * (len(inner) - 1))
             tuft = np.stack(
-                [inner[0] + (inner[-1] - inner[0]) * place, inner[index] * 0.6 + inner[0] * 0.4]
+                [inner[0] + (inner[-1] - inner[0]) * position, inner[index] * 0.6 + inner[0] * 0.4]
             )
             canvas.stroke(tuft, palette.hair.line, head.ink * 0.7, (0.1, 0.8))
         canvas.stroke(shape, palette.hair.line, head.ink * 1.1, (0.05, 0.05))
@@ -78,13 +78,13 @@ def _rabbit(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generat
 def _ribbon(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator) -> None:
     side = rng.choice([-1, 1])
     size = rng.uniform(0.3, 0.5)
-    places = [(side * 0.7, -0.95)] if rng.random() < 0.6 else [(-0.75, -0.9), (0.75, -0.9)]
-    for x, y in places:
+    positions = [(side * 0.7, -0.95)] if rng.random() < 0.6 else [(-0.75, -0.9), (0.75, -0.9)]
+    for x, y in positions:
         draw_bow(canvas, head.frame([(x, y)])[0], size * head.frame.scale, palette.trim, head.ink)
 
 
 def _hat(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator) -> None:
-    """A brimmed hat, high or low, with its band."""
+    """Draw a brimmed hat, high or low, with its band."""
     tall = rng.uniform(0.6, 1.5)
     wide = rng.uniform(1.3, 1.8)
     crown = smooth(
@@ -207,8 +207,8 @@ def _band(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator
     base = palette.trim.base
     canvas.stroke(arc, base if isinstance(base, tuple) else base.paper, wide, (0, 0))
     if rng.random() < 0.5:
-        for place in arc[3:-3:4]:
-            frill = ellipse(place - (0, wide * 0.6), (wide * 0.55, wide * 0.5), 18)
+        for position in arc[3:-3:4]:
+            frill = ellipse(position - (0, wide * 0.6), (wide * 0.55, wide * 0.5), 18)
             canvas.fill(frill, (250, 250, 252))
             canvas.contour(frill, palette.trim.line, head.ink * 0.7)
 

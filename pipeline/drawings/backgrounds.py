@@ -1,4 +1,4 @@
-"""What stands behind the characters, from bare paper to skies, woods and streets."""
+"""Draw backgrounds, from bare paper to skies, woods and streets."""
 
 import numpy as np
 from PIL import Image
@@ -40,7 +40,7 @@ INKED = (
 
 
 def draw_background(canvas: Canvas, kind: str, rng: np.random.Generator) -> set[str]:
-    """Cover the page with `kind`, one of `COLOURED`; returns its tags."""
+    """Cover the page with `kind`, one of `COLOURED`; return its tags."""
     hue = rng.random()
     drawers = {
         "simple_background": _simple,
@@ -89,7 +89,7 @@ def draw_inked_background(
 def draw_speed_lines(
     canvas: Canvas, focus: tuple[float, float], colour: Colour, rng: np.random.Generator
 ) -> None:
-    """Lines that run in from the edges towards `focus` and thin out before it."""
+    """Draw lines that run in from the edges towards `focus` and thin out before it."""
     far = float(np.hypot(canvas.width, canvas.height))
     near = min(canvas.width, canvas.height) * rng.uniform(0.32, 0.45)
     for angle in np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(90, 260)))):
@@ -102,7 +102,7 @@ def draw_speed_lines(
 
 
 def sky(canvas: Canvas, colours: list[Colour], noise: float, rng: np.random.Generator) -> None:
-    """A vertical gradient through `colours` with slow, painterly unevenness."""
+    """Draw a vertical gradient through `colours` with slow, painterly unevenness."""
     rows = np.linspace(0, 1, 96)
     stops = np.linspace(0, 1, len(colours))
     column = np.stack([np.interp(rows, stops, band) for band in np.array(colours).T], axis=1)
@@ -156,7 +156,7 @@ def _patterned(canvas: Canvas, hue: float, rng: np.random.Generator) -> None:
 
 
 def _bokeh(canvas: Canvas, hue: float, rng: np.random.Generator) -> None:
-    """Lights out of focus: rimmed discs, some soft, over a dark or a light ground."""
+    """Draw lights out of focus: rimmed discs, some soft, over a dark or a light ground."""
     value = rng.choice([0.25, 0.5, 0.85])
     sky(canvas, [hsv(hue, 0.5, value), hsv(hue + 0.1, 0.45, value * 0.8)], 18, rng)
     reach = min(canvas.width, canvas.height)
@@ -173,7 +173,7 @@ def _bokeh(canvas: Canvas, hue: float, rng: np.random.Generator) -> None:
 
 
 def _painted(canvas: Canvas, hue: float, rng: np.random.Generator) -> None:
-    """Nothing but colour: strokes over a gradient, wide ones under fine ones."""
+    """Draw brushstrokes over a gradient, wide ones under fine ones."""
     value = rng.uniform(0.3, 1.0)
     colours = [
         hsv(hue + rng.normal(0, 0.09), rng.uniform(0.1, 0.6), value * rng.uniform(0.6, 1.1))
@@ -203,7 +203,7 @@ def _rays(canvas: Canvas, paint: Colour | Tone, rng: np.random.Generator) -> Non
 
 
 def _scene(canvas: Canvas, kind: str, rng: np.random.Generator) -> set[str]:
-    """A place: its sky, what stands in it, and often the haze of distance."""
+    """Draw a scene: sky, scenery, and often the haze of distance; return its tags."""
     horizon = canvas.height * rng.uniform(0.5, 0.8)
     day = [hsv(0.59, 0.75, 0.85), hsv(0.56, 0.4, 0.97), hsv(0.54, 0.1, 1.0)]
     dusk = [hsv(0.72, 0.5, 0.4), hsv(0.95, 0.5, 0.8), hsv(0.07, 0.6, 1.0), hsv(0.12, 0.4, 1.0)]

@@ -1,4 +1,4 @@
-"""Bodies: their proportions, and the skin of neck, arms, hands and legs.
+"""Draw bodies: their proportions, and the skin of neck, arms, hands and legs.
 
 Body coordinates are the head's unit with the origin at the middle of the skull and no tilt.
 """
@@ -25,7 +25,7 @@ ARMS = ("down", "behind", "raised", "chest", "hips", "open")
 
 @dataclass(frozen=True)
 class Body:
-    """Heights (y) and half widths (x) of one body, and its place on the page.
+    """Heights (y) and half widths (x) of one body, and its position on the page.
 
     `unit` is how large its clothes' details are; `lean` bends it sideways.
     """
@@ -48,7 +48,7 @@ class Body:
     ink: float
 
     def sway(self, shape: Points) -> Points:
-        """`shape` in page pixels, bent sideways by the pose's lean: shoulders against hips."""
+        """Return `shape` in page pixels, shoulders moved against hips by the pose's lean."""
         down = (shape[:, 1] - self.shoulder_y) / (self.hip_y - self.shoulder_y)
         bend = self.lean * np.sin(np.clip(down, 0, 2) * np.pi / 2)
         return self.frame(shape + np.stack([bend, np.zeros(len(shape))], axis=1))
@@ -87,7 +87,7 @@ _CHIBI = {
 
 
 def choose_body(rng: np.random.Generator, frame: Frame, ink: float, chibi: bool) -> Body:
-    """A body of about six heads, or of two and a half for a chibi."""
+    """Choose a body of about six heads, or of two and a half for a chibi."""
     measures = dict(_CHIBI if chibi else _GROWN)
     build = rng.uniform(0.9, 1.12)
     for part in ("shoulder", "chest", "waist", "hip"):
@@ -96,7 +96,7 @@ def choose_body(rng: np.random.Generator, frame: Frame, ink: float, chibi: bool)
 
 
 def torso(body: Body, ease: float = 0.0) -> Points:
-    """The closed outline from the neck's base to the hips, `ease` wider than the body."""
+    """Return the closed outline from the neck's base to the hips, `ease` wider than the body."""
     slope = body.shoulder_y - 0.22 * (body.shoulder_y - 0.9)
     half = points(
         (body.neck * 0.95, slope - 0.12),
@@ -110,7 +110,7 @@ def torso(body: Body, ease: float = 0.0) -> Points:
 
 
 def draw_neck(canvas: Canvas, body: Body, skin: Cel, chin: Points) -> None:
-    """The neck and the upper chest, with the shadow that the chin throws."""
+    """Draw the neck and the upper chest, with the shadow that the chin throws."""
     low = body.shoulder_y
     half = points(
         (body.neck, 0.6),
@@ -136,7 +136,7 @@ def draw_neck(canvas: Canvas, body: Body, skin: Cel, chin: Points) -> None:
 
 
 def arm_spine(body: Body, pose: str, side: int, rng: np.random.Generator) -> Points:
-    """Shoulder, both sides of the elbow, and wrist of one arm, body coordinates, `(4, 2)`."""
+    """Return shoulder, both sides of the elbow and wrist, `(4, 2)` in body coordinates."""
     reach = (body.hip_y - body.shoulder_y) * 0.52
     shoulder = (body.shoulder * 0.84, body.shoulder_y + 0.30 * body.unit)
     elbow, wrist = {
@@ -158,7 +158,7 @@ def arm_spine(body: Body, pose: str, side: int, rng: np.random.Generator) -> Poi
 def limb_shape(
     body: Body, spine: Points, start: float, end: float, span: tuple[float, float] = (0.0, 1.0)
 ) -> Points:
-    """The outline of a limb along `spine`, `start` and `end` head units wide, over `span` of it."""
+    """Return the outline of a limb over `span` of `spine`, `start` to `end` head units wide."""
     curve = smooth(body.sway(spine), steps=12)
     first, last = (round(share * (len(curve) - 1)) for share in span)
     round_top = np.sqrt(np.clip(1 - (1 - np.linspace(0, 9, len(curve))) ** 2, 0.02, 1))
@@ -168,7 +168,7 @@ def limb_shape(
 
 
 def draw_limb(canvas: Canvas, body: Body, shape: Points, cel: Cel) -> None:
-    """A limb's fill, the shadow along one side of it, and its line."""
+    """Draw a limb's fill, the shadow along one side of it, and its line."""
     half = len(shape) // 2
     one, other = shape[:half], shape[half:][::-1]
     for index in range(half - 1):
@@ -184,7 +184,7 @@ def draw_limb(canvas: Canvas, body: Body, shape: Points, cel: Cel) -> None:
 def draw_hand(
     canvas: Canvas, body: Body, spine: Points, cel: Cel, rng: np.random.Generator
 ) -> None:
-    """A hand at the end of an arm's `spine`: a palm, four fingers and a thumb."""
+    """Draw a hand at the end of an arm's `spine`: a palm, four fingers and a thumb."""
     way = spine[-1] - spine[-2]
     angle = float(np.arctan2(way[1], way[0]))
     wrist = body.sway(spine[-1:])[0]
@@ -198,10 +198,12 @@ def draw_hand(
         points((-0.1, -0.40), (0.55, -0.52), (0.95, -0.42), (0.95, 0.42), (0.55, 0.5), (-0.1, 0.40))
     )
     canvas.fill(smooth(palm, closed=True), cel.base)
-    for index, place in enumerate(np.array([-0.36, -0.12, 0.12, 0.36])):
+    for index, position in enumerate(np.array([-0.36, -0.12, 0.12, 0.36])):
         length = (1.72, 1.95, 1.9, 1.6)[index if side > 0 else 3 - index]
-        tip = place * (1 + spread * 3)
-        finger = own(points((0.6, place), (1.2, place + (tip - place) * 0.5), (length, tip)))
+        tip = position * (1 + spread * 3)
+        finger = own(
+            points((0.6, position), (1.2, position + (tip - position) * 0.5), (length, tip))
+        )
         _finger(canvas, smooth(finger), 0.27 * size, cel, body.ink)
     edge, outer = sides(own(points((-0.15, 0), (0.8, 0))), 0.86 * size)
     for line in (edge, outer):
@@ -219,7 +221,7 @@ def _finger(canvas: Canvas, spine: Points, width: float, cel: Cel, ink: float) -
 
 
 def leg_spine(body: Body, side: int, rng: np.random.Generator) -> Points:
-    """Hip, knee and ankle of one leg, body coordinates, `(4, 2)`."""
+    """Return hip, knee and ankle of one leg, `(4, 2)` in body coordinates."""
     apart = body.hip * 0.5
     knee = rng.normal(0, 0.08)
     return points(
@@ -231,7 +233,7 @@ def leg_spine(body: Body, side: int, rng: np.random.Generator) -> Points:
 
 
 def leg_shape(body: Body, spine: Points, span: tuple[float, float] = (0.0, 1.0)) -> Points:
-    """The outline of one leg over `span` of its length: thigh, knee, calf, ankle."""
+    """Return the outline of one leg over `span` of its length: thigh, knee, calf, ankle."""
     curve = smooth(body.sway(spine), steps=10)
     along = np.linspace(0, 1, len(curve))
     width = np.interp(along, [0, 0.3, 0.62, 0.78, 1.0], [2.2, 2.0, 1.3, 1.4, 0.74])
@@ -241,7 +243,7 @@ def leg_shape(body: Body, spine: Points, span: tuple[float, float] = (0.0, 1.0))
 
 
 def draw_shoe(canvas: Canvas, body: Body, spine: Points, cel: Cel) -> None:
-    """A shoe seen from the front and above, under an ankle."""
+    """Draw a shoe seen from the front and above, under an ankle."""
     x, y = spine[-1]
     size = body.limb * 0.62
     outline = points(

@@ -1,4 +1,4 @@
-"""The sheet that everything is drawn on: anti-aliased by drawing it larger and averaging."""
+"""The canvas: anti-aliased by drawing on a larger sheet and averaging its pixels."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ from pipeline.drawings.geometry import Point, Points, normals
 Colour = tuple[int, int, int]
 
 SUPERSAMPLING = 3
-"""Sheet pixels a page pixel, each way: ten levels of coverage at an edge."""
+"""Sheet pixels per page pixel in each direction: ten levels of coverage at an edge."""
 
 _CHUNK = 4
-"""Samples of a stroke in one polygon: few, since polygons that cross themselves get holes."""
+"""Samples of a stroke per polygon: few, since polygons that cross themselves get holes."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ Paint = Colour | Tone
 
 
 class Canvas:
-    """A page of `width` × `height` pixels; every coordinate and width given is in page pixels."""
+    """A page of `width` × `height` pixels; all coordinates and widths are in page pixels."""
 
     def __init__(self, width: int, height: int, colour: Colour) -> None:
         self.width = width
@@ -45,7 +45,7 @@ class Canvas:
         self._origin = np.zeros(2)
 
     def finish(self) -> Image.Image:
-        """The page, RGB, `width` × `height`."""
+        """Return the page as an RGB image, `width` × `height`."""
         return self._sheet.reduce(SUPERSAMPLING)
 
     def backdrop(self, image: Image.Image) -> None:
@@ -54,11 +54,11 @@ class Canvas:
         self._show(page.resize(self._sheet.size, Image.Resampling.NEAREST))
 
     def mirror(self) -> None:
-        """Swap left and right in all that was drawn so far."""
+        """Swap left and right of everything drawn so far."""
         self._show(self._sheet.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
 
     def soften(self, radius: float) -> None:
-        """Blur all that was drawn so far with a Gaussian of `radius` page pixels."""
+        """Blur everything drawn so far with a Gaussian of `radius` page pixels."""
         page = self.finish().filter(ImageFilter.GaussianBlur(radius))
         self._show(page.resize(self._sheet.size, Image.Resampling.NEAREST))
 
@@ -80,7 +80,7 @@ class Canvas:
             self.fill(shape, paint)
 
     def cover(self, paint: Paint) -> None:
-        """Fill all that can be drawn on: the page, or the clip."""
+        """Fill the page, or the clip."""
         width, height = self._sheet.size
         if isinstance(paint, Tone):
             self._sheet.paste(self._tone(paint, (0, 0, width, height)))
@@ -128,7 +128,7 @@ class Canvas:
         self.stroke(np.concatenate([shape, shape[:2]]), colour, width, (0, 0))
 
     def glow(self, centre: Point, radii: Point, colour: Colour, opacity: float) -> None:
-        """A soft blob: opaque by `opacity` at `centre`, gone at `radii`."""
+        """Draw a soft blob, with `opacity` at `centre` and 0 at `radii`."""
         reach = np.array([np.subtract(centre, radii), np.add(centre, radii)])
         left, top, right, bottom = self._local(reach).round().astype(int).ravel().tolist()
         if right <= left or bottom <= top:
@@ -147,13 +147,13 @@ class Canvas:
         self._sheet.paste(colour, (left, top, left + mask.width, top + mask.height), mask)
 
     def paste(self, other: "Canvas", corner: Point) -> None:
-        """Put another page on this one, its top left at `corner`."""
+        """Paste another page on this one, its top left at `corner`."""
         left, top = self._local(np.array([corner]))[0].round().astype(int).tolist()
         self._sheet.paste(other._sheet, (left, top))
 
     @contextmanager
     def clip(self, shape: Points) -> Iterator[None]:
-        """Within this context only the inside of the closed `shape` is drawn on."""
+        """Restrict drawing to the inside of the closed `shape` within this context."""
         box = self._box(shape)
         if box is None:
             box = (0, 0, 1, 1)
@@ -181,7 +181,7 @@ class Canvas:
         return flat
 
     def _box(self, shape: Points) -> tuple[int, int, int, int] | None:
-        """The part of the sheet that `shape` can touch, or None when it lies outside."""
+        """Return the part of the sheet that `shape` can touch, or None when it lies outside."""
         flat = self._local(shape)
         left, top = np.maximum(np.floor(flat.min(axis=0)), 0).astype(int).tolist()
         right, bottom = np.minimum(np.ceil(flat.max(axis=0)) + 1, self._sheet.size).astype(int)
@@ -202,7 +202,7 @@ class Canvas:
         self._sheet.paste(self._tone(paint, box) if isinstance(paint, Tone) else paint, box, mask)
 
     def _tone(self, tone: Tone, box: tuple[int, int, int, int]) -> Image.Image:
-        """The part `box` of the sheet under `tone`: dots keep their places across shapes."""
+        """Return the part `box` of the sheet under `tone`: dots are aligned across shapes."""
         cell = tone_cell(tone)
         size = cell.shape[0]
         left, top = (self._origin.astype(int) + box[:2]) % size
@@ -214,7 +214,7 @@ class Canvas:
 
 @lru_cache(maxsize=64)
 def tone_cell(tone: Tone) -> NDArray[np.uint8]:
-    """One period of `tone`, `(P, P, 3)`, in sheet pixels: a square with two dots, or two lines."""
+    """Return one period of `tone`, `(P, P, 3)` sheet pixels: two dots, or two lines."""
     size = max(4, round(tone.pitch * SUPERSAMPLING * np.sqrt(2)))
     grid = (np.arange(size) + 0.5) / size * 2 * np.pi
     if tone.lines:

@@ -1,4 +1,4 @@
-"""Clothes for the bodies: outfits, their folds, collars and patterns."""
+"""Draw clothes: outfits, their folds, collars and patterns."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ LEGWEAR = ("thighhighs", "kneehighs", "pantyhose", "bare_legs")
 
 @dataclass(frozen=True)
 class Outfit:
-    """What one character wears. `sleeve` is the share of the arm that it covers."""
+    """Outfit of one character. `sleeve` is the share of the arm that it covers."""
 
     kind: str
     pattern: str | None
@@ -65,7 +65,7 @@ def choose_outfit(rng: np.random.Generator, kinds: tuple[str, ...] = OUTFITS) ->
 def draw_legs(
     canvas: Canvas, body: Body, outfit: Outfit, palette: Palette, rng: np.random.Generator
 ) -> None:
-    """Both legs with what is worn on them, and the shoes."""
+    """Draw both legs with stockings or socks, and the shoes."""
     bare_until = {"thighhighs": 0.28, "kneehighs": 0.66, "pantyhose": 0.0, "bare_legs": 1.0}
     start = bare_until[outfit.legwear]
     for side in (-1, 1):
@@ -83,7 +83,7 @@ def draw_legs(
 def draw_skirt(
     canvas: Canvas, body: Body, outfit: Outfit, palette: Palette, rng: np.random.Generator
 ) -> None:
-    """A pleated skirt, or a kimono's straight fall."""
+    """Draw a pleated skirt, or a kimono's straight fall."""
     cel = palette.cloth if outfit.kind in ("dress", "kimono") else palette.second
     length = (
         body.foot_y - 0.6
@@ -124,7 +124,7 @@ def draw_skirt(
 def draw_top(
     canvas: Canvas, body: Body, outfit: Outfit, palette: Palette, rng: np.random.Generator
 ) -> None:
-    """The garment on the torso, with its pattern, shadow, folds and collar."""
+    """Draw the garment on the torso, with its pattern, shadow, folds and collar."""
     loose = {"hoodie": 0.28, "sweater": 0.16, "kimono": 0.22}.get(outfit.kind, 0.05) * body.unit
     shape = torso(body, loose)
     cel = palette.cloth
@@ -155,7 +155,7 @@ def draw_arm(
     hand: bool,
     rng: np.random.Generator,
 ) -> None:
-    """One arm along `spine`: skin, hand, then the sleeve over them with its folds and cuff."""
+    """Draw one arm along `spine`: skin, hand, then the sleeve over them with its folds and cuff."""
     cel, limb = palette.cloth, body.limb
     draw_limb(canvas, body, limb_shape(body, spine, limb, limb * 0.72), palette.skin)
     if hand:
@@ -182,7 +182,7 @@ def draw_arm(
 def _sleeve_folds(
     canvas: Canvas, body: Body, sleeve: Points, cel: Cel, rng: np.random.Generator
 ) -> None:
-    """Lines that run in from the outer edge of a sleeve and sag."""
+    """Draw lines that run in from the outer edge of a sleeve and sag."""
     sag = points((0, 0), (0, 0.10), (0, 0.18)) * body.frame.scale * body.limb
     for share in rng.uniform(0.15, 0.95, int(rng.integers(4, 9))):
         index = int(share * (len(sleeve) // 2 - 1))
@@ -200,7 +200,7 @@ def _fabric(canvas: Canvas, shape: Points, outfit: Outfit, body: Body, paint: Pa
 
 
 def _torso_shadow(canvas: Canvas, body: Body, cel: Cel) -> None:
-    """Shadow down one side and under the chest."""
+    """Draw the shadow down one side and under the chest."""
     one_side = points(
         (body.chest * 0.55, body.shoulder_y - 1.0),
         (body.chest * 0.62, body.shoulder_y + 0.1),

@@ -1,4 +1,4 @@
-"""What closes a garment at the neck: collars, lapels, hoods, sashes, and the bow."""
+"""Draw the neck of a garment: collars, lapels, hoods, sashes, and the bow."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from pipeline.drawings.palette import Cel, Palette
 
 
 def draw_opening(canvas: Canvas, body: Body, palette: Palette, outfit: str) -> None:
-    """The neckline of `outfit`, one of `clothes.OUTFITS`, over its garment."""
+    """Draw the neckline of `outfit`, one of `clothes.OUTFITS`, over its garment."""
     _OPENINGS[outfit](canvas, body, palette)
 
 
 def draw_bow(canvas: Canvas, centre: Points, size: float, cel: Cel, ink: float) -> None:
-    """A ribbon bow: two loops, two tails and the knot."""
+    """Draw a ribbon bow: two loops, two tails and the knot."""
     for side in (-1, 1):
         tail = points(
             (0, 0), (0.35, 0.9), (0.85, 1.75), (0.42, 1.62), (0.12, 1.85), (0.02, 0.6)
@@ -42,7 +42,7 @@ def draw_bow(canvas: Canvas, centre: Points, size: float, cel: Cel, ink: float) 
 
 
 def _sailor(canvas: Canvas, body: Body, palette: Palette) -> None:
-    """The sailor collar with its two stripes."""
+    """Draw the sailor collar with its two stripes."""
     low, unit = body.shoulder_y, body.unit
     for side in (-1, 1):
         collar = body.sway(
@@ -63,7 +63,7 @@ def _sailor(canvas: Canvas, body: Body, palette: Palette) -> None:
 
 
 def _lapels(canvas: Canvas, body: Body, palette: Palette) -> None:
-    """A blazer's shirt front, tie and lapels."""
+    """Draw a blazer's shirt front, tie and lapels."""
     low, unit = body.shoulder_y, body.unit
     shirt = body.sway(
         points(
@@ -112,7 +112,7 @@ def _buttons(canvas: Canvas, body: Body, palette: Palette) -> None:
 
 
 def _hood(canvas: Canvas, body: Body, palette: Palette) -> None:
-    """A hood's folded rim, its cords and the zip."""
+    """Draw a hood's folded rim, its cords and the zip."""
     low, unit = body.shoulder_y, body.unit
     for side in (-1, 1):
         rim = smooth(
@@ -144,7 +144,7 @@ def _hood(canvas: Canvas, body: Body, palette: Palette) -> None:
 
 
 def _crossed(canvas: Canvas, body: Body, palette: Palette) -> None:
-    """A kimono's crossed collar and its sash."""
+    """Draw a kimono's crossed collar and its sash."""
     low, unit = body.shoulder_y, body.unit
     for side in (1, -1):
         band = body.sway(
@@ -174,7 +174,7 @@ def _crossed(canvas: Canvas, body: Body, palette: Palette) -> None:
 
 
 def _ribbed(canvas: Canvas, body: Body, palette: Palette) -> None:
-    """A high knitted collar."""
+    """Draw a high knitted collar."""
     low, unit = body.shoulder_y, body.unit
     half = points(
         (body.neck * 1.15, low - 0.72 * unit),
@@ -197,7 +197,7 @@ def _ribbed(canvas: Canvas, body: Body, palette: Palette) -> None:
 
 
 def _bare(canvas: Canvas, body: Body, palette: Palette) -> None:
-    """A wide neckline under straps, with a frill along it."""
+    """Draw a wide neckline under straps, with a frill along it."""
     low, unit = body.shoulder_y, body.unit
     rim = smooth(
         body.sway(
@@ -227,14 +227,16 @@ def _bare(canvas: Canvas, body: Body, palette: Palette) -> None:
         bone = points((0.08, -0.02), (0.24, -0.04), (0.48, -0.12)) * unit + np.array([0, low])
         canvas.stroke(smooth(body.sway(bone * (side, 1))), palette.skin.line, body.ink * 0.7)
     canvas.stroke(rim, palette.cloth.line, body.ink, (0, 0))
-    for place in rim[2:-2:2]:
-        frill = ellipse(place, (0.12 * unit * body.frame.scale, 0.10 * unit * body.frame.scale), 16)
+    for position in rim[2:-2:2]:
+        frill = ellipse(
+            position, (0.12 * unit * body.frame.scale, 0.10 * unit * body.frame.scale), 16
+        )
         canvas.fill(frill, palette.second.base)
         canvas.contour(frill, palette.second.line, body.ink * 0.7)
 
 
 def _collar(canvas: Canvas, body: Body, palette: Palette) -> None:
-    """A shirt's collar, placket and buttons."""
+    """Draw a shirt's collar, placket and buttons."""
     low, unit = body.shoulder_y, body.unit
     canvas.stroke(
         body.sway(points((0, low), (0, body.hip_y))), palette.cloth.line, body.ink * 0.9, (0, 0)
@@ -263,7 +265,7 @@ def _collar(canvas: Canvas, body: Body, palette: Palette) -> None:
 
 
 def _plain(paint: Paint) -> Colour:
-    """A colour for a line where a tone cannot go."""
+    """Return a plain colour for a line, which cannot have a tone."""
     return paint if isinstance(paint, tuple) else paint.paper
 
 

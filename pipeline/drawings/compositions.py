@@ -1,4 +1,4 @@
-"""Whole pages: portraits, full figures, pairs, landscapes and manga pages."""
+"""Compose pages: portraits, full figures, pairs, landscapes and manga pages."""
 
 from itertools import pairwise
 
@@ -30,7 +30,7 @@ Page = tuple[Image.Image, set[str]]
 
 
 def compose(width: int, height: int, rng: np.random.Generator) -> Page:
-    """One page and its tags, of a kind chosen by `rng`."""
+    """Return one page and its tags, of a kind chosen by `rng`."""
     kinds = ["portrait", "full", "pair", "landscape", "manga"]
     shares = [0.52, 0.14, 0.13, 0.07, 0.14]
     kind = str(rng.choice(kinds, p=shares))
@@ -40,7 +40,7 @@ def compose(width: int, height: int, rng: np.random.Generator) -> Page:
 
 
 def _illustration(width: int, height: int, kind: str, rng: np.random.Generator) -> Page:
-    """Background, characters, what floats before them, and words."""
+    """Draw background, characters, floating pieces and words; return the page."""
     canvas = Canvas(width, height, WHITE)
     weight = float(np.exp(rng.normal(0, 0.28)))
     landscape = kind == "landscape"
@@ -50,10 +50,10 @@ def _illustration(width: int, height: int, kind: str, rng: np.random.Generator) 
         tags |= {"scenery", "no_humans"}
     else:
         brushed = bool(rng.random() < 0.5)
-        places = _placements(width, height, kind, weight, rng)
-        for place in places:
-            tags |= draw_figure(canvas, place, choose_palette(rng, brushed), rng)
-        tags |= {"2girls", "multiple_girls"} if len(places) == 2 else {"1girl", "solo"}
+        placements = _placements(width, height, kind, weight, rng)
+        for placement in placements:
+            tags |= draw_figure(canvas, placement, choose_palette(rng, brushed), rng)
+        tags |= {"2girls", "multiple_girls"} if len(placements) == 2 else {"1girl", "solo"}
     if rng.random() < 0.35:
         floating = str(rng.choice(FLOATING))
         draw_floating(canvas, floating, rng)
@@ -68,12 +68,12 @@ def _illustration(width: int, height: int, kind: str, rng: np.random.Generator) 
 def _placements(
     width: int, height: int, kind: str, weight: float, rng: np.random.Generator
 ) -> list[Placement]:
-    """Where the characters of an illustration stand, the hindmost first."""
+    """Return the placements of an illustration's characters, the hindmost first."""
     if kind == "pair":
         unit = min(width * 0.17, height * 0.19) * rng.uniform(0.8, 1.05)
         y = height * rng.uniform(0.36, 0.5)
         return [
-            _place(width * share, y + unit * rng.normal(0, 0.25), unit, weight, rng)
+            _choose_placement(width * share, y + unit * rng.normal(0, 0.25), unit, weight, rng)
             for share in (0.28, 0.72)
         ]
     chibi = bool(rng.random() < (0.5 if kind == "full" else 0.06))
@@ -81,13 +81,13 @@ def _placements(
     if kind == "full":
         unit = height / (rng.uniform(5.6, 6.6) if chibi else rng.uniform(12.4, 13.6))
         unit = min(unit, width / 3.4)
-        return [_place(x, height * 0.08 + unit * 1.4, unit, weight, rng, chibi, True)]
+        return [_choose_placement(x, height * 0.08 + unit * 1.4, unit, weight, rng, chibi, True)]
     unit = min(width, height) * float(np.exp(rng.uniform(np.log(0.13), np.log(0.36))))
     y = max(height * rng.uniform(0.3, 0.5), unit * 1.2)
-    return [_place(x, y, unit, weight, rng, chibi)]
+    return [_choose_placement(x, y, unit, weight, rng, chibi)]
 
 
-def _place(
+def _choose_placement(
     x: float,
     y: float,
     unit: float,
@@ -96,7 +96,7 @@ def _place(
     chibi: bool = False,
     full: bool = False,
 ) -> Placement:
-    """A placement whose ink suits its size: artists draw large heads with heavier lines."""
+    """Return a placement whose ink suits its size: artists draw large heads with heavier lines."""
     ink = float(np.clip(weight * unit / 80, 0.9, 4.0))
     lean = float(rng.normal(0, 0.4)) if not full and rng.random() < 0.2 else 0.0
     return Placement(x, y, unit, float(rng.normal(0, 0.1)), ink, chibi, full, lean)
@@ -119,7 +119,7 @@ def _lettered(canvas: Canvas, weight: float, rng: np.random.Generator) -> set[st
 
 
 def _speak(canvas: Canvas, ink: float, rng: np.random.Generator) -> None:
-    """A bubble in an upper corner, its tail towards the middle."""
+    """Draw a bubble in an upper corner, its tail towards the middle."""
     width, height = canvas.width, canvas.height
     half = (width * rng.uniform(0.12, 0.19), height * rng.uniform(0.08, 0.13))
     centre = (width * rng.choice([0.2, 0.8]), height * rng.uniform(0.14, 0.24))
@@ -142,7 +142,7 @@ def _shout(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _manga(width: int, height: int, rng: np.random.Generator) -> Page:
-    """A page of panels in ink and screentone, now and then a single one."""
+    """Draw a page of panels in ink and screentone, now and then a single one."""
     page = Canvas(width, height, WHITE)
     pitch = float(rng.uniform(2.6, 6.0))
     panels = _panels(width, height, rng)
@@ -161,7 +161,7 @@ def _manga(width: int, height: int, rng: np.random.Generator) -> Page:
 
 
 def _panels(width: int, height: int, rng: np.random.Generator) -> list[Points]:
-    """Quadrilaterals that tile the page but for margins and gutters, some cut aslant."""
+    """Return quadrilaterals that tile the page but for margins and gutters, some cut aslant."""
     margin, gutter = width * 0.035, width * rng.uniform(0.008, 0.02)
     rows = np.cumsum([0.0, *rng.dirichlet(np.full(int(rng.integers(1, 4)), 12.0))])
     panels = []
@@ -190,14 +190,14 @@ def _panels(width: int, height: int, rng: np.random.Generator) -> list[Points]:
 def _panel(
     panel: Points, pitch: float, rng: np.random.Generator
 ) -> tuple[tuple[Canvas, set[str]], int]:
-    """What one panel shows, on a canvas of its bounding box; its tags, and its characters."""
+    """Draw one panel on a canvas of its bounding box; return it, its tags and character count."""
     width, height = (int(side) + 1 for side in np.ptp(panel, axis=0))
     canvas = Canvas(width, height, WHITE)
     tags = draw_inked_background(canvas, str(rng.choice(INKED)), pitch, rng)
     drawn = int(rng.random() < 0.9)
     if drawn:
         unit = min(width, height) * float(np.exp(rng.uniform(np.log(0.2), np.log(0.55))))
-        place = _place(
+        placement = _choose_placement(
             width * rng.uniform(0.3, 0.7),
             max(height * 0.45, unit * 0.7),
             unit,
@@ -205,7 +205,7 @@ def _panel(
             rng,
             bool(rng.random() < 0.12),
         )
-        tags |= draw_figure(canvas, place, choose_monochrome(rng, pitch), rng)
+        tags |= draw_figure(canvas, placement, choose_monochrome(rng, pitch), rng)
     else:
         draw_speed_lines(canvas, (width / 2, height / 2), BLACK, rng)
     if not drawn or rng.random() < 0.25:

@@ -1,4 +1,4 @@
-"""What floats before the characters, and the light laid over the finished page."""
+"""Draw floating pieces before the characters, and apply light to the finished page."""
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
@@ -15,7 +15,7 @@ def draw_floating(canvas: Canvas, kind: str, rng: np.random.Generator) -> None:
     reach = min(canvas.width, canvas.height)
     hue = {"petals": 0.95, "leaf": rng.choice([0.06, 0.3])}.get(kind, rng.random())
     for _ in range(int(rng.integers(14, 70))):
-        place = rng.uniform(0, 1, 2) * (canvas.width, canvas.height)
+        position = rng.uniform(0, 1, 2) * (canvas.width, canvas.height)
         size = reach * (0.004 + 0.022 * rng.random() ** 3)
         turn = rng.uniform(0, 2 * np.pi)
         if kind in ("petals", "leaf"):
@@ -25,41 +25,43 @@ def draw_floating(canvas: Canvas, kind: str, rng: np.random.Generator) -> None:
             outline = points((0, -1), (0.62, -0.3), (0.5, 0.6), (0, 1), (-0.5, 0.6), (-0.62, -0.3))
             shape = (
                 rotated(smooth(outline * (rng.uniform(0.5, 1), 1), True, 4), turn) * size * 1.3
-                + place
+                + position
             )
             canvas.fill(shape, colour)
             canvas.fill(shape * 0.6 + shape.mean(axis=0) * 0.4, lightened(colour, 0.4))
             if rng.random() < 0.5:
                 canvas.contour(shape, shadowed(colour, 0.8), 1.0)
         elif kind == "sparkle":
-            canvas.glow(place, (size * 2.4, size * 2.4), WHITE, 0.6)
-            canvas.fill(star(place, size * 1.8, size * 0.22, 4, 0.0), WHITE)
+            canvas.glow(position, (size * 2.4, size * 2.4), WHITE, 0.6)
+            canvas.fill(star(position, size * 1.8, size * 0.22, 4, 0.0), WHITE)
         elif kind == "snow":
-            canvas.fill(ellipse(place, (size * 0.6, size * 0.6), 16), WHITE, rng.uniform(0.5, 1.0))
+            canvas.fill(
+                ellipse(position, (size * 0.6, size * 0.6), 16), WHITE, rng.uniform(0.5, 1.0)
+            )
         elif kind == "rain":
-            fall = np.stack([place, place + np.array([-0.2, 1.0]) * size * 8])
+            fall = np.stack([position, position + np.array([-0.2, 1.0]) * size * 8])
             canvas.stroke(fall, (225, 235, 250), rng.uniform(0.8, 1.8), (0.5, 0.1))
         elif kind == "bubble":
-            canvas.contour(ellipse(place, (size * 1.6, size * 1.6)), (240, 248, 255), 1.3)
-            canvas.fill(ellipse(place - size * 0.6, (size * 0.35, size * 0.25), 12), WHITE)
+            canvas.contour(ellipse(position, (size * 1.6, size * 1.6)), (240, 248, 255), 1.3)
+            canvas.fill(ellipse(position - size * 0.6, (size * 0.35, size * 0.25), 12), WHITE)
         else:
             piece = points((-0.6, -0.25), (0.6, -0.25), (0.6, 0.25), (-0.6, 0.25))
-            canvas.fill(rotated(piece, turn) * size * 1.4 + place, hsv(rng.random(), 0.6, 1.0))
+            canvas.fill(rotated(piece, turn) * size * 1.4 + position, hsv(rng.random(), 0.6, 1.0))
 
 
 def finish_light(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """The page under one light: tinted, bloomed, softened, on rough paper, or just as it is."""
+    """Return the page tinted, bloomed, softened, on rough paper, or unchanged."""
     if rng.random() < 0.35:
-        image = _tinted(image, rng)
+        image = _tint(image, rng)
     if rng.random() < 0.2:
-        image = _bloomed(image, float(rng.uniform(0.15, 0.45)))
+        image = _add_bloom(image, float(rng.uniform(0.15, 0.45)))
     if rng.random() < 0.4:
         image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 0.8))))
-    return _textured(image, rng.uniform(2, 12), rng) if rng.random() < 0.4 else image
+    return _add_texture(image, rng.uniform(2, 12), rng) if rng.random() < 0.4 else image
 
 
-def _tinted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Multiplied by a gradient between two pale colours, in any direction."""
+def _tint(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Return the page multiplied by a gradient between two pale colours, in any direction."""
     angle = rng.uniform(0, 2 * np.pi)
     grid = np.linspace(-0.5, 0.5, 64)
     slope = np.clip(grid[None] * np.cos(angle) + grid[:, None] * np.sin(angle) + 0.5, 0, 1)[
@@ -71,8 +73,8 @@ def _tinted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return ImageChops.multiply(image, veil.resize(image.size, Image.Resampling.BICUBIC))
 
 
-def _textured(image: Image.Image, depth: float, rng: np.random.Generator) -> Image.Image:
-    """On a rough ground of several scales, `depth` grey levels deep."""
+def _add_texture(image: Image.Image, depth: float, rng: np.random.Generator) -> Image.Image:
+    """Return the page on a rough ground of several scales, `depth` grey levels deep."""
     width, height = image.size
     rough = np.zeros((height // 2, width // 2), dtype=np.float32)
     for step in (1, 4, 16):
@@ -84,8 +86,8 @@ def _textured(image: Image.Image, depth: float, rng: np.random.Generator) -> Ima
     return ImageChops.overlay(image, Image.merge("RGB", (band, band, band)))
 
 
-def _bloomed(image: Image.Image, strength: float) -> Image.Image:
-    """Light spilling from the bright parts: a blurred copy screened over, computed small."""
+def _add_bloom(image: Image.Image, strength: float) -> Image.Image:
+    """Return the page with bloom: its bright parts, reduced and blurred, screened over it."""
     small = image.reduce(4).point(lambda value: max(0, value - 150) * 2)
     spill = small.filter(ImageFilter.GaussianBlur(6)).point(lambda value: round(value * strength))
     return ImageChops.screen(image, spill.resize(image.size, Image.Resampling.BILINEAR))

@@ -1,4 +1,4 @@
-"""Anime eyes: lids, lashes, irises with their gradients, rings and lights, and the brows."""
+"""Draw anime eyes: lids, lashes, irises with their gradients, rings and lights, and the brows."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _LOWER_LID = points((1, 0.1), (0.86, 0.62), (0.42, 0.95), (-0.2, 0.98), (-0.7, 0
 
 @dataclass(frozen=True)
 class EyeStyle:
-    """What both eyes of one face share. Sizes are in head coordinates."""
+    """Style of both eyes of one face. Sizes are in head coordinates."""
 
     apart: float
     height: float
@@ -35,7 +35,7 @@ class EyeStyle:
 
 
 def choose_eyes(rng: np.random.Generator, chibi: bool, expression: str) -> EyeStyle:
-    """Eyes from narrow and sharp to large and round."""
+    """Choose eyes, from narrow and sharp to large and round."""
     size = rng.uniform(0.9, 1.18) * (1.22 if chibi else 1.0)
     openness = rng.uniform(0.5, 0.66) if expression == "half-closed_eyes" else 1.0
     return EyeStyle(
@@ -80,7 +80,7 @@ def draw_eyes(
     expression: str,
     rng: np.random.Generator,
 ) -> None:
-    """Both eyes under `expression`, one of `EXPRESSIONS`."""
+    """Draw both eyes under `expression`, one of `EXPRESSIONS`."""
     winking = int(rng.choice([-1, 1]))
     for side in (-1, 1):
         eye = _Eye(head, style, side)
@@ -92,7 +92,7 @@ def draw_eyes(
 
 
 def draw_brows(canvas: Canvas, head: Head, palette: Palette, mood: float) -> None:
-    """Brows: level at `mood` 0, angry above it, worried below."""
+    """Draw brows: level at `mood` 0, angry above it, worried below."""
     colour = palette.ink if palette.monochrome else palette.hair.line
     for side in (-1, 1):
         line = head.surface(
@@ -130,7 +130,7 @@ def _open_eye(canvas: Canvas, eye: _Eye, palette: Palette) -> None:
 
 
 def _iris(canvas: Canvas, eye: _Eye, palette: Palette) -> None:
-    """The iris with its gradient, ring, pupil and lights; the caller clips it to the opening."""
+    """Draw the iris: gradient, ring, pupil and lights; the caller clips it to the opening."""
     style, ink = eye.style, eye.head.ink
     dark, middle, bright = palette.eye
     outward = eye.side * style.gaze[0]
@@ -179,7 +179,7 @@ def _pupil(canvas: Canvas, eye: _Eye, centre: Points, radii: Points, colour: Col
 
 
 def _lights(canvas: Canvas, eye: _Eye, centre: Points, radii: Points, palette: Palette) -> None:
-    """Highlights: on the same side of both eyes, since one light makes them."""
+    """Draw highlights: on the same side of both eyes, since one light makes them."""
     left = -eye.side
     spots = [
         (np.array([0.36 * left, -0.46]), np.array([0.27, 0.24])),
@@ -196,7 +196,7 @@ def _lights(canvas: Canvas, eye: _Eye, centre: Points, radii: Points, palette: P
 
 
 def _lashes(canvas: Canvas, eye: _Eye, palette: Palette, upper: Points) -> None:
-    """The heavy upper lash with its wing, the crease above, and the fine lower line."""
+    """Draw the heavy upper lash with its wing, the crease above, and the fine lower line."""
     scale, ink, style = eye.head.frame.scale, eye.head.ink, eye.style
     along = np.linspace(0, 1, len(upper))
     thick = style.lash * style.tall * scale * 1.5

@@ -1,4 +1,4 @@
-"""One character, from the hair behind to the hat on top."""
+"""Draw one character, from the hair behind to the hat on top."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ from pipeline.drawings.palette import Palette
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a character stands: the skull's middle and the head's unit, page pixels.
+    """Placement of a character: the skull's middle and the head's unit, page pixels.
 
     `lean` turns all of it and `tilt` the head alone, radians.
     """
@@ -56,18 +56,20 @@ class Placement:
 
 
 def draw_figure(
-    canvas: Canvas, place: Placement, palette: Palette, rng: np.random.Generator
+    canvas: Canvas, placement: Placement, palette: Palette, rng: np.random.Generator
 ) -> set[str]:
-    """Draw a character chosen by `rng`; returns the tags that tell what it looks like."""
-    frame = Frame(place.x, place.y, place.unit, place.lean + place.tilt)
-    head = choose_head(rng, frame, place.ink, place.chibi)
-    upright = Frame(place.x, place.y, place.unit, place.lean + place.tilt * 0.25)
-    body = choose_body(rng, upright, place.ink, place.chibi)
+    """Draw a character chosen by `rng`; return the tags that describe it."""
+    frame = Frame(placement.x, placement.y, placement.unit, placement.lean + placement.tilt)
+    head = choose_head(rng, frame, placement.ink, placement.chibi)
+    upright = Frame(
+        placement.x, placement.y, placement.unit, placement.lean + placement.tilt * 0.25
+    )
+    body = choose_body(rng, upright, placement.ink, placement.chibi)
     style, outfit = choose_hair(rng), choose_outfit(rng)
     draw_back_hair(canvas, head, style, palette.hair, rng)
-    _draw_body(canvas, body, head, outfit, palette, place.full, rng)
-    tags = _draw_head(canvas, head, style, palette, place.chibi, rng)
-    return tags | _tags(style, outfit, palette, place)
+    _draw_body(canvas, body, head, outfit, palette, placement.full, rng)
+    tags = _draw_head(canvas, head, style, palette, placement.chibi, rng)
+    return tags | _tags(style, outfit, palette, placement)
 
 
 def _draw_body(
@@ -79,7 +81,7 @@ def _draw_body(
     full: bool,
     rng: np.random.Generator,
 ) -> None:
-    """Neck, legs, clothes and arms; arms behind the back go under the clothes."""
+    """Draw neck, legs, clothes and arms; arms behind the back go under the clothes."""
     pose = str(rng.choice(ARMS, p=[0.3, 0.2, 0.12, 0.14, 0.12, 0.12]))
     spines = {side: arm_spine(body, pose, side, rng) for side in (-1, 1)}
     if pose == "raised":
@@ -134,7 +136,7 @@ def _draw_head(
 
 
 def _choose_worn(rng: np.random.Generator) -> list[str]:
-    """At most one thing of each place, so that nothing is drawn through another."""
+    """Return at most one accessory per position on the head, so that none overlaps another."""
     worn = ["glasses"] if rng.random() < 0.16 else []
     for share, kinds in ((0.4, ON_TOP), (0.4, AT_THE_SIDE)):
         if rng.random() < share:
@@ -150,7 +152,7 @@ def _hair_shadow(
     contour: Points,
     rng: np.random.Generator,
 ) -> None:
-    """What a fringe throws on the forehead: locks like the fringe's, a little lower."""
+    """Draw the fringe's shadow on the forehead: locks like the fringe's, a little lower."""
     drop = np.array([0.03, rng.uniform(0.06, 0.13)]) * head.frame.scale
     with canvas.clip(contour):
         canvas.fill(
@@ -165,7 +167,7 @@ def _hair_shadow(
             )
 
 
-def _tags(style: HairStyle, outfit: Outfit, palette: Palette, place: Placement) -> set[str]:
+def _tags(style: HairStyle, outfit: Outfit, palette: Palette, placement: Placement) -> set[str]:
     tags = {style.back, style.fringe, outfit.kind}
     if not palette.monochrome:
         tags |= {f"{palette.hair_name}_hair", f"{palette.eye_name}_eyes"}
@@ -175,8 +177,8 @@ def _tags(style: HairStyle, outfit: Outfit, palette: Palette, place: Placement) 
         tags.add("sidelocks")
     if outfit.pattern:
         tags.add(f"{outfit.pattern}_clothes" if "print" not in outfit.pattern else outfit.pattern)
-    if place.chibi:
+    if placement.chibi:
         tags.add("chibi")
-    if place.full:
+    if placement.full:
         tags |= {"full_body", outfit.legwear}
     return tags

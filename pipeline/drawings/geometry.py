@@ -1,4 +1,4 @@
-"""Points, curves and frames: the arithmetic under every drawn shape.
+"""Points, curves and frames: the geometry of all shapes.
 
 A shape is an array of points, `(N, 2)`, float64, x to the right and y down.
 """
@@ -12,16 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 Points = NDArray[np.float64]
 
 Point = Sequence[float] | Points
-"""One point, `(2,)`, or a pair of radii."""
+"""A point or a pair of radii, `(2,)`."""
 
 
 def points(*pairs: Sequence[float]) -> Points:
-    """The `(x, y)` pairs as an array `(N, 2)`."""
+    """Return the `(x, y)` pairs as an array `(N, 2)`."""
     return np.array(pairs, dtype=np.float64)
 
 
 def smooth(control: ArrayLike, closed: bool = False, steps: int = 8) -> Points:
-    """A uniform Catmull-Rom curve through `control` `(N, 2)`, `steps` samples a span."""
+    """Return a uniform Catmull-Rom curve through `control` `(N, 2)`, `steps` samples per span."""
     knots = np.asarray(control, dtype=np.float64)
     if closed:
         padded = np.concatenate([knots[-1:], knots, knots[:2]])
@@ -40,7 +40,7 @@ def smooth(control: ArrayLike, closed: bool = False, steps: int = 8) -> Points:
 
 
 def ellipse(centre: Point, radii: Point, steps: int = 40) -> Points:
-    """A closed ellipse as `(steps, 2)` points."""
+    """Return a closed ellipse as `(steps, 2)` points."""
     angles = np.linspace(0, 2 * np.pi, steps, endpoint=False)
     around: Points = np.asarray(centre) + np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii
     return around
@@ -51,7 +51,7 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> Points:
 
 
 def star(centre: Point, outer: float, inner: float, tips: int, turn: float) -> Points:
-    """A star of `tips` tips: `2 * tips` points, the first one a tip at angle `turn`, radians."""
+    """Return a star, `(2 * tips, 2)`; the first point is a tip, at angle `turn` in radians."""
     angles = turn + np.arange(2 * tips) * np.pi / tips
     radii = np.where(np.arange(2 * tips) % 2 == 0, outer, inner)
     rim = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
@@ -60,7 +60,7 @@ def star(centre: Point, outer: float, inner: float, tips: int, turn: float) -> P
 
 
 def rotated(shape: Points, angle: float, centre: Point = (0.0, 0.0)) -> Points:
-    """`shape` turned clockwise on the page by `angle` radians about `centre`."""
+    """Return `shape` turned clockwise on the page by `angle` radians about `centre`."""
     cos, sin = np.cos(angle), np.sin(angle)
     about = np.asarray(centre)
     turned: Points = (shape - about) @ np.array([[cos, sin], [-sin, cos]]) + about
@@ -68,32 +68,32 @@ def rotated(shape: Points, angle: float, centre: Point = (0.0, 0.0)) -> Points:
 
 
 def moved(shape: Points, x: float, y: float) -> Points:
-    """`shape`, `(N, 2)` or one point, moved by `(x, y)`."""
+    """Return `shape`, `(N, 2)` or one point, moved by `(x, y)`."""
     there: Points = shape + np.array([x, y])
     return there
 
 
 def mirrored(shape: Points) -> Points:
-    """`shape` reflected in the y axis, run backwards so that halves can be joined."""
+    """Return `shape` reflected in the y axis, run backwards so that halves can be joined."""
     other: Points = shape[::-1] * np.array([-1.0, 1.0])
     return other
 
 
 def normals(line: Points) -> Points:
-    """Unit vectors, `(N, 2)`, to the left of the way along `line` on a page with y down."""
+    """Return unit normals `(N, 2)` to the left of the direction of `line`; y points down."""
     along = np.gradient(line, axis=0)
     length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
     return np.stack([along[:, 1], -along[:, 0]], axis=1) / length
 
 
 def sides(spine: Points, width: ArrayLike) -> tuple[Points, Points]:
-    """The two edges of a ribbon of `width` (one number, or one a point) along `spine`."""
+    """Return the two edges of a ribbon of `width` (a number, or one per point) along `spine`."""
     offset = normals(spine) * (np.broadcast_to(np.asarray(width), len(spine)) / 2)[:, None]
     return spine + offset, spine - offset
 
 
 def ribbon(spine: Points, width: ArrayLike) -> Points:
-    """The closed outline of a ribbon of `width` along `spine`."""
+    """Return the closed outline of a ribbon of `width` along `spine`."""
     left, right = sides(spine, width)
     return np.concatenate([left, right[::-1]])
 
@@ -108,6 +108,6 @@ class Frame:
     angle: float = 0.0
 
     def __call__(self, shape: ArrayLike) -> Points:
-        """`shape` `(N, 2)` in this frame's coordinates as pixels of the page, `(N, 2)`."""
+        """Return `shape` `(N, 2)` in this frame's coordinates as pixels of the page, `(N, 2)`."""
         own = np.asarray(shape, dtype=np.float64).reshape(-1, 2)
         return rotated(own, self.angle) * self.scale + (self.x, self.y)

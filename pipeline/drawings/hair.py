@@ -1,4 +1,4 @@
-"""Hair: a mass behind, a cap, and locks over the forehead and beside the face."""
+"""Draw hair: a mass behind, a cap, and locks over the forehead and beside the face."""
 
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ def choose_hair(rng: np.random.Generator) -> HairStyle:
 def draw_back_hair(
     canvas: Canvas, head: Head, style: HairStyle, cel: Cel, rng: np.random.Generator
 ) -> None:
-    """All the hair behind the head and the body."""
+    """Draw all the hair behind the head and the body."""
     brush = Brush(canvas, head, cel, rng)
     if style.back in _REACH:
         _hanging(brush, style, _REACH[style.back] * rng.uniform(0.9, 1.2))
@@ -83,7 +83,7 @@ def draw_back_hair(
 def draw_front_hair(
     canvas: Canvas, head: Head, style: HairStyle, cel: Cel, rng: np.random.Generator
 ) -> None:
-    """The cap, the side locks and the fringe, and what hangs in front of the shoulders."""
+    """Draw the cap, the side locks and the fringe, and the hair in front of the shoulders."""
     brush = Brush(canvas, head, cel, rng)
     if style.back in ("braid", "low_twintails"):
         for side in (-1, 1) if style.back == "low_twintails" or rng.random() < 0.5 else (1,):
@@ -113,19 +113,19 @@ def draw_front_hair(
 
 
 def fringe(head: Head, style: HairStyle, rng: np.random.Generator) -> list[tuple[Points, float]]:
-    """The fringe's locks from the outside in: each its spine, page pixels, and width."""
+    """Return spine (page pixels) and width of the fringe's locks, from the outside in."""
     parting = {"parted_bangs": 0.0, "swept_bangs": 0.45 * (np.sign(head.yaw) or 1)}.get(
         style.fringe, 0.0
     )
-    places = np.linspace(-0.84, 0.84, style.locks)
-    order = np.argsort(-np.abs(places - parting))
+    positions = np.linspace(-0.84, 0.84, style.locks)
+    order = np.argsort(-np.abs(positions - parting))
     spines = []
-    for place in places[order]:
-        root = points((parting * 0.6 + 0.10 * place, -1.12))
-        tip_x, tip_y = _tip(style.fringe, place, parting, rng)
-        crown = points((place * 0.66 + parting * 0.12, -0.88), (place * 0.98, -0.38))
+    for position in positions[order]:
+        root = points((parting * 0.6 + 0.10 * position, -1.12))
+        tip_x, tip_y = _tip(style.fringe, position, parting, rng)
+        crown = points((position * 0.66 + parting * 0.12, -0.88), (position * 0.98, -0.38))
         bend = points(
-            (place * 0.8 + tip_x * 0.2 + style.wave * rng.normal(0, 0.09), tip_y * 0.5 - 0.2)
+            (position * 0.8 + tip_x * 0.2 + style.wave * rng.normal(0, 0.09), tip_y * 0.5 - 0.2)
         )
         control = np.concatenate([root, crown, bend, points((tip_x, tip_y))])
         spine = smooth(head.shifted(control, [-0.05, 0.3, 0.62, 0.70, 0.78]), steps=7)
@@ -133,26 +133,30 @@ def fringe(head: Head, style: HairStyle, rng: np.random.Generator) -> list[tuple
     return spines
 
 
-def _tip(kind: str, place: float, parting: float, rng: np.random.Generator) -> tuple[float, float]:
-    """Where the lock growing at `place` ends on the forehead."""
-    edge = abs(place) ** 2
+def _tip(
+    kind: str, position: float, parting: float, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the end on the forehead of the lock that grows at `position`."""
+    edge = abs(position) ** 2
     if kind == "blunt_bangs":
-        return place * 0.98, 0.02 + 0.1 * edge + rng.normal(0, 0.015)
+        return position * 0.98, 0.02 + 0.1 * edge + rng.normal(0, 0.015)
     if kind == "parted_bangs":
-        away = np.sign(place) or 1.0
-        return place + 0.22 * away * (1 - abs(place)), -0.12 + 0.65 * abs(place) + rng.normal(
-            0, 0.03
-        )
+        away = np.sign(position) or 1.0
+        return position + 0.22 * away * (1 - abs(position)), -0.12 + 0.65 * abs(
+            position
+        ) + rng.normal(0, 0.03)
     if kind == "swept_bangs":
-        return place - 0.38 * parting / 0.45 * (1 - edge), 0.02 + 0.25 * edge + rng.normal(0, 0.05)
+        return position - 0.38 * parting / 0.45 * (1 - edge), 0.02 + 0.25 * edge + rng.normal(
+            0, 0.05
+        )
     if kind == "hair_between_eyes":
-        long = 0.36 if abs(place) < 0.15 else 0.02 + 0.28 * edge
-        return place * 0.9 + rng.normal(0, 0.03), long + rng.normal(0, 0.03)
-    return place + rng.normal(0, 0.14), 0.08 + 0.2 * edge + rng.normal(0, 0.09)
+        long = 0.36 if abs(position) < 0.15 else 0.02 + 0.28 * edge
+        return position * 0.9 + rng.normal(0, 0.03), long + rng.normal(0, 0.03)
+    return position + rng.normal(0, 0.14), 0.08 + 0.2 * edge + rng.normal(0, 0.09)
 
 
 def _cap(head: Head, style: HairStyle) -> Points:
-    """The hair on the skull: a dome down to the temples, open over the face."""
+    """Return the hair on the skull: a dome down to the temples, open over the face."""
     wide, tall = 0.97 * style.volume, 1.30 * style.volume
     dome = [
         (-wide * 0.90, 0.12),
@@ -179,11 +183,11 @@ def _cap(head: Head, style: HairStyle) -> Points:
 
 
 def _hanging(brush: Brush, style: HairStyle, reach: float) -> None:
-    """Loose hair: overlapping locks from the crown down to `reach`, the outermost last."""
+    """Draw loose hair: overlapping locks from the crown down to `reach`, the outermost last."""
     head, rng = brush.head, brush.rng
     count = 9 + 2 * int(rng.integers(0, 4))
     spread = 0.86 * style.volume + 0.10 * min(reach, 3.0)
-    places = np.linspace(-1, 1, count)
+    positions = np.linspace(-1, 1, count)
     dome = smooth(
         points(
             (-0.9, 0.7),
@@ -197,21 +201,21 @@ def _hanging(brush: Brush, style: HairStyle, reach: float) -> None:
         * (style.volume * 0.98, style.volume * 0.99)
     )
     brush.canvas.fill(head.frame(dome), brush.cel.shade)
-    for place in places[np.argsort(np.abs(places))]:
-        end = reach * (1 - 0.10 * abs(place) + rng.normal(0, 0.04))
-        curl = style.wave * 0.34 * np.sin(np.array([1.2, 2.6, 4.2, 5.6]) + place * 3)
+    for position in positions[np.argsort(np.abs(positions))]:
+        end = reach * (1 - 0.10 * abs(position) + rng.normal(0, 0.04))
+        curl = style.wave * 0.34 * np.sin(np.array([1.2, 2.6, 4.2, 5.6]) + position * 3)
         steps = np.array([0.25, 0.5, 0.78, 1.0])
-        x = place * (0.82 + (spread - 0.82) * np.sqrt(steps)) + curl * steps
-        x += style.wind * reach * steps**2 - (0.16 * place * (reach < 1.3)) * steps**3
+        x = position * (0.82 + (spread - 0.82) * np.sqrt(steps)) + curl * steps
+        x += style.wind * reach * steps**2 - (0.16 * position * (reach < 1.3)) * steps**3
         y = -0.35 + (end + 0.35) * steps
         control = np.concatenate(
-            [points((place * 0.42, -0.9), (place * 0.84, -0.4)), np.stack([x, y], 1)]
+            [points((position * 0.42, -0.9), (position * 0.84, -0.4)), np.stack([x, y], 1)]
         )
         brush.lock(
             smooth(head.frame(control), steps=8),
             2.9 / count * rng.uniform(1.1, 1.6),
             0.62,
-            shaded=abs(place) < 0.55,
+            shaded=abs(position) < 0.55,
             root=0.5,
         )
 
@@ -219,7 +223,7 @@ def _hanging(brush: Brush, style: HairStyle, reach: float) -> None:
 def _tail(
     brush: Brush, style: HairStyle, root: tuple[float, float], side: float, reach: float
 ) -> None:
-    """A bound tail that swings out from `root` and falls, and the hair drawn tight to it."""
+    """Draw a bound tail that swings out from `root` and falls, and the hair drawn tight to it."""
     head, rng = brush.head, brush.rng
     dome = ellipse((0, -0.28), (0.97 * style.volume, 0.99 * style.volume))
     brush.canvas.fill(head.frame(dome), brush.cel.shade)
@@ -260,7 +264,7 @@ def _bun(brush: Brush, centre: tuple[float, float]) -> None:
 
 
 def _sidelock(brush: Brush, style: HairStyle, side: int) -> None:
-    """A lock before the ear, to the chin or the chest."""
+    """Draw a lock before the ear, to the chin or the chest."""
     head, rng = brush.head, brush.rng
     end = (
         rng.uniform(0.7, 1.15)
@@ -280,7 +284,7 @@ def _sidelock(brush: Brush, style: HairStyle, side: int) -> None:
 
 
 def _front_tail(brush: Brush, style: HairStyle, side: int) -> None:
-    """A braid, or a low tail, over one shoulder."""
+    """Draw a braid, or a low tail, over one shoulder."""
     head, rng = brush.head, brush.rng
     way = smooth(
         points(

@@ -1,4 +1,4 @@
-"""The head: how it is turned, the face's contour, and all of the face but the eyes.
+"""Draw the head: its turn, the face's contour, and all of the face except the eyes.
 
 Head coordinates: the origin is the middle of the skull, half a face is about 0.8 wide, the
 chin is near y = 1 and the top of the skull near y = -1.2.
@@ -19,7 +19,7 @@ MOUTHS = ("smile", "open_mouth", "closed_mouth", "frown", ":3", ":o", "grin", "w
 
 @dataclass(frozen=True)
 class Head:
-    """One head's place, turn and proportions. `yaw` and `pitch` are radians, small."""
+    """Position, turn and proportions of a head. `yaw` and `pitch` are radians, small."""
 
     frame: Frame
     yaw: float
@@ -30,21 +30,21 @@ class Head:
     ink: float
 
     def surface(self, x: ArrayLike, y: ArrayLike) -> Points:
-        """Where points of the face, given as seen from the front, are on the page, `(N, 2)`."""
+        """Return points of the face `(N, 2)`, as seen from the front, in page pixels."""
         across, down = np.broadcast_arrays(np.atleast_1d(x), np.atleast_1d(y))
         depth = 0.82 * np.sqrt(np.clip(1 - (across / 1.0) ** 2, 0, None))
         turned = across * np.cos(self.yaw) + depth * np.sin(self.yaw)
         return self.frame(np.stack([turned, down + self.pitch * depth], axis=1))
 
     def shifted(self, shape: Points, depth: ArrayLike) -> Points:
-        """`shape`, head coordinates, moved as parts at `depth` in front of the axis move."""
+        """Return `shape`, head coordinates, moved as parts at `depth` in front of the axis move."""
         near = np.broadcast_to(np.asarray(depth), len(shape))
         move = np.stack([near * np.sin(self.yaw), near * self.pitch], axis=1)
         return self.frame(shape + move)
 
 
 def choose_head(rng: np.random.Generator, frame: Frame, ink: float, chibi: bool) -> Head:
-    """A head at `frame`; a chibi's is wider and rounder below."""
+    """Choose a head at `frame`; a chibi's is wider and rounder below."""
     return Head(
         frame=frame,
         yaw=float(rng.choice([-1, 1]) * rng.beta(1.3, 1.5) * 0.5),
@@ -57,7 +57,7 @@ def choose_head(rng: np.random.Generator, frame: Frame, ink: float, chibi: bool)
 
 
 def face_contour(head: Head) -> Points:
-    """The closed outline of the face, forehead and all, in page pixels."""
+    """Return the closed outline of the face with the forehead, in page pixels."""
     near = 1 if head.yaw < 0 else -1
     control, depths = [], []
     for side in (1, -1):
@@ -80,7 +80,7 @@ def face_contour(head: Head) -> Points:
 
 
 def draw_face(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator) -> Points:
-    """The face's skin, its shadow side and its line; returns the contour."""
+    """Draw the face's skin, its shadow side and its line; return the contour."""
     contour = face_contour(head)
     scale = head.frame.scale
     canvas.fill(contour, palette.skin.base)
@@ -96,7 +96,7 @@ def draw_face(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Gener
 
 
 def draw_ear(canvas: Canvas, head: Head, palette: Palette, side: int) -> None:
-    """One ear, drawn before the face, which covers its root."""
+    """Draw one ear, drawn before the face, which covers its root."""
     outline = points((0.78, 0.12), (0.93, 0.02), (1.0, 0.16), (0.94, 0.38), (0.82, 0.52))
     shape = smooth(head.shifted(outline * (side, 1), -0.25))
     canvas.fill(shape, palette.skin.base)
@@ -109,7 +109,7 @@ def draw_ear(canvas: Canvas, head: Head, palette: Palette, side: int) -> None:
 def draw_blush(
     canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator, strength: float
 ) -> None:
-    """Soft red on the cheeks, sometimes hatched."""
+    """Draw soft red on the cheeks, sometimes hatched."""
     scale = head.frame.scale
     hatched = palette.monochrome or rng.random() < 0.5
     for side in (-1, 1):
@@ -125,7 +125,7 @@ def draw_blush(
 
 
 def draw_nose(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator) -> None:
-    """A nose as anime has it: a point, a short line, or a small shadow."""
+    """Draw a nose as anime has it: a point, a short line, or a small shadow."""
     lean = np.sign(head.yaw) or 1.0
     kind = rng.integers(3)
     if kind == 0:
@@ -146,7 +146,7 @@ def draw_nose(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Gener
 def draw_mouth(
     canvas: Canvas, head: Head, palette: Palette, kind: str, rng: np.random.Generator
 ) -> None:
-    """The mouth named `kind`, one of `MOUTHS`."""
+    """Draw the mouth named `kind`, one of `MOUTHS`."""
     if kind in ("open_mouth", ":o", "grin"):
         _open_mouth(canvas, head, palette, kind, rng)
         return
@@ -168,7 +168,7 @@ def draw_mouth(
 def _open_mouth(
     canvas: Canvas, head: Head, palette: Palette, kind: str, rng: np.random.Generator
 ) -> None:
-    """A mouth with its dark inside, tongue and teeth."""
+    """Draw a mouth with its dark inside, tongue and teeth."""
     half = rng.uniform(0.13, 0.22) if kind != ":o" else 0.06
     drop = {"open_mouth": rng.uniform(0.12, 0.22), ":o": 0.10, "grin": 0.09}[kind]
     lift = 0.0 if kind == ":o" else 0.025

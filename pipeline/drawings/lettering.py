@@ -1,4 +1,4 @@
-"""Words: speech bubbles, titles, sound effects and signatures, in the font that Pillow ships."""
+"""Draw speech bubbles, titles, sound effects and signatures, in the font that Pillow ships."""
 
 from string import capwords
 
@@ -116,7 +116,7 @@ def draw_bubble(
     ink: float,
     rng: np.random.Generator,
 ) -> None:
-    """A speech bubble with words set to fit, its tail pointing at `tail` `(2,)`."""
+    """Draw a speech bubble with words set to fit, its tail pointing at `tail` `(2,)`."""
     shout = rng.random() < 0.25
     if shout:
         angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
@@ -149,7 +149,7 @@ def draw_bubble(
 
 
 def draw_title(canvas: Canvas, colour: Colour, edge: Colour, rng: np.random.Generator) -> None:
-    """A large title at the top or the foot, with a smaller line under it, as on a cover."""
+    """Draw a large title at the top or the foot, with a smaller line under it, as on a cover."""
     text = capwords(words(rng, int(rng.integers(1, 4))))
     size = min(canvas.width * 1.6 / len(text), canvas.height * 0.12)
     at_top = rng.random() < 0.5
@@ -168,7 +168,7 @@ def draw_title(canvas: Canvas, colour: Colour, edge: Colour, rng: np.random.Gene
 
 
 def draw_signature(canvas: Canvas, colour: Colour, rng: np.random.Generator) -> None:
-    """A small name in a lower corner, underlined by a flourish."""
+    """Draw a small name in a lower corner, underlined by a flourish."""
     size = rng.uniform(9, 18)
     x = canvas.width * rng.choice([0.1, 0.9])
     y = canvas.height * 0.97

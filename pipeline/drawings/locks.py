@@ -1,4 +1,4 @@
-"""One lock of hair: its fill, shadow, highlight, strands and lines."""
+"""Draw locks of hair: fill, shadow, highlight, strands and lines."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +13,7 @@ from pipeline.drawings.palette import Cel, mix
 
 @dataclass(frozen=True)
 class Brush:
-    """What draws locks: the page, the head they grow on and the hair's colours."""
+    """Draws locks: on a page, for one head, in the hair's colours."""
 
     canvas: Canvas
     head: Head
@@ -31,7 +31,7 @@ class Brush:
         outline: float = 0.0,
         shine: tuple[float, float] | None = None,
     ) -> None:
-        """One lock along `spine`, page pixels, `width` head units at its widest."""
+        """Draw one lock along `spine`, page pixels, `width` head units at its widest."""
         ink, scale = self.head.ink, self.head.frame.scale
         along = np.linspace(0, 1, len(spine))
         belly = root + (1 - root) * np.sin(np.minimum(along / taper, 1) * np.pi / 2)
@@ -57,7 +57,7 @@ class Brush:
         self.canvas.stroke(right[first:], cel.line, ink, (0.5 if outline else 0.1, 0.05))
 
     def _fill(self, left: Points, right: Points, shaded: bool) -> None:
-        """The lock's body: flat, or darkening towards its tip under finer strokes."""
+        """Draw the lock's body: flat, or darkening towards its tip under finer strokes."""
         base, shade, light = self.cel.base, self.cel.shade, self.cel.light
         outline = np.concatenate([left, right[::-1]])
         self.canvas.fill(outline, shade if shaded else base)
@@ -77,7 +77,7 @@ class Brush:
             self.canvas.stroke(strand[first:last], colour, self.head.ink * self.rng.uniform(0.6, 2))
 
     def _shine(self, left: Points, right: Points, span: tuple[float, float]) -> None:
-        """A highlight across a lock, its ends cut into teeth as the strands part."""
+        """Draw a highlight across a lock, its ends cut into teeth as the strands part."""
         count = max(2, round(float(np.hypot(*(left - right).T).max()) / (self.head.ink * 5)))
         first, last = (np.clip(np.array(span) * len(left), 0, len(left) - 2)).astype(int)
         if last - first < 2:

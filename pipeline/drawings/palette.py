@@ -1,4 +1,4 @@
-"""The colours of one drawing, chosen together, and the inks of a monochrome one."""
+"""Choose the colours of a drawing, or the inks of a monochrome one."""
 
 from colorsys import hsv_to_rgb, rgb_to_hsv
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _EYES = {
 
 @dataclass(frozen=True)
 class Cel:
-    """One material as an animator paints it: lit, shaded, highlit; its edge and its strands.
+    """Colours of one material, as in cel animation: lit, shaded, highlight, edge and strands.
 
     A `brushed` material has soft light and visible strokes too.
     """
@@ -69,7 +69,7 @@ class Palette:
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """The colour as bytes; `hue` wraps, the others are clipped to [0, 1]."""
+    """Return the colour as bytes; `hue` wraps, the others are clipped to [0, 1]."""
     red, green, blue = hsv_to_rgb(
         hue % 1.0, float(np.clip(saturation, 0, 1)), float(np.clip(value, 0, 1))
     )
@@ -77,13 +77,13 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
 
 
 def mix(first: Colour, second: Colour, amount: float) -> Colour:
-    """`first` where `amount` is 0, `second` where it is 1."""
+    """Return the mix of two colours: `first` at `amount` 0, `second` at 1."""
     red, green, blue = (round(a + (b - a) * amount) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
 def shadowed(colour: Colour, depth: float) -> Colour:
-    """`colour` out of the light: darker, richer, and nearer to violet, as skylight fills it."""
+    """Return `colour` in shadow: darker, more saturated and nearer to violet, as in skylight."""
     hue, saturation, value = rgb_to_hsv(*(band / 255 for band in colour))
     turn = ((0.72 - hue + 0.5) % 1.0) - 0.5
     return hsv(hue + turn * 0.22 * depth, saturation + 0.22 * depth, value * (1 - 0.5 * depth))
@@ -94,7 +94,7 @@ def lightened(colour: Colour, amount: float) -> Colour:
 
 
 def cel(colour: Colour, depth: float, line_strength: float, brushed: bool = False) -> Cel:
-    """The material whose lit colour is `colour`; `depth` in [0, 1] is how dark its shadow is."""
+    """Return the material with the lit `colour`; `depth` in [0, 1] darkens its shadow."""
     dark = shadowed(shadowed(colour, 1.0), 0.9)
     return Cel(
         base=colour,
@@ -107,7 +107,7 @@ def cel(colour: Colour, depth: float, line_strength: float, brushed: bool = Fals
 
 
 def _skin(colour: Colour, depth: float, line_strength: float, brushed: bool) -> Cel:
-    """Skin, which turns redder in shadow, not bluer: blood colours the light within it."""
+    """Return skin, which turns redder in shadow, not bluer: blood colours the light within it."""
     hue, saturation, value = rgb_to_hsv(*(band / 255 for band in colour))
     shade = hsv(hue - 0.035, saturation + 0.05 + 0.22 * depth, value * (1 - 0.2 * depth))
     line = mix(hsv(0.01, 0.6, 0.45), BLACK, line_strength * 0.7)
@@ -115,7 +115,7 @@ def _skin(colour: Colour, depth: float, line_strength: float, brushed: bool) -> 
 
 
 def choose_palette(rng: np.random.Generator, brushed: bool) -> Palette:
-    """A palette in full colour, of flat cels or of `brushed` materials."""
+    """Choose a palette in full colour, of flat cels or of `brushed` materials."""
     depth = rng.uniform(0.28, 0.62)
     strength = rng.choice([0.15, 0.5, 0.85, 1.0])
     hair_name = str(rng.choice(list(_HAIR)))
@@ -144,7 +144,7 @@ def choose_palette(rng: np.random.Generator, brushed: bool) -> Palette:
 
 
 def choose_monochrome(rng: np.random.Generator, pitch: float) -> Palette:
-    """A palette of ink, paper and screentones `pitch` page pixels apart."""
+    """Choose a palette of ink, paper and screentones `pitch` page pixels apart."""
 
     def tone(coverage: float) -> Tone:
         return Tone(BLACK, WHITE, pitch, coverage)

@@ -1,4 +1,4 @@
-"""Repeated patterns, for cloth and for walls: painted under the caller's clip."""
+"""Repeated patterns for cloth and walls, painted under the caller's clip."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ Box = tuple[float, float, float, float]
 
 
 def bounds(shape: Points) -> Box:
-    """Left, top, right and bottom of `shape`."""
+    """Return left, top, right and bottom of `shape`."""
     left, top = shape.min(axis=0)
     right, bottom = shape.max(axis=0)
     return float(left), float(top), float(right), float(bottom)
@@ -42,20 +42,22 @@ def draw_pattern(
     if kind in ("striped", "plaid"):
         _bands(canvas, box, paint, pitch, angle, crossed=kind == "plaid")
         return
-    places = _grid(box, pitch, angle, stagger=kind != "checkered")
+    positions = _grid(box, pitch, angle, stagger=kind != "checkered")
     if kind == "floral_print":
         shapes = [
-            petal for turn, place in enumerate(places) for petal in petals(place, pitch * 0.3, turn)
+            petal
+            for turn, position in enumerate(positions)
+            for petal in petals(position, pitch * 0.3, turn)
         ]
     else:
         motif = _motif(kind, pitch, angle)
-        shapes = [part + place for place in places for part in motif]
+        shapes = [part + position for position in positions for part in motif]
     if shapes:
         canvas.fill_all(shapes, paint)
 
 
 def _motif(kind: str, pitch: float, angle: float) -> list[Points]:
-    """The shapes, about the origin, that one place of the grid holds."""
+    """Return the shapes, about the origin, of one cell of the grid."""
     half = pitch / 2
     if kind == "polka_dot":
         return [ellipse((0, 0), (pitch * 0.22, pitch * 0.22), 20)]
@@ -77,7 +79,7 @@ def heart(size: float, angle: float) -> Points:
 
 
 def petals(centre: Point, size: float, turn: float) -> list[Points]:
-    """A flower of five petals, each notched at its tip."""
+    """Return a flower of five petals, each notched at its tip."""
     petal = points((0, 0), (0.4, -0.5), (0.28, -0.95), (0, -0.82), (-0.28, -0.95), (-0.4, -0.5))
     outline = smooth(petal * size, closed=True, steps=4)
     turns = turn + np.arange(5) * 2 * np.pi / 5
@@ -100,13 +102,15 @@ def _bands(
 
 
 def _grid(box: Box, pitch: float, angle: float, stagger: bool) -> Points:
-    """Places, `(N, 2)`, of a grid that covers `box`, every other row moved by half a step."""
+    """Return positions `(N, 2)` of a grid that covers `box`, every other row half a step aside."""
     left, top, right, bottom = box
     centre = np.array([(left + right) / 2, (top + bottom) / 2])
     count = int(np.hypot(right - left, bottom - top) / 2 / pitch) + 2
     across, down = np.meshgrid(np.arange(-count, count + 1), np.arange(-count, count + 1))
-    places = np.stack([across + 0.5 * (down % 2) * stagger, down], axis=-1).reshape(-1, 2) * pitch
-    places = rotated(places.astype(np.float64), angle) + centre
-    near = (places > (left - pitch, top - pitch)) & (places < (right + pitch, bottom + pitch))
-    covering: Points = places[near.all(axis=1)]
+    positions = (
+        np.stack([across + 0.5 * (down % 2) * stagger, down], axis=-1).reshape(-1, 2) * pitch
+    )
+    positions = rotated(positions.astype(np.float64), angle) + centre
+    near = (positions > (left - pitch, top - pitch)) & (positions < (right + pitch, bottom + pitch))
+    covering: Points = positions[near.all(axis=1)]
     return covering

@@ -1,4 +1,4 @@
-"""Places: clouds, stars, hills, woods, streets, the sea, rooms and near leaves."""
+"""Draw scenery: clouds, stars, hills, woods, streets, the sea, rooms and near leaves."""
 
 import numpy as np
 
@@ -21,15 +21,15 @@ Light = list[Colour]
 def draw_clouds(
     canvas: Canvas, horizon: float, lit: Colour, dark: Colour, rng: np.random.Generator
 ) -> None:
-    """Heaped clouds: lobes with flat bottoms, lit above and shaded below."""
+    """Draw heaped clouds: lobes with flat bottoms, lit above and shaded below."""
     for _ in range(int(rng.integers(2, 6))):
         wide = canvas.width * rng.uniform(0.15, 0.6)
         x, y = rng.uniform(0, canvas.width), rng.uniform(0.05, 0.95) * horizon
-        places = np.sort(rng.uniform(-1, 1, int(rng.integers(8, 16))))
-        sizes = wide * 0.24 * (1.15 - places**2) * rng.uniform(0.5, 1.1, len(places))
+        positions = np.sort(rng.uniform(-1, 1, int(rng.integers(8, 16))))
+        sizes = wide * 0.24 * (1.15 - positions**2) * rng.uniform(0.5, 1.1, len(positions))
         lobes = [
-            ellipse((x + wide * place * 0.5, y - size * 0.6), (size, size * 0.85))
-            for place, size in zip(places, sizes, strict=True)
+            ellipse((x + wide * position * 0.5, y - size * 0.6), (size, size * 0.85))
+            for position, size in zip(positions, sizes, strict=True)
         ]
         for paint, drop in (
             (mix(lit, dark, 0.55), 0.0),
@@ -45,14 +45,14 @@ def draw_clouds(
 
 
 def draw_stars(canvas: Canvas, horizon: float, rng: np.random.Generator) -> None:
-    """Stars of many sizes, a few of them twinkling, and a moon."""
+    """Draw stars of many sizes, a few of them twinkling, and a moon."""
     for _ in range(int(rng.integers(80, 240))):
-        place = rng.uniform(0, 1, 2) * (canvas.width, horizon)
+        position = rng.uniform(0, 1, 2) * (canvas.width, horizon)
         size = rng.uniform(0.5, 2.0)
-        canvas.fill(ellipse(place, (size, size), 8), lightened(hsv(rng.random(), 0.4, 1.0), 0.5))
+        canvas.fill(ellipse(position, (size, size), 8), lightened(hsv(rng.random(), 0.4, 1.0), 0.5))
     for _ in range(int(rng.integers(2, 8))):
-        place = rng.uniform(0, 1, 2) * (canvas.width, horizon)
-        canvas.fill(star(place, rng.uniform(5, 14), 1.2, 4, 0.0), WHITE)
+        position = rng.uniform(0, 1, 2) * (canvas.width, horizon)
+        canvas.fill(star(position, rng.uniform(5, 14), 1.2, 4, 0.0), WHITE)
     moon = np.array([canvas.width * rng.uniform(0.1, 0.9), horizon * rng.uniform(0.15, 0.5)])
     size = canvas.width * rng.uniform(0.05, 0.12)
     canvas.glow(moon, (size * 3, size * 3), (220, 225, 255), 0.5)
@@ -63,7 +63,7 @@ def draw_stars(canvas: Canvas, horizon: float, rng: np.random.Generator) -> None
 
 
 def draw_hills(canvas: Canvas, horizon: float, light: Light, rng: np.random.Generator) -> None:
-    """Ridges one before the other, then a meadow of blades and flowers."""
+    """Draw ridges one before the other, then a meadow of blades and flowers."""
     grass = hsv(rng.uniform(0.24, 0.38), rng.uniform(0.4, 0.7), rng.uniform(0.4, 0.75))
     for step in range(4):
         x = np.linspace(-0.05, 1.05, 9) * canvas.width
@@ -77,7 +77,7 @@ def draw_hills(canvas: Canvas, horizon: float, light: Light, rng: np.random.Gene
 
 
 def draw_grass(canvas: Canvas, top: float, colour: Colour, rng: np.random.Generator) -> None:
-    """Blades, longer towards the viewer, with a few flowers."""
+    """Draw blades, longer towards the viewer, with a few flowers."""
     count = int(rng.integers(150, 420))
     for depth in np.sort(rng.uniform(0, 1, count)):
         x, y = rng.uniform(0, canvas.width), top + depth * (canvas.height - top)
@@ -100,7 +100,7 @@ def draw_grass(canvas: Canvas, top: float, colour: Colour, rng: np.random.Genera
 
 
 def draw_trees(canvas: Canvas, horizon: float, light: Light, rng: np.random.Generator) -> None:
-    """A wood: trunks going back into haze, and crowns of many leaves."""
+    """Draw a wood: trunks going back into haze, and crowns of many leaves."""
     leaf = hsv(rng.choice([0.3, 0.34, 0.08, 0.94]), rng.uniform(0.35, 0.7), rng.uniform(0.5, 0.8))
     draw_hills(canvas, horizon, light, rng)
     for depth in np.linspace(0.25, 1, int(rng.integers(5, 10))):
@@ -128,18 +128,18 @@ def draw_trees(canvas: Canvas, horizon: float, light: Light, rng: np.random.Gene
 def _crown(
     canvas: Canvas, centre: Points, reach: float, colour: Colour, rng: np.random.Generator
 ) -> None:
-    """A heap of leaves, dark ones below, lit ones above."""
+    """Draw a heap of leaves, dark ones below, lit ones above."""
     leaf = smooth(points((-1, 0), (0, -0.42), (1, 0), (0, 0.42)), closed=True, steps=2)
     count = 120
     for lift in np.linspace(-1, 1, count):
-        place = centre + rng.normal(0, 0.45, 2) * (reach, reach * 0.6) - (0, lift * reach * 0.2)
+        position = centre + rng.normal(0, 0.45, 2) * (reach, reach * 0.6) - (0, lift * reach * 0.2)
         tint = lightened(colour, 0.4 * lift) if lift > 0 else shadowed(colour, -0.8 * lift)
         size = max(2.0, reach * rng.uniform(0.03, 0.09))
-        canvas.fill(rotated(leaf, rng.uniform(0, np.pi)) * size + place, tint)
+        canvas.fill(rotated(leaf, rng.uniform(0, np.pi)) * size + position, tint)
 
 
 def draw_leaves(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Foliage that fills the page: rows of veined leaves, the nearest ones lightest."""
+    """Draw foliage that fills the page: rows of veined leaves, the nearest ones lightest."""
     hue = rng.choice([0.3, 0.36, 0.42, 0.05, 0.93])
     colour = hsv(hue, 0.55, 0.6)
     canvas.cover(shadowed(colour, 1.0))
@@ -150,20 +150,20 @@ def draw_leaves(canvas: Canvas, rng: np.random.Generator) -> None:
     )
     reach = min(canvas.width, canvas.height)
     for depth in np.sort(rng.uniform(0, 1, 240)):
-        place = rng.uniform(-0.05, 1.05, 2) * (canvas.width, canvas.height)
+        position = rng.uniform(-0.05, 1.05, 2) * (canvas.width, canvas.height)
         size, turn = reach * rng.uniform(0.03, 0.08), rng.uniform(0, 2 * np.pi)
         tint = mix(shadowed(colour, 0.8), lightened(colour, 0.35), depth * rng.uniform(0.6, 1.0))
-        canvas.fill(rotated(outline, turn) * size + place, tint)
-        vein = rotated(points((0.1, 0), (1.5, 0)), turn) * size + place
+        canvas.fill(rotated(outline, turn) * size + position, tint)
+        vein = rotated(points((0.1, 0), (1.5, 0)), turn) * size + position
         canvas.stroke(vein, lightened(tint, 0.35), 1.2, (0.1, 0.6))
         if depth > 0.85 and rng.random() < 0.4:
             for step in range(5):
-                petal = rotated(outline, turn + step * 2 * np.pi / 5) * size * 0.5 + place
+                petal = rotated(outline, turn + step * 2 * np.pi / 5) * size * 0.5 + position
                 canvas.fill(petal, hsv(hue + 0.55, 0.35, 1.0))
 
 
 def draw_city(canvas: Canvas, horizon: float, light: Light, rng: np.random.Generator) -> None:
-    """Blocks of houses in rows, windows lit or dark, wires above a street."""
+    """Draw blocks of houses in rows, windows lit or dark, wires above a street."""
     for depth in (0.3, 0.6, 1.0):
         x = -canvas.width * 0.05
         wall = mix(hsv(rng.random(), 0.2, rng.uniform(0.3, 0.8)), light[-1], 0.8 * (1 - depth))
@@ -208,7 +208,7 @@ def _house(
 
 
 def draw_sea(canvas: Canvas, horizon: float, light: Light, rng: np.random.Generator) -> None:
-    """The sea with glitter and foam, and the sand."""
+    """Draw the sea with glitter and foam, and the sand."""
     width, height = canvas.width, canvas.height
     shore = horizon + (height - horizon) * rng.uniform(0.4, 0.7)
     canvas.gradient(
@@ -228,14 +228,15 @@ def draw_sea(canvas: Canvas, horizon: float, light: Light, rng: np.random.Genera
         edge = smooth(np.stack([across, down], axis=1))
         canvas.fill(np.concatenate([edge, points((width, height), (0, height))]), paint)
     for _ in range(220):
-        place = rng.uniform(0, 1, 2) * (width, height - shore) + (0, shore + height * 0.05)
+        position = rng.uniform(0, 1, 2) * (width, height - shore) + (0, shore + height * 0.05)
         canvas.fill(
-            ellipse(place, (rng.uniform(0.6, 2.2), 0.8), 8), hsv(0.09, 0.35, rng.uniform(0.6, 1.0))
+            ellipse(position, (rng.uniform(0.6, 2.2), 0.8), 8),
+            hsv(0.09, 0.35, rng.uniform(0.6, 1.0)),
         )
 
 
 def draw_room(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A room: papered wall, a window on the sky or shelves of books, floor boards."""
+    """Draw a room: papered wall, a window on the sky or shelves of books, floor boards."""
     width, height = canvas.width, canvas.height
     wall = hsv(rng.uniform(0.02, 0.2), rng.uniform(0.1, 0.4), rng.uniform(0.5, 0.95))
     floor = height * rng.uniform(0.75, 0.9)
@@ -264,7 +265,7 @@ def draw_room(canvas: Canvas, rng: np.random.Generator) -> None:
 def _shelves(
     canvas: Canvas, box: tuple[float, float, float, float], wall: Colour, rng: np.random.Generator
 ) -> None:
-    """Shelves filled with the backs of books."""
+    """Draw shelves filled with the backs of books."""
     left, top, right, bottom = box
     canvas.fill(rectangle(*box), shadowed(wall, 0.9))
     rows = 5

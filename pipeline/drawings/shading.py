@@ -1,4 +1,4 @@
-"""What a painter adds to flat cels: soft light and visible strokes."""
+"""Shading on top of flat cels: soft light and visible strokes."""
 
 import numpy as np
 
@@ -23,18 +23,18 @@ def airbrush(canvas: Canvas, shape: Points, cel: Cel, rng: np.random.Generator) 
         canvas.glow(centre, size * rng.uniform(0.3, 0.65, 2), colour, rng.uniform(0.2, 0.5))
     angle = rng.uniform(0, np.pi)
     for _ in range(28):
-        place = corner + size * rng.uniform(0, 1, 2)
+        position = corner + size * rng.uniform(0, 1, 2)
         colour = mix(base, shade if rng.random() < 0.6 else light, rng.uniform(0.3, 0.9))
         reach = float(size.mean()) * rng.uniform(0.04, 0.2)
-        brushstroke(canvas, place, reach, angle + rng.normal(0, 0.4), colour, 0.22)
+        brushstroke(canvas, position, reach, angle + rng.normal(0, 0.4), colour, 0.22)
 
 
 def brushstroke(
-    canvas: Canvas, place: Points, reach: float, angle: float, colour: Colour, opacity: float
+    canvas: Canvas, position: Points, reach: float, angle: float, colour: Colour, opacity: float
 ) -> None:
-    """One bent stroke of a flat brush, `2 * reach` page pixels long."""
+    """Draw one bent stroke of a flat brush, `2 * reach` page pixels long."""
     bend = points((-1, 0), (-0.3, 0.12), (0.4, 0.1), (1, -0.08)) * reach
-    spine = rotated(smooth(bend, steps=3), angle) + place
+    spine = rotated(smooth(bend, steps=3), angle) + position
     width = reach * 0.34 * np.sqrt(np.linspace(1, 0.05, len(spine)))
     canvas.fill(ribbon(spine, width), colour, opacity)
 
@@ -44,8 +44,8 @@ def paint_over(canvas: Canvas, colours: list[Colour], count: int, rng: np.random
     reach = min(canvas.width, canvas.height)
     lean = rng.uniform(0, np.pi)
     for size in np.geomspace(0.16, 0.012, count):
-        place = rng.uniform(-0.02, 1.02, 2) * (canvas.width, canvas.height)
+        position = rng.uniform(-0.02, 1.02, 2) * (canvas.width, canvas.height)
         one, other = (colours[i] for i in rng.integers(0, len(colours), 2))
         colour = mix(one, other, rng.random())
         turn = lean + rng.normal(0, 0.5)
-        brushstroke(canvas, place, reach * size, turn, colour, rng.uniform(0.08, 0.4))
+        brushstroke(canvas, position, reach * size, turn, colour, rng.uniform(0.08, 0.4))
