@@ -1,4 +1,4 @@
-"""The embedded booru over real HTTP: what it answers, byte for byte where clients rely on it."""
+"""The embedded booru over real HTTP: its responses, byte for byte where clients rely on them."""
 
 import dataclasses
 import hashlib
@@ -403,7 +403,7 @@ def test_closing_ends_idle_connections_and_frees_the_port(pictures: list[Picture
         assert again.url == address
 
 
-def test_a_taken_port_is_told(pictures: list[Picture]) -> None:
+def test_a_port_in_use_is_reported(pictures: list[Picture]) -> None:
     with Server(Site(pictures)) as booru:
         port = urlsplit(booru.url).port
         assert port is not None

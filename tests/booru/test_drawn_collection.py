@@ -1,4 +1,4 @@
-"""Drawings of the program as a booru's pictures: made once, kept."""
+"""Drawings as the pictures of the embedded booru, cached in a folder."""
 
 import hashlib
 import json
@@ -56,14 +56,14 @@ def test_a_drawing_without_its_tags_is_drawn_anew(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.tmp")) == []
 
 
-def test_a_damaged_drawing_is_told(tmp_path: Path) -> None:
+def test_a_damaged_drawing_is_reported(tmp_path: Path) -> None:
     (drawing,) = collect_drawings(1, tmp_path)
     drawing.path.write_bytes(b"half")
     with pytest.raises(UsageError, match=r"a damaged drawing; remove it and its \.json"):
         collect_drawings(1, tmp_path)
 
 
-def test_drawings_that_cannot_be_kept_are_told(tmp_path: Path) -> None:
+def test_drawings_that_cannot_be_cached_are_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PipelineError, match="file: cannot keep drawings there"):
         collect_drawings(1, tmp_path / "file")

@@ -27,7 +27,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
 
 
 def run(url: str, folder: Path, **values: object) -> dict[str, int]:
-    """Scrape into `folder`; the counts of what failed."""
+    """Scrape into `folder`; return the counts of failed files."""
     quick = {
         "site": url,
         "limit": 30,
@@ -139,7 +139,7 @@ def test_a_listing_that_never_comes_ends_the_run(
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_differs_from_the_right_answer(name: str, pictures: list[Picture]) -> None:
-    """Each on a path where it tells; robots.txt and every other request stay right."""
+    """The fault shows on one of two paths; robots.txt and every other request stay right."""
     listing = "/index.php?page=dapi&s=post&q=index&json=1&limit=5&tags=id:<30"
     with Server(FaultInjector(Site(pictures), [name], [name], every=2)) as booru:
         right = requests.get(booru.url + listing, timeout=5)

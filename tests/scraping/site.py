@@ -30,7 +30,7 @@ def picture(seed: int, width: int = 40, height: int = 32, kind: str = "PNG") -> 
 
 
 class ScriptedSite:
-    """Posts 1 to `count`; `faults[path]` are used up one a request, then all is well."""
+    """Posts 1 to `count`; each request of a path uses up one of `faults[path]`."""
 
     def __init__(self, count: int) -> None:
         self.files = {f"/images/1/{number}.png": picture(number) for number in range(1, count + 1)}
@@ -57,7 +57,7 @@ class ScriptedSite:
         }
 
     def paths(self) -> list[str]:
-        """The files and pages asked for so far, without queries."""
+        """Return the paths requested so far, without queries."""
         return [urlsplit(path).path for path, _ in self.requests]
 
     def listing(self, query: str) -> bytes:
@@ -131,12 +131,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> Fault:
-    """Answer with `status` whatever was asked for; `Retry_After="1"` gives a header."""
+    """Answer every request with `status`; `Retry_After="1"` gives a header."""
     return lambda handler, _: handler.send(status, body, **headers)
 
 
 def truncated(handler: Handler, body: bytes) -> None:
-    """Announce the whole, send half, and hang up."""
+    """Announce the full length, send half, and hang up."""
     etag = f'"{hashlib.md5(body).hexdigest()}"'
     handler.send(200, body[: len(body) // 2], Content_Length=str(len(body)), ETag=etag)
     handler.close_connection = True

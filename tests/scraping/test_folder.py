@@ -1,4 +1,4 @@
-"""A folder of pictures in place of a site."""
+"""Scraping a folder of pictures instead of a site."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Damaged answers and pictures: whatever comes, it has a named outcome, and soon.
+"""Damaged responses and pictures: each ends soon, in a named error or a valid result.
 
 `pytest tests/scraping/test_mutations.py --hypothesis-profile thorough` tries ten thousand of each.
 """
@@ -106,7 +106,7 @@ def test_pictures(kind: str, tmp_path: Path) -> None:
     check()
 
 
-def test_the_unharmed_ones_are_good(tmp_path: Path) -> None:
+def test_the_originals_are_valid(tmp_path: Path) -> None:
     """What is mutated above would pass as it is."""
     check_page(parse_posts(JSON, SITE))
     assert parse_posts(XML, SITE) == Page((POST,))

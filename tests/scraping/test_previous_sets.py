@@ -1,4 +1,4 @@
-"""A new store beside an old set: what lies there is not fetched again, if it is whole."""
+"""A new store beside a previous set: intact files are not fetched again."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def run(folder: Path, url: str, limit: int, previous: PreviousSets | None = None
     return [json.loads(line)["id"] for line in (folder / "raw" / POSTS_FILE).open()]
 
 
-def among(folder: Path) -> PreviousSets:
+def previous_set(folder: Path) -> PreviousSets:
     return PreviousSets(lambda: [lambda name: folder / name])
 
 
@@ -51,9 +51,9 @@ def test_only_what_is_missing_is_fetched(tmp_path: Path, site: tuple[ScriptedSit
     run(tmp_path, url, 4)
     shutil.rmtree(tmp_path / "store")
     booru.requests.clear()
-    planned = plan(params(url, 5), tmp_path / "store", previous=among(tmp_path / "raw"))
+    planned = plan(params(url, 5), tmp_path / "store", previous=previous_set(tmp_path / "raw"))
     assert [entry.stored for entry in planned.accepted] == [True] * 4 + [False]
-    assert run(tmp_path, url, 5, among(tmp_path / "raw")) == [6, 5, 4, 3, 2]
+    assert run(tmp_path, url, 5, previous_set(tmp_path / "raw")) == [6, 5, 4, 3, 2]
     assert files(booru) == ["2.png"]
     booru.requests.clear()
     assert run(tmp_path, url, 5) == [6, 5, 4, 3, 2]
@@ -61,7 +61,7 @@ def test_only_what_is_missing_is_fetched(tmp_path: Path, site: tuple[ScriptedSit
     assert all(path.stat().st_nlink == 2 for path in (tmp_path / "raw").glob("*.png"))
 
 
-def test_what_is_not_whole_or_has_changed_is_fetched(
+def test_damaged_and_changed_files_are_fetched(
     tmp_path: Path, site: tuple[ScriptedSite, str]
 ) -> None:
     """A file that rotted, one that is missing, and one that the site has replaced since."""
@@ -75,7 +75,7 @@ def test_what_is_not_whole_or_has_changed_is_fetched(
     booru.files["/images/1/4.png"] = booru.files["/images/1/1.png"]
     booru.posts[2] = booru.post(4)
     booru.requests.clear()
-    assert run(tmp_path, url, 4, among(tmp_path / "raw")) == [6, 5, 4, 3]
+    assert run(tmp_path, url, 4, previous_set(tmp_path / "raw")) == [6, 5, 4, 3]
     assert files(booru) == ["4.png", "5.png", "6.png"]
     for number in (3, 4, 5, 6):
         expected = booru.files[f"/images/1/{number}.png"]
@@ -116,7 +116,7 @@ def test_a_file_of_another_user_is_copied(tmp_path: Path, site: tuple[ScriptedSi
     shared.chmod(0o664)
     shutil.rmtree(tmp_path / "store")
     booru.requests.clear()
-    assert run(tmp_path, url, 1, among(tmp_path / "cache")) == [6]
+    assert run(tmp_path, url, 1, previous_set(tmp_path / "cache")) == [6]
     assert files(booru) == []
     assert (shared.stat().st_nlink, shared.stat().st_mode & 0o777) == (1, 0o664)
 
@@ -128,5 +128,5 @@ def test_a_list_that_cannot_be_read_costs_nothing_but_the_files(
     booru, url = site
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / POSTS_FILE).write_text(text)
-    assert run(tmp_path, url, 1, among(tmp_path / "old")) == [6]
+    assert run(tmp_path, url, 1, previous_set(tmp_path / "old")) == [6]
     assert files(booru) == ["6.png"]

@@ -1,4 +1,4 @@
-"""The set changes places as a whole, or stays as it was."""
+"""The raw set is replaced as a whole, or stays unchanged."""
 
 import errno
 import hashlib
@@ -116,7 +116,7 @@ def test_a_set_behind_a_link_is_replaced_where_it_is(tmp_path: Path) -> None:
     ("number", "advice"),
     [(errno.EBUSY, "mount {} in its place"), (errno.EACCES, "mend that")],
 )
-def test_a_place_that_cannot_be_replaced(
+def test_a_folder_that_cannot_be_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
 ) -> None:
     """A mount point is busy, whoever tries to rename it."""
@@ -138,7 +138,7 @@ def test_a_place_that_cannot_be_replaced(
     assert contents(raw) == before
 
 
-def test_a_file_in_the_place_of_the_set(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_set(tmp_path: Path) -> None:
     (tmp_path / "raw").write_text("mine")
     with pytest.raises(PipelineError, match="is no folder; move it away"):
         check_replaceable(tmp_path / "raw")

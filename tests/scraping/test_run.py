@@ -42,7 +42,7 @@ from tests.scraping.site import (
 
 
 class Notes:
-    """A progress that keeps what it was told."""
+    """A progress that records its messages."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
@@ -82,7 +82,7 @@ def run(
 
 
 def ids(folder: Path) -> list[int]:
-    """The posts of the set, and that the folder holds their files and nothing else."""
+    """Return the posts of the set; check that the folder holds their files and nothing else."""
     lines = [json.loads(line) for line in (folder / "raw" / POSTS_FILE).open()]
     names = {path.name for path in (folder / "raw").iterdir()}
     assert names == {POSTS_FILE, *(line["file"] for line in lines)}
@@ -227,7 +227,7 @@ def test_the_query_that_is_sent(tmp_path: Path) -> None:
         (truncated, 2, "connection"),
     ],
 )
-def test_a_file_that_cannot_be_had_is_counted_and_replaced(
+def test_a_file_that_cannot_be_fetched_is_counted_and_replaced(
     tmp_path: Path, fault: Fault, times: int, reason: str
 ) -> None:
     site, path = ScriptedSite(4), "/images/1/4.png"
@@ -348,7 +348,7 @@ def test_a_site_whose_md5_are_all_wrong(tmp_path: Path) -> None:
 
 
 def test_a_file_that_rotted_is_fetched_again(tmp_path: Path) -> None:
-    """The set is a link of the store: what strikes one strikes both."""
+    """The set and the store share a hard link, so damage is in both."""
     site, notes = ScriptedSite(3), Notes()
     with site.serve() as url:
         run(tmp_path, url, limit=3)
@@ -413,7 +413,7 @@ def test_a_picture_turned_by_exif_may_be_announced_either_way(
 
 
 def test_the_largest_file_size(tmp_path: Path) -> None:
-    """Told by the server, or found while streaming; and kept in mind for the next run."""
+    """Announced by the server, or noticed while streaming; remembered by the next run."""
     site = ScriptedSite(4)
     site.files["/images/1/4.png"] = site.files["/images/1/3.png"] = b"x" * 10_000
 
@@ -520,7 +520,7 @@ def test_a_listing_that_fails(tmp_path: Path, fault: Fault, problem: str) -> Non
 
 
 def test_the_forms_of_a_listing_in_turn(tmp_path: Path) -> None:
-    """JSON is refused, then XML; the web pages tell the same set, but for md5 and score."""
+    """JSON is refused, then XML; the web pages give the same set, except md5."""
     (tmp_path / "pictures").mkdir()
     for number in range(1, 9):
         (tmp_path / "pictures" / f"{number}.png").write_bytes(picture(number))
@@ -560,9 +560,9 @@ def test_a_listing_falls_back_to_what_the_site_gives(tmp_path: Path) -> None:
         report = run(tmp_path, booru.url, notes, excluded_tags=(), limit=4)
     assert ids(tmp_path) == [5, 4, 3, 2]
     assert (report.listed, report.md5_mismatches) == (4, 0)
-    told = [message for message in notes.messages if "going on with the listing as" in message]
-    assert [message.rpartition(" ")[2] for message in told] == ["xml", "html"]
-    assert "API limited due to abuse" in told[0]
+    switches = [text for text in notes.messages if "going on with the listing as" in text]
+    assert [message.rpartition(" ")[2] for message in switches] == ["xml", "html"]
+    assert "API limited due to abuse" in switches[0]
 
 
 @pytest.mark.parametrize(
@@ -576,7 +576,7 @@ def test_what_another_form_would_not_mend_changes_none(tmp_path: Path, fault: Fa
     assert all("json=1" in path for path, _ in site.requests if path != "/robots.txt")
 
 
-def test_credentials_are_sent_to_the_api_and_never_told(
+def test_credentials_are_sent_to_the_api_and_never_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIPELINE_API_KEY", "s3cret")
@@ -588,9 +588,9 @@ def test_credentials_are_sent_to_the_api_and_never_told(
     asked = [path for path, _ in site.requests if path.startswith("/index.php")]
     assert "api_key=s3cret&user_id=4711" in asked[0]
     assert all(("s3cret" in path) == ("page=dapi" in path) for path in asked)
-    told = [*notes.messages, str(error.value)]
-    assert any("api_key=...&user_id=..." in text for text in told)
-    assert not any("s3cret" in text or "4711" in text for text in told)
+    messages = [*notes.messages, str(error.value)]
+    assert any("api_key=...&user_id=..." in text for text in messages)
+    assert not any("s3cret" in text or "4711" in text for text in messages)
     stored = [path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file()]
     assert not any(b"s3cret" in content for content in stored)
 

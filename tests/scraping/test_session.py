@@ -1,4 +1,4 @@
-"""Manners, over real HTTP on loopback."""
+"""The polite session, over real HTTP on loopback."""
 
 import socket
 import threading
@@ -159,7 +159,7 @@ def test_crawl_delay(value: str, interval: float) -> None:
     "fault",
     [answer(500), answer(502, PAGE), answer(429, Retry_After="0"), answer(503), dropped, truncated],
 )
-def test_what_may_pass_is_tried_again(fault: object) -> None:
+def test_transient_errors_are_retried(fault: object) -> None:
     site = ScriptedSite(1)
     site.faults[FILE] = [fault, fault]  # type: ignore[list-item]
     with site.serve() as url:
@@ -187,7 +187,7 @@ def test_a_refusal_is_not_tried_again(status: int) -> None:
     assert (error.value.reason, site.paths().count(FILE)) == (f"http_{status}", 1)
 
 
-def test_a_pause_asked_for_is_kept_by_all() -> None:
+def test_a_pause_applies_to_all_requests() -> None:
     """The second request of another thread comes only after the first one's Retry-After."""
     site, held = ScriptedSite(2), threading.Event()
     site.faults[FILE] = [answer(429, Retry_After="1")]

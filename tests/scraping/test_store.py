@@ -1,4 +1,4 @@
-"""What the store knows after it was closed, killed or tampered with."""
+"""The store after it was closed, killed or damaged."""
 
 import hashlib
 import os
@@ -51,7 +51,7 @@ def test_another_file_under_the_same_id_is_another_file(tmp_path: Path) -> None:
 
 
 def test_api_and_web_page_name_the_same_file(tmp_path: Path) -> None:
-    """The web page doubles a slash and tells no md5."""
+    """The web page doubles a slash and has no md5."""
     with Store(tmp_path) as store:
         keep(store)
         found = store.find(replace(POST, md5="", file_url="https://B.test//7.png?12"))

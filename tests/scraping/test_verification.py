@@ -38,7 +38,7 @@ def test_a_cached_file_is_dropped_by_its_own_name_alone(tmp_path: Path) -> None:
 
 
 class Replacing(Silent):
-    """Puts the whole file in its place once all files were read, as another program may."""
+    """Replaces the damaged file once all files were read, as another program may."""
 
     def __init__(self, path: Path, content: bytes) -> None:
         self._path, self._content = path, content

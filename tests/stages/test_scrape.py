@@ -88,7 +88,7 @@ def test_what_an_experiment_in_a_copy_fetched_is_kept_with_the_project(tmp_path:
 
 
 def complete_files(folder: Path, site: ScriptedSite) -> set[str]:
-    """Paths on the site of the files that are whole in a store."""
+    """Return the paths on the site of the files that are complete in a store."""
     paths = {hashlib.sha256(body).hexdigest(): path for path, body in site.files.items()}
     names = [path.name for path in (folder / "data/.store/files").rglob("*") if path.is_file()]
     return {paths[name] for name in names}
