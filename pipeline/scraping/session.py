@@ -1,7 +1,6 @@
 """A polite HTTP session with one site: robots.txt, rate limits, retries, an honest User-Agent."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -35,6 +34,7 @@ from pipeline.scraping.fetch_errors import (
     retry_after,
     translate_errors,
 )
+from pipeline.scraping.rate_limiter import RateLimiter
 
 AGENT = "anime-sr-pipeline"
 MAX_RETRY_AFTER = 900.0
@@ -47,37 +47,6 @@ _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522,
 _RATE_LIMIT_STATUSES = frozenset({429, 503})
 
 T = TypeVar("T")
-
-
-class RateLimiter:
-    """Rate limiter: requests start at least `interval` seconds apart. Thread-safe."""
-
-    def __init__(self, interval: float, stop: threading.Event) -> None:
-        self.interval, self._stop = interval, stop
-        self._lock = threading.Lock()
-        self._free_at = 0.0
-
-    def wait(self) -> None:
-        """Block until the next request may start. Raises `Stopped`."""
-        while not self._stop.is_set():
-            with self._lock:
-                now = time.monotonic()
-                delay = self._free_at - now
-                if delay <= 0:
-                    self._free_at = now + self.interval
-                    return
-            self._stop.wait(delay)
-        raise Stopped
-
-    def hold(self, seconds: float) -> None:
-        """Start no request within the next `seconds`."""
-        with self._lock:
-            self._free_at = max(self._free_at, time.monotonic() + seconds)
-
-    def slow_down_to(self, interval: float) -> None:
-        """Raise the interval to `interval` seconds, if it is shorter."""
-        with self._lock:
-            self.interval = max(self.interval, interval)
 
 
 class Session:

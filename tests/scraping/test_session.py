@@ -16,7 +16,8 @@ from pipeline.scraping.fetch_errors import (
     TransientError,
     retry_after,
 )
-from pipeline.scraping.session import RateLimiter, Session
+from pipeline.scraping.rate_limiter import RateLimiter
+from pipeline.scraping.session import Session
 from tests.scraping.site import CHALLENGE, PAGE, ScriptedSite, answer, dropped, truncated
 
 FILE = "/images/1/1.png"
