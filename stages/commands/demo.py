@@ -17,7 +17,7 @@ from pipeline.locks import hold, lock_file
 from pipeline.processes import PARENT_VARIABLE
 from stages.console import ConsoleProgress
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DRAWINGS = 72
 UNSEEN_SEED = 10_000
 MARKER = ".pipeline-demo"
