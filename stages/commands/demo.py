@@ -37,6 +37,7 @@ FILES = (
     "reports/manifest/.gitignore",
     "reports/train/.gitignore",
     "dvc.yaml",
+    "params.schema.json",
 )
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "scrape": {
