@@ -34,6 +34,7 @@ NOT_IN_FINGERPRINT = frozenset(
         "pipeline/processes.py",
         "pipeline/progress.py",
         "stages/options.py",
+        "stages/runner.py",
         "stages/console.py",
         "stages/streams.py",
         # Gives `Upscaler` to those who ask for it; no stage does.

@@ -7,7 +7,7 @@ import typer
 
 from pipeline.params import ManifestParams
 from stages.console import ConsoleProgress
-from stages.options import Stage, run_stage
+from stages.runner import Stage, run_stage
 
 DATA = Path("data")
 RAW = Path("data/raw")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.params import ResizeParams
 from stages.console import ConsoleProgress
-from stages.options import Stage, run_stage
+from stages.runner import Stage, run_stage
 
 DATA = Path("data")
 RAW = Path("data/raw")

@@ -149,7 +149,7 @@ def test_an_override_outside_dvc_names_the_reproducible_form(tmp_path: Path) -> 
 
 def test_an_error_of_the_program_keeps_its_traceback() -> None:
     code = """
-from stages.options import new_app, run_app
+from stages.runner import new_app, run_app
 app = new_app()
 @app.command()
 def wrong() -> None:
