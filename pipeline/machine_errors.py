@@ -1,6 +1,6 @@
-"""Faults of the machine: which errors are one, and what it is in words.
+"""Distinguish faults of the machine from damaged files.
 
-What counts as one decides which files are damaged, so this module is part of fingerprints.
+The distinction decides which files count as damaged, so this module is part of fingerprints.
 """
 
 import errno
@@ -9,7 +9,7 @@ import re
 OUT_OF_MEMORY = re.compile(
     r"[^.:\]]*(?:out of memory|allocate memory|insufficient memory)[^.]*", re.IGNORECASE
 )
-"""What Pillow, libjpeg, PyTorch and the system say where memory is short, up to a full stop."""
+"""Messages of Pillow, libjpeg, PyTorch and the system where memory is short, up to a full stop."""
 
 
 def is_memory_fault(error: BaseException) -> bool:
@@ -33,7 +33,7 @@ def is_machine_fault(error: BaseException) -> bool:
 
 
 def fault_text(error: BaseException) -> str:
-    """Return what a machine's fault is, in words."""
+    """Describe a fault of the machine in words."""
     if is_memory_fault(error):
         return "not enough memory"
     return str(getattr(error, "strerror", None) or error)

@@ -1,4 +1,4 @@
-"""The console script `pipeline`: every stage and every hand-run command under one name."""
+"""The console script `pipeline`: all stages and commands."""
 
 from stages.commands.blend import blend
 from stages.commands.booru import booru

@@ -67,18 +67,18 @@ def run(
     if params.site.startswith("file:"):
         if dry_run or retry_failed:
             raise UsageError("--dry-run, --retry-failed: nothing is fetched from a folder")
-        _tell_table(_summary(gather(params, RAW, REPORT, progress)), progress)
+        _print_table(_summary(gather(params, RAW, REPORT, progress)), progress)
         return
     earlier = EarlierSets(partial(earlier_sets, RAW))
     if dry_run:
         if retry_failed:
             raise UsageError("--dry-run and --retry-failed: give one of them")
-        _tell_plan(plan(params, store, progress, earlier=earlier), progress)
+        _print_plan(plan(params, store, progress, earlier=earlier), progress)
         return
     result = scrape(
         params, store, RAW, REPORT, progress, retry_failed=retry_failed, earlier=earlier
     )
-    _tell_table(_summary(result), progress)
+    _print_table(_summary(result), progress)
 
 
 def _refuse_outside() -> None:
@@ -95,7 +95,7 @@ def _refuse_outside() -> None:
         )
 
 
-def _tell_plan(planned: "Plan", progress: ConsoleProgress) -> None:
+def _print_plan(planned: "Plan", progress: ConsoleProgress) -> None:
     for entry in planned.taken:
         post, about = entry.post, "" if entry.stored else "~"
         state = "stored" if entry.stored else "fetch"
@@ -107,7 +107,7 @@ def _tell_plan(planned: "Plan", progress: ConsoleProgress) -> None:
         ("to fetch", len(missing), f"about {sum(missing) / 1e6:.1f} MB"),
         ("rejected", sum(planned.rejected.values()), _reasons(planned.rejected)),
     ]
-    _tell_table(rows, progress)
+    _print_table(rows, progress)
 
 
 def _summary(result: "ScrapeReport") -> list[tuple[str, int, str]]:
@@ -120,10 +120,10 @@ def _summary(result: "ScrapeReport") -> list[tuple[str, int, str]]:
     ]
 
 
-def _tell_table(rows: Iterable[tuple[str, int, str]], progress: ConsoleProgress) -> None:
-    """A row a kind: its name, how many there are, and what else is to be said of them."""
-    for name, count, told in rows:
-        progress.message(f"{name:<9}{count:>7}  {told}".rstrip())
+def _print_table(rows: Iterable[tuple[str, int, str]], progress: ConsoleProgress) -> None:
+    """Print rows of a name, a count and a note."""
+    for name, count, note in rows:
+        progress.message(f"{name:<9}{count:>7}  {note}".rstrip())
 
 
 def _reasons(counts: dict[str, int]) -> str:

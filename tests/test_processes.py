@@ -68,7 +68,7 @@ def test_systems_without_these_signals_run_commands_and_write_files(tmp_path: Pa
 
 
 class Hidden(psutil.Process):
-    """Process whose status the system does not tell."""
+    """Process whose status the system does not show."""
 
     def status(self) -> NoReturn:
         raise psutil.AccessDenied(self.pid)

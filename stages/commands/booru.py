@@ -34,7 +34,7 @@ def booru(
     list_fault: Annotated[
         list[str] | None,
         typer.Option(
-            help="the same for listings and pages; a wrong name tells the right ones",
+            help="the same for listings and pages; a wrong name lists the right ones",
             show_default=False,
         ),
     ] = None,

@@ -20,14 +20,16 @@ def test_the_page_is_there_until_the_user_ends_it(tmp_path: Path) -> None:
     Image.new("RGB", (12, 9), "teal").save(tmp_path / "a.png")
     process = start(tmp_path, "serve", "--port", "0", "--model", "small.safetensors")
     assert process.stdout is not None
-    told = re.fullmatch(r"(http://127\.0\.0\.1:\d+)  \(Ctrl-C ends\)\n", process.stdout.readline())
-    assert told
-    page = requests.get(told[1], timeout=60).text
+    address = re.fullmatch(
+        r"(http://127\.0\.0\.1:\d+)  \(Ctrl-C ends\)\n", process.stdout.readline()
+    )
+    assert address
+    page = requests.get(address[1], timeout=60).text
     options = re.findall('<option value="([^"]*)">', page)
     assert options[:3] == ["small.safetensors", "auto", "perception"]
     assert {"distortion", "web"} < set(options)
     answer = requests.post(
-        f"{told[1]}/upscale",
+        f"{address[1]}/upscale",
         params={"model": "small.safetensors", "scale": "4", "format": "png"},
         data=(tmp_path / "a.png").read_bytes(),
         timeout=60,
@@ -55,14 +57,14 @@ def test_what_is_being_computed_does_not_keep_it_from_ending(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("arguments", "code", "address"),
     [
         (["--model", "absent.safetensors"], 1, "absent.safetensors: no such file"),
         (["--device", "tpu"], 2, "device tpu"),
         (["--host", "192.0.2.1"], 2, "cannot listen there"),
     ],
 )
-def test_mistakes_are_named(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+def test_mistakes_are_named(tmp_path: Path, arguments: list[str], code: int, address: str) -> None:
     result = pipeline(tmp_path, "serve", "--port", "0", *arguments)
     assert (result.code, len(result.problems)) == (code, 1)
-    assert message in result.err
+    assert address in result.err
