@@ -82,9 +82,8 @@ def build_manifest(
     pictures moves none from one split to another. Pictures that are linked by parents or as
     duplicates are a group, of which only the pictures in one split stay: that with most of them.
 
-    Raises `PipelineError` where the earlier stages have not run or their results do not match,
-    where fewer rows remain than the params allow, where a requested split is empty, or where a file
-    cannot be written.
+    Raises `PipelineError` where the earlier stages' results are missing or do not match, where too
+    few rows remain, where a requested split is empty, or where a file cannot be written.
     """
     posts = {post.id: post for post in read_posts(raw)}
     indexed = read_index(resized)

@@ -57,14 +57,14 @@ def test_what_is_being_computed_does_not_keep_it_from_ending(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "address"),
+    ("arguments", "code", "message"),
     [
         (["--model", "absent.safetensors"], 1, "absent.safetensors: no such file"),
         (["--device", "tpu"], 2, "device tpu"),
         (["--host", "192.0.2.1"], 2, "cannot listen there"),
     ],
 )
-def test_mistakes_are_named(tmp_path: Path, arguments: list[str], code: int, address: str) -> None:
+def test_mistakes_are_named(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
     result = pipeline(tmp_path, "serve", "--port", "0", *arguments)
     assert (result.code, len(result.problems)) == (code, 1)
-    assert address in result.err
+    assert message in result.err
