@@ -1,4 +1,4 @@
-"""Errors raised on purpose, and faults of the machine: each is one line that a user can act on."""
+"""Errors as one line that a user can act on: the program's own, and faults of the machine."""
 
 import errno
 import sqlite3
@@ -25,20 +25,20 @@ _ADVICE = {
     errno.ENOMEM: _MEMORY,
     errno.EPIPE: "what read this program's output has ended",
 }
-# Parts of what SQLite says where the database itself is well.
+# Parts of SQLite's messages where the database itself is intact.
 _DATABASE_FAULTS = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked")
 
-_MOST_NAMED = 10
+_MAX_NAMES = 10
 
 
 class PipelineError(Exception):
-    """A stage cannot go on: the message names the file, key or URL, the fault and what to do."""
+    """A command failed: the message names the file, key or URL, the fault and what to do."""
 
     exit_code = 1
 
 
 class UsageError(PipelineError):
-    """The user's params, options or arguments are wrong: nothing was started."""
+    """Params, options or arguments are wrong; nothing was started."""
 
     exit_code = 2
 
@@ -50,8 +50,8 @@ def fault_line(error: BaseException) -> str | None:
         return _file_fault(error)
     if isinstance(error, MemoryError):
         return f"memory: {text or 'not enough of it'}; {_MEMORY}"
-    if is_memory_fault(error) and (found := OUT_OF_MEMORY.search(text)):
-        return f"memory: {found[0].strip()}; {_MEMORY}"
+    if is_memory_fault(error) and (match := OUT_OF_MEMORY.search(text)):
+        return f"memory: {match[0].strip()}; {_MEMORY}"
     if isinstance(error, sqlite3.OperationalError) and any(p in text for p in _DATABASE_FAULTS):
         return f"database: {text}; {_FREE_SPACE if 'full' in text else _CHECK_DISK}"
     return None
@@ -65,6 +65,6 @@ def _file_fault(error: OSError) -> str:
 
 
 def some_of(names: Sequence[str]) -> str:
-    """The first of `names`, as many as fit in a message, and how many more there are."""
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    """Return the first of `names`, as many as fit in a message, and the number of the others."""
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

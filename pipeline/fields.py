@@ -1,4 +1,4 @@
-"""Types of the fields in `posts.jsonl`, `index.jsonl` and `manifest.csv`, which pydantic checks."""
+"""Pydantic types of the fields in `posts.jsonl`, `index.jsonl` and `manifest.csv`."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ MAX_WEBP_BYTES = 2**32
 
 
 def _file_name(text: str) -> str:
-    # The error of a text that no file name can hold would come when the file is opened.
+    # Opening a file of such a name would raise another error.
     if text in ("", ".", "..") or any(sign in text for sign in "/\\\0"):
         raise ValueError("should be the plain name of a file")
     return text

@@ -1,4 +1,4 @@
-"""Writing files so that a file under its final name is always whole; what a file holds."""
+"""Write files atomically, so that a file under its final name is complete; hash files."""
 
 import csv
 import errno
@@ -14,13 +14,11 @@ from pipeline.errors import PipelineError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it there, synced, when the block ends well.
+    """Yield a temporary path beside `path`; sync it and rename it to `path` after the block.
 
-    The folder is synced too, so that the file is still there after a power cut.
-
-    When the block raises, the temporary file is removed and `path` is left as it was; an `OSError`
-    that names no file, or the temporary one, names `path` instead.
-    The parent folder is made if it is missing.
+    The folder is synced too, so that the file survives a power cut. When the block raises, the
+    temporary file is removed and `path` is unchanged; an `OSError` that names no file, or the
+    temporary one, names `path` instead. A missing parent folder is created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _naming(path):
@@ -29,7 +27,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         with _naming(path):
-            # mkstemp makes files private; results are meant to be shared like any other file.
+            # mkstemp makes files private; results are to be readable like any other file.
             temporary.chmod(0o666 & ~_umask())
             yield temporary
             with temporary.open("rb") as written:
@@ -44,7 +42,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Let an `OSError` name `path`, where it names no file or one that is temporary."""
+    """Name `path` in an `OSError` that names no file or a temporary one."""
     try:
         yield
     except OSError as error:
@@ -55,9 +53,9 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk, so that a power cut undoes no rename.
+    """Write the names in `folder` to the disk, so that a power cut undoes no rename.
 
-    Where the system opens no folders, as Windows, nothing happens.
+    Does nothing on systems that cannot open folders, such as Windows.
     """
     if not hasattr(os, "O_DIRECTORY"):
         return
@@ -74,7 +72,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a write that the system refuses, as on a full disk, into a `PipelineError`."""
+    """Raise `PipelineError` for an `OSError` of a write to `path`, as on a full disk."""
     try:
         yield
     except OSError as error:
@@ -97,7 +95,7 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[objec
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex. Raises `OSError`."""
+    """Return the SHA-256 of a file's bytes, in hex. Raises `OSError`."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

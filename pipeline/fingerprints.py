@@ -1,7 +1,7 @@
 """Fingerprints of the code and the libraries that shape a result.
 
-Kept work (checkpoints, shards) carries them in its key, and DVC watches them in place of the files:
-other code gives another fingerprint, another comment or docstring does not.
+The keys of checkpoints and cached shards include them, and they are DVC's dependencies in place of
+the files: other code gives another fingerprint, another comment or docstring does not.
 """
 
 import ast
@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "stages")
 
-# They speak to the user, or say when processes run and end: a better message must not cost a week
-# of training. The values that params carry are tracked as params.
+# Messages, and the handling of processes: a better message must not cost a week of training. The
+# values of params are tracked as params.
 NOT_IN_FINGERPRINT = frozenset(
     {
         "pipeline/errors.py",
@@ -34,18 +34,19 @@ NOT_IN_FINGERPRINT = frozenset(
         "pipeline/processes.py",
         "pipeline/progress.py",
         "stages/options.py",
+        "stages/runner.py",
         "stages/console.py",
         "stages/streams.py",
-        # Gives `Upscaler` to those who ask for it; no stage does.
+        # Exports `Upscaler`, which no stage imports from here.
         "pipeline/__init__.py",
     }
 )
-# Decoders and colour conversion, whose versions may differ in the pixels that they give.
+# Decoders and colour conversion: other versions may give other pixels.
 PILLOW_FEATURES = ("avif", "jpg_2000", "libjpeg_turbo", "libtiff", "littlecms2", "webp")
 
 
 def code_of(module: str, root: Path = ROOT) -> dict[str, str]:
-    """Return a hash of every file that shapes what `module` makes, by its path below `root`.
+    """Return a hash of every file that `module`'s results depend on, by its path below `root`.
 
     The files are the module (`stages.train`), all of this program's modules that it imports, at
     their top or inside a function, and the templates that they render. A Python file counts by its
@@ -56,35 +57,35 @@ def code_of(module: str, root: Path = ROOT) -> dict[str, str]:
 
 
 def combined(parts: Mapping[str, object]) -> str:
-    """Return 16 hex digits that differ where any of `parts`, which JSON can hold, differs."""
+    """Return a hash of `parts` (of JSON's types) in 16 hex digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def training_versions() -> dict[str, str]:
-    """Return the versions of the libraries that shape a trained generator's weights.
+    """Return the versions of the libraries that a trained generator's weights depend on.
 
-    Pillow and its JPEG encoder damage LR images where `train.degradation` asks for that.
+    Pillow and its JPEG encoder degrade LR images with `train.degradation`.
     """
     return _versions(("numpy", "pillow", "torch"), ("libjpeg_turbo",))
 
 
 def image_versions() -> dict[str, str]:
-    """Return the versions of the libraries that shape a resized image's bytes and facts."""
+    """Return the versions of the libraries that a resized image's bytes and facts depend on."""
     packages = ("imagehash", "numpy", "pillow", "scipy", "simplejpeg", "torch")
     return _versions(packages, PILLOW_FEATURES)
 
 
 def public(version: str) -> str:
-    """Return a version without what names its build, such as `+cpu`: projects move to GPUs."""
+    """Return a version without its build, such as `+cpu`: projects move to GPUs."""
     return version.partition("+")[0]
 
 
 def _versions(packages: Iterable[str], pillow_features: Iterable[str]) -> dict[str, str]:
-    # `pipeline --help` knows this module, and shall load no Pillow.
+    # `pipeline --help` imports this module, but is not to load Pillow.
     from PIL import features
 
-    found = {name: version(name) for name in packages}
-    return found | {name: features.version(name) or "none" for name in pillow_features}
+    versions = {name: version(name) for name in packages}
+    return versions | {name: features.version(name) or "none" for name in pillow_features}
 
 
 def _all_files(root: Path, start: Path) -> set[Path]:
@@ -108,7 +109,7 @@ def imported_files(path: Path, root: Path = ROOT) -> list[Path]:
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
-    """Names of this program's modules, and of what is imported from them."""
+    """Yield the names of this program's modules, and of what is imported from them."""
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -127,7 +128,7 @@ def _module_files(root: Path, name: str) -> list[Path]:
 
 
 def _templates(root: Path, tree: ast.Module) -> list[Path]:
-    """Return the templates of the packages that a module hands to Jinja's `PackageLoader`."""
+    """Return the templates of the packages that a module passes to Jinja's `PackageLoader`."""
     packages = [
         str(node.args[0].value)
         for node in ast.walk(tree)
@@ -148,7 +149,7 @@ def _file_hash(path: Path) -> str:
     return _content_hash(path.read_bytes(), path.suffix == ".py")
 
 
-# A training asks for the same files more than once.
+# A training hashes the same files more than once.
 @cache
 def _content_hash(content: bytes, python: bool) -> str:
     if python:
@@ -157,7 +158,7 @@ def _content_hash(content: bytes, python: bool) -> str:
 
 
 def _syntax(node: object) -> object:
-    """Return a syntax tree as JSON, without what is only read by people or differs by version.
+    """Return a syntax tree as JSON, without docstrings and what differs between Python versions.
 
     Python versions disagree on whether an empty field is None, an empty list or absent.
     """

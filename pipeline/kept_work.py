@@ -1,4 +1,4 @@
-"""What runs keep for later ones: listed with its size on disk, and removed when asked."""
+"""Files that runs keep for later ones: list them with their size on disk, and remove them."""
 
 import json
 import os
@@ -9,16 +9,17 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.disk_usage import DiskUsage, disk_usage
 from pipeline.errors import PipelineError, UsageError
 from pipeline.locks import hold, living_owner, lock_file
 
 KINDS = {
     "checkpoints": "state of trainings, from which a stopped one goes on",
     "shards": "resized images, so that no original is decoded twice",
-    "originals": "downloaded files that are not in data/raw; fetched again when they are wanted",
+    "originals": "downloaded files that are not in data/raw; fetched again when they are needed",
     "parts": "transfers that were stopped; the next scrape goes on with them",
     "listing": "what sites listed; without it the next scrape lists anew and sees newer posts",
-    "drawings": "pictures of `pipeline booru`, drawn again when they are wanted",
+    "drawings": "pictures of `pipeline booru`, drawn again when they are needed",
     "leftovers": "files of runs that were killed; nothing uses them",
 }
 ALL = "all"
@@ -38,21 +39,13 @@ _RAW_NEW, _RAW_OLD = _DATA / ".raw.new", _DATA / ".raw.old"
 _CHECKPOINTS = _MODELS / "checkpoints"
 _CHECKPOINT = re.compile(r"step-(\d+)\.pt")
 _DAMAGED_CHECKPOINT = re.compile(r"step-\d{9}\.pt\.damaged")
-# Commands that take no lock write such a file for minutes at most.
+# Commands without a lock write a temporary file for minutes at most.
 _LEFTOVER_SECONDS = 600
 
 
 @dataclass(frozen=True)
-class Usage:
-    """Bytes on disk, each hard-linked file once, and how many of them removing frees."""
-
-    bytes: int
-    freed: int
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Files of one kind under `path`, what is to be said of them, and the locks of their users."""
+class KeptFiles:
+    """Files of one kind under `path`, a description, and the locks of processes that use them."""
 
     kind: str
     path: Path
@@ -61,33 +54,33 @@ class Kept:
     locks: tuple[Path, ...]
 
     @property
-    def usage(self) -> Usage:
-        """What the files take."""
-        return usage(self.files)
+    def usage(self) -> DiskUsage:
+        """Size of the files."""
+        return disk_usage(self.files)
 
     @property
     def user(self) -> str | None:
-        """The process that works with the files now, if one is known."""
+        """The process that uses the files now, if one is recorded."""
         owners = [owner for lock in self.locks if (owner := living_owner(lock)) is not None]
         return f"{owners[0].command}, process {owners[0].pid}" if owners else None
 
 
 @dataclass(frozen=True)
 class Removal:
-    """How removing one kept thing ended: the bytes that it freed, or why it was left alone."""
+    """Result of a removal: the bytes that it freed, or why nothing was removed."""
 
-    kept: Kept
+    kept: KeptFiles
     freed: int
     problem: str | None = None
 
 
-def list_kept() -> list[Kept]:
-    """Return what is kept in the project in the working folder, by kind.
+def list_kept() -> list[KeptFiles]:
+    """Return the kept files of the project in the working folder, by kind.
 
     Raises `PipelineError` where a folder cannot be read.
     """
     try:
-        found = [
+        kept = [
             *_checkpoints(),
             _folder("shards", _STORE / "resized", (_stage_lock("resize"),)),
             _originals(),
@@ -98,31 +91,31 @@ def list_kept() -> list[Kept]:
         ]
     except OSError as error:
         raise PipelineError(f"{error.filename}: cannot be read: {error.strerror}") from None
-    return [kept for kept in found if kept.files]
+    return [one for one in kept if one.files]
 
 
-def choose(found: Sequence[Kept], names: Iterable[str]) -> list[Kept]:
-    """Return those of `found` whose kind or path is in `names`; `all` means each.
+def choose(kept: Sequence[KeptFiles], names: Iterable[str]) -> list[KeptFiles]:
+    """Return those of `kept` whose kind or path is in `names`; `all` means each.
 
-    Raises `UsageError` for a name that is neither a kind nor a path of `found`.
+    Raises `UsageError` for a name that is neither a kind nor a path of `kept`.
     """
-    wanted = {name if name in {ALL, *KINDS} else str(Path(name)) for name in names}
-    unknown = wanted - {ALL, *KINDS} - {str(kept.path) for kept in found}
+    selected = {name if name in {ALL, *KINDS} else str(Path(name)) for name in names}
+    unknown = selected - {ALL, *KINDS} - {str(one.path) for one in kept}
     if unknown:
         raise UsageError(
             f"--remove: {min(unknown)} is neither kept here nor a kind; kinds are "
             f"{', '.join(KINDS)}; {ALL} means each of them"
         )
-    return [kept for kept in found if wanted & {ALL, kept.kind, str(kept.path)}]
+    return [one for one in kept if selected & {ALL, one.kind, str(one.path)}]
 
 
-def remove(kept: Kept) -> Removal:
-    """Remove `kept`, unless a process uses it or it may be wanted yet.
+def remove(kept: KeptFiles) -> Removal:
+    """Remove the files of `kept`, unless a process uses them or they may still be needed.
 
     Raises `PipelineError` where a file cannot be removed.
     """
-    if kept.kind == "originals" and not _is_set_whole():
-        problem = f"there is no {_RAW}, so it is not known which are wanted; run pipeline scrape"
+    if kept.kind == "originals" and not _has_raw_set():
+        problem = f"there is no {_RAW}, so it is not known which are needed; run pipeline scrape"
         return Removal(kept, 0, problem)
     before = kept.usage.freed
     with ExitStack() as held:
@@ -131,32 +124,13 @@ def remove(kept: Kept) -> Removal:
                 held.enter_context(hold(lock, "pipeline clean"))
         except PipelineError as error:
             return Removal(kept, 0, str(error))
-        # What was listed before the locks were taken may have changed.
-        for now in list_kept():
-            if (now.kind, now.path) == (kept.kind, kept.path):
-                _unlink(now.files)
+        # The files may have changed since they were listed, before the locks were taken.
+        for current in list_kept():
+            if (current.kind, current.path) == (kept.kind, kept.path):
+                _unlink(current.files)
         # While the locks are held: afterwards another process may have taken them.
         _remove_empty_folders(kept)
     return Removal(kept, before - kept.usage.freed)
-
-
-def usage(files: Iterable[Path]) -> Usage:
-    """Return what `files` take on disk; a file that has gone meanwhile takes nothing."""
-    inodes: dict[tuple[int, int], tuple[int, int]] = {}
-    taken = freed = 0
-    for path in files:
-        try:
-            status = path.lstat()
-        except FileNotFoundError:
-            continue
-        inode, size = (status.st_dev, status.st_ino), status.st_blocks * 512
-        names, _ = inodes.get(inode, (0, 0))
-        inodes[inode] = (names + 1, size)
-        if names == 0:
-            taken += size
-        if names + 1 == status.st_nlink:
-            freed += size
-    return Usage(taken, freed)
 
 
 def _stage_lock(name: str) -> Path:
@@ -167,50 +141,50 @@ def _store_locks() -> tuple[Path, ...]:
     return (_stage_lock("scrape"), _STORE / "lock")
 
 
-def _checkpoints() -> Iterator[Kept]:
+def _checkpoints() -> Iterator[KeptFiles]:
     for run in _entries(_CHECKPOINTS):
         if run.is_dir():
             lock = run / "lock"
             locks = (lock,) if lock.exists() else (_stage_lock("train"),)
             files = tuple(path for path in _files(run) if path not in _names(lock))
-            yield Kept("checkpoints", run, _state_of(run, files), files, locks)
+            yield KeptFiles("checkpoints", run, _state_of(run, files), files, locks)
 
 
 def _state_of(run: Path, files: Iterable[Path]) -> str:
-    """Return how far a training has come, by its own word or else by its newest checkpoint."""
-    steps = [int(named[1]) for file in files if (named := _CHECKPOINT.fullmatch(file.name))]
+    """Describe the progress of a training, by its run file or else by its newest checkpoint."""
+    steps = [int(match[1]) for file in files if (match := _CHECKPOINT.fullmatch(file.name))]
     try:
-        told = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        if told["finished"]:
-            return f"finished at step {int(told['step'])}"
+        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        if record["finished"]:
+            return f"finished at step {int(record['step'])}"
     except (OSError, ValueError, LookupError, TypeError):
         return f"at step {max(steps)}" if steps else "without a checkpoint"
     return f"unfinished, at step {max(steps)}" if steps else "unfinished, without a checkpoint"
 
 
-def _folder(kind: str, path: Path, locks: tuple[Path, ...]) -> Kept:
-    own = {name for lock in locks for name in _names(lock)}
-    files = tuple(file for file in _files(path) if file not in own)
-    return Kept(kind, path, KINDS[kind], files, locks)
+def _folder(kind: str, path: Path, locks: tuple[Path, ...]) -> KeptFiles:
+    lock_files = {name for lock in locks for name in _names(lock)}
+    files = tuple(file for file in _files(path) if file not in lock_files)
+    return KeptFiles(kind, path, KINDS[kind], files, locks)
 
 
-def _originals() -> Kept:
-    wanted = _wanted_originals()
+def _originals() -> KeptFiles:
+    needed = _needed_originals()
     folder = _STORE / "files"
-    files = tuple(file for file in _files(folder) if file.name not in wanted)
+    files = tuple(file for file in _files(folder) if file.name not in needed)
     about = KINDS["originals"]
-    if not _is_set_whole():
-        about = f"downloaded files; there is no {_RAW}, so any of them may be wanted"
-    return Kept("originals", folder, about, files, _store_locks())
+    if not _has_raw_set():
+        about = f"downloaded files; there is no {_RAW}, so any of them may be needed"
+    return KeptFiles("originals", folder, about, files, _store_locks())
 
 
-def _is_set_whole() -> bool:
+def _has_raw_set() -> bool:
     return (_RAW / "posts.jsonl").is_file()
 
 
-def _wanted_originals() -> set[str]:
+def _needed_originals() -> set[str]:
     """Return the sha256 sums of the files that are in the set."""
-    if not _is_set_whole():
+    if not _has_raw_set():
         return set()
     path = _RAW / "posts.jsonl"
     try:
@@ -220,29 +194,31 @@ def _wanted_originals() -> set[str]:
         raise PipelineError(f"{path}: damaged; run pipeline scrape again") from None
 
 
-def _listing() -> Kept:
+def _listing() -> KeptFiles:
     path = _STORE / "listing.sqlite"
     names = [path.with_name(f"{path.name}{ending}") for ending in ("", "-wal", "-shm")]
     files = tuple(name for name in names if name.is_file())
-    return Kept("listing", path, KINDS["listing"], files, _store_locks())
+    return KeptFiles("listing", path, KINDS["listing"], files, _store_locks())
 
 
-def _leftovers() -> Kept:
+def _leftovers() -> KeptFiles:
     settled = time.time() - _LEFTOVER_SECONDS
     files = [
         *(file for folder in _unused_sets() for file in _files(folder)),
         *(file for folder in _FOLDERS for file in _files(folder) if _is_leftover(file, settled)),
     ]
     locks = (*map(_stage_lock, _STAGE_FOLDERS), _STORE / "lock")
-    return Kept("leftovers", Path("leftovers"), KINDS["leftovers"], tuple(files), _present(locks))
+    return KeptFiles(
+        "leftovers", Path("leftovers"), KINDS["leftovers"], tuple(files), _present(locks)
+    )
 
 
 def _unused_sets() -> tuple[Path, ...]:
-    """Return the folders of sets that no run needs.
+    """Return the folders of raw sets that no run needs.
 
     Where `data/raw` is missing, the old set is the only one: a run was killed between two renames.
     """
-    return (_RAW_NEW, _RAW_OLD) if _is_set_whole() else (_RAW_NEW,)
+    return (_RAW_NEW, _RAW_OLD) if _has_raw_set() else (_RAW_NEW,)
 
 
 def _is_leftover(file: Path, settled: float) -> bool:
@@ -259,7 +235,7 @@ def _is_leftover(file: Path, settled: float) -> bool:
 
 
 def _present(locks: Iterable[Path]) -> tuple[Path, ...]:
-    """Return the locks that a process may hold: one that has no file is held by nobody."""
+    """Return the locks that a process may hold: one without a file is held by none."""
     return tuple(lock for lock in locks if lock.exists())
 
 
@@ -276,7 +252,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return every file under `folder`, which may be a link to a folder; none where it is none."""
+    """Return every file under `folder`, which may be a link; none where it is no folder."""
     return sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names)
 
 
@@ -288,8 +264,8 @@ def _unlink(files: Iterable[Path]) -> None:
         raise PipelineError(f"{error.filename}: cannot be removed: {error.strerror}") from None
 
 
-def _remove_empty_folders(kept: Kept) -> None:
-    """Remove the folders that are left empty, but none that a link leads to."""
+def _remove_empty_folders(kept: KeptFiles) -> None:
+    """Remove folders that are empty now, but none that a link leads to."""
     lock = kept.path / "lock"
     if kept.kind == "checkpoints" and lock in kept.locks:
         _unlink(_names(lock))

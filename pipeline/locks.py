@@ -1,4 +1,4 @@
-"""Locks between processes: death releases them, and a refusal names the process that holds one."""
+"""Locks between processes, released when their owner ends; errors name the owner."""
 
 import errno
 import json
@@ -27,9 +27,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Owner:
-    """Process that holds a lock; `created` is when it began, `since` when it took the lock.
+    """Process that holds a lock; it started at `created` and took the lock at `since`.
 
-    `namespace` names the processes that `pid` counts: those of a container, or of a machine.
+    Both are Unix seconds. `namespace` identifies the PID namespace, that of a container or machine.
     """
 
     pid: int
@@ -41,7 +41,7 @@ class Owner:
 
     @classmethod
     def of_this_process(cls, command: str) -> "Owner":
-        """Return the record of this process, which now takes a lock for `command`."""
+        """Return the record of this process, which takes a lock for `command` now."""
         process = psutil.Process()
         created = process.create_time()
         host, now = socket.gethostname(), time.time()
@@ -49,12 +49,12 @@ class Owner:
 
     @property
     def is_here(self) -> bool:
-        """Whether the process is, or was, on this machine and in this container."""
+        """Whether the process belongs to this machine and this container."""
         return (self.host, self.namespace) == (socket.gethostname(), _pid_namespace())
 
     @property
     def may_live(self) -> bool:
-        """Whether the process lives; another machine's processes cannot be seen and may."""
+        """Whether the process may be running; unknown, so true, for another machine's processes."""
         if not self.is_here:
             return True
         try:
@@ -71,7 +71,7 @@ def _pid_namespace() -> str:
 
 
 def lock_file(folder: Path, name: str) -> Path:
-    """Return the lock of what is called `name` and writes into `folder`."""
+    """Return the path of the lock named `name` for `folder`."""
     return folder / ".locks" / f"{name}.lock"
 
 
@@ -81,9 +81,9 @@ def hold(
 ) -> Iterator[None]:
     """Hold the lock file `path` for `command`, such as `pipeline train`, while the block runs.
 
-    Where another process holds it, raises `PipelineError` that names it; or calls `waiting` with
-    that line, if given, and waits. Raises `PipelineError` too where `path` cannot be written. Where
-    the file system has no locks it warns, and believes the other process's record alone.
+    Where another process holds it, raises `PipelineError` that names the process; with `waiting`,
+    calls that with the message and waits instead. Raises `PipelineError` too where `path` cannot be
+    written. Where the file system has no locks, logs a warning and relies on the owner's record.
     """
     lock = FileLock(path)
     try:
@@ -104,7 +104,7 @@ def hold(
             error,
         )
     try:
-        # Whoever is refused can do without the record; a full disk must not end the work here.
+        # The record only improves messages; a full disk must not end the work here.
         with suppress(OSError):
             write_text(_record(path), json.dumps(asdict(Owner.of_this_process(command))) + "\n")
         yield
@@ -115,7 +115,7 @@ def hold(
 
 
 def _acquire(lock: BaseFileLock, path: Path, waiting: Callable[[str], object] | None) -> None:
-    # filelock warns, in its own terms, where it must make do without `flock`.
+    # filelock warns, in its own terms, where `flock` is missing.
     with warnings.catch_warnings(action="ignore"):
         try:
             lock.acquire(timeout=0)
@@ -128,7 +128,7 @@ def _acquire(lock: BaseFileLock, path: Path, waiting: Callable[[str], object] | 
 
 
 def living_owner(path: Path) -> Owner | None:
-    """Return the process that holds the lock file `path`, by its own record, if it lives."""
+    """Return the recorded owner of the lock file `path`, if it may be running."""
     try:
         owner = Owner(**json.loads(_record(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -137,7 +137,7 @@ def living_owner(path: Path) -> Owner | None:
 
 
 def _record(path: Path) -> Path:
-    """Return the file about a lock's owner: taking a lock may empty the lock file itself."""
+    """Return the file with a lock's owner: taking a lock may empty the lock file itself."""
     return path.with_name(f"{path.name}.json")
 
 
@@ -153,7 +153,7 @@ def _refusal(path: Path) -> str:
 
 
 def _announced_owner(path: Path) -> Owner | None:
-    """Return the owner, which writes its record a moment after it has taken the lock."""
+    """Return the owner; wait for its record, written shortly after it took the lock."""
     deadline = time.monotonic() + _RECORD_SECONDS
     while (owner := living_owner(path)) is None and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -161,7 +161,7 @@ def _announced_owner(path: Path) -> Owner | None:
 
 
 def _clock(moment: float) -> str:
-    """Return a moment of today as its time, another one with its date."""
+    """Format a time of today as HH:MM, another with its date."""
     then = datetime.fromtimestamp(moment).astimezone()
     today = datetime.now().astimezone().date()
     return f"{then:%H:%M}" if then.date() == today else f"{then:%Y-%m-%d %H:%M}"

@@ -1,4 +1,4 @@
-"""Files that params name: whether they are there, and whether DVC sees when they change."""
+"""Check files that params name: whether they exist, and whether DVC tracks changes to them."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ FOLDER = Path("inputs")
 GENERATORS = (Path("models/generator.safetensors"), Path("models/best.safetensors"))
 # DVC removes a stage's outputs before it runs the stage.
 OUTPUTS = {"train": GENERATORS, "evaluate": ()}
-# What an earlier stage makes is a dependency.
+# Outputs of an earlier stage are dependencies.
 DEPENDENCIES = {"train": (), "evaluate": GENERATORS}
 
 
@@ -27,31 +27,31 @@ class Input:
 
 def inputs_of(stage: str, paths: Mapping[str, str | Mapping[str, str] | None]) -> list[Input]:
     """Return the inputs that a stage's params name: param → path, or name → path, or None."""
-    found = []
+    inputs = []
     for param, value in paths.items():
         named = value.items() if isinstance(value, Mapping) else [("", value)]
         for name, path in named:
             if path is not None:
                 key = f"{stage}.{param}.{name}" if name else f"{stage}.{param}"
-                found.append(Input(stage, key, Path(path)))
-    return found
+                inputs.append(Input(stage, key, Path(path)))
+    return inputs
 
 
 def check_inputs(inputs: Iterable[Input], running: str | None = None) -> None:
-    """Raise `UsageError`, one line for each input that is not there.
+    """Raise `UsageError` with one line per missing input.
 
-    The stage that is `running`, another than that of the inputs, makes its outputs yet.
+    `running` is another stage than that of the inputs, whose outputs do not exist yet.
     """
-    coming = OUTPUTS[running] if running is not None else ()
+    pending = OUTPUTS[running] if running is not None else ()
     problems = [
-        _missing(one) for one in inputs if not one.path.exists() and not _is_any(one.path, coming)
+        _missing(one) for one in inputs if not one.path.exists() and not _is_any(one.path, pending)
     ]
     if problems:
         raise UsageError("\n".join(problems))
 
 
 def unwatched(inputs: Sequence[Input]) -> list[Input]:
-    """Return the inputs of which DVC does not see when they change."""
+    """Return the inputs whose changes do not make DVC run the stage again."""
     return [one for one in inputs if not _is_watched(one)]
 
 

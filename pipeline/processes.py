@@ -1,4 +1,4 @@
-"""Processes that end when they should: workers with their parent, stages with DVC."""
+"""End workers with their parent and stages with DVC, and handle the signals for that."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ from types import FrameType
 import psutil
 
 PARENT_VARIABLE = "PIPELINE_PARENT"
-"""Environment variable with the id of one more process, beside DVC, that stages end with."""
+"""Environment variable with the id of a further process, beside DVC, that stages end with."""
 
 # SIGHUP: the terminal is gone. SIGUSR1 and SIGUSR2: a scheduler's notice that it will stop the job.
 # Windows has none of them.
@@ -44,7 +44,7 @@ def interrupt_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """Ignore `ENDING_SIGNALS`, because the process ends already and its exit code is settled."""
+    """Ignore `ENDING_SIGNALS`: the process ends already, and its exit code is settled."""
     if hasattr(signal, "pthread_sigmask"):
         with suppress(KeyboardInterrupt):
             signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
@@ -57,20 +57,20 @@ def _is_nohup(number: signal.Signals) -> bool:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    # Such signals come several at a time, and one more would interrupt the clearing up: only
-    # Ctrl-C may. Not SIG_IGN, for Python reports a signal that has come already when that is set.
+    # Such signals come several at a time, and a second one would interrupt the cleanup: only
+    # Ctrl-C may. Not SIG_IGN: Python reports a signal that came before that was set.
     for further in handled_signals():
         if further != signal.SIGINT:
-            signal.signal(further, _pass_over)
+            signal.signal(further, _ignore)
     raise KeyboardInterrupt
 
 
-def _pass_over(number: int, frame: FrameType | None) -> None:
+def _ignore(number: int, frame: FrameType | None) -> None:
     pass
 
 
 def new_pool(workers: int, initialise: Callable[[], object]) -> ProcessPoolExecutor:
-    """Return a pool of fresh processes; `initialise` is to call `start_worker`."""
+    """Return a pool of spawned processes; `initialise` must call `start_worker`."""
     context = multiprocessing.get_context("spawn")
     with signals_for_parent():
         return ProcessPoolExecutor(workers, mp_context=context, initializer=initialise)
@@ -78,10 +78,10 @@ def new_pool(workers: int, initialise: Callable[[], object]) -> ProcessPoolExecu
 
 @contextmanager
 def signals_for_parent() -> Iterator[None]:
-    """Keep from processes that are started inside what a terminal or scheduler sends to them all.
+    """Block what a terminal or scheduler sends to all, in processes started inside the block.
 
-    This process is the one that heeds those signals: what comes meanwhile, it gets afterwards.
-    Python's resource tracker is started, too: ended by a signal, it would print tracebacks.
+    This process handles those signals; it gets those of the meantime after the block. Starts
+    Python's resource tracker too: ended by a signal, it would print tracebacks.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_PARENT)
     try:
@@ -110,8 +110,8 @@ def stop_with_dvc(environment: Mapping[str, str]) -> None:
     """Send this process SIGTERM when DVC runs it as a stage and is gone.
 
     DVC leaves its stage running when anything but Ctrl-C ends it, and the next `dvc repro` would
-    start another beside it. Outside DVC nothing happens: background jobs outlive their shell.
-    To be called from the main thread, after the handlers of signals are set.
+    start a second one. Does nothing outside DVC: background jobs outlive their shell. To be called
+    from the main thread, after the signal handlers are set.
     """
     if not environment.get("DVC_STAGE"):
         return
@@ -130,7 +130,7 @@ def _end_with_parent() -> None:
 
 
 def _starters() -> list[psutil.Process]:
-    """Return the parent and, while that is a shell which DVC may have started, its own."""
+    """Return the parent and, as long as that is a shell that DVC may have started, its parent."""
     starters: list[psutil.Process] = []
     with suppress(psutil.Error):
         process = psutil.Process().parent()
@@ -141,10 +141,10 @@ def _starters() -> list[psutil.Process]:
 
 
 def _stop_with_any(watched: list[psutil.Process], named: str | None, signals: int) -> None:
-    """Wait until one of `watched`, or the process with the id `named`, is gone.
+    """Send this process SIGTERM once one of `watched`, or the process with the id `named`, ended.
 
-    What comes from `signals`, a byte for each signal, ends the wait: this process stops already,
-    and one more SIGTERM would keep it from saving its work.
+    The pipe `signals` gets one byte per signal that this process receives, which ends the wait: the
+    process stops already, and a further SIGTERM would keep it from saving its work.
     """
     with suppress(psutil.NoSuchProcess):
         if named is not None and named.isdecimal():

@@ -1,22 +1,22 @@
-"""How long work tells what it is doing, without knowing who listens."""
+"""Protocol by which long work reports its progress."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """A listener to one piece of long work; a notebook may pass its own."""
+    """Receiver of the progress of one task at a time; a notebook may pass its own."""
 
     def start(self, label: str, total: int | None, unit: str) -> None:
-        """Work named `label` begins: `total` units of it, or None when nobody knows."""
+        """A task named `label` begins; it has `total` units, None if unknown."""
 
     def update(self, done: int, **figures: object) -> None:
-        """`done` units are ready in all; `figures` (losses, counts) are shown beside them."""
+        """`done` units of the task are done in all; `figures` are losses, counts, ..."""
 
     def message(self, text: str) -> None:
-        """Something worth a line of its own happened."""
+        """Show a line of text."""
 
     def finish(self) -> None:
-        """The work has ended, well or not."""
+        """The task has ended, successfully or not."""
 
 
 class Silent:

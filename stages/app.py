@@ -1,4 +1,4 @@
-"""The console script `pipeline`: every stage and every hand-run command under one name."""
+"""The console script `pipeline`: all stages and commands."""
 
 from stages.commands.blend import blend
 from stages.commands.booru import booru
@@ -13,8 +13,8 @@ from stages.commands.tradeoff import tradeoff
 from stages.commands.upscale import upscale
 from stages.evaluate import STAGE as EVALUATE
 from stages.manifest import STAGE as MANIFEST
-from stages.options import add_stages, new_app, run_app
 from stages.resize import STAGE as RESIZE
+from stages.runner import add_stages, new_app, run_app
 from stages.scrape import STAGE as SCRAPE
 from stages.train import STAGE as TRAIN
 

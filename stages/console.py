@@ -1,4 +1,4 @@
-"""What a user sees of long work: a bar on a terminal, a line every few seconds elsewhere."""
+"""Show progress on standard error: a bar on a terminal, a line every few seconds elsewhere."""
 
 import sys
 import time
@@ -38,7 +38,7 @@ class ConsoleProgress:
         if self._bar is None:
             return
         if self._initial is None:
-            # Work that goes on where it stopped did the first part in another time.
+            # A resumed task did its first part in an earlier run: it does not count for the rate.
             self._initial = self._bar.initial = self._bar.n = max(done - 1, 0)
         self._done = done
         self._figures = ", ".join(f"{name} {_short(value)}" for name, value in figures.items())

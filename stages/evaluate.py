@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.named_files import check_inputs, inputs_of
 from pipeline.params import EvaluateParams
 from stages.console import ConsoleProgress
-from stages.options import Stage, run_stage, warn_of_unwatched
+from stages.runner import Stage, run_stage, warn_of_unwatched
 
 MANIFEST = Path("data/manifest.csv")
 RESIZED = Path("data/resized")

@@ -1,4 +1,4 @@
-"""`pipeline manifest`: the images that are trained on and measured, in `data/manifest.csv`."""
+"""`pipeline manifest`: the images for training and evaluation, in `data/manifest.csv`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from pipeline.params import ManifestParams
 from stages.console import ConsoleProgress
-from stages.options import Stage, run_stage
+from stages.runner import Stage, run_stage
 
 DATA = Path("data")
 RAW = Path("data/raw")
@@ -24,7 +24,7 @@ def run(
         typer.Option("--check", help="read every image of data/manifest.csv back, build nothing"),
     ] = False,
 ) -> None:
-    """Drop duplicates, choose and split: data/manifest.csv."""
+    """Remove duplicates, select and split images: data/manifest.csv."""
     import numpy as np
 
     from pipeline.manifest.data_sheet import write_datasheet
@@ -34,11 +34,11 @@ def run(
     progress = ConsoleProgress()
     if check:
         count = check_manifest(MANIFEST, RESIZED, progress)
-        progress.message(f"{MANIFEST}: {count} images are what it says")
+        progress.message(f"{MANIFEST}: {count} images have the listed hashes")
         return
     result = build_manifest(params, RAW, RESIZED, MANIFEST, REPORT, progress)
     random = np.random.default_rng(params.seed)
-    write_datasheet(MANIFEST, RESIZED, result.left_out, SHEET, random)
+    write_datasheet(MANIFEST, RESIZED, result.excluded, SHEET, random)
     progress.message(
         f"{MANIFEST}: {result.rows} images, {result.train} for training, {result.val} for "
         f"validation, {result.test} for testing; counts are in {REPORT}, pictures in {SHEET}/"

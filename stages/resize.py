@@ -1,10 +1,10 @@
-"""`pipeline resize`: every original as one square of `resize.size` pixels, in `data/resized`."""
+"""`pipeline resize`: originals as lossless squares of `resize.size` pixels, in `data/resized`."""
 
 from pathlib import Path
 
 from pipeline.params import ResizeParams
 from stages.console import ConsoleProgress
-from stages.options import Stage, run_stage
+from stages.runner import Stage, run_stage
 
 DATA = Path("data")
 RAW = Path("data/raw")
@@ -14,12 +14,12 @@ STORE = Path("data/.store/resized")
 
 
 def run(params: ResizeParams) -> None:
-    """Bring the originals to one square size, lossless."""
+    """Scale the originals to squares of one size, lossless."""
     import torch
 
     from pipeline.resizing.run import resize
 
-    # A thread a core works already, each on a picture of its own.
+    # One thread per core works already, each on another picture.
     torch.set_num_threads(1)
     progress = ConsoleProgress()
     result = resize(params, RAW, RESIZED, REPORT, STORE, progress)

@@ -12,7 +12,7 @@ import typer
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from stages.console import ConsoleProgress
-from stages.options import Stage, project_folder, run_stage
+from stages.runner import Stage, project_folder, run_stage
 
 if TYPE_CHECKING:
     from pipeline.scraping.dry_run import Plan

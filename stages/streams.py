@@ -1,4 +1,4 @@
-"""Standard streams: what cannot be printed is no traceback, and ends no work."""
+"""Standard streams whose errors are no tracebacks and end no work."""
 
 import io
 import os
@@ -11,9 +11,9 @@ from pipeline.errors import PipelineError
 
 
 def prepare_streams() -> None:
-    """Make the standard streams fit for any text and for any end of whoever reads them."""
+    """Let the standard streams accept any text, closed descriptors and readers that end."""
     _fill_closed_descriptors()
-    sys.stdin = sys.stdin or _nowhere("r")
+    sys.stdin = sys.stdin or _null_device("r")
     sys.stdout = _wrapped(sys.stdout, _Output)
     sys.stderr = _wrapped(sys.stderr, _Messages)
 
@@ -24,16 +24,16 @@ def flush_output() -> Exception | None:
         sys.stdout.flush()
     except (BrokenPipeError, PipelineError) as error:
         # The interpreter would try again as it exits, and print a traceback.
-        with _nowhere("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        with _null_device("w") as null:
+            os.dup2(null.fileno(), sys.stdout.fileno())
         return error
     return None
 
 
 class _Output(io.TextIOWrapper):
-    """Standard output: a full disk is one line.
+    """Standard output whose errors, as on a full disk, are `PipelineError`.
 
-    That nobody reads a pipe any more stays a `BrokenPipeError`, which ends the program silently.
+    `BrokenPipeError` is raised unchanged and ends the program silently.
     """
 
     def write(self, text: str) -> int:
@@ -46,7 +46,7 @@ class _Output(io.TextIOWrapper):
 
 
 class _Messages(io.TextIOWrapper):
-    """Standard error whose terminal or pipe may be gone: messages must not end the work."""
+    """Standard error that ignores errors: a closed terminal or pipe must not end the work."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -59,7 +59,7 @@ class _Messages(io.TextIOWrapper):
 
 
 def _fill_closed_descriptors() -> None:
-    """Keep files that are opened later out of the place of a stream that was closed."""
+    """Open closed standard descriptors, so that no later file gets one of them."""
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= 2:
         descriptor = os.open(os.devnull, os.O_RDWR)
@@ -77,9 +77,9 @@ def _named_errors() -> Iterator[None]:
 
 
 def _wrapped(stream: TextIO | None, kind: type[io.TextIOWrapper]) -> TextIO:
-    """Return `stream` as one of `kind`; a closed one goes nowhere."""
+    """Return `stream` as a `kind`; the null device if it is closed."""
     if stream is None:
-        return _nowhere("w")
+        return _null_device("w")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     return kind(
@@ -92,7 +92,7 @@ def _wrapped(stream: TextIO | None, kind: type[io.TextIOWrapper]) -> TextIO:
     )
 
 
-def _nowhere(mode: str) -> TextIO:
+def _null_device(mode: str) -> TextIO:
     file = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115, PTH123
     assert isinstance(file, io.TextIOWrapper)
     return file

@@ -14,7 +14,7 @@ from pipeline.named_files import check_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params.file import load_params
 from stages.console import ConsoleProgress
-from stages.options import (
+from stages.runner import (
     INTERRUPTED,
     PARAMS_FILE,
     Stage,

@@ -24,7 +24,7 @@ def raised_by_sqlite(folder: Path) -> sqlite3.OperationalError:
 
 
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "message"),
     [
         (errno.ENOSPC, "a.csv: No space left on device; free space on its disk, "),
         (errno.EIO, "a.csv: Input/output error; check the disk, "),
@@ -33,27 +33,27 @@ def raised_by_sqlite(folder: Path) -> sqlite3.OperationalError:
         (errno.ENOTDIR, "a.csv: Not a directory"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_named(number: int, told: str) -> None:
-    assert str(fault_line(OSError(number, os.strerror(number), "a.csv"))).startswith(told)
+def test_a_file_that_cannot_be_used_is_named(number: int, message: str) -> None:
+    assert str(fault_line(OSError(number, os.strerror(number), "a.csv"))).startswith(message)
 
 
-def test_both_names_of_a_rename_are_told() -> None:
+def test_both_names_of_a_rename_are_given() -> None:
     error = OSError(errno.EXDEV, os.strerror(errno.EXDEV), "a", None, "b")
     assert fault_line(error) == "a -> b: Invalid cross-device link"
 
 
 def test_too_little_memory_says_how_much_was_asked_for() -> None:
-    told = str(fault_line(raised_by_torch()))
-    assert told.startswith("memory: ")
-    assert "you tried to allocate 1152921504606846976 bytes" in told
+    message = str(fault_line(raised_by_torch()))
+    assert message.startswith("memory: ")
+    assert "you tried to allocate 1152921504606846976 bytes" in message
     assert str(fault_line(MemoryError())).startswith("memory: not enough of it; close other")
     cuda = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB. GPU 0 has more.")
     assert str(fault_line(cuda)).startswith("memory: CUDA out of memory; close other programs")
 
 
-def test_a_database_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    told = str(fault_line(raised_by_sqlite(tmp_path)))
-    assert told.startswith("database: unable to open database file; check the disk, ")
+def test_a_database_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
+    message = str(fault_line(raised_by_sqlite(tmp_path)))
+    assert message.startswith("database: unable to open database file; check the disk, ")
 
 
 @pytest.mark.parametrize(

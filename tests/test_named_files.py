@@ -1,4 +1,4 @@
-"""Files that params name: missing ones are told before any work, and which of them DVC watches."""
+"""Files that params name: missing ones are reported first, and which of them DVC watches."""
 
 from pathlib import Path
 

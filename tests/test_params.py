@@ -1,13 +1,17 @@
 """`params.yaml`: the schema's defaults, and one clear line for each mistake."""
 
-from itertools import pairwise
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.errors import UsageError
-from pipeline.params import EvaluateParams, Params, ScrapeParams, TrainParams
+from pipeline.params import EvaluateParams, Params, ScrapeParams, TrainParams, section_type
 from pipeline.params.file import load_params, override
+from pipeline.params.schema import schema_text
+from pipeline.params.section import MAX_DECODED_PIXELS
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,11 +25,55 @@ def test_the_file_holds_every_key_and_the_schemas_defaults() -> None:
             assert f"\n  {key}:" in "\n" + section
 
 
-def test_every_key_of_the_file_is_commented() -> None:
-    lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
-    for before, line in pairwise(lines):
-        if line.startswith("  ") and line[2].isalpha():
-            assert before.startswith("  # "), line
+def comments(text: str) -> Iterator[tuple[str, str, str]]:
+    """Section, key and comment of each param in the file."""
+    section, comment = "", []
+    for line in text.splitlines():
+        if line[:1].isalpha():
+            section = line.rstrip(":")
+        elif line.startswith("  # "):
+            comment.append(line.removeprefix("  # "))
+        elif line.startswith("  ") and line[2].isalpha():
+            yield section, line.strip().split(":")[0], " ".join(comment)
+            comment = []
+
+
+def test_the_comment_of_every_key_is_its_description() -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    for section, key, comment in comments(text):
+        assert comment == section_type(section).model_fields[key].description, (section, key)
+
+
+def test_the_schema_for_editors_is_current() -> None:
+    """`python -m pipeline.params.schema > params.schema.json` makes it so."""
+    assert (ROOT / "params.schema.json").read_text(encoding="utf-8") == schema_text()
+    first_line = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()[0]
+    assert first_line == "# yaml-language-server: $schema=params.schema.json"
+    sections = json.loads(schema_text())["$defs"]
+    scale = sections["TrainParams"]["properties"]["scale"]
+    assert (scale["enum"], scale["default"]) == ([2, 4, 8], 4)
+
+
+def test_the_limit_of_pixels_is_that_of_the_decoder() -> None:
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert 2 * Image.MAX_IMAGE_PIXELS == MAX_DECODED_PIXELS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "adv_weight: 0",
+        # Without a discriminator all steps are on one loss.
+        "adv_weight: 0\n  steps: 500\n  pretrain_steps: 500",
+        "steps: 1",
+        "steps: 501\n  pretrain_steps: 500",
+        "adv_weight: 0.005\n  pixel_weight: 1",
+        "generator: rrdb\n  discriminator: unet\n  relativistic: true\n  pixel_weight: 0.01",
+    ],
+)
+def test_what_is_no_mistake_is_accepted(tmp_path: Path, text: str) -> None:
+    (tmp_path / "params.yaml").write_text(f"train:\n  {text}\n")
+    load_params(tmp_path / "params.yaml")
 
 
 def test_params_are_frozen() -> None:
@@ -65,6 +113,58 @@ def test_params_are_frozen() -> None:
         ),
         ("evaluate:\n  models:\n    a: 1\n", ":3: evaluate.models.a: 1 should be a valid string"),
         ("evaluate:\n  blend: a\n", ":2: evaluate.blend: 'a' is no name in evaluate.models"),
+        (
+            "train:\n  steps: 500\n  pretrain_steps: 500\n",
+            ":2: train.steps: 500 steps end in the pre-training of 500, before the discriminator; "
+            "raise steps, lower pretrain_steps, or set adv_weight to 0",
+        ),
+        (
+            "train:\n  content_layers: [conv1_1, conv2_1, conv1_1]\n",
+            ":2: train.content_layers: conv1_1 is named twice; remove one",
+        ),
+        (
+            "train:\n  adv_weight: 0\n  discriminator: unet\n",
+            ":3: train.discriminator: has no effect with train.adv_weight 0; raise that, or set "
+            "discriminator: srgan",
+        ),
+        (
+            "train:\n  pixel_weight: 1\n  warmup_steps: 9\n  relativistic: true\n  adv_weight: 0\n",
+            ":4: train.relativistic: has no effect with train.adv_weight 0; raise that, or set "
+            "relativistic: false, warmup_steps: 0, pixel_weight: 0.0",
+        ),
+        (
+            "scrape:\n  tags: [1girl, solo, animated]\n",
+            ":1: scrape.excluded_tags: animated is in scrape.tags too, so no picture fits; remove "
+            "it from one of the two",
+        ),
+        (
+            "scrape:\n  timeout: 1e300\n",
+            ":2: scrape.timeout: 1e+300 should be less than or equal to 3600",
+        ),
+        (
+            "scrape:\n  api_interval: 36000\n",
+            ":2: scrape.api_interval: 36000 should be less than or equal to 3600",
+        ),
+        (
+            "scrape:\n  file_interval: 36000\n",
+            ":2: scrape.file_interval: 36000 should be less than or equal to 3600",
+        ),
+        (
+            "scrape:\n  retries: 1000\n",
+            ":2: scrape.retries: 1000 should be less than or equal to 100",
+        ),
+        (
+            "scrape:\n  max_pixels: 178956971\n",
+            ":2: scrape.max_pixels: 178956971 should be less than or equal to 178956970",
+        ),
+        (
+            "resize:\n  max_pixels: 178956971\n",
+            ":2: resize.max_pixels: 178956971 should be less than or equal to 178956970",
+        ),
+        (
+            "resize:\n  workers: 4000\n",
+            ":2: resize.workers: 4000 should be less than or equal to 1024",
+        ),
         ("train: 3\n", ":1: train: must be a section of keys, not 3"),
         ("- train\n", ":1: the file: must be a section of keys, not ['train']"),
         ("train:\n  lr: [\n", ":3: not valid YAML: "),
@@ -96,7 +196,7 @@ def test_a_mistake_is_one_line_with_file_line_and_key(
     assert caught.value.exit_code == 2
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("scrape:\n  limit: 0\ntrain:\n  betch: 1\n")
     with pytest.raises(UsageError) as caught:

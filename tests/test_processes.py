@@ -12,7 +12,7 @@ from pipeline.processes import NOTICES, _lives, _stop_with_any
 
 PROGRAM = """
 import atexit, time
-from stages.options import new_app, run_app
+from stages.runner import new_app, run_app
 
 app = new_app()
 
@@ -51,7 +51,7 @@ for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):
     delattr(signal, name)
 del os.O_DIRECTORY
 from pathlib import Path
-import pipeline.processes, pipeline.training.interrupts, stages.options
+import pipeline.processes, pipeline.training.interrupts, stages.runner
 from pipeline.files import write_text
 pipeline.processes.interrupt_on_signals()
 write_text(Path("a.txt"), "a")
@@ -68,7 +68,7 @@ def test_systems_without_these_signals_run_commands_and_write_files(tmp_path: Pa
 
 
 class Hidden(psutil.Process):
-    """Process whose status the system does not tell."""
+    """Process whose status the system does not show."""
 
     def status(self) -> NoReturn:
         raise psutil.AccessDenied(self.pid)

@@ -1,4 +1,4 @@
-"""A folder of pictures as posts know them: sizes, hashes, and tags from the folders' names."""
+"""Read a folder of pictures as posts: sizes, hashes, and tags from the folders' names."""
 
 import hashlib
 import warnings
@@ -12,14 +12,14 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.progress import Progress, Silent
 
-# What a Gelbooru 0.2 site takes; an MPO is a JPEG with further frames behind it.
+# Formats of a Gelbooru 0.2 site; an MPO is a JPEG with further frames behind it.
 _EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
 _UNREADABLE = (MemoryError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a booru, as the site knows it.
+    """One picture of a booru, with the fields of its post.
 
     `md5` is of the file's bytes, `width` and `height` are pixels as stored (before any EXIF
     turn), `parent_id` is 0 for none, `change` is unix seconds. `extension` ends the served
@@ -45,7 +45,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureFile:
-    """What is read from an image file itself, without decoding it."""
+    """Facts about an image file, read without decoding it."""
 
     extension: str
     width: int
@@ -55,14 +55,14 @@ class PictureFile:
 
 
 def collect_folder(folder: Path, progress: Progress = Silent()) -> list[Picture]:  # noqa: B008
-    """Every image under `folder`, by relative path, with ids from 1 upward.
+    """Return every image under `folder`, by relative path, with ids from 1 upward.
 
-    What is an image is told by the content, not by the name; other files are skipped, and
-    `progress` hears how many. Tags are the names of the folders between `folder` and the file, and
-    what the image's header tells (`highres`, `animated`, ...). Only headers are decoded: a file
-    that is damaged further on is served as it is, as a real site does.
+    Images are recognised by their content, not by their names; other files are skipped, and their
+    number is reported to `progress`. Tags are the names of the folders between `folder` and the
+    file, and those that follow from the image's header (`highres`, `animated`, ...). Only headers
+    are decoded: a file with damage further on is served unchanged, as real sites do.
 
-    Raises UsageError when `folder` is no folder that can be read, or holds no image;
+    Raises `UsageError` where `folder` cannot be read or has no image;
     `PipelineError` where a file cannot be read.
     """
     paths = _files_below(folder)
@@ -100,7 +100,7 @@ def _read_folder(folder: Path, paths: list[Path], progress: Progress) -> list[Pi
 
 
 def read_picture_file(path: Path) -> PictureFile | None:
-    """What `path` holds, or None when it is no image that a booru takes.
+    """Return the facts about an image file; None if `path` is no image that a booru accepts.
 
     Raises `PipelineError` where it cannot be read.
     """
@@ -122,7 +122,7 @@ def read_picture_file(path: Path) -> PictureFile | None:
 
 
 def _header_tags(image: Image.Image) -> Iterator[str]:
-    """The tags that size and mode decide, by Danbooru's definitions."""
+    """Yield the tags that follow from size and mode, by Danbooru's definitions."""
     width, height = image.size
     if width >= 1600 or height >= 1200:
         yield "highres"
@@ -155,6 +155,6 @@ def _folder_picture(number: int, folder: Path, path: Path, file: PictureFile) ->
 
 
 def _tag(name: str) -> str:
-    """A folder's name as a tag that a search can name: lower case, no spaces, no leading `-`."""
+    """Return a folder's name as a valid tag: lower case, no spaces, no leading `-` or `~`."""
     printable = "".join(letter if letter.isprintable() else " " for letter in name.lower())
     return "_".join(printable.split()).lstrip("-~")

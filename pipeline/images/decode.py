@@ -1,4 +1,4 @@
-"""Opening whatever a site calls a picture: strictly, safely, and always to 8-bit sRGB."""
+"""Decode pictures of any origin to 8-bit sRGB, strictly and safely."""
 
 import io
 from collections.abc import Iterator
@@ -17,17 +17,16 @@ from pipeline.images.jpeg_scans import scan_count
 from pipeline.images.quality import Jpeg, jpeg_of
 from pipeline.machine_errors import is_machine_fault
 
-# What the rest of the world puts on a booru. Formats that run code or call other programs (EPS,
-# PDF) are not among them.
+# The formats on boorus. Formats that run code or call other programs (EPS, PDF) are not among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
-# A file of 0.4 MB may send a decoder over 100 million pixels for a minute, 0.13 s a scan.
+# Each scan is decoded for every pixel: a file of 0.4 MB may occupy a decoder for a minute.
 USUAL_SCANS = 20
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 class ImageRefused(Exception):  # noqa: N818 - a verdict, not a fault
-    """An original cannot be used: `reason` is a key to count by, `text` is for people."""
+    """An original cannot be used: `reason` is a key to count by, `text` a message."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(reason, text)
@@ -37,9 +36,9 @@ class ImageRefused(Exception):  # noqa: N818 - a verdict, not a fault
 
 @dataclass(frozen=True)
 class Decoded:
-    """An oriented, opaque sRGB image, `(H, W, 3) uint8`, and the format its file really has.
+    """An oriented, opaque sRGB image, `(H, W, 3) uint8`, and the true format of its file.
 
-    `jpeg` is None where that is another.
+    `jpeg` is None for other formats.
     """
 
     pixels: NDArray[np.uint8]
@@ -48,14 +47,13 @@ class Decoded:
 
 
 def decode(data: bytes, max_pixels: int, background: str) -> Decoded:
-    """Decode a file's bytes by their content, whatever the file is called.
+    """Decode a file's bytes by their content; its name does not matter.
 
-    EXIF orientation is applied, an embedded ICC profile converted to sRGB, transparency laid onto
-    `background` (`#rrggbb`). Raises `ImageRefused` with one of the reasons "empty",
+    EXIF orientation is applied, an embedded ICC profile converted to sRGB, transparency composited
+    onto `background` (`#rrggbb`). Raises `ImageRefused` with one of the reasons "empty",
     "not_an_image", "animated", "too_many_pixels" (by the header, before a pixel is decoded),
     "unsupported" (values without a known white) and "damaged"; `MemoryError` and `OSError` with an
-    error number where the machine fails. What Pillow thinks of damaged metadata it tells as
-    warnings.
+    error number where the machine fails. Pillow warns of damaged metadata.
     """
     with opened(data, max_pixels) as image:
         if frame_count(image) > 1:
@@ -72,8 +70,7 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     """Open a file's bytes by their content; the block decodes them.
 
     Raises `ImageRefused` with the reasons that `decode` names, for whatever a decoder raises in
-    the block too. A picture is too large by all its frames together. What the machine does wrong
-    is raised as it is.
+    the block too. The pixels of all frames count. Errors of the machine are raised unchanged.
     """
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
@@ -106,18 +103,18 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
 
 
 def frame_count(image: Image.Image) -> int:
-    """Frames of an animation; what follows in other formats are previews, or pages of any size."""
+    """Return the number of frames of an animation; in other formats only the first counts."""
     return getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
 
 
 def _tile_pixels(image: Image.Image) -> int:
-    """Pixels of a TIFF's tile, which is decoded whole and may be larger than the picture."""
+    """Return the pixels of a TIFF's tile, which is decoded in full and may exceed the picture."""
     tags = getattr(image, "tag_v2", {})
     return int(tags.get(TILEWIDTH, 0)) * int(tags.get(TILELENGTH, 0))
 
 
 def too_many_pixels(image: Image.Image, max_pixels: int) -> ImageRefused:
-    """What is raised for a picture of more than `max_pixels`, all its frames together."""
+    """Return the error for a picture of more than `max_pixels`, all its frames together."""
     frames = frame_count(image)
     size = f"{image.width}×{image.height}"
     extent = size if frames == 1 else f"{frames} frames of {size}"
@@ -129,18 +126,18 @@ def _format(image: Image.Image) -> str:
 
 
 def oriented(image: Image.Image) -> Image.Image:
-    """`image` as its EXIF says that it is to be seen."""
-    # Damaged EXIF says nothing of how to turn the picture, and the picture may be whole.
+    """Apply the EXIF orientation of `image`, in place, and return it."""
+    # Damaged EXIF has no orientation, but the picture may be undamaged.
     with suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
     return image
 
 
 def _to_rgb(image: Image.Image, background: str) -> Image.Image:
-    """`image` of any mode as opaque RGB."""
+    """Convert `image` of any mode to opaque RGB."""
     profile = image.info.get("icc_profile")
     if image.mode in ("I", "F"):
-        raise ImageRefused("unsupported", f"mode {image.mode} does not tell which value is white")
+        raise ImageRefused("unsupported", f"mode {image.mode} does not define which value is white")
     if image.mode.startswith("I;16"):
         image = _eight_bits(image)
     if image.has_transparency_data:
@@ -154,7 +151,7 @@ def _to_rgb(image: Image.Image, background: str) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A 16-bit greyscale image in 8 bits; Pillow's own conversion would clip it."""
+    """Convert a 16-bit greyscale image to 8 bits; Pillow's own conversion would clip it."""
     grey = np.asarray(image).astype(np.uint32)
     eight = Image.fromarray(((grey + 128) // 257).astype(np.uint8), "L")
     transparent = image.info.get("transparency")
@@ -165,9 +162,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """`image` (L, RGB, RGBA, CMYK or LAB) in sRGB, by its embedded profile.
+    """Convert `image` (L, RGB, RGBA, CMYK or LAB) to sRGB by its embedded profile.
 
-    A broken profile, or one of another colour space than the image's, is as good as none.
+    A broken profile, or one of another colour space than the image's, is ignored.
     """
     if not profile or (image.mode in ("RGB", "RGBA") and _is_srgb(profile)):
         return image
@@ -185,7 +182,7 @@ def _converted(image: Image.Image, profile: bytes) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _is_srgb(profile: bytes) -> bool:
-    """Whether a profile moves no colour by more than a level; converting takes longer than that."""
+    """Return whether a profile changes no colour by more than one level."""
     levels = np.arange(0, 256, 15, dtype=np.uint8)
     colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(len(levels), -1, 3)
     converted = np.asarray(_converted(Image.fromarray(colours), profile))

@@ -1,4 +1,4 @@
-"""What tells a poor picture: how hard its JPEG was compressed, how flat and how grey it is."""
+"""Measures of picture quality: JPEG quality and subsampling, contrast, colourfulness."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +25,7 @@ _SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
 @dataclass(frozen=True)
 class Jpeg:
-    """How an original was compressed.
+    """Compression of a JPEG original.
 
     `quality` is the IJG's scale, 1 to 100, estimated from the quantisation table; `subsampling` is
     that of chroma, "4:4:4" for none, "other" for a rare one.
@@ -36,7 +36,7 @@ class Jpeg:
 
 
 def jpeg_of(image: Image.Image) -> Jpeg | None:
-    """What an opened image's header tells of its compression; None if it is no JPEG."""
+    """Return the compression of an opened image, by its header; None if it is no JPEG."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.quantization:
         return None
     subsampling = _SUBSAMPLINGS.get(JpegImagePlugin.get_sampling(image), "other")
@@ -46,27 +46,27 @@ def jpeg_of(image: Image.Image) -> Jpeg | None:
 
 
 def _quality(table: list[int]) -> int:
-    """The quality whose table has the sum that is nearest to this one's."""
+    """Return the quality whose table has the sum nearest to that of this one."""
     return min(range(1, 101), key=lambda quality: abs(_table_sum(quality) - sum(table)))
 
 
 @cache
 def _table_sum(quality: int) -> int:
-    """Sum of the table that the IJG's library makes for a quality (`jpeg_quality_scaling`)."""
+    """Return the sum of the IJG library's table for a quality (`jpeg_quality_scaling`)."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     return int(((_STANDARD_TABLE * percent + 50) // 100).clip(1, 255).sum())
 
 
 def contrast(pixels: NDArray[np.uint8]) -> float:
-    """Standard deviation of BT.601 luma over an `(H, W, 3)` image: 0 flat, to 127.5."""
+    """Return the standard deviation of BT.601 luma over an `(H, W, 3)` image: 0 flat, to 127.5."""
     luma = np.asarray(Image.fromarray(pixels).convert("L"))
     return round(float(luma.std()), 2)
 
 
 def colourfulness(pixels: NDArray[np.uint8]) -> float:
-    """Mean distance of the largest from the least of R, G and B: 0 grey, to 255."""
+    """Return the mean of `max(R, G, B) - min(R, G, B)`: 0 grey, to 255."""
     red, green, blue = (pixels[..., channel] for channel in range(3))
-    # Three whole planes at a time: ten times as fast as a maximum along an axis of three.
+    # Plane by plane: ten times as fast as a maximum along an axis of three.
     largest = np.maximum(np.maximum(red, green), blue)
     least = np.minimum(np.minimum(red, green), blue)
     return round(float((largest - least).mean()), 2)

@@ -1,4 +1,4 @@
-"""The lines of `posts.jsonl` and `index.jsonl`: what is known of originals and of images."""
+"""Records of originals in `posts.jsonl` and of resized images in `index.jsonl`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +22,14 @@ POSTS_FILE = "posts.jsonl"
 INDEX_FILE = "index.jsonl"
 
 Key = tuple[int, int]
-"""a post's id and the number of one of its images, from 0"""
+"""Id of a post and number of one of its images, from 0."""
 
 T = TypeVar("T", "Post", "Image")
 
 
 @dataclass(frozen=True)
 class Post:
-    """What `posts.jsonl` tells of an original; `sha256` is of its file, `parent_id` 0 is none."""
+    """An original, as in `posts.jsonl`; `sha256` is that of its file, `parent_id` 0 means none."""
 
     id: Int64
     file: FileName
@@ -42,13 +42,13 @@ class Post:
 
     @property
     def key(self) -> Key:
-        """What no other post has, in the form of an image's."""
+        """Unique key, of the same type as an image's."""
         return self.id, 0
 
 
 @dataclass(frozen=True)
 class Image:
-    """What `index.jsonl` tells of an image in the shards; see `pipeline.manifest.rows.Row`.
+    """An image in the shards, as in `index.jsonl`; see `pipeline.manifest.rows.Row`.
 
     `sha256` is of the image's pixels, `webp_sha256` of its file, `original_sha256` of the
     original's. The last four are those of `pipeline.images.quality`; None where the original is no
@@ -76,7 +76,7 @@ class Image:
 
     @property
     def key(self) -> Key:
-        """What no other image has."""
+        """Unique key."""
         return self.id, self.tile
 
 
@@ -84,7 +84,7 @@ _POST, _IMAGE = TypeAdapter(Post), TypeAdapter(Image)
 
 
 def read_posts(raw: Path) -> list[Post]:
-    """The originals in `raw`, by ascending id.
+    """Return the originals in `raw`, by ascending id.
 
     Raises `PipelineError` with file and line where the list is missing, empty or damaged.
     """
@@ -97,7 +97,7 @@ def read_posts(raw: Path) -> list[Post]:
 
 
 def read_index(resized: Path) -> list[Image]:
-    """The images in the shards of `resized`, by ascending id and number.
+    """Return the images in the shards of `resized`, by ascending id and number.
 
     Raises `PipelineError` with file and line where the index is missing or damaged.
     """

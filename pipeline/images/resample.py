@@ -1,4 +1,4 @@
-"""How images are made smaller: originals to the size of the set, HR to LR, the same everywhere."""
+"""Downscaling: originals to the size of the set, and HR to LR."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 def downscale(hr: Tensor, scale: int) -> Tensor:
-    """Antialiased bicubic, rounded to 8 bits: `(N, 3, H, W) uint8` to `(N, 3, H/scale, W/scale)`.
+    """Downscale `(N, 3, H, W) uint8` to `(N, 3, H/scale, W/scale) uint8` by antialiased bicubic.
 
     Within one level of Pillow's BICUBIC. Raises `ValueError` where a side is no multiple of
     `scale`.
@@ -27,10 +27,10 @@ def downscale(hr: Tensor, scale: int) -> Tensor:
 
 
 def lanczos(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Antialiased Lanczos (three lobes): `(H, W, 3) uint8` to `(height, width, 3) uint8`.
+    """Scale `(H, W, 3) uint8` to `(height, width, 3) uint8` by antialiased Lanczos (three lobes).
 
-    PyTorch's, which is several times as fast as Pillow's and within one level of it; Pillow's where
-    PyTorch has none.
+    Uses PyTorch, which is several times as fast as Pillow and within one level of it; Pillow where
+    PyTorch has no Lanczos.
     """
     if pixels.shape[:2] == (height, width):
         return np.ascontiguousarray(pixels)

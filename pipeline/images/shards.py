@@ -1,4 +1,4 @@
-"""Lossless images in uncompressed tar shards (WebDataset's layout), read by offset."""
+"""Read and write lossless images in uncompressed tar shards (WebDataset's layout), by offset."""
 
 import hashlib
 import io
@@ -20,7 +20,7 @@ from pipeline.files import atomic_path
 
 
 class Located(Protocol):
-    """Anything that knows where its image's bytes lie, and what its pixels are."""
+    """Anything with the location of an image's bytes and a hash of its pixels."""
 
     @property
     def shard(self) -> str:
@@ -41,7 +41,7 @@ class Located(Protocol):
 
 @dataclass(frozen=True)
 class Member:
-    """One image for a shard: its name, the bytes of its WebP file and what is known about it."""
+    """One image for a shard: its name, its WebP file and the facts for its JSON file."""
 
     name: str
     webp: bytes
@@ -49,36 +49,36 @@ class Member:
 
 
 def shard_name(number: int) -> str:
-    """File name of the shard with this number, from 0."""
+    """Return the file name of the shard with this number, from 0."""
     return f"shard-{number:06d}.tar"
 
 
 def write_shard(path: Path, members: Iterable[Member]) -> list[tuple[int, int]]:
-    """Write a whole shard, atomically; the same members give the same bytes.
+    """Write a shard atomically; return offset and length of each member's WebP bytes.
 
-    Returns offset and length of each member's WebP bytes.
+    The same members give the same bytes.
     """
-    places = []
+    extents = []
     with (
         atomic_path(path) as temporary,
         tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as shard,
     ):
         for member in members:
             text = json.dumps(dict(member.facts), sort_keys=True) + "\n"
-            places.append(_add(shard, f"{member.name}.webp", member.webp))
+            extents.append(_add(shard, f"{member.name}.webp", member.webp))
             _add(shard, f"{member.name}.json", text.encode())
-    return places
+    return extents
 
 
 def encode(pixels: NDArray[np.uint8]) -> bytes:
-    """Lossless WebP of an `(H, W, 3) uint8` image, at the fastest setting."""
+    """Encode an `(H, W, 3) uint8` image as lossless WebP, at the fastest setting."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "WEBP", lossless=True, method=0, quality=0)
     return file.getvalue()
 
 
 def read_bytes(path: Path, offset: int, length: int) -> bytes:
-    """An image's WebP file as it lies in a shard: fewer bytes than `length` at the shard's end."""
+    """Read an image's WebP file from a shard: fewer bytes than `length` at the shard's end."""
     with path.open("rb") as shard:
         shard.seek(offset)
         return shard.read(length)
@@ -114,7 +114,7 @@ def read_image(folder: Path, entry: Located) -> NDArray[np.uint8]:
 
 
 def read_images(folder: Path, entries: Sequence[Located], workers: int = 0) -> NDArray[np.uint8]:
-    """Decode images of one size in `workers` threads (0: one a core): `(N, H, W, 3) uint8`.
+    """Decode images of one size in `workers` threads (0: one per core): `(N, H, W, 3) uint8`.
 
     Raises `PipelineError` like `read_image`, or where an image has another size than the first.
     """
@@ -144,11 +144,11 @@ def read_images(folder: Path, entries: Sequence[Located], workers: int = 0) -> N
 
 
 def _add(shard: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
-    # TarInfo's own defaults are what every machine shares: mode 0644, owner 0, time 0.
+    # TarInfo's defaults are the same on every machine: mode 0644, owner 0, time 0.
     header = tarfile.TarInfo(name)
     header.size = len(data)
     shard.addfile(header, io.BytesIO(data))
-    # Members are padded to whole blocks, and `offset` is where the next header goes.
+    # Members are padded to full blocks, and `offset` is that of the next header.
     return shard.offset - _padded(len(data)), len(data)
 
 

@@ -1,4 +1,4 @@
-"""What a manifest holds, to look at: a contact sheet, and one page with it and the counts."""
+"""Data sheet of a manifest: a contact sheet of images, and a page with it and the counts."""
 
 import base64
 import io
@@ -18,9 +18,9 @@ from pipeline.images.shards import read_image
 from pipeline.manifest.rows import SPLITS, Row, read_manifest
 
 COLUMNS = 12
-MOST_SHOWN = 96
+MAX_IMAGES = 96
 TILE = 128
-MOST_TAGS = 30
+MAX_TAGS = 30
 # Not PyTorch's, as `resize` has it: loading that would take longer than the whole stage.
 LANCZOS = Image.Resampling.LANCZOS
 _SIDES = (512, 768, 1024, 1536, 2048, 4096)
@@ -28,34 +28,34 @@ _SIDES = (512, 768, 1024, 1536, 2048, 4096)
 
 @dataclass(frozen=True)
 class Table:
-    """Named counts, in the order in which they are shown."""
+    """A table of counts, in the order of the page."""
 
     title: str
     rows: Sequence[tuple[str, int]]
 
     @property
     def largest(self) -> int:
-        """The count that the longest bar stands for."""
+        """The count of the longest bar."""
         return max((count for _, count in self.rows), default=1) or 1
 
 
 def write_datasheet(
     manifest: Path,
     resized: Path,
-    left_out: Mapping[str, int],
+    excluded: Mapping[str, int],
     folder: Path,
     random: np.random.Generator,
 ) -> None:
     """Write `contact.png` and `index.html` to `folder`.
 
-    `left_out` says, by reason, how many pictures are not in the manifest; `random` draws those that
-    are shown. Raises `PipelineError` where an image cannot be read or a file not be written.
+    `excluded` counts the pictures that are not in the manifest, by reason; `random` draws the
+    images to show. Raises `PipelineError` where an image cannot be read or a file be written.
     """
     rows = read_manifest(manifest)
-    places = random.choice(len(rows), min(MOST_SHOWN, len(rows)), replace=False)
-    drawn = [rows[place] for place in places]
+    indices = random.choice(len(rows), min(MAX_IMAGES, len(rows)), replace=False)
+    drawn = [rows[index] for index in indices]
     sheet = contact_sheet(resized, drawn)
-    page = _page(sheet, len(drawn), rows, left_out)
+    page = _page(sheet, len(drawn), rows, excluded)
     try:
         with atomic_path(folder / "contact.png") as temporary:
             sheet.save(temporary, "PNG")
@@ -65,7 +65,7 @@ def write_datasheet(
 
 
 def contact_sheet(resized: Path, rows: Sequence[Row]) -> Image.Image:
-    """The images of `rows`, small, row by row."""
+    """Return the images of `rows` as thumbnails, `COLUMNS` per line."""
     lines = -(-len(rows) // COLUMNS)
     sheet = np.full((lines * TILE, COLUMNS * TILE, 3), 255, np.uint8)
     for number, row in enumerate(rows):
@@ -75,17 +75,17 @@ def contact_sheet(resized: Path, rows: Sequence[Row]) -> Image.Image:
     return Image.fromarray(sheet)
 
 
-def tables(rows: Sequence[Row], left_out: Mapping[str, int]) -> list[Table]:
-    """The counts of the page."""
+def tables(rows: Sequence[Row], excluded: Mapping[str, int]) -> list[Table]:
+    """Return the tables of the page."""
     splits = Counter(row.split for row in rows)
     tags = Counter(tag for row in rows for tag in row.tags)
     return [
         Table("Splits", [(split, splits[split]) for split in SPLITS]),
-        Table("Left out", [(name, count) for name, count in left_out.items() if count]),
+        Table("Left out", [(name, count) for name, count in excluded.items() if count]),
         Table("Short side of the original", _sides(rows)),
         Table("Format of the original", _counted(row.original_format for row in rows)),
         Table("Rating", _counted(row.rating for row in rows)),
-        Table("Most frequent tags", tags.most_common(MOST_TAGS)),
+        Table("Most frequent tags", tags.most_common(MAX_TAGS)),
     ]
 
 
@@ -104,7 +104,7 @@ def _counted(values: Iterable[str]) -> list[tuple[str, int]]:
     return Counter(values).most_common()
 
 
-def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], left_out: Mapping[str, int]) -> str:
+def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], excluded: Mapping[str, int]) -> str:
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=85)
     templates = Environment(
@@ -114,5 +114,5 @@ def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], left_out: Mapping
         total=len(rows),
         shown=shown,
         sheet=base64.b64encode(file.getvalue()).decode(),
-        tables=tables(rows, left_out),
+        tables=tables(rows, excluded),
     )

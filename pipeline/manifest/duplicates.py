@@ -1,4 +1,4 @@
-"""Pictures that are there twice: with equal pixels, or alike to a perceptual hash."""
+"""Find duplicates: pictures with equal pixels, or with similar perceptual hashes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from pipeline.progress import Progress, Silent
 
 # A perceptual hash sets the bits of the coefficients above their median, so about half of its 64.
 # Flat pictures have next to no coefficients, set next to no bits, and would all be alike.
-LEAST_BITS = 8
+MIN_BITS = 8
 
 
 class Hashed(Protocol):
-    """What is known of a picture: its key, its original's size, and hashes of the result."""
+    """A picture with its key, its original's size, and hashes of the resized image."""
 
     @property
     def key(self) -> Key: ...
@@ -32,7 +32,7 @@ class Hashed(Protocol):
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Keys of the pictures to leave out, and every picture's group."""
+    """Keys of the pictures to exclude, and the group of each picture."""
 
     exact: frozenset[Key]
     near: frozenset[Key]
@@ -45,21 +45,22 @@ def find_duplicates(
     distance: int | None,
     progress: Progress = Silent(),  # noqa: B008
 ) -> Duplicates:
-    """Find what to leave out so that no two pictures stay that are one.
+    """Find the pictures to exclude so that no duplicates remain.
 
-    Of two, the one with the larger original stays, then the one with the lower key. Pictures are
-    near where their hashes differ in at most `distance` of 64 bits (None: never). `groups` tells a
-    group for each picture; those that hold a pair of duplicates become one, the lowest.
+    Of two duplicates, the one with the larger original stays, then the one with the lower key.
+    Pictures are near duplicates if their hashes differ in at most `distance` of 64 bits (None:
+    never). `groups` has one label per picture; groups with a pair of duplicates are merged into the
+    lowest.
     """
     order = sorted(range(len(pictures)), key=lambda index: _rank(pictures[index]))
     ranked = [pictures[index] for index in order]
     labels = np.array([groups[index] for index in order], np.int64)
-    left_out = _mark_exact(ranked, labels)
-    exact = frozenset(ranked[index].key for index in np.flatnonzero(left_out))
+    is_exact = _mark_exact(ranked, labels)
+    exact = frozenset(ranked[index].key for index in np.flatnonzero(is_exact))
     near: frozenset[Key] = frozenset()
     if distance is not None:
-        marked = _mark_near(ranked, labels, left_out, distance, progress)
-        near = frozenset(ranked[index].key for index in np.flatnonzero(marked))
+        is_near = _mark_near(ranked, labels, is_exact, distance, progress)
+        near = frozenset(ranked[index].key for index in np.flatnonzero(is_near))
     members = {picture.key: int(label) for picture, label in zip(ranked, labels, strict=True)}
     return Duplicates(exact, near, members)
 
@@ -69,14 +70,14 @@ def _rank(picture: Hashed) -> tuple[int, Key]:
 
 
 def _mark_exact(ranked: Sequence[Hashed], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which pictures, best first, equal an earlier one; their groups are joined in `labels`."""
+    """Mark pictures, best first, that equal an earlier one; merge their groups in `labels`."""
     marked = np.zeros(len(ranked), np.bool_)
     first: dict[str, int] = {}
     for index, picture in enumerate(ranked):
         kept = first.setdefault(picture.sha256, index)
         if kept != index:
             marked[index] = True
-            _join(labels, np.array([kept, index]))
+            _merge(labels, np.array([kept, index]))
     return marked
 
 
@@ -87,19 +88,19 @@ def _mark_near(
     distance: int,
     progress: Progress,
 ) -> NDArray[np.bool_]:
-    """Which pictures, best first, are near one that stays; groups of all near pairs are joined."""
+    """Mark pictures, best first, that are near one that stays; merge the groups of near pairs."""
     hashes = np.array([int(picture.phash, 16) for picture in ranked], np.uint64)
-    judged = np.flatnonzero(~exact & (np.bitwise_count(hashes) >= LEAST_BITS))
-    hashes = hashes[judged]
+    compared = np.flatnonzero(~exact & (np.bitwise_count(hashes) >= MIN_BITS))
+    hashes = hashes[compared]
     marked = np.zeros(len(ranked), np.bool_)
-    progress.start("near duplicates", len(judged), "images")
+    progress.start("near duplicates", len(compared), "images")
     try:
-        for position, index in enumerate(judged):
+        for position, index in enumerate(compared):
             differing = np.bitwise_count(hashes[position:] ^ hashes[position])
-            near = judged[position:][differing <= distance]
+            near = compared[position:][differing <= distance]
             if len(near) > 1:
-                _join(labels, near)
-                # One that goes itself takes nobody with it: its own neighbours may be different.
+                _merge(labels, near)
+                # A picture that is excluded excludes no other: its own neighbours may be different.
                 if not marked[index]:
                     marked[near[1:]] = True
             progress.update(position + 1)
@@ -108,8 +109,9 @@ def _mark_near(
     return marked
 
 
-def _join(labels: NDArray[np.int64], members: NDArray[np.intp]) -> None:
-    joined = labels[members]
-    lowest = joined.min()
-    if (joined != lowest).any():
-        labels[np.isin(labels, joined)] = lowest
+def _merge(labels: NDArray[np.int64], members: NDArray[np.intp]) -> None:
+    """Give all groups of `members` the lowest of their labels."""
+    merged = labels[members]
+    lowest = merged.min()
+    if (merged != lowest).any():
+        labels[np.isin(labels, merged)] = lowest

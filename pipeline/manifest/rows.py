@@ -1,4 +1,4 @@
-"""`data/manifest.csv`: the images that are trained on and measured, a row an image."""
+"""Read and write `data/manifest.csv`: the images for training and evaluation, one per row."""
 
 import csv
 from collections.abc import Iterable
@@ -18,9 +18,9 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 @dataclass(frozen=True)
 class Row:
-    """One image: where its bytes lie, its split, and where it came from.
+    """One image: the location of its bytes, its split, and its origin.
 
-    `tile` numbers the images of one post, from 0. `scale` is result pixels an original pixel;
+    `tile` numbers the images of one post, from 0. `scale` is result pixels per original pixel;
     `crop_box` is left, top, right and bottom in the oriented original.
     """
 
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """What people call the image: its post's id, and its number where that has several."""
+        """The image's name in reports: its post's id, and its number unless that is 0."""
         return f"{self.id}-{self.tile}" if self.tile else str(self.id)
 
 
@@ -67,7 +67,7 @@ def read_manifest(path: Path) -> list[Row]:
 
 
 def write_manifest(path: Path, rows: Iterable[Row]) -> None:
-    """Write `rows` in the order given, atomically."""
+    """Write `rows` in their order, atomically."""
     write_table(path, HEADER, (_texts(row) for row in rows))
 
 

@@ -1,4 +1,4 @@
-"""Choosing the images of the manifest: no picture twice, and none on two sides of a split."""
+"""Select the images of the manifest and split them, without duplicates within or across splits."""
 
 import hashlib
 import json
@@ -23,16 +23,17 @@ from pipeline.manifest.rows import HEADER, SPLITS, Row, Split, write_manifest
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
 
-_GATES = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "text", "excluded_tags")
-_FORGIVING_SCALE = 0.5
+_FILTERS = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "text", "excluded_tags")
+# Originals scaled by this or less pass the checks of JPEG quality.
+_LENIENT_SCALE = 0.5
 # JPEG gives grey pictures a tint of about a level.
-_LEAST_COLOUR = 2.0
+_MIN_COLOURFULNESS = 2.0
 _TEXT_TAGS = frozenset({"text_focus", "text-only_page"})
 
 
 @dataclass(frozen=True)
 class ManifestReport:
-    """How many images each split has, and how many pictures each gate took."""
+    """Number of images in each split, and of pictures that each filter excluded."""
 
     rows: int
     train: int
@@ -51,8 +52,8 @@ class ManifestReport:
     over_count: int
 
     @property
-    def left_out(self) -> dict[str, int]:
-        """How many pictures are not in the manifest, by what kept them out, in words."""
+    def excluded(self) -> dict[str, int]:
+        """Numbers of pictures that are not in the manifest, by the reason in words."""
         return {
             "refused by resize": self.refused,
             "of low JPEG quality": self.low_jpeg_quality,
@@ -75,90 +76,89 @@ def build_manifest(
     report: Path,
     progress: Progress = Silent(),  # noqa: B008
 ) -> ManifestReport:
-    """Choose the images, give each its split, and write `manifest` and `report`.
+    """Select the images, assign each to a split, and write `manifest` and `report`.
 
     A picture's split depends on the seed, the fractions, its id and its parent's id alone: adding
-    pictures moves none from one split to another. Pictures that chains of parents or duplicates
-    link are kept on one side all the same: where they fall on several, only those stay that are on
-    the side with most of them.
+    pictures moves none from one split to another. Pictures that are linked by parents or as
+    duplicates are a group, of which only the pictures in one split stay: that with most of them.
 
-    Raises `PipelineError` where the stages before have not run or do not fit together, where fewer
-    rows are left than the params allow, where a wanted split is empty, or where nothing can be
-    written.
+    Raises `PipelineError` where the earlier stages' results are missing or do not match, where too
+    few rows remain, where a requested split is empty, or where a file cannot be written.
     """
     posts = {post.id: post for post in read_posts(raw)}
-    listed = _posted(read_index(resized), posts, raw, resized)
-    images, gates = _through_gates(listed, posts, params)
-    ends = [_chain_end(posts, image.id) for image in images]
-    twice = find_duplicates(images, ends, params.phash_distance, progress)
-    left = [image for image in images if image.key not in twice.exact | twice.near]
-    splits = {image.key: _split(params, posts[image.id]) for image in left}
-    whole = _one_side(left, twice.groups, splits)
-    chosen = _choose(whole, params)
+    indexed = read_index(resized)
+    _check_posts(indexed, posts, raw, resized)
+    images, filtered = _filter(indexed, posts, params)
+    roots = [_root(posts, image.id) for image in images]
+    duplicates = find_duplicates(images, roots, params.phash_distance, progress)
+    unique = [image for image in images if image.key not in duplicates.exact | duplicates.near]
+    splits = {image.key: _split(params, posts[image.id]) for image in unique}
+    separated = _one_split_per_group(unique, duplicates.groups, splits)
+    selected = _sample(separated, params)
     result = ManifestReport(
-        rows=len(chosen),
-        **_split_sizes(splits[image.key] for image in chosen),
-        refused=len(posts) - len({image.id for image in listed}),
-        **gates,
-        exact_duplicates=len(twice.exact),
-        near_duplicates=len(twice.near),
-        across_splits=len(left) - len(whole),
-        over_count=len(whole) - len(chosen),
+        rows=len(selected),
+        **_split_sizes(splits[image.key] for image in selected),
+        refused=len(posts) - len({image.id for image in indexed}),
+        **filtered,
+        exact_duplicates=len(duplicates.exact),
+        near_duplicates=len(duplicates.near),
+        across_splits=len(unique) - len(separated),
+        over_count=len(separated) - len(selected),
     )
-    rows = [_join(image, posts[image.id], splits[image.key]) for image in chosen]
+    rows = [_row(image, posts[image.id], splits[image.key]) for image in selected]
     try:
         write_text(report, json.dumps(vars(result), indent=2) + "\n")
-        _judge(params, result, progress)
+        _check_counts(params, result, progress)
         write_manifest(manifest, rows)
     except OSError as error:
         raise PipelineError(f"{manifest}, {report}: cannot be written: {error}") from None
     return result
 
 
-def _posted(images: list[Image], posts: dict[int, Post], raw: Path, resized: Path) -> list[Image]:
+def _check_posts(images: list[Image], posts: dict[int, Post], raw: Path, resized: Path) -> None:
+    """Raise `PipelineError` where the index has an image whose post is not listed."""
     for image in images:
         if image.id not in posts:
             raise PipelineError(
                 f"{resized / INDEX_FILE}: id {image.id} is not in {raw / POSTS_FILE}; "
                 "run pipeline resize again"
             )
-    return images
 
 
-def _through_gates(
+def _filter(
     images: list[Image], posts: dict[int, Post], params: ManifestParams
 ) -> tuple[list[Image], dict[str, int]]:
-    """The images that pass, and how many each gate took."""
-    taken: list[Image] = []
-    counts = dict.fromkeys(_GATES, 0)
+    """Return the images that pass all filters, and how many each filter excluded."""
+    passed: list[Image] = []
+    counts = dict.fromkeys(_FILTERS, 0)
     for image in images:
-        gate = _gate(image, posts[image.id], params)
-        if gate is None:
-            taken.append(image)
+        reason = _excluding_filter(image, posts[image.id], params)
+        if reason is None:
+            passed.append(image)
         else:
-            counts[gate] += 1
-    return taken, counts
+            counts[reason] += 1
+    return passed, counts
 
 
-def _gate(image: Image, post: Post, params: ManifestParams) -> str | None:
-    """The first gate that keeps an image out."""
+def _excluding_filter(image: Image, post: Post, params: ManifestParams) -> str | None:
+    """Return the name of the first filter that excludes an image; None without one."""
     # Shrinking by two averages a JPEG's blocks, and its halved chroma, away.
-    marked = image.jpeg_quality is not None and image.scale > _FORGIVING_SCALE
+    has_artefacts = image.jpeg_quality is not None and image.scale > _LENIENT_SCALE
     quality = image.jpeg_quality or 0
     tags = set(post.tags)
     checks = {
-        "low_jpeg_quality": marked and quality < (params.min_jpeg_quality or 0),
-        "halved_chroma": marked and params.full_chroma and image.jpeg_subsampling != "4:4:4",
+        "low_jpeg_quality": has_artefacts and quality < (params.min_jpeg_quality or 0),
+        "halved_chroma": has_artefacts and params.full_chroma and image.jpeg_subsampling != "4:4:4",
         "flat": image.contrast < params.min_contrast,
-        "greyscale": not params.greyscale and image.colourfulness < _LEAST_COLOUR,
+        "greyscale": not params.greyscale and image.colourfulness < _MIN_COLOURFULNESS,
         "text": not params.text and bool(_TEXT_TAGS & tags),
         "excluded_tags": bool(set(params.excluded_tags) & tags),
     }
-    return next((gate for gate in _GATES if checks[gate]), None)
+    return next((name for name in _FILTERS if checks[name]), None)
 
 
-def _chain_end(posts: dict[int, Post], id: int) -> int:
-    """The last id that the chain of parents from `id` names; of a circle, its lowest."""
+def _root(posts: dict[int, Post], id: int) -> int:
+    """Return the last id in the chain of parents from `id`; of a cycle, its lowest."""
     chain = [id]
     while chain[-1] in posts and (parent := posts[chain[-1]].parent_id):
         if parent in chain:
@@ -167,40 +167,40 @@ def _chain_end(posts: dict[int, Post], id: int) -> int:
     return chain[-1]
 
 
-def _one_side(
+def _one_split_per_group(
     images: Sequence[Image], groups: Mapping[Key, int], splits: Mapping[Key, str]
 ) -> list[Image]:
-    """The images without those that fall on another side than most of their group."""
-    sides: dict[int, Counter[str]] = defaultdict(Counter)
+    """Return the images without those in another split than most of their group."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
     for image in images:
-        sides[groups[image.key]][splits[image.key]] += 1
-    most = {group: max(SPLITS, key=lambda split: found[split]) for group, found in sides.items()}
-    return [image for image in images if splits[image.key] == most[groups[image.key]]]
+        counts[groups[image.key]][splits[image.key]] += 1
+    largest = {group: max(SPLITS, key=lambda name: n[name]) for group, n in counts.items()}
+    return [image for image in images if splits[image.key] == largest[groups[image.key]]]
 
 
-def _choose(images: Sequence[Image], params: ManifestParams) -> list[Image]:
-    """At most `params.count` of the images, by ascending key."""
+def _sample(images: Sequence[Image], params: ManifestParams) -> list[Image]:
+    """Return at most `params.count` of the images, drawn at random, by ascending key."""
     drawn = sorted(images, key=lambda image: _draw(params.seed, "choice", *image.key))
     return sorted(drawn[: params.count], key=lambda image: image.key)
 
 
 def _split(params: ManifestParams, post: Post) -> Split:
-    # Of a family only what its own post says of it is sure never to change as posts are added.
+    # Of its relatives, only the parent that its own post names never changes as posts are added.
     drawn = _draw(params.seed, "split", post.parent_id or post.id)
-    # val grows from one end and test from the other: changing one fraction leaves the other split.
+    # val is at one end and test at the other: changing one fraction does not move the other split.
     if drawn < params.val_fraction:
         return "val"
     return "test" if drawn >= 1 - params.test_fraction else "train"
 
 
 def _draw(seed: int, purpose: str, *key: int) -> float:
-    """A number in [0, 1) that is the same on every machine and in every run."""
+    """Return a number in [0, 1) that is the same on every machine and in every run."""
     text = ":".join([str(seed), purpose, *map(str, key)])
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _join(image: Image, post: Post, split: Split) -> Row:
+def _row(image: Image, post: Post, split: Split) -> Row:
     return Row(
         **{name: value for name, value in vars(image).items() if name in HEADER},
         split=split,
@@ -212,15 +212,16 @@ def _join(image: Image, post: Post, split: Split) -> Row:
 
 
 def _split_sizes(splits: Iterable[str]) -> dict[str, int]:
-    found = Counter(splits)
-    return {split: found[split] for split in SPLITS}
+    counts = Counter(splits)
+    return {split: counts[split] for split in SPLITS}
 
 
-def _judge(params: ManifestParams, result: ManifestReport, progress: Progress) -> None:
-    gates = result.left_out
-    pictures = result.rows + sum(gates.values()) + result.over_count
-    told = ", ".join(f"{lost} {gate}" for gate, lost in gates.items() if lost)
-    losses = f"of {pictures} pictures: {told or 'none lost'}"
+def _check_counts(params: ManifestParams, result: ManifestReport, progress: Progress) -> None:
+    """Raise `PipelineError` where too few images remain; warn where fewer than wanted do."""
+    excluded = result.excluded
+    pictures = result.rows + sum(excluded.values()) + result.over_count
+    reasons = ", ".join(f"{count} {reason}" for reason, count in excluded.items() if count)
+    losses = f"of {pictures} pictures: {reasons or 'none lost'}"
     if result.rows < min(params.min_count, params.count):
         raise PipelineError(
             f"manifest.min_count: {result.rows} images are left, "

@@ -1,4 +1,4 @@
-"""Reading a manifest's images back: is every one of them what the manifest says?"""
+"""Compare the images in the shards with the manifest."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from pipeline.images.shards import read_image
 from pipeline.manifest.rows import Row, read_manifest
 from pipeline.progress import Progress, Silent
 
-_MOST_TOLD = 10
+_MAX_LISTED = 10
 
 
 def check_manifest(
@@ -24,7 +24,7 @@ def check_manifest(
 ) -> int:
     """Decode the image of every row and compare its hashes; return how many rows there are.
 
-    Raises `PipelineError` that names the first rows that are wrong, a line each, and counts them.
+    Raises `PipelineError` that lists the first wrong rows, one per line, and counts them all.
     """
     rows = read_manifest(manifest)
     problems: list[str] = []
@@ -37,9 +37,9 @@ def check_manifest(
     finally:
         progress.finish()
     if problems:
-        told = "\n".join(problems[:_MOST_TOLD])
+        listed = "\n".join(problems[:_MAX_LISTED])
         raise PipelineError(
-            f"{told}\n{manifest}: {len(problems)} of {len(rows)} rows are wrong; "
+            f"{listed}\n{manifest}: {len(problems)} of {len(rows)} rows are wrong; "
             f"remove {resized} and run pipeline resize and pipeline manifest again"
         )
     return len(rows)
@@ -51,12 +51,12 @@ def _problems(resized: Path, rows: list[Row]) -> Iterator[str | None]:
 
 
 def _problem(resized: Path, row: Row) -> str | None:
-    """What is wrong with one row, or None."""
+    """Describe what is wrong with one row; None if nothing is."""
     try:
         pixels = read_image(resized, row)
     except PipelineError as error:
         return f"id {row.name}: {error}"
-    place = f"id {row.name}: {resized / row.shard}: the image at byte {row.offset}"
+    image = f"id {row.name}: {resized / row.shard}: the image at byte {row.offset}"
     if str(imagehash.phash(Image.fromarray(pixels))) != row.phash:
-        return f"{place} has another perceptual hash"
+        return f"{image} has another perceptual hash"
     return None

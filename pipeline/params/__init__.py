@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Params(Section):
-    """All of `params.yaml`: a section a stage."""
+    """All of `params.yaml`: one section per stage."""
 
     scrape: ScrapeParams = ScrapeParams()
     resize: ResizeParams = ResizeParams()
@@ -37,13 +37,13 @@ class Params(Section):
         if self.train.crop > self.resize.size:
             raise problem_at(
                 ("train", "crop"),
-                f"{self.train.crop} is larger than resize.size {self.resize.size}",
+                f"{self.train.crop} is larger than resize.size {self.resize.size}; lower it",
             )
         return self
 
 
 def section_type(name: str) -> type[Section]:
-    """The type of one section of `params.yaml`, by its key."""
+    """Return the type of the section `name` of `params.yaml`."""
     annotation = Params.model_fields[name].annotation
     assert isinstance(annotation, type)
     assert issubclass(annotation, Section)

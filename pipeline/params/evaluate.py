@@ -8,36 +8,38 @@ from pipeline.params.section import Paths, Section, problem_at
 
 
 class EvaluateParams(Section):
-    split: Literal["val", "test"] = Field("test", description="manifest's split that is measured")
+    split: Literal["val", "test"] = Field("test", description="split that is measured")
     max_images: int | None = Field(
-        None, ge=1, description="images measured at most; null: the whole split"
+        None, ge=1, description="largest number of images to measure; null: all of the split"
     )
     degradation: Literal["none", "web"] = Field(
-        "none", description="how the LR images that are enlarged are made, as in train.degradation"
+        "none", description="how the LR images are made, as in train.degradation"
     )
     models: Paths = Field({}, description="generators measured beside the trained one: name → file")
     results: Paths = Field(
         {},
-        description="other programs' results: name → folder with a PNG file an image; "
-        "`pipeline pairs` writes what they have to enlarge",
+        description="results of other programs: name → folder with one PNG file per image; "
+        "`pipeline pairs` writes the LR images for them",
     )
     blend: str | None = Field(
         None,
-        description="name in `models` of a generator that gives way to the trained one, step by "
-        "step, as a curve in the plane",
+        description="name in `models` of a generator to blend with the trained one; the blends are "
+        "a curve in the plane",
     )
-    blend_steps: int = Field(3, ge=1, le=19, description="generators between those two")
-    crop_border: int = Field(4, ge=0, description="pixels left out at each edge by PSNR and SSIM")
+    blend_steps: int = Field(3, ge=1, le=19, description="blends between those two")
+    crop_border: int = Field(4, ge=0, description="pixels at each edge that PSNR and SSIM ignore")
     lpips: Literal["auto", "off"] = Field(
-        "auto", description="auto: measured where AlexNet's ImageNet weights are to be had"
+        "auto", description="auto: measured if AlexNet's ImageNet weights are available"
     )
     dists: Literal["auto", "off"] = Field(
         "auto",
-        description="DISTS and the kernel distance; auto: where VGG16's ImageNet weights are to be "
-        "had",
+        description="DISTS and the kernel distance; auto: measured if VGG16's ImageNet weights are "
+        "available",
     )
     pictures: int = Field(6, ge=1, description="images shown in the comparison and on the page")
-    detail: int = Field(96, ge=16, description="side of the enlarged details, HR pixels")
+    detail: int = Field(
+        96, ge=16, description="side of the details that are shown enlarged, HR pixels"
+    )
     seed: int = Field(
         0, ge=0, description="seed of the sliced Wasserstein distance and of the bootstrap"
     )
@@ -50,5 +52,8 @@ class EvaluateParams(Section):
     @model_validator(mode="after")
     def _blend_is_a_model(self) -> "EvaluateParams":
         if self.blend is not None and self.blend not in self.models:
-            raise problem_at(("blend",), f"{self.blend!r} is no name in evaluate.models")
+            raise problem_at(
+                ("blend",),
+                f"{self.blend!r} is no name in evaluate.models; add it there, or set it to null",
+            )
         return self

@@ -1,4 +1,4 @@
-"""Reading `params.yaml` and options: every fault is one line that names its place."""
+"""Read `params.yaml` and options; each error is one line that names file, line and key."""
 
 import difflib
 import reprlib
@@ -34,7 +34,7 @@ _YAML_ERRORS = (
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check a params file.
 
-    Raises `UsageError` with one line, `FILE:LINE: KEY: PROBLEM`, a problem.
+    Raises `UsageError` with one line per problem, `FILE:LINE: KEY: PROBLEM`.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -61,9 +61,9 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 def override(section: S, texts: Mapping[str, str]) -> S:
-    """Return `section` with the fields in `texts` replaced, each given as YAML, as options are.
+    """Return `section` with the fields in `texts` replaced; `texts` are options, in YAML.
 
-    A list may also be given with commas, `1girl,solo`, and a mapping as `mse=FILE,rrdb=FILE`.
+    A list may also be written with commas, `1girl,solo`, and a mapping as `mse=FILE,rrdb=FILE`.
     Raises `UsageError` that names the option.
     """
     fields = type(section).model_fields
@@ -81,7 +81,7 @@ def override(section: S, texts: Mapping[str, str]) -> S:
 
 
 def option_name(field: str) -> str:
-    """The command-line option of a field: `adv_weight` → `--adv-weight`."""
+    """Return the command-line option of a field: `adv_weight` → `--adv-weight`."""
     return "--" + field.replace("_", "-")
 
 
@@ -104,12 +104,12 @@ def _option_value(field: FieldInfo, name: str, text: str) -> object:
 
 
 def _first_errors(error: ValidationError, depth: int) -> Iterator[ErrorDetails]:
-    """One error a key: a list with a wrong entry is told once, not also as too short."""
-    told: set[tuple[int | str, ...]] = set()
+    """Yield one error per key: a list with a wrong entry is not reported as too short, too."""
+    reported: set[tuple[int | str, ...]] = set()
     for details in error.errors():
         key = _location(details)[:depth]
-        if key not in told:
-            told.add(key)
+        if key not in reported:
+            reported.add(key)
             yield details
 
 
@@ -130,10 +130,10 @@ def _line(node: Node | None, location: tuple[int | str, ...]) -> int:
     line = 1 if node is None else node.start_mark.line + 1
     for part in location:
         if isinstance(node, MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == part]
-            if not found:
+            matches = [(key, value) for key, value in node.value if key.value == part]
+            if not matches:
                 return line
-            key, node = found[0]
+            key, node = matches[0]
             line = key.start_mark.line + 1
         elif isinstance(node, SequenceNode) and isinstance(part, int):
             node = node.value[part]
@@ -161,7 +161,7 @@ def _problem(details: ErrorDetails, model: type[Section]) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a value as Python writes it, but not all of one that is large by YAML's aliases."""
+    """Return the `repr` of a value, shortened: YAML's aliases can make it huge."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 200
     short.maxlevel = 2

@@ -2,9 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from pipeline.params.section import Names, Section
+from pipeline.params.section import MAX_DECODED_PIXELS, Names, Section, problem_at
+
+MAX_WAIT = 3600.0
+"""Seconds: a mistyped interval or timeout must not look like a program that hangs."""
 
 
 class ScrapeParams(Section):
@@ -17,31 +20,59 @@ class ScrapeParams(Section):
     excluded_tags: Names = Field(
         ("animated", "lowres", "jpeg_artifacts"), description="tags that no picture may have"
     )
-    ratings: Names = Field(("general", "safe"), description="ratings that are taken")
+    ratings: Names = Field(("general", "safe"), description="accepted ratings")
     listing: Literal["auto", "json", "xml", "html"] = Field(
         "auto",
-        description="how posts are listed: by the API in JSON or XML, or from web pages, two "
-        "requests or more a post; auto: the first of them that the site gives",
+        description="how posts are listed: by the API in JSON or XML, or from web pages, with two "
+        "or more requests per post; auto: the first of these that the site offers",
     )
-    limit: int = Field(18_000, ge=1, description="pictures accepted before the stage ends")
-    min_side: int = Field(512, ge=1, description="shortest side that is taken, pixels")
-    max_aspect: float = Field(2.5, ge=1, description="longest side over shortest side, at most")
-    max_pixels: int = Field(50_000_000, ge=1, description="width × height, at most, pixels")
-    max_bytes: int = Field(67_108_864, ge=1, description="size of one file, at most, bytes")
-    file_types: Names = Field(("jpg", "jpeg", "png", "webp"), description="file name endings taken")
+    limit: int = Field(18_000, ge=1, description="number of pictures to accept")
+    min_side: int = Field(512, ge=1, description="smallest length of the shorter side, pixels")
+    max_aspect: float = Field(
+        2.5, ge=1, description="largest ratio of the longer to the shorter side"
+    )
+    max_pixels: int = Field(
+        50_000_000, ge=1, le=MAX_DECODED_PIXELS, description="largest width × height, pixels"
+    )
+    max_bytes: int = Field(67_108_864, ge=1, description="largest size of a file, bytes")
+    file_types: Names = Field(
+        ("jpg", "jpeg", "png", "webp"), description="accepted file name extensions"
+    )
     md5: Literal["keep", "refuse"] = Field(
         "refuse",
-        description="files that still differ from the announced md5 when they were asked for three "
-        "times: keep: taken; refuse: replaced by older posts",
+        description="what to do with files that differ from the announced md5 in each of three "
+        "downloads; keep: accept them; refuse: take older posts instead",
     )
-    page_size: int = Field(1000, ge=1, le=1000, description="posts asked for in one API request")
-    api_interval: float = Field(1.0, ge=0, description="least time between API requests, seconds")
+    page_size: int = Field(1000, ge=1, le=1000, description="posts per API request")
+    api_interval: float = Field(
+        1.0, ge=0, le=MAX_WAIT, description="least time between API requests, seconds"
+    )
     file_interval: float = Field(
-        0.1, ge=0, description="least time between the starts of two file requests, seconds"
+        0.1,
+        ge=0,
+        le=MAX_WAIT,
+        description="least time between the starts of two file requests, seconds",
     )
-    workers: int = Field(4, ge=1, le=32, description="downloads at the same time")
-    retries: int = Field(5, ge=0, description="further tries of a request that failed")
-    timeout: float = Field(30.0, gt=0, description="longest silence of the server, seconds")
+    workers: int = Field(4, ge=1, le=32, description="concurrent downloads")
+    retries: int = Field(5, ge=0, le=100, description="further attempts of a request that failed")
+    timeout: float = Field(
+        30.0,
+        gt=0,
+        le=MAX_WAIT,
+        description="time without an answer after which a request fails, seconds",
+    )
     contact: str = Field(
-        "", pattern=r"^[^\r\n]*$", description="e-mail or URL told to the site in the user agent"
+        "",
+        pattern=r"^[^\r\n]*$",
+        description="your e-mail address or URL, sent to the site in the user agent",
     )
+
+    @model_validator(mode="after")
+    def _no_tag_required_and_excluded(self) -> "ScrapeParams":
+        if both := sorted(set(self.tags) & set(self.excluded_tags)):
+            raise problem_at(
+                ("excluded_tags",),
+                f"{', '.join(both)} is in scrape.tags too, so no picture fits; remove it from one "
+                "of the two",
+            )
+        return self

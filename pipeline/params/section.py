@@ -1,4 +1,4 @@
-"""What every section of `params.yaml` is made of."""
+"""Base class and field types of the sections of `params.yaml`."""
 
 from typing import Annotated, get_origin
 
@@ -9,8 +9,14 @@ from pydantic_core import PydanticCustomError
 # YAML has lists only; strict mode would refuse them for a tuple.
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
-# Names as reports show them, and the paths of what they stand for.
+# Names that reports show, and the path for each.
 Paths = dict[Annotated[str, Field(pattern=r"^[\w+-]+$")], str]
+
+MAX_DECODED_PIXELS = 178_956_970
+"""Pillow opens no larger picture: twice `PIL.Image.MAX_IMAGE_PIXELS`."""
+
+MAX_WORKERS = 1024
+"""More processes or threads would stop the machine rather than use it."""
 
 
 class Section(BaseModel):
@@ -20,15 +26,15 @@ class Section(BaseModel):
 
 
 def is_list(field: FieldInfo) -> bool:
-    """Whether a param is a list of names."""
+    """Return whether a param is a list of names."""
     return get_origin(field.annotation) is tuple
 
 
 def is_mapping(field: FieldInfo) -> bool:
-    """Whether a param maps names to paths."""
+    """Return whether a param maps names to paths."""
     return get_origin(field.annotation) is dict
 
 
 def problem_at(location: tuple[str, ...], problem: str) -> PydanticCustomError:
-    """Return a problem that a check across keys found, to be shown at one of them."""
+    """Return the error of a check across keys; it is reported at the key `location`."""
     return PydanticCustomError("cross_check", "{problem}", {"at": location, "problem": problem})

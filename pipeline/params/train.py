@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.params.section import Section, problem_at
+from pipeline.params.section import MAX_WORKERS, Section, problem_at
 
 ContentLayer = Literal[
     "conv1_1",
@@ -23,147 +23,152 @@ ContentLayer = Literal[
 ]
 ContentLayers = Annotated[tuple[ContentLayer, ...], Field(strict=False, min_length=1)]
 
+# Params that nothing reads without a discriminator.
+_ADVERSARIAL = ("discriminator", "relativistic", "warmup_steps", "pixel_weight")
+
 
 class TrainParams(Section):
     generator: Literal["srresnet", "rrdb", "rcan"] = Field(
-        "srresnet", description="network that is trained: SRGAN's, ESRGAN's or RCAN"
+        "srresnet", description="architecture of the generator: SRGAN's, ESRGAN's or RCAN"
     )
-    scale: Literal[2, 4, 8] = Field(4, description="enlargement of each side")
+    scale: Literal[2, 4, 8] = Field(4, description="scale factor of each side")
     blocks: int | None = Field(
         None,
         ge=1,
-        description="residual blocks of the generator; null: 3 of srresnet, 23 of rrdb, 20 in each "
-        "group of rcan",
+        description="residual blocks of the generator, of rcan per group; null: 3 of srresnet, 23 "
+        "of rrdb, 20 of rcan",
     )
     features: int = Field(64, ge=1, description="channels of the generator")
-    growth: int = Field(32, ge=1, description="rrdb: channels that a layer of a block adds")
+    growth: int = Field(
+        32, ge=1, description="rrdb: channels that each layer of a dense block adds"
+    )
     groups: int = Field(10, ge=1, description="rcan: groups of residual blocks")
-    reduction: int = Field(16, ge=1, description="rcan: channels to one of the attention's")
+    reduction: int = Field(
+        16, ge=1, description="rcan: factor by which channel attention reduces the channels"
+    )
     norm: Literal["batch", "none"] = Field(
         "none", description="srresnet: normalisation in the residual blocks"
     )
     skip: Literal["none", "bicubic"] = Field(
         "bicubic",
-        description="srresnet: what the network's output is added to; bicubic: the enlarged input, "
-        "so that training starts from bicubic's quality",
+        description="srresnet: global skip connection; bicubic: the output is added to the input, "
+        "enlarged by bicubic interpolation, so that training starts from that quality",
     )
     upsampling: Literal["stages", "direct"] = Field(
         "stages",
-        description="srresnet: stages: the size is doubled step by step, then 9 × 9 pixels make "
-        "one, as in SRGAN; direct: one convolution makes all pixels, as in ESPCN, and leaves the "
-        "time to more blocks",
+        description="srresnet: stages: the size is doubled repeatedly, then a 9 × 9 convolution "
+        "follows, as in SRGAN; direct: one convolution and pixel shuffle, as in ESPCN, which is "
+        "faster and so allows more blocks",
     )
     crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
     crop_candidates: int = Field(
         1,
         ge=1,
-        description="crops drawn in an image, of which one is trained on, the likelier the more "
-        "detail it has; 1: each is as likely",
+        description="crops drawn per image, of which one is used; the more detail a crop has, the "
+        "more probable it is; 1: uniform",
     )
     turns: bool = Field(
         False,
-        description="whether crops are turned by quarters, as in EDSR, beside being mirrored in "
-        "half of the cases",
+        description="whether crops are rotated by multiples of 90°, as in EDSR, in addition to "
+        "horizontal flips",
     )
     recolour: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="share of crops whose colours are exchanged and stretched beyond those that "
-        "drawings have, so that saturated ones are learnt too",
+        description="probability that a crop's colour channels are permuted and stretched, beyond "
+        "the colours of drawings, so that saturated ones are learnt too",
     )
     degradation: Literal["none", "web"] = Field(
         "none",
-        description="how LR is made; none: by bicubic; web: by a mix of filters, noise and JPEG, "
-        "for pictures as sites have them",
+        description="how LR is made; none: by bicubic downscaling; web: by random filters, noise "
+        "and JPEG, like pictures on the web",
     )
-    batch: int = Field(2, ge=1, description="crops in one step")
+    batch: int = Field(2, ge=1, description="crops per step")
     epochs: int = Field(10, ge=1, description="passes over the training images")
-    steps: int | None = Field(
-        None, ge=1, description="generator updates after which training ends; null: epochs decide"
-    )
+    steps: int | None = Field(None, ge=1, description="generator updates in all; null: by epochs")
     init: str | None = Field(
         None,
         min_length=1,
-        description="generator's file whose weights are trained further, of the same architecture, "
-        "for srresnet also one of fewer blocks; null: weights are drawn",
+        description="file of a generator whose weights training starts from, of the same "
+        "architecture, for srresnet also one of fewer blocks; null: random weights",
     )
     resume: str | None = Field(
         None,
         min_length=1,
-        description="checkpoint of another training, models/checkpoints/KEY/step-N.pt, that is "
-        "continued with these params, discriminator, optimisers and step included; null: none",
+        description="checkpoint of another training, models/checkpoints/KEY/step-N.pt, to continue "
+        "with these params, including discriminator, optimisers and step; null: none",
     )
     optimiser: Literal["adam", "muon"] = Field(
         "adam",
-        description="what moves the generator; muon: Muon its convolutions, which learn more in a "
-        "step, and Adam the rest",
+        description="optimiser of the generator; muon: Muon for its convolutions, which learn more "
+        "per step, and Adam for the rest",
     )
-    lr: float = Field(0.0002, gt=0, description="learning rate, both networks")
+    lr: float = Field(0.0002, gt=0, description="learning rate of both networks")
     lr_schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="cosine: lr falls to 0 along half a cosine, by the last step"
+        "constant", description="cosine: lr falls to 0 along half a cosine until the last step"
     )
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β1")
     beta2: float = Field(0.999, ge=0, lt=1, description="Adam's β2")
     max_grad_norm: float | None = Field(
         None,
         gt=0,
-        description="norm to which the gradients of either network are scaled down; null: they "
-        "are not",
+        description="norm to which the gradients of each network are clipped; null: no clipping",
     )
     adv_weight: float = Field(
-        1.0, ge=0, description="weight of the adversarial term; 0: no discriminator is built"
+        1.0, ge=0, description="weight of the adversarial loss; 0: no discriminator"
     )
     discriminator: Literal["srgan", "unet"] = Field(
         "srgan",
-        description="srgan: SRGAN's, a verdict a crop; unet: Real-ESRGAN's, a verdict a pixel, "
-        "spectrally normalised",
+        description="srgan: SRGAN's, one output per crop; unet: Real-ESRGAN's, one output per "
+        "pixel, with spectral normalisation",
     )
     relativistic: bool = Field(
         False,
-        description="whether originals and results are judged against each other's mean, as in "
-        "ESRGAN, rather than each by itself",
+        description="whether the adversarial loss is the relativistic average one, as in ESRGAN",
     )
-    content_weight: float = Field(0.001, ge=0, description="weight of the VGG content term")
+    content_weight: float = Field(0.001, ge=0, description="weight of the VGG content loss")
     content_layers: ContentLayers = Field(
         ("conv2_1", "conv3_1", "conv4_1"),
         description="VGG16 layers whose features, before ReLU, are compared",
     )
     pixel_weight: float = Field(
-        0.0, ge=0, description="weight of an L1 term between pixels, beside the adversarial one"
+        0.0, ge=0, description="weight of an L1 loss between pixels, beside the adversarial one"
     )
     loss_without_adv: Literal["mse", "l1", "psnr"] = Field(
         "mse",
-        description="loss between pixels where adv_weight is 0, and of the pre-training; psnr: "
-        "-PSNR in dB, to which every crop counts the same, flat ones too",
+        description="loss between pixels if adv_weight is 0, and in pre-training; psnr: -PSNR in "
+        "dB, in which every crop has the same weight, flat ones too",
     )
     pretrain_steps: int | None = Field(
         None,
         ge=0,
-        description="first steps on loss_without_adv alone, before the discriminator; null: a "
-        "fifth of all",
+        description="steps of pre-training on loss_without_adv, before the discriminator; null: a "
+        "fifth of all steps",
     )
     warmup_steps: int = Field(
-        0, ge=0, description="steps over which the adversarial weight grows to adv_weight"
+        0, ge=0, description="steps over which the adversarial weight rises to adv_weight"
     )
     ema: float | None = Field(
         None,
         ge=0,
         lt=1,
-        description="decay of the averaged generator that is validated and saved; 0: no average; "
-        "null: 0.999, or none with norm batch, whose statistics do not fit averaged weights",
+        description="decay of the exponential moving average of the generator, which is validated "
+        "and saved; 0: no average; null: 0.999, or 0 with norm batch, whose statistics do not fit "
+        "averaged weights",
     )
     vgg: str = Field(
         "imagenet",
         min_length=1,
-        description="VGG16 weights: imagenet, random, or the path of a safetensors file or folder",
+        description="weights of VGG16: imagenet, random, or path of a safetensors file or folder",
     )
-    seed: int = Field(0, ge=0, description="seed of the weights, crops and flips")
+    seed: int = Field(0, ge=0, description="seed of the weights and the crops")
     processes: int = Field(
         1,
         ge=1,
+        le=MAX_WORKERS,
         description="processes that train together, each on its part of every batch; on CUDA each "
-        "has a card",
+        "has a GPU",
     )
     device: str = Field(
         "auto",
@@ -171,13 +176,13 @@ class TrainParams(Section):
         description="auto, cpu, cuda, cuda:N or mps",
     )
     precision: Literal["auto", "bf16", "fp32"] = Field(
-        "auto", description="auto: bf16 where the hardware computes in it"
+        "auto", description="auto: bf16 if the hardware supports it"
     )
-    log_every: int = Field(10, ge=1, description="steps between two rows of the curves")
+    log_every: int = Field(10, ge=1, description="steps between two points of the curves")
     validate_every: int = Field(1000, ge=1, description="steps between two validations")
-    validation_images: int = Field(16, ge=1, description="validation images looked at each time")
+    validation_images: int = Field(16, ge=1, description="images per validation")
     checkpoint_seconds: float = Field(
-        120.0, ge=0, description="least time between two checkpoints, seconds"
+        120.0, ge=0, le=86_400, description="least time between two checkpoints, seconds"
     )
 
     @model_validator(mode="after")
@@ -190,7 +195,7 @@ class TrainParams(Section):
     def _one_start(self) -> "TrainParams":
         if self.init is not None and self.resume is not None:
             raise problem_at(
-                ("resume",), "train.init names another start: set one of the two to null"
+                ("resume",), "train.init names another start; set one of the two to null"
             )
         return self
 
@@ -198,7 +203,8 @@ class TrainParams(Section):
     def _attention_has_channels(self) -> "TrainParams":
         if self.generator == "rcan" and self.features < self.reduction:
             raise problem_at(
-                ("reduction",), f"{self.reduction} is more than train.features {self.features}"
+                ("reduction",),
+                f"{self.reduction} is more than train.features {self.features}; lower it",
             )
         return self
 
@@ -206,13 +212,50 @@ class TrainParams(Section):
     def _equal_parts(self) -> "TrainParams":
         if self.batch % self.processes:
             raise problem_at(
-                ("processes",), f"{self.processes} cannot share a batch of {self.batch} equally"
+                ("processes",),
+                f"{self.processes} cannot share a batch of {self.batch} equally; change one",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _content_layers_once(self) -> "TrainParams":
+        for number, layer in enumerate(self.content_layers):
+            if layer in self.content_layers[:number]:
+                raise problem_at(
+                    ("content_layers",),
+                    f"{layer} is named twice; remove one",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _steps_with_discriminator(self) -> "TrainParams":
+        if self.adv_weight > 0 and self.steps is not None:
+            pretrain_steps = self.pretrain_steps or 0
+            if self.steps <= pretrain_steps:
+                raise problem_at(
+                    ("steps",),
+                    f"{self.steps} steps end in the pre-training of {pretrain_steps}, before the "
+                    "discriminator; raise steps, lower pretrain_steps, or set adv_weight to 0",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _no_adversarial_params_without_adversary(self) -> "TrainParams":
+        if self.adv_weight > 0:
+            return self
+        defaults = {name: type(self).model_fields[name].default for name in _ADVERSARIAL}
+        unused = [name for name, default in defaults.items() if getattr(self, name) != default]
+        if unused:
+            settings = ", ".join(f"{name}: {_yaml(defaults[name])}" for name in unused)
+            raise problem_at(
+                (unused[0],),
+                f"has no effect with train.adv_weight 0; raise that, or set {settings}",
             )
         return self
 
     @model_validator(mode="after")
     def _something_to_normalise(self) -> "TrainParams":
-        # 16 pixels leave one place after the discriminator's strides.
+        # 16 pixels leave one position after the discriminator's strides.
         if self.adv_weight > 0 and self.crop == 16 and self.batch == 1:
             raise problem_at(
                 ("batch",),
@@ -220,3 +263,7 @@ class TrainParams(Section):
                 "raise batch or crop",
             )
         return self
+
+
+def _yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

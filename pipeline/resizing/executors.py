@@ -1,4 +1,4 @@
-"""Where shards are made: in processes on this machine, or on the workers of a Dask cluster."""
+"""Executors that make shards: processes on this machine, or the workers of a Dask cluster."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -15,7 +15,7 @@ _CONNECT_SECONDS = 10
 
 @contextmanager
 def processes(workers: int) -> Iterator[Executor]:
-    """So many processes, each of which computes in one thread."""
+    """Yield a pool of `workers` processes, each of which computes in one thread."""
     pool = new_pool(workers, _start_worker)
     try:
         yield pool
@@ -25,10 +25,10 @@ def processes(workers: int) -> Iterator[Executor]:
 
 @contextmanager
 def dask(scheduler: str, workers: int) -> Iterator[Executor]:
-    """The cluster at the address `scheduler`; where that is empty, one of `workers` processes here.
+    """Yield the cluster at the address `scheduler`; if empty, one of `workers` local processes.
 
-    A task whose worker dies is done by another. Raises `UsageError` where Dask is not installed,
-    `PipelineError` where the scheduler cannot be reached.
+    A task whose worker dies goes to another worker. Raises `UsageError` where Dask is not
+    installed, `PipelineError` where the scheduler cannot be reached.
     """
     try:
         from distributed import Client

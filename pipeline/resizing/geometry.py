@@ -1,4 +1,4 @@
-"""How an original becomes squares of one size: cropped, padded, squashed, cut; never enlarged."""
+"""Fit originals into squares of one size: crop, pad, squash or cut them, never enlarge them."""
 
 import math
 from collections.abc import Callable
@@ -18,14 +18,14 @@ Floats = NDArray[np.floating[Any]]
 Box = tuple[int, int, int, int]
 
 _PREVIEW = 64
-"""pixels to which the side of a square is brought where detail is looked for"""
+"""Side of a square, in pixels, in the small copy in which detail is measured."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A `(size, size, 3) uint8` image and where it came from.
+    """A `(size, size, 3) uint8` image and the part of the original that it shows.
 
-    `scale` is result pixels an original pixel (of squash: the smaller of its two); `crop_box` is
+    `scale` is result pixels per original pixel (of squash: the smaller of its two); `crop_box` is
     left, top, right and bottom of the part that was used, in the oriented original.
     """
 
@@ -35,24 +35,24 @@ class Fitted:
 
 
 def fit(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
-    """Fit an `(H, W, 3) uint8` image into squares by `params.mode`: one, or perhaps several.
+    """Fit an `(H, W, 3) uint8` image into one or several squares by `params.mode`.
 
     Raises `ImageRefused` ("too_small") where that would enlarge it.
     """
     if params.mode in ("cover", "tiles"):
-        return _several(pixels, params)
-    return [_ONE[params.mode](pixels, params.size, params.background)]
+        return _tiles(pixels, params)
+    return [_MODES[params.mode](pixels, params.size, params.background)]
 
 
 def _crop(pixels: Pixels, size: int, background: str) -> Fitted:
-    """The largest square in the centre."""
+    """Return the largest square in the centre."""
     height, width = pixels.shape[:2]
     side = _large_enough(min(width, height), size, pixels)
     return _square(pixels, size, side, (width - side) // 2, (height - side) // 2)
 
 
 def _detail(pixels: Pixels, size: int, background: str) -> Fitted:
-    """The largest square where the most detail is."""
+    """Return the largest square with the most detail."""
     height, width = pixels.shape[:2]
     side = _large_enough(min(width, height), size, pixels)
     changes = _changes(pixels, side)
@@ -60,35 +60,35 @@ def _detail(pixels: Pixels, size: int, background: str) -> Fitted:
     return _square(pixels, size, side, left, _busiest(changes.sum(axis=1), height, side))
 
 
-def _several(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
-    """Squares spread evenly: those with the most detail, row by row.
+def _tiles(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
+    """Return those of evenly spaced squares that have the most detail, row by row.
 
-    Tiles are parts of the image as it is; to cover it, they are its largest squares.
+    In mode `tiles` they are not scaled; in mode `cover` they are the image's largest squares.
     """
     height, width = pixels.shape[:2]
     shorter = _large_enough(min(width, height), params.size, pixels)
     side, count = (shorter, math.ceil) if params.mode == "cover" else (params.size, math.floor)
     changes = _changes(pixels, side)
-    lefts, tops = (_spread(length, side, count(length / side)) for length in (width, height))
+    lefts, tops = (_starts(length, side, count(length / side)) for length in (width, height))
     corners = [(left, top) for top in tops for left in lefts]
 
     def detail(corner: tuple[int, int]) -> float:
-        left, top = (place * _PREVIEW // side for place in corner)
+        left, top = (position * _PREVIEW // side for position in corner)
         return float(changes[top : top + _PREVIEW, left : left + _PREVIEW].sum())
 
     kept = set(sorted(corners, key=detail, reverse=True)[: params.max_tiles])
     return [_square(pixels, params.size, side, *corner) for corner in corners if corner in kept]
 
 
-def _spread(length: int, side: int, count: int) -> list[int]:
-    """Where along `length` pixels each of `count` parts begins."""
+def _starts(length: int, side: int, count: int) -> list[int]:
+    """Return the first pixel of each of `count` parts of `side` pixels, spread over `length`."""
     if count == 1:
         return [(length - side) // 2]
     return [number * (length - side) // (count - 1) for number in range(count)]
 
 
 def _changes(pixels: Pixels, side: int) -> Floats:
-    """How much brightness changes from pixel to pixel, of a copy that has `side` in `_PREVIEW`."""
+    """Return the brightness gradient of a copy in which `side` pixels are `_PREVIEW`: `(h, w)`."""
     height, width = pixels.shape[:2]
     small_width, small_height = (
         max(_PREVIEW, length * _PREVIEW // side) for length in (width, height)
@@ -100,7 +100,10 @@ def _changes(pixels: Pixels, side: int) -> Floats:
 
 
 def _busiest(profile: Floats, length: int, side: int) -> int:
-    """Where along `length` pixels the busiest `side` begin; of equals, those nearest the centre."""
+    """Return the first pixel of the `side` pixels with the most detail, of `length` pixels.
+
+    Of equal ones, those nearest to the centre.
+    """
     sums = np.convolve(profile, np.ones(_PREVIEW), "valid")
     centre = (len(sums) - 1) / 2
     equals = np.flatnonzero(np.isclose(sums, sums.max()))
@@ -111,14 +114,14 @@ def _busiest(profile: Floats, length: int, side: int) -> int:
 
 
 def _square(pixels: Pixels, size: int, side: int, left: int, top: int) -> Fitted:
-    """The square of `side` pixels from this corner on, brought to `size`."""
+    """Cut out the square of `side` pixels at this corner and scale it to `size`."""
     # Cropping first keeps what lies outside the box from bleeding into its edge.
     part = pixels[top : top + side, left : left + side]
     return Fitted(lanczos(part, size, size), size / side, (left, top, left + side, top + side))
 
 
 def _pad(pixels: Pixels, size: int, background: str) -> Fitted:
-    """All of the image, in the centre of a square of `background`."""
+    """Scale the long side to `size`; put the image into the centre of a square of `background`."""
     height, width = pixels.shape[:2]
     scale = size / _large_enough(max(width, height), size, pixels)
     inner_width, inner_height = max(1, round(width * scale)), max(1, round(height * scale))
@@ -130,14 +133,14 @@ def _pad(pixels: Pixels, size: int, background: str) -> Fitted:
 
 
 def _squash(pixels: Pixels, size: int, background: str) -> Fitted:
-    """All of the image, each side scaled on its own."""
+    """Scale each side to `size`."""
     height, width = pixels.shape[:2]
     _large_enough(min(width, height), size, pixels)
     scale = size / max(width, height)
     return Fitted(lanczos(pixels, size, size), scale, (0, 0, width, height))
 
 
-_ONE: dict[str, Callable[[Pixels, int, str], Fitted]] = {
+_MODES: dict[str, Callable[[Pixels, int, str], Fitted]] = {
     "crop": _crop,
     "detail": _detail,
     "pad": _pad,
@@ -146,6 +149,7 @@ _ONE: dict[str, Callable[[Pixels, int, str], Fitted]] = {
 
 
 def _large_enough(side: int, size: int, pixels: Pixels) -> int:
+    """Return `side`; raise `ImageRefused` where it would have to be enlarged to `size`."""
     if side < size:
         height, width = pixels.shape[:2]
         raise ImageRefused("too_small", f"{width}×{height} would have to be enlarged")

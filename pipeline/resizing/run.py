@@ -1,4 +1,4 @@
-"""The `resize` stage: originals of every kind become shards of equal, lossless squares."""
+"""The resize stage: originals of any format become shards of lossless squares of one size."""
 
 import json
 import os
@@ -24,15 +24,15 @@ from pipeline.resizing.shard import (
     make_images,
     make_shard,
 )
-from pipeline.resizing.shard_cache import EarlierImages
+from pipeline.resizing.shard_cache import ShardCache
 
-# Params that leave the bytes of an image as they are.
-_INDIFFERENT = ("max_refused", "shard_size", "workers", "executor", "scheduler")
+# Params that do not change the bytes of an image.
+_NOT_IN_FINGERPRINT = ("max_refused", "shard_size", "workers", "executor", "scheduler")
 
 
 @dataclass(frozen=True)
 class ResizeReport:
-    """What became of the originals; `bytes` is the size of all shards."""
+    """Counts, and the originals that were refused; `bytes` is the size of all shards."""
 
     originals: int
     images: int
@@ -53,31 +53,31 @@ def resize(
     """Turn the originals in `raw` into shards and their index in `resized`.
 
     The bytes written depend on params and originals alone: not on the number of workers, nor on
-    what `store` keeps of earlier runs, so that their images need not be made again. Raises
-    `PipelineError` where there are no originals, where some are not what `posts.jsonl` tells, where
-    nothing can be written, or, after the report is written, where too many originals are refused.
+    `store`, which caches the images of earlier runs. Raises `PipelineError` where there are no
+    originals, where some do not have the sha256 that `posts.jsonl` lists, where a file cannot be
+    written, or, after the report is written, where too many originals are refused.
     """
     originals = read_posts(raw)
     try:
-        earlier = EarlierImages(store, _fingerprint(params))
-        written = _write_shards(params, originals, raw, resized, earlier, progress)
+        cache = ShardCache(store, _fingerprint(params))
+        written = _write_shards(params, originals, raw, resized, cache, progress)
         _refuse_differing(written.differing, raw)
-        result = _count(originals, written, resized)
+        result = _report(originals, written, resized)
         write_text(report, _json(result))
-        _judge(params, result, raw, report)
+        _check_refusals(params, result, raw, report)
         lines = (json.dumps(line, sort_keys=True) + "\n" for line in written.lines)
         write_text(resized / INDEX_FILE, "".join(lines))
-        earlier.forget_others()
+        cache.prune()
     except OSError as error:
         raise PipelineError(f"{resized}, {report}: cannot be written: {error}") from None
     return result
 
 
 def _fingerprint(params: ResizeParams) -> str:
-    """Names everything that decides an image's bytes, given its original."""
+    """Return a hash of everything but the original that determines an image's bytes."""
     return combined(
         {
-            "params": params.model_dump(exclude=set(_INDIFFERENT)),
+            "params": params.model_dump(exclude=set(_NOT_IN_FINGERPRINT)),
             "code": code_of(make_images.__module__),
             "versions": image_versions(),
         }
@@ -89,12 +89,12 @@ def _write_shards(
     originals: list[Post],
     raw: Path,
     resized: Path,
-    earlier: EarlierImages,
+    cache: ShardCache,
     progress: Progress,
 ) -> ShardResult:
-    """Write all shards to `resized` and remove whatever else earlier runs left there."""
+    """Write all shards to `resized`, and remove other shards of earlier runs."""
     resized.mkdir(parents=True, exist_ok=True)
-    # Shards change before the index does: without it, nobody takes an unfinished folder for whole.
+    # Shards change before the index does: a folder without it is unfinished.
     (resized / INDEX_FILE).unlink(missing_ok=True)
     tasks = [
         ShardTask(
@@ -102,28 +102,28 @@ def _write_shards(
             raw.resolve(),
             resized.resolve() / shard_name(number),
             part,
-            earlier.among(original.sha256 for original in part),
+            cache.subset(original.sha256 for original in part),
             _workers(params) if params.executor == "thread" else 1,
         )
-        for number, part in enumerate(_parts(originals, params.shard_size))
+        for number, part in enumerate(_shards(originals, params.shard_size))
     ]
-    whole = ShardResult([], [], [])
+    total = ShardResult([], [], [])
     progress.start("resize", len(originals), "images")
     try:
         for task, result in zip(tasks, _results(params, tasks, progress), strict=True):
             if result.lines:
-                earlier.keep(task.path, result.lines)
-            whole.lines.extend(result.lines)
-            whole.refusals.extend(result.refusals)
-            whole.differing.extend(result.differing)
+                cache.add(task.path, result.lines)
+            total.lines.extend(result.lines)
+            total.refusals.extend(result.refusals)
+            total.differing.extend(result.differing)
     finally:
         progress.finish()
-    _remove_others(resized, {str(line["shard"]) for line in whole.lines})
-    return whole
+    _remove_others(resized, {str(line["shard"]) for line in total.lines})
+    return total
 
 
-def _parts(originals: list[Post], size: int) -> Iterator[tuple[Post, ...]]:
-    """The originals of each shard: which they are hangs on nothing that is computed."""
+def _shards(originals: list[Post], size: int) -> Iterator[tuple[Post, ...]]:
+    """Yield the originals of each shard: `size` each, refused ones included."""
     for start in range(0, len(originals), size):
         yield tuple(originals[start : start + size])
 
@@ -135,23 +135,26 @@ def _workers(params: ResizeParams) -> int:
 def _results(
     params: ResizeParams, tasks: list[ShardTask], progress: Progress
 ) -> Iterator[ShardResult]:
-    """The shards' results in their order, made where `params.executor` says."""
-    made = refused = 0
+    """Yield the shards' results in their order, made by `params.executor`."""
+    done = refused = 0
 
-    def tell(seen: int, lost: int) -> None:
-        progress.update(made + seen, refused=refused + lost)
+    def report(done_of_shard: int, refused_of_shard: int) -> None:
+        progress.update(done + done_of_shard, refused=refused + refused_of_shard)
 
-    here = params.executor == "thread"
-    results = (make_shard(task, tell) for task in tasks) if here else _elsewhere(params, tasks)
+    results: Iterator[ShardResult] = (
+        (make_shard(task, report) for task in tasks)
+        if params.executor == "thread"
+        else _results_of_processes(params, tasks)
+    )
     for task, result in zip(tasks, results, strict=True):
-        made += len(task.originals)
+        done += len(task.originals)
         refused += len(result.refusals)
-        tell(0, 0)
+        report(0, 0)
         yield result
 
 
-def _elsewhere(params: ResizeParams, tasks: list[ShardTask]) -> Iterator[ShardResult]:
-    """Shards made side by side, each in one thread of some process."""
+def _results_of_processes(params: ResizeParams, tasks: list[ShardTask]) -> Iterator[ShardResult]:
+    """Yield the results of shards that processes make in parallel, each in one thread."""
     workers = _workers(params)
     pool = processes(workers) if params.executor == "process" else dask(params.scheduler, workers)
     with pool as executor:
@@ -167,7 +170,7 @@ def _elsewhere(params: ResizeParams, tasks: list[ShardTask]) -> Iterator[ShardRe
 
 
 def _remove_others(resized: Path, names: set[str]) -> None:
-    """Remove the shards of earlier runs, and what kills left behind."""
+    """Remove shards with other names, and temporary files of killed runs."""
     for path in [*resized.glob("shard-*.tar"), *resized.glob(".*.tmp")]:
         if path.name not in names:
             with suppress(FileNotFoundError):
@@ -178,12 +181,12 @@ def _refuse_differing(files: list[str], raw: Path) -> None:
     if not files:
         return
     raise PipelineError(
-        f"{raw}: missing, or not what {POSTS_FILE} tells (sha256): {some_of(files)}; "
+        f"{raw}: missing, or not what {POSTS_FILE} lists (sha256): {some_of(files)}; "
         "run pipeline scrape --check, then pipeline scrape"
     )
 
 
-def _count(originals: list[Post], written: ShardResult, resized: Path) -> ResizeReport:
+def _report(originals: list[Post], written: ShardResult, resized: Path) -> ResizeReport:
     names = {str(line["shard"]) for line in written.lines}
     return ResizeReport(
         originals=len(originals),
@@ -200,7 +203,7 @@ def _json(result: ResizeReport) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
-def _judge(params: ResizeParams, result: ResizeReport, raw: Path, report: Path) -> None:
+def _check_refusals(params: ResizeParams, result: ResizeReport, raw: Path, report: Path) -> None:
     count = len(result.refusals)
     reasons = ", ".join(f"{reason} {number}" for reason, number in result.refused.items())
     if count > params.max_refused * result.originals:

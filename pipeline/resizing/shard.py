@@ -1,4 +1,4 @@
-"""One shard's work, from originals to a tar file: any process on the same files can do it."""
+"""Make one shard from its originals; any process that sees the same files can do it."""
 
 import hashlib
 import warnings
@@ -20,7 +20,12 @@ from pipeline.images.shards import Member, encode, write_shard
 from pipeline.machine_errors import fault_text, is_machine_fault, is_memory_fault
 from pipeline.params import ResizeParams
 from pipeline.resizing.geometry import Fitted, fit
-from pipeline.resizing.shard_cache import ORIGINAL, WEBP, Found, Webp
+from pipeline.resizing.shard_cache import (
+    ORIGINAL_SHA256,
+    WEBP_SHA256,
+    CacheSubset,
+    EncodedImage,
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,24 +43,25 @@ class Refusal:
 
 @dataclass(frozen=True)
 class ShardTask:
-    """The originals in `raw` that become the shard `path`, computed by `threads`.
+    """The originals in `raw` that become the shard `path`, and how many `threads` make it.
 
-    What `earlier` finds is not made again.
+    Images that are `cached` are not made again.
     """
 
     params: ResizeParams
     raw: Path
     path: Path
     originals: tuple[Post, ...]
-    earlier: Found
+    cached: CacheSubset
     threads: int
 
 
 @dataclass(frozen=True)
 class ShardResult:
-    """The index's lines of the shard's images, and the originals that became none.
+    """The index's lines of a shard's images, and the originals that became none.
 
-    `differing` are the originals whose files are not what `posts.jsonl` tells, or are missing.
+    `differing` are the names of originals whose files are missing or have another sha256 than
+    `posts.jsonl` lists.
     """
 
     lines: list[dict[str, object]]
@@ -64,65 +70,66 @@ class ShardResult:
 
 
 class OriginalDiffers(Exception):  # noqa: N818 - a verdict, like `ImageRefused`
-    """An original's file is missing, or has another sha256 than `posts.jsonl` tells."""
+    """An original's file is missing, or has another sha256 than `posts.jsonl` lists."""
 
 
 def make_shard(
-    task: ShardTask, tell: Callable[[int, int], None] = lambda seen, refused: None
+    task: ShardTask, on_progress: Callable[[int, int], None] = lambda done, refused: None
 ) -> ShardResult:
-    """Write a whole shard, or none where every original is refused.
+    """Write one shard, or none where every original is refused.
 
-    The bytes depend on the originals and the params alone. `tell` hears after each original how
-    many of the shard's were seen, and how many of them refused.
+    The bytes depend on the originals and the params alone. `on_progress` is called after each
+    original with the number of the shard's originals that are done, and how many of them were
+    refused. Raises `PipelineError` where the machine fails.
     """
     refusals: list[Refusal] = []
     differing: list[str] = []
     facts: list[Mapping[str, object]] = []
 
     def members() -> Iterator[Member]:
-        # One by one, so that a shard is never in memory as a whole.
-        for seen, result in enumerate(_in_order(work, task.originals, task.threads), 1):
+        # One by one, so that memory never holds an entire shard.
+        for done, result in enumerate(_in_order(work, task.originals, task.threads), 1):
             if isinstance(result, Refusal):
                 refusals.append(result)
             elif isinstance(result, str):
                 differing.append(result)
-            tell(seen, len(refusals))
+            on_progress(done, len(refusals))
             if isinstance(result, list):
                 facts.extend(member.facts for member in result)
                 yield from result
 
     def work(original: Post) -> list[Member] | Refusal | str:
         try:
-            found = task.earlier.find(original.sha256)
-            images = found or make_images(task.params, task.raw, original)
+            cached = task.cached.read(original.sha256)
+            images = cached or make_images(task.params, task.raw, original)
         except OriginalDiffers:
             return original.file
-        return images if isinstance(images, Refusal) else _named(images, original.id)
+        return images if isinstance(images, Refusal) else _members(images, original.id)
 
-    # Pillow warns of damaged metadata, and of sizes that `max_pixels` judges. Around all the
+    # Pillow warns of damaged metadata, and of sizes that `max_pixels` decides on. Around all the
     # threads, because filters belong to the process.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        places = write_shard(task.path, members())
-    if not places:
+        extents = write_shard(task.path, members())
+    if not extents:
         task.path.unlink()
     lines = [
         {**fact, "shard": task.path.name, "offset": offset, "length": length}
-        for fact, (offset, length) in zip(facts, places, strict=True)
+        for fact, (offset, length) in zip(facts, extents, strict=True)
     ]
     return ShardResult(lines, refusals, differing)
 
 
-def make_images(params: ResizeParams, raw: Path, original: Post) -> list[Webp] | Refusal:
-    """Decode, fit, measure, hash and encode one original of `raw`.
+def make_images(params: ResizeParams, raw: Path, original: Post) -> list[EncodedImage] | Refusal:
+    """Decode one original of `raw`; fit, measure, hash and encode the images made from it.
 
     Raises `OriginalDiffers`, or `PipelineError` where the machine fails.
     """
     path = raw / original.file
     try:
         decoded = decode(_read(path, original.sha256), params.max_pixels, params.background)
-        fitted = fit(decoded.pixels, params)
-        return [_encoded(decoded, part, original.sha256) for part in fitted]
+        squares = fit(decoded.pixels, params)
+        return [_encode(decoded, square, original.sha256) for square in squares]
     except ImageRefused as refused:
         return Refusal(original.id, original.file, refused.reason, refused.text)
     except (MemoryError, OSError, RuntimeError) as error:
@@ -136,7 +143,7 @@ def make_images(params: ResizeParams, raw: Path, original: Post) -> list[Webp] |
 
 
 def _read(path: Path, sha256: str) -> bytes:
-    """The bytes of a file that must have this hash: disks lose some, and files are edited."""
+    """Return a file's bytes; raise `OriginalDiffers` unless they have this hash."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -146,19 +153,19 @@ def _read(path: Path, sha256: str) -> bytes:
     return data
 
 
-def _named(images: Sequence[Webp], id: int) -> list[Member]:
-    """The images of a post as members of a shard, numbered in their order."""
+def _members(images: Sequence[EncodedImage], id: int) -> list[Member]:
+    """Return the images of a post as members of a shard, numbered in their order."""
     return [
         Member(
             f"{id:09d}-{tile}" if tile else f"{id:09d}",
-            image.data,
+            image.webp,
             {**image.facts, "id": id, "tile": tile},
         )
         for tile, image in enumerate(images)
     ]
 
 
-def _encoded(decoded: Decoded, fitted: Fitted, original_sha256: str) -> Webp:
+def _encode(decoded: Decoded, fitted: Fitted, original_sha256: str) -> EncodedImage:
     webp = encode(fitted.pixels)
     facts = {
         "sha256": hashlib.sha256(fitted.pixels.tobytes()).hexdigest(),
@@ -166,8 +173,8 @@ def _encoded(decoded: Decoded, fitted: Fitted, original_sha256: str) -> Webp:
         "original_width": decoded.pixels.shape[1],
         "original_height": decoded.pixels.shape[0],
         "original_format": decoded.format,
-        ORIGINAL: original_sha256,
-        WEBP: hashlib.sha256(webp).hexdigest(),
+        ORIGINAL_SHA256: original_sha256,
+        WEBP_SHA256: hashlib.sha256(webp).hexdigest(),
         "scale": fitted.scale,
         "crop_box": list(fitted.crop_box),
         "jpeg_quality": decoded.jpeg.quality if decoded.jpeg else None,
@@ -175,11 +182,11 @@ def _encoded(decoded: Decoded, fitted: Fitted, original_sha256: str) -> Webp:
         "contrast": contrast(fitted.pixels),
         "colourfulness": colourfulness(fitted.pixels),
     }
-    return Webp(webp, facts)
+    return EncodedImage(webp, facts)
 
 
 def _in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """Results of `work` in the order of `items`, computed by threads that run little ahead."""
+    """Yield the results of `work` in the order of `items`, computed a few items ahead."""
     pool = ThreadPoolExecutor(workers)
     pending: deque[Future[R]] = deque()
     try:

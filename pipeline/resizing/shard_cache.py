@@ -1,7 +1,8 @@
-"""Images of earlier runs, so that nothing is decoded twice: finished shards are kept, and linked.
+"""Cache of resized images, so that no original is decoded twice.
 
-DVC empties a stage's outputs before it runs the stage again. What a killed run had finished, and
-what the last whole run made, therefore stays under hard links in a folder that DVC does not know.
+DVC empties a stage's outputs before it runs the stage again. The shards that a killed run had
+finished, and those of the last complete run, therefore stay as hard links in a folder that DVC does
+not track.
 """
 
 import hashlib
@@ -17,8 +18,8 @@ from pathlib import Path
 from pipeline.files import atomic_path
 from pipeline.images.shards import read_bytes
 
-ORIGINAL = "original_sha256"
-WEBP = "webp_sha256"
+ORIGINAL_SHA256 = "original_sha256"
+WEBP_SHA256 = "webp_sha256"
 # What tarfile, json and facts of other types raise.
 _UNREADABLE = (
     tarfile.TarError,
@@ -32,8 +33,8 @@ _UNREADABLE = (
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the bytes of an image's WebP lie, and what is known of the image."""
+class CachedImage:
+    """Location of an image's WebP file in a cached shard, and the index's facts about the image."""
 
     shard: Path
     offset: int
@@ -42,57 +43,57 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Webp:
-    """The bytes of an image's WebP file and what is known of the image, whatever its post."""
+class EncodedImage:
+    """The bytes of an image's WebP file, and the index's facts that do not depend on its post."""
 
-    data: bytes
+    webp: bytes
     facts: Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Found:
-    """Images of earlier runs, by the sha256 of their originals."""
+class CacheSubset:
+    """The cached images of some originals, by the originals' sha256."""
 
-    places: Mapping[str, Sequence[Place]]
+    images: Mapping[str, Sequence[CachedImage]]
 
-    def find(self, original_sha256: str) -> list[Webp]:
-        """The images made from an original; none where that is to be done, or one is damaged."""
+    def read(self, original_sha256: str) -> list[EncodedImage]:
+        """Return an original's images; none if they are not cached or one is damaged."""
         images = []
-        for place in self.places.get(original_sha256, ()):
+        for cached in self.images.get(original_sha256, ()):
             try:
-                data = read_bytes(place.shard, place.offset, place.length)
+                webp = read_bytes(cached.shard, cached.offset, cached.length)
             except OSError:
                 return []
-            if hashlib.sha256(data).hexdigest() != place.facts[WEBP]:
+            if hashlib.sha256(webp).hexdigest() != cached.facts[WEBP_SHA256]:
                 return []
-            images.append(Webp(data, place.facts))
+            images.append(EncodedImage(webp, cached.facts))
         return images
 
 
-class EarlierImages:
-    """The images that runs with the same params have made.
+class ShardCache:
+    """The shards that runs with the same params, code and libraries have written.
 
-    `folder` holds a folder for each `fingerprint` of what shapes an image's bytes.
+    `folder` has one subfolder per `fingerprint` of what determines an image's bytes.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        self._all, self._folder = folder, folder / fingerprint
+        self._root, self._folder = folder, folder / fingerprint
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._kept: set[Path] = set()
-        self._places: dict[str, list[Place]] = {}
+        self._added: set[Path] = set()
+        self._images: dict[str, list[CachedImage]] = {}
         for shard in sorted(self._folder.glob("*.tar")):
-            self._places |= _scan(shard)
+            self._images |= _scan(shard)
 
-    def among(self, originals: Iterable[str]) -> Found:
-        """Those of the originals with these sha256 sums."""
-        return Found({name: self._places[name] for name in originals if name in self._places})
+    def subset(self, originals: Iterable[str]) -> CacheSubset:
+        """Return the cached images of the originals with these sha256 sums."""
+        return CacheSubset({name: self._images[name] for name in originals if name in self._images})
 
-    def keep(self, shard: Path, lines: Iterable[Mapping[str, object]]) -> None:
-        """Remember a finished shard, of which `lines` tell, beyond its folder's end."""
-        kept = self._folder / f"{_checksum(lines)}.tar"
-        self._kept.add(kept)
+    def add(self, shard: Path, lines: Iterable[Mapping[str, object]]) -> None:
+        """Link a finished shard into the cache; `lines` are its lines of the index."""
+        path = self._folder / f"{_checksum(lines)}.tar"
+        self._added.add(path)
         # Also where there is one of that name: it may be damaged, and `shard` was just written.
-        with atomic_path(kept) as temporary:
+        with atomic_path(path) as temporary:
             temporary.unlink()
             try:
                 os.link(shard, temporary)
@@ -100,17 +101,17 @@ class EarlierImages:
                 # Another file system, or one that has no hard links.
                 shutil.copyfile(shard, temporary)
 
-    def forget_others(self) -> None:
-        """Drop all but what was kept by this run: it is whole."""
-        for other in self._all.iterdir():
+    def prune(self) -> None:
+        """Remove all but the shards that were added: the run is complete."""
+        for other in self._root.iterdir():
             if other != self._folder and other.is_dir():
                 shutil.rmtree(other)
-        for shard in set(self._folder.iterdir()) - self._kept:
+        for shard in set(self._folder.iterdir()) - self._added:
             shard.unlink()
 
 
 def _checksum(lines: Iterable[Mapping[str, object]]) -> str:
-    """Return the name of a kept shard: a hash of all that the index says of its images.
+    """Return the name of a cached shard: a hash of the index's facts about its images.
 
     So a shard's facts can be checked, and runs that are killed again and again fill no disk.
     """
@@ -118,28 +119,28 @@ def _checksum(lines: Iterable[Mapping[str, object]]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _scan(shard: Path) -> dict[str, list[Place]]:
-    """The images of a shard by the sha256 of their originals; none where its facts changed."""
-    places: dict[str, list[Place]] = {}
+def _scan(shard: Path) -> dict[str, list[CachedImage]]:
+    """Return a shard's images by the sha256 of their originals; none if its facts were changed."""
+    by_original: dict[str, list[CachedImage]] = {}
     try:
         with tarfile.open(shard, "r:") as tar:
-            images = list(_images(shard, tar))
+            images = list(_members(shard, tar))
         lines = [
             {**image.facts, "offset": image.offset, "length": image.length} for image in images
         ]
         if shard.stem != _checksum(lines):
             return {}
-        for _, group in groupby(images, key=lambda place: place.facts["id"]):
-            of_one = list(group)
-            places[str(of_one[0].facts[ORIGINAL])] = of_one
+        for _, group in groupby(images, key=lambda image: image.facts["id"]):
+            of_one_post = list(group)
+            by_original[str(of_one_post[0].facts[ORIGINAL_SHA256])] = of_one_post
     except _UNREADABLE:
         return {}
-    return places
+    return by_original
 
 
-def _images(shard: Path, tar: tarfile.TarFile) -> Iterator[Place]:
+def _members(shard: Path, tar: tarfile.TarFile) -> Iterator[CachedImage]:
     members = iter(tar)
     for image, text in zip(members, members, strict=True):
         file = tar.extractfile(text)
         facts = json.load(file) if file is not None else {}
-        yield Place(shard, image.offset_data, image.size, facts)
+        yield CachedImage(shard, image.offset_data, image.size, facts)

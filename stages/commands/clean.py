@@ -1,4 +1,4 @@
-"""`pipeline clean`: what runs keep for later ones, and removing it."""
+"""`pipeline clean`: list and remove the files that runs keep for later ones."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +7,7 @@ import typer
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.kept_work import Kept
+    from pipeline.kept_work import KeptFiles
 
 COLUMN = 26
 
@@ -22,19 +22,19 @@ def clean(
         ),
     ] = None,
 ) -> None:
-    """List what runs keep for later ones, with its size; remove what --remove names.
+    """List the files that runs keep for later ones, with their size; remove those in --remove.
 
-    What a process uses is never removed. The results of the stages are DVC's: see `dvc gc`.
+    Files that a process uses are never removed. Results of stages are DVC's: see `dvc gc`.
     """
     from pipeline.kept_work import choose, list_kept
     from pipeline.kept_work import remove as remove_kept
 
-    found = list_kept()
+    kept = list_kept()
     if remove is None:
-        _print_list(found)
+        _print_list(kept)
         return
     names = [name.strip() for name in remove.split(",") if name.strip()]
-    removals = [remove_kept(kept) for kept in choose(found, names)]
+    removals = [remove_kept(one) for one in choose(kept, names)]
     for removal in removals:
         if removal.problem is None:
             print(f"{_name(removal.kept)}: removed, {_megabytes(removal.freed)} freed")
@@ -48,23 +48,23 @@ def clean(
         raise PipelineError("\n".join(problems))
 
 
-def _print_list(found: "list[Kept]") -> None:
-    from pipeline.kept_work import usage
+def _print_list(kept: "list[KeptFiles]") -> None:
+    from pipeline.disk_usage import disk_usage
 
-    for kept in found:
-        size = kept.usage
-        _print_row(kept.kind, size.bytes, f"{kept.path}: {kept.about}")
+    for one in kept:
+        size = one.usage
+        _print_row(one.kind, size.bytes, f"{one.path}: {one.about}")
         if size.freed < size.bytes:
             print(
                 f"{'':{COLUMN}}removing frees {_megabytes(size.freed)}: the rest has other hard "
                 "links, as in data/raw, data/resized or DVC's cache"
             )
-        if (user := kept.user) is not None:
+        if (user := one.user) is not None:
             print(f"{'':{COLUMN}}in use by {user}")
-    total = usage(file for kept in found for file in kept.files)
+    total = disk_usage(file for one in kept for file in one.files)
     _print_row("total", total.bytes, f"removing all frees {_megabytes(total.freed)}")
-    if found:
-        kinds = ",".join(dict.fromkeys(kept.kind for kept in found))
+    if kept:
+        kinds = ",".join(dict.fromkeys(one.kind for one in kept))
         print(f"to remove: pipeline clean --remove {kinds}")
 
 
@@ -72,7 +72,7 @@ def _print_row(name: str, size: int, text: str) -> None:
     print(f"{name:<12}{_megabytes(size):>12}  {text}")
 
 
-def _name(kept: "Kept") -> str:
+def _name(kept: "KeptFiles") -> str:
     return kept.kind if kept.kind == str(kept.path) else f"{kept.kind} {kept.path}"
 
 

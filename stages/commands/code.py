@@ -1,4 +1,4 @@
-"""`pipeline code`: what DVC watches in place of the files of this program."""
+"""`pipeline code`: fingerprints that are DVC's dependencies in place of the code itself."""
 
 import json
 from pathlib import Path
@@ -21,9 +21,9 @@ STAGES = tuple(VERSIONS)
 def code() -> None:
     """Write the fingerprint of each stage's code into reports/code, for DVC.
 
-    A stage runs again where its fingerprint changes: with the code, not with its comments, and with
-    the versions of the libraries that shape its results. The params' defaults are in it, because
-    DVC knows those alone that params.yaml names.
+    A stage runs again when its fingerprint changes: with the code, not with its comments, and with
+    the versions of the libraries that its results depend on. It includes the params' defaults,
+    because DVC sees only the values in params.yaml.
     """
     for stage in STAGES:
         content = {

@@ -1,4 +1,4 @@
-"""`pipeline demo`: the whole chain at a small scale, offline, in a folder of its own."""
+"""`pipeline demo`: all stages at a small scale, offline, in a separate folder."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from pipeline.locks import hold, lock_file
 from pipeline.processes import PARENT_VARIABLE
 from stages.console import ConsoleProgress
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DRAWINGS = 72
 UNSEEN_SEED = 10_000
 MARKER = ".pipeline-demo"
@@ -37,6 +37,7 @@ FILES = (
     "reports/manifest/.gitignore",
     "reports/train/.gitignore",
     "dvc.yaml",
+    "params.schema.json",
 )
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "scrape": {
@@ -62,24 +63,24 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "validate_every": 500,
         "validation_images": 4,
     },
-    # A second an image and method.
+    # They take a second per image and method.
     "evaluate": {"dists": "off"},
 }
-"""What the demo changes in `params.yaml`: enough for two CPU cores to show something in minutes."""
+"""The demo's changes of `params.yaml`: results in minutes on two CPU cores."""
 
 
 def demo(
     folder: Annotated[
-        Path, typer.Option(help="folder of the demo; run again, it goes on from what is there")
+        Path, typer.Option(help="folder of the demo; run again, it goes on where it stopped")
     ] = Path("demo"),
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="port of the embedded booru on 127.0.0.1")
     ] = 8931,
 ) -> None:
-    """Run all five stages offline, on drawings made here.
+    """Run all five stages offline, on generated drawings.
 
-    Ends by enlarging one picture that training did not see. Everything happens in a folder with a
-    git and a DVC repository of its own: your params, data and commits stay as they are.
+    Finally enlarges one picture that training did not see. All files are in a folder with its own
+    git and DVC repository: your params, data and commits do not change.
     """
     from pipeline.booru.app import Site
     from pipeline.booru.drawn_collection import collect_drawings
@@ -88,7 +89,7 @@ def demo(
 
     settings = {name: dict(section) for name, section in SETTINGS.items()}
     settings["scrape"]["site"] = f"http://127.0.0.1:{port}"
-    # The demo runs offline: it downloads none.
+    # The demo runs offline and downloads no weights.
     if not has_backbone("vgg16"):
         settings["train"]["vgg"] = "random"
     if not has_backbone("alexnet"):
@@ -101,7 +102,7 @@ def demo(
         )
         with Server(Site(pictures), port=port):
             run_dvc(["repro"], folder)
-        # What experiments start from: in their folders DVC has only what git knows.
+        # Experiments start from committed files.
         _commit(folder, ["dvc.lock", "reports"], "Results")
         before, after = _enlarge_one(folder)
     print(f"\nOne picture, and the same enlarged four times:\n  {before}\n  {after}")
@@ -109,9 +110,9 @@ def demo(
 
 
 def make_workspace(folder: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Make or refresh a project in `folder`: this program's code and stages, other params.
+    """Create or update a project in `folder` with this program's code and stages, and other params.
 
-    It is a git repository with a commit, as DVC's experiments and DVCLive need.
+    It is a git repository with a commit, which DVC's experiments and DVCLive need.
     """
     _claim(folder)
     for name in CODE:
@@ -127,7 +128,7 @@ def make_workspace(folder: Path, settings: Mapping[str, Mapping[str, Any]]) -> N
 
 
 def _claim(folder: Path) -> None:
-    """Mark `folder` as a demo's; raise `UsageError` where it holds something else."""
+    """Mark `folder` as a demo; raise `UsageError` where it has other contents."""
     if not (ROOT / "dvc.yaml").is_file():
         raise UsageError(f"{ROOT}: no dvc.yaml here; run the demo from a clone of the repository")
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).is_file():
@@ -137,11 +138,11 @@ def _claim(folder: Path) -> None:
 
 
 def run_dvc(arguments: list[str], folder: Path) -> None:
-    """Run DVC in `folder` so that its stages find this program; raise `PipelineError` if it fails.
+    """Run DVC in `folder`, with this program on its path; raise `PipelineError` if it fails.
 
-    The children get a process group of their own: DVC ignores Ctrl-C while a stage runs, so an
-    interrupt is passed on to all of them, and the stage saves its work. When this process is
-    killed, the stage ends too, and with it DVC.
+    The children get their own process group: DVC ignores Ctrl-C while a stage runs, so an interrupt
+    is sent to all of them, and the stage saves its work. When this process is killed, the stage
+    ends too, and with it DVC.
     """
     scripts = Path(sys.executable).parent
     environment = os.environ | {
@@ -176,7 +177,7 @@ def _enlarge_one(folder: Path) -> tuple[Path, Path]:
 
 
 def _changed_params(template: Path, settings: Mapping[str, Mapping[str, Any]]) -> str:
-    """The project's own params file, comments and all, with some values replaced."""
+    """Return the project's params file, with its comments and some other values."""
     from io import StringIO
 
     from ruamel.yaml import YAML

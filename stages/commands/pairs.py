@@ -8,7 +8,7 @@ import typer
 from pipeline.locks import hold, lock_file
 from pipeline.params.file import load_params
 from stages.console import ConsoleProgress
-from stages.options import PARAMS_FILE
+from stages.runner import PARAMS_FILE
 
 MANIFEST = Path("data/manifest.csv")
 RESIZED = Path("data/resized")

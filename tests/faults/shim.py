@@ -1,4 +1,4 @@
-"""The library that fails file operations on purpose: compiled, and told which one is to fail."""
+"""The library that fails file operations on purpose: compiled, and configured."""
 
 import mmap
 import os

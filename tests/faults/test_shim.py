@@ -118,10 +118,10 @@ for name in "abc":
 
 
 @pytest.mark.parametrize(
-    ("code", "told"), [(SQLITE, "sqlite3.OperationalError: "), (TORCH, "RuntimeError: ")]
+    ("code", "message"), [(SQLITE, "sqlite3.OperationalError: "), (TORCH, "RuntimeError: ")]
 )
-def test_libraries_notice_a_full_disk(shim: Shim, tmp_path: Path, code: str, told: str) -> None:
-    assert told in run(shim, tmp_path, code, Fault(2, errno.ENOSPC, lasting=True)).stderr
+def test_libraries_notice_a_full_disk(shim: Shim, tmp_path: Path, code: str, message: str) -> None:
+    assert message in run(shim, tmp_path, code, Fault(2, errno.ENOSPC, lasting=True)).stderr
 
 
 def test_kills_the_program_and_its_workers(shim: Shim, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pipeline.progress import Silent
 
 
 class Messages(Silent):
-    """A listener that keeps what it was told."""
+    """A progress that records the calls."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

@@ -39,7 +39,7 @@ ROW = Row(
 PARAMS = {"min_count": 1, "val_fraction": 0.3, "test_fraction": 0.3}
 
 
-class Told:
+class RecordedProgress:
     """A listener that keeps the messages."""
 
     def __init__(self) -> None:
@@ -84,14 +84,16 @@ def write_index(folder: Path, ids: range, parents: Mapping[int, int] | None = No
     (folder / "resized/index.jsonl").write_text("\n".join(lines) + "\n")
 
 
-def build(folder: Path, told: Told | None = None, /, **params: Any) -> ManifestReport:
+def build(
+    folder: Path, progress: RecordedProgress | None = None, /, **params: Any
+) -> ManifestReport:
     return build_manifest(
         ManifestParams(**(PARAMS | {"phash_distance": None} | params)),
         folder / "raw",
         folder / "resized",
         folder / "manifest.csv",
         folder / "manifest.json",
-        told or Told(),
+        progress or RecordedProgress(),
     )
 
 
@@ -285,25 +287,25 @@ def test_a_variant_scraped_later_joins_its_family(tmp_path: Path) -> None:
 
 
 def test_more_than_count_are_chosen_by_a_draw_that_growth_keeps(tmp_path: Path) -> None:
-    told = Told()
+    progress = RecordedProgress()
     write_index(tmp_path, range(1, 101))
-    report = build(tmp_path, told, count=30)
+    report = build(tmp_path, progress, count=30)
     assert (report.rows, report.over_count) == (30, 70)
     chosen = set(splits(tmp_path))
     assert chosen != set(range(1, 31))
-    build(tmp_path, told, count=40)
+    build(tmp_path, progress, count=40)
     assert chosen < set(splits(tmp_path))
-    assert told.messages == []
+    assert progress.messages == []
 
 
 def test_too_few_are_told_with_the_reasons(tmp_path: Path) -> None:
-    told = Told()
+    progress = RecordedProgress()
     write_index(tmp_path, range(1, 51))
     index = tmp_path / "resized/index.jsonl"
     lines = index.read_text().splitlines(keepends=True)
     index.write_text("".join(lines[:48]).replace('"sha256": "2"', '"sha256": "1"'))
-    build(tmp_path, told, count=60)
-    assert told.messages == [
+    build(tmp_path, progress, count=60)
+    assert progress.messages == [
         "warning: 13 images fewer than manifest.count 60: of 50 pictures: 2 refused by resize, "
         "1 exact duplicates"
     ]
@@ -356,7 +358,7 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def with_facts(folder: Path, facts: Mapping[int, dict[str, object]]) -> None:
-    """Change what the index tells of some images."""
+    """Change fields of some images in the index."""
     index = folder / "resized/index.jsonl"
     lines = [json.loads(line) for line in index.read_text().splitlines()]
     changed = [json.dumps(line | facts.get(line["id"], {})) + "\n" for line in lines]
@@ -379,7 +381,7 @@ JPEG_FACTS: dict[str, object] = {"jpeg_quality": 60, "jpeg_subsampling": "4:2:0"
         ({"text": False}, {"flat": [4], "text": [7]}),
     ],
 )
-def test_gates(tmp_path: Path, params: dict[str, object], lost: dict[str, list[int]]) -> None:
+def test_filters(tmp_path: Path, params: dict[str, object], lost: dict[str, list[int]]) -> None:
     """1 is a strongly compressed JPEG, 2 the same but shrunk to half, 3 a good one."""
     write_index(tmp_path, range(1, 8))
     good = {"jpeg_quality": 95, "jpeg_subsampling": "4:4:4"}
@@ -394,8 +396,8 @@ def test_gates(tmp_path: Path, params: dict[str, object], lost: dict[str, list[i
     kept = {row.id for row in read_manifest(tmp_path / "manifest.csv")}
     gone = {id for ids in lost.values() for id in ids}
     assert kept == set(range(1, 8)) - gone
-    gates = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "text", "excluded_tags")
-    counts = {gate: getattr(report, gate) for gate in gates}
+    filters = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "text", "excluded_tags")
+    counts = {name: getattr(report, name) for name in filters}
     assert {gate: count for gate, count in counts.items() if count} == {
         gate: len(ids) for gate, ids in lost.items()
     }

@@ -18,7 +18,7 @@ def fit_one(pixels: NDArray[np.uint8], size: int, mode: str) -> Fitted:
 
 
 def ramp(width: int, height: int) -> NDArray[np.uint8]:
-    """Red tells the column, green the row."""
+    """Red encodes the column, green the row."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack([columns, rows, columns * 0], -1).astype(np.uint8)
 

@@ -107,7 +107,7 @@ def test_nothing_is_decoded_twice(folder: Path) -> None:
     run(folder)
     assert [image.id for image in read_index(folder / "resized")] == [2, 3, 7, 8, 9, 12, 40]
     (folder / "raw/posts.jsonl").write_text("".join(lines[1:]))
-    with pytest.raises(PipelineError, match=r"not what posts.jsonl tells \(sha256\): 55.png;"):
+    with pytest.raises(PipelineError, match=r"not what posts.jsonl lists \(sha256\): 55.png;"):
         run(folder)
 
 
@@ -214,14 +214,14 @@ def test_refusals_are_listed_and_stop_nothing(folder: Path) -> None:
     write_originals(folder / "raw", pictures)
     report = run(folder, max_refused=0.6)
     assert [image.id for image in read_index(folder / "resized")] == [1, 5]
-    told = json.loads((folder / "resize.json").read_text())
-    assert told["refused"] == report.refused == {"empty": 1, "not_an_image": 1, "too_small": 1}
-    assert [(line["id"], line["file"], line["reason"]) for line in told["refusals"]] == [
+    written = json.loads((folder / "resize.json").read_text())
+    assert written["refused"] == report.refused == {"empty": 1, "not_an_image": 1, "too_small": 1}
+    assert [(line["id"], line["file"], line["reason"]) for line in written["refusals"]] == [
         (2, "2.png", "empty"),
         (3, "3.png", "too_small"),
         (4, "4.png", "not_an_image"),
     ]
-    assert "31×90" in told["refusals"][1]["text"]
+    assert "31×90" in written["refusals"][1]["text"]
 
 
 def test_too_many_refusals_fail_after_the_report(folder: Path) -> None:
@@ -316,7 +316,7 @@ def test_originals_that_changed_on_disk_are_named_and_make_no_image(
     with pytest.raises(PipelineError) as error:
         run(folder, executor=executor, workers=2, max_refused=1)
     assert str(error.value) == (
-        f"{folder}/raw: missing, or not what posts.jsonl tells (sha256): 3.png, 12.png, 100.png; "
+        f"{folder}/raw: missing, or not what posts.jsonl lists (sha256): 3.png, 12.png, 100.png; "
         "run pipeline scrape --check, then pipeline scrape"
     )
     assert "index.jsonl" not in contents(folder)

@@ -1,16 +1,18 @@
+"""The cache of shards: what it removes, and what it does not believe."""
+
 import io
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from pipeline.resizing.shard_cache import EarlierImages
+from pipeline.resizing.shard_cache import ShardCache
 
 
-def test_only_folders_are_forgotten(tmp_path: Path) -> None:
+def test_only_folders_are_pruned(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / ".DS_Store").write_bytes(b"x")
-    EarlierImages(tmp_path, "mine").forget_others()
+    ShardCache(tmp_path, "mine").prune()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".DS_Store", "mine"]
 
 
@@ -22,4 +24,4 @@ def test_facts_that_no_run_wrote_are_no_images(text: bytes, tmp_path: Path) -> N
             member = tarfile.TarInfo(name)
             member.size = len(data)
             shard.addfile(member, io.BytesIO(data))
-    assert not EarlierImages(tmp_path, "mine").among(["0" * 64]).places
+    assert not ShardCache(tmp_path, "mine").subset(["0" * 64]).images

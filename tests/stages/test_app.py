@@ -59,7 +59,7 @@ def test_a_stage_is_a_module_too(name: str, tmp_path: Path) -> None:
     assert command.out.split("Options:")[1] == module.stdout.split("Options:")[1]
     shown = " ".join(command.out.split())
     if name == "scrape":
-        assert "pictures accepted before the stage ends [params.yaml: 123]" in shown
+        assert "number of pictures to accept [params.yaml: 123]" in shown
     if name == "train":
         assert "[params.yaml: 77]" in shown
 
@@ -149,7 +149,7 @@ def test_an_override_outside_dvc_names_the_reproducible_form(tmp_path: Path) -> 
 
 def test_an_error_of_the_program_keeps_its_traceback() -> None:
     code = """
-from stages.options import new_app, run_app
+from stages.runner import new_app, run_app
 app = new_app()
 @app.command()
 def wrong() -> None:

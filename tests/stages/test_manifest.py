@@ -30,7 +30,7 @@ def test_resize_then_manifest(tmp_path: Path) -> None:
     result = pipeline(tmp_path, "manifest", "--check")
     assert (result.code, result.problems[-1]) == (
         0,
-        "data/manifest.csv: 18 images are what it says",
+        "data/manifest.csv: 18 images have the listed hashes",
     )
     result = pipeline(tmp_path, "manifest", "--min-count", "19")
     assert result.code == 1

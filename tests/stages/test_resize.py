@@ -97,7 +97,7 @@ def test_an_original_that_changed_on_disk_ends_it_in_one_line(tmp_path: Path) ->
     result = pipeline(folder, "resize")
     assert result.code == 1
     assert result.problems[-1] == (
-        "data/raw: missing, or not what posts.jsonl tells (sha256): 2.png; "
+        "data/raw: missing, or not what posts.jsonl lists (sha256): 2.png; "
         "run pipeline scrape --check, then pipeline scrape"
     )
     assert not (folder / "data/resized/index.jsonl").exists()

@@ -293,7 +293,7 @@ def test_under_dvc_what_evaluate_needs_is_looked_for_first(project: Path) -> Non
 
 
 def test_a_file_that_dvc_does_not_watch_is_named(project: Path) -> None:
-    pipeline(project, "train", "--steps", "1")
+    pipeline(project, "train", "--steps", "3")
     (project / "models/generator.safetensors").rename(project / "first.safetensors")
     result = pipeline(project, "train", "--init", "first.safetensors", DVC_STAGE="train")
     assert result.code == 0, result.err

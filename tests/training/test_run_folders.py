@@ -323,14 +323,14 @@ def test_a_run_that_is_made_longer_is_unfinished_again(tmp_path: Path) -> None:
 
 
 def test_a_run_that_another_process_trains_is_refused(world: Path, tmp_path: Path) -> None:
-    run(world, tmp_path, steps=1)
+    run(world, tmp_path, steps=3)
     (folder,) = (tmp_path / "checkpoints").iterdir()
     with (
         hold(folder / LOCK_FILE, "pipeline train"),
         pytest.raises(PipelineError, match=r"lock: pipeline train is running already \(process "),
     ):
-        run(world, tmp_path, steps=2)
-    run(world, tmp_path, steps=2)
+        run(world, tmp_path, steps=4)
+    run(world, tmp_path, steps=4)
 
 
 def interrupted(world: Path, models: Path, step: int, **changes: object) -> Told:

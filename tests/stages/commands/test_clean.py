@@ -137,7 +137,7 @@ def test_without_a_set_no_original_is_removed(tmp_path: Path) -> None:
     assert result.code == 1
     assert result.err == (
         "originals data/.store/files: not removed: there is no data/raw, so it is not known which "
-        "are wanted; run pipeline scrape\n"
+        "are needed; run pipeline scrape\n"
     )
     assert original.exists()
     assert not part.exists()

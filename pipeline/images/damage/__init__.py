@@ -1,0 +1,41 @@
+"""Damage that decoders do not report: they fill what is missing with grey, or draw noise.
+
+One module per format. Sectors that were never written are found by their zeros.
+"""
+
+from PIL import Image
+
+from pipeline.images.damage.avif import avif_damage
+from pipeline.images.damage.jpeg import jpeg_damage
+from pipeline.images.damage.jpeg2000 import jpeg2000_damage
+from pipeline.images.damage.tiff import tiff_damage
+from pipeline.images.damage.webp import webp_damage
+
+_CHECKS = {
+    "JPEG": jpeg_damage,
+    "MPO": jpeg_damage,
+    "WEBP": webp_damage,
+    "AVIF": avif_damage,
+    "JPEG2000": jpeg2000_damage,
+    "TIFF": tiff_damage,
+}
+
+
+def check_decodes(image: Image.Image, data: bytes) -> None:
+    """Decode `image`, which was opened from `data`; raise whatever Pillow does, or `OSError`."""
+    format = str(image.format)
+    image.load()
+    if damage := damage_of(data, format):
+        raise OSError(damage)
+
+
+def damage_of(data: bytes, format: str) -> str | None:
+    """Describe the damage in a file that Pillow decoded as `format`; None where none was detected.
+
+    Metadata, padding and whatever follows the picture do not matter. A JPEG of a kind that only
+    other decoders read (arithmetic coding, 12 bits, lossless) is not checked. PNG needs no such
+    check: its pixels carry a checksum that Pillow compares. In uncompressed pictures (BMP, TIFF)
+    zeros are black, so nothing can be detected. Raises `MemoryError`.
+    """
+    check = _CHECKS.get(format)
+    return check(data) if check else None

@@ -1,0 +1,81 @@
+"""Damage of AVIF files (an ISO base media file, ISO/IEC 14496-12, with items of HEIF)."""
+
+import io
+from collections.abc import Iterator
+
+from pipeline.images.damage.zeros import unwritten_sectors
+
+
+def avif_damage(data: bytes) -> str | None:
+    """Describe unwritten sectors in the coded pictures; None where none was detected.
+
+    Metadata may hold any zeros.
+    """
+    boxes = _meta_boxes(data)
+    if not {b"iinf", b"iloc"} <= boxes.keys():
+        return None
+    coded = _coded_items(data, boxes[b"iinf"])
+    for item, start, end in _item_extents(data, boxes[b"iloc"]):
+        if item in coded and (
+            problem := unwritten_sectors(data, start, min(end, len(data)), ends_in_zeros=False)
+        ):
+            return problem
+    return None
+
+
+def _meta_boxes(data: bytes) -> dict[bytes, int]:
+    """Return the offset of the contents of each box in the file's `meta` box, by name."""
+    boxes: dict[bytes, int] = {}
+    for name, start, end in _boxes(data, 0, len(data)):
+        if name == b"meta":
+            boxes |= {part: offset for part, offset, _ in _boxes(data, start + 4, end)}
+    return boxes
+
+
+def _coded_items(data: bytes, offset: int) -> set[int]:
+    """Return the ids of the items of type `av01` that the `iinf` box at `offset` lists."""
+    coded: set[int] = set()
+    entries = offset + (8 if any(data[offset : offset + 1]) else 6)
+    for _, start, _ in _boxes(data, entries, len(data)):
+        id_bytes = 4 if data[start : start + 1] > b"\2" else 2
+        if data[start + 6 + id_bytes : start + 10 + id_bytes] == b"av01":
+            coded.add(int.from_bytes(data[start + 4 : start + 4 + id_bytes]))
+    return coded
+
+
+def _item_extents(data: bytes, offset: int) -> Iterator[tuple[int, int, int]]:
+    """Yield id, start and end of each part of an item in the file, by the `iloc` box."""
+    file = io.BytesIO(data)
+    file.seek(offset)
+
+    def number(size: int) -> int:
+        return int.from_bytes(file.read(size))
+
+    version, sizes = number(4) >> 24, number(2)
+    offset_size, length_size, base_size, index_size = (sizes >> n & 15 for n in (12, 8, 4, 0))
+    for _ in range(number(4 if version == 2 else 2)):
+        item = number(4 if version == 2 else 2)
+        in_file = (number(2) if version else 0) & 15 == 0
+        number(2)
+        base = number(base_size)
+        for _ in range(number(2)):
+            number(index_size if version else 0)
+            start = base + number(offset_size)
+            length = number(length_size)
+            if in_file:
+                yield item, start, start + length
+        if file.tell() >= len(data):
+            return
+
+
+def _boxes(data: bytes, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start and end of the contents of each box between two offsets."""
+    while position + 8 <= end:
+        size, header = int.from_bytes(data[position : position + 4]), 8
+        if size == 1:
+            size, header = int.from_bytes(data[position + 8 : position + 16]), 16
+        size = size or end - position
+        if size < header or position + size > end:
+            return
+        yield data[position + 4 : position + 8], position + header, position + size
+        position += size

@@ -1,0 +1,46 @@
+"""Damage of JPEG 2000 files: decoders take zeros for packets without content."""
+
+from pipeline.images.damage.zeros import SECTOR, describe_zeros, unwritten_sectors, zero_runs
+
+_START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
+_END_OF_CODESTREAM = b"\xff\xd9"
+_SIZ, _COD, _SOT = 0x51, 0x52, 0x90
+
+
+def jpeg2000_damage(data: bytes) -> str | None:
+    """Describe the damage in the codestream; None where none was detected."""
+    start = max(data.find(_START_OF_CODESTREAM), 0)
+    end = data.rfind(_END_OF_CODESTREAM)
+    if problem := unwritten_sectors(data, start, end, ends_in_zeros=True):
+        return problem
+    max_zeros = _max_packets(data, start)
+    for first, last in zero_runs(data, start, end):
+        if max_zeros is not None and last - first > max_zeros + SECTOR:
+            return describe_zeros(first, last)
+    return None
+
+
+def _max_packets(data: bytes, start: int) -> int | None:
+    """Return how many packets a tile may have, each a zero byte if it is empty; None if unknown."""
+    position, components, sides = start + 2, 0, (0, 0)
+    while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != _SOT:
+        marker = data[position + 1]
+        length = int.from_bytes(data[position + 2 : position + 4])
+        body = data[position + 4 : position + 2 + length]
+        if marker == _SIZ:
+            sides = int.from_bytes(body[2:6]), int.from_bytes(body[6:10])
+            components = int.from_bytes(body[34:36])
+        if marker == _COD and len(body) > 9:
+            layers, levels = int.from_bytes(body[2:4]), body[5]
+            # Largest precincts, of 2^15 on a side, where none are listed.
+            sizes = body[10:] if body[0] & 1 else b"\xff" * (levels + 1)
+            precincts = 0
+            for level, size in enumerate(reversed(sizes)):
+                columns, rows = (
+                    (side >> level + bits) + 2
+                    for side, bits in zip(sides, (size & 15, size >> 4), strict=True)
+                )
+                precincts += columns * rows
+            return layers * components * precincts
+        position += 2 + length
+    return None

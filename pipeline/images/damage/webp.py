@@ -1,0 +1,46 @@
+"""Damage of WebP files: decoders notice that bytes are missing, but not zeros."""
+
+import io
+
+from PIL import Image
+
+from pipeline.images.damage.zeros import SECTOR, unwritten_sectors
+
+# libwebp reads ahead by 8 bytes, and encoders end a stream with few superfluous zeros.
+_TAIL = 64
+
+
+def webp_damage(data: bytes) -> str | None:
+    """Describe the damage in the chunks that hold pixels; None where none was detected."""
+    position = 12
+    while position + 8 <= len(data):
+        name, size = data[position : position + 4], data[position + 4 : position + 8]
+        start, length = position + 8, int.from_bytes(size, "little")
+        if name in (b"VP8 ", b"VP8L"):
+            lossless = name == b"VP8L"
+            end = min(start + length, len(data))
+            if problem := unwritten_sectors(data, start, end, ends_in_zeros=lossless):
+                return problem
+            if lossless and (problem := _unused_zeros(data[start:end])):
+                return problem
+        position = start + length + length % 2
+    return None
+
+
+def _unused_zeros(stream: bytes) -> str | None:
+    """Describe zeros at the end of a lossless stream that its pixels do not need.
+
+    A flat area may be written as many thousand zero bits, all of which the decoder needs. Where
+    zeros stand in place of other bits, more or fewer are needed: without more it fails by itself.
+    """
+    if stream[-SECTOR:].strip(b"\0") or len(stream) <= SECTOR:
+        return None
+    kept = stream[:-_TAIL]
+    chunk = b"VP8L" + len(kept).to_bytes(4, "little") + kept + bytes(len(kept) % 2)
+    shorter = b"RIFF" + (4 + len(chunk)).to_bytes(4, "little") + b"WEBP" + chunk
+    try:
+        with Image.open(io.BytesIO(shorter), formats=("WEBP",)) as image:
+            image.load()
+    except (OSError, SyntaxError):
+        return None
+    return "the picture ends before its data, which end in zeros"

@@ -1,0 +1,191 @@
+"""Run stages and commands: locks, signals, errors as one line, exit codes."""
+
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pipeline.errors import PipelineError, UsageError, fault_line
+from pipeline.locks import hold, lock_file
+from pipeline.named_files import FOLDER, Input, unwatched
+from pipeline.params import Params, Section
+from pipeline.params.file import load_params, override
+from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
+from pipeline.progress import Progress
+from stages.options import dvc_settings, param_options
+from stages.streams import flush_output, prepare_streams
+
+PARAMS_FILE = Path("params.yaml")
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of `dvc.yaml`; its name is also its section of `params.yaml` and its command.
+
+    `run` takes the section's params, then arguments that are further Typer options. Its results and
+    its lock are in `folder`. With the option `reading_option` it only reads, and takes no lock.
+    """
+
+    name: str
+    run: Callable[..., None]
+    folder: Path
+    reading_option: str | None = None
+
+    @property
+    def lock(self) -> Path:
+        """The file that a run of this stage locks."""
+        return lock_file(self.folder, self.name)
+
+
+def project_folder() -> Path:
+    """Return the project whose temporary copy this folder is, else this folder.
+
+    `dvc exp run --temp` and `--queue` run in a copy that DVC removes at the end, successful or not;
+    its `DVC_ROOT` names the project that experiments start from.
+    """
+    root = os.environ.get("DVC_ROOT")
+    if root and Path.cwd().is_relative_to(Path(root).resolve() / ".dvc/tmp"):
+        return Path(root)
+    return Path()
+
+
+def new_app(help: str | None = None) -> typer.Typer:
+    """Return a Typer application without shell completion, Rich and tracebacks of Typer's own."""
+    return typer.Typer(
+        help=help,
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def add_stages(app: typer.Typer, stages: Sequence[Stage]) -> None:
+    """Add the command of each stage to `app`, with one option per param."""
+    shown, source = _shown_params()
+    for stage in stages:
+        _add_stage(app, stage, getattr(shown, stage.name), source)
+
+
+def _add_stage(app: typer.Typer, stage: Stage, shown: Section, source: str) -> None:
+    def command(**options: Any) -> None:
+        texts = {name: options.pop(name) for name in type(shown).model_fields}
+        overrides = {name: text for name, text in texts.items() if text is not None}
+        params = _params_with(stage.name, overrides)
+        with _exclusive(stage, options):
+            stage.run(params, **options)
+
+    own = list(inspect.signature(stage.run).parameters.values())[1:]
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in [*own, *param_options(shown, source)]
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__doc__ = inspect.getdoc(stage.run)
+    app.command(stage.name, no_args_is_help=False)(command)
+
+
+def _params_with(section: str, overrides: Mapping[str, str]) -> Section:
+    """Return a section of the params file with options in place of some values."""
+    params: Section = getattr(load_params(PARAMS_FILE), section)
+    if not overrides:
+        return params
+    params = override(params, overrides)
+    if not os.environ.get("DVC_STAGE"):
+        print(
+            f"note: options override {PARAMS_FILE}, so `dvc repro` will not reproduce this run; "
+            f"this does: dvc exp run {dvc_settings(params, section, overrides)}",
+            file=sys.stderr,
+        )
+    return params
+
+
+def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextManager[None]:
+    """Return the stage's lock, but none for a run that only reads.
+
+    Of torchrun's processes only the first takes it.
+    """
+    is_follower = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0"
+    only_reads = stage.reading_option is not None and options.get(stage.reading_option)
+    if is_follower or only_reads:
+        return nullcontext()
+    return hold(stage.lock, f"pipeline {stage.name}")
+
+
+def run_stage(stage: Stage) -> None:
+    """Run one stage as a program: `python -m stages.train`."""
+    app = new_app()
+    add_stages(app, [stage])
+    run_app(app)
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run `app` and exit: 0 done, 1 failed, 2 wrong usage or params, 130 interrupted."""
+    prepare_streams()
+    # Params limit the size of pictures; Pillow's own limit would only confuse.
+    warnings.filterwarnings("ignore", message=".*could be decompression bomb")
+    interrupt_on_signals()
+    stop_with_dvc(os.environ)
+    code = _run(app)
+    unwritten = flush_output()
+    if unwritten is not None and code == 0:
+        code = PipelineError.exit_code
+        # Whoever reads a pipe may stop, as `head` does.
+        if not isinstance(unwritten, BrokenPipeError):
+            print(unwritten, file=sys.stderr)
+    # Exiting, Python restores the default handlers: a signal would replace the exit code.
+    ignore_signals()
+    sys.exit(code)
+
+
+def _run(app: typer.Typer) -> int:
+    """Run `app`, print why it ended early, and return the exit code."""
+    try:
+        returned = app(standalone_mode=False)
+        code = returned if isinstance(returned, int) else 0
+    except (PipelineError, typer.TyperException) as error:
+        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        print(message, file=sys.stderr)
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        fault = fault_line(error)
+        if fault is None:
+            raise
+        print(fault, file=sys.stderr)
+        code = PipelineError.exit_code
+    if code == INTERRUPTED:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+    return code
+
+
+def warn_of_unwatched(inputs: Sequence[Input], progress: Progress) -> None:
+    """Warn under DVC of a stage's inputs whose changes do not make DVC run the stage again."""
+    if not os.environ.get("DVC_STAGE"):
+        return
+    for one in unwatched(inputs):
+        progress.message(
+            f"note: {one.key}: DVC does not see when {one.path} changes; it does so in "
+            f"{FOLDER / one.stage}"
+        )
+
+
+def _shown_params() -> tuple[Params, str]:
+    """Return the params whose values help texts show, and the name of their source.
+
+    Where the params file cannot be read, these are the defaults: help must still work.
+    """
+    try:
+        return load_params(PARAMS_FILE), str(PARAMS_FILE)
+    except UsageError:
+        return Params(), "default"
