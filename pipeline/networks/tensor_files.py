@@ -126,7 +126,7 @@ def checked_state_dict(
 
 
 def exceeds_storage(content: object) -> bool:
-    """Return whether the tensors in dicts and lists have more elements than their storages.
+    """Return whether the tensors in dicts and lists have more bytes than their storages.
 
     Expanded views can give a file of few bytes any shape.
     """
