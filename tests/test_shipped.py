@@ -1,4 +1,4 @@
-"""The generators that come with the program: whole, described, and faithful where it is easy."""
+"""The shipped generators: files, model cards, and flat pictures."""
 
 import json
 from pathlib import Path

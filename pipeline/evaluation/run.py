@@ -20,7 +20,7 @@ from pipeline.evaluation.report import Evaluation, write_reports
 from pipeline.evaluation.swd import PatchSets
 from pipeline.metrics import SSIM_WINDOW
 from pipeline.networks import Generator
-from pipeline.networks.blending import blend
+from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import EvaluateParams
 from pipeline.progress import Progress, Silent
@@ -108,7 +108,7 @@ def _models(
 def _blends(params: EvaluateParams, models: Mapping[str, Generator]) -> dict[str, Generator]:
     """The networks between `params.blend` and the trained one, from the former to the latter."""
     return {
-        name: blend(models[str(params.blend)], models[MODEL], alpha).eval()
+        name: blend_generators(models[str(params.blend)], models[MODEL], alpha).eval()
         for name, alpha in _alphas(params).items()
     }
 

@@ -1,4 +1,4 @@
-"""Networks. `GENERATORS` names those that can be trained and loaded."""
+"""Networks. `GENERATORS` maps architectures' names, as model files have them, to classes."""
 
 from pipeline.networks.generators.base import Generator
 from pipeline.networks.generators.rcan import RCAN

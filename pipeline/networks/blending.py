@@ -1,4 +1,4 @@
-"""Networks between two networks: from the least distortion to the best perception."""
+"""Interpolation between the weights of two generators."""
 
 import copy
 
@@ -9,26 +9,26 @@ from pipeline.networks.generators.base import Generator
 
 
 @torch.no_grad()
-def blend(distortion: Generator, perception: Generator, alpha: float) -> Generator:
-    """Every weight between two generators: θ = (1 − α) θ_distortion + α θ_perception.
+def blend_generators(distortion: Generator, perception: Generator, alpha: float) -> Generator:
+    """Return a generator with the weights θ = (1 − α) θ_distortion + α θ_perception.
 
     Network interpolation (Wang et al. 2018, ESRGAN, equation 4). Meaningful where one was trained
-    from the other. Raises `PipelineError` where the two are not of one architecture.
+    from the other. Raises `PipelineError` where architectures or configs differ.
     """
     if (type(distortion), distortion.config) != (type(perception), perception.config):
         raise PipelineError(
-            f"weights of two kinds of generator have nothing between them: {_kind(distortion)} "
-            f"and {_kind(perception)}"
+            "weights of two kinds of generator have nothing between them: "
+            f"{_description(distortion)} and {_description(perception)}"
         )
     result = copy.deepcopy(distortion)
-    for mixed, other in zip(
+    for weight, other in zip(
         result.state_dict().values(), perception.state_dict().values(), strict=True
     ):
-        if mixed.is_floating_point():
-            mixed.lerp_(other.to(mixed.device), alpha)
+        if weight.is_floating_point():
+            weight.lerp_(other.to(weight.device), alpha)
     return result
 
 
-def _kind(generator: Generator) -> str:
+def _description(generator: Generator) -> str:
     config = ", ".join(f"{name} {value}" for name, value in generator.config.items())
     return f"{type(generator).__name__} ({config})"

@@ -1,4 +1,4 @@
-"""Generators as ONNX files, for programs without PyTorch."""
+"""Export of generators to ONNX, checked with onnxruntime."""
 
 import warnings
 from pathlib import Path
@@ -7,26 +7,27 @@ import torch
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path
-from pipeline.networks.folding import folded
+from pipeline.networks.folding import fold_batch_norm
 from pipeline.networks.generators.base import Generator
 
-# Of the largest value, but of 1 at least, which is white. Sums in fp32 are off in proportion to
-# what is added up, and differ with the order: on noise, the worst of the shipped models differs by
-# 3e-6 of its largest value, 3.7, and PyTorch's own result is as far from one in fp64. The bound
-# leaves room for deeper networks and other processors, and is a fortieth of a level of 8 bits.
+# Largest accepted difference, relative to the largest value, which counts as 1 (white) at least.
+# Rounding of sums in fp32 depends on their order and is proportional to the values: on noise, the
+# worst of the shipped models differs by 3e-6 of its largest value, 3.7, and PyTorch's own result is
+# as far from one in fp64. The bound leaves room for deeper networks and other processors, and is a
+# fortieth of a level of 8 bits.
 TOLERANCE = 1e-4
-TRACED_SIZE = (1, 3, 24, 20)
-CHECKED_SIZES = (TRACED_SIZE, (2, 3, 9, 31))
+TRACED_SHAPE = (1, 3, 24, 20)
+CHECKED_SHAPES = (TRACED_SHAPE, (2, 3, 9, 31))
 
 
 def export_onnx(generator: Generator, path: Path) -> float:
     """Write `lr` `(N, 3, h, w)` → `sr` `(N, 3, h·scale, w·scale)` in fp32, for any N, h and w.
 
     Returns the largest difference between onnxruntime's results and PyTorch's. Raises
-    `PipelineError` where it is more than rounding in fp32 makes, and writes nothing then;
-    `UsageError` where the packages for it are missing.
+    `PipelineError`, and writes nothing, where it is larger than rounding in fp32 explains;
+    `UsageError` where the optional packages are not installed.
     """
-    network = folded(generator).float().cpu()
+    network = fold_batch_norm(generator).float().cpu()
     try:
         with atomic_path(path) as temporary:
             _write(network, temporary)
@@ -44,12 +45,12 @@ def export_onnx(generator: Generator, path: Path) -> float:
 def _write(network: Generator, path: Path) -> None:
     any_size = torch.export.Dim.DYNAMIC
     with warnings.catch_warnings():
-        # They speak of torch's own code.
+        # torch warns of its own code here.
         warnings.simplefilter("ignore")
         try:
             program = torch.onnx.export(
                 network,
-                (torch.rand(TRACED_SIZE),),
+                (torch.rand(TRACED_SHAPE),),
                 input_names=["lr"],
                 output_names=["sr"],
                 dynamic_shapes=({0: any_size, 2: any_size, 3: any_size},),
@@ -57,30 +58,30 @@ def _write(network: Generator, path: Path) -> None:
                 verbose=False,
             )
         except ImportError as error:
-            raise _missing(error) from None
+            raise _not_installed(error) from None
     assert program is not None
     program.save(path)
 
 
 def _difference(network: Generator, path: Path) -> tuple[float, float]:
-    """The largest difference, and the largest value of PyTorch's."""
+    """Return the largest difference, and the largest of PyTorch's values."""
     try:
         import onnxruntime
     except ImportError as error:
-        raise _missing(error) from None
+        raise _not_installed(error) from None
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     differences, values = [], []
-    for size in CHECKED_SIZES:
-        lr = torch.rand(size, generator=torch.Generator().manual_seed(0))
+    for shape in CHECKED_SHAPES:
+        lr = torch.rand(shape, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
             expected = network(lr)
-        (found,) = session.run(None, {"lr": lr.numpy()})
-        differences.append((torch.from_numpy(found) - expected).abs().max())
+        (result,) = session.run(None, {"lr": lr.numpy()})
+        differences.append((torch.from_numpy(result) - expected).abs().max())
         values.append(expected.abs().max())
     return torch.stack(differences).max().item(), torch.stack(values).max().item()
 
 
-def _missing(error: ImportError) -> UsageError:
+def _not_installed(error: ImportError) -> UsageError:
     return UsageError(
         f"export: {error.name} is not installed; pip install 'anime-sr-pipeline[onnx]'"
     )

@@ -1,4 +1,4 @@
-"""Networks for use alone: batch normalisation folded into the convolutions before it."""
+"""Batch normalisation folded into convolutions, for inference."""
 
 import copy
 from itertools import pairwise
@@ -10,10 +10,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 N = TypeVar("N", bound=nn.Module)
 
 
-def folded(network: N) -> N:
-    """A copy in eval mode that computes the same with fewer layers.
+def fold_batch_norm(network: N) -> N:
+    """Return a copy in eval mode, with each batch normalisation folded into the convolution before.
 
-    A normalisation by fixed statistics is a linear function, and so is the convolution before it.
+    Both are affine functions once the statistics are fixed, so that results stay the same.
     """
     result = copy.deepcopy(network).eval()
     for sequence in result.modules():

@@ -1,4 +1,4 @@
-"""Weights that others have published: ESRGAN's generators and RCANs, under their several names."""
+"""Published weights of ESRGAN and RCAN, under the names that several programs give them."""
 
 import re
 from collections.abc import Mapping
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from pipeline.networks.generators.base import Generator
-from pipeline.networks.generators.from_config import built
+from pipeline.networks.generators.from_config import generator_from_config
 from pipeline.networks.generators.rcan import RCAN
 from pipeline.networks.generators.rrdb import RRDBNet
 
 WRAPPERS = ("params_ema", "params", "state_dict")
-"""Keys under which training programs put the weights, the best first."""
+"""Keys under which training programs save the weights; averaged ones first."""
 MAX_WRAPPERS = 8
-# ESRGAN's first code, its second, and ours, which is BasicSR's.
+# From the names of ESRGAN's first and second code to BasicSR's, which are ours.
 RENAMES = (
     (r"^model\.0\.", "conv_first."),
     (r"^model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.", r"body.\1.rdb\2.conv\3."),
@@ -27,27 +27,28 @@ RENAMES = (
     (r"^upconv(\d)\.", r"conv_up\1."),
     (r"^HRconv\.", "conv_hr."),
 )
-# Constants of RCAN's first code, which shifts colours by DIV2K's mean.
-SHIFTS = ("sub_mean.", "add_mean.")
+# Layers of RCAN's first code, which shift colours by DIV2K's mean.
+MEAN_SHIFTS = ("sub_mean.", "add_mean.")
 
 
 def public_generator(saved: Mapping[str, object]) -> Generator | None:
-    """The generator that a published file holds, or None where it is of no known kind.
+    """Return the generator of a published file, or None where the architecture is unknown.
 
-    Raises `ValueError`, or what PyTorch does, where the kind is known and the weights do not fit.
+    Raises `ValueError`, or an error of PyTorch, where the weights do not fit the architecture.
     """
     state = _unwrapped(saved)
     renamed = {_renamed(key): value for key, value in state.items()}
     if "body.0.rdb1.conv1.weight" in renamed:
-        return built(RRDBNet, _rrdb_config(renamed), renamed)
+        return generator_from_config(RRDBNet, _rrdb_config(renamed), renamed)
     if "body.0.body.0.body.3.conv_du.0.weight" in state:
-        if any(key.startswith(SHIFTS) for key in state):
+        if any(key.startswith(MEAN_SHIFTS) for key in state):
             raise ValueError("an RCAN that shifts colours, which is not supported here")
-        return built(RCAN, _rcan_config(state), state)
+        return generator_from_config(RCAN, _rcan_config(state), state)
     return None
 
 
 def _unwrapped(saved: Mapping[str, object]) -> dict[str, Tensor]:
+    """Return the tensors under the innermost of `WRAPPERS`. Raises `ValueError` if too deep."""
     for _ in range(MAX_WRAPPERS):
         inner = (saved.get(wrapper) for wrapper in WRAPPERS)
         wrapped = next((value for value in inner if isinstance(value, Mapping)), None)
@@ -60,19 +61,19 @@ def _unwrapped(saved: Mapping[str, object]) -> dict[str, Tensor]:
 
 def _renamed(key: str) -> str:
     for pattern, ours in RENAMES:
-        found, count = re.subn(pattern, ours, key)
+        renamed, count = re.subn(pattern, ours, key)
         if count:
-            return found
+            return renamed
     return key
 
 
 def _rrdb_config(state: Mapping[str, Tensor]) -> dict[str, int]:
     growth, features = _channels(state, "body.0.rdb1.conv1.weight")
     doublings = sum(re.fullmatch(r"conv_up\d\.weight", key) is not None for key in state)
-    _, given = _channels(state, "conv_first.weight")
-    if given != 3:
-        raise ValueError(f"its first convolution is given {given} channels, not 3")
-    blocks = _length(state, r"body\.(\d+)\.")
+    _, channels_in = _channels(state, "conv_first.weight")
+    if channels_in != 3:
+        raise ValueError(f"its first convolution takes {channels_in} channels, not 3")
+    blocks = _sequence_length(state, r"body\.(\d+)\.")
     return {"scale": 2**doublings, "blocks": blocks, "features": features, "growth": growth}
 
 
@@ -82,15 +83,15 @@ def _rcan_config(state: Mapping[str, Tensor]) -> dict[str, int]:
     return {
         "scale": 2**shufflers,
         # The last of each sequence is a convolution, not a group or a block.
-        "groups": _length(state, r"body\.(\d+)\.") - 1,
-        "blocks": _length(state, r"body\.0\.body\.(\d+)\.") - 1,
+        "groups": _sequence_length(state, r"body\.(\d+)\.") - 1,
+        "blocks": _sequence_length(state, r"body\.0\.body\.(\d+)\.") - 1,
         "features": features,
         "reduction": features // max(reduced, 1),
     }
 
 
 def _channels(state: Mapping[str, Tensor], key: str) -> tuple[int, int]:
-    """Channels that a convolution makes, and those that it is given."""
+    """Return output and input channels of a convolution. Raises `ValueError` if there is none."""
     if key not in state:
         raise ValueError(f"{key} is missing")
     shape = state[key].shape
@@ -99,6 +100,7 @@ def _channels(state: Mapping[str, Tensor], key: str) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def _length(state: Mapping[str, Tensor], pattern: str) -> int:
-    found = (re.match(pattern, key) for key in state)
-    return 1 + max(int(match[1]) for match in found if match)
+def _sequence_length(state: Mapping[str, Tensor], pattern: str) -> int:
+    """Return one more than the largest index that `pattern` matches in the names."""
+    matches = (re.match(pattern, key) for key in state)
+    return 1 + max(int(match[1]) for match in matches if match)

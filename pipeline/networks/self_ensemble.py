@@ -1,4 +1,4 @@
-"""A generator asked eight times about one picture."""
+"""Geometric self-ensemble: the mean over eight views of a picture."""
 
 import torch
 from torch import Tensor
@@ -9,10 +9,11 @@ VIEWS = [(turns, mirrored) for turns in range(4) for mirrored in (False, True)]
 
 
 def self_ensemble(generator: Generator, lr: Tensor) -> Tensor:
-    """The mean of `generator`'s results for `(N, 3, h, w)` turned and mirrored, each turned back.
+    """Return the mean of results for `(N, 3, h, w)` turned and mirrored, each transformed back.
 
-    Nearer to the original for eight times the time, and less sharp. Lim et al. 2017, "Enhanced Deep
-    Residual Networks for Single Image Super-Resolution", section 3.4.
+    The result, `(N, 3, h·scale, w·scale)`, is nearer to the original and less sharp, for eight
+    times the time. Lim et al. 2017, "Enhanced Deep Residual Networks for Single Image
+    Super-Resolution", section 3.4.
     """
     height, width = (side * generator.scale for side in lr.shape[2:])
     mean = torch.zeros(*lr.shape[:2], height, width, device=lr.device)

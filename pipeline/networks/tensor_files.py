@@ -1,6 +1,6 @@
-"""Files of tensors from anyone: safetensors, and PyTorch's own, of which no code is run.
+"""Reading of untrusted files of tensors: safetensors and torch.save's, without running their code.
 
-A file takes no more memory than it has bytes, whatever it says of itself.
+Reading a file takes no more memory than the file has bytes, whatever sizes it claims.
 """
 
 import errno
@@ -21,45 +21,46 @@ from torch import Tensor
 from pipeline.errors import PipelineError
 from pipeline.machine_errors import fault_text, is_machine_fault
 
-PICKLED = (".pth", ".pt")
+TORCH_SUFFIXES = (".pth", ".pt")
 ZIP_MAGIC = b"PK\3\4"
-# What torch.save writes for tensors in dicts, lists and sets. torch.load takes more with
-# weights_only, bytearray for one, which takes as much memory as a file of 350 bytes asks for.
-GLOBALS = re.compile(
+# Globals that torch.save writes for tensors in dicts, lists and sets. torch.load with weights_only
+# accepts more, such as bytearray, with which a file of 350 bytes allocates any amount of memory.
+ALLOWED_GLOBALS = re.compile(
     r"collections (OrderedDict|Counter)|(__builtin__|builtins) set"
     r"|torch (Size|device|\w+Storage|bool|b?float\d+|complex\d+|u?int\d+)"
     r"|torch\._utils _rebuild_(tensor|tensor_v2|parameter)|torch\.nn\.parameter Parameter"
     r"|torch\.storage (Typed|Untyped)Storage|torch\.serialization _get_layout"
 )
-# 100 bytes a tensor, and a checkpoint's figures of a long training. Looking at as much takes
-# seconds.
+# 100 bytes per tensor, and the curves in a checkpoint of a long training. Checking takes seconds.
 MAX_PICKLE_BYTES = 16_000_000
-# What torch.save, under Python 2 too, writes once and refers to: keys, and names of types.
-TEXTS = {"BINUNICODE", "BINSTRING", "SHORT_BINSTRING", "GLOBAL"}
-# Of anything else: layers that share weights, optimisers' groups that share their betas.
-MAX_REPEATED = 16
-# PyTorch's first format: magic number, version, sizes of types, content, names of storages.
-FIRST_PICKLES = 5
-MAX_REASON = 200
+# Opcodes of values that torch.save writes once and refers to often, under Python 2 too: keys of
+# dicts, and names of types.
+TEXT_OPCODES = {"BINUNICODE", "BINSTRING", "SHORT_BINSTRING", "GLOBAL"}
+# References to other values: layers that share weights, optimisers' groups that share their betas.
+MAX_REFERENCES = 16
+# torch.save's format before version 1.6: magic number, version, sizes of types, content, names of
+# storages.
+LEGACY_PICKLES = 5
+MAX_LINE = 200
 
 
 class DamagedFileError(PipelineError):
-    """The bytes of a file are no whole file of tensors."""
+    """A file of tensors is damaged, cut off, or of another format."""
 
 
 def read_tensors(path: Path) -> tuple[object, Mapping[str, str]]:
-    """Return what a file holds, and its metadata if it has any. Tensors may be views of the file.
+    """Return a file's content and metadata. Tensors may be views of the mapped file.
 
-    Raises `FileNotFoundError`, `DamagedFileError` for what the file is to blame for, and another
-    `PipelineError` for a fault of the machine.
+    Raises `FileNotFoundError`, `DamagedFileError` where the file is at fault, and another
+    `PipelineError` where the machine is.
     """
     kind = "safetensors file"
     try:
         with path.open("rb") as file:
             head = file.read(9)
-        # A safetensors file begins with eight bytes of a length, which may be any, and its header.
-        other = head[8:] != b"{" and head.startswith((ZIP_MAGIC, b"\x80\2"))
-        if path.suffix in PICKLED or other:
+        # A safetensors file begins with eight bytes of a length, which may be any, and a header.
+        is_torch = head[8:] != b"{" and head.startswith((ZIP_MAGIC, b"\x80\2"))
+        if path.suffix in TORCH_SUFFIXES or is_torch:
             kind = "file of weights and nothing else"
             return unpickle(path), {}
         with safe_open(path, "pt") as tensors:
@@ -67,18 +68,18 @@ def read_tensors(path: Path) -> tuple[object, Mapping[str, str]]:
             return {name: tensors.get_tensor(name) for name in names}, tensors.metadata() or {}
     except FileNotFoundError:
         raise
-    except Exception as error:  # bytes that anyone made raise nearly anything
+    except Exception as error:  # untrusted bytes raise nearly any exception
         if (fault := machine_fault(error)) is not None:
             raise PipelineError(f"{path}: cannot be read: {fault}") from None
-        raise DamagedFileError(f"{path}: no whole {kind}: {reason(error)}") from None
+        raise DamagedFileError(f"{path}: no whole {kind}: {error_line(error)}") from None
 
 
 def machine_fault(error: BaseException) -> str | None:
-    """What the machine lacks, where that raised `error`; None where something else did.
+    """Return the machine's fault that raised `error`, such as little memory, or None.
 
-    PyTorch and safetensors raise errors of their own with the system's words in them.
+    PyTorch and safetensors raise errors of their own, with the system's message in them.
     """
-    # A seek to where a damaged file points may be no valid one.
+    # A damaged file may make its reader seek to an invalid position.
     if is_machine_fault(error) and getattr(error, "errno", None) != errno.EINVAL:
         return fault_text(error)
     numbers = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO)
@@ -86,33 +87,36 @@ def machine_fault(error: BaseException) -> str | None:
     return next((fault_text(fault) for fault in faults if str(fault.strerror) in str(error)), None)
 
 
-def reason(error: BaseException) -> str:
-    """An error in one line that a terminal can show, whatever names a file holds."""
-    return printable(str(error)) or type(error).__name__
+def error_line(error: BaseException) -> str:
+    """Return an error as one printable line, whatever names from a file it contains."""
+    return printable_line(str(error)) or type(error).__name__
 
 
-def printable(text: str) -> str:
-    """Return a text in one line that a terminal can show, cut where it is long."""
+def printable_line(text: str) -> str:
+    """Return a text as one line without control characters, truncated where it is long."""
     words = " ".join(text.split())
-    shown = "".join(
+    line = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words
     )
-    return shown if len(shown) <= MAX_REASON else f"{shown[:MAX_REASON]}..."
+    return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}..."
 
 
 @torch.no_grad()
-def fitting(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> dict[str, Tensor]:
-    """Return copies of `given`, all of it, in the types of `wanted`, which may be without values.
+def checked_state_dict(
+    expected: Mapping[str, Tensor], state: Mapping[str, object]
+) -> dict[str, Tensor]:
+    """Return copies of the tensors in `state`, in the dtypes of `expected`, which may be on meta.
 
-    Raises `ValueError` where names, shapes or kinds of numbers differ, before memory is taken.
+    Raises `ValueError` where names, shapes or kinds of numbers differ, before memory is allocated,
+    and where values are not finite.
     """
-    tensors = {name: _one(name, tensor, given) for name, tensor in wanted.items()}
-    if surplus := given.keys() - wanted.keys():
+    tensors = {name: _checked_tensor(name, tensor, state) for name, tensor in expected.items()}
+    if surplus := state.keys() - expected.keys():
         raise ValueError(f"{min(map(str, surplus))} belongs to no such network")
-    if share_values(tensors):
+    if exceeds_storage(tensors):
         raise ValueError("its weights share their values")
     copies = {
-        name: tensor.to(wanted[name].dtype, copy=True, memory_format=torch.contiguous_format)
+        name: tensor.to(expected[name].dtype, copy=True, memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
     for name, tensor in copies.items():
@@ -121,77 +125,75 @@ def fitting(wanted: Mapping[str, Tensor], given: Mapping[str, object]) -> dict[s
     return copies
 
 
-def share_values(content: object) -> bool:
-    """Return whether tensors, in dicts and lists, are larger than what they are views of.
+def exceeds_storage(content: object) -> bool:
+    """Return whether the tensors in dicts and lists have more bytes than their storages.
 
-    Views may give a file of few bytes any shape.
+    Expanded views can give a file of few bytes any shape.
     """
     tensors = list(_tensors_in(content))
     if any(tensor.layout != torch.strided or tensor.is_meta for tensor in tensors):
         return True
     storages = {tensor.untyped_storage().data_ptr(): tensor for tensor in tensors}
-    held = sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) > held
+    stored_bytes = sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) > stored_bytes
 
 
 def _tensors_in(content: object) -> Iterator[Tensor]:
-    seen, waiting = set[int](), [content]
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, Tensor):
-            yield found
-        elif isinstance(found, Mapping | list | tuple | set) and id(found) not in seen:
-            seen.add(id(found))
-            waiting += found.values() if isinstance(found, Mapping) else found
+    visited, pending = set[int](), [content]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, Mapping | list | tuple | set) and id(value) not in visited:
+            visited.add(id(value))
+            pending += value.values() if isinstance(value, Mapping) else value
 
 
-def _one(name: str, wanted: Tensor, given: Mapping[str, object]) -> Tensor:
-    tensor = given.get(name)
+def _checked_tensor(name: str, expected: Tensor, state: Mapping[str, object]) -> Tensor:
+    tensor = state.get(name)
     if tensor is None:
         raise ValueError(f"{name} is missing")
     if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_meta:
         raise ValueError(f"{name} is no tensor with values")
-    if tensor.shape != wanted.shape:
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {tuple(wanted.shape)}")
-    if tensor.is_floating_point() != wanted.is_floating_point() or tensor.is_complex():
-        raise ValueError(f"{name} holds {tensor.dtype}, not {wanted.dtype}")
+    if tensor.shape != expected.shape:
+        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {tuple(expected.shape)}")
+    if tensor.is_floating_point() != expected.is_floating_point() or tensor.is_complex():
+        raise ValueError(f"{name} holds {tensor.dtype}, not {expected.dtype}")
     return tensor
 
 
 def archive_damage(path: Path) -> str | None:
-    """Return what is wrong with the bytes of a file of torch.save, or None where nothing is.
+    """Return the damage of a file of torch.save, or None for an undamaged one.
 
-    Raises `OSError` and `MemoryError`, the machine's own faults.
+    Raises `OSError` and `MemoryError` where the machine is at fault.
     """
     with path.open("rb") as file:
         return _damage(file)
 
 
 def unpickle(path: Path, mapped: bool = True) -> object:
-    """Return what a file of torch.save holds; `mapped`: its tensors may be views of the file.
+    """Return the content of a file of torch.save; `mapped`: its tensors may be views of the file.
 
-    Raises nearly anything, `ValueError` for what torch.save does not write.
+    Raises `ValueError` for a file that torch.save did not write, and any exception of torch.load.
     """
     with path.open("rb") as file:
-        zipped = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
+        is_zip = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
         file.seek(0)
-        if zipped:
+        if is_zip:
             _check_archive(file)
         else:
-            start = io.BytesIO(file.read(MAX_PICKLE_BYTES))
-            for _ in range(FIRST_PICKLES):
-                _check_pickle(start)
+            pickles = io.BytesIO(file.read(MAX_PICKLE_BYTES))
+            for _ in range(LEGACY_PICKLES):
+                _check_pickle(pickles)
     with warnings.catch_warnings():
-        # They speak to those who wrote the file.
+        # They concern the file's author, not its reader.
         warnings.simplefilter("ignore")
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipped)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and is_zip)
 
 
 def _damage(file: IO[bytes]) -> str | None:
-    """Return what PyTorch did not write: changed bytes, of which torch.load takes no notice, too.
-
-    PyTorch compresses nothing. Entries that are compressed, or lie over each other, are larger
-    than the file.
+    """Return what differs from an archive as PyTorch writes it: wrong checksums, which torch.load
+    does not check, and compressed or overlapping entries, which may be larger than the file.
     """
     try:
         size = file.seek(0, os.SEEK_END)
@@ -200,17 +202,17 @@ def _damage(file: IO[bytes]) -> str | None:
             stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
             if not stored or sum(entry.file_size for entry in entries) > size:
                 raise ValueError("it is compressed")
-            if spoilt := archive.testzip():
-                raise ValueError(f"wrong checksum of {spoilt}")
-    except Exception as error:  # changed bytes make zipfile raise nearly anything
+            if damaged := archive.testzip():
+                raise ValueError(f"wrong checksum of {damaged}")
+    except Exception as error:  # damaged bytes make zipfile raise nearly any exception
         if machine_fault(error) is not None:
             raise
-        return reason(error)
+        return error_line(error)
     return None
 
 
 def _check_archive(file: IO[bytes]) -> None:
-    """Refuse an archive that is damaged, or whose pickles PyTorch did not write."""
+    """Raise `ValueError` for a damaged archive, or one with pickles that PyTorch did not write."""
     if (damage := _damage(file)) is not None:
         raise ValueError(damage)
     with zipfile.ZipFile(file) as archive:
@@ -222,20 +224,20 @@ def _check_archive(file: IO[bytes]) -> None:
 
 
 def _check_pickle(pickled: io.BytesIO) -> None:
-    """Refuse a pickle that names anything but parts of tensors, or that ends too early.
+    """Raise `ValueError` for a pickle with other globals than those of tensors, or cut off.
 
-    Refuse one, too, whose lists and tuples hold each other again and again: forty of them, each
-    twice in the next, take 2^40 steps to hash or to print.
+    Also for one whose lists and tuples refer to each other many times: forty of them, each twice in
+    the next, take 2^40 steps to hash or to print.
     """
-    texts, repeated, before = set[object](), 0, ""
+    texts, references, previous = set[object](), 0, ""
     for opcode, argument, _ in pickletools.genops(pickled):
-        named = opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST")
-        if named and not GLOBALS.fullmatch(str(argument)):
+        is_global = opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST")
+        if is_global and not ALLOWED_GLOBALS.fullmatch(str(argument)):
             raise ValueError(f"it holds {argument}")
         if opcode.name.endswith("PUT"):
-            (texts.add if before in TEXTS else texts.discard)(argument)
+            (texts.add if previous in TEXT_OPCODES else texts.discard)(argument)
         elif opcode.name.endswith("GET"):
-            repeated += argument not in texts
-        if opcode.name == "DUP" or repeated > MAX_REPEATED:
+            references += argument not in texts
+        if opcode.name == "DUP" or references > MAX_REFERENCES:
             raise ValueError("its parts hold each other too often")
-        before = opcode.name
+        previous = opcode.name

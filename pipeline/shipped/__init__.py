@@ -1,4 +1,4 @@
-"""The generators that come with the program; each has a card, NAME.md, beside its weights."""
+"""Generators that come with the program: NAME.safetensors, and a model card NAME.md."""
 
 from pathlib import Path
 
@@ -8,27 +8,27 @@ FOLDER = Path(__file__).parent
 DEFAULT = "perception"
 FOR_JPEG = "web"
 AUTO = "auto"
-"""In place of a name: of the two above the one that suits a picture."""
+"""Instead of a model's name: `DEFAULT` or `FOR_JPEG`, by the picture."""
 CLEAN_JPEG = 94
-"""JPEG's quality below which what it did to a picture is worse than what `web` smoothes away.
+"""JPEG quality below which `FOR_JPEG` gives better results than `DEFAULT`.
 
-On the 23 validation pictures, compressed in steps, the LPIPS of the two models cross at 94 where
-colour has all its pixels, and above 95 where it has a quarter of them.
+On the 23 validation pictures, compressed at rising qualities, the LPIPS of the two models cross at
+94 without chroma subsampling, and above 95 with 4:2:0.
 """
 
 
-def suited(jpeg_quality: int | None) -> str:
-    """The model for a picture out of a JPEG of that quality, None: out of another file."""
+def model_for_jpeg_quality(jpeg_quality: int | None) -> str:
+    """Return the model for a picture from a JPEG of that quality; None: from another format."""
     return DEFAULT if jpeg_quality is None or jpeg_quality >= CLEAN_JPEG else FOR_JPEG
 
 
 def shipped_models() -> dict[str, Path]:
-    """Name → safetensors file, by name."""
+    """Return the safetensors file of each shipped model, sorted by name."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
 
 
 def model_file(model: str) -> Path:
-    """The file of a generator given by the name of a shipped one, or by its path.
+    """Return the file of `model`, the name of a shipped generator or a path.
 
     Raises `UsageError` where it is neither.
     """

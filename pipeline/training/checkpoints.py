@@ -12,9 +12,9 @@ from pipeline.files import atomic_path
 from pipeline.networks.files import CHECKPOINT
 from pipeline.networks.tensor_files import (
     archive_damage,
-    printable,
-    reason,
-    share_values,
+    error_line,
+    exceeds_storage,
+    printable_line,
     unpickle,
 )
 from pipeline.training.state import State, mismatch
@@ -132,7 +132,7 @@ def restore(path: Path, state: State) -> str | None:
         raise
     except Exception as error:
         # The file is whole, and so it was written like this.
-        return f"is no checkpoint of this program ({reason(error)})"
+        return f"is no checkpoint of this program ({error_line(error)})"
     if not isinstance(content, dict) or content.get("kind") != CHECKPOINT:
         return "is no checkpoint of this version of the program"
     written = content.get("format")
@@ -140,12 +140,12 @@ def restore(path: Path, state: State) -> str | None:
         return "is no checkpoint of this version of the program"
     if written != FORMAT:
         return f"has format {written}, and this version reads {FORMAT}"
-    if share_values(content):
+    if exceeds_storage(content):
         return "is no checkpoint of this program (its tensors share their values)"
     problem = mismatch(state, content)
     if problem is not None:
         # Names in it are the file's.
-        return printable(problem)
+        return printable_line(problem)
     state.load_state_dict(content["state"])
     return None
 

@@ -219,7 +219,7 @@ def _refuse_another(given: LoadedGenerator, wanted: Generator, params: TrainPara
     theirs = {"generator": given.metadata["architecture"], **given.generator.config}
     ours = {"generator": params.generator, **wanted.config}
     other = dict(theirs.items() - ours.items())
-    deepens = wanted.may_deepen and set(other) == {"blocks"}
+    deepens = wanted.accepts_fewer_blocks and set(other) == {"blocks"}
     if theirs != ours and not (deepens and int(other["blocks"]) < int(wanted.config["blocks"])):
         raise UsageError(
             f"train.init: {params.init} was trained with {_other_params(theirs, ours)}; set that"

@@ -24,31 +24,32 @@ from pipeline.images.decode import ImageRefused
 from pipeline.progress import Silent
 from pipeline.shipped import AUTO
 from pipeline.upscaling.encoding import check_format, encode_picture
-from pipeline.upscaling.model_choice import chosen
+from pipeline.upscaling.model_choice import model_for
 from pipeline.upscaling.pictures import decode_picture
 from pipeline.upscaling.upscaler import Upscaler
 
 MAX_BYTES = 64_000_000
 MAX_PIXELS = 16_000_000
-"""Of a picture, all frames together; a quarter of it where it becomes eight times as large."""
+"""Limit for a picture, all frames together; a quarter of it at scale 8."""
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-WAIT_SECONDS = 0.2
+POLL_SECONDS = 0.2
 SCALES = ("2", "3", "4", "8")
 MIME_TYPES = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
-# The page asks for nothing but what it came with, and shows nothing but what it was given.
-POLICY = (
+# The page loads nothing from elsewhere, and shows only pictures from memory.
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src blob: data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
 
 
-class UpscaleSite:
-    """The page, and `POST /upscale?model=&scale=&format=` with a picture's bytes as the body.
-    The answer to one with `AUTO` names the model that suited it, as `X-Model`.
+class UpscaleApp:
+    """WSGI application: the page, and `POST /upscale?model=&scale=&format=` for pictures.
 
-    `models`: what they are called on the page → what `chosen` takes. One picture is computed at
-    a time; the others wait. `hosts`: names under which the page may be asked for; None: any.
+    The request's body is the picture's file, the response's the result. For `AUTO` the response's
+    header `X-Model` names the model that was used. `models`: labels on the page → models as of
+    `model_for`. One picture is computed at a time; the others wait. `hosts`: accepted Host headers;
+    None: any.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class UpscaleSite:
         self._models = dict(models)
         self._device = device
         self._hosts = None if hosts is None else list(hosts)
-        self._turn = threading.Lock()
+        self._computing = threading.Lock()
         self._closed = threading.Event()
         templates = Environment(
             loader=PackageLoader("pipeline.upscaling"), autoescape=True, undefined=StrictUndefined
@@ -70,37 +71,38 @@ class UpscaleSite:
         )
 
     def close(self) -> None:
-        """End what is being computed, and what waits."""
+        """Abort the request that is being computed, and those that wait."""
         self._closed.set()
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
         request = Request(environ)
         request.max_content_length = MAX_BYTES
         request.trusted_hosts = self._hosts
         try:
-            # A name that someone else's server answers to, pointed here, is refused.
+            # Checks the Host header against `trusted_hosts`, against DNS rebinding.
             _ = request.host
-            answer: WSGIApplication = self._answer(request)
+            response: WSGIApplication = self._route(request)
         except HTTPException as error:
-            answer = Response(f"{error.description}\n", error.code, mimetype="text/plain")
-        except _Abandoned:
-            answer = Response(status=503)
-        return answer(environ, start)
+            response = Response(f"{error.description}\n", error.code, mimetype="text/plain")
+        except _RequestAborted:
+            response = Response(status=503)
+        return response(environ, start)
 
-    def _answer(self, request: Request) -> Response:
+    def _route(self, request: Request) -> Response:
         if request.path == "/upscale":
             if request.method != "POST":
                 raise MethodNotAllowed(("POST",))
-            return self._upscaled(request)
+            return self._upscale(request)
         if request.path != "/":
             raise NotFound
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(("GET", "HEAD"))
-        headers = {"Content-Security-Policy": POLICY}
+        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
         return Response(self._page, mimetype="text/html", headers=headers)
 
-    def _upscaled(self, request: Request) -> Response:
-        # A page from elsewhere, open in the same browser, has no say here.
+    def _upscale(self, request: Request) -> Response:
+        # Another site's page, open in the same browser, must not use this one.
         origin = request.headers.get("Origin")
         if origin not in (None, request.host_url.rstrip("/")):
             raise Forbidden("This page takes pictures from itself alone.")
@@ -108,15 +110,15 @@ class UpscaleSite:
         scale = float(_choice(request, "scale", SCALES))
         format = _choice(request, "format", MIME_TYPES)
         data = _body(request)
-        watch = _Watch(self._closed, request.environ.get("werkzeug.socket"))
+        listener = _AbortListener(self._closed, request.environ.get("werkzeug.socket"))
         try:
-            with self._my_turn(watch):
+            with self._exclusive(listener):
                 picture = decode_picture(data, int(MAX_PIXELS / max(scale / 4, 1) ** 2))
-                name = chosen(self._models[model], picture)
+                name = model_for(self._models[model], picture)
                 upscaler = Upscaler(name, scale=scale, device=self._device)
                 height, width = picture.frames[0].shape[:2]
                 check_format(format, picture, *upscaler.size_of(width, height))
-                result = encode_picture(upscaler.picture(picture, watch), format)
+                result = encode_picture(upscaler.upscale_picture(picture, listener), format)
         except ImageRefused as refusal:
             raise UnprocessableEntity(f"No picture that can be read: {refusal.text}.") from None
         except PipelineError as error:
@@ -125,34 +127,36 @@ class UpscaleSite:
         return Response(result, mimetype=MIME_TYPES[format], headers=headers)
 
     @contextmanager
-    def _my_turn(self, watch: "_Watch") -> Iterator[None]:
-        while not self._turn.acquire(timeout=WAIT_SECONDS):
-            watch.update(0)
+    def _exclusive(self, listener: "_AbortListener") -> Iterator[None]:
+        """Wait until no other request is being computed, and keep others waiting."""
+        while not self._computing.acquire(timeout=POLL_SECONDS):
+            listener.update(0)
         try:
             yield
         finally:
-            self._turn.release()
+            self._computing.release()
 
 
-class _Abandoned(Exception):  # noqa: N818 - no fault of anyone's
-    """Nobody waits for the result any more."""
+class _RequestAborted(Exception):  # noqa: N818 - not an error
+    """Nobody waits for the response any more."""
 
 
-class _Watch(Silent):
-    """A `Progress` that ends the work when the site closes or the browser has gone."""
+class _AbortListener(Silent):
+    """A `Progress` that aborts a request when the app closes or the browser has disconnected."""
 
     def __init__(self, closed: threading.Event, connection: socket.socket | None) -> None:
         self._closed, self._connection = closed, connection
 
     def update(self, done: int, **figures: object) -> None:
-        if self._closed.is_set() or self._gone():
-            raise _Abandoned
+        """Raise `_RequestAborted` once the response has no reader."""
+        if self._closed.is_set() or self._disconnected():
+            raise _RequestAborted
 
-    def _gone(self) -> bool:
+    def _disconnected(self) -> bool:
         if self._connection is None:
             return False
         try:
-            # An open connection has nothing to say until it is answered.
+            # Until the response a browser sends nothing: readable and empty means closed.
             readable, _, _ = select.select([self._connection], [], [], 0)
             return bool(readable) and not self._connection.recv(1, socket.MSG_PEEK)
         except (OSError, ValueError):
@@ -160,10 +164,11 @@ class _Watch(Silent):
 
 
 def _choice(request: Request, name: str, choices: Iterable[str]) -> str:
-    given = request.args.get(name, "")
-    if given not in choices:
-        raise BadRequest(f"{name}: {given!r} is none of {', '.join(choices)}.")
-    return given
+    """Return a query parameter that must be one of `choices`."""
+    value = request.args.get(name, "")
+    if value not in choices:
+        raise BadRequest(f"{name}: {value!r} is none of {', '.join(choices)}.")
+    return value
 
 
 def _body(request: Request) -> bytes:

@@ -1,8 +1,8 @@
-"""Pictures as the bytes of a file, lossless unless the format or the user says otherwise."""
+"""Encoding of pictures: lossless, unless the format or the user asks for less."""
 
 import io
 import struct
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,23 +11,30 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.upscaling.pictures import Picture, Pixels, to_image
+from pipeline.upscaling.pictures import Picture, Pixels, to_pil
 
-FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg", ".gif": "gif"}
-"""File name ending → format."""
-MAX_SIDES = {"png": 2**31 - 1, "webp": 16_383, "jpg": 65_500, "gif": 65_535}
+FORMAT_BY_SUFFIX = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg", ".gif": "gif"}
+MAX_SIDE_PIXELS = {"png": 2**31 - 1, "webp": 16_383, "jpg": 65_500, "gif": 65_535}
 JPEG_QUALITY = 95
-LONGEST_MILLISECONDS = 655_350
-MOST_LOOPS = 65_535
-"""What GIF's fields of 16 bits hold, the times in hundredths of a second."""
+# The largest values of GIF's fields of 16 bits; durations are in hundredths of a second.
+MAX_MILLISECONDS = 655_350
+MAX_LOOPS = 65_535
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Format and quality of results, as `encode_picture` takes them."""
+
+    format: str
+    quality: int | None = None
 
 
 def check_format(format: str, picture: Picture, width: int, height: int) -> None:
-    """Raise `PipelineError` where a format cannot hold such a picture of that size."""
+    """Raise `PipelineError` unless the format can hold `picture` enlarged to that size."""
     if format == "jpg" and (picture.animated or picture.channels in (2, 4)):
-        lacks = "animations" if picture.animated else "transparency"
-        raise PipelineError(f"JPEG has no {lacks}; choose png or webp")
-    limit = MAX_SIDES[format]
+        missing = "animations" if picture.animated else "transparency"
+        raise PipelineError(f"JPEG has no {missing}; choose png or webp")
+    limit = MAX_SIDE_PIXELS[format]
     if max(width, height) > limit:
         raise PipelineError(
             f"{format} has no picture of {width}×{height}, its sides end at {limit}; choose png"
@@ -37,21 +44,23 @@ def check_format(format: str, picture: Picture, width: int, height: int) -> None
 def encode_picture(picture: Picture, format: str, quality: int | None = None) -> bytes:
     """Encode as "png", "webp", "jpg" or "gif", with profile and resolution.
 
-    WebP is lossless without `quality` (1 to 100), JPEG has 95 then, always with full chroma. Only
-    PNG has 16 bits: other formats get 8. Animations are APNG, WebP or GIF. Raises `PipelineError`
-    where the format cannot hold the picture.
+    Without `quality` (1 to 100) WebP is lossless and JPEG has 95; JPEG's chroma is not subsampled.
+    Only PNG has 16 bits: other formats get 8. Animations are APNG, WebP or GIF. Raises
+    `PipelineError` where the format cannot hold the picture.
     """
     height, width = picture.frames[0].shape[:2]
     check_format(format, picture, width, height)
-    if format == "png" and picture.deep:
-        return _deep_png(picture)
-    shown = [_eight_bits(frame) for frame in picture.frames]
+    if format == "png" and picture.has_16_bits:
+        return _encode_png16(picture)
+    pixels = [_to_8_bits(frame) for frame in picture.frames]
     if format == "gif":
-        shown = [_all_or_nothing(frame) for frame in shown]
-    frames = [to_image(replace(picture, frames=(frame,))) for frame in shown]
-    options = _options(format, quality) | picture.info
+        pixels = [_binary_alpha(frame) for frame in pixels]
+    frames = [to_pil(replace(picture, frames=(frame,))) for frame in pixels]
+    options = _save_options(format, quality) | picture.pil_info
     if picture.animated:
-        options |= {"save_all": True, "append_images": frames[1:]} | _times(picture, format)
+        options |= {"save_all": True, "append_images": frames[1:]} | _animation_options(
+            picture, format
+        )
     buffer = io.BytesIO()
     try:
         frames[0].save(buffer, **options)
@@ -61,7 +70,7 @@ def encode_picture(picture: Picture, format: str, quality: int | None = None) ->
     return buffer.getvalue()
 
 
-def _options(format: str, quality: int | None) -> dict[str, Any]:
+def _save_options(format: str, quality: int | None) -> dict[str, Any]:
     if format == "webp":
         lossless = quality is None
         return {"format": "WEBP"} | ({"lossless": True} if lossless else {"quality": quality})
@@ -70,57 +79,58 @@ def _options(format: str, quality: int | None) -> dict[str, Any]:
     return {"format": format.upper()}
 
 
-def _times(picture: Picture, format: str) -> dict[str, Any]:
-    times: dict[str, Any] = {
-        "duration": [min(duration, LONGEST_MILLISECONDS) for duration in picture.milliseconds],
-        "loop": min(picture.loops, MOST_LOOPS),
+def _animation_options(picture: Picture, format: str) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "duration": [min(duration, MAX_MILLISECONDS) for duration in picture.milliseconds],
+        "loop": min(picture.loops, MAX_LOOPS),
     }
     if format == "gif":
-        # It tells repeats, and nothing when there is none; what was transparent must be cleared.
+        # GIF counts repetitions, and has no field when there is none.
         if picture.loops == 1:
-            del times["loop"]
+            del options["loop"]
         elif picture.loops:
-            times["loop"] -= 1
+            options["loop"] -= 1
         if picture.channels in (2, 4):
-            times["disposal"] = 2
-    return times
+            # Clear each frame: the next one would show it through its transparent pixels.
+            options["disposal"] = 2
+    return options
 
 
-def _all_or_nothing(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pixels that are seen or not, since GIF has nothing between."""
+def _binary_alpha(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Round alpha to 0 or 255, the only values of GIF."""
     if pixels.shape[2] in (1, 3):
         return pixels
-    seen = pixels[..., -1:] >= 128
-    result: NDArray[np.uint8] = np.where(seen, pixels, 0).astype(np.uint8)
-    result[..., -1:] = np.where(seen, 255, 0)
+    opaque = pixels[..., -1:] >= 128
+    result: NDArray[np.uint8] = np.where(opaque, pixels, 0).astype(np.uint8)
+    result[..., -1:] = np.where(opaque, 255, 0)
     return result
 
 
-def _eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
+def _to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _deep_png(picture: Picture) -> bytes:
-    """16 bits a channel, which Pillow does not write in colour."""
+def _encode_png16(picture: Picture) -> bytes:
+    """Encode 16 bits per channel with pypng: Pillow does not write them in colour."""
     pixels = picture.frames[0]
     height, width, channels = pixels.shape
     writer = png.Writer(
         width, height, greyscale=channels < 3, alpha=channels in (2, 4), bitdepth=16, compression=6
     )
-    plain = io.BytesIO()
+    without_metadata = io.BytesIO()
     rows = pixels.astype(">u2").reshape(height, -1)
-    writer.write_packed(plain, (row.tobytes() for row in rows))
-    header, *rest = png.Reader(bytes=plain.getvalue()).chunks()
-    whole = io.BytesIO()
-    png.write_chunks(whole, [header, *_chunks(picture), *rest])
-    return whole.getvalue()
+    writer.write_packed(without_metadata, (row.tobytes() for row in rows))
+    header, *rest = png.Reader(bytes=without_metadata.getvalue()).chunks()
+    result = io.BytesIO()
+    png.write_chunks(result, [header, *_metadata_chunks(picture), *rest])
+    return result.getvalue()
 
 
-def _chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
-    """The chunks of a profile and a resolution, as Pillow makes them."""
+def _metadata_chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
+    """Return the PNG chunks of profile and resolution, as Pillow writes them."""
     sample = io.BytesIO()
-    Image.new("L", (1, 1)).save(sample, "PNG", **picture.info)
-    wanted = (b"iCCP", b"pHYs")
-    return [chunk for chunk in png.Reader(bytes=sample.getvalue()).chunks() if chunk[0] in wanted]
+    Image.new("L", (1, 1)).save(sample, "PNG", **picture.pil_info)
+    types = (b"iCCP", b"pHYs")
+    return [chunk for chunk in png.Reader(bytes=sample.getvalue()).chunks() if chunk[0] in types]

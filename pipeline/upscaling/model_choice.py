@@ -1,28 +1,50 @@
-"""A model for each picture."""
+"""The choice of a model for each picture, where the user names none."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
-from pipeline.shipped import AUTO, DEFAULT, suited
+from pipeline.shipped import AUTO, DEFAULT, model_for_jpeg_quality
+from pipeline.upscaling.params import UpscaleParams
 from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.upscaler import Upscaler
 
 
-def chosen(model: str, picture: Picture) -> str:
-    """`model`, or with `AUTO` the name of the one that is suited to the picture."""
-    return suited(picture.jpeg_quality) if model == AUTO else model
+def model_for(model: str, picture: Picture) -> str:
+    """Return `model`, or for `AUTO` the name of the shipped model that suits the picture."""
+    return model_for_jpeg_quality(picture.jpeg_quality) if model == AUTO else model
 
 
-class Chooser:
-    """The upscaler of each picture, by `chosen`.
+class UpscalerChooser:
+    """Returns the upscaler for each picture.
 
-    `make` gives the upscaler of a model's name, once for each that is needed, and raises as it
-    does. `scale`: how many times as large pictures become.
+    `make` constructs the upscaler of a model's name; it is called once for each model that is
+    needed, and its errors are passed on. `scale`: the factor by which pictures are enlarged.
     """
 
     def __init__(self, model: str, make: Callable[[str], Upscaler]) -> None:
-        self._model, self._make = model, cache(make)
-        self.scale = self._make(DEFAULT if model == AUTO else model).scale
+        self.model = model
+        self._upscaler = cache(make)
+        self.scale = self._upscaler(DEFAULT if model == AUTO else model).scale
+
+    @classmethod
+    def from_params(cls, params: UpscaleParams) -> "UpscalerChooser":
+        """Return the chooser for the command's options. `alpha` takes the place of `AUTO`."""
+        blended = params.alpha is not None and params.model == AUTO
+        make = partial(
+            Upscaler,
+            alpha=params.alpha,
+            scale=params.scale,
+            tta=params.tta,
+            tile=params.tile,
+            device=params.device,
+            precision=params.precision,
+        )
+        return cls(DEFAULT if blended else params.model, make)
+
+    def model_name(self, picture: Picture) -> str:
+        """Return the name or path of the model for a picture."""
+        return model_for(self.model, picture)
 
     def __call__(self, picture: Picture) -> Upscaler:
-        return self._make(chosen(self._model, picture))
+        """Return the upscaler for a picture."""
+        return self._upscaler(self.model_name(picture))

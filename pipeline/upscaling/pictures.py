@@ -1,4 +1,4 @@
-"""Anyone's picture, with all that its enlargement has to keep: depth, alpha, frames, colours."""
+"""Pictures in memory, with what an enlargement keeps: bit depth, alpha, frames, profile."""
 
 import io
 from dataclasses import dataclass, replace
@@ -17,21 +17,21 @@ from pipeline.images.decode import (
     too_many_pixels,
 )
 from pipeline.images.quality import jpeg_of
-from pipeline.upscaling.png16 import read_deep_png
+from pipeline.upscaling.png16 import read_png16
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """`(h, w, c)`: grey, grey and alpha, RGB, or RGB and alpha"""
 
 MAX_PIXELS = 100_000_000
 ORIENTATION = ExifTags.Base.Orientation
-# Browsers show a frame that names no time, or next to none, for this long.
+# How long browsers show a frame whose duration is 0 or missing.
 DEFAULT_MILLISECONDS = 100
-PROFILE_SPACES = {1: "GRAY", 2: "GRAY", 3: "RGB", 4: "RGB"}
+COLOUR_SPACES = {1: "GRAY", 2: "GRAY", 3: "RGB", 4: "RGB"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One frame or more of one size and kind, upright."""
+    """One frame or more of one size, depth and number of channels, turned upright."""
 
     frames: tuple[Pixels, ...]
     icc_profile: bytes | None = None
@@ -41,7 +41,7 @@ class Picture:
     loops: int = 0
     """how often an animation is played; 0: for ever"""
     jpeg_quality: int | None = None
-    """of the file that it was in, as `pipeline.images.quality` estimates it; None: no JPEG"""
+    """estimated from the file by `pipeline.images.quality`; None: no JPEG"""
 
     @property
     def animated(self) -> bool:
@@ -54,19 +54,19 @@ class Picture:
         return int(self.frames[0].shape[2])
 
     @property
-    def info(self) -> dict[str, Any]:
-        """Profile and resolution, where there are, as Pillow calls them."""
-        known = {"icc_profile": self.icc_profile, "dpi": self.dpi}
-        return {name: value for name, value in known.items() if value is not None}
+    def pil_info(self) -> dict[str, Any]:
+        """Profile and resolution, if present, as Pillow's `save` takes them."""
+        info = {"icc_profile": self.icc_profile, "dpi": self.dpi}
+        return {name: value for name, value in info.items() if value is not None}
 
     @property
-    def deep(self) -> bool:
-        """Whether a channel has 16 bits."""
+    def has_16_bits(self) -> bool:
+        """Whether channels have 16 bits, not 8."""
         return self.frames[0].dtype == np.uint16
 
 
 def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Decode a file's bytes by their content, whatever it is called.
+    """Decode the bytes of a file; its format is recognised by its content.
 
     16 bits stay 16, grey stays grey, palettes become RGB. A profile of the picture's own colour
     space is kept beside values that are not touched; CMYK, YCbCr and LAB become sRGB. Raises
@@ -74,55 +74,57 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """
     with opened(data, max_pixels) as image:
         if frame_count(image) > 1:
-            return _animation(image, max_pixels)
-        deep = _sixteen_bits(image, data)
-        transparent = _scaled_transparency(image)
+            return _read_animation(image, max_pixels)
+        pixels16 = _read_16_bits(image, data)
+        transparency = _scaled_transparency(image)
         image.load()
-        image.info.update(transparent)
-        if deep is None:
+        image.info.update(transparency)
+        if pixels16 is None:
             jpeg = jpeg_of(image)
-            return replace(from_image(image), jpeg_quality=jpeg.quality if jpeg else None)
-        pixels = _without_full_alpha(deep)
-        profile = _fitting(image.info.get("icc_profile"), pixels.shape[2])
+            return replace(from_pil(image), jpeg_quality=jpeg.quality if jpeg else None)
+        pixels = _drop_opaque_alpha(pixels16)
+        profile = _matching_profile(image.info.get("icc_profile"), pixels.shape[2])
         return Picture((pixels,), profile, _dpi(image))
 
 
-def from_image(image: Image.Image) -> Picture:
-    """One picture of Pillow's, whatever its mode. Raises `ImageRefused` for "I" and "F"."""
+def from_pil(image: Image.Image) -> Picture:
+    """Convert a PIL image of any mode. Raises `ImageRefused` for "I" and "F"."""
     profile = image.info.get("icc_profile")
     upright = oriented(image.copy())
-    pixels = _without_full_alpha(_pixels(upright, profile))
-    kept = profile if _keeps_values(upright.mode) else None
-    return Picture((pixels,), _fitting(kept, pixels.shape[2]), _dpi(image))
+    pixels = _drop_opaque_alpha(_pixels(upright, profile))
+    # `_pixels` has converted other modes to sRGB by this profile.
+    still_valid = profile if _is_grey_or_rgb(upright.mode) else None
+    return Picture((pixels,), _matching_profile(still_valid, pixels.shape[2]), _dpi(image))
 
 
-def to_image(picture: Picture) -> Image.Image:
-    """The first frame as an image of Pillow's, which has no colours of 16 bits."""
+def to_pil(picture: Picture) -> Image.Image:
+    """Convert the first frame to a PIL image. Raises `ValueError` for colours of 16 bits."""
     pixels = picture.frames[0]
-    if picture.deep and picture.channels > 1:
+    if picture.has_16_bits and picture.channels > 1:
         raise ValueError("Pillow has no colours of 16 bits")
     image = Image.fromarray(pixels[..., 0] if picture.channels == 1 else pixels)
-    image.info.update(picture.info)
+    image.info.update(picture.pil_info)
     return image
 
 
-def _sixteen_bits(image: Image.Image, data: bytes) -> NDArray[np.uint16] | None:
-    """The pixels of a PNG with 16 bits a channel, upright; None: of another file."""
+def _read_16_bits(image: Image.Image, data: bytes) -> NDArray[np.uint16] | None:
+    """Read a PNG with 16 bits per channel, turned upright. Returns None for other files."""
     if not any("16B" in raw for raw in _raw_modes(image)):
         return None
-    pixels = read_deep_png(data, image.size)
-    turned = image.getexif().get(ORIENTATION, 1)
-    if turned == 1:
+    pixels = read_png16(data, image.size)
+    orientation = image.getexif().get(ORIENTATION, 1)
+    if orientation == 1:
         return pixels
+    # Pillow turns no colours of 16 bits: it turns the indices of the pixels instead.
     height, width, channels = pixels.shape
-    places = Image.fromarray(np.arange(height * width, dtype=np.int32).reshape(height, width))
-    places.getexif()[ORIENTATION] = turned
-    upright: NDArray[np.uint16] = pixels.reshape(-1, channels)[np.asarray(oriented(places))]
+    indices = Image.fromarray(np.arange(height * width, dtype=np.int32).reshape(height, width))
+    indices.getexif()[ORIENTATION] = orientation
+    upright: NDArray[np.uint16] = pixels.reshape(-1, channels)[np.asarray(oriented(indices))]
     return upright
 
 
 def _scaled_transparency(image: Image.Image) -> dict[str | tuple[int, int], Any]:
-    """The transparent grey of a PNG of 2 or 4 bits in 8, as which Pillow gives the pixels alone."""
+    """Return the transparent grey of a PNG of 2 or 4 bits, scaled to 8 as Pillow scales pixels."""
     level = image.info.get("transparency")
     if isinstance(level, int):
         for bits in (2, 4):
@@ -132,20 +134,20 @@ def _scaled_transparency(image: Image.Image) -> dict[str | tuple[int, int], Any]
 
 
 def _raw_modes(image: Image.Image) -> list[str]:
-    """How the pixels of a PNG lie in its file, before they are loaded."""
+    """Return the raw modes of a PNG's pixels, which Pillow knows until it loads them."""
     tiles: Any = getattr(image, "tile", ())
     return [str(tile.args) for tile in tiles] if image.format == "PNG" else []
 
 
-def _without_full_alpha(pixels: Pixels) -> Pixels:
+def _drop_opaque_alpha(pixels: Pixels) -> Pixels:
     opaque = pixels.shape[2] in (2, 4) and (pixels[..., -1] == np.iinfo(pixels.dtype).max).all()
     return pixels[..., :-1] if opaque else pixels
 
 
 def _pixels(image: Image.Image, profile: bytes | None) -> Pixels:
-    """An image of any mode as `Pixels`."""
+    """Convert an image of any mode to `Pixels`."""
     if image.mode in ("I", "F"):
-        raise ImageRefused("unsupported", f"mode {image.mode} does not tell which value is white")
+        raise ImageRefused("unsupported", f"mode {image.mode} does not define the value of white")
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)[..., None]
     if image.mode in ("1", "L") and not image.has_transparency_data:
@@ -154,23 +156,23 @@ def _pixels(image: Image.Image, profile: bytes | None) -> Pixels:
         return np.array(image.convert("LA"))
     if image.has_transparency_data:
         return np.array(image.convert("RGBA"))
-    if not _keeps_values(image.mode):
+    if not _is_grey_or_rgb(image.mode):
         image = in_srgb(image, profile)
     return np.array(image.convert("RGB"))
 
 
-def _keeps_values(mode: str) -> bool:
+def _is_grey_or_rgb(mode: str) -> bool:
     return mode not in ("CMYK", "YCbCr", "LAB", "HSV")
 
 
-def _animation(image: Image.Image, max_pixels: int) -> Picture:
+def _read_animation(image: Image.Image, max_pixels: int) -> Picture:
     frames: list[Pixels] = []
     milliseconds = []
-    # An APNG may begin with a picture for those who cannot play it.
+    # An APNG may begin with a still picture for programs that play none.
     first = 1 if getattr(image, "default_image", False) else 0
     for index in range(first, frame_count(image)):
         image.seek(index)
-        # Pillow enlarges a GIF by a frame that reaches beyond what its header says.
+        # Pillow enlarges a GIF by a frame that reaches beyond the size in its header.
         if image.width * image.height * frame_count(image) > max_pixels:
             raise too_many_pixels(image, max_pixels)
         image.load()
@@ -178,16 +180,16 @@ def _animation(image: Image.Image, max_pixels: int) -> Picture:
         frames.append(np.array(oriented(image.convert("RGBA"))))
     if all((frame[..., 3] == 255).all() for frame in frames):
         frames = [frame[..., :3] for frame in frames]
-    profile = _fitting(image.info.get("icc_profile"), 3)
+    profile = _matching_profile(image.info.get("icc_profile"), 3)
     loops = int(image.info.get("loop", 1 if image.format == "GIF" else 0))
-    # A GIF tells how often it is repeated, or nothing when it is not; others, how often it runs.
+    # A GIF counts repetitions, and has no field when there is none; other formats count plays.
     if image.format == "GIF" and "loop" in image.info and loops:
         loops += 1
     return Picture(tuple(frames), profile, _dpi(image), tuple(milliseconds), loops)
 
 
-def _fitting(profile: object, channels: int) -> bytes | None:
-    """`profile`, where it can be read and speaks of pictures with that many channels."""
+def _matching_profile(profile: object, channels: int) -> bytes | None:
+    """Return `profile` if it is readable and for pictures with that many channels, else None."""
     if not isinstance(profile, bytes):
         return None
     try:
@@ -195,7 +197,7 @@ def _fitting(profile: object, channels: int) -> bytes | None:
         space = opened_profile.profile.xcolor_space.strip()
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
-    return profile if space == PROFILE_SPACES[channels] else None
+    return profile if space == COLOUR_SPACES[channels] else None
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
@@ -204,5 +206,5 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
         horizontal, vertical = (float(value) for value in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    sound = 0 < horizontal < 1e5 and 0 < vertical < 1e5
-    return (horizontal, vertical) if sound else None
+    plausible = 0 < horizontal < 1e5 and 0 < vertical < 1e5
+    return (horizontal, vertical) if plausible else None

@@ -1,4 +1,4 @@
-"""PNG files with 16 bits a channel, of which Pillow would drop 8."""
+"""PNG files with 16 bits per channel, which Pillow reduces to 8 in colour."""
 
 import math
 import zlib
@@ -11,75 +11,76 @@ from numpy.typing import NDArray
 from pipeline.images.decode import ImageRefused
 
 WHITE = 65_535
-# zlib copies what it has not inflated yet, once a row.
-PIECE = 1 << 16
+# zlib copies its unconsumed input once per row: small chunks keep that cheap.
+CHUNK_BYTES = 1 << 16
 
 
-def read_deep_png(data: bytes, size: tuple[int, int]) -> NDArray[np.uint16]:
+def read_png16(data: bytes, size: tuple[int, int]) -> NDArray[np.uint16]:
     """Read a PNG of 16 bits as `(h, w, c)`, with alpha where it names a transparent colour.
 
-    No more is inflated than a picture of that size, width and height, has: what follows is ignored,
-    as Pillow does. pypng's own way inflates it all, however small the picture. Raises
-    `ImageRefused`, or whatever pypng and zlib do, where the file is damaged.
+    Inflate no more than a picture of that `size`, width and height, has, and ignore what follows,
+    as Pillow does; pypng itself inflates everything, however small the picture. Raises
+    `ImageRefused`, or an error of pypng or zlib, where the file is damaged.
     """
     reader = png.Reader(bytes=data)
     reader.preamble()
     if (reader.width, reader.height) != size or reader.bitdepth != 16:
         raise ImageRefused("damaged", "it has two headers that differ")
-    pieces = _compressed(reader)
-    pixels = _unfiltered(reader, _Inflated(pieces))
-    for _ in pieces:
-        pass  # the checksums of all that follows
+    chunks = _compressed_chunks(reader)
+    pixels = _read_pixels(reader, _Inflater(chunks))
+    for _ in chunks:
+        pass  # reading checks the checksums of what follows
     if reader.trns:
         opaque = (pixels != np.array(reader.transparent, np.uint16)).any(2, keepdims=True)
         pixels = np.concatenate([pixels, opaque * np.uint16(WHITE)], axis=2)
-    return _significant(pixels, reader.sbit) if reader.sbit else pixels
+    return _scale_significant_bits(pixels, reader.sbit) if reader.sbit else pixels
 
 
-def _compressed(reader: png.Reader) -> Iterator[bytes]:
-    """The image data as it is in the file, in pieces. Checks every chunk to the end of the file."""
+def _compressed_chunks(reader: png.Reader) -> Iterator[bytes]:
+    """Yield the image data as in the file, and check all checksums to the end of the file."""
     for kind, content in reader.chunks():
         if kind == b"IDAT":
-            for start in range(0, len(content), PIECE):
-                yield content[start : start + PIECE]
+            for start in range(0, len(content), CHUNK_BYTES):
+                yield content[start : start + CHUNK_BYTES]
 
 
-class _Inflated:
-    """Image data that is inflated as far as it is read."""
+class _Inflater:
+    """Inflates image data only as far as it is read."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self._stream, self._piece = pieces, zlib.decompressobj(), b""
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._stream, self._input = chunks, zlib.decompressobj(), b""
 
     def read(self, count: int) -> bytearray:
         """Inflate the next `count` bytes. Raises `ImageRefused` where there are fewer."""
-        found = bytearray()
-        while len(found) < count:
-            if not self._piece:
-                self._piece = next(self._pieces, b"")
-            more = self._stream.decompress(self._piece, count - len(found))
-            if not more and (self._stream.eof or not self._piece):
+        inflated = bytearray()
+        while len(inflated) < count:
+            if not self._input:
+                self._input = next(self._chunks, b"")
+            more = self._stream.decompress(self._input, count - len(inflated))
+            if not more and (self._stream.eof or not self._input):
                 raise ImageRefused("damaged", "its image data ends too early")
-            self._piece = self._stream.unconsumed_tail
-            found += more
-        return found
+            self._input = self._stream.unconsumed_tail
+            inflated += more
+        return inflated
 
 
-def _unfiltered(reader: png.Reader, inflated: _Inflated) -> NDArray[np.uint16]:
+def _read_pixels(reader: png.Reader, inflater: _Inflater) -> NDArray[np.uint16]:
+    """Read the rows, undo their filters, and place those of interlaced passes."""
     width, height, channels = reader.width, reader.height, reader.planes
-    straight = [((0, row, 1) for row in range(height))]
+    single_pass = [((0, row, 1) for row in range(height))]
     pixels = np.empty((height, width, channels), np.uint16)
-    for rows in png.adam7_generate(width, height) if reader.interlace else straight:
+    for rows in png.adam7_generate(width, height) if reader.interlace else single_pass:
         previous = None
         for left, row, step in rows:
             length = math.ceil((width - left) / step) * channels * 2
-            (kind,) = inflated.read(1)
-            previous = reader.undo_filter(kind, inflated.read(length), previous)
+            (filter_type,) = inflater.read(1)
+            previous = reader.undo_filter(filter_type, inflater.read(length), previous)
             pixels[row, left::step] = np.frombuffer(previous, ">u2").reshape(-1, channels)
     return pixels
 
 
-def _significant(pixels: NDArray[np.uint16], bits: bytes) -> NDArray[np.uint16]:
-    """Values of which only the first bits count, as all of 16."""
+def _scale_significant_bits(pixels: NDArray[np.uint16], bits: bytes) -> NDArray[np.uint16]:
+    """Scale values of which only the first `bits` count (chunk sBIT) to all 16."""
     count = max(bits)
     if not 1 <= min(bits) <= count <= 16:
         raise ImageRefused("damaged", f"{count} of its 16 bits are said to be significant")

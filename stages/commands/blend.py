@@ -1,4 +1,4 @@
-"""`pipeline blend`: a generator between two generators."""
+"""`pipeline blend`: weights interpolated between two generators."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ def blend(
     `pipeline evaluate --models NAME=FILE`. Best where one was trained from the other.
     """
     from pipeline.files import sha256_of
-    from pipeline.networks.blending import blend as blended
+    from pipeline.networks.blending import blend_generators
     from pipeline.networks.files import load_generator, save_generator
 
     if output.resolve() in (distortion.resolve(), perception.resolve()):
@@ -35,5 +35,5 @@ def blend(
         "blend_distortion_sha256": sha256_of(distortion),
         "blend_perception_sha256": sha256_of(perception),
     }
-    save_generator(output, blended(first, second, alpha), metadata)
+    save_generator(output, blend_generators(first, second, alpha), metadata)
     print(f"{output}: {1 - alpha:g} of {distortion}, {alpha:g} of {perception}")

@@ -1,4 +1,4 @@
-"""`pipeline export`: a generator for programs without PyTorch."""
+"""`pipeline export`: a generator as an ONNX file."""
 
 from pathlib import Path
 from typing import Annotated

@@ -16,10 +16,10 @@ def models() -> None:
         loaded = load_generator(path)
         count = sum(parameter.numel() for parameter in loaded.generator.parameters())
         figures = json.loads(loaded.metadata["figures"])
-        shown = ", ".join(f"{metric} {value}" for metric, value in figures.items())
-        default = f" ({uses[name]})" if name in uses else ""
+        metrics = ", ".join(f"{metric} {value}" for metric, value in figures.items())
+        use = f" ({uses[name]})" if name in uses else ""
         print(
-            f"{name}{default}: {loaded.metadata['architecture']}, {loaded.generator.scale}×, "
+            f"{name}{use}: {loaded.metadata['architecture']}, {loaded.generator.scale}×, "
             f"{count:,} parameters, {path.stat().st_size / 1e6:.1f} MB\n"
-            f"  {loaded.metadata['about']}\n  {shown}\n  {path}"
+            f"  {loaded.metadata['about']}\n  {metrics}\n  {path}"
         )

@@ -27,7 +27,7 @@ def serve(
     from pipeline.devices import pick_device
     from pipeline.networks.files import load_generator
     from pipeline.shipped import AUTO, DEFAULT, shipped_models
-    from pipeline.upscaling.app import LOOPBACK, UpscaleSite
+    from pipeline.upscaling.app import LOOPBACK, UpscaleApp
     from pipeline.wsgi import Server
 
     pick_device(device)
@@ -36,9 +36,8 @@ def serve(
     if model is not None:
         load_generator(model)
         models = {str(model): str(model)} | models
-    site = UpscaleSite(
-        models, device, LOOPBACK if host in ("localhost", *LOOPBACK, "::1") else None
-    )
-    server = Server(site, host, port, site.close)
+    hosts = LOOPBACK if host in ("localhost", *LOOPBACK, "::1") else None
+    app = UpscaleApp(models, device, hosts)
+    server = Server(app, host, port, app.close)
     print(f"{server.url}  (Ctrl-C ends)", flush=True)
     server.serve_forever()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet, exporting
+from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet, export
 from pipeline.networks.export import export_onnx
 from pipeline.networks.files import load_generator
 from pipeline.shipped import shipped_models
@@ -66,7 +66,7 @@ def test_weights_that_are_no_numbers_are_not_exported(tmp_path: Path) -> None:
 def test_a_file_that_differs_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
     with pytest.raises(PipelineError, match=r"a\.onnx: not written: .* differ from PyTorch's by"):
         export_onnx(SRResNet(blocks=1, features=8, norm="none"), tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []

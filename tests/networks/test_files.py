@@ -79,38 +79,38 @@ def test_a_header_of_any_length_is_read(generator: SRResNet, tmp_path: Path) -> 
     assert load_generator(path).generator.config == generator.config
 
 
-def damaged(path: Path, whole: bytes) -> None:
-    path.write_bytes(whole[: len(whole) // 2])
+def damaged(path: Path, content: bytes) -> None:
+    path.write_bytes(content[: len(content) // 2])
 
 
-def pickled(path: Path, whole: bytes) -> None:
+def pickled(path: Path, content: bytes) -> None:
     torch.save({"weight": torch.zeros(1)}, path)
 
 
-def foreign(path: Path, whole: bytes) -> None:
+def foreign(path: Path, content: bytes) -> None:
     save_file({"weight": torch.zeros(1)}, path)
 
 
-def unknown_option(path: Path, whole: bytes) -> None:
+def unknown_option(path: Path, content: bytes) -> None:
     tensors, config = {"weight": torch.zeros(1)}, json.dumps({"colour": "red"})
     save_file(tensors, path, {"architecture": "srresnet", "config": config})
 
 
-def other_sizes(path: Path, whole: bytes) -> None:
+def other_sizes(path: Path, content: bytes) -> None:
     tensors, config = {"weight": torch.zeros(1)}, json.dumps({"blocks": 1})
     save_file(tensors, path, {"architecture": "srresnet", "config": config})
 
 
-def no_json(path: Path, whole: bytes) -> None:
+def no_json(path: Path, content: bytes) -> None:
     metadata = {"architecture": "srresnet", "config": "3 blocks"}
     save_file({"weight": torch.zeros(1)}, path, metadata)
 
 
-def missing(path: Path, whole: bytes) -> None:
+def missing(path: Path, content: bytes) -> None:
     path.unlink()
 
 
-def folder(path: Path, whole: bytes) -> None:
+def folder(path: Path, content: bytes) -> None:
     path.unlink()
     path.mkdir()
 

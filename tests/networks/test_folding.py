@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from pipeline.networks import SRResNet
-from pipeline.networks.folding import folded
+from pipeline.networks.folding import fold_batch_norm
 
 
 def test_a_folded_network_computes_the_same_without_normalisation() -> None:
@@ -13,7 +13,7 @@ def test_a_folded_network_computes_the_same_without_normalisation() -> None:
     network(torch.rand(4, 3, 8, 8))
     network.eval()
     lr = torch.rand(2, 3, 9, 7)
-    fewer = folded(network)
+    fewer = fold_batch_norm(network)
     torch.testing.assert_close(fewer(lr), network(lr), rtol=0, atol=1e-5)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in fewer.modules())
 
@@ -21,7 +21,7 @@ def test_a_folded_network_computes_the_same_without_normalisation() -> None:
 def test_the_network_that_is_folded_stays_as_it_was() -> None:
     network = SRResNet(blocks=1, features=8, norm="batch").train()
     before = network.state_dict()
-    folded(network)
+    fold_batch_norm(network)
     assert network.training
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == 3

@@ -1,4 +1,4 @@
-"""Files of models that anyone made: each ends in one line, and takes no more than it has bytes."""
+"""Hostile model files: each ends in a one-line error, in no more memory than it has bytes."""
 
 import io
 import json
@@ -35,7 +35,7 @@ Make = Callable[[Path], None]
 
 @pytest.fixture(autouse=True)
 def little_memory() -> Iterator[None]:
-    """Let nothing take more memory than a little: what tries then says that there is too little."""
+    """Limit the memory of this process: a larger allocation fails."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     used = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, hard))
@@ -130,7 +130,7 @@ def half_a_file(path: Path) -> None:
 
 
 def changed_weight(path: Path) -> None:
-    """A bit of a weight, of which torch.load takes no notice."""
+    """A changed bit of a weight, which torch.load does not notice."""
     weight = torch.full((8, 3, 3, 3), 0.123)
     torch.save(esrgan(conv_first__weight=weight), path)
     data = path.read_bytes()
@@ -138,7 +138,7 @@ def changed_weight(path: Path) -> None:
 
 
 def overlapping(path: Path) -> None:
-    """Entries of an archive that all lie at one place."""
+    """Entries of an archive that all have the same offset."""
     archive(nested(1), ("data/0", bytes(1_000_000)))(path)
     with zipfile.ZipFile(path, "a") as file:
         (entry,) = (entry for entry in file.infolist() if entry.filename == "model/data/0")
@@ -152,16 +152,16 @@ def overlapping(path: Path) -> None:
 
 
 def short_record(path: Path) -> None:
-    """A tensor of which a file has fewer bytes than it says."""
+    """A tensor for which the file has too few bytes."""
     buffer = io.BytesIO()
     torch.save({"weight": torch.zeros(10**6)}, buffer)
-    with zipfile.ZipFile(buffer) as whole:
-        pickled = whole.read("archive/data.pkl")
+    with zipfile.ZipFile(buffer) as original:
+        pickled = original.read("archive/data.pkl")
     archive(pickled, ("data/0", bytes(4)))(path)
 
 
 def views_that_fit(path: Path) -> None:
-    """Some bytes that are said to be all the weights of a network of 8 GB."""
+    """A few bytes, expanded to the weights of a network of 8 GB."""
     with torch.device("meta"):
         state = RRDBNet(blocks=1, features=4000, growth=2000).state_dict()
     torch.save({name: torch.zeros(1).expand(tensor.shape) for name, tensor in state.items()}, path)
@@ -273,7 +273,7 @@ PICKLED = {
     ),
     "views that fit": views_that_fit,
     "half views": saved(esrgan(conv_hr__weight=torch.zeros(1).half().expand(HUGE))),
-    "a number in place of a convolution": saved(
+    "a number instead of a convolution": saved(
         esrgan(body__0__rdb1__conv1__weight=torch.tensor(1.0))
     ),
     "no features": saved(esrgan(body__0__rdb1__conv1__weight=torch.zeros(0, 0, 3, 3))),

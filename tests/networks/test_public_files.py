@@ -1,4 +1,4 @@
-"""Published weights, under every name that they go by."""
+"""Published weights, under the names of every program."""
 
 import json
 import re
@@ -20,7 +20,7 @@ State = dict[str, Tensor]
 def first_names(state: State) -> State:
     """As ESRGAN's first code had them."""
     blocks = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("body."))
-    places = {
+    names = {
         "conv_first": "model.0",
         "conv_body": f"model.1.sub.{blocks}",
         "conv_up1": "model.3",
@@ -33,7 +33,7 @@ def first_names(state: State) -> State:
         inner = r"body\.(\d+)\.rdb(\d)\.conv(\d)\.(\w+)"
         name = re.sub(inner, r"model.1.sub.\1.RDB\2.conv\3.0.\4", key)
         part, _, kind = name.rpartition(".")
-        renamed[f"{places.get(part, part)}.{kind}"] = value
+        renamed[f"{names.get(part, part)}.{kind}"] = value
     return renamed
 
 
@@ -108,7 +108,7 @@ class Harmful:
         ),
         (
             {**RRDBNet(blocks=1).state_dict(), "conv_first.weight": torch.zeros(64, 12, 3, 3)},
-            "its first convolution is given 12 channels, not 3",
+            "its first convolution takes 12 channels, not 3",
         ),
     ],
 )

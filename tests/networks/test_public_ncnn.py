@@ -38,18 +38,18 @@ def convolutions(model: Path) -> list[tuple[Tensor, Tensor]]:
         for line in model.with_suffix(".param").read_text().splitlines()
         if line.startswith("Convolution ")
     ]
-    found, at = [], 0
+    weights_and_biases, offset = [], 0
     for layer in layers:
         made, side, count = layer[0], layer[1], layer[6]
-        assert content[at : at + 4] == HALF_PRECISION
-        weight = np.frombuffer(content, np.float16, count, at + 4).astype(np.float32)
-        at += 4 + 2 * count + 2 * count % 4
-        bias = np.frombuffer(content, np.float32, made, at).copy()
-        at += 4 * made
+        assert content[offset : offset + 4] == HALF_PRECISION
+        weight = np.frombuffer(content, np.float16, count, offset + 4).astype(np.float32)
+        offset += 4 + 2 * count + 2 * count % 4
+        bias = np.frombuffer(content, np.float32, made, offset).copy()
+        offset += 4 * made
         shaped = torch.from_numpy(weight).view(made, -1, side, side)
-        found.append((shaped, torch.from_numpy(bias)))
-    assert at == len(content)
-    return found
+        weights_and_biases.append((shaped, torch.from_numpy(bias)))
+    assert offset == len(content)
+    return weights_and_biases
 
 
 def run_ncnn(model: Path, lr: Tensor) -> Tensor:

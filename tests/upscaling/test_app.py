@@ -1,4 +1,4 @@
-"""The page that enlarges pictures: its answers, and in a real browser what people see."""
+"""The upscaling page: its responses, and the page in a real browser."""
 
 import io
 import re
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from pipeline.networks.files import save_generator
 from pipeline.shipped import AUTO, FOR_JPEG
-from pipeline.upscaling.app import UpscaleSite
+from pipeline.upscaling.app import UpscaleApp
 from pipeline.upscaling.encoding import encode_picture
 from pipeline.upscaling.pictures import Picture
 from pipeline.wsgi import Server
@@ -26,7 +26,7 @@ CHOICES = {"model": "small", "scale": "4", "format": "png"}
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = tmp_path_factory.mktemp("model") / "small.safetensors"
     save_generator(path, generator(), {})
-    app = UpscaleSite({"small": str(path), "auto": AUTO, "web": FOR_JPEG}, "cpu")
+    app = UpscaleApp({"small": str(path), "auto": AUTO, "web": FOR_JPEG}, "cpu")
     with Server(app) as server:
         yield server.url
 
@@ -82,7 +82,7 @@ def test_auto_takes_the_model_that_suits_the_picture(url: str) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told(
+def test_wrong_requests_are_answered_with_the_problem(
     url: str, data: bytes, choices: dict[str, str], status: int, message: str
 ) -> None:
     answer = post(url, data, **choices)
@@ -122,8 +122,8 @@ def test_another_servers_name_is_refused(url: str) -> None:
 
 
 def test_a_browser_that_has_gone_keeps_nobody_waiting() -> None:
-    """Hours of work are left as soon as the connection is closed."""
-    app = UpscaleSite({"perception": "perception"}, "cpu")
+    """A closed connection aborts the computation."""
+    app = UpscaleApp({"perception": "perception"}, "cpu")
     data = encode_picture(Picture((noise(2000, 2000, 1),)), "png")
     with Server(app, on_close=app.close) as server:
         with pytest.raises(requests.Timeout):
@@ -145,22 +145,22 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(params=[(1280, 800, "light"), (390, 800, "dark")], ids=["wide", "narrow"])
 def page(browser: Browser, url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The opened page; at the end it asked for nothing that is not its own."""
+    """The opened page; at the end it has requested nothing from elsewhere."""
     width, height, scheme = request.param
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
     )
     opened = context.new_page()
     problems: list[str] = []
-    asked: list[str] = []
+    requested: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.on("request", lambda sent: asked.append(sent.url))
+    opened.on("request", lambda sent: requested.append(sent.url))
     opened.goto(url)
     yield opened
     assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
     context.close()
     assert problems == []
-    assert [each for each in asked if not each.startswith((url, "blob:", "data:"))] == []
+    assert [each for each in requested if not each.startswith((url, "blob:", "data:"))] == []
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_a_choice_enlarges_again(page: Page, picture: Path) -> None:
 
 
 @needs_chromium
-def test_the_model_that_was_chosen_is_told(page: Page, picture: Path) -> None:
+def test_the_caption_names_the_model_of_auto(page: Page, picture: Path) -> None:
     page.set_input_files("#file", picture)
     expect(page.locator("#caption")).to_have_text(re.compile(r"^480 × 360, [\d.]+ s$"))
     page.select_option("#model", "auto")
@@ -218,7 +218,9 @@ def test_a_dropped_picture_is_taken(page: Page, picture: Path) -> None:
 
 
 @needs_chromium
-def test_what_is_no_picture_is_told_on_the_page(page: Page, picture: Path, tmp_path: Path) -> None:
+def test_the_page_rejects_a_file_that_is_no_picture(
+    page: Page, picture: Path, tmp_path: Path
+) -> None:
     (tmp_path / "note.png").write_text("no picture")
     page.set_input_files("#file", picture)
     expect(page.locator("#result")).to_be_visible()

@@ -1,112 +1,17 @@
-"""Which picture becomes which file."""
+"""Batches of pictures: decoded, enlarged and written side by side."""
 
 from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError
 from pipeline.progress import Silent
-from pipeline.upscaling.batch import PIPE, Encoding, Job, plan, read_picture, upscale_all
+from pipeline.upscaling.batch import read_picture, upscale_all
+from pipeline.upscaling.encoding import Encoding
+from pipeline.upscaling.plan import Job
 from pipeline.upscaling.upscaler import Upscaler
 from tests.upscaling.small import bicubic
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for name in ("a.png", "b.jpg", "set/c.webp", "set/deep/d.PNG", "set/.e/f.png", "set/note.txt"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return tmp_path
-
-
-def planned(inputs: list[str], output: str | None, format: str = "png") -> dict[str, str]:
-    paths = [Path(text) for text in inputs]
-    jobs = plan(paths, None if output is None else Path(output), format, "_x4")
-    return {str(job.source): str(job.target) for job in jobs}
-
-
-@pytest.mark.parametrize(
-    ("inputs", "output", "targets"),
-    [
-        (["a.png"], None, ["a_x4.png"]),
-        (["a.png"], "c.png", ["c.png"]),
-        (["a.png"], "out", ["out/a.png"]),
-        (["a.png"], "set", ["set/a.png"]),
-        (["a.png", "b.jpg"], None, ["a_x4.png", "b_x4.png"]),
-        (["a.png", "b.jpg"], "out.v2", ["out.v2/a.png", "out.v2/b.png"]),
-        (["set"], None, ["set_x4/c.png", "set_x4/deep/d.png"]),
-        (["set"], "out", ["out/c.png", "out/deep/d.png"]),
-        (["set"], ".", ["c.png", "deep/d.png"]),
-        (["set/.e"], "out", ["out/f.png"]),
-        (["a.png", "set"], "out", ["out/a.png", "out/c.png", "out/deep/d.png"]),
-        (["note v1.5", "photo"], None, ["note v1.5_x4.png", "photo_x4.png"]),
-        (["note v1.5"], "out", ["out/note v1.5.png"]),
-        (["set/c.webp", "set/deep"], None, ["set/c_x4.png", "set/deep_x4/d.png"]),
-    ],
-)
-@pytest.mark.usefixtures("folder")
-def test_pictures_and_folders(inputs: list[str], output: str | None, targets: list[str]) -> None:
-    assert list(planned(inputs, output).values()) == targets
-
-
-@pytest.mark.usefixtures("folder")
-def test_format_gives_the_ending() -> None:
-    assert planned(["a.png", "set"], "out", "webp") == {
-        "a.png": "out/a.webp",
-        "set/c.webp": "out/c.webp",
-        "set/deep/d.PNG": "out/deep/d.webp",
-    }
-
-
-def test_two_of_one_name_keep_their_endings(folder: Path) -> None:
-    (folder / "a.jpg").touch()
-    assert planned(["a.png", "a.jpg", "b.jpg"], "out") == {
-        "a.png": "out/a.png.png",
-        "a.jpg": "out/a.jpg.png",
-        "b.jpg": "out/b.png",
-    }
-
-
-def test_results_within_a_folder_are_not_its_pictures(folder: Path) -> None:
-    first = planned(["set"], "set/large")
-    for target in first.values():
-        (folder / target).parent.mkdir(parents=True, exist_ok=True)
-        (folder / target).touch()
-    assert planned(["set"], "set/large") == first
-
-
-def test_pipes() -> None:
-    assert plan([PIPE], None, "png", "_x4") == [Job(PIPE, PIPE)]
-    assert plan([PIPE], Path("a.png"), "png", "_x4") == [Job(PIPE, Path("a.png"))]
-    assert plan([Path("a.png")], PIPE, "png", "_x4") == [Job(Path("a.png"), PIPE)]
-
-
-@pytest.mark.parametrize(
-    ("inputs", "output", "message"),
-    [
-        (["a.png", "b.jpg"], "a.png", "a.png is a file, for one picture"),
-        (["a.png"], "c.bmp", r"c.bmp: unknown ending; use \.png"),
-        (["a.png", "a.png"], None, r"two pictures would become a\.png_x4\.png"),
-        (["-"], "a.bmp", r"a\.bmp: unknown ending"),
-        (["a.png", "b.jpg"], "c.png", r"c\.png is a file, for one picture"),
-        (["set"], "set", "set is the folder itself"),
-        (["/"], None, "has nothing beside it"),
-        (["x" * 300], None, "File name too long"),
-        (["a.png"], "a.png", r"a\.png is one of the pictures"),
-        (["a.png", "set/deep"], ".", r"a\.png is one of the pictures"),
-        (["-", "a.png"], None, "one picture"),
-        (["empty"], None, "empty: holds no picture"),
-    ],
-)
-def test_mistakes_are_named(
-    folder: Path, inputs: list[str], output: str | None, message: str
-) -> None:
-    (folder / "empty").mkdir()
-    with pytest.raises(UsageError, match=message):
-        planned(inputs, output)
 
 
 def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
@@ -132,11 +37,12 @@ def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
     assert steps == [1, 2, 3]
 
 
-def test_little_memory_is_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(image: PngImagePlugin.PngImageFile) -> None:
         raise MemoryError
 
-    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", failing)
     with pytest.raises(PipelineError) as error:
         read_picture(Path("a.png"))

@@ -100,6 +100,6 @@ def test_quality_is_of_jpeg_and_webp() -> None:
         (Picture((noise(1, 65501),)), "jpg", "jpg has no picture of 65501×1"),
     ],
 )
-def test_what_a_format_cannot_hold_is_told(picture: Picture, format: str, message: str) -> None:
+def test_what_a_format_cannot_hold_is_refused(picture: Picture, format: str, message: str) -> None:
     with pytest.raises(PipelineError, match=message):
         encode_picture(picture, format)

@@ -1,4 +1,4 @@
-"""Which model a picture gets where none is named."""
+"""The choice of a model for each picture."""
 
 import io
 
@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import UsageError
-from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG, suited
-from pipeline.upscaling.model_choice import Chooser
+from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG, model_for_jpeg_quality
+from pipeline.upscaling.model_choice import UpscalerChooser
 from pipeline.upscaling.pictures import decode_picture
 from pipeline.upscaling.upscaler import Upscaler
 from tests.upscaling.small import bicubic
@@ -43,7 +43,7 @@ def test_a_picture_knows_how_hard_it_was_compressed(data: bytes, quality: int | 
     ],
 )
 def test_hard_compressed_jpeg_is_for_web(quality: int | None, model: str) -> None:
-    assert suited(quality) == model
+    assert model_for_jpeg_quality(quality) == model
 
 
 def test_each_model_is_made_once_and_when_it_is_needed() -> None:
@@ -53,7 +53,7 @@ def test_each_model_is_made_once_and_when_it_is_needed() -> None:
         made.append(model)
         return Upscaler(bicubic(), device="cpu")
 
-    choose = Chooser(AUTO, make)
+    choose = UpscalerChooser(AUTO, make)
     assert (made, choose.scale) == ([DEFAULT], 4)
     clean, worn = (decode_picture(encoded(f)) for f in ("PNG", "JPEG"))
     assert choose(clean) is choose(clean)
@@ -61,11 +61,11 @@ def test_each_model_is_made_once_and_when_it_is_needed() -> None:
     assert choose(worn) is choose(worn)
     assert choose(worn) is not choose(clean)
     assert made == [DEFAULT, FOR_JPEG]
-    named = Chooser("distortion", make)
+    named = UpscalerChooser("distortion", make)
     assert named(clean) is named(worn)
     assert made[2:] == ["distortion"]
 
 
-def test_what_is_wrong_with_the_options_is_told_before_any_picture() -> None:
+def test_wrong_options_are_refused_before_any_picture() -> None:
     with pytest.raises(UsageError, match="scale: 99"):
-        Chooser(AUTO, lambda model: Upscaler(model, scale=99, device="cpu"))
+        UpscalerChooser(AUTO, lambda model: Upscaler(model, scale=99, device="cpu"))

@@ -47,14 +47,14 @@ def deep_png(pixels: np.ndarray) -> bytes:
 def test_png_of_any_mode(mode: str, channels: int) -> None:
     picture = decode_picture(encoded(Image.new(mode, (8, 6)), "PNG"))
     assert picture.frames[0].shape == (6, 8, channels)
-    assert not picture.deep
+    assert not picture.has_16_bits
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_sixteen_bits_are_kept(channels: int) -> None:
     pixels = noise(5, 7, channels, np.uint16)
     picture = decode_picture(deep_png(pixels))
-    assert picture.deep
+    assert picture.has_16_bits
     assert (picture.frames[0] == pixels).all()
 
 
@@ -291,9 +291,9 @@ def test_insignificant_bits_do_not_count(transparent: tuple[int, ...] | None) ->
     writer = png.Writer(3, 1, greyscale=False, bitdepth=16, transparent=transparent)
     writer.write(buffer, [[5, 5, 5, 65_535, 65_535, 65_535, 32_768, 63, 64]])
     header, *rest = png.Reader(bytes=buffer.getvalue()).chunks()
-    whole = io.BytesIO()
-    png.write_chunks(whole, [header, (b"sBIT", b"\x0a\x0a\x0a"), *rest])
-    pixels = decode_picture(whole.getvalue()).frames[0][0]
+    with_sbit = io.BytesIO()
+    png.write_chunks(with_sbit, [header, (b"sBIT", b"\x0a\x0a\x0a"), *rest])
+    pixels = decode_picture(with_sbit.getvalue()).frames[0][0]
     step = 65_535 / 1023
     colours = [[0, 0, 0], [65_535] * 3, [round(512 * step), 0, round(step)]]
     assert pixels[:, :3].tolist() == colours

@@ -1,4 +1,4 @@
-"""Where tiles lie, and how large they may be."""
+"""Windows of tiles, their overlap and their side."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,19 @@ import torch
 
 from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
 from pipeline.upscaling import tiles
-from pipeline.upscaling.tiles import RESERVE, best_tile, bytes_per_pixel, overlap_of, windows
+from pipeline.upscaling.tiles import (
+    MEMORY_FACTOR,
+    best_tile,
+    bytes_per_pixel,
+    tile_overlap,
+    tile_windows,
+)
 
 
 @pytest.mark.parametrize(("width", "height", "tile"), [(50, 34, 16), (64, 64, 32), (1, 70, 16)])
 def test_windows_cover_every_pixel_once(width: int, height: int, tile: int) -> None:
     seen = np.zeros((height, width), int)
-    for window in windows(width, height, tile, overlap=5):
+    for window in tile_windows(width, height, tile, overlap=5):
         left, top, right, bottom = window.inner
         seen[top:bottom, left:right] += 1
         assert max(right - left, bottom - top) <= tile
@@ -23,24 +29,24 @@ def test_windows_cover_every_pixel_once(width: int, height: int, tile: int) -> N
 
 def test_what_is_kept_of_a_tile_is_where_it_belongs() -> None:
     rows, columns = np.mgrid[:34, :50]
-    for window in windows(50, 34, 16, overlap=5):
+    for window in tile_windows(50, 34, 16, overlap=5):
         left, top, right, bottom = window.outer
         large = np.kron(rows * 50 + columns, np.ones((2, 2)))
         computed = large[top * 2 : bottom * 2, left * 2 : right * 2]
-        assert (computed[window.kept(2)] == large[window.target(2)]).all()
+        assert (computed[window.crop_slices(2)] == large[window.output_slices(2)]).all()
 
 
-def test_overlap_is_all_that_a_result_depends_on_but_no_more_than_64() -> None:
-    assert overlap_of(SRResNet()) == 14
-    assert overlap_of(SRResNet(blocks=16, norm="none", upsampling="direct")) == 38
-    assert overlap_of(RRDBNet(blocks=6)) == 64
+def test_overlap_is_the_receptive_radius_but_at_most_64() -> None:
+    assert tile_overlap(SRResNet()) == 14
+    assert tile_overlap(SRResNet(blocks=16, norm="none", upsampling="direct")) == 38
+    assert tile_overlap(RRDBNet(blocks=6)) == 64
 
 
-def test_memory_of_a_pixel_is_that_of_the_fattest_layer() -> None:
-    """In SRResNet it is the last activation, of 64 channels at 16 places, 4 bytes each."""
-    assert bytes_per_pixel(SRResNet(norm="none")) == 2 * 64 * 16 * 4 * RESERVE
+def test_memory_of_a_pixel_is_that_of_the_largest_layer() -> None:
+    """In SRResNet it is the last activation, of 64 channels at 16 HR pixels, 4 bytes each."""
+    assert bytes_per_pixel(SRResNet(norm="none")) == 2 * 64 * 16 * 4 * MEMORY_FACTOR
     direct = SRResNet(blocks=1, norm="none", upsampling="direct")
-    assert bytes_per_pixel(direct) == 2 * 64 * 4 * RESERVE
+    assert bytes_per_pixel(direct) == 2 * 64 * 4 * MEMORY_FACTOR
 
 
 @pytest.mark.parametrize(
@@ -55,4 +61,4 @@ def test_tiles_are_as_large_as_is_fast_and_as_memory_allows(
         monkeypatch.setattr(tiles, "free_memory", lambda _, free=gigabytes: free * 10**9)
         assert best_tile(network, cpu) == side
     monkeypatch.setattr(tiles, "free_memory", lambda _: 2 * 150**2 * bytes_per_pixel(network))
-    assert best_tile(network, cpu) == max(150 - 2 * overlap_of(network), 32)
+    assert best_tile(network, cpu) == max(150 - 2 * tile_overlap(network), 32)

@@ -39,16 +39,16 @@ def test_tiles_of_the_articles_generator_leave_no_trace(tile: int | None, precis
     network = SRResNet(norm="none", skip="bicubic")
     torch.nn.init.normal_(network.tail.weight, std=0.01)
     lr = noise(70, 90)
-    whole = Upscaler(network, tile=128, device="cpu", precision=precision)(lr)
+    untiled = Upscaler(network, tile=128, device="cpu", precision=precision)(lr)
     tiled = Upscaler(network, tile=tile, device="cpu", precision=precision)(lr)
-    np.testing.assert_allclose(tiled.astype(int), whole.astype(int), rtol=0, atol=levels)
+    np.testing.assert_allclose(tiled.astype(int), untiled.astype(int), rtol=0, atol=levels)
 
 
 @pytest.mark.parametrize("name", ["distortion", "perception"])
 def test_tiles_of_the_shipped_generators_leave_no_trace(name: str) -> None:
     lr = noise(100, 90)
-    whole = Upscaler(name, tile=128, device="cpu")(lr)
-    assert (Upscaler(name, tile=40, device="cpu")(lr) == whole).all()
+    untiled = Upscaler(name, tile=128, device="cpu")(lr)
+    assert (Upscaler(name, tile=40, device="cpu")(lr) == untiled).all()
 
 
 def test_tta_is_the_mean_of_all_views_and_tiles_leave_no_trace_in_it() -> None:
@@ -70,7 +70,7 @@ def test_tta_is_the_mean_of_all_views_and_tiles_leave_no_trace_in_it() -> None:
 def test_seams_of_networks_that_look_further_than_tiles_overlap(
     network: Generator, deviation: float
 ) -> None:
-    """RRDB-6 looks 94 LR pixels far; RCAN's attention sees the mean of the whole picture.
+    """RRDB-6 has a receptive radius of 94; RCAN's attention sees the mean of the whole picture.
 
     With an overlap of 8 these weights give seams of 16 and 66 levels.
     """
@@ -78,10 +78,10 @@ def test_seams_of_networks_that_look_further_than_tiles_overlap(
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=deviation)
     lr = noise(40, 260)
-    whole = Upscaler(network, tile=260, device="cpu", precision="fp32")(lr).astype(int)
+    untiled = Upscaler(network, tile=260, device="cpu", precision="fp32")(lr).astype(int)
     tiled = Upscaler(network, tile=40, device="cpu", precision="fp32")(lr)
-    assert len(np.unique(whole)) == 256
-    assert np.abs(tiled - whole).max() <= 1
+    assert len(np.unique(untiled)) == 256
+    assert np.abs(tiled - untiled).max() <= 1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -224,7 +224,7 @@ def test_no_repetition_of_a_model_that_enlarges_nothing_enlarges() -> None:
 
 def test_frames_are_enlarged_one_by_one(upscaler: Upscaler) -> None:
     frames = (noise(5, 6), noise(6, 5).transpose(1, 0, 2))
-    picture = upscaler.picture(Picture(frames, milliseconds=(40, 60), loops=3))
+    picture = upscaler.upscale_picture(Picture(frames, milliseconds=(40, 60), loops=3))
     assert [(a == upscaler(b)).all() for a, b in zip(picture.frames, frames, strict=True)] == [
         True
     ] * 2

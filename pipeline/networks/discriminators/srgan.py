@@ -7,33 +7,33 @@ LAYERS = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (5
 
 
 class Discriminator(nn.Module):
-    """Tells originals from results, for crops of any size of at least 16 pixels.
+    """Distinguishes originals from results, for crops of any size of at least 16 pixels.
 
-    The paper flattens the last features into a dense layer, which at 384 pixel crops would hold
-    306,681,025 parameters in all; their mean over the picture feeds the same head here: 5,215,425.
+    The paper flattens the last features into a dense layer: 306,681,025 parameters in all for crops
+    of 384 pixels. Here the head takes their mean over the picture: 5,215,425 parameters.
     """
 
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        before = 3
+        channels_in = 3
         for number, (channels, stride) in enumerate(LAYERS):
-            # Batch normalisation everywhere but first, where it would hide the picture's colours.
-            layers.append(nn.Conv2d(before, channels, 3, stride, padding=1))
+            # No batch normalisation after the first: it would remove the picture's colours.
+            layers.append(nn.Conv2d(channels_in, channels, 3, stride, padding=1))
             if number:
                 layers.append(nn.BatchNorm2d(channels))
             layers.append(nn.LeakyReLU(0.2))
-            before = channels
+            channels_in = channels
         self.features = nn.Sequential(*layers)
         self.head = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            nn.Linear(before, 1024),
+            nn.Linear(channels_in, 1024),
             nn.LeakyReLU(0.2),
             nn.Linear(1024, 1),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """`(N, 3, H, W) float in [0, 1]` to logits `(N, 1)`, large for originals."""
+        """`(N, 3, H, W) float in [0, 1]` to logits `(N, 1)`, larger for originals."""
         logits: Tensor = self.head(self.features(images * 2 - 1))
         return logits

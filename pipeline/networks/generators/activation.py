@@ -1,4 +1,4 @@
-"""PReLU (He et al. 2015, "Delving Deep into Rectifiers", equation 1) with one slope for all."""
+"""PReLU (He et al. 2015, "Delving Deep into Rectifiers", equation 1) with one slope."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 
 class SharedPReLU(nn.PReLU):
-    """`nn.PReLU()`, whose gradient takes a third of the time on a CPU.
+    """`nn.PReLU()` with a backward pass that takes a third of the time on a CPU.
 
-    PyTorch makes a gradient of the slope for every element, one element after the other, and sums
-    them afterwards; that was a quarter of a step's time in bf16.
+    PyTorch computes the slope's gradient for every element, one after the other, and sums them
+    afterwards; that was a quarter of a training step's time in bf16.
     """
 
     def __init__(self) -> None:
@@ -21,12 +21,12 @@ class SharedPReLU(nn.PReLU):
         """Any shape to the same shape: `x` where it is positive, `slope · x` elsewhere."""
         if x.device.type != "cpu" or not self.training:
             return F.prelu(x, self.weight)
-        activated: Tensor = _OneSlope.apply(x, self.weight)
+        activated: Tensor = _LeakyReLUWithSlopeGradient.apply(x, self.weight)
         return activated
 
 
-class _OneSlope(torch.autograd.Function):
-    """Leaky ReLU, with a gradient of its slope too."""
+class _LeakyReLUWithSlopeGradient(torch.autograd.Function):
+    """Leaky ReLU with a gradient of its slope, too."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
@@ -36,6 +36,6 @@ class _OneSlope(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         x, slope = ctx.saved_tensors
-        of_x = torch.ops.aten.leaky_relu_backward(gradient, x, float(slope), False)
-        of_slope = (gradient * x.clamp(max=0)).sum(dtype=slope.dtype)
-        return of_x, of_slope.view_as(slope)
+        x_gradient = torch.ops.aten.leaky_relu_backward(gradient, x, float(slope), False)
+        slope_gradient = (gradient * x.clamp(max=0)).sum(dtype=slope.dtype)
+        return x_gradient, slope_gradient.view_as(slope)

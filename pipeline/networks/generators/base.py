@@ -1,4 +1,4 @@
-"""What every generator is: a network that knows its scale, its config and how far it looks."""
+"""Base class of generators, and rounding to 8 bits."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,42 +12,42 @@ LEVELS = 255
 
 
 class NotFiniteError(PipelineError):
-    """A generator's numbers have overflowed."""
+    """A generator's result contains NaN or infinity."""
 
 
 class Generator(nn.Module, ABC):
-    """Enlarges `(N, 3, h, w)` in [0, 1] to `(N, 3, h·scale, w·scale)`, not clamped."""
+    """A network from `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
 
     scale: int
     config: Mapping[str, int | str]
-    """the constructor's arguments, so that a file can say how to build the network again"""
+    """the constructor's arguments, as a model file stores them"""
 
     @property
     @abstractmethod
     def receptive_radius(self) -> int:
-        """LR pixels around a pixel that its result depends on: the overlap of exact tiles."""
+        """Radius of the receptive field, LR pixels: the overlap that makes tiles exact."""
 
     @property
     @abstractmethod
     def last_layer(self) -> nn.Conv2d:
-        """The convolution that gives the colours: where the terms of a loss meet."""
+        """The output convolution, at which the gradients of the losses are compared."""
 
-    may_deepen = False
-    """whether `start_from` takes a network of fewer blocks, too"""
+    accepts_fewer_blocks = False
+    """whether `start_from` takes a network with fewer blocks, too"""
 
     @abstractmethod
     def forward(self, lr: Tensor) -> Tensor: ...
 
-    def start_from(self, given: "Generator") -> None:
-        """Take the weights of a network with the same config."""
-        self.load_state_dict(given.state_dict())
+    def start_from(self, pretrained: "Generator") -> None:
+        """Copy the weights of a network with the same config."""
+        self.load_state_dict(pretrained.state_dict())
 
     @torch.no_grad()
     def enlarge(self, lr: Tensor) -> Tensor:
         """Enlarge pictures: `(N, 3, h, w) uint8` → `(N, 3, h·scale, w·scale) uint8`, rounded.
 
         Computes on the weights' device; the result is on the CPU. Raises `NotFiniteError` when it
-        is not finite: a black picture must never pass for one.
+        contains NaN, which a cast to uint8 would turn into black.
         """
         device = next(self.parameters()).device
         batch = lr.to(device, torch.float32) / LEVELS
@@ -58,15 +58,15 @@ class Generator(nn.Module, ABC):
 
 
 def quantise(images: Tensor) -> Tensor:
-    """Bring images of any shape from [0, 1] to the levels of 8 bits: whole floats in [0, 255].
+    """Round images of any shape in [0, 1] to the levels of 8 bits: whole floats in [0, 255].
 
-    Rounds to the nearest level, where a cast to uint8 would cut off.
+    A cast to uint8 would truncate instead.
     """
     return (images.float() * LEVELS).round().clamp(0, LEVELS)
 
 
 def doublings_of(scale: int) -> int:
-    """How often a side is doubled to be `scale` times as long. Raises `ValueError` for others."""
+    """Return log2 of `scale`. Raises `ValueError` where it is no power of 2."""
     doublings = scale.bit_length() - 1
     if scale < 1 or 2**doublings != scale:
         raise ValueError(f"its scale is {scale}, which is no power of 2")

@@ -1,4 +1,4 @@
-"""Generators built from what a file says of itself, which may be anything."""
+"""Construction of generators from the config and weights of an untrusted file."""
 
 from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
@@ -6,31 +6,34 @@ from typing import Any, get_args, get_type_hints
 import torch
 
 from pipeline.networks.generators.base import Generator
-from pipeline.networks.tensor_files import fitting
+from pipeline.networks.tensor_files import checked_state_dict
 
 MAX_SIZE = 65_536
-# Each block takes time before a weight of it is looked at; RCAN has 200.
+# Each block takes time to construct, before any weight is compared; RCAN has 200.
 MAX_BLOCKS = 1000
 MAX_SCALE = 16
 
 
-def built(kind: type[Generator], config: object, state: Mapping[str, object]) -> Generator:
-    """A generator of that kind with the constructor's arguments `config` and the weights `state`.
+def generator_from_config(
+    architecture: type[Generator], config: object, state: Mapping[str, object]
+) -> Generator:
+    """Return `architecture(**config)` with the weights `state`.
 
-    Raises `ValueError`, or what PyTorch does, where they do not fit, before memory is taken.
+    Raises `ValueError`, or an error of PyTorch, where they do not fit, before memory is allocated.
     """
-    arguments = _checked(kind, config)
+    arguments = _checked_arguments(architecture, config)
     with torch.device("meta"):
-        generator = kind(**arguments)
-    weights = fitting(generator.state_dict(), state)
+        generator = architecture(**arguments)
+    weights = checked_state_dict(generator.state_dict(), state)
     generator.load_state_dict(weights, assign=True)
     return generator
 
 
-def _checked(kind: type[Generator], config: object) -> dict[str, Any]:
+def _checked_arguments(architecture: type[Generator], config: object) -> dict[str, Any]:
+    """Return `config` if its names and values are the constructor's. Raises `ValueError`."""
     if not isinstance(config, Mapping):
         raise ValueError("its config is no mapping")
-    types = get_type_hints(kind.__init__)
+    types = get_type_hints(architecture.__init__)
     for name, value in config.items():
         if name not in types:
             raise ValueError(f"its config has {name}, which no such network has")

@@ -11,8 +11,8 @@ from pipeline.networks.generators.base import Generator, doublings_of
 class RCAN(Generator):
     """A convolution, `groups` residual groups of `blocks` attention blocks, pixel shufflers.
 
-    15,592,355 parameters at ×4 with the paper's 10 groups of 20 blocks. Names of the weights are
-    those of the public code; the shift by DIV2K's mean colour, which is no parameter, is left out.
+    15,592,355 parameters at ×4 with the paper's 10 groups of 20 blocks. The weights' names are
+    those of the public code. Its shift by DIV2K's mean colour, no parameter, is left out.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class RCAN(Generator):
     ) -> None:
         super().__init__()
         if features < reduction:
-            raise ValueError(f"{reduction} channels cannot be made one where there are {features}")
+            raise ValueError(f"its reduction {reduction} is larger than its {features} features")
         self.scale = scale
         self.config = {
             "scale": scale,
@@ -46,7 +46,7 @@ class RCAN(Generator):
 
     @property
     def receptive_radius(self) -> int:
-        """Of the convolutions alone: the attention's means are of the whole picture."""
+        """Of the convolutions alone: channel attention depends on the whole picture."""
         groups, blocks = int(self.config["groups"]), int(self.config["blocks"])
         radius = 1.0 + groups * (2 * blocks + 1) + 1
         size = 1
@@ -57,7 +57,7 @@ class RCAN(Generator):
 
     @property
     def last_layer(self) -> nn.Conv2d:
-        """The convolution that gives the colours."""
+        """The output convolution."""
         last = self.tail[-1]
         assert isinstance(last, nn.Conv2d)
         return last
@@ -104,7 +104,7 @@ class AttentionBlock(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Each channel times a weight from the means of all channels (equations 6 to 8)."""
+    """Multiply each channel by a weight from all channels' means (equations 6 to 8)."""
 
     def __init__(self, features: int, reduction: int) -> None:
         super().__init__()
@@ -121,5 +121,5 @@ class ChannelAttention(nn.Module):
         return x * weights
 
 
-def _convolution(given: int, made: int) -> nn.Conv2d:
-    return nn.Conv2d(given, made, 3, padding=1)
+def _convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, 3, padding=1)

@@ -10,18 +10,18 @@ from torch.nn import functional as F
 from pipeline.networks.generators.base import Generator, doublings_of
 
 RESIDUAL_SCALE = 0.2
-"""β of the paper: what a branch adds is scaled down, so that deep networks start calmly."""
+"""β of the paper (section 3.1, residual scaling): the factor of what a branch adds."""
 INIT_SCALE = 0.1
-"""Kaiming's weights of the dense blocks are scaled by it (section 3.1, smaller initialization)."""
-SLOPE = 0.2
+"""Factor of the dense blocks' initial weights (section 3.1, smaller initialization)."""
+LEAKY_SLOPE = 0.2
 
 
 class RRDBNet(Generator):
-    """A convolution, `blocks` residual-in-residual dense blocks with a long skip, and doublings of
-    the size, by nearest neighbour and a convolution, as many as the scale asks for.
+    """A convolution, `blocks` residual-in-residual dense blocks with a long skip, and log2(scale)
+    ×2 upsamplers: nearest neighbour and a convolution.
 
-    16,697,987 parameters at ×4 with the paper's 23 blocks, 4,467,779 with 6. No normalisation.
-    Names of the weights are those of the public code, so that its files load here and ours there.
+    16,697,987 parameters at ×4 with the paper's 23 blocks, 4,467,779 with 6. No normalisation. The
+    weights' names are those of the public code, so that its files load here and ours there.
     """
 
     def __init__(
@@ -40,23 +40,23 @@ class RRDBNet(Generator):
 
     @property
     def doublings(self) -> int:
-        """How often the size is doubled."""
+        """Number of ×2 upsamplers."""
         return doublings_of(self.scale)
 
     @property
     def receptive_radius(self) -> int:
-        """349 at ×4 and 23 blocks, 94 with 6: a pixel a side for every convolution in a row."""
+        """349 at ×4 with 23 blocks, 94 with 6: one pixel for each convolution in a row."""
         radius = 1.0 + 15 * int(self.config["blocks"]) + 1
         size = 1
         for _ in range(self.doublings):
             size *= 2
-            # Nearest neighbour reads no neighbours; the convolution behind it does, at that size.
+            # The nearest neighbour adds nothing; the convolution after it adds one HR pixel.
             radius += 1 / size
         return math.ceil(radius + 2 / size)
 
     @property
     def last_layer(self) -> nn.Conv2d:
-        """The convolution that gives the colours."""
+        """The output convolution."""
         return self.conv_last
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -86,38 +86,38 @@ class RRDB(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """Five convolutions, each of which is given what all before it gave, and a skip around them."""
+    """Five convolutions, each of all earlier features, and a skip around them."""
 
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
         for number in range(1, 6):
-            given = features + (number - 1) * growth
-            convolution = _convolution(given, growth if number < 5 else features)
-            # Without values, PyTorch would import its compiler to draw none.
+            channels_in = features + (number - 1) * growth
+            convolution = _convolution(channels_in, growth if number < 5 else features)
+            # On the meta device PyTorch would import its compiler for the draws.
             if not convolution.weight.is_meta:
-                _start_small(convolution)
+                _init_small(convolution)
             self.add_module(f"conv{number}", convolution)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(N, features, h, w)` to the same shape."""
-        known = [x]
+        features = [x]
         for number in range(1, 5):
             layer = self.get_submodule(f"conv{number}")
-            known.append(_activated(layer(torch.cat(known, 1))))
-        y: Tensor = self.get_submodule("conv5")(torch.cat(known, 1))
+            features.append(_activated(layer(torch.cat(features, 1))))
+        y: Tensor = self.get_submodule("conv5")(torch.cat(features, 1))
         return x + RESIDUAL_SCALE * y
 
 
-def _convolution(given: int, made: int) -> nn.Conv2d:
-    return nn.Conv2d(given, made, 3, padding=1)
+def _convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, 3, padding=1)
 
 
 def _activated(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, SLOPE)
+    return F.leaky_relu(x, LEAKY_SLOPE)
 
 
 @torch.no_grad()
-def _start_small(convolution: nn.Conv2d) -> None:
+def _init_small(convolution: nn.Conv2d) -> None:
     nn.init.kaiming_normal_(convolution.weight)
     convolution.weight.mul_(INIT_SCALE)
     assert convolution.bias is not None

@@ -11,33 +11,34 @@ from torch.nn import functional as F
 from pipeline.networks.generators.activation import SharedPReLU
 from pipeline.networks.generators.base import Generator, doublings_of
 
-# Pixels at each side that bicubic interpolation reads, beyond the one it stands at.
+# Radius of the kernel of bicubic interpolation, LR pixels.
 BICUBIC_RADIUS = 2
-# Scales of the first weights with the bicubic skip. Details are faint, so the head is strong; at
-# three times the shufflers' strength Adam's first steps overshoot, at a third they crawl.
-HIGH_PASS_START = 0.5
-RESIDUAL_START = 0.1
-SHUFFLER_START = 0.3
+# Scales of initial weights with the bicubic skip. Details are faint, so the head's is large. With
+# three times the shufflers' scale Adam's first steps overshoot, with a third they are slow.
+HIGH_PASS_INIT = 0.5
+RESIDUAL_INIT = 0.1
+SHUFFLER_INIT = 0.3
 PRELU_SLOPE = 0.25
 
 
 class SRResNet(Generator):
-    """k9n64, `blocks` residual blocks with a long skip, ×2 pixel shufflers, k9n3.
+    """A 9 × 9 convolution, `blocks` residual blocks with a long skip, ×2 pixel shufflers, and a
+    9 × 9 convolution.
 
     The paper has 16 blocks (1,549,462 parameters at ×4); 3 have 585,993, and 585,097 without
     batch normalisation. Every PReLU shares one slope over its channels.
 
-    With `skip="bicubic"` the network learns only what bicubic interpolation lacks: its output is
-    added to the enlarged input, is zero at first, and begins from details rather than colours.
+    With `skip="bicubic"` the network learns the residual to bicubic interpolation: its output is
+    added to the interpolated input and is zero at first; its first filters are high-pass.
 
-    With `upsampling="direct"` one 3 × 3 convolution makes all the pixels of the result, as in ESPCN
-    (Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an Efficient
-    Sub-Pixel Convolutional Neural Network"), instead of shufflers and a convolution at full size,
-    which are four fifths of the work of 3 blocks: 16 blocks then cost no more, 1,261,953
-    parameters without normalisation.
+    With `upsampling="direct"` one 3 × 3 convolution and one pixel shuffle make the result, as in
+    ESPCN (Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an Efficient
+    Sub-Pixel Convolutional Neural Network"), instead of shufflers and a convolution at full size.
+    Those take four fifths of the time with 3 blocks: 16 blocks with direct upsampling are as fast,
+    with 1,261,953 parameters without normalisation.
     """
 
-    may_deepen = True
+    accepts_fewer_blocks = True
 
     def __init__(
         self,
@@ -72,13 +73,13 @@ class SRResNet(Generator):
                 *(_shuffler(features) for _ in range(doublings_of(scale)))
             )
             self.tail = nn.Conv2d(features, 3, 9, padding=4)
-        # Without values, PyTorch would import its compiler to draw none: seconds, at each start.
+        # On the meta device PyTorch would import its compiler for the draws: seconds at each start.
         if skip == "bicubic" and not self.tail.weight.is_meta:
-            self._start_from_details()
+            self._init_for_bicubic_skip()
 
     @property
     def receptive_radius(self) -> int:
-        """14 at ×4 and 3 blocks; the tail's 4 HR pixels and each shuffler's 1 shrink with scale."""
+        """14 at ×4 with 3 blocks: convolutions after a shuffle reach less far in LR pixels."""
         radius = 4.0 + 2 * int(self.config["blocks"]) + 1
         if self.config["upsampling"] == "direct":
             radius += 1
@@ -91,37 +92,37 @@ class SRResNet(Generator):
 
     @property
     def last_layer(self) -> nn.Conv2d:
-        """The 9 × 9 convolution, or the direct one."""
+        """The last 9 × 9 convolution, or the direct one."""
         return self.tail
 
     def forward(self, lr: Tensor) -> Tensor:
         """`(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
         shallow = self.head(lr)
-        sr = self._enlarged(shallow + self.body(shallow))
+        sr = self._upsampled(shallow + self.body(shallow))
         if self.config["skip"] == "bicubic":
             sr = sr + F.interpolate(lr, scale_factor=float(self.scale), mode="bicubic")
         return sr
 
     @torch.no_grad()
-    def start_from(self, given: Generator) -> None:
-        """Take the weights of a network that has no more blocks and is alike in all else.
+    def start_from(self, pretrained: Generator) -> None:
+        """Copy the weights of a network with as many blocks or fewer, and else the same config.
 
-        Its blocks are spread evenly, and those between them add nothing at first: both give the
-        same results.
+        The copied blocks are spread evenly. Those between them add nothing at first, so that both
+        networks give the same results.
         """
-        assert isinstance(given, SRResNet)
-        count, wanted = int(given.config["blocks"]), int(self.config["blocks"])
-        for block in self.body[:wanted]:
+        assert isinstance(pretrained, SRResNet)
+        source_blocks, blocks = int(pretrained.config["blocks"]), int(self.config["blocks"])
+        for block in self.body[:blocks]:
             last = _convolutions(block)[-1]
             _zero(last.weight)
             _zero(last.bias)
-        spread = [self.body[index * wanted // count] for index in range(count)]
-        own = [self.head, *spread, *self.body[wanted:], self.upsample, self.tail]
-        theirs = [given.head, *given.body, given.upsample, given.tail]
-        for part, shallower in zip(own, theirs, strict=True):
-            part.load_state_dict(shallower.state_dict())
+        spread = [self.body[index * blocks // source_blocks] for index in range(source_blocks)]
+        targets = [self.head, *spread, *self.body[blocks:], self.upsample, self.tail]
+        sources = [pretrained.head, *pretrained.body, pretrained.upsample, pretrained.tail]
+        for target, source in zip(targets, sources, strict=True):
+            target.load_state_dict(source.state_dict())
 
-    def _enlarged(self, deep: Tensor) -> Tensor:
+    def _upsampled(self, deep: Tensor) -> Tensor:
         if self.config["upsampling"] == "direct":
             return F.pixel_shuffle(self.tail(deep), self.scale)
         if not len(self.upsample):
@@ -132,23 +133,23 @@ class SRResNet(Generator):
         return _shuffle_last(last, self.tail, deep)
 
     @torch.no_grad()
-    def _start_from_details(self) -> None:
-        """Let the network see, at first, only what bicubic interpolation may have lost.
+    def _init_for_bicubic_skip(self) -> None:
+        """Initialise the head with high-pass filters, and later branches with small weights.
 
-        Filters drawn as usual answer to flat colour most of all, and the flat colours drown the
-        gradient of the details: on drawings, 200 steps gained 0.03 dB with them, and 1.0 dB with
-        filters of the head that are 3 × 3 and sum to zero, and weaker branches behind it.
+        Bicubic interpolation lacks details alone. With Kaiming's filters flat colours dominate the
+        gradients: on drawings, 200 steps gained 0.03 dB with them, and 1.0 dB with 3 × 3 filters
+        that sum to zero and weaker branches.
         """
         for convolution in _convolutions(self):
             nn.init.kaiming_normal_(convolution.weight, a=PRELU_SLOPE)
             _zero(convolution.bias)
-        for first in _convolutions(self.head):
-            _init_high_pass(first)
+        for convolution in _convolutions(self.head):
+            _init_high_pass(convolution)
         for branch in self.body:
             for last in _convolutions(branch)[-1:]:
-                last.weight.mul_(RESIDUAL_START)
+                last.weight.mul_(RESIDUAL_INIT)
         for shuffler in _convolutions(self.upsample):
-            shuffler.weight.mul_(SHUFFLER_START)
+            shuffler.weight.mul_(SHUFFLER_INIT)
             _init_icnr(shuffler)
         _zero(self.tail.weight)
 
@@ -177,18 +178,18 @@ def _norm(features: int, norm: Literal["batch", "none"]) -> nn.Module:
 
 
 def _shuffler(features: int) -> nn.Sequential:
-    """Twice the size: convolution to four times the channels, pixel shuffle (Shi et al. 2016)."""
+    """Return a ×2 upsampler: convolution to 4 times the channels, pixel shuffle, activation."""
     convolution = nn.Conv2d(features, 4 * features, 3, padding=1)
     _init_icnr(convolution)
     return nn.Sequential(convolution, nn.PixelShuffle(2), SharedPReLU())
 
 
 def _shuffle_last(shuffler: nn.Module, tail: nn.Conv2d, x: Tensor) -> Tensor:
-    """`tail(shuffler(x))`, with the shuffle after the tail: exact, and a quarter less time.
+    """Compute `tail(shuffler(x))` with the shuffle after the tail: exact, and a quarter faster.
 
     A 9 × 9 convolution of shuffled pixels is a 5 × 5 convolution of unshuffled ones, whose 12
-    channels are the 3 colours at 4 places. 3 channels alone keep no processor busy: the tail took
-    half of the network's time for a fifth of its work.
+    channels are the 3 colours of 4 pixels. A convolution to 3 channels uses a processor badly: the
+    tail took half of the network's time for a fifth of its operations.
     """
     convolution, shuffle, activation = shuffler.children()
     weight = _unshuffled(tail.weight)
@@ -198,14 +199,14 @@ def _shuffle_last(shuffler: nn.Module, tail: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def _unshuffled(kernel: Tensor) -> Tensor:
-    """`(O, C, 9, 9)` for shuffled pixels as `(4·O, 4·C, 5, 5)` for what a ×2 shuffle is given."""
+    """Return a kernel `(O, C, 9, 9)` for shuffled pixels as `(4·O, 4·C, 5, 5)` for unshuffled."""
     outputs, inputs = kernel.shape[:2]
-    # Seen from the place (row, column) of a pixel in its block of four, the kernel begins that much
-    # later in the blocks that it covers.
-    places = [
+    # For each of the four pixels of an output block, shift the kernel by the pixel's row and column
+    # within the 10 × 10 input pixels that the 5 × 5 blocks cover.
+    shifted = [
         F.pad(kernel, (column, 1 - column, row, 1 - row)) for row in range(2) for column in range(2)
     ]
-    blocks = torch.stack(places, 1).reshape(4 * outputs, inputs, 5, 2, 5, 2)
+    blocks = torch.stack(shifted, 1).reshape(4 * outputs, inputs, 5, 2, 5, 2)
     return blocks.permute(0, 1, 3, 5, 2, 4).reshape(4 * outputs, 4 * inputs, 5, 5)
 
 
@@ -220,8 +221,8 @@ def _zero(parameter: Tensor | None) -> None:
 
 @torch.no_grad()
 def _init_high_pass(convolution: nn.Conv2d) -> None:
-    """Random 3 × 3 filters without an answer to flat colour, in the middle of larger kernels."""
-    weight = torch.randn(*convolution.weight.shape[:2], 3, 3) * HIGH_PASS_START
+    """Initialise with random 3 × 3 filters that sum to zero, in the middle of larger kernels."""
+    weight = torch.randn(*convolution.weight.shape[:2], 3, 3) * HIGH_PASS_INIT
     margin = (convolution.kernel_size[0] - 3) // 2
     zero_sum = weight - weight.mean(dim=(2, 3), keepdim=True)
     convolution.weight.copy_(F.pad(zero_sum, [margin] * 4))
@@ -229,7 +230,7 @@ def _init_high_pass(convolution: nn.Conv2d) -> None:
 
 @torch.no_grad()
 def _init_icnr(convolution: nn.Conv2d) -> None:
-    """Let the four pixels of a shuffle start equal, so that no checkerboard has to be unlearnt.
+    """Make the four pixels of a shuffle equal at first, against checkerboard artifacts (ICNR).
 
     Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution".
     """

@@ -1,4 +1,4 @@
-"""DISTS: how different two images look where texture may move and structure may not."""
+"""DISTS, a perceptual distance between images that tolerates resampled texture."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import distribution
@@ -19,15 +19,15 @@ STAGES = (
 CHANNELS = [3, 64, 128, 256, 512, 512]
 STABILISER = 1e-6
 SMALLEST_SIDE = 16
-"""pixels; less leaves nothing after four poolings"""
+"""pixels; smaller images have no pixel left after four poolings"""
 
 
 class Dists(nn.Module):
-    """DISTS (Ding et al. 2020, equations 3 to 7): VGG16 with L2 pooling, and weights of its own.
+    """DISTS (Ding et al. 2020, equations 3 to 7) on VGG16 with L2 pooling.
 
-    `backbone` holds torchvision's `features.N.weight` and `features.N.bias`; more keys may be
-    there. The weights of means and of structures are those of the package `DISTS-pytorch`. Raises
-    `KeyError` where a tensor of the backbone is missing.
+    `backbone` holds torchvision's `features.N.weight` and `features.N.bias`; other keys are
+    ignored. The weights α of means and β of structures are those of the package `DISTS-pytorch`.
+    Raises `KeyError` where a tensor of the backbone is missing.
     """
 
     def __init__(self, backbone: Mapping[str, Tensor]) -> None:
@@ -51,8 +51,8 @@ class Dists(nn.Module):
         return self.distance(self.features(a), self.features(b))
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """The images in [0, 1], then what leaves each of VGG16's five stages, after ReLU."""
-        # A quarter less time on a CPU than channels first.
+        """Return the images in [0, 1], then the features after each of VGG16's five stages."""
+        # On a CPU a quarter faster than channels first.
         image = images.float().contiguous(memory_format=torch.channels_last) / 255
         x = (image - self.get_buffer("mean")) / self.get_buffer("std")
         features = [image]
@@ -62,28 +62,28 @@ class Dists(nn.Module):
         return features
 
     def distance(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
-        """Distance of each pair, (N,), from what `features` gave for both."""
+        """Return the distance of each pair, (N,), from both images' `features` (equation 7)."""
         alphas = torch.split(self.get_buffer("alpha"), CHANNELS)
         betas = torch.split(self.get_buffer("beta"), CHANNELS)
         similarity = torch.zeros(len(a[0]), device=a[0].device)
-        for of_a, of_b, alpha, beta in zip(a, b, alphas, betas, strict=True):
-            luminance, structure = _similarities(of_a, of_b)
+        for features_a, features_b, alpha, beta in zip(a, b, alphas, betas, strict=True):
+            luminance, structure = _similarities(features_a, features_b)
             similarity = similarity + luminance @ alpha + structure @ beta
         return 1 - similarity
 
     def _pooled(self, x: Tensor) -> Tensor:
-        """Half the size, by the root of weighted mean squares (equation 3)."""
+        """Halve the size by L2 pooling (equation 3)."""
         window = self.get_buffer("window").expand(x.shape[1], 1, 3, 3)
         return (F.conv2d(x.square(), window, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
 
 
 def _similarities(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each map's means and of its structure (equations 5 and 6), (N, C) each."""
-    places = (2, 3)
-    mean_a, mean_b = a.mean(places), b.mean(places)
-    apart_a, apart_b = a - mean_a[..., None, None], b - mean_b[..., None, None]
-    variances = apart_a.square().mean(places) + apart_b.square().mean(places)
-    covariance = (apart_a * apart_b).mean(places)
+    """Return the similarities of means and of structures (equations 5 and 6), (N, C) each."""
+    axes = (2, 3)
+    mean_a, mean_b = a.mean(axes), b.mean(axes)
+    deviation_a, deviation_b = a - mean_a[..., None, None], b - mean_b[..., None, None]
+    variances = deviation_a.square().mean(axes) + deviation_b.square().mean(axes)
+    covariance = (deviation_a * deviation_b).mean(axes)
     luminance = (2 * mean_a * mean_b + STABILISER) / (mean_a**2 + mean_b**2 + STABILISER)
     return luminance, (2 * covariance + STABILISER) / (variances + STABILISER)
 
@@ -101,9 +101,9 @@ def _stage(names: Sequence[str], backbone: Mapping[str, Tensor]) -> nn.Sequentia
 
 
 def _official_weights() -> tuple[Tensor, Tensor]:
-    """The weights of means and of structures, (1475,) each; all of them sum to 1.
+    """Return the weights α of means and β of structures, (1475,) each, which sum to 1 together.
 
-    Read beside the package's code, which is not run: importing it brings in all of torchvision.
+    They are read from the package's file: importing the package would import torchvision.
     """
     path = distribution("DISTS-pytorch").locate_file("DISTS_pytorch/weights.pt")
     state = torch.load(str(path), map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""LPIPS: how different two images look to a network trained on people's judgements."""
+"""LPIPS, a perceptual distance between images, trained on people's judgements."""
 
 from collections.abc import Mapping
 from importlib.resources import as_file, files
@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-# Of images in [-1, 1], as the official code has them: ImageNet's mean and deviation, rounded.
+# ImageNet's mean and deviation for images in [-1, 1], rounded as in the official code.
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
-# Index in torchvision's AlexNet, channels in and out, kernel, stride, padding.
+# Index in torchvision's `features`, channels in and out, kernel, stride, padding.
 CONVOLUTIONS = (
     (0, 3, 64, 11, 4, 2),
     (3, 64, 192, 5, 1, 2),
@@ -18,19 +18,22 @@ CONVOLUTIONS = (
     (8, 384, 256, 3, 1, 1),
     (10, 256, 256, 3, 1, 1),
 )
-SHAPES = tuple((index, to, of, side, side) for index, of, to, side, *_ in CONVOLUTIONS)
-"""Index in torchvision's `features`, and the shape of the weights."""
+SHAPES = tuple(
+    (index, channels_out, channels_in, kernel, kernel)
+    for index, channels_in, channels_out, kernel, *_ in CONVOLUTIONS
+)
+"""Index in torchvision's `features`, and the weight's shape, of each convolution."""
 SMALLEST_SIDE = 31
-"""pixels; less leaves nothing after AlexNet's poolings"""
+"""pixels; smaller images have no pixel left after AlexNet's poolings"""
 POOLED = (1, 2)
-"""The convolutions with a max pooling before them."""
+"""Convolutions after a max pooling."""
 
 
 class Lpips(nn.Module):
     """LPIPS v0.1 on AlexNet (Zhang et al. 2018, equation 1), with the official linear heads.
 
-    `backbone` holds torchvision's `features.N.weight` and `features.N.bias`; more keys may be
-    there. Raises `KeyError` where one is missing.
+    `backbone` holds torchvision's `features.N.weight` and `features.N.bias`; other keys
+    are ignored. Raises `KeyError` where one is missing.
     """
 
     def __init__(self, backbone: Mapping[str, torch.Tensor]) -> None:
@@ -54,28 +57,28 @@ class Lpips(nn.Module):
         Images are RGB, float in [0, 255], each side at least `SMALLEST_SIDE`.
         """
         total = torch.zeros(len(a), device=a.device)
-        for layer, (of_a, of_b) in enumerate(
+        for layer, (features_a, features_b) in enumerate(
             zip(self._features(a), self._features(b), strict=True)
         ):
             head = self.get_buffer(f"head{layer}")
-            total = total + F.conv2d((of_a - of_b).square(), head).mean(dim=(1, 2, 3))
+            total = total + F.conv2d((features_a - features_b).square(), head).mean(dim=(1, 2, 3))
         return total
 
     def _features(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Activations after each ReLU, each position's channels brought to length 1."""
+        """Return the features after each ReLU, normalised to length 1 over the channels."""
         x = (images.float() / 127.5 - 1 - self.get_buffer("shift")) / self.get_buffer("scale")
         features = []
         for layer, convolution in enumerate(self.convolutions):
             if layer in POOLED:
                 x = F.max_pool2d(x, kernel_size=3, stride=2)
             x = F.relu(convolution(x))
-            length = x.square().sum(dim=1, keepdim=True).sqrt()
-            features.append(x / (length + 1e-10))
+            norm = x.square().sum(dim=1, keepdim=True).sqrt()
+            features.append(x / (norm + 1e-10))
         return features
 
 
 def _official_heads() -> list[torch.Tensor]:
-    """The weights of the five 1 × 1 convolutions, (1, C, 1, 1) each, from the `lpips` package."""
+    """Return the five 1 × 1 convolutions' weights, (1, C, 1, 1) each, from the `lpips` package."""
     with as_file(files("lpips") / "weights/v0.1/alex.pth") as path:
         state = torch.load(path, map_location="cpu", weights_only=True)
     return [state[f"lin{layer}.model.1.weight"] for layer in range(len(CONVOLUTIONS))]

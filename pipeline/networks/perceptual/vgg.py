@@ -1,4 +1,4 @@
-"""VGG16 as a measure of content (Simonyan and Zisserman 2015; Johnson et al. 2016)."""
+"""VGG16's features, for the content loss (Simonyan and Zisserman 2015; Johnson et al. 2016)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Indices of torchvision's `features` that are convolutions; "M" is a pooling in between.
+# Index of each convolution in torchvision's `features`.
 CONVOLUTIONS = {
     "conv1_1": 0,
     "conv1_2": 2,
@@ -24,10 +24,12 @@ CONVOLUTIONS = {
 }
 _WIDTHS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 SHAPES = tuple(
-    (index, width, given, 3, 3)
-    for index, width, given in zip(CONVOLUTIONS.values(), _WIDTHS, (3, *_WIDTHS), strict=False)
+    (index, channels_out, channels_in, 3, 3)
+    for index, channels_out, channels_in in zip(
+        CONVOLUTIONS.values(), _WIDTHS, (3, *_WIDTHS), strict=False
+    )
 )
-"""Index in torchvision's `features`, and the shape of the weights."""
+"""Index in torchvision's `features`, and the weight's shape, of each convolution."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -36,7 +38,7 @@ class VGG16Features(nn.Module):
     """VGG16's features before ReLU at `layers`, only as deep as the deepest of them; frozen.
 
     `state` holds `features.N.weight` and `features.N.bias` in torchvision's numbering. Raises
-    `KeyError` for a layer or tensor that is not there.
+    `KeyError` for an unknown layer or a missing tensor.
     """
 
     mean: Tensor
@@ -61,14 +63,14 @@ class VGG16Features(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """`(N, 3, H, W) float in [0, 1]` to the features of each layer, in the order asked for."""
+        """`(N, 3, H, W) float in [0, 1]` to each layer's features, in the order of `layers`."""
         x = (images - self.mean) / self.std
-        found = {}
+        features_of = {}
         for name, convolution in zip(self.names, self.convolutions, strict=True):
             if name.endswith("_1") and name != "conv1_1":
                 x = F.max_pool2d(x, 2)
             features = convolution(x)
-            found[name] = features
-            # Out of place: the features before ReLU are what is compared.
+            features_of[name] = features
+            # Not in place: the features before ReLU are returned.
             x = F.relu(features)
-        return [found[layer] for layer in self.layers]
+        return [features_of[layer] for layer in self.layers]

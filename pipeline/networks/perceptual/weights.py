@@ -1,4 +1,4 @@
-"""Where the weights of VGG16 and AlexNet come from: a folder, torchvision's download, or chance."""
+"""Weights of the backbones VGG16 and AlexNet: from files, torchvision's download, or random."""
 
 import hashlib
 import os
@@ -16,10 +16,10 @@ from pipeline.errors import PipelineError
 from pipeline.networks.perceptual import lpips, vgg
 from pipeline.networks.tensor_files import (
     DamagedFileError,
-    fitting,
+    checked_state_dict,
+    error_line,
     machine_fault,
     read_tensors,
-    reason,
 )
 
 if TYPE_CHECKING:
@@ -28,43 +28,43 @@ if TYPE_CHECKING:
 Backbone = Literal["vgg16", "alexnet"]
 
 FOLDER_VARIABLE = "PIPELINE_WEIGHTS"
-# torchvision's names, known without its import, which takes as long as that of torch.
-DOWNLOADED = {"vgg16": "vgg16-397923af.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
-SILENCE_SECONDS = 10.0
+# File names of torchvision's downloads, without the import of torchvision, which is slow.
+DOWNLOAD_NAMES = {"vgg16": "vgg16-397923af.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
+SOCKET_TIMEOUT_SECONDS = 10.0
 
 
 class WeightsMissing(PipelineError):  # noqa: N818
-    """Weights that were asked for are not to be had."""
+    """Weights of a backbone are not available."""
 
 
 def backbone_state(name: Backbone, choice: str, seed: int = 0) -> tuple[dict[str, Tensor], str]:
-    """The convolutions of `name` by `choice`: `imagenet`, `random`, or a file or folder.
+    """Return the convolutions of `name` by `choice`: `imagenet`, `random`, or a file or folder.
 
-    Returns fp32 tensors `features.N.weight` and `.bias`, and what a report calls them. `imagenet`
-    looks into the folder that `PIPELINE_WEIGHTS` names, then into torchvision's cache, then
-    downloads. Raises `WeightsMissing` that says what to do.
+    Returns fp32 tensors `features.N.weight` and `.bias`, and the weights' name in reports.
+    `imagenet` searches the folder in `PIPELINE_WEIGHTS`, then torchvision's cache, then downloads.
+    Raises `WeightsMissing` that says what to do.
     """
     if choice == "random":
         return _random_state(name, seed), "random"
     if choice != "imagenet":
-        return _read(name, _file_in(name, Path(choice))), choice
-    found = find_backbone(name)
-    if found is None:
+        return _read(name, _find_file(name, Path(choice))), choice
+    path = find_backbone(name)
+    if path is None:
         return _download(name), "imagenet"
-    return _read(name, found), "imagenet"
+    return _read(name, path), "imagenet"
 
 
-def shapes(name: Backbone) -> dict[str, tuple[int, ...]]:
+def backbone_shapes(name: Backbone) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the convolutions of `name`, by their keys in torchvision's layout."""
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for index, *weight in vgg.SHAPES if name == "vgg16" else lpips.SHAPES:
-        found[f"features.{index}.weight"] = tuple(weight)
-        found[f"features.{index}.bias"] = (weight[0],)
-    return found
+        shapes[f"features.{index}.weight"] = tuple(weight)
+        shapes[f"features.{index}.bias"] = (weight[0],)
+    return shapes
 
 
 def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of tensors by their names, whatever file they came from."""
+    """Return the SHA-256 of tensors' names and values, which does not depend on their file."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -73,16 +73,16 @@ def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def find_backbone(name: Backbone) -> Path | None:
-    """The file of ImageNet weights that is here already, without a download, or None."""
+    """Return the local file of ImageNet weights, or None where they must be downloaded."""
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
-        return _file_in(name, Path(folder))
-    cached = Path(torch.hub.get_dir(), "checkpoints", DOWNLOADED[name])
+        return _find_file(name, Path(folder))
+    cached = Path(torch.hub.get_dir(), "checkpoints", DOWNLOAD_NAMES[name])
     return cached if cached.is_file() else None
 
 
 def has_backbone(name: Backbone) -> bool:
-    """Whether ImageNet weights are here already, without a download."""
+    """Return whether ImageNet weights are available without a download."""
     try:
         return find_backbone(name) is not None
     except WeightsMissing:
@@ -96,13 +96,14 @@ def imagenet_weights(name: Backbone) -> "WeightsEnum":
     return VGG16_Weights.IMAGENET1K_V1 if name == "vgg16" else AlexNet_Weights.IMAGENET1K_V1
 
 
-def _file_in(name: Backbone, place: Path) -> Path:
-    if place.is_file():
-        return place
-    files = sorted(place.glob(f"{name}*.safetensors"))
+def _find_file(name: Backbone, path: Path) -> Path:
+    """Return `path`, or the backbone's file in the folder `path`. Raises `WeightsMissing`."""
+    if path.is_file():
+        return path
+    files = sorted(path.glob(f"{name}*.safetensors"))
     if not files:
         raise WeightsMissing(
-            f"{place}: holds no {name}*.safetensors; name a folder that does, or the file itself"
+            f"{path}: holds no {name}*.safetensors; name a folder that does, or the file itself"
         )
     return files[0]
 
@@ -116,15 +117,17 @@ def _read(name: Backbone, path: Path) -> dict[str, Tensor]:
         raise WeightsMissing(
             f"{error}: it is damaged; remove it or put a whole one there"
         ) from None
-    expected = {key: torch.empty(shape, device="meta") for key, shape in shapes(name).items()}
+    expected = {
+        key: torch.empty(shape, device="meta") for key, shape in backbone_shapes(name).items()
+    }
     try:
         if not isinstance(loaded, Mapping):
             raise ValueError("it holds no weights by their names")
-        return fitting(expected, {key: loaded.get(key) for key in expected})
+        return checked_state_dict(expected, {key: loaded.get(key) for key in expected})
     except ValueError as error:
         raise WeightsMissing(
-            f"{path}: {reason(error)}, as {name} in torchvision's layout has it; name another file "
-            "or folder, or remove this one"
+            f"{path}: {error_line(error)}, as {name} in torchvision's layout has it; name another "
+            "file or folder, or remove this one"
         ) from None
     except (MemoryError, RuntimeError) as error:
         if (fault := machine_fault(error)) is None:
@@ -139,7 +142,7 @@ def _convolutions(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _download(name: Backbone) -> dict[str, Tensor]:
     weights = imagenet_weights(name)
     try:
-        with _limited_silence():
+        with _socket_timeout():
             state = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
         raise WeightsMissing(
@@ -151,20 +154,20 @@ def _download(name: Backbone) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _limited_silence() -> Iterator[None]:
-    """torchvision's download waits for ever where a firewall swallows its packets."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SILENCE_SECONDS)
+def _socket_timeout() -> Iterator[None]:
+    """Limit waits on sockets: torchvision sets no timeout, and firewalls may drop packets."""
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SOCKET_TIMEOUT_SECONDS)
     try:
         yield
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(previous)
 
 
 def _random_state(name: Backbone, seed: int) -> dict[str, Tensor]:
-    """Return weights as torchvision draws them for VGG16 (He et al. 2015), and biases of zero."""
+    """Return random weights as torchvision initialises VGG16 (He et al. 2015), and zero biases."""
     generator = torch.Generator().manual_seed(seed)
-    state = {key: torch.zeros(shape) for key, shape in shapes(name).items()}
+    state = {key: torch.zeros(shape) for key, shape in backbone_shapes(name).items()}
     for key, tensor in state.items():
         if key.endswith(".weight"):
             nn.init.kaiming_normal_(

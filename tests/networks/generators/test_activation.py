@@ -1,4 +1,4 @@
-"""The activation with one slope, held to PyTorch's and to differences."""
+"""SharedPReLU against PyTorch's PReLU and finite differences."""
 
 import pytest
 import torch
@@ -16,15 +16,15 @@ def test_values_and_gradients_are_those_of_pytorch(slope: float) -> None:
     gradient = torch.randn(2, 3, 5, 7)
     results = []
     for activation in (ours, theirs):
-        given = x.clone().requires_grad_()
-        y = activation(given)
+        leaf = x.clone().requires_grad_()
+        y = activation(leaf)
         y.backward(gradient)
-        results.append((y, given.grad, activation.weight.grad))
+        results.append((y, leaf.grad, activation.weight.grad))
     torch.testing.assert_close(*results)
     torch.testing.assert_close(ours.eval()(x), theirs(x), rtol=0, atol=0)
 
 
-def test_gradients_are_those_of_differences() -> None:
+def test_gradients_are_those_of_finite_differences() -> None:
     activation = SharedPReLU().double()
     x = torch.randn(2, 3, 4, dtype=torch.double, requires_grad=True)
     assert gradcheck(activation, (x,))

@@ -81,7 +81,7 @@ def test_with_the_skip_it_starts_as_bicubic(upsampling: str) -> None:
     assert torch.equal(network(lr), bicubic)
 
 
-def test_with_the_skip_it_starts_without_an_answer_to_flat_colour() -> None:
+def test_with_the_skip_the_head_starts_with_zero_response_to_flat_colour() -> None:
     network = SRResNet(blocks=1, features=8, norm="none", skip="bicubic")
     flat = torch.rand(1, 3, 1, 1).expand(1, 3, 24, 24)
     inside = slice(6, -6)
@@ -105,7 +105,7 @@ def test_with_the_skip_every_layer_learns(upsampling: str) -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
-def test_the_tail_before_the_shuffle_is_the_tail_behind_it(scale: int) -> None:
+def test_the_tail_before_the_shuffle_equals_the_tail_after_it(scale: int) -> None:
     """Values and gradients, in double precision, at every pixel of the border too."""
     torch.manual_seed(0)
     network = SRResNet(scale=scale, blocks=1, features=4).double()
@@ -117,8 +117,8 @@ def test_the_tail_before_the_shuffle_is_the_tail_behind_it(scale: int) -> None:
     expected = torch.autograd.grad(F.mse_loss(plain, target), weights)
     sr = network(lr)
     torch.testing.assert_close(sr, plain, rtol=0, atol=1e-12)
-    found = torch.autograd.grad(F.mse_loss(sr, target), weights)
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-14)
+    gradients = torch.autograd.grad(F.mse_loss(sr, target), weights)
+    torch.testing.assert_close(gradients, expected, rtol=1e-9, atol=1e-14)
 
 
 def test_the_articles_network_needs_tiles_to_overlap_by_14() -> None:

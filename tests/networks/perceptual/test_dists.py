@@ -41,7 +41,7 @@ def test_agrees_with_the_official_package(
     images: tuple[Tensor, Tensor],
 ) -> None:
     a, b = images
-    # It asks torchvision for a download of the backbone, whatever it is then given.
+    # Its constructor would download the backbone, whose weights are replaced below.
     monkeypatch.setattr("DISTS_pytorch.DISTS_pt.models.vgg16", lambda pretrained: vgg16())
     official = DISTS()
     convolutions = {

@@ -7,7 +7,7 @@ from pipeline.networks.perceptual.vgg import VGG16Features
 
 LAYERS = ("conv2_1", "conv3_1", "conv4_1")
 # Where these convolutions stand in torchvision's `features`.
-PLACES = (5, 10, 17)
+INDICES = (5, 10, 17)
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,12 @@ def test_features_are_torchvisions_before_relu(
         3, 1, 1
     )
     expected = []
-    for place, layer in enumerate(reference[: PLACES[-1] + 1]):
+    for index, layer in enumerate(reference[: INDICES[-1] + 1]):
         x = layer(x.clone())
-        if place in PLACES:
+        if index in INDICES:
             expected.append(x.clone())
-    found = VGG16Features(LAYERS, state)(images)
-    for ours, theirs in zip(found, expected, strict=True):
+    features = VGG16Features(LAYERS, state)(images)
+    for ours, theirs in zip(features, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
         assert ours.min() < 0
 

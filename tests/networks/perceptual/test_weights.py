@@ -8,13 +8,13 @@ from torch import nn
 from torchvision.models import alexnet, vgg16
 
 from pipeline.networks.perceptual.weights import (
-    DOWNLOADED,
+    DOWNLOAD_NAMES,
     Backbone,
     WeightsMissing,
+    backbone_shapes,
     backbone_state,
     find_backbone,
     imagenet_weights,
-    shapes,
 )
 
 
@@ -70,9 +70,9 @@ def test_a_folder_in_the_environment_comes_first(
 @pytest.mark.parametrize("as_file", [True, False])
 def test_a_path_is_taken_and_named(half_precision: Path, as_file: bool) -> None:
     name = "alexnet_features.safetensors"
-    place = half_precision / name if as_file else half_precision
-    state, used = backbone_state("alexnet", str(place))
-    assert used == str(place)
+    path = half_precision / name if as_file else half_precision
+    state, used = backbone_state("alexnet", str(path))
+    assert used == str(path)
     assert state["features.0.weight"].shape == (64, 3, 11, 11)
 
 
@@ -126,12 +126,12 @@ def test_shapes_and_names_are_torchvisions(
     with torch.device("meta"):
         state = builder().state_dict()
     convolutions = {key: value.shape for key, value in state.items() if key.startswith("features.")}
-    assert shapes(name) == convolutions
-    assert imagenet_weights(name).url.endswith(f"/{DOWNLOADED[name]}")
+    assert backbone_shapes(name) == convolutions
+    assert imagenet_weights(name).url.endswith(f"/{DOWNLOAD_NAMES[name]}")
 
 
-def test_random_weights_keep_the_size_of_what_they_are_given() -> None:
-    """As torchvision draws them: of a variance of 2 / fan_out."""
+def test_random_weights_have_a_variance_of_2_over_fan_out() -> None:
+    """As torchvision initialises them."""
     state, _ = backbone_state("vgg16", "random", seed=1)
     deviation = state["features.28.weight"].std().item()
     assert deviation == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)

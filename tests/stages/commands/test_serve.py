@@ -20,16 +20,14 @@ def test_the_page_is_there_until_the_user_ends_it(tmp_path: Path) -> None:
     Image.new("RGB", (12, 9), "teal").save(tmp_path / "a.png")
     process = start(tmp_path, "serve", "--port", "0", "--model", "small.safetensors")
     assert process.stdout is not None
-    address = re.fullmatch(
-        r"(http://127\.0\.0\.1:\d+)  \(Ctrl-C ends\)\n", process.stdout.readline()
-    )
-    assert address
-    page = requests.get(address[1], timeout=60).text
+    match = re.fullmatch(r"(http://127\.0\.0\.1:\d+)  \(Ctrl-C ends\)\n", process.stdout.readline())
+    assert match
+    page = requests.get(match[1], timeout=60).text
     options = re.findall('<option value="([^"]*)">', page)
     assert options[:3] == ["small.safetensors", "auto", "perception"]
     assert {"distortion", "web"} < set(options)
     answer = requests.post(
-        f"{address[1]}/upscale",
+        f"{match[1]}/upscale",
         params={"model": "small.safetensors", "scale": "4", "format": "png"},
         data=(tmp_path / "a.png").read_bytes(),
         timeout=60,

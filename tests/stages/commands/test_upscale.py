@@ -102,7 +102,7 @@ def test_pipes(folder: Path) -> None:
     assert piped.stdout == (folder / "c.webp").read_bytes()
 
 
-def test_an_existing_file_is_kept_unless_told(folder: Path) -> None:
+def test_an_existing_file_is_kept_without_overwrite(folder: Path) -> None:
     (folder / "a_x4.png").write_text("mine")
     result = upscale(folder, "a.png")
     assert (result.code, (folder / "a_x4.png").read_text()) == (2, "mine")

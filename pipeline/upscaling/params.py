@@ -1,0 +1,88 @@
+"""Options of an enlargement: one schema for the command `upscale` and for `Upscaler`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from pipeline.errors import UsageError
+from pipeline.params import Section
+from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG
+
+MAX_SCALE = 16
+Format = Literal["png", "webp", "jpg", "gif"]
+# numpy's numbers are no instances of float and int, as strict types would have it.
+Real = Annotated[float, Field(strict=False)]
+Whole = Annotated[int, Field(strict=False)]
+
+
+class UpscaleParams(Section):
+    """Options of `pipeline upscale`, and of `Upscaler` without `format` and `quality`."""
+
+    model: str = Field(
+        AUTO,
+        description="generator to enlarge with: one of `pipeline models`, or a file of ours, "
+        f"ESRGAN's or RCAN's; auto: {DEFAULT}, but {FOR_JPEG} for JPEG files of a quality below "
+        f"{CLEAN_JPEG}",
+    )
+    alpha: Real | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="instead of a model, a blend of the two that come with the program: 0 "
+        "distortion, nearest to the original, 1 perception, best to look at",
+    )
+    scale: Real | None = Field(
+        None,
+        ge=1,
+        le=MAX_SCALE,
+        description=f"times as wide and high, 1 to {MAX_SCALE}: by the model as often as it takes, "
+        "then made smaller  [default: the model's, 4]",
+    )
+    tta: bool = Field(
+        False,
+        description="take the mean over the picture turned and mirrored eight ways: nearer to the "
+        "original and less sharp, for eight times the time",
+    )
+    format: Format | None = Field(
+        None, description="png, webp, jpg or gif  [default: by --output's ending, else png]"
+    )
+    quality: Whole | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="of jpg, and of webp, which has no loss without it, 1 to 100  "
+        "[default: 95 of jpg]",
+    )
+    tile: Whole | None = Field(
+        None,
+        ge=1,
+        description="side of a tile, pixels of the picture: less takes less memory; auto: by what "
+        "is free  [default: auto]",
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="fp32, bf16, or auto: bf16 where the hardware computes in it"
+    )
+
+
+# A problem that is not listed here is pydantic's, after the option's name.
+_PROBLEMS = {
+    "alpha": "alpha: {} is not between 0 and 1",
+    "scale": f"scale: {{}} is not between 1 and {MAX_SCALE}",
+    "tile": "tile: {} is not a number of pixels",
+    "precision": "precision: {} is unknown; use auto, fp32 or bf16",
+    "format": "--format: {} is unknown; use png, webp, jpg or gif",
+    "quality": "--quality: {} is not between 1 and 100",
+}
+
+
+def upscale_params(**options: Any) -> UpscaleParams:
+    """Return checked options. Raises `UsageError` that names the first wrong one."""
+    try:
+        return UpscaleParams(**options)
+    except ValidationError as error:
+        details = error.errors()[0]
+        name, value = str(details["loc"][0]), details["input"]
+        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        problem = _PROBLEMS.get(name, f"{name}: {details['msg']}")
+        raise UsageError(problem.format(shown)) from None

@@ -1,0 +1,70 @@
+"""Pictures with alpha: colours are computed premultiplied, since hidden ones are arbitrary.
+
+Pictures are `(c, h, w)` with 1 to 4 channels: grey, grey and alpha, RGB, RGB and alpha.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+WHITE_LEVELS = {torch.uint8: 255, torch.uint16: 65_535, torch.float32: 1}
+"""The value of white in each type of pixels."""
+
+
+def has_alpha(picture: Tensor) -> bool:
+    """Return whether the last channel of `(c, h, w)` is alpha."""
+    return len(picture) in (2, 4)
+
+
+def premultiply(picture: Tensor) -> Tensor:
+    """Return the colours of `(c, h, w) float in [0, 1]`, times alpha where there is one."""
+    return picture[:-1] * picture[-1:] if has_alpha(picture) else picture
+
+
+def unpremultiply(colours: Tensor, alpha: Tensor) -> Tensor:
+    """Join premultiplied colours and alpha into a picture `(c, h, w) float in [0, 1]`."""
+    visible = alpha > 0.5 / 255
+    straight = torch.where(visible, colours / alpha.clamp(min=1e-6), 0).clamp(0, 1)
+    return torch.cat([straight, alpha])
+
+
+def clamp_to_neighbours(alpha: Tensor, lr_alpha: Tensor) -> Tensor:
+    """Clamp an enlarged alpha `(1, H, W)` to the range of the nearest 3 × 3 LR pixels.
+
+    A network is off by a level here and there: it would leave a haze on transparent parts, and
+    holes in opaque ones.
+    """
+    scale = alpha.shape[-1] // lr_alpha.shape[-1]
+    highest, lowest = F.max_pool2d(lr_alpha, 3, 1, 1), -F.max_pool2d(-lr_alpha, 3, 1, 1)
+    highest, lowest = (
+        limit.repeat_interleave(scale, 1).repeat_interleave(scale, 2) for limit in (highest, lowest)
+    )
+    return alpha.clamp(lowest, highest)
+
+
+def resize(picture: Tensor, height: int, width: int) -> Tensor:
+    """Resize `(c, h, w)` by antialiased bicubic interpolation of premultiplied colours.
+
+    Channel by channel: float copies of a whole picture would take several times its memory.
+    """
+    white = WHITE_LEVELS[picture.dtype]
+    size = (height, width)
+    alpha = picture[-1].to(torch.float32) / white if has_alpha(picture) else None
+    resized = torch.empty(len(picture), height, width, dtype=picture.dtype)
+    resized_alpha = None if alpha is None else _resize_channel(alpha, size)
+    for index in range(len(picture)):
+        if alpha is None or resized_alpha is None:
+            channel = _resize_channel(picture[index].to(torch.float32) / white, size)
+        elif index < len(picture) - 1:
+            premultiplied = picture[index].to(torch.float32).div_(white).mul_(alpha)
+            colours = _resize_channel(premultiplied, size)
+            channel = unpremultiply(colours[None], resized_alpha[None])[0]
+        else:
+            channel = resized_alpha
+        resized[index].copy_((channel * white).round() if white > 1 else channel)
+    return resized
+
+
+def _resize_channel(channel: Tensor, size: tuple[int, int]) -> Tensor:
+    resized = F.interpolate(channel[None, None], size, mode="bicubic", antialias=True)[0, 0]
+    return resized.clamp(0, 1)
