@@ -34,7 +34,7 @@ from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.params.file import override
 from pipeline.training.state import new_state
-from pipeline.training.step import Updates
+from pipeline.training.step import TrainStep
 
 DISTORTION = {
     "blocks": "16",
@@ -308,7 +308,7 @@ def _time_compiled(task: Task, results: Results) -> None:
         network.compile(dynamic=False)
     hr = _crops(case.params, device)
     for name, graphed in (("compiled, eager bf16", False), ("compiled, graphed bf16", True)):
-        step = Updates(case.params, 1, state, vgg, device, True, graphed=graphed)
+        step = TrainStep(case.params, 1, state, vgg, device, True, graphed=graphed)
         started = time.monotonic()
         for _ in range(2 if task.toy else WARM_UP):
             step(hr)

@@ -26,10 +26,10 @@ from pipeline.networks.perceptual.weights import has_backbone
 from pipeline.params import TrainParams
 from pipeline.params.file import option_name, override
 from pipeline.progress import Silent
-from pipeline.training.crops import Patches
-from pipeline.training.perceptual import content_network
+from pipeline.training.crops import RandomCrops
+from pipeline.training.perceptual import load_content_network
 from pipeline.training.state import new_state
-from pipeline.training.step import Updates
+from pipeline.training.step import TrainStep
 
 ROOT = Path(__file__).resolve().parent.parent
 ARTICLE_IMAGES = 18_000 * 10
@@ -246,11 +246,11 @@ def _steps_per_second(params: TrainParams, project: Path, task: Task) -> float:
     located = params.model_copy(
         update={"init": params.init and str(project / params.init), "pretrain_steps": 0}
     )
-    vgg = content_network(located, device, Silent()).network
+    vgg = load_content_network(located, device, Silent()).network
     state = new_state(located, device)
-    update = Updates(located, 10**9, state, vgg, device, computes_in_bf16(device), graphed=True)
+    update = TrainStep(located, 10**9, state, vgg, device, computes_in_bf16(device), graphed=True)
     images = torch.randint(0, 256, (64, 512, 512, 3), dtype=torch.uint8, device=device)
-    batches = Patches(
+    batches = RandomCrops(
         lambda numbers: (images, numbers),
         len(images),
         params.crop,

@@ -24,7 +24,7 @@ from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.params.file import override
 from pipeline.training.state import State, new_state
-from pipeline.training.step import Updates
+from pipeline.training.step import TrainStep
 
 WARM_UP = 8
 """Steps on CUDA: a graph is captured within them."""
@@ -71,7 +71,7 @@ def peak(params: TrainParams, device: torch.device, bf16: bool, graphed: bool) -
     weights, _ = backbone_state("vgg16", "random")
     vgg = VGG16Features(params.content_layers, weights).to(device)
     state = new_state(params, device)
-    update = Updates(params, 1, state, vgg, device, bf16, graphed=graphed)
+    update = TrainStep(params, 1, state, vgg, device, bf16, graphed=graphed)
     side = params.crop
     hr = torch.randint(0, 256, (params.batch, 3, side, side), dtype=torch.uint8)
     if device.type == "cuda":

@@ -24,7 +24,7 @@ from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.training.state import new_state
-from pipeline.training.step import Updates
+from pipeline.training.step import TrainStep
 
 Step = Callable[[Tensor], object]
 
@@ -99,7 +99,7 @@ def ours(
 ) -> Step:
     """The step that training takes, on CUDA as a graph unless it is not to be `graphed`."""
     state = new_state(params, device)
-    return Updates(params, 1, state, vgg, device, bf16, graphed=graphed)
+    return TrainStep(params, 1, state, vgg, device, bf16, graphed=graphed)
 
 
 def timed(step: Step, hr: Tensor, device: torch.device) -> float:

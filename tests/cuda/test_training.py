@@ -15,9 +15,9 @@ from pipeline.networks.files import load_generator
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
-from pipeline.training.crops import Patches
+from pipeline.training.crops import RandomCrops
 from pipeline.training.state import new_state
-from pipeline.training.step import StepResult, Updates
+from pipeline.training.step import StepResult, TrainStep
 from tests.evaluation.world import make_world
 from tests.training.runs import Recorded, run
 
@@ -55,16 +55,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def updates(graphed: bool, **changes: object) -> Updates:
+def train_step(graphed: bool, **changes: object) -> TrainStep:
     params = SMALL.model_copy(update=changes)
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(CUDA)
     state = new_state(params, CUDA)
-    return Updates(params, 20, state, vgg, CUDA, params.precision != "fp32", graphed=graphed)
+    return TrainStep(params, 20, state, vgg, CUDA, params.precision != "fp32", graphed=graphed)
 
 
-def patches(update: Updates) -> Patches:
+def random_crops(update: TrainStep) -> RandomCrops:
     params, stack = update.params, IMAGES.to(update.device)
-    return Patches(
+    return RandomCrops(
         lambda numbers: (stack, numbers),
         len(stack),
         params.crop,
@@ -75,8 +75,8 @@ def patches(update: Updates) -> Patches:
     )
 
 
-def taken(update: Updates, steps: int) -> list[StepResult]:
-    batches = patches(update)
+def taken(update: TrainStep, steps: int) -> list[StepResult]:
+    batches = random_crops(update)
     return [update(batches(update.state.step)) for _ in range(steps)]
 
 
@@ -92,14 +92,14 @@ def no_waiting() -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_graphs_take_the_steps_that_are_taken_without_them(kind: str) -> None:
-    graphed, eager = (updates(each, **KINDS[kind]) for each in (True, False))
+    graphed, eager = (train_step(each, **KINDS[kind]) for each in (True, False))
     results = [taken(update, 20) for update in (graphed, eager)]
     for ours, theirs in zip(*results, strict=True):
-        assert ours.terms.keys() == theirs.terms.keys()
-        torch.testing.assert_close(dict(ours.terms), dict(theirs.terms), rtol=0, atol=0)
+        assert ours.losses.keys() == theirs.losses.keys()
+        torch.testing.assert_close(dict(ours.losses), dict(theirs.losses), rtol=0, atol=0)
     states = [update.state.state_dict() for update in (graphed, eager)]
     torch.testing.assert_close(*states, rtol=0, atol=0)
-    assert len(vars(graphed._run)["_captured"]) == (1 if kind.startswith("mse") else 3)
+    assert len(vars(graphed._compute)["_captured"]) == (1 if kind.startswith("mse") else 3)
 
 
 def test_where_no_graph_can_be_captured_steps_go_on_without(
@@ -109,8 +109,8 @@ def test_where_no_graph_can_be_captured_steps_go_on_without(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore.")
 
     reported: list[str] = []
-    graphed, eager = (replace(updates(each), report=reported.append) for each in (True, False))
-    monkeypatch.setattr(graphed._run, "_capture", fails)
+    graphed, eager = (replace(train_step(each), report=reported.append) for each in (True, False))
+    monkeypatch.setattr(graphed._compute, "_capture", fails)
     for update in (graphed, eager):
         taken(update, 12)
     states = [update.state.state_dict() for update in (graphed, eager)]
@@ -124,9 +124,9 @@ def test_where_no_graph_can_be_captured_steps_go_on_without(
 @pytest.mark.parametrize("graphed", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_step_waits_for_the_card(kind: str, graphed: bool) -> None:
-    update = updates(graphed, **KINDS[kind])
+    update = train_step(graphed, **KINDS[kind])
     taken(update, 16)
-    batches = patches(update)
+    batches = random_crops(update)
     with no_waiting():
         for _ in range(4):
             update(batches(update.state.step))
@@ -136,7 +136,7 @@ def test_no_step_waits_for_the_card(kind: str, graphed: bool) -> None:
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])
 def test_a_step_that_is_not_finite_changes_nothing(optimiser: str, graphed: bool) -> None:
     """The card finds out by itself, whatever the host launched meanwhile."""
-    update = updates(graphed, optimiser=optimiser, pretrain_steps=0)
+    update = train_step(graphed, optimiser=optimiser, pretrain_steps=0)
     taken(update, 12)
     with torch.no_grad():
         last = update.state.generator.last_layer.weight
@@ -166,14 +166,14 @@ def assert_same(ours: object, theirs: object, but: set[str]) -> None:
 
 def test_a_step_is_that_of_the_cpu_within_rounding() -> None:
     params = SMALL.model_copy(update={"pretrain_steps": 0, "precision": "fp32"})
-    terms = []
+    losses = []
     for device in (CUDA, torch.device("cpu")):
         vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(device)
-        update = Updates(params, 20, new_state(params, device), vgg, device, False)
+        update = TrainStep(params, 20, new_state(params, device), vgg, device, False)
         results = taken(update, 2)
-        terms.append({name: value.cpu() for name, value in results[-1].terms.items()})
+        losses.append({name: value.cpu() for name, value in results[-1].losses.items()})
     # LR pixels may be a level apart.
-    torch.testing.assert_close(*terms, rtol=5e-3, atol=1e-5)
+    torch.testing.assert_close(*losses, rtol=5e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -202,7 +202,7 @@ def test_the_articles_step_takes_less_than_two_gib() -> None:
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(CUDA)
-    update = Updates(params, 20, new_state(params, CUDA), vgg, CUDA, True)
+    update = TrainStep(params, 20, new_state(params, CUDA), vgg, CUDA, True)
     hr = torch.randint(0, 256, (params.batch, 3, params.crop, params.crop)).byte()
     for _ in range(12):
         update(hr)
