@@ -25,7 +25,7 @@ from gpu_task import Results, Task, median_seconds, seconds_of, synchronise
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
-from train_memory import peak
+from train_memory import measure_peak
 from train_step import Step, ours, straightforward
 
 from pipeline.devices import computes_in_bf16, device_name
@@ -331,7 +331,7 @@ def memory(task: Task, results: Results) -> None:
         for graphed in (False, True):
             line: dict[str, object] = {"case": name, "graphed": graphed}
             try:
-                found = peak(params, device, computes_in_bf16(device), graphed)
+                found = measure_peak(params, device, computes_in_bf16(device), graphed)
                 line |= {key: value and value / 2**20 for key, value in vars(found).items()}
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 line["error"] = _first_line(error)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from pipeline.devices import computes_in_bf16
@@ -79,31 +80,20 @@ def set_up(
     Raises `PipelineError` where params, files and group do not fit each other.
     """
     _check_batch(params, group)
-    manifest_rows = read_manifest(paths.manifest)
-    rows = _rows_of_split("train", manifest_rows, paths.manifest)
-    validation_rows = _rows_of_split("val", manifest_rows, paths.manifest)
+    rows, validation_rows = _read_rows(params, paths)
     resolved = paths.resolve_params(params)
     inputs = input_hashes(params, paths)
     content = load_content_network(resolved, device, progress)
-    images = read_images(paths.resized, validation_rows[: params.validation_images])
+    images = read_images(paths.resized, validation_rows)
     image_size = images.shape[1]
-    side = image_size // params.scale * params.scale
-    lpips = load_lpips(side, device)
-    validation = Validation.from_images(images, params.scale, lpips, params.degradation)
-    _check_crop(params, side, paths)
+    validation = _new_validation(images, params, device)
+    _check_crop(params, image_size, paths)
     steps = params.steps or math.ceil(params.epochs * len(rows) / params.batch)
     bf16 = _computes_in_bf16(params, device)
     training = new_training(resolved, device, group)
     state, vgg = training.state, content.network
-    description = describe_run(
-        params,
-        state.generator.config,
-        steps,
-        _precision(bf16),
-        inputs | {"vgg_sha256": content.sha256},
-        code_of(TRAINER),
-        training_versions(),
-    )
+    inputs["vgg_sha256"] = content.sha256
+    description = _describe(params, state.generator.config, steps, bf16, inputs)
     return TrainRun(
         params,
         paths,
@@ -120,6 +110,14 @@ def set_up(
         Checkpoints(paths.checkpoints / run_key(description)),
         _metadata(params, training, content, description, bf16),
     )
+
+
+def _read_rows(params: TrainParams, paths: TrainPaths) -> tuple[list[Row], list[Row]]:
+    """Return the manifest's rows to train on and those to validate on."""
+    rows = read_manifest(paths.manifest)
+    training_rows = _rows_of_split("train", rows, paths.manifest)
+    validation_rows = _rows_of_split("val", rows, paths.manifest)
+    return training_rows, validation_rows[: params.validation_images]
 
 
 def _rows_of_split(split: str, rows: list[Row], manifest: Path) -> list[Row]:
@@ -140,7 +138,18 @@ def _check_batch(params: TrainParams, group: Group) -> None:
         )
 
 
-def _check_crop(params: TrainParams, side: int, paths: TrainPaths) -> None:
+def _new_validation(images: np.ndarray, params: TrainParams, device: torch.device) -> Validation:
+    lpips = load_lpips(_hr_side(images.shape[1], params), device)
+    return Validation.from_images(images, params.scale, lpips, params.degradation)
+
+
+def _hr_side(image_size: int, params: TrainParams) -> int:
+    """Return the largest multiple of the scale within an image's side, pixels."""
+    return image_size // params.scale * params.scale
+
+
+def _check_crop(params: TrainParams, image_size: int, paths: TrainPaths) -> None:
+    side = _hr_side(image_size, params)
     if params.crop > side:
         raise PipelineError(
             f"train.crop: {params.crop} is larger than the images of {paths.manifest}, "
@@ -154,6 +163,17 @@ def _computes_in_bf16(params: TrainParams, device: torch.device) -> bool:
 
 def _precision(bf16: bool) -> str:
     return "bf16" if bf16 else "fp32"
+
+
+def _describe(
+    params: TrainParams,
+    config: Mapping[str, object],
+    steps: int,
+    bf16: bool,
+    inputs: Mapping[str, str | None],
+) -> Description:
+    code, versions = code_of(TRAINER), training_versions()
+    return describe_run(params, config, steps, _precision(bf16), inputs, code, versions)
 
 
 def _metadata(

@@ -31,25 +31,25 @@ def train_step(steps: int = 10, **changes: object) -> TrainStep:
     return TrainStep(params, steps, new_state(params, CPU), vgg, CPU, bf16=False)
 
 
-def rate(update: TrainStep) -> float:
-    return float(update.state.optimisers["adam"].param_groups[0]["lr"])
+def rate(step: TrainStep) -> float:
+    return float(step.state.optimisers["adam"].param_groups[0]["lr"])
 
 
 def test_the_cosine_falls_to_nothing() -> None:
-    update = train_step(4, lr_schedule="cosine", lr=0.01)
+    step = train_step(4, lr_schedule="cosine", lr=0.01)
     rates = []
     for _ in range(4):
-        update(HR)
-        rates.append(rate(update))
+        step(HR)
+        rates.append(rate(step))
     assert rates == pytest.approx([0.01 * (1 + math.cos(math.pi * n / 4)) / 2 for n in range(4)])
-    adversary = update.state.adversary
+    adversary = step.state.adversary
     assert adversary is not None
     assert adversary.optimiser.param_groups[0]["lr"] == rates[-1]
 
 
 def test_gradients_are_scaled_down_to_the_norm() -> None:
-    def norm(update: TrainStep) -> float:
-        gradients = [parameter.grad for parameter in update.state.generator.parameters()]
+    def norm(step: TrainStep) -> float:
+        gradients = [parameter.grad for parameter in step.state.generator.parameters()]
         return math.sqrt(sum(float(g.square().sum()) for g in gradients if g is not None))
 
     free, clipped, wide = (
@@ -57,8 +57,8 @@ def test_gradients_are_scaled_down_to_the_norm() -> None:
         train_step(max_grad_norm=1e-3),
         train_step(max_grad_norm=1e6),
     )
-    for update in (free, clipped, wide):
-        update(HR)
+    for step in (free, clipped, wide):
+        step(HR)
     assert norm(free) > 2e-3
     assert norm(clipped) == pytest.approx(1e-3, rel=1e-3)
     assert norm(wide) == pytest.approx(norm(free))
@@ -86,8 +86,8 @@ def test_a_relativistic_step_is_another_step() -> None:
 
 @pytest.mark.parametrize(("given", "first"), [(None, 2), (0, 0), (3, 3)])
 def test_the_discriminator_comes_after_the_pre_training(given: int | None, first: int) -> None:
-    update = train_step(10, pretrain_steps=given)
-    adversarial = ["adversarial" in update(HR).losses for _ in range(5)]
+    step = train_step(10, pretrain_steps=given)
+    adversarial = ["adversarial" in step(HR).losses for _ in range(5)]
     assert adversarial.index(True) == first
     assert all(adversarial[first:])
 
@@ -99,26 +99,26 @@ def test_the_discriminator_comes_after_the_pre_training(given: int | None, first
 def test_weights_are_averaged_where_statistics_fit_them(
     norm: str, ema: float | None, averaged: bool
 ) -> None:
-    update = train_step(norm=norm, ema=ema)
-    update(HR)
-    state = update.state
+    step = train_step(norm=norm, ema=ema)
+    step(HR)
+    state = step.state
     pairs = zip(state.average.parameters(), state.generator.parameters(), strict=True)
     assert all(torch.equal(mean, weight) for mean, weight in pairs) is not averaged
 
 
 def test_a_step_that_is_not_finite_changes_nothing_and_is_counted() -> None:
-    update = train_step()
-    assert update(HR).updated
+    step = train_step()
+    assert step(HR).updated
     with torch.no_grad():
-        update.state.generator.last_layer.weight.fill_(math.inf)
-    before = copy.deepcopy(update.state.state_dict())
-    assert not update(HR).updated
-    after = update.state.state_dict()
+        step.state.generator.last_layer.weight.fill_(math.inf)
+    before = copy.deepcopy(step.state.state_dict())
+    assert not step(HR).updated
+    after = step.state.state_dict()
     for name in ("generator", "average", "adam", "discriminator_optimiser"):
         torch.testing.assert_close(after[name], before[name], rtol=0, atol=0)
-    for name, weight in update.state.adversary.network.named_parameters():
+    for name, weight in step.state.adversary.network.named_parameters():
         assert torch.equal(weight, before["discriminator"][name])
-    assert (update.state.step, update.state.skipped) == (2, 1)
+    assert (step.state.step, step.state.skipped) == (2, 1)
 
 
 def test_the_averages_weight_falls_from_that_of_the_first_steps() -> None:
