@@ -25,7 +25,7 @@ from gpu_task import Results, Task, median_seconds, seconds_of, synchronise
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
-from train_memory import peak
+from train_memory import measure_peak
 from train_step import Step, ours, straightforward
 
 from pipeline.devices import computes_in_bf16, device_name
@@ -34,7 +34,7 @@ from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.params.file import override
 from pipeline.training.state import new_state
-from pipeline.training.step import Updates
+from pipeline.training.step import TrainStep
 
 DISTORTION = {
     "blocks": "16",
@@ -308,7 +308,7 @@ def _time_compiled(task: Task, results: Results) -> None:
         network.compile(dynamic=False)
     hr = _crops(case.params, device)
     for name, graphed in (("compiled, eager bf16", False), ("compiled, graphed bf16", True)):
-        step = Updates(case.params, 1, state, vgg, device, True, graphed=graphed)
+        step = TrainStep(case.params, 1, state, vgg, device, True, graphed=graphed)
         started = time.monotonic()
         for _ in range(2 if task.toy else WARM_UP):
             step(hr)
@@ -331,7 +331,7 @@ def memory(task: Task, results: Results) -> None:
         for graphed in (False, True):
             line: dict[str, object] = {"case": name, "graphed": graphed}
             try:
-                found = peak(params, device, computes_in_bf16(device), graphed)
+                found = measure_peak(params, device, computes_in_bf16(device), graphed)
                 line |= {key: value and value / 2**20 for key, value in vars(found).items()}
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 line["error"] = _first_line(error)

@@ -90,8 +90,8 @@ def _memory(measured: Sequence[Mapping[str, Any]]) -> list[str]:
 def _training(figures: Mapping[str, Any]) -> list[str]:
     lines = _list({k: v for k, v in figures.items() if k not in ("curves", "metrics")})
     for name, points in figures.get("curves", {}).items():
-        told = ", ".join(f"{step:.0f}: {value:.4g}" for step, value in points)
-        lines.append(f"- {name}: {told}")
+        text = ", ".join(f"{step:.0f}: {value:.4g}" for step, value in points)
+        lines.append(f"- {name}: {text}")
     return lines
 
 

@@ -26,10 +26,10 @@ from pipeline.networks.perceptual.weights import has_backbone
 from pipeline.params import TrainParams
 from pipeline.params.file import option_name, override
 from pipeline.progress import Silent
-from pipeline.training.crops import Patches
-from pipeline.training.perceptual import content_network
+from pipeline.training.crops import RandomCrops
+from pipeline.training.perceptual import load_content_network
 from pipeline.training.state import new_state
-from pipeline.training.step import Updates
+from pipeline.training.step import TrainStep
 
 ROOT = Path(__file__).resolve().parent.parent
 ARTICLE_IMAGES = 18_000 * 10
@@ -39,7 +39,7 @@ SECOND_RUN_RESERVE = 60.0
 """Seconds that the first run leaves: to stop, to start again, and to be stopped once more."""
 TOY_SECONDS = 12.0
 STOP_SECONDS = 15.0
-"""In which a training that is told to stop has written its checkpoint."""
+"""In which a training that gets SIGTERM has written its checkpoint."""
 CURVES = ("loss", "content", "adversarial", "discriminator", "d_hr", "d_sr")
 POINTS = 20
 """Of a curve, at most: each is the mean of equally many rows."""
@@ -228,15 +228,15 @@ class _Training:
         return code
 
     def rate(self, batch: int) -> float | None:
-        """Images a second between the first and the last line that tells the step."""
-        told = [
+        """Return images per second between the first and the last line with a step."""
+        lines = [
             (moment, int(match[1]))
             for moment, line in self._lines
             if (match := re.match(r"train: (\d+)/", line))
         ]
-        if len(told) < 2 or told[-1][1] == told[0][1]:
+        if len(lines) < 2 or lines[-1][1] == lines[0][1]:
             return None
-        (first, begun), (last, done) = told[0], told[-1]
+        (first, begun), (last, done) = lines[0], lines[-1]
         return (done - begun) * batch / (last - first)
 
 
@@ -246,11 +246,11 @@ def _steps_per_second(params: TrainParams, project: Path, task: Task) -> float:
     located = params.model_copy(
         update={"init": params.init and str(project / params.init), "pretrain_steps": 0}
     )
-    vgg = content_network(located, device, Silent()).network
+    vgg = load_content_network(located, device, Silent()).network
     state = new_state(located, device)
-    update = Updates(located, 10**9, state, vgg, device, computes_in_bf16(device), graphed=True)
+    step = TrainStep(located, 10**9, state, vgg, device, computes_in_bf16(device), graphed=True)
     images = torch.randint(0, 256, (64, 512, 512, 3), dtype=torch.uint8, device=device)
-    batches = Patches(
+    batches = RandomCrops(
         lambda numbers: (images, numbers),
         len(images),
         params.crop,
@@ -264,7 +264,7 @@ def _steps_per_second(params: TrainParams, project: Path, task: Task) -> float:
         synchronise(device)
         started = time.perf_counter()
         for _ in range(count):
-            update(batches(state.step))
+            step(batches(state.step))
         synchronise(device)
         seconds = time.perf_counter() - started
     return counts[-1] / seconds

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of one training: is the generator the same, and does it get on?
+"""SIGKILL at random moments of one training: does it go on, and is the generator the same?
 
 python benchmarks/train_kills.py FOLDER --kills 20 [--adv-weight 0 --steps 2000]
 """
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether two files, or the files of two folders, hold the same."""
+    """Return whether two files, or the files of two folders, are equal."""
     if one.is_file():
         return one.read_bytes() == other.read_bytes()
     names = [path.relative_to(one) for path in one.rglob("*") if path.is_file()]

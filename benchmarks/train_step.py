@@ -1,12 +1,12 @@
-"""One SRGAN step: this program's against a straightforward one of the same networks and shapes.
+"""Time one SRGAN step: this program's and a straightforward one of the same networks and shapes.
 
 python benchmarks/train_step.py [--crop 128] [--batch 4] [--steps 5] [--device cpu]
 
-The straightforward step is what the paper's equations look like when each is written down by
-itself: the fake is made for each update anew, the discriminator's gradients are computed in the
-generator's update too, tensors lie as they come, in fp32. The generator's tail is the 9 × 9
-convolution behind the pixel shuffle. The steps are timed in turns, and of each the fastest is told:
-CPU seconds on the CPU, wall seconds elsewhere.
+The straightforward step computes each of the paper's equations by itself: the generator runs once
+per update, the discriminator's gradients are computed in the generator's update too, tensors are
+contiguous, in fp32. The generator's tail is the 9 × 9 convolution behind the pixel shuffle. The
+steps are timed in turns, and the fastest of each is printed: CPU seconds on the CPU, wall seconds
+elsewhere.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.training.state import new_state
-from pipeline.training.step import Updates
+from pipeline.training.step import TrainStep
 
 Step = Callable[[Tensor], object]
 
 
 class PlainGenerator(SRResNet):
-    """The same network, computed in the order in which the paper draws it."""
+    """The same network, computed in the order of the paper's figure."""
 
     def forward(self, lr: Tensor) -> Tensor:
         shallow = self.head(lr)
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def straightforward(params: TrainParams, vgg: VGG16Features, device: torch.device) -> Step:
-    """The step without any thought of its cost."""
+    """Return the step without any optimisation."""
     generator, discriminator = PlainGenerator().to(device), Discriminator().to(device)
     adam = {"lr": params.lr, "betas": (params.beta1, params.beta2)}
     g_optimiser = torch.optim.Adam(generator.parameters(), **adam)
@@ -79,9 +79,9 @@ def straightforward(params: TrainParams, vgg: VGG16Features, device: torch.devic
         d_loss.backward()
         d_optimiser.step()
         sr = generator(lr)
-        judged = discriminator(sr)
+        logits = discriminator(sr)
         content = sum(mse(a, b) for a, b in zip(vgg(sr), vgg(hr), strict=True))
-        adversarial = bce(judged, torch.ones_like(judged))
+        adversarial = bce(logits, torch.ones_like(logits))
         loss = params.content_weight * content + params.adv_weight * adversarial
         g_optimiser.zero_grad()
         loss.backward()
@@ -97,13 +97,13 @@ def ours(
     bf16: bool,
     graphed: bool = True,
 ) -> Step:
-    """The step that training takes, on CUDA as a graph unless it is not to be `graphed`."""
+    """Return the step that training takes, on CUDA as a graph unless `graphed` is False."""
     state = new_state(params, device)
-    return Updates(params, 1, state, vgg, device, bf16, graphed=graphed)
+    return TrainStep(params, 1, state, vgg, device, bf16, graphed=graphed)
 
 
 def timed(step: Step, hr: Tensor, device: torch.device) -> float:
-    """Seconds of one step: of CPU there, of the clock on another device."""
+    """Return the seconds of one step: CPU seconds on the CPU, wall seconds elsewhere."""
     clock = time.process_time if device.type == "cpu" else time.monotonic
     started = clock()
     step(hr)

@@ -9,10 +9,10 @@ from pipeline.errors import UsageError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that `name` stands for: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+    """Return the device of `name`: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
-    `auto` takes CUDA, then MPS, then the CPU. From then on CUDA computes the same twice, and single
-    precision is IEEE's there, too. Raises `UsageError` where the device is not there.
+    `auto` takes CUDA, then MPS, then the CPU. Also make CUDA deterministic, and its single
+    precision IEEE's. Raises `UsageError` where the device does not exist.
     """
     # PyTorch rounds the factors of convolutions to TF32's 10 bits otherwise, which moves SSIM in
     # its second decimal.
@@ -29,40 +29,40 @@ def pick_device(name: str) -> torch.device:
     if device is None or device.type not in ("cpu", "cuda", "mps"):
         raise UsageError(f"device {name}: unknown; use auto, cpu, cuda, cuda:N or mps")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise UsageError(f"device {name}: this machine has {found} CUDA devices")
+        count = torch.cuda.device_count()
+        raise UsageError(f"device {name}: this machine has {count} CUDA devices")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("device mps: not available on this machine")
     return device
 
 
 def computes_in_bf16(device: torch.device) -> bool:
-    """Whether the hardware multiplies in bfloat16, rather than imitating it more slowly."""
+    """Return whether the hardware multiplies in bfloat16, rather than emulating it more slowly."""
     if device.type == "cuda":
-        # PyTorch's own answer is about the current card.
+        # PyTorch's own function answers for the current GPU.
         return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        # Older torch cannot be asked; there fp32 is right, if not fastest.
+        # Older versions of torch lack the function; there fp32 is right, if not fastest.
         capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
 
 
 def device_name(device: torch.device) -> str:
-    """Return what a report calls a device, with the model of a CUDA card."""
+    """Return a device's name in reports, with the model of a CUDA GPU."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return device.type
 
 
 def free_cuda_memory(device: torch.device) -> int:
-    """Return the bytes of a card that are free, those included that PyTorch keeps for itself."""
+    """Return the free bytes of a GPU, including those that PyTorch's allocator holds unused."""
     free: int = torch.cuda.mem_get_info(device)[0]
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return `tensor` on a CUDA `device`; the host does not wait for the copy."""
+def to_cuda_async(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy `tensor` to a CUDA `device`; the host does not wait for the copy."""
     if tensor.device.type == "cpu":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)

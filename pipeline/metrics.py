@@ -1,6 +1,6 @@
-"""How far a result lies from its original, measured as the super-resolution field does.
+"""Distortion metrics of super-resolution: PSNR, SSIM and MS-SSIM.
 
-Images are `(N, C, H, W)`, float in [0, 255]. `border` pixels are left out at each edge.
+Images are `(N, C, H, W)`, float in [0, 255]. `border` pixels at each edge are not measured.
 """
 
 import torch
@@ -11,26 +11,26 @@ PEAK = 255.0
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
 MS_SSIM_SIDE = (SSIM_WINDOW - 1) * 2**4 + 1
-"""pixels, the shortest side of which MS-SSIM's fifth scale still holds a window"""
+"""pixels, the shortest side whose fifth scale still holds a window"""
 # ITU-R BT.601, R'G'B' of 0..255 to Y' of 16..235, as MATLAB's rgb2ycbcr has it.
 LUMA_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 LUMA_OFFSET = 16.0
 
 
 def luma(rgb: torch.Tensor) -> torch.Tensor:
-    """Y of BT.601 in studio swing, unrounded: (N, 3, H, W) in [0, 255] → (N, 1, H, W) in [16, 235].
+    """Return Y of BT.601 in studio swing, unrounded: `(N, 1, H, W)` in [16, 235].
 
-    Published PSNR_Y and SSIM_Y are of this channel.
+    `rgb` is `(N, 3, H, W)` in [0, 255]. Published PSNR_Y and SSIM_Y are of this channel.
     """
     weights = torch.tensor(LUMA_WEIGHTS, dtype=rgb.dtype, device=rgb.device)
     return (rgb * weights.view(1, 3, 1, 1)).sum(dim=1, keepdim=True) + LUMA_OFFSET
 
 
 def psnr(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
-    """Peak signal-to-noise ratio of each pair, dB, (N,); infinite where the two are equal.
+    """Return the peak signal-to-noise ratio of each pair, dB, `(N,)`; infinite for equal images.
 
-    The error is the mean square over all channels together. Raises `ValueError` where the shapes
-    differ or the border leaves nothing.
+    The error is the mean square over all channels. Raises `ValueError` where the shapes differ or
+    no pixel is inside the border.
     """
     a, b = _inside(a, b, border, least=1)
     error = (a - b).square().mean(dim=(1, 2, 3))
@@ -38,16 +38,16 @@ def psnr(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
 
 
 def ssim(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
-    """Structural similarity of each pair, at most 1, (N,).
+    """Return the structural similarity of each pair, at most 1, `(N,)`.
 
-    Wang et al. 2004: Gaussian window of 11 × 11, σ 1.5, K1 0.01, K2 0.03, only where the window
-    lies wholly inside; the mean over positions and channels. Raises `ValueError` where the shapes
-    differ or less than one window is left inside the border.
+    Wang et al. 2004: Gaussian window of 11 × 11, σ 1.5, K1 0.01, K2 0.03, at positions where the
+    window is fully inside; the mean over positions and channels. Raises `ValueError` where the
+    shapes differ or no window fits inside the border.
     """
     a, b = _inside(a, b, border, least=SSIM_WINDOW)
     # Pair by pair the intermediate images stay in the CPU's cache: three times as fast as a batch.
     pairs = zip(torch.split(a, 1), torch.split(b, 1), strict=True)
-    return torch.cat([_ssim_of_pair(of_a, of_b) for of_a, of_b in pairs])
+    return torch.cat([_ssim_of_pair(x, y) for x, y in pairs])
 
 
 def _ssim_of_pair(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -58,10 +58,10 @@ def _ssim_of_pair(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def ms_ssim(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
-    """Structural similarity over five scales of each pair, at most 1, (N,).
+    """Return the structural similarity over five scales of each pair, at most 1, `(N,)`.
 
     Wang et al. 2003, with SSIM's window and constants. Raises `ValueError` where the shapes differ
-    or less than `MS_SSIM_SIDE` pixels are left inside the border.
+    or fewer than `MS_SSIM_SIDE` pixels are inside the border.
     """
     a, b = _inside(a, b, border, least=MS_SSIM_SIDE)
     pairs = zip(torch.split(a, 1), torch.split(b, 1), strict=True)

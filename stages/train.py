@@ -40,19 +40,19 @@ def run(params: TrainParams) -> None:
     reports/train/.
     """
     from pipeline.processes import interrupt_on_signals
-    from pipeline.training.distributed import is_joined
+    from pipeline.training.distributed import in_process_group
 
     interrupt_on_signals()
-    if not is_joined():
+    if not in_process_group():
         _check_named_files(params)
-    if params.processes > 1 and not is_joined():
+    if params.processes > 1 and not in_process_group():
         _launch(params)
     else:
         _train(params)
 
 
 def _check_named_files(params: TrainParams) -> None:
-    """Say what DVC does not see change, and under DVC look for what `evaluate` will need."""
+    """Warn of files that DVC does not watch; under DVC check those that `evaluate` will need."""
     vgg = params.vgg if params.vgg not in ("imagenet", "random") else None
     own = {"init": params.init, "resume": params.resume, "vgg": vgg}
     warn_of_unwatched(inputs_of("train", own), ConsoleProgress())
@@ -63,7 +63,7 @@ def _check_named_files(params: TrainParams) -> None:
 
 
 def _launch(params: TrainParams) -> None:
-    """Train in several processes, and tell once what they all have to say."""
+    """Train in several processes; raise one error for all of them."""
     from pipeline.training.distributed import launch
 
     with tempfile.TemporaryDirectory() as folder:
@@ -72,12 +72,15 @@ def _launch(params: TrainParams) -> None:
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code:
-        told = problem or "training: a process was killed; run again to go on"
-        raise (UsageError if code == UsageError.exit_code else PipelineError)(told)
+        message = problem or "training: a process was killed; run again to go on"
+        raise (UsageError if code == UsageError.exit_code else PipelineError)(message)
 
 
 def _first_problem(folder: Path) -> str:
-    """Return why the processes stopped: one process's error is why others lost their connection."""
+    """Return the error of one process, else the traceback of one, else nothing.
+
+    The others failed because they lost their connection to it.
+    """
     for pattern in ("*.error", "*.traceback"):
         for path in sorted(folder.glob(pattern)):
             return path.read_text(encoding="utf-8")
@@ -85,7 +88,7 @@ def _first_problem(folder: Path) -> str:
 
 
 def _work(params: TrainParams, problems: Path) -> None:
-    """One of several processes on this machine: what stops it goes into a file of `problems`."""
+    """Train in one of several processes; write the error that stops it to a file in `problems`."""
     import torch
 
     from pipeline.processes import interrupt_on_signals
@@ -102,9 +105,9 @@ def _work(params: TrainParams, problems: Path) -> None:
         if fault := fault_line(error):
             (problems / f"{os.environ['RANK']}.error").write_text(fault, encoding="utf-8")
             raise SystemExit(PipelineError.exit_code) from None
-        # Nobody foresaw it, and PyTorch would hide it.
-        told = traceback.format_exc()
-        (problems / f"{os.environ['RANK']}.traceback").write_text(told, encoding="utf-8")
+        # An error of the program, whose traceback PyTorch would hide.
+        text = traceback.format_exc()
+        (problems / f"{os.environ['RANK']}.traceback").write_text(text, encoding="utf-8")
         raise
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
@@ -134,7 +137,7 @@ def _train(params: TrainParams) -> None:
 
 
 class LiveRecorder:
-    """Keeps the course of a training with DVCLive, for `dvc plots` and `dvc exp show`."""
+    """Record a training with DVCLive, for `dvc plots` and `dvc exp show`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -143,7 +146,7 @@ class LiveRecorder:
         self._pixels: np.ndarray | None = None
 
     def start(self) -> None:
-        """Empty the folder of the last training's curves."""
+        """Remove the curves of the last training."""
         self._rows.clear()
         self._open()
 
@@ -155,7 +158,7 @@ class LiveRecorder:
 
         try:
             with writing(self._folder):
-                # DVCLive would append to those that cannot be removed, without a word.
+                # DVCLive would silently append to those that cannot be removed.
                 plots = self._folder / "plots"
                 if plots.is_dir():
                     shutil.rmtree(plots)
@@ -172,7 +175,7 @@ class LiveRecorder:
             ) from None
 
     def figures(self, step: int, figures: Mapping[str, float]) -> None:
-        """Append to the plots and refresh the summary."""
+        """Append to the plots and rewrite the summary."""
         from pipeline.files import writing
 
         assert self._live is not None
@@ -199,7 +202,7 @@ class LiveRecorder:
             Image.fromarray(pixels).save(temporary, "PNG")
 
     def end(self) -> None:
-        """Finish the summary, and write anew what was removed meanwhile.
+        """Finish the summary; rewrite what was removed during the training.
 
         DVC removes the files before it runs this stage, also where a training that was started by
         hand then keeps the stage from running.
@@ -217,7 +220,7 @@ class LiveRecorder:
             self.samples(self._pixels)
 
     def _is_cut(self) -> bool:
-        """Whether a curve has fewer rows than were logged."""
+        """Return whether a curve has fewer rows than were logged."""
         logged = Counter(name for _, figures in self._rows for name in figures)
         for name, rows in logged.items():
             try:

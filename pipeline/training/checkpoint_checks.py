@@ -1,4 +1,4 @@
-"""Check what a checkpoint holds before anything of it is loaded: the file may be anyone's."""
+"""Check the content of a checkpoint before any of it is loaded: the file may be anyone's."""
 
 import math
 import re
@@ -15,6 +15,19 @@ from pipeline.training.muon import Muon
 MAX_STEP = 999_999_999
 # DVCLive names a file after each.
 FIGURE = re.compile(r"(train|val)/[a-z0-9_]+")
+RECORDED = frozenset(
+    {
+        "step",
+        "skipped",
+        "best_step",
+        "best_score",
+        "best_measure",
+        "devices",
+        "curve",
+        "samples",
+    }
+)
+"""What a checkpoint holds beside networks and optimisers."""
 MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {
     Adam: ("exp_avg", "exp_avg_sq"),
     Muon: ("momentum",),
@@ -22,7 +35,7 @@ MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {
 
 
 def wrong_record(saved: Mapping[str, Any]) -> str | None:
-    """Return the name of a recorded value that no training writes, or None where all are right."""
+    """Return the name of a value of `RECORDED` that no training writes, or None."""
     if not _is_count(saved["step"], MAX_STEP):
         return "step"
     step = saved["step"]
@@ -39,7 +52,7 @@ def wrong_record(saved: Mapping[str, Any]) -> str | None:
 
 
 def same_tensors(ours: Mapping[str, Tensor], saved: Any) -> bool:
-    """Return whether `saved` has tensors of our names, shapes and types."""
+    """Return whether `saved` has tensors of the same names, shapes and types as `ours`."""
     return (
         isinstance(saved, Mapping)
         and saved.keys() == ours.keys()
@@ -48,10 +61,10 @@ def same_tensors(ours: Mapping[str, Tensor], saved: Any) -> bool:
 
 
 def fits_optimiser(optimiser: Optimizer, saved: Any) -> bool:
-    """Return whether `saved` has our weights in our groups, and moments as `optimiser` makes them.
+    """Return whether `saved` has the weights and groups of `optimiser`, and moments that fit them.
 
-    They come with a weight's first step. PyTorch compares no shapes: its fused Adam reads and
-    writes past the end of moments that are smaller than their weight.
+    A weight has moments from its first step on. PyTorch compares no shapes: its fused Adam reads
+    and writes past the end of moments that are smaller than their weight.
     """
     if not isinstance(saved, Mapping) or saved.keys() != {"state", "param_groups"}:
         return False
@@ -70,11 +83,11 @@ def fits_optimiser(optimiser: Optimizer, saved: Any) -> bool:
 
 
 def numbered_weights(optimiser: Optimizer) -> Iterator[tuple[int, Tensor]]:
-    """Yield the weights under the numbers that `optimiser.state_dict()` has for them."""
-    for kept, group in zip(
+    """Yield each weight with its number in `optimiser.state_dict()`."""
+    for saved_group, group in zip(
         optimiser.state_dict()["param_groups"], optimiser.param_groups, strict=True
     ):
-        yield from zip(kept["params"], group["params"], strict=True)
+        yield from zip(saved_group["params"], group["params"], strict=True)
 
 
 def _same_numbers(ours: list[list[int]], groups: list[Any]) -> bool:
@@ -93,8 +106,8 @@ def _has_moments(moments: Any, weight: Tensor, optimiser: Optimizer) -> bool:
     names = {*MOMENTS[type(optimiser)]} | ({"step"} if isinstance(optimiser, Adam) else set())
     if not isinstance(moments, Mapping) or moments.keys() != names:
         return False
-    shaped = (moments[name] for name in MOMENTS[type(optimiser)])
-    return all(_is_tensor(moment, weight.shape, weight.dtype) for moment in shaped) and (
+    tensors = (moments[name] for name in MOMENTS[type(optimiser)])
+    return all(_is_tensor(moment, weight.shape, weight.dtype) for moment in tensors) and (
         "step" not in names or _is_adam_step(moments["step"])
     )
 
@@ -107,8 +120,8 @@ def _is_tensor(value: Any, shape: torch.Size, dtype: torch.dtype) -> bool:
     return isinstance(value, Tensor) and value.shape == shape and value.dtype == dtype
 
 
-def _is_count(value: Any, most: int) -> bool:
-    return type(value) is int and 0 <= value <= most
+def _is_count(value: Any, largest: int) -> bool:
+    return type(value) is int and 0 <= value <= largest
 
 
 def _are_devices(value: Any) -> bool:

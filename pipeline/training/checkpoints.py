@@ -1,4 +1,4 @@
-"""Checkpoints of one run: whole files in its folder, one to fall back on."""
+"""Checkpoints of one run: its newest, and the one before to fall back on."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from pipeline.networks.tensor_files import (
     printable_line,
     unpickle,
 )
-from pipeline.training.state import State, mismatch
+from pipeline.training.checkpointed import Training, mismatch
 
 # Raised whenever the layout of the file changes. Code that changes the weights is in the run's key.
 FORMAT = 3
@@ -33,21 +33,21 @@ class Checkpoints:
     """the last one that this run wrote or went on from"""
     _unusable: set[Path] = field(default_factory=set)
 
-    def save(self, state: State, metadata: Mapping[str, str]) -> None:
-        """Write the state after `state.step`; keep it and the one before.
+    def save(self, training: Training, metadata: Mapping[str, str]) -> None:
+        """Write `training`; keep it and the checkpoint before.
 
-        `metadata` is what a file of the averaged generator would tell. Raises `PipelineError` where
-        it cannot be written; those before it then stay.
+        `metadata` is that of a file of the averaged generator. Raises `PipelineError` where the
+        checkpoint cannot be written; those before it then stay.
         """
-        path = self.folder / f"step-{state.step:09}.pt"
+        path = self.folder / f"step-{training.state.step:09}.pt"
         content = {
             "kind": CHECKPOINT,
             "format": FORMAT,
             "metadata": dict(metadata),
-            "state": state.state_dict(),
+            "state": training.state_dict(),
         }
         try:
-            # torch.save hides the system's error unless it is given an open file.
+            # torch.save hides the system's error unless it writes to an open file.
             with atomic_path(path) as temporary, temporary.open("wb") as file:
                 torch.save(content, file)
         except (OSError, RuntimeError) as error:
@@ -57,32 +57,33 @@ class Checkpoints:
         self.newest = path
 
     def keep_newest_only(self) -> None:
-        """Remove those before the newest; those of a longer run stay. Raises `OSError`."""
+        """Remove checkpoints before the newest; those of a longer run stay. Raises `OSError`."""
         if self.newest is not None:
             self._remove_before(step_of(self.newest))
 
-    def restore(self, state: State, steps: int) -> list[str]:
-        """Let `state` become what the newest usable checkpoint of `steps` steps at most says.
+    def restore(self, training: Training, steps: int) -> list[str]:
+        """Restore `training` from the newest usable checkpoint of at most `steps` steps.
 
         Returns a line for each that is not used, and why. A damaged one is renamed, so that it no
         longer counts; none is ever deleted. Raises `PipelineError` where one cannot be read now,
-        which says nothing against the file.
+        which does not mean that the file is wrong.
         """
         messages: list[str] = []
-        found = self.paths()
-        usable = [path for path in found if step_of(path) <= steps]
-        for path in usable:
-            problem = self._restore_from(path, state)
+        checkpoints = self.paths()
+        for path in checkpoints:
+            if step_of(path) > steps:
+                continue
+            problem = self._restore_from(path, training)
             if problem is None:
                 self.newest = path
                 return messages
             messages.append(f"{path}: {problem}")
         if messages:
             messages.append(f"{self.folder}: no checkpoint is usable: training starts at step 0")
-        elif found:
+        elif checkpoints:
             messages.append(
-                f"{found[-1]} is the first checkpoint, later than the {steps} steps of this run: "
-                "training starts at step 0, and the checkpoint is kept"
+                f"{checkpoints[-1]} is the first checkpoint, later than the {steps} steps of this "
+                "run: training starts at step 0, and the checkpoint is kept"
             )
         return messages
 
@@ -97,14 +98,14 @@ class Checkpoints:
             raise _unreadable(self.folder, error) from None
         return [path for path in paths if NAME.fullmatch(path.name)]
 
-    def _restore_from(self, path: Path, state: State) -> str | None:
-        """Restore `state` from one file, or return why not."""
+    def _restore_from(self, path: Path, training: Training) -> str | None:
+        """Restore `training` from one file, or return why not."""
         try:
             damage = archive_damage(path)
             if damage is not None:
                 path.rename(path.with_name(f"{path.name}.damaged"))
                 return f"damaged, renamed to {path.name}.damaged ({damage})"
-            problem = restore(path, state)
+            problem = restore(path, training)
         except (OSError, MemoryError, RuntimeError) as error:
             raise _unreadable(path, error) from None
         if problem is None:
@@ -118,43 +119,43 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
 
 
-def restore(path: Path, state: State) -> str | None:
-    """Let `state` become what a whole checkpoint says, or return why it cannot.
+def restore(path: Path, training: Training) -> str | None:
+    """Restore `training` from an undamaged checkpoint, or return why that cannot be.
 
     The file may be anyone's: it takes no more memory than it has bytes. Raises `OSError`,
     `MemoryError` and `RuntimeError`, the machine's own faults.
     """
     try:
-        # Networks and optimisers move what they take over to their device themselves; what is
-        # recorded lies in the machine's memory.
+        # Networks and optimisers copy their tensors to their device themselves; the history stays
+        # in the machine's memory.
         content = unpickle(path, mapped=False)
     except (OSError, MemoryError, RuntimeError):
         raise
     except Exception as error:
-        # The file is whole, and so it was written like this.
+        # The file is undamaged, so it was written like this.
         return f"is no checkpoint of this program ({error_line(error)})"
     if not isinstance(content, dict) or content.get("kind") != CHECKPOINT:
         return "is no checkpoint of this version of the program"
-    written = content.get("format")
-    if type(written) is not int:
+    file_format = content.get("format")
+    if type(file_format) is not int:
         return "is no checkpoint of this version of the program"
-    if written != FORMAT:
-        return f"has format {written}, and this version reads {FORMAT}"
+    if file_format != FORMAT:
+        return f"has format {file_format}, and this version reads {FORMAT}"
     if exceeds_storage(content):
         return "is no checkpoint of this program (its tensors share their values)"
-    problem = mismatch(state, content)
+    problem = mismatch(training, content)
     if problem is not None:
         # Names in it are the file's.
         return printable_line(problem)
-    state.load_state_dict(content["state"])
+    training.load_state_dict(content["state"])
     return None
 
 
 def step_of(path: Path) -> int:
     """Return the step after which a checkpoint was written, by its name."""
-    named = NAME.fullmatch(path.name)
-    assert named is not None
-    return int(named[1])
+    match = NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match[1])
 
 
 def _unreadable(path: Path, error: BaseException) -> PipelineError:

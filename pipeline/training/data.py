@@ -1,4 +1,4 @@
-"""The training images: decoded once into memory where they fit, or anew for each crop."""
+"""Training images: decoded once into memory where they fit, else anew for each batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,20 +13,21 @@ from pipeline.devices import free_cuda_memory
 from pipeline.images.shards import read_image, read_images
 from pipeline.manifest.rows import Row
 from pipeline.progress import Progress
-from pipeline.training.crops import Load
+from pipeline.training.crops import LoadImages
 
-# The rest is for the networks, what their gradients need, and the system: of the 3.4 GB free on a
-# 4 GB card a step at batch 2 takes up to 1.6, and cuDNN's workspaces some.
+# The rest is for networks, gradients and the system: of the 3.4 GB free on a 4 GB GPU a step at
+# batch 2 takes up to 1.6, and cuDNN's workspaces some.
 MEMORY_SHARE = 0.4
 _CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Images:
-    """How images are had by their numbers; `at_hand` where the training device holds them all."""
+    """Access to the training images by their numbers."""
 
-    load: Load
-    at_hand: bool
+    load: LoadImages
+    on_device: bool
+    """whether all are in the memory that the training device reads; else batches are prefetched"""
 
 
 def load_images(
@@ -37,46 +38,48 @@ def load_images(
     processes: int,
     progress: Progress,
 ) -> Images:
-    """The images of `rows`, `size` pixels square, as near to `device` as they find place.
+    """Return the images of `rows`, `size` pixels square, as near to `device` as there is room.
 
-    They take at most `MEMORY_SHARE` of what is free there: on the device, else in the machine's
-    memory, of which each of `processes` takes its part. Raises `PipelineError` where one cannot be
-    read.
+    They take at most `MEMORY_SHARE` of the free memory: of the device, else of the machine, whose
+    memory `processes` share. Where they fit into neither they are decoded for each batch. Raises
+    `PipelineError` where one cannot be read.
     """
     needed = len(rows) * size * size * 3
     # LR is made on the CPU for MPS, whose memory is the machine's in any case.
     host = torch.device("cpu")
-    places = [device, host] if device.type == "cuda" else [host]
-    for place in places:
-        if needed <= _free(place, processes) * MEMORY_SHARE:
-            images = _decoded(folder, rows, size, place, progress)
-            return Images(partial(_kept, images), at_hand=place is places[0])
+    devices = [device, host] if device.type == "cuda" else [host]
+    for target in devices:
+        if needed <= _free_bytes(target, processes) * MEMORY_SHARE:
+            images = _decode_all(folder, rows, size, target, progress)
+            return Images(partial(_from_memory, images), on_device=target is devices[0])
     progress.message("the images do not fit into memory: they are decoded at each step")
-    return Images(partial(_read, folder, rows), at_hand=False)
+    return Images(partial(_from_shards, folder, rows), on_device=False)
 
 
-def _free(place: torch.device, processes: int) -> float:
-    """Bytes that are free for one of `processes`, which have a card each and share the memory."""
-    if place.type == "cuda":
-        return free_cuda_memory(place)
+def _free_bytes(device: torch.device, processes: int) -> float:
+    """Return the bytes free for one of `processes`; each has a GPU, all share the main memory."""
+    if device.type == "cuda":
+        return free_cuda_memory(device)
     return psutil.virtual_memory().available / processes
 
 
-def _kept(images: torch.Tensor, numbers: Sequence[int]) -> tuple[torch.Tensor, Sequence[int]]:
+def _from_memory(
+    images: torch.Tensor, numbers: Sequence[int]
+) -> tuple[torch.Tensor, Sequence[int]]:
     return images, numbers
 
 
-def _read(
+def _from_shards(
     folder: Path, rows: Sequence[Row], numbers: Sequence[int]
 ) -> tuple[torch.Tensor, Sequence[int]]:
     images = np.stack([read_image(folder, rows[number]) for number in numbers])
     return torch.from_numpy(images), range(len(numbers))
 
 
-def _decoded(
-    folder: Path, rows: Sequence[Row], size: int, place: torch.device, progress: Progress
+def _decode_all(
+    folder: Path, rows: Sequence[Row], size: int, device: torch.device, progress: Progress
 ) -> torch.Tensor:
-    images = torch.empty((len(rows), size, size, 3), dtype=torch.uint8, device=place)
+    images = torch.empty((len(rows), size, size, 3), dtype=torch.uint8, device=device)
     progress.start("read images", len(rows), "images")
     try:
         for start in range(0, len(rows), _CHUNK):

@@ -1,8 +1,8 @@
 """Processes that train one generator together: PyTorch's process groups, under torchrun.
 
-A process computes its part of each batch. Sums over the processes stand wherever one process would
-sum over its batch: in batch normalisation, in relativistic means, in gradients. So N processes take
-the steps that one takes, within rounding.
+Each process computes its part of each batch. Where a single process would sum over its batch, sums
+are over all processes: in batch normalisation, in relativistic means, in gradients. So N processes
+take the steps that one takes, within rounding.
 """
 
 import logging
@@ -31,42 +31,42 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that train together; the first, of rank 0, leads: it alone writes and tells."""
+    """The processes that train together. The main one, of rank 0, alone writes and reports."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def leads(self) -> bool:
-        """Whether this is the process that writes and tells."""
+    def is_main(self) -> bool:
+        """Whether this is the process that writes and reports."""
         return self.rank == 0
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean over all processes' equally many values, with its gradient."""
+        """Return the mean over all processes' values, equally many in each, with its gradient."""
         mean = values.mean()
-        return mean if self.size == 1 else _mean_of_all(mean)
+        return mean if self.size == 1 else _all_reduce_mean(mean)
 
     @torch.no_grad()
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Replace each process's `tensors` by their means over the processes, in one message."""
         if self.size == 1 or not tensors:
             return
-        together = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        dist.all_reduce(together)
-        together /= self.size
-        parts = torch.split(together, [tensor.numel() for tensor in tensors])
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        dist.all_reduce(flat)
+        flat /= self.size
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def from_leader(self, make: Callable[[], T]) -> T:
-        """Return in all processes what `make` returns in the leading one, which alone calls it.
+    def from_main(self, make: Callable[[], T]) -> T:
+        """Return in all processes what `make` returns in the main one, which alone calls it.
 
         A `PipelineError` that it raises is raised in all.
         """
         if self.size == 1:
             return make()
         outcome: list[tuple[T | None, PipelineError | None]] = [(None, None)]
-        if self.leads:
+        if self.is_main:
             try:
                 outcome = [(make(), None)]
             except PipelineError as error:
@@ -77,28 +77,28 @@ class Group:
             raise problem
         return cast(T, value)
 
-    def any(self, here: bool, device: torch.device) -> bool:
-        """Whether it is true in any process."""
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Return whether `flag` is True in any process."""
         if self.size == 1:
-            return here
-        flag = torch.tensor(float(here), device=device)
-        dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-        return bool(flag)
+            return flag
+        largest = torch.tensor(float(flag), device=device)
+        dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+        return bool(largest)
 
 
-ALONE = Group()
+SINGLE_PROCESS = Group()
 
 
-def is_joined() -> bool:
-    """Whether torchrun, or `launch`, started this process as one of a group."""
+def in_process_group() -> bool:
+    """Return whether torchrun, or `launch`, started this process as one of a group."""
     return dist.is_torchelastic_launched()
 
 
 def launch(processes: int, work: Callable[..., None], *arguments: object) -> int:
-    """Do what torchrun does on one machine: run `work(*arguments)` in so many processes.
+    """Run `work(*arguments)` in several processes, as torchrun does on one machine.
 
-    Returns the exit code of the first that failed, or 0. Any of the signals that stop a training
-    reaches all of them, as SIGTERM. Raises `KeyboardInterrupt` then.
+    Return the exit code of the first that failed, or 0. Any of the signals that stop a training
+    reaches all of them, as SIGTERM; then raise `KeyboardInterrupt`.
     """
     config = LaunchConfig(
         min_nodes=1,
@@ -108,11 +108,11 @@ def launch(processes: int, work: Callable[..., None], *arguments: object) -> int
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
-        # It heeds no other; what else stops this process is handed on as this one.
+        # PyTorch handles no other; the other signals are sent on as this one.
         signals_to_handle="SIGTERM",
     )
     start_resource_tracker()
-    # PyTorch would log pages of tracebacks; what went wrong is told by the process that it befell.
+    # PyTorch would log pages of tracebacks; the process that failed reports its error itself.
     logging.disable(logging.CRITICAL)
     for number in handled_signals():
         if number != signal.SIGTERM:
@@ -134,13 +134,14 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def joined(device_name: str) -> Iterator[tuple[Group, torch.device]]:
-    """The group that torchrun's variables tell of, or a group of one; and this process's device.
+def process_group(device_name: str) -> Iterator[tuple[Group, torch.device]]:
+    """Join the process group of torchrun's variables; yield it and this process's device.
 
-    On CUDA each process of a machine takes the card of its local rank.
+    Without torchrun it is a group of one. On CUDA each process of a machine takes the GPU of its
+    local rank. Raises `UsageError` where the device does not exist.
     """
-    if not is_joined():
-        yield ALONE, pick_device(device_name)
+    if not in_process_group():
+        yield SINGLE_PROCESS, pick_device(device_name)
         return
     device = pick_device(device_name)
     if device.type == "cuda":
@@ -153,51 +154,51 @@ def joined(device_name: str) -> Iterator[tuple[Group, torch.device]]:
         dist.destroy_process_group()
 
 
-class SyncedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation by the mean and variance of all processes' parts of a batch.
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation by the mean and variance over all processes' parts of a batch.
 
     PyTorch's own `SyncBatchNorm` computes on GPUs alone.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, C, H, W)` to the same shape."""
+        """Normalise `(N, C, H, W)`."""
         if not self.training:
             return super().forward(x)
         values = x.float()
-        mean = _mean_of_all(values.mean(dim=(0, 2, 3)))
+        mean = _all_reduce_mean(values.mean(dim=(0, 2, 3)))
         centred = values - mean.view(1, -1, 1, 1)
-        variance = _mean_of_all(centred.square().mean(dim=(0, 2, 3)))
-        self._remember(mean.detach(), variance.detach(), values.numel() // values.shape[1])
+        variance = _all_reduce_mean(centred.square().mean(dim=(0, 2, 3)))
+        self._update_statistics(mean.detach(), variance.detach(), values.numel() // values.shape[1])
         scale = self.weight / (variance + self.eps).sqrt()
         result = centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
         return result.to(x.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
+    def _update_statistics(self, mean: Tensor, variance: Tensor, count: int) -> None:
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
-        all_count = count * dist.get_world_size()
+        total = count * dist.get_world_size()
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * all_count / (all_count - 1), self.momentum)
+        self.running_var.lerp_(variance * total / (total - 1), self.momentum)
 
 
-def synced(network: nn.Module | None, group: Group) -> None:
-    """Let every batch normalisation in `network` look at the whole group's batch."""
+def sync_batch_norm(network: nn.Module | None, group: Group) -> None:
+    """Let every batch normalisation in `network` compute over the whole group's batch."""
     if network is None or group.size == 1:
         return
     for parent in network.modules():
         for name, child in parent.named_children():
             if type(child) is nn.BatchNorm2d:
-                replacement = SyncedBatchNorm2d(child.num_features, child.eps)
+                replacement = SyncBatchNorm2d(child.num_features, child.eps)
                 replacement.load_state_dict(child.state_dict())
                 setattr(parent, name, replacement.to(child.weight.device))
 
 
-class _SumOfAll(torch.autograd.Function):
-    """The sum of all processes' tensors, and of all their gradients on the way back."""
+class _AllReduceSum(torch.autograd.Function):
+    """The sum of all processes' tensors, and in the backward pass of all their gradients."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, values: Tensor) -> Tensor:
@@ -212,6 +213,6 @@ class _SumOfAll(torch.autograd.Function):
         return total
 
 
-def _mean_of_all(values: Tensor) -> Tensor:
-    total: Tensor = _SumOfAll.apply(values)
+def _all_reduce_mean(values: Tensor) -> Tensor:
+    total: Tensor = _AllReduceSum.apply(values)
     return total / dist.get_world_size()

@@ -1,4 +1,4 @@
-"""CUDA graphs: the thousand kernels of a training step, launched as one.
+"""CUDA graphs: the thousand kernels of a training step, launched at once.
 
 A step on small batches takes a GPU less time than the host needs to launch its kernels one by one.
 """
@@ -24,11 +24,11 @@ class _Captured:
 
 
 class Graphed:
-    """Call `function(kind, *inputs)` as it is at first, later replay what it launched on `device`.
+    """Call `function(kind, *inputs)`, at first directly, later as a CUDA graph of what it launched.
 
     Each kind, and each set of shapes, has a graph of its own, captured after `WARM_UP_CALLS` calls.
-    All share one pool of memory, beside that of the first calls. Where one cannot be captured,
-    mostly for want of memory, `report` is called once, and all calls stay as the first.
+    All graphs share one memory pool, beside the memory of the first calls. Where one cannot be
+    captured, mostly for lack of memory, `report` is called once, and all calls stay direct.
 
     The function must launch the same kernels for the same kind and shapes, must not read a value
     back from the device, and must keep what outlives a call in tensors that it changes in place.
@@ -48,13 +48,13 @@ class Graphed:
         self._captured: dict[Hashable, _Captured] = {}
 
     def __call__(self, kind: Hashable, *inputs: Tensor) -> Outputs:
-        """Return the function's outputs, in memory of their own."""
+        """Return the function's outputs, copied out of the graph's memory."""
         key = (kind, *(tensor.shape for tensor in inputs))
         captured = self._captured.get(key) or self._capture_when_warm(key, kind, inputs)
         if captured is None:
-            return self._launch(kind, inputs)
-        for kept, given in zip(captured.inputs, inputs, strict=True):
-            kept.copy_(given, non_blocking=True)
+            return self._call(kind, inputs)
+        for static, value in zip(captured.inputs, inputs, strict=True):
+            static.copy_(value, non_blocking=True)
         captured.graph.replay()
         # The next replay of any graph may use this memory again.
         return {name: value.clone() for name, value in captured.outputs.items()}
@@ -68,7 +68,7 @@ class Graphed:
         try:
             self._captured[key] = self._capture(kind, inputs)
         except RuntimeError as error:
-            # Nothing was computed, so the call can be made as the first ones were.
+            # Nothing was computed, so the function can still be called directly.
             self._usable = False
             self._captured.clear()
             torch.cuda.empty_cache()
@@ -77,8 +77,8 @@ class Graphed:
             return None
         return self._captured[key]
 
-    def _launch(self, kind: Hashable, inputs: tuple[Tensor, ...]) -> Outputs:
-        """Call the function on the stream that captures: gradients remember their stream."""
+    def _call(self, kind: Hashable, inputs: tuple[Tensor, ...]) -> Outputs:
+        """Call the function on the capturing stream: gradients remember their stream."""
         current = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
@@ -87,10 +87,10 @@ class Graphed:
         return outputs
 
     def _capture(self, kind: Hashable, inputs: tuple[Tensor, ...]) -> _Captured:
-        kept = tuple(tensor.clone() for tensor in inputs)
+        static = tuple(tensor.clone() for tensor in inputs)
         graph = torch.cuda.CUDAGraph()
-        # What the first calls used stays in PyTorch's cache, where a graph cannot use it.
+        # Memory of the first calls stays in PyTorch's cache, which a graph cannot use.
         torch.cuda.empty_cache()
         with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
-            outputs = self._function(kind, *kept)
-        return _Captured(graph, kept, outputs)
+            outputs = self._function(kind, *static)
+        return _Captured(graph, static, outputs)

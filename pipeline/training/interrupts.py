@@ -1,4 +1,4 @@
-"""Stopping between two steps rather than inside one."""
+"""Signals that stop a training between two steps rather than inside one."""
 
 import signal
 import threading
@@ -7,17 +7,17 @@ from typing import Self
 
 from pipeline.processes import handled_signals
 
-# Those of a user's or an operator's impatience. Notices come several at a time.
+# A user or an operator repeats these on purpose. A scheduler's notices come several at a time.
 REPEATED = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While entered, the first of `ENDING_SIGNALS` only sets `stop`.
+    """Context manager in which the first of `ENDING_SIGNALS` only sets `stop`.
 
-    `at_once`: a second SIGINT or SIGTERM interrupts at once. One of several processes must not do
-    that, because it gets Ctrl-C from the terminal and once more from the process that started it.
-    A SIGHUP that is ignored, as under nohup, stays so. In a thread other than the main one, which
-    gets no signals, nothing changes.
+    With `at_once` a second SIGINT or SIGTERM raises `KeyboardInterrupt`. One of several processes
+    must not do that, because it gets Ctrl-C from the terminal and again from the process that
+    started it. A SIGHUP that is ignored, as under nohup, stays ignored. Threads other than the main
+    one get no signals; there nothing changes.
     """
 
     def __init__(self, at_once: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""The terms of SRGAN's loss (Ledig et al. 2017), as the reproduced article weighs them."""
+"""SRGAN's losses. Equations are those of Ledig et al. 2017 where no other paper is named."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -8,17 +8,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Mean = Callable[[Tensor], Tensor]
-
+"""the mean of a tensor over the whole batch, of which a process may have a part"""
 
 ROUNDING_ERROR = 1 / 12 / 255**2
-"""mean squared error that rounding to 8 bits makes by itself"""
+"""mean squared error of rounding to 8 bits"""
 
 
 def pixel_loss(kind: Literal["mse", "l1", "psnr"], sr: Tensor, hr: Tensor) -> Tensor:
-    """Error of `(N, 3, H, W) float in [0, 1]`: mean squared (equation 4), absolute, or -PSNR in dB.
+    """Return the mean squared error (equation 4), the mean absolute error, or -PSNR in dB.
 
-    PSNR is the mean over images, each of which counts the same however large its error (Chen et al.
-    2021, "HINet"); the error of rounding is added, so that one without error stays finite.
+    Images are `(N, 3, H, W) float in [0, 1]`. PSNR is the mean over images, each of which counts
+    the same however large its error (Chen et al. 2021, "HINet"); the error of rounding is added, so
+    that an image without error stays finite.
     """
     if kind == "l1":
         return F.l1_loss(sr, hr)
@@ -29,7 +30,7 @@ def pixel_loss(kind: Literal["mse", "l1", "psnr"], sr: Tensor, hr: Tensor) -> Te
 
 
 def content_loss(sr_features: Sequence[Tensor], hr_features: Sequence[Tensor]) -> Tensor:
-    """Sum over VGG layers of the mean squared error of their features (equation 5, summed)."""
+    """Return the mean squared error of VGG features (equation 5), summed over layers."""
     errors = [
         F.mse_loss(sr.float(), hr.float()) for sr, hr in zip(sr_features, hr_features, strict=True)
     ]
@@ -39,30 +40,32 @@ def content_loss(sr_features: Sequence[Tensor], hr_features: Sequence[Tensor]) -
 def adversarial_loss(
     sr_logits: Tensor, hr_logits: Tensor | None = None, mean: Mean = torch.mean
 ) -> Tensor:
-    """-log D(G(LR)), the mean over `(N, 1)` logits (equation 6).
+    """Return -log D(G(LR)), the mean over `(N, 1)` logits (equation 6).
 
-    With `hr_logits` the relativistic average one (Wang et al. 2018, "ESRGAN", equation 2), which
-    wants originals to look less real than results, too; `mean` is over the whole batch.
+    With `hr_logits` it is the relativistic average loss (Wang et al. 2018, "ESRGAN", equation 2),
+    which also makes originals look less real than results; `mean` is over the whole batch.
     """
     fake = sr_logits.float()
     if hr_logits is None:
-        return _binary(fake, real=True)
+        return _binary_cross_entropy(fake, real=True)
     original = hr_logits.float()
-    return _binary(original - mean(fake), real=False) + _binary(fake - mean(original), real=True)
+    return _binary_cross_entropy(original - mean(fake), real=False) + _binary_cross_entropy(
+        fake - mean(original), real=True
+    )
 
 
 def discriminator_loss(hr_logits: Tensor, sr_logits: Tensor, mean: Mean | None = None) -> Tensor:
-    """-log D(HR) - log(1 - D(G(LR))), the mean over `(N, 1)` logits (equation 2).
+    """Return -log D(HR) - log(1 - D(G(LR))), the mean over `(N, 1)` logits (equation 2).
 
-    With a `mean` over the whole batch D is relativistic: it judges each against the other's mean
-    (ESRGAN, equation 1).
+    With a `mean` over the whole batch D is relativistic: it compares each logit with the mean of
+    the others (ESRGAN, equation 1).
     """
     original, fake = hr_logits.float(), sr_logits.float()
     if mean is not None:
         original, fake = original - mean(fake), fake - mean(original)
-    return _binary(original, real=True) + _binary(fake, real=False)
+    return _binary_cross_entropy(original, real=True) + _binary_cross_entropy(fake, real=False)
 
 
-def _binary(logits: Tensor, real: bool) -> Tensor:
-    wanted = torch.full_like(logits, float(real))
-    return F.binary_cross_entropy_with_logits(logits, wanted)
+def _binary_cross_entropy(logits: Tensor, real: bool) -> Tensor:
+    target = torch.full_like(logits, float(real))
+    return F.binary_cross_entropy_with_logits(logits, target)

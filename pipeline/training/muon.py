@@ -1,7 +1,7 @@
-"""Muon, the optimiser that moves a convolution in all its directions alike.
+"""Muon: momentum, orthogonalised, for the kernels of convolutions.
 
 Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks". PyTorch's own takes
-matrices alone; a convolution's kernel is one here, an output channel a row.
+only matrices; here a convolution's kernel is a matrix with one row per output channel.
 """
 
 import math
@@ -13,17 +13,17 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 MOMENTUM = 0.95
-# Five times x → ax + bx³ + cx⁵ takes what lies in (0.002, 1] to (0.7, 1.2): nearer to 1 gains
-# nothing, as the paper found.
+# Five iterations of x → ax + bx³ + cx⁵ map (0.002, 1] into (0.7, 1.2); the paper found no gain in
+# coming nearer to 1.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
-# As large a root mean square as Adam's updates have, so that both take one learning rate
+# The root mean square of Adam's updates, so that both optimisers take the same learning rate
 # (Liu et al. 2025, "Muon is Scalable for LLM Training", equation 4).
 ADAM_RMS = 0.2
 
 
 class Muon(Optimizer):
-    """Nesterov's momentum, made orthogonal, for the kernels `(out, in, h, w)` of convolutions.
+    """Nesterov momentum, orthogonalised, for kernels `(out, in, h, w)` of convolutions.
 
     A group's `lr` may be a tensor. Where `found_inf`, `() float`, is 1, a step changes nothing.
     """
@@ -35,27 +35,27 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move every kernel that has a gradient, those of one shape together."""
+        """Update every kernel that has a gradient, those of one shape together."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
-            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for kernel in group["params"]:
                 if kernel.grad is not None:
-                    alike[kernel.shape].append(kernel)
-            for kernels in alike.values():
-                self._move(kernels, group["lr"])
+                    by_shape[kernel.shape].append(kernel)
+            for kernels in by_shape.values():
+                self._update(kernels, group["lr"])
         return loss
 
-    def _move(self, kernels: list[Tensor], lr: float | Tensor) -> None:
+    def _update(self, kernels: list[Tensor], lr: float | Tensor) -> None:
         matrices = torch.stack(self._momenta(kernels)).flatten(2)
         length = lr * ADAM_RMS * math.sqrt(max(matrices.shape[1:]))
         if self.found_inf is not None:
             length = length * (1 - self.found_inf)
-        made = orthogonal(matrices)
+        updates = orthogonal(matrices)
         if isinstance(length, Tensor):
-            made, length = made * length, 1.0
+            updates, length = updates * length, 1.0
         directions = [
-            direction.view_as(kernel) for kernel, direction in zip(kernels, made, strict=True)
+            direction.view_as(kernel) for kernel, direction in zip(kernels, updates, strict=True)
         ]
         torch._foreach_sub_(kernels, directions, alpha=length)
 
@@ -68,21 +68,21 @@ class Muon(Optimizer):
                 state["momentum"] = torch.zeros_like(gradient)
             momentum = state["momentum"]
             if self.found_inf is not None:
-                # Nothing moves towards itself.
+                # The momentum's average with itself leaves it as it is.
                 gradient = torch.where(self.found_inf == 0, gradient, momentum)
             gradients.append(gradient)
             momenta.append(momentum)
-        # All kernels at once, as PyTorch's own optimisers do it: a GPU takes as long for one.
+        # All kernels at once, as PyTorch's own optimisers do: a GPU takes as long for one.
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
         return torch._foreach_lerp(gradients, momenta, MOMENTUM)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """`(N, rows, columns)` with singular values near 1: for UΣVᵀ about UVᵀ, in single precision.
+    """Return `(N, rows, columns)` with singular values near 1: for UΣVᵀ about UVᵀ.
 
-    The iteration of Newton and Schulz: x ← (a + b·xxᵀ + c·(xxᵀ)²)x. Kernels are much longer on one
-    side than on the other, so it goes on with the small square xxᵀ alone, and what comes of its
-    factors meets x once: a quarter of the time.
+    The Newton-Schulz iteration x ← (a + b·xxᵀ + c·(xxᵀ)²)x, in single precision. Kernels are much
+    longer on one side than on the other, so it iterates on the small square xxᵀ, and multiplies x
+    by the product of the factors once: a quarter of the time.
     """
     rows, columns = matrices.shape[1:]
     x = matrices.mT if rows > columns else matrices
@@ -95,5 +95,5 @@ def orthogonal(matrices: Tensor) -> Tensor:
         factor.diagonal(dim1=1, dim2=2).add_(a)
         product = factor @ product
         square = factor @ square @ factor
-    made: Tensor = product @ x
-    return made.mT if rows > columns else made
+    result: Tensor = product @ x
+    return result.mT if rows > columns else result

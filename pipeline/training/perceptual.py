@@ -1,4 +1,4 @@
-"""The networks that judge results: VGG16 in the loss, LPIPS at validation. Neither is trained."""
+"""Pretrained networks: VGG16 in the content loss, LPIPS at validation. Neither is trained."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,19 @@ from pipeline.progress import Progress
 
 @dataclass(frozen=True)
 class ContentNetwork:
-    """The content loss's VGG16, or none without a discriminator."""
+    """The content loss's VGG16, or None without a discriminator."""
 
     network: VGG16Features | None = None
     sha256: str | None = None
-    """of the weights, whatever file they came from"""
+    """of the weights as tensors, whatever their file"""
 
 
-def content_network(
+def load_content_network(
     params: TrainParams, device: torch.device, progress: Progress
 ) -> ContentNetwork:
     """Return the content loss's VGG16 on `device`.
 
-    Raises `WeightsMissing` where ImageNet's weights are not to be had.
+    Raises `WeightsMissing` where ImageNet's weights are not available.
     """
     if params.adv_weight == 0:
         return ContentNetwork()
@@ -38,14 +38,15 @@ def content_network(
             "nothing, which is another experiment than the article's"
         )
     network = VGG16Features(params.content_layers, state)
-    placed = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return ContentNetwork(placed, sha256_of_tensors(state))
+    on_device = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ContentNetwork(on_device, sha256_of_tensors(state))
 
 
-def perceptual_network(side: int, device: torch.device) -> Lpips | None:
-    """LPIPS, where AlexNet's ImageNet weights are here already: a figure is worth no download.
+def load_lpips(side: int, device: torch.device) -> Lpips | None:
+    """Return LPIPS on `device`, or None where AlexNet's ImageNet weights were not fetched before.
 
-    None, too, where images of `side` pixels are too small for it.
+    They are not downloaded for a validation figure. None, too, where images of `side` pixels are
+    too small for LPIPS.
     """
     if side < SMALLEST_SIDE or not has_backbone("alexnet"):
         return None

@@ -1,4 +1,4 @@
-"""Looking at the generator on pictures that it does not learn from."""
+"""Validation of the generator on images that it is not trained on."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pipeline.networks import Generator
 from pipeline.networks.perceptual.lpips import Lpips
 from pipeline.networks.perceptual.weights import sha256_of_tensors
 
-# As evaluation crops it, so that the two tell the same figures.
+# As in evaluation, so that both measure the same.
 BORDER = 4
 SAMPLES = 4
 SAMPLE_SIDE = 128
@@ -22,68 +22,68 @@ SAMPLE_SIDE = 128
 
 @dataclass(frozen=True)
 class Validation:
-    """Fixed validation pictures: `hr (N, 3, H, W) uint8` and the `lr` made from them.
+    """Fixed validation images: `hr (N, 3, H, W) uint8` and the `lr` made from them.
 
-    Without `perceptual`, LPIPS is not measured.
+    Without `lpips`, LPIPS is not measured.
     """
 
     hr: Tensor
     lr: Tensor
-    perceptual: Lpips | None
+    lpips: Lpips | None
 
     @staticmethod
-    def of(
+    def from_images(
         images: np.ndarray,
         scale: int,
-        perceptual: Lpips | None = None,
+        lpips: Lpips | None = None,
         degradation: Degradation = "none",
     ) -> "Validation":
-        """From `(N, H, W, 3) uint8`; sides are cut to a multiple of `scale`."""
+        """Make LR from `(N, H, W, 3) uint8`; sides are cut to a multiple of `scale`."""
         height, width = (side // scale * scale for side in images.shape[1:3])
         hr = torch.from_numpy(images[:, :height, :width]).permute(0, 3, 1, 2).contiguous()
         lr = make_lr(hr, scale, degradation, [(index,) for index in range(len(hr))])
-        return Validation(hr, lr, perceptual)
+        return Validation(hr, lr, lpips)
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of all that a figure depends on but the generator."""
+        """SHA-256 of all that a figure depends on except the generator."""
         tensors = {"hr": self.hr, "lr": self.lr}
-        if self.perceptual is not None:
-            tensors |= self.perceptual.state_dict()
+        if self.lpips is not None:
+            tensors |= self.lpips.state_dict()
         return sha256_of_tensors(tensors)
 
     @torch.no_grad()
     def __call__(self, generator: Generator) -> tuple[dict[str, float], Tensor]:
-        """Mean PSNR (dB) and SSIM of luma, LPIPS, and a strip of details.
+        """Return mean PSNR (dB) and SSIM of luma, mean LPIPS, and a strip of centre crops.
 
-        The strip is `(3, side, n·side) uint8`.
+        The strip is `(3, side, n·side) uint8`. Raises `NotFiniteError`.
         """
         was_training = generator.training
         generator.eval()
         figures: dict[str, list[float]] = defaultdict(list)
-        details: list[Tensor] = []
+        crops: list[Tensor] = []
         for lr, hr in zip(self.lr, self.hr, strict=True):
             sr = generator.enlarge(lr[None])
             pair = luma(sr.float()), luma(hr[None].float())
             figures["psnr_y"].append(psnr(*pair, border=BORDER).item())
             figures["ssim_y"].append(ssim(*pair, border=BORDER).item())
-            if self.perceptual is not None:
-                figures["lpips"].append(self._lpips(sr, hr[None]))
-            if len(details) < SAMPLES:
-                details.append(_centre(sr[0]))
+            if self.lpips is not None:
+                figures["lpips"].append(self._lpips_distance(sr, hr[None]))
+            if len(crops) < SAMPLES:
+                crops.append(_centre_crop(sr[0]))
         generator.train(was_training)
         means = {name: sum(values) / len(values) for name, values in figures.items()}
-        return means, torch.cat(details, dim=2)
+        return means, torch.cat(crops, dim=2)
 
-    def _lpips(self, sr: Tensor, hr: Tensor) -> float:
-        assert self.perceptual is not None
-        device = self.perceptual.get_buffer("shift").device
-        distance: Tensor = self.perceptual(sr.to(device).float(), hr.to(device).float())
+    def _lpips_distance(self, sr: Tensor, hr: Tensor) -> float:
+        assert self.lpips is not None
+        device = self.lpips.get_buffer("shift").device
+        distance: Tensor = self.lpips(sr.to(device).float(), hr.to(device).float())
         return distance.item()
 
 
-def _centre(picture: Tensor) -> Tensor:
-    height, width = picture.shape[-2:]
+def _centre_crop(image: Tensor) -> Tensor:
+    height, width = image.shape[-2:]
     side = min(SAMPLE_SIDE, height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    return picture[:, top : top + side, left : left + side]
+    return image[:, top : top + side, left : left + side]

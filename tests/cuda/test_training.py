@@ -15,9 +15,9 @@ from pipeline.networks.files import load_generator
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
-from pipeline.training.crops import Patches
+from pipeline.training.crops import RandomCrops
 from pipeline.training.state import new_state
-from pipeline.training.step import StepResult, Updates
+from pipeline.training.step import StepResult, TrainStep
 from tests.evaluation.world import make_world
 from tests.training.runs import Recorded, run
 
@@ -55,16 +55,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def updates(graphed: bool, **changes: object) -> Updates:
+def train_step(graphed: bool, **changes: object) -> TrainStep:
     params = SMALL.model_copy(update=changes)
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(CUDA)
     state = new_state(params, CUDA)
-    return Updates(params, 20, state, vgg, CUDA, params.precision != "fp32", graphed=graphed)
+    return TrainStep(params, 20, state, vgg, CUDA, params.precision != "fp32", graphed=graphed)
 
 
-def patches(update: Updates) -> Patches:
-    params, stack = update.params, IMAGES.to(update.device)
-    return Patches(
+def random_crops(step: TrainStep) -> RandomCrops:
+    params, stack = step.params, IMAGES.to(step.device)
+    return RandomCrops(
         lambda numbers: (stack, numbers),
         len(stack),
         params.crop,
@@ -75,9 +75,9 @@ def patches(update: Updates) -> Patches:
     )
 
 
-def taken(update: Updates, steps: int) -> list[StepResult]:
-    batches = patches(update)
-    return [update(batches(update.state.step)) for _ in range(steps)]
+def take_steps(step: TrainStep, steps: int) -> list[StepResult]:
+    batches = random_crops(step)
+    return [step(batches(step.state.step)) for _ in range(steps)]
 
 
 @contextmanager
@@ -92,14 +92,14 @@ def no_waiting() -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_graphs_take_the_steps_that_are_taken_without_them(kind: str) -> None:
-    graphed, eager = (updates(each, **KINDS[kind]) for each in (True, False))
-    results = [taken(update, 20) for update in (graphed, eager)]
+    graphed, eager = (train_step(each, **KINDS[kind]) for each in (True, False))
+    results = [take_steps(step, 20) for step in (graphed, eager)]
     for ours, theirs in zip(*results, strict=True):
-        assert ours.terms.keys() == theirs.terms.keys()
-        torch.testing.assert_close(dict(ours.terms), dict(theirs.terms), rtol=0, atol=0)
-    states = [update.state.state_dict() for update in (graphed, eager)]
+        assert ours.losses.keys() == theirs.losses.keys()
+        torch.testing.assert_close(dict(ours.losses), dict(theirs.losses), rtol=0, atol=0)
+    states = [step.state.state_dict() for step in (graphed, eager)]
     torch.testing.assert_close(*states, rtol=0, atol=0)
-    assert len(vars(graphed._run)["_captured"]) == (1 if kind.startswith("mse") else 3)
+    assert len(vars(graphed._compute)["_captured"]) == (1 if kind.startswith("mse") else 3)
 
 
 def test_where_no_graph_can_be_captured_steps_go_on_without(
@@ -109,11 +109,11 @@ def test_where_no_graph_can_be_captured_steps_go_on_without(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore.")
 
     reported: list[str] = []
-    graphed, eager = (replace(updates(each), report=reported.append) for each in (True, False))
-    monkeypatch.setattr(graphed._run, "_capture", fails)
-    for update in (graphed, eager):
-        taken(update, 12)
-    states = [update.state.state_dict() for update in (graphed, eager)]
+    graphed, eager = (replace(train_step(each), report=reported.append) for each in (True, False))
+    monkeypatch.setattr(graphed._compute, "_capture", fails)
+    for step in (graphed, eager):
+        take_steps(step, 12)
+    states = [step.state.state_dict() for step in (graphed, eager)]
     torch.testing.assert_close(*states, rtol=0, atol=0)
     assert reported == [
         "steps are not replayed as CUDA graphs, and may be slower: "
@@ -124,34 +124,34 @@ def test_where_no_graph_can_be_captured_steps_go_on_without(
 @pytest.mark.parametrize("graphed", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_step_waits_for_the_card(kind: str, graphed: bool) -> None:
-    update = updates(graphed, **KINDS[kind])
-    taken(update, 16)
-    batches = patches(update)
+    step = train_step(graphed, **KINDS[kind])
+    take_steps(step, 16)
+    batches = random_crops(step)
     with no_waiting():
         for _ in range(4):
-            update(batches(update.state.step))
+            step(batches(step.state.step))
 
 
 @pytest.mark.parametrize("graphed", [True, False])
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])
 def test_a_step_that_is_not_finite_changes_nothing(optimiser: str, graphed: bool) -> None:
     """The card finds out by itself, whatever the host launched meanwhile."""
-    update = updates(graphed, optimiser=optimiser, pretrain_steps=0)
-    taken(update, 12)
+    step = train_step(graphed, optimiser=optimiser, pretrain_steps=0)
+    take_steps(step, 12)
     with torch.no_grad():
-        last = update.state.generator.last_layer.weight
+        last = step.state.generator.last_layer.weight
         whole = last.clone()
         last.fill_(float("inf"))
-    before = copy.deepcopy(update.state.state_dict())
-    assert not taken(update, 1)[0].updated
-    after = update.state.state_dict()
+    before = copy.deepcopy(step.state.state_dict())
+    assert not take_steps(step, 1)[0].updated
+    after = step.state.state_dict()
     assert (after["step"], after["skipped"]) == (13, 1)
     statistics = {"running_mean", "running_var", "num_batches_tracked"}
     assert_same(after, before, {"step", "skipped", *statistics})
     with torch.no_grad():
         last.copy_(whole)
-    assert taken(update, 1)[0].updated
-    assert update.state.skips.tolist() == [1, 0]
+    assert take_steps(step, 1)[0].updated
+    assert step.state.skips.tolist() == [1, 0]
 
 
 def assert_same(ours: object, theirs: object, but: set[str]) -> None:
@@ -166,14 +166,14 @@ def assert_same(ours: object, theirs: object, but: set[str]) -> None:
 
 def test_a_step_is_that_of_the_cpu_within_rounding() -> None:
     params = SMALL.model_copy(update={"pretrain_steps": 0, "precision": "fp32"})
-    terms = []
+    losses = []
     for device in (CUDA, torch.device("cpu")):
         vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(device)
-        update = Updates(params, 20, new_state(params, device), vgg, device, False)
-        results = taken(update, 2)
-        terms.append({name: value.cpu() for name, value in results[-1].terms.items()})
+        step = TrainStep(params, 20, new_state(params, device), vgg, device, False)
+        results = take_steps(step, 2)
+        losses.append({name: value.cpu() for name, value in results[-1].losses.items()})
     # LR pixels may be a level apart.
-    torch.testing.assert_close(*terms, rtol=5e-3, atol=1e-5)
+    torch.testing.assert_close(*losses, rtol=5e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -202,8 +202,8 @@ def test_the_articles_step_takes_less_than_two_gib() -> None:
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(CUDA)
-    update = Updates(params, 20, new_state(params, CUDA), vgg, CUDA, True)
+    step = TrainStep(params, 20, new_state(params, CUDA), vgg, CUDA, True)
     hr = torch.randint(0, 256, (params.batch, 3, params.crop, params.crop)).byte()
     for _ in range(12):
-        update(hr)
+        step(hr)
     assert torch.cuda.max_memory_reserved() - before < 2 * 2**30

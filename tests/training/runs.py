@@ -35,7 +35,7 @@ SMALL = TrainParams(
 
 
 class Recorded:
-    """A recorder that remembers, and may send its own process a signal at a step."""
+    """A recorder that keeps all in memory, and may send its own process a signal at a step."""
 
     def __init__(self, signal_at: int | None = None, number: int = signal.SIGKILL) -> None:
         self.rows: list[tuple[int, dict[str, float]]] = []
@@ -55,8 +55,8 @@ class Recorded:
         self.pictures = pixels
 
 
-class Told:
-    """A progress that remembers what it was told."""
+class RecordedProgress:
+    """A progress that remembers its messages and figures."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
@@ -80,7 +80,7 @@ def run(
     world: Path,
     models: Path,
     recorder: Recorded | None = None,
-    progress: Told | None = None,
+    progress: RecordedProgress | None = None,
     **changes: object,
 ) -> TrainResult:
     """Train in the data of `world` with `SMALL` params and `changes`."""
@@ -94,7 +94,7 @@ def run(
         world / "data/resized",
         models,
         recorder or Recorded(),
-        progress or Told(),
+        progress or RecordedProgress(),
     )
 
 

@@ -10,8 +10,8 @@ import torch
 from pipeline.errors import PipelineError
 from pipeline.networks.files import architecture_metadata, load_generator
 from pipeline.params import TrainParams
+from pipeline.training.checkpointed import Training, new_training
 from pipeline.training.checkpoints import FORMAT, Checkpoints, restore
-from pipeline.training.state import State, new_state
 
 CPU = torch.device("cpu")
 PARAMS = TrainParams(blocks=1, features=8, adv_weight=0.0)
@@ -19,51 +19,53 @@ LATE = 1_000_000
 
 
 @pytest.fixture
-def state() -> State:
-    return new_state(PARAMS, CPU)
+def training() -> Training:
+    return new_training(PARAMS, CPU)
 
 
-def save(folder: Path, state: State, *steps: int) -> Checkpoints:
+def save(folder: Path, training: Training, *steps: int) -> Checkpoints:
     checkpoints = Checkpoints(folder)
     for step in steps:
-        state.step = step
-        checkpoints.save(state, architecture_metadata(state.average) | {"step": str(step)})
+        training.state.step = step
+        checkpoints.save(
+            training, architecture_metadata(training.state.average) | {"step": str(step)}
+        )
     return checkpoints
 
 
-def restored(folder: Path, steps: int = LATE) -> tuple[State, list[str]]:
+def restored(folder: Path, steps: int = LATE) -> tuple[Training, list[str]]:
     """What a new process makes of the checkpoints in `folder`."""
-    state = new_state(PARAMS, CPU)
-    return state, Checkpoints(folder).restore(state, steps)
+    training = new_training(PARAMS, CPU)
+    return training, Checkpoints(folder).restore(training, steps)
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_newest_two_are_kept(state: State, tmp_path: Path) -> None:
-    save(tmp_path, state, 9, 10, 100)
+def test_the_newest_two_are_kept(training: Training, tmp_path: Path) -> None:
+    save(tmp_path, training, 9, 10, 100)
     assert names(tmp_path) == ["step-000000010.pt", "step-000000100.pt"]
     again, messages = restored(tmp_path)
-    assert (again.step, messages) == (100, [])
+    assert (again.state.step, messages) == (100, [])
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
     again, messages = restored(tmp_path / "none")
-    assert (again.step, messages) == (0, [])
+    assert (again.state.step, messages) == (0, [])
 
 
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
 def test_strips_of_pictures_stay_on_the_cpu_wherever_training_goes_on(
-    state: State, tmp_path: Path
+    training: Training, tmp_path: Path
 ) -> None:
     """There the next strip will be, which has to fit them; `meta` stands in for a card."""
-    state.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
-    checkpoints = save(tmp_path, state, 10)
-    elsewhere = new_state(PARAMS, torch.device("meta"))
+    training.history.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
+    checkpoints = save(tmp_path, training, 10)
+    elsewhere = new_training(PARAMS, torch.device("meta"))
     assert checkpoints.restore(elsewhere, LATE) == []
-    assert [strip.device.type for strip in elsewhere.samples] == ["cpu"]
-    assert {weight.device.type for weight in elsewhere.generator.parameters()} == {"meta"}
+    assert [strip.device.type for strip in elsewhere.history.samples] == ["cpu"]
+    assert {weight.device.type for weight in elsewhere.state.generator.parameters()} == {"meta"}
 
 
 def cut_off(content: bytes) -> bytes:
@@ -82,27 +84,27 @@ def one_byte_changed(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("damage", [cut_off, emptied, one_byte_changed])
 def test_a_damaged_newest_falls_back_to_the_one_before(
-    damage, state: State, tmp_path: Path
+    damage, training: Training, tmp_path: Path
 ) -> None:
-    save(tmp_path, state, 10, 20)
+    save(tmp_path, training, 10, 20)
     newest = tmp_path / "step-000000020.pt"
     content = damage(newest.read_bytes())
     newest.write_bytes(content)
     again, (message,) = restored(tmp_path)
-    assert again.step == 10
+    assert again.state.step == 10
     assert message.startswith(f"{newest}: damaged, renamed to step-000000020.pt.damaged (")
     assert "\n" not in message
     assert restored(tmp_path)[1] == []
     assert (tmp_path / "step-000000020.pt.damaged").read_bytes() == content
 
 
-def test_a_damaged_one_displaces_no_whole_one(state: State, tmp_path: Path) -> None:
-    save(tmp_path, state, 10, 20)
+def test_a_damaged_one_displaces_no_whole_one(training: Training, tmp_path: Path) -> None:
+    save(tmp_path, training, 10, 20)
     (tmp_path / "step-000000020.pt").write_bytes(b"")
-    again = new_state(PARAMS, CPU)
+    again = new_training(PARAMS, CPU)
     checkpoints = Checkpoints(tmp_path)
     checkpoints.restore(again, LATE)
-    again.step = 11
+    again.state.step = 11
     checkpoints.save(again, {})
     assert names(tmp_path) == [
         "step-000000010.pt",
@@ -112,21 +114,23 @@ def test_a_damaged_one_displaces_no_whole_one(state: State, tmp_path: Path) -> N
 
 
 def test_where_all_are_damaged_it_is_said_that_training_starts_anew(
-    state: State, tmp_path: Path
+    training: Training, tmp_path: Path
 ) -> None:
-    save(tmp_path, state, 10, 20)
+    save(tmp_path, training, 10, 20)
     for path in list(tmp_path.iterdir()):
         path.write_bytes(cut_off(path.read_bytes()))
     again, messages = restored(tmp_path)
-    assert again.step == 0
+    assert again.state.step == 0
     assert len(messages) == 3
     assert messages[-1] == f"{tmp_path}: no checkpoint is usable: training starts at step 0"
     assert names(tmp_path) == ["step-000000010.pt.damaged", "step-000000020.pt.damaged"]
 
 
-def test_a_process_without_free_files_loses_no_checkpoint(state: State, tmp_path: Path) -> None:
+def test_a_process_without_free_files_loses_no_checkpoint(
+    training: Training, tmp_path: Path
+) -> None:
     """A resource that the machine lacks now says nothing about a file."""
-    save(tmp_path, state, 10, 20)
+    save(tmp_path, training, 10, 20)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.open(tmp_path, os.O_RDONLY)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, before[1]))
@@ -144,21 +148,21 @@ SHORT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
 from pipeline.errors import PipelineError
-from tests.training.test_checkpoints import CPU, LATE, PARAMS, Checkpoints, new_state
-state = new_state(PARAMS, CPU)
+from tests.training.test_checkpoints import CPU, LATE, PARAMS, Checkpoints, new_training
+training = new_training(PARAMS, CPU)
 in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (in_use + 30_000_000, -1))
 try:
-    Checkpoints(Path(sys.argv[1])).restore(state, LATE)
+    Checkpoints(Path(sys.argv[1])).restore(training, LATE)
 except PipelineError as error:
     print(error)
 """
 
 
-def test_short_memory_loses_no_checkpoint(state: State, tmp_path: Path) -> None:
-    save(tmp_path, state, 10)
-    state.samples.append(torch.zeros(3, 4000, 8000, dtype=torch.uint8))
-    save(tmp_path, state, 20)
+def test_short_memory_loses_no_checkpoint(training: Training, tmp_path: Path) -> None:
+    save(tmp_path, training, 10)
+    training.history.samples.append(torch.zeros(3, 4000, 8000, dtype=torch.uint8))
+    save(tmp_path, training, 20)
     command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     newest = tmp_path / "step-000000020.pt"
@@ -166,19 +170,19 @@ def test_short_memory_loses_no_checkpoint(state: State, tmp_path: Path) -> None:
     assert "nothing was removed: run again" in ended.stdout
     assert ended.stdout.count("\n") == 1
     again, messages = restored(tmp_path)
-    assert (again.step, messages) == (20, [])
+    assert (again.state.step, messages) == (20, [])
 
 
-def test_another_format_is_not_used_and_not_deleted(state: State, tmp_path: Path) -> None:
-    save(tmp_path, state, 10)
+def test_another_format_is_not_used_and_not_deleted(training: Training, tmp_path: Path) -> None:
+    save(tmp_path, training, 10)
     path = tmp_path / "step-000000010.pt"
     content = torch.load(path, weights_only=True)
     torch.save(content | {"format": FORMAT - 1}, path)
     expected = f"{path}: not used: it has format {FORMAT - 1}, and this version reads {FORMAT}"
     assert restored(tmp_path)[1][0] == expected
     torch.save(content["state"], path)
-    told = f"{path}: not used: it is no checkpoint of this version of the program"
-    assert restored(tmp_path)[1][0] == told
+    expected = f"{path}: not used: it is no checkpoint of this version of the program"
+    assert restored(tmp_path)[1][0] == expected
     assert names(tmp_path) == [path.name]
 
 
@@ -191,18 +195,18 @@ def test_another_format_is_not_used_and_not_deleted(state: State, tmp_path: Path
     ],
 )
 def test_one_of_another_network_is_one_line(
-    changes: dict[str, object], message: str, state: State, tmp_path: Path
+    changes: dict[str, object], message: str, training: Training, tmp_path: Path
 ) -> None:
-    checkpoints = save(tmp_path, state, 10)
-    other = new_state(PARAMS.model_copy(update=changes), CPU)
-    weights = [weight.clone() for weight in other.generator.parameters()]
-    told = checkpoints.restore(other, LATE)[0]
-    assert told == f"{tmp_path / 'step-000000010.pt'}: {message}"
-    assert all(map(torch.equal, weights, other.generator.parameters()))
+    checkpoints = save(tmp_path, training, 10)
+    other = new_training(PARAMS.model_copy(update=changes), CPU)
+    weights = [weight.clone() for weight in other.state.generator.parameters()]
+    line = checkpoints.restore(other, LATE)[0]
+    assert line == f"{tmp_path / 'step-000000010.pt'}: {message}"
+    assert all(map(torch.equal, weights, other.state.generator.parameters()))
 
 
-def test_one_that_lacks_a_key_is_one_line(state: State, tmp_path: Path) -> None:
-    save(tmp_path, state, 10)
+def test_one_that_lacks_a_key_is_one_line(training: Training, tmp_path: Path) -> None:
+    save(tmp_path, training, 10)
     path = tmp_path / "step-000000010.pt"
     content = torch.load(path, weights_only=True)
     del content["state"]["best_measure"]
@@ -211,77 +215,81 @@ def test_one_that_lacks_a_key_is_one_line(state: State, tmp_path: Path) -> None:
 
 
 def test_a_run_of_fewer_steps_takes_an_earlier_one_and_leaves_the_rest(
-    state: State, tmp_path: Path
+    training: Training, tmp_path: Path
 ) -> None:
-    save(tmp_path, state, 10, 20)
-    assert restored(tmp_path, 19)[0].step == 10
+    save(tmp_path, training, 10, 20)
+    assert restored(tmp_path, 19)[0].state.step == 10
     again, (message,) = restored(tmp_path, 5)
-    assert again.step == 0
+    assert again.state.step == 0
     assert "training starts at step 0" in message
     short = Checkpoints(tmp_path)
     short.restore(again, 5)
     for step in (3, 4, 5):
-        again.step = step
+        again.state.step = step
         short.save(again, {})
     short.keep_newest_only()
     assert names(tmp_path) == [f"step-{step:09}.pt" for step in (5, 10, 20)]
 
 
-def test_other_files_in_the_folder_are_left_alone(state: State, tmp_path: Path) -> None:
+def test_other_files_in_the_folder_are_left_alone(training: Training, tmp_path: Path) -> None:
     (tmp_path / "notes.pt").write_text("mine")
-    save(tmp_path, state, 1, 2, 3)
+    save(tmp_path, training, 1, 2, 3)
     assert (tmp_path / "notes.pt").read_text() == "mine"
 
 
-def test_moments_that_share_their_values_are_no_checkpoint(state: State, tmp_path: Path) -> None:
+def test_moments_that_share_their_values_are_no_checkpoint(
+    training: Training, tmp_path: Path
+) -> None:
     """Their shapes are compared with nothing, and copies of them would be whole."""
-    save(tmp_path, state, 10)
+    save(tmp_path, training, 10)
     path = tmp_path / "step-000000010.pt"
     content = torch.load(path, weights_only=True)
     content["state"]["adam"]["state"] = {0: {"exp_avg": torch.zeros(1).double().expand(10**12)}}
     torch.save(content, path)
     problem = "is no checkpoint of this program (its tensors share their values)"
-    assert restore(path, state) == problem
+    assert restore(path, training) == problem
 
 
 FULL = """
 import resource, sys
 from pathlib import Path
 from pipeline.errors import PipelineError
-from tests.training.test_checkpoints import CPU, PARAMS, Checkpoints, new_state
+from tests.training.test_checkpoints import CPU, PARAMS, Checkpoints, new_training
 checkpoints = Checkpoints(Path(sys.argv[1]))
-state = new_state(PARAMS, CPU)
-checkpoints.restore(state, 1000)
+training = new_training(PARAMS, CPU)
+checkpoints.restore(training, 1000)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-state.step = 21
+training.state.step = 21
 try:
-    checkpoints.save(state, {})
+    checkpoints.save(training, {})
 except PipelineError as error:
     print(error)
 """
 
 
-def test_a_write_that_fails_is_one_line_and_costs_nothing(state: State, tmp_path: Path) -> None:
+def test_a_write_that_fails_is_one_line_and_costs_nothing(
+    training: Training, tmp_path: Path
+) -> None:
     """A limit on the size of files stands in for a full disk: the write fails half way."""
-    save(tmp_path, state, 10, 20)
+    save(tmp_path, training, 10, 20)
     command = [sys.executable, "-c", FULL, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     path = tmp_path / "step-000000021.pt"
     assert ended.stdout == f"{path}: cannot be written: File too large\n", ended.stderr
     assert ended.stderr == ""
     assert names(tmp_path) == ["step-000000010.pt", "step-000000020.pt"]
-    assert restored(tmp_path)[0].step == 20
+    assert restored(tmp_path)[0].state.step == 20
 
 
-def test_a_checkpoint_is_a_generators_file_too(state: State, tmp_path: Path) -> None:
+def test_a_checkpoint_is_a_generators_file_too(training: Training, tmp_path: Path) -> None:
     with torch.no_grad():
-        for weight in state.average.parameters():
+        for weight in training.state.average.parameters():
             weight.add_(1.0)
-    save(tmp_path, state, 10)
+    save(tmp_path, training, 10)
     path = tmp_path / "step-000000010.pt"
     loaded = load_generator(path)
     assert loaded.metadata["step"] == "10"
-    expected = state.average.state_dict()
+    expected = training.state.average.state_dict()
     assert all(torch.equal(v, expected[k]) for k, v in loaded.generator.state_dict().items())
     path.write_bytes(one_byte_changed(path.read_bytes()))
     with pytest.raises(

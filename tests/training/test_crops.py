@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.training.crops import Load, Patches, Prefetched, detail, recoloured, turned
+from pipeline.training.crops import (
+    LoadImages,
+    Prefetcher,
+    RandomCrops,
+    detail,
+    recolour_levels,
+    rotate,
+)
 
 SIDE = 20
 
@@ -19,16 +26,16 @@ def images(count: int) -> torch.Tensor:
     return torch.from_numpy(pictures)
 
 
-def load(pictures: torch.Tensor) -> Load:
+def load(pictures: torch.Tensor) -> LoadImages:
     return lambda numbers: (pictures, numbers)
 
 
-def patches(count: int = 7, batch: int = 3, seed: int = 0, crop: int = 8) -> Patches:
-    return Patches(load(images(count)), count, crop, batch, seed)
+def random_crops(count: int = 7, batch: int = 3, seed: int = 0, crop: int = 8) -> RandomCrops:
+    return RandomCrops(load(images(count)), count, crop, batch, seed)
 
 
 def test_a_batch_is_crops_of_the_images() -> None:
-    batch = patches()(0)
+    batch = random_crops()(0)
     assert (batch.shape, batch.dtype) == ((3, 3, 8, 8), torch.uint8)
     for _, rows, columns in batch.int():
         assert (rows.diff(dim=0) == 1).all()
@@ -37,8 +44,8 @@ def test_a_batch_is_crops_of_the_images() -> None:
         assert (step == 1).all() or (step == -1).all()
 
 
-def test_every_image_is_met_once_in_each_pass() -> None:
-    draw = patches(count=7, batch=3)
+def test_every_image_comes_once_in_each_epoch() -> None:
+    draw = random_crops(count=7, batch=3)
     met = [int(number) for step in range(14) for number in draw(step)[:, 0, 0, 0]]
     passes = [met[start : start + 7] for start in range(0, 42, 7)]
     assert all(sorted(one) == list(range(7)) for one in passes)
@@ -46,12 +53,12 @@ def test_every_image_is_met_once_in_each_pass() -> None:
 
 
 def test_a_batch_may_be_larger_than_the_set() -> None:
-    met = patches(count=2, batch=5)(0)[:, 0, 0, 0]
+    met = random_crops(count=2, batch=5)(0)[:, 0, 0, 0]
     assert sorted(met[:4].tolist()) == [0, 0, 1, 1]
 
 
-def test_crops_reach_every_place_and_flip_half_of_the_time() -> None:
-    draw = patches(count=1, batch=16)
+def test_crops_reach_every_position_and_flip_half_of_the_time() -> None:
+    draw = random_crops(count=1, batch=16)
     crops = torch.cat([draw(step) for step in range(40)]).int()
     tops, lefts = crops[:, 1, 0, 0], torch.minimum(crops[:, 2, 0, 0], crops[:, 2, 0, -1])
     assert set(tops.tolist()) == set(range(SIDE - 8 + 1))
@@ -61,27 +68,27 @@ def test_crops_reach_every_place_and_flip_half_of_the_time() -> None:
 
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
-    before, after = patches(), patches()
+    before, after = random_crops(), random_crops()
     after(0)
     assert torch.equal(before(5), after(5))
     assert not torch.equal(before(5), before(6))
-    assert not torch.equal(before(5), patches(seed=1)(5))
+    assert not torch.equal(before(5), random_crops(seed=1)(5))
 
 
 def test_a_crop_may_be_the_whole_image() -> None:
-    assert patches(crop=SIDE)(0).shape == (3, 3, SIDE, SIDE)
+    assert random_crops(crop=SIDE)(0).shape == (3, 3, SIDE, SIDE)
 
 
 @pytest.mark.parametrize("turns", [False, True])
 def test_processes_share_a_batch(turns: bool) -> None:
-    draw = Patches(load(images(7)), 7, 8, 6, seed=0, turns=turns)
-    shares = [replace(draw, share=(rank, 3))(4) for rank in range(3)]
+    draw = RandomCrops(load(images(7)), 7, 8, 6, seed=0, turns=turns)
+    shares = [replace(draw, rank=rank, processes=3)(4) for rank in range(3)]
     assert torch.equal(torch.cat(shares), draw(4))
 
 
 def test_crops_turn_to_every_side() -> None:
     """And are the same crops."""
-    draw = Patches(load(images(1)), 1, 8, 400, seed=0)
+    draw = RandomCrops(load(images(1)), 1, 8, 400, seed=0)
     plain, other = draw(0), replace(draw, turns=True)(0)
     quarters = [
         next(quarter for quarter in range(4) if torch.equal(crop.rot90(quarter, (1, 2)), changed))
@@ -91,9 +98,9 @@ def test_crops_turn_to_every_side() -> None:
 
 
 def test_crops_turn_counter_clockwise() -> None:
-    crops, quarters = patches(batch=8)(0), torch.arange(8) % 4
+    crops, quarters = random_crops(batch=8)(0), torch.arange(8) % 4
     expected = [crop.rot90(int(k), (1, 2)) for crop, k in zip(crops, quarters, strict=True)]
-    assert torch.equal(turned(crops, quarters), torch.stack(expected))
+    assert torch.equal(rotate(crops, quarters), torch.stack(expected))
 
 
 def half_flat() -> torch.Tensor:
@@ -106,10 +113,10 @@ def half_flat() -> torch.Tensor:
 
 def test_flat_crops_are_rarer_among_candidates() -> None:
     def flat(candidates: int) -> float:
-        draw = Patches(load(half_flat()[None]), 1, 8, 500, 0, candidates=candidates)
+        draw = RandomCrops(load(half_flat()[None]), 1, 8, 500, 0, candidates=candidates)
         return 1 - draw(0).flatten(1).any(1).float().mean().item()
 
-    # 25 of 57 places lie within the left half.
+    # 25 of 57 positions lie within the left half.
     assert flat(1) == pytest.approx(25 / 57, abs=0.06)
     assert flat(2) == pytest.approx((25 / 57) ** 2, abs=0.05)
     assert flat(8) < 0.02
@@ -117,16 +124,16 @@ def test_flat_crops_are_rarer_among_candidates() -> None:
 
 def test_candidates_are_of_one_image_and_shared_alike() -> None:
     def draw(rank: int, size: int) -> torch.Tensor:
-        return Patches(load(images(7)), 7, 8, 6, 0, (rank, size), candidates=3)(4)
+        return RandomCrops(load(images(7)), 7, 8, 6, 0, rank, size, candidates=3)(4)
 
     whole = draw(0, 1)
     assert whole.shape == (6, 3, 8, 8)
-    assert torch.equal(whole[:, 0, 0, 0], patches(batch=6)(4)[:, 0, 0, 0])
+    assert torch.equal(whole[:, 0, 0, 0], random_crops(batch=6)(4)[:, 0, 0, 0])
     assert torch.equal(torch.cat([draw(rank, 3) for rank in range(3)]), whole)
 
 
 def test_alike_candidates_are_as_likely() -> None:
-    draw = Patches(load(images(1)), 1, 8, 16, 0, candidates=4)
+    draw = RandomCrops(load(images(1)), 1, 8, 16, 0, candidates=4)
     tops = torch.cat([draw(step) for step in range(40)])[:, 1, 0, 0]
     assert set(tops.tolist()) == set(range(SIDE - 8 + 1))
 
@@ -139,8 +146,8 @@ def test_detail_is_what_blurring_takes_away() -> None:
 
 
 def test_prefetched_batches_are_the_same_in_any_order() -> None:
-    draw = patches()
-    ahead = Prefetched(draw, workers=3)
+    draw = random_crops()
+    ahead = Prefetcher(draw, workers=3)
     try:
         for step in (0, 1, 2, 7, 3, 20):
             assert torch.equal(ahead(step), draw(step))
@@ -152,7 +159,7 @@ def test_what_a_thread_raises_reaches_the_training() -> None:
     def broken(step: int) -> torch.Tensor:
         raise PipelineError(f"no batch {step}")
 
-    ahead = Prefetched(broken, workers=1)
+    ahead = Prefetcher(broken, workers=1)
     with pytest.raises(PipelineError, match="no batch 0"):
         ahead(0)
     ahead.close()
@@ -161,13 +168,13 @@ def test_what_a_thread_raises_reaches_the_training() -> None:
 def test_colours_are_exchanged_stretched_and_shifted() -> None:
     crop = torch.tensor([10, 100, 250], dtype=torch.uint8).view(1, 3, 1, 1)
     channels, gains = torch.tensor([[2, 0, 1]]), torch.tensor([[1.0, 2.0, 0.5]])
-    result = recoloured(crop, channels, gains, torch.tensor([[-20.0, 0.0, 30.0]]))
+    result = recolour_levels(crop, channels, gains, torch.tensor([[-20.0, 0.0, 30.0]]))
     assert result.flatten().tolist() == [230, 0, 144]
 
 
 def test_a_share_of_the_crops_gets_other_colours_and_the_rest_stays() -> None:
     pictures = torch.randint(0, 256, (7, SIDE, SIDE, 3), dtype=torch.uint8)
-    draw = Patches(load(pictures), 7, 8, 40, seed=0)
+    draw = RandomCrops(load(pictures), 7, 8, 40, seed=0)
     plain, other = draw(0), replace(draw, recolour=0.25)(0)
     same = (plain == other).flatten(1).all(1).float().mean()
     assert 0.6 < same < 0.9
@@ -176,6 +183,6 @@ def test_a_share_of_the_crops_gets_other_colours_and_the_rest_stays() -> None:
 
 
 def test_processes_share_a_batch_of_other_colours() -> None:
-    draw = Patches(load(images(7)), 7, 8, 6, seed=0, recolour=0.5)
-    parts = [replace(draw, share=(rank, 3))(4) for rank in range(3)]
+    draw = RandomCrops(load(images(7)), 7, 8, 6, seed=0, recolour=0.5)
+    parts = [replace(draw, rank=rank, processes=3)(4) for rank in range(3)]
     assert torch.equal(torch.cat(parts), draw(4))

@@ -12,13 +12,13 @@ from pipeline.manifest.rows import read_manifest
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.training.data import load_images
 from tests.evaluation.world import SIDE, make_world
-from tests.training.runs import Recorded, Told, run
+from tests.training.runs import Recorded, RecordedProgress, run
 
 CPU = torch.device("cpu")
 
 
 class Memory:
-    """What `psutil` tells of a machine with so few bytes free."""
+    """What `psutil` returns on a machine with so few bytes free."""
 
     def __init__(self, available: int) -> None:
         self.available = available
@@ -31,19 +31,19 @@ def test_images_are_in_memory_where_they_fit(
     rows = read_manifest(tmp_path / "data/manifest.csv")
     needed = len(rows) * SIDE * SIDE * 3
     expected = torch.from_numpy(read_images(tmp_path / "data/resized", rows))
-    for free, processes, at_hand in (
+    for free, processes, on_device in (
         (3 * needed, 1, True),
         (2 * needed, 1, False),
         (4 * needed, 2, False),
         (6 * needed, 2, True),
     ):
         monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: Memory(free))
-        told = Told()
-        images = load_images(tmp_path / "data/resized", rows, SIDE, CPU, processes, told)
-        assert images.at_hand == at_hand
-        assert bool(told.messages) != at_hand
-        stack, places = images.load([4, 0, 4])
-        assert torch.equal(stack[list(places)], expected[[4, 0, 4]])
+        progress = RecordedProgress()
+        images = load_images(tmp_path / "data/resized", rows, SIDE, CPU, processes, progress)
+        assert images.on_device == on_device
+        assert bool(progress.messages) != on_device
+        stack, indices = images.load([4, 0, 4])
+        assert torch.equal(stack[list(indices)], expected[[4, 0, 4]])
 
 
 @pytest.mark.parametrize("side", [30, 66])

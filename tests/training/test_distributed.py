@@ -10,9 +10,15 @@ from torch import nn
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
-from pipeline.training.distributed import ALONE, Group, joined, launch, synced
+from pipeline.training.distributed import (
+    SINGLE_PROCESS,
+    Group,
+    launch,
+    process_group,
+    sync_batch_norm,
+)
 from pipeline.training.state import new_state
-from pipeline.training.step import Updates
+from pipeline.training.step import TrainStep
 
 CPU = torch.device("cpu")
 PARAMS = TrainParams(
@@ -46,7 +52,7 @@ def part(tensor: torch.Tensor, group: Group) -> torch.Tensor:
 def normalised(group: Group) -> dict[str, Any]:
     """What batch normalisation makes of `VALUES`, and its gradients for a weighted mean."""
     network = nn.Sequential(nn.BatchNorm2d(5))
-    synced(network, group)
+    sync_batch_norm(network, group)
     with torch.no_grad():
         network[0].weight.copy_(torch.arange(5) + 1.0)
     values = part(VALUES, group).clone().requires_grad_()
@@ -66,13 +72,13 @@ def stepped(group: Group) -> dict[str, Any]:
     """Figures and gradients of one SRGAN step."""
     vgg = VGG16Features(PARAMS.content_layers, backbone_state("vgg16", "random")[0])
     state = new_state(PARAMS, CPU, group)
-    terms = Updates(PARAMS, 1, state, vgg, CPU, False, group)(part(BATCH, group)).terms
-    figures = list(terms.values())
+    losses = TrainStep(PARAMS, 1, state, vgg, CPU, False, group)(part(BATCH, group)).losses
+    figures = list(losses.values())
     group.average(figures)
     assert state.adversary is not None
     networks = {"generator": state.generator, "discriminator": state.adversary.network}
     return {
-        "figures": dict(zip(terms, figures, strict=True)),
+        "figures": dict(zip(losses, figures, strict=True)),
         "gradients": {
             f"{name}.{key}": parameter.grad
             for name, network in networks.items()
@@ -88,50 +94,50 @@ def stepped(group: Group) -> dict[str, Any]:
 
 def work(folder: Path) -> None:
     torch.set_num_threads(1)
-    with joined("cpu") as (group, device):
-        found = {
+    with process_group("cpu") as (group, device):
+        results = {
             "mean": group.mean(torch.tensor([1.0, 2.0 + 4 * group.rank])),
             "any": [group.any(group.rank == 1, device), group.any(False, device)],
             "normalised": normalised(group),
             "stepped": stepped(group),
         }
-        torch.save(found, folder / f"{group.rank}.pt")
+        torch.save(results, folder / f"{group.rank}.pt")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of two processes found."""
-    folder = tmp_path_factory.mktemp("found")
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The results of each of two processes."""
+    folder = tmp_path_factory.mktemp("results")
     assert launch(2, work, folder) == 0
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
-def test_means_and_flags_are_of_all(found: list[dict[str, Any]]) -> None:
-    assert [of_one["mean"].item() for of_one in found] == [2.5, 2.5]
-    assert [of_one["any"] for of_one in found] == [[True, False]] * 2
+def test_means_and_flags_are_of_all(results: list[dict[str, Any]]) -> None:
+    assert [of_one["mean"].item() for of_one in results] == [2.5, 2.5]
+    assert [of_one["any"] for of_one in results] == [[True, False]] * 2
 
 
 @pytest.mark.parametrize("what", ["result", "gradient", "evaluated"])
-def test_normalisation_is_of_the_whole_batch(what: str, found: list[dict[str, Any]]) -> None:
-    together = torch.cat([of_one["normalised"][what] for of_one in found])
-    expected = normalised(ALONE)[what]
+def test_normalisation_is_of_the_whole_batch(what: str, results: list[dict[str, Any]]) -> None:
+    together = torch.cat([of_one["normalised"][what] for of_one in results])
+    expected = normalised(SINGLE_PROCESS)[what]
     # Each process's loss is the mean over its half.
     factor = 0.5 if what == "gradient" else 1.0
     torch.testing.assert_close(together * factor, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_statistics_and_gradients_are_the_same_in_each(found: list[dict[str, Any]]) -> None:
-    expected = normalised(ALONE)
-    for of_one in found:
+def test_statistics_and_gradients_are_the_same_in_each(results: list[dict[str, Any]]) -> None:
+    expected = normalised(SINGLE_PROCESS)
+    for of_one in results:
         for what in ("state", "weight_gradient"):
             torch.testing.assert_close(of_one["normalised"][what], expected[what])
 
 
 @pytest.mark.parametrize("what", ["figures", "gradients", "statistics"])
-def test_a_step_of_two_is_a_step_of_one(what: str, found: list[dict[str, Any]]) -> None:
-    expected = stepped(ALONE)[what]
+def test_a_step_of_two_is_a_step_of_one(what: str, results: list[dict[str, Any]]) -> None:
+    expected = stepped(SINGLE_PROCESS)[what]
     assert expected
-    for of_one in found:
+    for of_one in results:
         values = of_one["stepped"][what]
         assert values.keys() == expected.keys()
         for name, value in values.items():

@@ -12,14 +12,14 @@ import torch
 
 from pipeline.networks.files import CHECKPOINT, architecture_metadata
 from pipeline.params import TrainParams
+from pipeline.training.checkpointed import Training, new_training
 from pipeline.training.checkpoints import FORMAT, restore
-from pipeline.training.state import State, new_state
 from tests.networks.test_hostile_files import Make, archive, called, inside_itself, saved
 
 
 @pytest.fixture
-def state() -> State:
-    return new_state(TrainParams(blocks=1, features=8, adv_weight=0.0), torch.device("cpu"))
+def training() -> Training:
+    return new_training(TrainParams(blocks=1, features=8, adv_weight=0.0), torch.device("cpu"))
 
 
 HOSTILE = {
@@ -34,7 +34,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_file_is_one_line_and_takes_no_memory(
-    make: Make, state: State, tmp_path: Path
+    make: Make, training: Training, tmp_path: Path
 ) -> None:
     path = tmp_path / "given.pt"
     make(path)
@@ -42,7 +42,7 @@ def test_a_hostile_file_is_one_line_and_takes_no_memory(
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000, before[1]))
     try:
-        problem = restore(path, state)
+        problem = restore(path, training)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
     assert problem is not None
@@ -55,28 +55,31 @@ Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture
-def trained() -> State:
-    """A state after one step, with all that a training records."""
-    state = new_state(PARAMS, torch.device("cpu"))
-    state.generator(torch.rand(2, 3, 8, 8)).mean().backward()
-    for optimiser in state.optimisers:
+def trained() -> Training:
+    """A training after one step, with all that a training records."""
+    training = new_training(PARAMS, torch.device("cpu"))
+    training.state.generator(torch.rand(2, 3, 8, 8)).mean().backward()
+    for optimiser in training.state.optimisers.values():
         optimiser.step()
-    state.step, state.best_step = 12, 10
-    state.skips[0] = 1
-    state.best_score, state.best_measure = 20.5, "psnr_y 0"
-    state.devices.append("cuda (NVIDIA H100)")
-    state.curve += [{"step": 10, "train/loss": 0.5}, {"step": 10, "val/psnr_y": math.inf}]
-    state.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
-    return state
+    training.state.step, training.best.step = 12, 10
+    training.state.skips[0] = 1
+    training.best.score, training.best.measure = 20.5, "psnr_y 0"
+    training.history.devices.append("cuda (NVIDIA H100)")
+    training.history.curve += [
+        {"step": 10, "train/loss": 0.5},
+        {"step": 10, "val/psnr_y": math.inf},
+    ]
+    training.history.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
+    return training
 
 
-def write(path: Path, state: State, change: Change) -> None:
-    """Write a checkpoint whose state is changed."""
+def write(path: Path, training: Training, change: Change) -> None:
+    """Write a checkpoint with a change in its `state`."""
     content = {
         "kind": CHECKPOINT,
         "format": FORMAT,
-        "metadata": architecture_metadata(state.average),
-        "state": state.state_dict(),
+        "metadata": architecture_metadata(training.state.average),
+        "state": training.state_dict(),
     }
     change(content["state"])
     torch.save(content, path)
@@ -167,16 +170,16 @@ RECORDS: dict[str, tuple[object, str]] = {
 }
 
 
-def refused(path: Path, trained: State, change: Change) -> str:
+def refused(path: Path, trained: Training, change: Change) -> str:
     """Return why a checkpoint is refused, after a look that nothing of it was loaded."""
     write(path, trained, change)
-    state = new_state(PARAMS.model_copy(update={"seed": 1}), torch.device("cpu"))
-    weights = [weight.clone() for weight in state.generator.parameters()]
-    problem = restore(path, state)
+    training = new_training(PARAMS.model_copy(update={"seed": 1}), torch.device("cpu"))
+    weights = [weight.clone() for weight in training.state.generator.parameters()]
+    problem = restore(path, training)
     assert problem is not None
-    assert all(map(torch.equal, weights, state.generator.parameters()))
-    assert not any(optimiser.state for optimiser in state.optimisers)
-    assert (state.step, state.curve, state.samples) == (0, [], [])
+    assert all(map(torch.equal, weights, training.state.generator.parameters()))
+    assert not any(optimiser.state for optimiser in training.state.optimisers.values())
+    assert (training.state.step, training.history.curve, training.history.samples) == (0, [], [])
     return problem
 
 
@@ -184,7 +187,7 @@ def refused(path: Path, trained: State, change: Change) -> str:
     ("change", "name"), NETWORKS_AND_OPTIMISERS.values(), ids=NETWORKS_AND_OPTIMISERS
 )
 def test_other_tensors_are_refused_before_anything_is_loaded(
-    change: Change, name: str, trained: State, tmp_path: Path
+    change: Change, name: str, trained: Training, tmp_path: Path
 ) -> None:
     problem = refused(tmp_path / "given.pt", trained, change)
     assert problem == f"has another {name} than this training"
@@ -192,37 +195,37 @@ def test_other_tensors_are_refused_before_anything_is_loaded(
 
 @pytest.mark.parametrize(("value", "name"), RECORDS.values(), ids=RECORDS)
 def test_other_records_are_refused_before_anything_is_loaded(
-    value: object, name: str, trained: State, tmp_path: Path
+    value: object, name: str, trained: Training, tmp_path: Path
 ) -> None:
     problem = refused(tmp_path / "given.pt", trained, put(value, name))
     assert problem == f"is no checkpoint of this version of the program (wrong {name})"
 
 
-def test_the_files_own_names_break_no_line(trained: State, tmp_path: Path) -> None:
+def test_the_files_own_names_break_no_line(trained: Training, tmp_path: Path) -> None:
     problem = refused(tmp_path / "given.pt", trained, put(1, "more\n\x1b"))
     assert problem.startswith("has more ")
     assert problem.isprintable()
 
 
-def test_a_format_that_is_no_number_is_refused(state: State, tmp_path: Path) -> None:
+def test_a_format_that_is_no_number_is_refused(training: Training, tmp_path: Path) -> None:
     path = tmp_path / "given.pt"
     torch.save({"kind": CHECKPOINT, "format": torch.ones(2)}, path)
-    assert restore(path, state) == "is no checkpoint of this version of the program"
+    assert restore(path, training) == "is no checkpoint of this version of the program"
 
 
-def test_a_training_goes_on_from_what_it_wrote(trained: State, tmp_path: Path) -> None:
+def test_a_training_goes_on_from_what_it_wrote(trained: Training, tmp_path: Path) -> None:
     write(tmp_path / "given.pt", trained, lambda content: None)
-    state = new_state(PARAMS, torch.device("cpu"))
-    assert restore(tmp_path / "given.pt", state) is None
-    assert (state.step, state.curve) == (12, trained.curve)
+    training = new_training(PARAMS, torch.device("cpu"))
+    assert restore(tmp_path / "given.pt", training) is None
+    assert (training.state.step, training.history.curve) == (12, trained.history.curve)
 
 
 def test_moments_get_the_strides_of_their_weights(tmp_path: Path) -> None:
     """The fused Adam goes through the memory of both alike."""
     params = PARAMS.model_copy(update={"optimiser": "adam"})
-    given = new_state(params, torch.device("cpu"))
-    given.generator(torch.rand(2, 3, 8, 8)).mean().backward()
-    given.optimisers[0].step()
+    given = new_training(params, torch.device("cpu"))
+    given.state.generator(torch.rand(2, 3, 8, 8)).mean().backward()
+    given.state.optimisers["adam"].step()
 
     def contiguous(content: dict[str, Any]) -> None:
         for moments in content["adam"]["state"].values():
@@ -230,10 +233,12 @@ def test_moments_get_the_strides_of_their_weights(tmp_path: Path) -> None:
                 moments[name] = value.contiguous()
 
     write(tmp_path / "given.pt", given, contiguous)
-    state = new_state(params, torch.device("cpu"))
-    assert restore(tmp_path / "given.pt", state) is None
-    pairs = zip(state.generator.parameters(), given.generator.parameters(), strict=True)
+    training = new_training(params, torch.device("cpu"))
+    assert restore(tmp_path / "given.pt", training) is None
+    pairs = zip(
+        training.state.generator.parameters(), given.state.generator.parameters(), strict=True
+    )
     for ours, theirs in pairs:
-        moments = state.optimisers[0].state[ours]["exp_avg"]
+        moments = training.state.optimisers["adam"].state[ours]["exp_avg"]
         assert moments.stride() == ours.stride()
-        assert torch.equal(moments, given.optimisers[0].state[theirs]["exp_avg"])
+        assert torch.equal(moments, given.state.optimisers["adam"].state[theirs]["exp_avg"])

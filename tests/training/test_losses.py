@@ -39,13 +39,13 @@ def test_content_is_the_sum_of_the_layers_mean_squares() -> None:
     assert loss.dtype == torch.float32
 
 
-def test_adversarial_terms_of_an_undecided_discriminator() -> None:
+def test_adversarial_losses_of_an_undecided_discriminator() -> None:
     undecided = torch.zeros(5, 1)
     assert adversarial_loss(undecided).item() == pytest.approx(math.log(2))
     assert discriminator_loss(undecided, undecided).item() == pytest.approx(2 * math.log(2))
 
 
-def test_adversarial_terms_follow_the_equations() -> None:
+def test_adversarial_losses_follow_the_equations() -> None:
     hr, sr = torch.tensor([[2.0], [1.0]]), torch.tensor([[-1.0], [0.5]])
     d_hr, d_sr = hr.sigmoid(), sr.sigmoid()
     assert adversarial_loss(sr).item() == pytest.approx(-d_sr.log().mean().item())
@@ -53,7 +53,7 @@ def test_adversarial_terms_follow_the_equations() -> None:
     assert discriminator_loss(hr, sr).item() == pytest.approx(expected.item())
 
 
-def test_relativistic_terms_follow_the_equations() -> None:
+def test_relativistic_losses_follow_the_equations() -> None:
     hr, sr = torch.tensor([[2.0], [1.0]]), torch.tensor([[-1.0], [0.5]])
     d_hr, d_sr = (hr - sr.mean()).sigmoid(), (sr - hr.mean()).sigmoid()
     expected = -d_hr.log().mean() - (1 - d_sr).log().mean()

@@ -24,7 +24,7 @@ def test_singular_values_become_alike_and_directions_stay(rows: int, columns: in
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(8, 27), (27, 8), (16, 16)])
-def test_the_small_square_leads_where_the_whole_matrix_leads(rows: int, columns: int) -> None:
+def test_iterations_on_the_small_square_equal_those_on_the_matrix(rows: int, columns: int) -> None:
     random = torch.Generator().manual_seed(0)
     matrices = torch.randn(3, rows, columns, generator=random)
     a, b, c = QUINTIC
@@ -103,7 +103,7 @@ def test_muon_moves_the_convolutions_and_adam_the_rest() -> None:
     state = new_state(params, CPU)
     adam, muon = (
         {id(weight) for group in optimiser.param_groups for weight in group["params"]}
-        for optimiser in state.optimisers
+        for optimiser in (state.optimisers["adam"], state.optimisers["muon"])
     )
     for weight in state.generator.parameters():
         assert (id(weight) in muon) == (weight.ndim == 4)

@@ -19,21 +19,23 @@ from pipeline.networks.files import load_generator
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.training.checkpoints import FORMAT, Checkpoints
+from pipeline.training.run_description import (
+    Description,
+    describe_run,
+    differences,
+    run_key,
+)
 from pipeline.training.run_folders import (
     LOCK_FILE,
-    Description,
-    begin,
-    describe,
-    differences,
-    finish,
-    key_of,
-    others,
+    nearest_checkpoints,
     read_run,
+    record_end,
+    record_start,
     recorded_resume_sha256,
-    remove,
+    remove_run,
 )
 from tests.evaluation.world import make_world
-from tests.training.runs import Recorded, Told, run
+from tests.training.runs import Recorded, RecordedProgress, run
 
 PARAMS = TrainParams(blocks=1, features=8)
 INPUTS = {"manifest_sha256": "m", "init_sha256": None, "resume_sha256": None, "vgg_sha256": "v"}
@@ -55,7 +57,9 @@ def described(
 ) -> Description:
     params = PARAMS.model_copy(update=changes or {})
     versions = {"torch": torch_version}
-    return describe(params, {"blocks": params.blocks}, steps, "fp32", inputs, code or {}, versions)
+    return describe_run(
+        params, {"blocks": params.blocks}, steps, "fp32", inputs, code or {}, versions
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,17 +67,17 @@ def described(
     [{"adv_weight": 2.0}, {"lr": 1e-3}, {"seed": 1}, {"ema": 0.5}, {"pretrain_steps": 3}],
 )
 def test_what_shapes_the_weights_shapes_the_key(changes: dict[str, object]) -> None:
-    assert key_of(described(changes)) != key_of(described())
+    assert run_key(described(changes)) != run_key(described())
 
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_other_files_are_another_run(name: str) -> None:
-    assert key_of(described(inputs=INPUTS | {name: "other"})) != key_of(described())
+    assert run_key(described(inputs=INPUTS | {name: "other"})) != run_key(described())
 
 
 def test_other_code_and_other_versions_are_another_run() -> None:
-    assert key_of(described(code={"a": "1"})) != key_of(described())
-    assert key_of(described(torch_version="2.14")) != key_of(described())
+    assert run_key(described(code={"a": "1"})) != run_key(described())
+    assert run_key(described(torch_version="2.14")) != run_key(described())
 
 
 @pytest.mark.parametrize(
@@ -90,21 +94,21 @@ def test_other_code_and_other_versions_are_another_run() -> None:
     ],
 )
 def test_what_does_not_shape_the_weights_does_not(changes: dict[str, object]) -> None:
-    assert key_of(described(changes)) == key_of(described())
+    assert run_key(described(changes)) == run_key(described())
 
 
 def test_more_steps_are_a_longer_run_where_no_step_depends_on_their_number() -> None:
-    assert key_of(described(steps=20)) != key_of(described(steps=10))
+    assert run_key(described(steps=20)) != run_key(described(steps=10))
     for changes in ({"pretrain_steps": 2}, {"adv_weight": 0.0}):
-        assert key_of(described(changes, 20)) == key_of(described(changes, 10))
+        assert run_key(described(changes, 20)) == run_key(described(changes, 10))
         cosine = changes | {"lr_schedule": "cosine"}
-        assert key_of(described(cosine, 20)) != key_of(described(cosine, 10))
+        assert run_key(described(cosine, 20)) != run_key(described(cosine, 10))
 
 
 def test_without_a_discriminator_its_params_do_not_count() -> None:
     distortion: dict[str, object] = {"adv_weight": 0.0}
     more = {"content_weight": 3.0, "relativistic": True, "warmup_steps": 9}
-    assert key_of(described(distortion | more)) == key_of(described(distortion))
+    assert run_key(described(distortion | more)) == run_key(described(distortion))
 
 
 def test_differences_say_what_differs() -> None:
@@ -131,10 +135,10 @@ def kept(
     folder = root / name
     folder.mkdir(parents=True)
     (folder / f"step-{step:09}.pt").touch()
-    begin(folder, description, step, resume, init)
+    record_start(folder, description, step, resume, init)
     if ended:
         checkpoints = Checkpoints(folder, newest=folder / f"step-{step:09}.pt")
-        finish(checkpoints, step)
+        record_end(checkpoints, step)
     return folder
 
 
@@ -145,17 +149,17 @@ def test_the_nearest_runs_are_named_in_three_lines(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "old").mkdir()
     (tmp_path / "old/step-000000007.pt").touch()
-    assert others(tmp_path, described()) == [
+    assert nearest_checkpoints(tmp_path, described()) == [
         f"{near}/step-000000100.pt does not fit: train.lr 1.0, here 0.0002",
         f"{tmp_path}/far/step-000000900.pt does not fit: train.lr 1.0, here 0.0002; "
         "train.seed 3, here 0",
         f"to go on from the first all the same: train.resume={near}/step-000000100.pt",
     ]
-    assert others(tmp_path / "none", described()) == []
+    assert nearest_checkpoints(tmp_path / "none", described()) == []
     for name in ("far", "farthest", "near"):
         shutil.rmtree(tmp_path / name)
-    (told,) = others(tmp_path, described())
-    assert told.endswith("step-000000007.pt does not fit: another version of the program wrote it")
+    (line,) = nearest_checkpoints(tmp_path, described())
+    assert line.endswith("step-000000007.pt does not fit: another version of the program wrote it")
 
 
 def run_file(**changes: object) -> bytes:
@@ -192,10 +196,10 @@ def test_a_foreign_run_file_stops_no_training_and_is_kept(content: bytes, tmp_pa
     path.touch()
     (foreign / "run.json").write_bytes(content)
     fault = f"{path} does not fit: another version of the program wrote it"
-    assert others(tmp_path, described()) == [fault]
+    assert nearest_checkpoints(tmp_path, described()) == [fault]
     assert recorded_resume_sha256(tmp_path, "model.pt") is None
     last = kept(tmp_path, "last", 10, described(), ended=False)
-    assert finish(Checkpoints(last, last / "step-000000010.pt"), 10) == []
+    assert record_end(Checkpoints(last, last / "step-000000010.pt"), 10) == []
     assert path.exists()
     assert (foreign / "run.json").read_bytes() == content
 
@@ -209,7 +213,7 @@ def test_a_run_of_another_format_records_no_file(tmp_path: Path) -> None:
 
 def test_a_foreign_value_breaks_no_line(tmp_path: Path) -> None:
     kept(tmp_path, "run", 10, described({"lr_schedule": "a\nb\x1b"}), ended=False)
-    lines = others(tmp_path, described())
+    lines = nearest_checkpoints(tmp_path, described())
     assert "train.lr_schedule 'a\\nb\\x1b', here constant" in lines[0]
     assert all(line.isprintable() for line in lines)
 
@@ -228,7 +232,7 @@ def test_of_finished_runs_the_last_is_kept_and_of_others_all(tmp_path: Path) -> 
 def test_each_removed_run_is_named(tmp_path: Path) -> None:
     first = kept(tmp_path, "first", 10, described({"seed": 1}), ended=True)
     last = kept(tmp_path, "last", 10, described({"seed": 2}), ended=False)
-    lines = finish(Checkpoints(last, last / "step-000000010.pt"), 10)
+    lines = record_end(Checkpoints(last, last / "step-000000010.pt"), 10)
     assert lines == [f"{first}: removed; of finished runs the last one is kept"]
 
 
@@ -236,9 +240,9 @@ def test_a_run_whose_file_is_needed_is_kept(tmp_path: Path) -> None:
     first = kept(tmp_path, "first", 10, described({"seed": 1}), ended=True)
     last = kept(tmp_path, "last", 10, described({"seed": 2}), ended=False)
     checkpoints = Checkpoints(last, last / "step-000000010.pt")
-    assert finish(checkpoints, 10, ["models/checkpoints/first/step-000000010.pt"]) == []
+    assert record_end(checkpoints, 10, ["models/checkpoints/first/step-000000010.pt"]) == []
     assert first.exists()
-    finish(checkpoints, 10)
+    record_end(checkpoints, 10)
     assert not first.exists()
 
 
@@ -254,7 +258,7 @@ def test_a_run_from_which_others_began_is_kept_as_long_as_they_are(
     failed = kept(tmp_path, "sweep3", 5, described({"seed": 3}), ended=False, **start)
     kept(tmp_path, "another", 10, described({"seed": 4}), ended=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "source", "sweep3"]
-    begin(failed, described({"seed": 3}), 5)
+    record_start(failed, described({"seed": 3}), 5)
     kept(tmp_path, "last", 10, described({"seed": 5}), ended=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "sweep3"]
 
@@ -270,8 +274,8 @@ def test_a_run_that_was_named_by_a_link_is_kept(tmp_path: Path) -> None:
 
 def test_a_run_that_is_no_longer_finished_is_not_removed(tmp_path: Path) -> None:
     folder = kept(tmp_path, "run", 10, described(), ended=True)
-    begin(folder, described(), 20)
-    assert not remove(folder)
+    record_start(folder, described(), 20)
+    assert not remove_run(folder)
     assert (folder / "step-000000010.pt").exists()
 
 
@@ -284,7 +288,7 @@ def test_a_file_system_without_locks_removes_runs_without_a_traceback(
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    assert remove(first)
+    assert remove_run(first)
     assert not first.exists()
 
 
@@ -307,16 +311,16 @@ def test_a_folder_in_which_a_process_works_is_not_removed(tmp_path: Path) -> Non
     first = kept(tmp_path, "first", 10, described(), ended=True)
     with FileLock(first / "lock"):
         kept(tmp_path, "second", 10, described(), ended=True)
-        assert not remove(first)
+        assert not remove_run(first)
         assert (first / "step-000000010.pt").exists()
-    assert remove(first)
+    assert remove_run(first)
     assert not first.exists()
 
 
 def test_a_run_that_is_made_longer_is_unfinished_again(tmp_path: Path) -> None:
     folder = kept(tmp_path, "run", 10, described(), ended=True)
     for steps, finished in ((10, True), (5, True), (20, False)):
-        begin(folder, described(), steps, None)
+        record_start(folder, described(), steps, None)
         again = read_run(folder)
         assert again is not None
         assert again.finished is finished
@@ -333,11 +337,11 @@ def test_a_run_that_another_process_trains_is_refused(world: Path, tmp_path: Pat
     run(world, tmp_path, steps=4)
 
 
-def interrupted(world: Path, models: Path, step: int, **changes: object) -> Told:
-    told = Told()
+def interrupted(world: Path, models: Path, step: int, **changes: object) -> RecordedProgress:
+    progress = RecordedProgress()
     with pytest.raises(KeyboardInterrupt):
-        run(world, models, Recorded(signal_at=step, number=signal.SIGINT), told, **changes)
-    return told
+        run(world, models, Recorded(signal_at=step, number=signal.SIGINT), progress, **changes)
+    return progress
 
 
 @pytest.mark.parametrize("kind", [{"adv_weight": 0.01}, {"adv_weight": 0}])
@@ -351,9 +355,9 @@ def test_a_longer_run_is_the_one_that_was_never_shorter(
     short = run(world, tmp_path / "parts", parts, steps=5, **changes)
     assert [step for step, row in parts.rows if "val/psnr_y" in row] == [3, 5]
     assert short.figures == parts.rows[-1][1]
-    told = Told()
-    longer = run(world, tmp_path / "parts", parts, told, steps=8, **changes)
-    assert "training goes on from step 5 of 8" in told.messages
+    progress = RecordedProgress()
+    longer = run(world, tmp_path / "parts", parts, progress, steps=8, **changes)
+    assert "training goes on from step 5 of 8" in progress.messages
     for name in ("generator.safetensors", "best.safetensors"):
         content = [(tmp_path / which / name).read_bytes() for which in ("whole", "parts")]
         assert content[0] == content[1]
@@ -365,9 +369,9 @@ def test_a_longer_run_is_the_one_that_was_never_shorter(
 def test_a_shorter_run_is_the_one_that_was_never_longer(world: Path, tmp_path: Path) -> None:
     changes = {"adv_weight": 0, "checkpoint_seconds": 1000.0}
     run(world, tmp_path / "parts", steps=6, **changes)
-    told = Told()
-    short = run(world, tmp_path / "parts", progress=told, steps=4, **changes)
-    assert any("training starts at step 0" in message for message in told.messages)
+    progress = RecordedProgress()
+    short = run(world, tmp_path / "parts", progress=progress, steps=4, **changes)
+    assert any("training starts at step 0" in message for message in progress.messages)
     whole = run(world, tmp_path / "whole", steps=4, **changes)
     assert short.generator.read_bytes() == whole.generator.read_bytes()
     (folder,) = (tmp_path / "parts/checkpoints").iterdir()
@@ -381,10 +385,10 @@ def test_other_rows_and_validations_leave_the_weights_as_they_are(
     changes = {"log_every": 2, "validate_every": 2, "validation_images": 1}
     expected = run(world, tmp_path / "whole", **changes)
     interrupted(world, tmp_path / "parts", 4)
-    told = Told()
-    resumed = run(world, tmp_path / "parts", progress=told, **changes)
-    assert "training goes on from step 4 of 6" in told.messages
-    assert any("is measured again" in message for message in told.messages)
+    progress = RecordedProgress()
+    resumed = run(world, tmp_path / "parts", progress=progress, **changes)
+    assert "training goes on from step 4 of 6" in progress.messages
+    assert any("is measured again" in message for message in progress.messages)
     assert resumed.generator.read_bytes() == expected.generator.read_bytes()
 
 
@@ -397,9 +401,9 @@ def test_the_best_is_measured_again_when_alexnets_weights_appear(
     interrupted(world, tmp_path, 4)
     monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path))
     save_file(backbone_state("alexnet", "random")[0], tmp_path / "alexnet.safetensors")
-    told = Told()
-    run(world, tmp_path, Recorded(), told)
-    assert any("of step 3, is measured again" in message for message in told.messages)
+    progress = RecordedProgress()
+    run(world, tmp_path, Recorded(), progress)
+    assert any("of step 3, is measured again" in message for message in progress.messages)
     (folder,) = (tmp_path / "checkpoints").iterdir()
     saved = torch.load(max(folder.glob("*.pt")), weights_only=True)["state"]
     assert saved["best_measure"].startswith("lpips ")
@@ -409,11 +413,11 @@ def test_the_best_is_measured_again_when_alexnets_weights_appear(
 def test_an_interrupted_training_leaves_a_file_that_can_be_used(
     world: Path, tmp_path: Path
 ) -> None:
-    told = interrupted(world, tmp_path, 4)
+    progress = interrupted(world, tmp_path, 4)
     (folder,) = (tmp_path / "checkpoints").iterdir()
     path = folder / "step-000000004.pt"
     expected = f"step 4 can be used: pipeline upscale picture.png --model {path}"
-    assert told.messages[-1] == expected
+    assert progress.messages[-1] == expected
     metadata = load_generator(path).metadata
     assert metadata["step"] == "4"
     assert metadata["torch"] == torch.__version__
@@ -435,10 +439,10 @@ def test_another_run_is_continued_on_purpose(world: Path, tmp_path: Path) -> Non
     interrupted(world, tmp_path / "first", 4)
     (folder,) = (tmp_path / "first/checkpoints").iterdir()
     given = folder / "step-000000004.pt"
-    told, recorded = Told(), Recorded()
+    progress, recorded = RecordedProgress(), Recorded()
     changes = {"resume": given, "lr": 1e-20, "beta1": 0.7, "steps": 7}
-    result = run(world, tmp_path / "second", recorded, told, **changes)
-    assert "training goes on from step 4 of 7" in told.messages
+    result = run(world, tmp_path / "second", recorded, progress, **changes)
+    assert "training goes on from step 4 of 7" in progress.messages
     assert [step for step, row in recorded.rows if "train/loss" in row] == list(range(1, 8))
     before = torch.load(given, weights_only=True)["state"]["generator"]
     (folder,) = (tmp_path / "second/checkpoints").iterdir()
@@ -447,9 +451,9 @@ def test_another_run_is_continued_on_purpose(world: Path, tmp_path: Path) -> Non
     assert all(torch.equal(before[name], saved["generator"][name]) for name in weights)
     assert saved["discriminator_optimiser"]["param_groups"][0]["betas"] == (0.7, 0.999)
     given.unlink()
-    told = Told()
-    again = run(world, tmp_path / "second", progress=told, **changes)
-    assert "training is already at step 7 of 7" in told.messages
+    progress = RecordedProgress()
+    again = run(world, tmp_path / "second", progress=progress, **changes)
+    assert "training is already at step 7 of 7" in progress.messages
     assert again.generator.read_bytes() == result.generator.read_bytes()
 
 
@@ -478,6 +482,8 @@ def test_a_plain_file_in_the_place_of_the_folder_is_one_line(world: Path, tmp_pa
         run(world, tmp_path)
 
 
-def test_a_result_that_dvc_removed_is_told_from_a_wrong_name(world: Path, tmp_path: Path) -> None:
+def test_a_result_that_dvc_removed_is_not_taken_for_a_wrong_name(
+    world: Path, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="it is a result of this stage, removed before"):
         run(world, tmp_path, init=tmp_path / "generator.safetensors")

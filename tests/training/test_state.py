@@ -6,6 +6,7 @@ from torch import nn
 
 from pipeline.networks.discriminators.srgan import Discriminator
 from pipeline.params import TrainParams
+from pipeline.training.checkpointed import new_training
 from pipeline.training.state import new_state, update_average
 
 CPU = torch.device("cpu")
@@ -69,33 +70,34 @@ def test_skipped_steps_are_counted_in_all_and_in_a_row() -> None:
 
 def test_a_learning_rate_on_the_device_is_saved_as_a_number() -> None:
     state = new_state(TrainParams(blocks=1, features=8), CPU)
-    state.optimisers[0].param_groups[0]["lr"] = torch.tensor(0.5)
+    state.optimisers["adam"].param_groups[0]["lr"] = torch.tensor(0.5)
     assert state.state_dict()["adam"]["param_groups"][0]["lr"] == 0.5
 
 
 def test_a_saved_state_loads_without_pickled_code() -> None:
     params = SMALL.model_copy(update={"optimiser": "muon"})
-    state = new_state(params, CPU)
+    training = new_training(params, CPU)
+    state, history = training.state, training.history
     state.step = 12
     state.skips[0] = 1
-    state.curve.append({"step": 10, "train/loss": 0.5})
-    state.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
+    history.add_row(10, {"train/loss": 0.5})
+    history.add_samples(torch.zeros(3, 4, 8, dtype=torch.uint8))
     state.generator(torch.rand(2, 3, 8, 8)).mean().backward()
-    for optimiser in state.optimisers:
+    for optimiser in state.optimisers.values():
         optimiser.step()
     file = io.BytesIO()
-    torch.save(state.state_dict(), file)
+    torch.save(training.state_dict(), file)
     file.seek(0)
-    again = new_state(params.model_copy(update={"seed": 1}), CPU)
+    again = new_training(params.model_copy(update={"seed": 1}), CPU)
     again.load_state_dict(torch.load(file, weights_only=True))
-    assert (again.step, again.skipped, again.curve) == (12, 1, state.curve)
-    assert torch.equal(again.samples[0], state.samples[0])
+    assert (again.state.step, again.state.skipped) == (12, 1)
+    assert again.history.curve == history.curve == [{"step": 10, "train/loss": 0.5}]
+    assert torch.equal(again.history.samples[0], history.samples[0])
     for name, value in state.generator.state_dict().items():
-        assert torch.equal(again.generator.state_dict()[name], value)
-    for name, saved, loaded in zip(
-        ("exp_avg", "momentum"), state.optimisers, again.optimisers, strict=True
-    ):
-        before, after = (optimiser.state_dict()["state"] for optimiser in (saved, loaded))
+        assert torch.equal(again.state.generator.state_dict()[name], value)
+    assert list(again.state.optimisers) == ["adam", "muon"]
+    for name, key in (("exp_avg", "adam"), ("momentum", "muon")):
+        before, after = (one.optimisers[key].state_dict()["state"] for one in (state, again.state))
         assert any(moments[name].any() for moments in before.values())
         for index, moments in before.items():
             assert torch.equal(after[index][name], moments[name])

@@ -1,4 +1,4 @@
-"""One step: what of each term reaches the weights."""
+"""One step: how each loss changes the weights."""
 
 import copy
 import math
@@ -10,7 +10,7 @@ from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.training.state import new_state
-from pipeline.training.step import Updates
+from pipeline.training.step import TrainStep
 
 CPU = torch.device("cpu")
 SMALL = TrainParams(
@@ -25,61 +25,69 @@ SMALL = TrainParams(
 HR = torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
 
 
-def updates(steps: int = 10, **changes: object) -> Updates:
+def train_step(steps: int = 10, **changes: object) -> TrainStep:
     params = SMALL.model_copy(update=changes)
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0])
-    return Updates(params, steps, new_state(params, CPU), vgg, CPU, bf16=False)
+    return TrainStep(params, steps, new_state(params, CPU), vgg, CPU, bf16=False)
 
 
-def rate(update: Updates) -> float:
-    return float(update.state.optimisers[0].param_groups[0]["lr"])
+def rate(step: TrainStep) -> float:
+    return float(step.state.optimisers["adam"].param_groups[0]["lr"])
 
 
 def test_the_cosine_falls_to_nothing() -> None:
-    update = updates(4, lr_schedule="cosine", lr=0.01)
+    step = train_step(4, lr_schedule="cosine", lr=0.01)
     rates = []
     for _ in range(4):
-        update(HR)
-        rates.append(rate(update))
+        step(HR)
+        rates.append(rate(step))
     assert rates == pytest.approx([0.01 * (1 + math.cos(math.pi * n / 4)) / 2 for n in range(4)])
-    adversary = update.state.adversary
+    adversary = step.state.adversary
     assert adversary is not None
     assert adversary.optimiser.param_groups[0]["lr"] == rates[-1]
 
 
 def test_gradients_are_scaled_down_to_the_norm() -> None:
-    def norm(update: Updates) -> float:
-        gradients = [parameter.grad for parameter in update.state.generator.parameters()]
+    def norm(step: TrainStep) -> float:
+        gradients = [parameter.grad for parameter in step.state.generator.parameters()]
         return math.sqrt(sum(float(g.square().sum()) for g in gradients if g is not None))
 
-    free, clipped, wide = updates(), updates(max_grad_norm=1e-3), updates(max_grad_norm=1e6)
-    for update in (free, clipped, wide):
-        update(HR)
+    free, clipped, wide = (
+        train_step(),
+        train_step(max_grad_norm=1e-3),
+        train_step(max_grad_norm=1e6),
+    )
+    for step in (free, clipped, wide):
+        step(HR)
     assert norm(free) > 2e-3
     assert norm(clipped) == pytest.approx(1e-3, rel=1e-3)
     assert norm(wide) == pytest.approx(norm(free))
 
 
-def test_pulls_are_told_with_the_figures_and_follow_the_weights() -> None:
-    once, twice = updates(content_weight=1.0), updates(content_weight=2.0)
-    assert not any("pull" in name for name in once(HR).terms)
+def test_gradient_norms_are_recorded_with_the_losses_and_follow_the_weights() -> None:
+    once, twice = train_step(content_weight=1.0), train_step(content_weight=2.0)
+    assert not any("grad_norm" in name for name in once(HR).losses)
     twice.state.load_state_dict(copy.deepcopy(once.state.state_dict()))
-    pulls, doubled = once(HR).terms, twice(HR).terms
-    assert pulls["content_pull"] > 0
-    assert pulls["adversarial_pull"] > 0
-    assert doubled["content_pull"].item() == pytest.approx(2 * pulls["content_pull"].item())
-    assert doubled["adversarial_pull"].item() == pytest.approx(pulls["adversarial_pull"].item())
+    norms, doubled = once(HR).losses, twice(HR).losses
+    assert norms["grad_norm_content"] > 0
+    assert norms["grad_norm_adversarial"] > 0
+    assert doubled["grad_norm_content"].item() == pytest.approx(
+        2 * norms["grad_norm_content"].item()
+    )
+    assert doubled["grad_norm_adversarial"].item() == pytest.approx(
+        norms["grad_norm_adversarial"].item()
+    )
 
 
 def test_a_relativistic_step_is_another_step() -> None:
-    plain, relativistic = updates(adv_weight=0.5), updates(adv_weight=0.5, relativistic=True)
-    assert plain(HR).terms["adversarial"] != relativistic(HR).terms["adversarial"]
+    plain, relativistic = train_step(adv_weight=0.5), train_step(adv_weight=0.5, relativistic=True)
+    assert plain(HR).losses["adversarial"] != relativistic(HR).losses["adversarial"]
 
 
 @pytest.mark.parametrize(("given", "first"), [(None, 2), (0, 0), (3, 3)])
 def test_the_discriminator_comes_after_the_pre_training(given: int | None, first: int) -> None:
-    update = updates(10, pretrain_steps=given)
-    adversarial = ["adversarial" in update(HR).terms for _ in range(5)]
+    step = train_step(10, pretrain_steps=given)
+    adversarial = ["adversarial" in step(HR).losses for _ in range(5)]
     assert adversarial.index(True) == first
     assert all(adversarial[first:])
 
@@ -91,29 +99,29 @@ def test_the_discriminator_comes_after_the_pre_training(given: int | None, first
 def test_weights_are_averaged_where_statistics_fit_them(
     norm: str, ema: float | None, averaged: bool
 ) -> None:
-    update = updates(norm=norm, ema=ema)
-    update(HR)
-    state = update.state
+    step = train_step(norm=norm, ema=ema)
+    step(HR)
+    state = step.state
     pairs = zip(state.average.parameters(), state.generator.parameters(), strict=True)
     assert all(torch.equal(mean, weight) for mean, weight in pairs) is not averaged
 
 
 def test_a_step_that_is_not_finite_changes_nothing_and_is_counted() -> None:
-    update = updates()
-    assert update(HR).updated
+    step = train_step()
+    assert step(HR).updated
     with torch.no_grad():
-        update.state.generator.last_layer.weight.fill_(math.inf)
-    before = copy.deepcopy(update.state.state_dict())
-    assert not update(HR).updated
-    after = update.state.state_dict()
+        step.state.generator.last_layer.weight.fill_(math.inf)
+    before = copy.deepcopy(step.state.state_dict())
+    assert not step(HR).updated
+    after = step.state.state_dict()
     for name in ("generator", "average", "adam", "discriminator_optimiser"):
         torch.testing.assert_close(after[name], before[name], rtol=0, atol=0)
-    for name, weight in update.state.adversary.network.named_parameters():
+    for name, weight in step.state.adversary.network.named_parameters():
         assert torch.equal(weight, before["discriminator"][name])
-    assert (update.state.step, update.state.skipped) == (2, 1)
+    assert (step.state.step, step.state.skipped) == (2, 1)
 
 
 def test_the_averages_weight_falls_from_that_of_the_first_steps() -> None:
-    update = updates()
-    assert update._average_weight(0) == pytest.approx(0.9)
-    assert update._average_weight(10_000_000) == pytest.approx(0.001)
+    schedule = train_step().schedule
+    assert schedule.average_weight(0) == pytest.approx(0.9)
+    assert schedule.average_weight(10_000_000) == pytest.approx(0.001)

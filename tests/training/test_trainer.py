@@ -15,7 +15,7 @@ from pipeline.manifest.rows import read_manifest, write_manifest
 from pipeline.networks.files import load_generator
 from pipeline.networks.perceptual.weights import WeightsMissing, backbone_state
 from tests.evaluation.world import make_world
-from tests.training.runs import Recorded, Told, run
+from tests.training.runs import Recorded, RecordedProgress, run
 
 KINDS: dict[str, dict[str, object]] = {
     "srgan": {"adv_weight": 0.01},
@@ -74,10 +74,10 @@ def test_a_killed_training_ends_with_the_same_bytes(
     kind: str, step: int, world: Path, tmp_path: Path
 ) -> None:
     train_and_kill(world, tmp_path / "killed", step, **KINDS[kind])
-    told, rows = Told(), Recorded()
-    resumed = run(world, tmp_path / "killed", rows, told, **KINDS[kind])
+    progress, rows = RecordedProgress(), Recorded()
+    resumed = run(world, tmp_path / "killed", rows, progress, **KINDS[kind])
     if step > 1:
-        assert told.messages[1].startswith(f"training goes on from step {step - 1} of 6")
+        assert progress.messages[1].startswith(f"training goes on from step {step - 1} of 6")
     whole = Recorded()
     expected = run(world, tmp_path / "whole", whole, **KINDS[kind])
     assert resumed.generator.read_bytes() == expected.generator.read_bytes()
@@ -92,10 +92,10 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
     newest = max((tmp_path / "checkpoints").rglob("*.pt"))
     assert newest.name == "step-000000005.pt"
     newest.write_bytes(newest.read_bytes()[:-1000])
-    told = Told()
-    result = run(world, tmp_path, progress=told)
-    assert told.messages[1].startswith(f"{newest}: damaged, renamed to {newest.name}.damaged (")
-    assert told.messages[2] == "training goes on from step 4 of 6"
+    progress = RecordedProgress()
+    result = run(world, tmp_path, progress=progress)
+    assert progress.messages[1].startswith(f"{newest}: damaged, renamed to {newest.name}.damaged (")
+    assert progress.messages[2] == "training goes on from step 4 of 6"
     whole = run(world, tmp_path / "whole")
     assert result.generator.read_bytes() == whole.generator.read_bytes()
 
@@ -106,13 +106,13 @@ def test_a_finished_training_is_only_exported_again(world: Path, tmp_path: Path)
     content = path.read_bytes()
     path.unlink()
     kept = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pt")}
-    told, again = Told(), Recorded()
-    run(world, tmp_path, again, told)
+    progress, again = RecordedProgress(), Recorded()
+    run(world, tmp_path, again, progress)
     assert path.read_bytes() == content
-    warned, *others = told.messages
+    warned, *others = progress.messages
     assert warned.startswith("note: train.vgg is random: ")
     assert others == ["training is already at step 6 of 6"]
-    assert "read images" not in told.labels
+    assert "read images" not in progress.labels
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pt")} == kept
     assert again.rows == first.rows
     assert np.array_equal(again.pictures, first.pictures)
@@ -120,19 +120,19 @@ def test_a_finished_training_is_only_exported_again(world: Path, tmp_path: Path)
 
 def test_other_params_train_beside_it(world: Path, tmp_path: Path) -> None:
     first = run(world, tmp_path).generator.read_bytes()
-    told = Told()
-    assert run(world, tmp_path, progress=told, adv_weight=0).generator.read_bytes() != first
-    assert not any("step 6 of 6" in message for message in told.messages)
-    assert told.messages[0].endswith("does not fit: train.adv_weight 1.0, here 0.0")
+    progress = RecordedProgress()
+    assert run(world, tmp_path, progress=progress, adv_weight=0).generator.read_bytes() != first
+    assert not any("step 6 of 6" in message for message in progress.messages)
+    assert progress.messages[0].endswith("does not fit: train.adv_weight 1.0, here 0.0")
 
 
-def test_the_terms_follow_the_schedule(world: Path, tmp_path: Path) -> None:
+def test_the_losses_follow_the_schedule(world: Path, tmp_path: Path) -> None:
     """Two steps on pixels alone, then the adversarial weight grows over two steps."""
     recorded = Recorded()
     run(world, tmp_path, recorded, adv_weight=0.5, content_weight=0.01, loss_without_adv="l1")
-    terms = [row for _, row in recorded.rows if "train/loss" in row]
-    assert [set(row) for row in terms[:2]] == [{"train/loss", "train/l1"}] * 2
-    for row, weight in zip(terms[2:], [0.25, 0.5, 0.5, 0.5], strict=True):
+    rows = [row for _, row in recorded.rows if "train/loss" in row]
+    assert [set(row) for row in rows[:2]] == [{"train/loss", "train/l1"}] * 2
+    for row, weight in zip(rows[2:], [0.25, 0.5, 0.5, 0.5], strict=True):
         expected = 0.01 * row["train/content"] + weight * row["train/adversarial"]
         assert row["train/loss"] == pytest.approx(expected + 0.1 * row["train/pixel"], rel=1e-5)
         assert 0 < row["train/d_sr"] < 1
@@ -207,11 +207,11 @@ def test_a_deeper_generator_goes_on_from_a_shallower_one(world: Path, tmp_path: 
 
 
 def test_other_given_weights_are_another_training(world: Path, tmp_path: Path) -> None:
-    told = Told()
+    progress = RecordedProgress()
     for steps in (1, 2):
         given = run(world, tmp_path / "given", adv_weight=0, steps=steps).generator
-        run(world, tmp_path / "further", progress=told, adv_weight=0, init=given)
-    first, *_ = (message for message in told.messages if "does not fit" in message)
+        run(world, tmp_path / "further", progress=progress, adv_weight=0, init=given)
+    first, *_ = (message for message in progress.messages if "does not fit" in message)
     assert first.endswith("does not fit: train.init is another file")
 
 
@@ -253,12 +253,12 @@ def test_training_lowers_the_error(world: Path, tmp_path: Path) -> None:
 def test_a_training_that_overflows_stops_with_one_line(
     validate_every: int, skipped: int, problem: str, world: Path, tmp_path: Path
 ) -> None:
-    told = Told()
+    progress = RecordedProgress()
     changes = {"steps": 30, "lr": 1e30, "validate_every": validate_every}
     with pytest.raises(PipelineError, match=re.escape(problem)) as raised:
-        run(world, tmp_path, progress=told, **changes)
+        run(world, tmp_path, progress=progress, **changes)
     assert "\n" not in str(raised.value)
-    assert sum("skipped" in message for message in told.messages) == skipped
+    assert sum("skipped" in message for message in progress.messages) == skipped
     assert not (tmp_path / "generator.safetensors").exists()
 
 
@@ -277,7 +277,7 @@ def test_a_split_without_images_is_named(split: str, world: Path, tmp_path: Path
 
 
 def test_images_per_second_are_shown_but_not_recorded(world: Path, tmp_path: Path) -> None:
-    told, recorded = Told(), Recorded()
-    run(world, tmp_path, recorded, told)
-    assert isinstance(told.shown["images/s"], float)
+    progress, recorded = RecordedProgress(), Recorded()
+    run(world, tmp_path, recorded, progress)
+    assert isinstance(progress.shown["images/s"], float)
     assert not any("images" in name for _, row in recorded.rows for name in row)

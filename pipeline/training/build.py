@@ -1,0 +1,85 @@
+"""Networks and optimisers as the params describe them."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from torch import nn
+from torch.optim import Adam, Optimizer
+
+from pipeline.errors import UsageError
+from pipeline.networks import GENERATORS, Generator
+from pipeline.networks.discriminators.srgan import Discriminator
+from pipeline.networks.discriminators.unet import UNetDiscriminator
+from pipeline.networks.files import LoadedGenerator, load_generator
+from pipeline.params import TrainParams
+from pipeline.training.muon import Muon
+
+DISCRIMINATORS = {"srgan": Discriminator, "unet": UNetDiscriminator}
+GENERATOR_PARAMS = {
+    "srresnet": ("norm", "skip", "upsampling"),
+    "rrdb": ("growth",),
+    "rcan": ("groups", "reduction"),
+}
+"""Generators → the params that shape no other generator."""
+
+
+def build_generator(params: TrainParams) -> Generator:
+    """Return the generator that the params describe, with the weights of `params.init`, if any.
+
+    Raises `UsageError` where those are of another generator.
+    """
+    sizes = {"scale": params.scale, "features": params.features}
+    if params.blocks is not None:
+        sizes["blocks"] = params.blocks
+    own = {name: getattr(params, name) for name in GENERATOR_PARAMS[params.generator]}
+    generator = GENERATORS[params.generator](**sizes, **own)
+    if params.init is not None:
+        initial = load_generator(Path(params.init))
+        _check_initial(initial, generator, params)
+        generator.start_from(initial.generator)
+    return generator
+
+
+def build_discriminator(params: TrainParams) -> nn.Module:
+    """Return the discriminator that the params name."""
+    return DISCRIMINATORS[params.discriminator]()
+
+
+def build_optimisers(generator: Generator, params: TrainParams) -> dict[str, Optimizer]:
+    """Return the generator's optimisers by their keys in a checkpoint."""
+    if params.optimiser == "adam":
+        return {"adam": build_adam(generator.parameters(), params)}
+    kernels = [weight for weight in generator.parameters() if weight.ndim == 4]
+    others = [weight for weight in generator.parameters() if weight.ndim != 4]
+    return {"adam": build_adam(others, params), "muon": Muon(kernels, params.lr)}
+
+
+def build_adam(weights: Iterable[nn.Parameter], params: TrainParams) -> Adam:
+    """Return Adam for `weights`, which must be on their device already."""
+    weights = list(weights)
+    device_type = weights[0].device.type
+    return Adam(
+        weights,
+        lr=params.lr,
+        betas=(params.beta1, params.beta2),
+        fused=device_type in ("cpu", "cuda"),
+        capturable=device_type == "cuda",
+    )
+
+
+def differing_params(theirs: Mapping[str, object], ours: Mapping[str, object]) -> str:
+    """Return the params in which generator `theirs` is not `ours`, with its values."""
+    differing = sorted(theirs.items() - ours.items())
+    return ", ".join(f"train.{name} {value}" for name, value in differing) or "other params"
+
+
+def _check_initial(initial: LoadedGenerator, generator: Generator, params: TrainParams) -> None:
+    theirs = {"generator": initial.metadata["architecture"], **initial.generator.config}
+    ours = {"generator": params.generator, **generator.config}
+    differing = dict(theirs.items() - ours.items())
+    deepens = generator.accepts_fewer_blocks and set(differing) == {"blocks"}
+    shallower = deepens and int(differing["blocks"]) < int(generator.config["blocks"])
+    if theirs != ours and not shallower:
+        raise UsageError(
+            f"train.init: {params.init} was trained with {differing_params(theirs, ours)}; set that"
+        )

@@ -1,0 +1,127 @@
+"""Recording of each step's losses, validation, and the best generator."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from pipeline.networks import Generator
+from pipeline.params import TrainParams
+from pipeline.progress import Progress
+from pipeline.training.best import BestTracker
+from pipeline.training.checkpointed import Training
+from pipeline.training.distributed import Group
+from pipeline.training.history import Figures, Recorder
+from pipeline.training.step import StepResult
+from pipeline.training.validation import Validation
+
+
+@dataclass(frozen=True)
+class FinalValidation:
+    """The last validation's figures, and the best generator of all."""
+
+    figures: Figures
+    best: Generator
+    best_step: int
+
+
+class Monitor:
+    """Record, validate and report a training between its steps."""
+
+    def __init__(
+        self,
+        params: TrainParams,
+        steps: int,
+        training: Training,
+        validation: Validation,
+        group: Group,
+        recorder: Recorder,
+        progress: Progress,
+    ) -> None:
+        self._params, self._steps, self._group = params, steps, group
+        self._state, self._history = training.state, training.history
+        self._validation, self._recorder, self._progress = validation, recorder, progress
+        adversarial = training.state.adversary is not None
+        self._best = BestTracker(training.best, validation, adversarial)
+        self._remeasured = False
+
+    def resume(self) -> None:
+        """Measure the best generator again where needed, and replay the history."""
+        if self._best.remeasure():
+            self._remeasured = True
+            self._progress.message(
+                f"the best generator so far, of step {self._best.best.step}, is measured again: "
+                "its score was of another metric or of other validation pictures"
+            )
+        self._history.replay(self._recorder)
+
+    def start(self) -> None:
+        """Start the progress line and the clock, before the first step."""
+        self._first_step, self._started = self._state.step, time.monotonic()
+        self._progress.start("train", self._steps, "steps")
+        self._progress.update(self._first_step)
+
+    def after_step(self, result: StepResult) -> None:
+        """Record and validate as the params say. Raises `NotFiniteError`.
+
+        Only multiples of `log_every` and `validate_every` count, wherever a training ends: so the
+        rows of a resumed training are those of an uninterrupted one.
+        """
+        step = self._state.step
+        if step % self._params.log_every == 0 and (figures := self._read(result)):
+            self._add_row({f"train/{name}": value for name, value in figures.items()})
+            self._progress.update(step, **figures, **{"images/s": self._images_per_second()})
+        else:
+            self._progress.update(step)
+        if self._group.is_main and step % self._params.validate_every == 0:
+            self._validate()
+
+    def final_validation(self) -> FinalValidation:
+        """Validate the last generator, unless its step was validated, and let it be the best.
+
+        Nothing of it goes into the training: a longer one would not have validated here. Raises
+        `NotFiniteError`.
+        """
+        state, best = self._state, self._best.best
+        figures = self._history.validation_at(state.step)
+        if figures and not self._remeasured:
+            return FinalValidation(figures, best.generator, best.step)
+        measured, strip = self._validation(state.average)
+        if not figures:
+            figures = {f"val/{name}": value for name, value in measured.items()}
+            self._recorder.figures(state.step, figures)
+            self._history.show_samples(self._recorder, strip)
+            self._report_validation(measured)
+        if self._best.is_better(measured):
+            return FinalValidation(figures, state.average, state.step)
+        return FinalValidation(figures, best.generator, best.step)
+
+    def _read(self, result: StepResult) -> Figures:
+        """Return the losses as numbers, or none where the step updated nothing."""
+        losses = list(result.losses.values())
+        # Each process computed those of its part of the batch.
+        self._group.average(losses)
+        # One read in place of ten: the host waits for a GPU at each.
+        *values, updated = torch.stack([*losses, result.updated.to(losses[0])]).tolist()
+        return dict(zip(result.losses, values, strict=True)) if updated else {}
+
+    def _validate(self) -> None:
+        state = self._state
+        measured, strip = self._validation(state.average)
+        self._best.offer(state.average, state.step, measured)
+        self._add_row({f"val/{name}": value for name, value in measured.items()})
+        self._history.add_samples(strip)
+        self._history.show_samples(self._recorder)
+        self._report_validation(measured)
+
+    def _add_row(self, figures: Figures) -> None:
+        self._history.add_row(self._state.step, figures)
+        self._recorder.figures(self._state.step, figures)
+
+    def _report_validation(self, measured: Figures) -> None:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
+        self._progress.message(f"step {self._state.step}: validation {figures}")
+
+    def _images_per_second(self) -> float:
+        steps = self._state.step - self._first_step
+        return steps * self._params.batch / (time.monotonic() - self._started)

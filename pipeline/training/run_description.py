@@ -1,0 +1,139 @@
+"""What makes two trainings the same run: the description of all that shapes the weights."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.params import TrainParams
+from pipeline.training.build import GENERATOR_PARAMS
+from pipeline.training.checkpoints import FORMAT
+from pipeline.training.schedules import average_decay, pretrain_steps
+
+# When and where training computes, what it reports, and what `describe_run` resolves.
+NOT_IN_KEY = {
+    "checkpoint_seconds",
+    "device",
+    "epochs",
+    "init",
+    "log_every",
+    "pretrain_steps",
+    "processes",
+    "resume",
+    "steps",
+    "validate_every",
+    "validation_images",
+    "vgg",
+}
+ADVERSARIAL_PARAMS = {
+    "content_layers",
+    "content_weight",
+    "discriminator",
+    "pixel_weight",
+    "relativistic",
+    "warmup_steps",
+}
+ONE_GENERATOR_PARAMS = {name for names in GENERATOR_PARAMS.values() for name in names}
+INPUT_DIFFERENCES = {
+    "manifest_sha256": "the manifest is another",
+    "init_sha256": "train.init is another file",
+    "resume_sha256": "train.resume is another file",
+    "vgg_sha256": "VGG16 has other weights",
+}
+
+Description = Mapping[str, Any]
+
+
+class DescriptionSchema(BaseModel):
+    """The types of a description of this version's format."""
+
+    model_config = ConfigDict(strict=True)
+
+    params: dict[str, Any]
+    inputs: dict[str, str | None]
+    code: dict[str, str]
+    versions: dict[str, str]
+
+
+def describe_run(
+    params: TrainParams,
+    config: Mapping[str, object],
+    steps: int,
+    precision: str,
+    inputs: Mapping[str, str | None],
+    code: Mapping[str, str],
+    versions: Mapping[str, str],
+) -> Description:
+    """Return all that shapes the weights, as plain values.
+
+    Params are resolved: `config` is the generator's, `precision` is bf16 or fp32. `steps` counts
+    only where weights depend on the number of steps to come.
+    """
+    shaping = params.model_dump(mode="json", exclude=NOT_IN_KEY | ONE_GENERATOR_PARAMS)
+    shaping |= dict(config) | {"ema": average_decay(params), "precision": precision}
+    if params.adv_weight > 0:
+        shaping["pretrain_steps"] = pretrain_steps(params, steps)
+    else:
+        shaping = {key: value for key, value in shaping.items() if key not in ADVERSARIAL_PARAMS}
+    if params.lr_schedule != "constant":
+        shaping["steps"] = steps
+    return {
+        "format": FORMAT,
+        "params": shaping,
+        "inputs": dict(inputs),
+        "code": dict(code),
+        "versions": dict(versions),
+    }
+
+
+def run_key(description: Description) -> str:
+    """Return 16 hex digits that differ wherever two runs may not train the same weights."""
+    text = json.dumps(description, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def differences(theirs: Description, ours: Description) -> list[str]:
+    """Return the reasons why a run of `theirs` is not a run of `ours`."""
+    if not is_of_this_format(theirs):
+        return ["another version of the program wrote it"]
+    reasons = [
+        f"train.{name} {_printable(value)}, here {ours['params'][name]}"
+        for name, value in theirs["params"].items()
+        if name in ours["params"] and value != ours["params"][name]
+    ]
+    inputs = theirs["inputs"]
+    if None in (inputs.get("vgg_sha256"), ours["inputs"]["vgg_sha256"]):
+        # One of the two has no discriminator; train.adv_weight is named for that already.
+        inputs = {**inputs, "vgg_sha256": ours["inputs"]["vgg_sha256"]}
+    reasons += [
+        text for name, text in INPUT_DIFFERENCES.items() if inputs.get(name) != ours["inputs"][name]
+    ]
+    changed = _differing(theirs["code"], ours["code"])
+    if changed:
+        more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
+        reasons.append(f"code: {', '.join(map(_printable, changed[:2]))}{more} changed")
+    versions = theirs["versions"]
+    reasons += [
+        f"{_printable(name)} {_printable(versions.get(name))}, here {ours['versions'].get(name)}"
+        for name in _differing(versions, ours["versions"])
+    ]
+    return reasons
+
+
+def is_of_this_format(description: Description) -> bool:
+    """Return whether this version of the program writes descriptions of that format."""
+    return type(description.get("format")) is int and description["format"] == FORMAT
+
+
+def _differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
+    return sorted(
+        name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)
+    )
+
+
+def _printable(value: object) -> str:
+    """Return a value of anyone's file as text that cannot break a line."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)

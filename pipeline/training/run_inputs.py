@@ -1,0 +1,79 @@
+"""The files that a training reads and writes, and the hashes of those that shape its weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UsageError
+from pipeline.files import sha256_of
+from pipeline.params import TrainParams
+from pipeline.training.run_folders import recorded_resume_sha256
+
+RESULTS = ("generator.safetensors", "best.safetensors")
+VGG_CHOICES = ("imagenet", "random")
+
+
+@dataclass(frozen=True)
+class TrainPaths:
+    """Where a training reads and writes."""
+
+    manifest: Path
+    resized: Path
+    models: Path
+    project: Path
+    """the folder of kept checkpoints, and of files that params name"""
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of all kept runs."""
+        return self.project / self.models / "checkpoints"
+
+    def resolve(self, name: str) -> Path:
+        """Return the path of a file that the params name."""
+        path = Path(name)
+        return path if path.exists() else self.project / path
+
+    def resolve_params(self, params: TrainParams) -> TrainParams:
+        """Return `params` with the paths in them resolved."""
+        named = {"init": params.init, "resume": params.resume, "vgg": params.vgg}
+        paths = {key: name for key, name in named.items() if name not in (None, *VGG_CHOICES)}
+        return params.model_copy(
+            update={key: str(self.resolve(str(name))) for key, name in paths.items()}
+        )
+
+
+def input_hashes(params: TrainParams, paths: TrainPaths) -> dict[str, str | None]:
+    """Return the SHA-256 of each file that shapes the weights, None where the params name none.
+
+    Raises `UsageError` where the params name a file that does not exist.
+    """
+    return {
+        "manifest_sha256": sha256_of(paths.manifest),
+        "init_sha256": _init_sha256(params, paths),
+        "resume_sha256": _resume_sha256(params, paths),
+    }
+
+
+def _init_sha256(params: TrainParams, paths: TrainPaths) -> str | None:
+    if params.init is None:
+        return None
+    path = paths.resolve(params.init)
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        why = ""
+        if path.parent == paths.models and path.name in RESULTS:
+            why = "; it is a result of this stage, removed before the stage runs: name a copy of it"
+        raise UsageError(f"train.init: {params.init}: {error.strerror}{why}") from None
+
+
+def _resume_sha256(params: TrainParams, paths: TrainPaths) -> str | None:
+    if params.resume is None:
+        return None
+    try:
+        return sha256_of(paths.resolve(params.resume))
+    except OSError as error:
+        # Once the run has checkpoints of its own, the file is not read again.
+        recorded = recorded_resume_sha256(paths.checkpoints, params.resume)
+        if recorded is None:
+            raise UsageError(f"train.resume: {params.resume}: {error.strerror}") from None
+        return recorded
