@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.evaluation.charts import Frame, widened
+from pipeline.evaluation.charts import Frame, padded_range
 from pipeline.evaluation.labels import Label, place_labels
 from pipeline.files import atomic_path, write_table
 
@@ -45,10 +45,10 @@ class Point:
     is_model: bool
 
     @classmethod
-    def of(cls, method: str, figures: Mapping[str, float], is_model: bool) -> "Point":
+    def from_scores(cls, method: str, scores: Mapping[str, float], is_model: bool) -> "Point":
         """The point of a method's means, by their keys in `metrics.json`."""
-        perception = {key: figures[key] for key in PERCEPTION if key in figures}
-        return cls(method, figures["rmse_y"], figures["psnr_y"], perception, is_model)
+        perception = {key: scores[key] for key in PERCEPTION if key in scores}
+        return cls(method, scores["rmse_y"], scores["psnr_y"], perception, is_model)
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,8 @@ def chart_planes(plane: Plane) -> list[PlaneChart]:
 
 def _chart(plane: Plane, key: str) -> PlaneChart:
     points = plane.points
-    across = widened([point.rmse for point in points], 0.25)
-    down = widened([point.perception[key] for point in points], 0.2)
+    across = padded_range([point.rmse for point in points], 0.25)
+    down = padded_range([point.perception[key] for point in points], 0.2)
     frame = Frame(400, 320, across, down, top=34, bottom=48)
     labels = _labels(plane, key, frame)
     dots = [
@@ -204,8 +204,8 @@ def _labels(plane: Plane, key: str, frame: Frame) -> dict[str, Label]:
 
 def _draw_panel(axes: Axes, plane: Plane, key: str) -> None:
     points = plane.points
-    axes.set_xlim(*widened([point.rmse for point in points], 0.25))
-    axes.set_ylim(*widened([point.perception[key] for point in points], 0.2))
+    axes.set_xlim(*padded_range([point.rmse for point in points], 0.25))
+    axes.set_ylim(*padded_range([point.perception[key] for point in points], 0.2))
     axes.set_xlabel("← better    distortion: RMSE of Y, levels of 255")
     axes.set_ylabel(f"← better    perception: {PERCEPTION[key]}")
     axes.grid(color="#e3e6ea")

@@ -1,4 +1,4 @@
-"""The sliced Wasserstein distance: exact where it can be worked out, and in the right order."""
+"""The sliced Wasserstein distance: exact in simple cases, and larger for more blur."""
 
 import pytest
 import torch
@@ -58,9 +58,9 @@ def test_brightness_only_moves_the_last_level():
 def test_a_distribution_not_a_pairing_is_compared():
     images = pictures(count=2)
     swapped = images.flip(0)
-    everywhere = distances(original=images, swapped=swapped)["swapped"]
-    # Few enough patches that every place is taken: both sets hold the same patches.
-    assert everywhere.mean == pytest.approx(0, abs=1e-5)
+    distance = distances(original=images, swapped=swapped)["swapped"]
+    # Few enough patches that every position is drawn: both sets have the same patches.
+    assert distance.mean == pytest.approx(0, abs=1e-5)
 
 
 def test_the_seed_decides():
@@ -75,13 +75,13 @@ def test_the_seed_decides():
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (50, 37)])
-def test_the_pyramid_gives_the_images_again(height, width):
+def test_the_pyramid_reconstructs_the_images(height, width):
     images = pictures()[..., :height, :width]
     levels = laplacian_pyramid(images)
-    again = levels[-1]
+    reconstructed = levels[-1]
     for level in reversed(levels[:-1]):
-        again = level + _enlarge(again, level)
-    torch.testing.assert_close(again, images, atol=1e-3, rtol=0)
+        reconstructed = level + _enlarge(reconstructed, level)
+    torch.testing.assert_close(reconstructed, images, atol=1e-3, rtol=0)
 
 
 def test_the_pyramid_ends_at_sixteen_pixels():
