@@ -22,10 +22,10 @@ def drawn(seed: int, images: int = 40, shift: float = 0.0) -> torch.Tensor:
 
 def test_equal_sets_are_at_zero_and_others_are_not():
     original = drawn(0)
-    found = distances(original=original, same=original.clone(), near=drawn(0, shift=0.3))
-    assert found["same"] == pytest.approx(0, abs=1e-9)
-    assert found["near"] > 0.1
-    assert distances(original=original, far=drawn(0, shift=0.6))["far"] > found["near"]
+    distance = distances(original=original, same=original.clone(), near=drawn(0, shift=0.3))
+    assert distance["same"] == pytest.approx(0, abs=1e-9)
+    assert distance["near"] > 0.1
+    assert distances(original=original, far=drawn(0, shift=0.6))["far"] > distance["near"]
 
 
 def test_is_the_formula_written_out():

@@ -23,7 +23,7 @@ def image(seed: int = 0) -> torch.Tensor:
 
 def test_scores_are_those_of_the_metrics():
     original, result = image(), image().roll(1, dims=2)
-    found = measure_image(
+    scores = measure_image(
         {"a": result, "b": original.roll(2, dims=1)}, original, 4, NONE_LOADED, CPU
     ).scores
     sr, hr = result[None].float(), original[None].float()
@@ -33,17 +33,17 @@ def test_scores_are_those_of_the_metrics():
         "psnr_rgb": psnr(sr, hr, 4).item(),
         "ssim_rgb": ssim(sr, hr, 4).item(),
     }
-    assert list(found) == ["a", "b"]
-    assert found["a"] == pytest.approx(expected, abs=1e-4)
-    assert found["a"] != found["b"]
+    assert list(scores) == ["a", "b"]
+    assert scores["a"] == pytest.approx(expected, abs=1e-4)
+    assert scores["a"] != scores["b"]
 
 
 def test_ms_ssim_is_measured_where_the_image_is_large_enough():
     large = torch.cat([image(seed).repeat(1, 4, 4) for seed in range(1)], 1)[:, :177, :177]
     smaller = large[:, : MS_SSIM_SIDE + 7]
-    found = measure_image({"a": large.roll(1, dims=2)}, large, 4, NONE_LOADED, CPU).scores["a"]
+    scores = measure_image({"a": large.roll(1, dims=2)}, large, 4, NONE_LOADED, CPU).scores["a"]
     expected = ms_ssim(luma(large.roll(1, dims=2)[None].float()), luma(large[None].float()), 4)
-    assert found["ms_ssim_y"] == pytest.approx(expected.item(), abs=1e-5)
+    assert scores["ms_ssim_y"] == pytest.approx(expected.item(), abs=1e-5)
     assert (
         "ms_ssim_y" not in measure_image({"a": smaller}, smaller, 4, NONE_LOADED, CPU).scores["a"]
     )
@@ -54,31 +54,31 @@ def test_dists_and_descriptors_are_of_vgg16():
     backbone = {f"features.{key}": value for key, value in vgg16().features.state_dict().items()}
     perceptual = PerceptualMetrics(dists=Dists(backbone))
     original, result = image(), image().roll(1, dims=2)
-    found = measure_image({"a": result, "same": original}, original, 4, perceptual, CPU)
+    measurement = measure_image({"a": result, "same": original}, original, 4, perceptual, CPU)
     expected = perceptual.dists(result[None].float(), original[None].float())
-    assert found.scores["a"]["dists"] == pytest.approx(expected.item(), abs=2e-5)
-    assert found.scores["same"]["dists"] == pytest.approx(0, abs=1e-5)
-    assert list(found.descriptors) == ["original", "a", "same"]
-    assert found.descriptors["a"].shape == (4, 512)
-    torch.testing.assert_close(found.descriptors["same"], found.descriptors["original"])
+    assert measurement.scores["a"]["dists"] == pytest.approx(expected.item(), abs=2e-5)
+    assert measurement.scores["same"]["dists"] == pytest.approx(0, abs=1e-5)
+    assert list(measurement.descriptors) == ["original", "a", "same"]
+    assert measurement.descriptors["a"].shape == (4, 512)
+    torch.testing.assert_close(measurement.descriptors["same"], measurement.descriptors["original"])
 
 
 def test_equal_images_stay_finite():
-    found = measure_image({"same": image()}, image(), 4, NONE_LOADED, CPU).scores["same"]
-    assert found == {
+    scores = measure_image({"same": image()}, image(), 4, NONE_LOADED, CPU).scores["same"]
+    assert scores == {
         "psnr_y": PSNR_CEILING,
         "ssim_y": pytest.approx(1),
         "psnr_rgb": PSNR_CEILING,
         "ssim_rgb": pytest.approx(1),
     }
-    assert mean_scores([{"same": found}], {"same": {"swd": 0.0}})["same"]["rmse_y"] == 0
+    assert mean_scores([{"same": scores}], {"same": {"swd": 0.0}})["same"]["rmse_y"] == 0
 
 
 def test_means():
     # 20 dB and 40 dB: errors of 25.5 and 2.55 levels.
     images = [{"a": {"psnr_y": 20.0, "lpips": 0.2}}, {"a": {"psnr_y": 40.0, "lpips": 0.4}}]
-    found = mean_scores(images, {"a": {"swd": 0.25, "swd_32": 0.4, "kvd": 0.5}})
-    assert found == {
+    means = mean_scores(images, {"a": {"swd": 0.25, "swd_32": 0.4, "kvd": 0.5}})
+    assert means == {
         "a": {
             "psnr_y": 30.0,
             "lpips": 0.3,

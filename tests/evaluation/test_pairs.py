@@ -34,20 +34,20 @@ def test_spread(length, count, expected):
 
 def test_sides_are_cropped_to_a_multiple_of_the_scale(tmp_path: Path) -> None:
     make_world(tmp_path, {"test": 2}, side=50)
-    found = pairs(tmp_path)
-    assert (len(found), found.side) == (2, 48)
-    assert found.hr(1).shape == (3, 48, 48)
+    selected = pairs(tmp_path)
+    assert (len(selected), selected.side) == (2, 48)
+    assert selected.hr(1).shape == (3, 48, 48)
 
 
 def test_both_sides_are_written_and_read_back(tmp_path: Path) -> None:
     make_world(tmp_path, {"train": 1, "test": 3}, side=50)
-    found = pairs(tmp_path, max_images=2)
-    write_pairs(found, tmp_path / "out", Silent())
+    selected = pairs(tmp_path, max_images=2)
+    write_pairs(selected, tmp_path / "out", Silent())
     written = sorted(
         path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")
     )
     assert written == ["hr/101.png", "hr/103.png", "lr/101.png", "lr/103.png"]
-    original = found.hr(1)
+    original = selected.hr(1)
     assert torch.equal(pixels(tmp_path / "out/hr/103.png"), original)
     assert torch.equal(pixels(tmp_path / "out/lr/103.png"), downscale(original[None], 4)[0])
 

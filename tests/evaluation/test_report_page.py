@@ -1,4 +1,4 @@
-"""The page is one whole file: it opens from disk and asks the network for nothing."""
+"""The page is one complete file: it opens from disk and makes no network requests."""
 
 import base64
 import io
@@ -35,8 +35,8 @@ IMAGE_SCORES = {
 def picture(name: str, seed: int = 0) -> Picture:
     generator = torch.Generator().manual_seed(seed)
     lr = torch.randint(0, 256, (3, 16, 16), generator=generator, dtype=torch.uint8)
-    whole = lr.repeat_interleave(4, 1).repeat_interleave(4, 2)
-    versions = {"bicubic": whole, "model": whole.flip(1), "original": whole.flip(2)}
+    nearest = lr.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    versions = {"bicubic": nearest, "model": nearest.flip(1), "original": nearest.flip(2)}
     captions = [METRIC_BY_KEY["lpips"], METRIC_BY_KEY["psnr_y"]]
     return Picture(name, lr, versions, IMAGE_SCORES, Box(16, 16, 48, 48), captions)
 
@@ -171,7 +171,7 @@ def test_means_have_their_intervals(soup):
     cells = soup.select("#figures table")[0].select("tbody tr")[0].find_all("td")
     ranges = [cell.select_one(".range") for cell in cells]
     assert ranges[0].string == "25.00–25.00"
-    assert [found is None for found in ranges] == [False, False, True, False, True]
+    assert [each is None for each in ranges] == [False, False, True, False, True]
 
 
 def test_the_model_is_compared_with_each_method(soup):
@@ -218,13 +218,13 @@ def test_only_web_addresses_become_links(path, soup):
     assert "javascript:" not in path.read_text(encoding="utf-8")
 
 
-def test_what_others_wrote_is_escaped(path):
+def test_foreign_text_is_escaped(path):
     text = path.read_text(encoding="utf-8")
     assert "train/&lt;loss&gt;" in text
     assert "train/<loss>" not in text
 
 
-def test_lead_says_what_was_found(soup):
+def test_the_lead_compares_model_and_bicubic(soup):
     distortion, perception = (sentence.string for sentence in soup.select(".lead"))
     assert "2 images of the test split" in distortion
     assert "1.00 dB further from the originals" in distortion

@@ -1,4 +1,4 @@
-"""The whole evaluation of a small world, from shards to the page."""
+"""The evaluation of a small project, from shards to the page."""
 
 import csv
 import json
@@ -166,12 +166,12 @@ def test_the_same_again_is_the_same(world, reports):
 
 
 def test_other_stages_reports_are_shown(world):
-    reports = world / "whole"
+    reports = world / "complete"
     curves = reports / "train/plots/metrics/val"
     curves.mkdir(parents=True)
     (curves / "psnr_y.tsv").write_text("step\tpsnr_y\n0\t20\n10\t21\n")
     (reports / "scrape.json").write_text('{"accepted": 7}')
-    run(world, "whole", max_images=1)
+    run(world, "complete", max_images=1)
     page = soup(reports)
     assert page.select_one("#training figcaption").get_text(" ", strip=True) == "val/psnr_y last 21"
     assert page.select_one("#data").get_text(" ", strip=True) == "Data Scrape accepted 7"

@@ -29,30 +29,30 @@ def distances(seed: int = 0, **sets: torch.Tensor):
 
 def test_equal_sets_are_at_zero():
     images = pictures()
-    found = distances(original=images, same=images.clone())
-    assert found["same"].mean == 0
-    assert found["same"].levels == {64: 0, 32: 0, 16: 0}
+    distance = distances(original=images, same=images.clone())
+    assert distance["same"].mean == 0
+    assert distance["same"].levels == {64: 0, 32: 0, 16: 0}
 
 
 def test_grows_with_blur():
     images = pictures()
-    found = distances(original=images, little=blurred(images, 3), much=blurred(images, 7))
-    assert 0 < found["little"].mean < found["much"].mean
-    assert found["little"].levels[64] > found["little"].levels[16]
+    distance = distances(original=images, little=blurred(images, 3), much=blurred(images, 7))
+    assert 0 < distance["little"].mean < distance["much"].mean
+    assert distance["little"].levels[64] > distance["little"].levels[16]
 
 
 def test_the_mean_is_over_levels():
     images = pictures()
-    found = distances(original=images, blur=blurred(images, 5))["blur"]
-    assert found.mean == pytest.approx(sum(found.levels.values()) / 3)
+    distance = distances(original=images, blur=blurred(images, 5))["blur"]
+    assert distance.mean == pytest.approx(sum(distance.levels.values()) / 3)
 
 
 def test_brightness_only_moves_the_last_level():
     images = pictures().clamp(max=200)
-    found = distances(original=images, brighter=images + 40)["brighter"]
-    assert found.levels[64] == pytest.approx(0, abs=1e-5)
-    assert found.levels[32] == pytest.approx(0, abs=1e-5)
-    assert found.levels[16] > 0.1
+    distance = distances(original=images, brighter=images + 40)["brighter"]
+    assert distance.levels[64] == pytest.approx(0, abs=1e-5)
+    assert distance.levels[32] == pytest.approx(0, abs=1e-5)
+    assert distance.levels[16] > 0.1
 
 
 def test_a_distribution_not_a_pairing_is_compared():
