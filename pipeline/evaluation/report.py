@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipeline.evaluation.comparison import draw_comparison
 from pipeline.evaluation.measurement import DECIMALS
-from pipeline.evaluation.plane import draw_plane, write_points
+from pipeline.evaluation.plane import write_points
+from pipeline.evaluation.plane_figure import draw_plane
 from pipeline.evaluation.report_page import write_page
 from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.statistics import Interval

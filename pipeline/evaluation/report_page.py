@@ -15,7 +15,7 @@ from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.measurement import METRIC_BY_KEY, Metric
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.pairs import evenly_spaced
-from pipeline.evaluation.plane import chart_planes
+from pipeline.evaluation.plane_figure import inline_svg
 from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.statistics import Comparison, Interval
 from pipeline.files import write_text
@@ -60,7 +60,7 @@ def _environment() -> Environment:
         "means_table": means_table,
         "level_metrics": level_metrics,
         "differences_table": differences_table,
-        "chart_planes": chart_planes,
+        "inline_svg": inline_svg,
     }
     return environment
 

@@ -28,7 +28,8 @@ def tradeoff(
     ] = Path("reports/tradeoff"),
 ) -> None:
     """Draw one plane of all DVC experiments that have run, and of the commit they started from."""
-    from pipeline.evaluation.plane import draw_plane, write_points
+    from pipeline.evaluation.plane import write_points
+    from pipeline.evaluation.plane_figure import draw_plane
     from pipeline.evaluation.tradeoff import tradeoff_plane
 
     plane = tradeoff_plane(_measured_experiments(rev), by)

@@ -197,7 +197,7 @@ def test_every_point_of_the_plane_can_be_chosen(soup):
     assert {(dot["role"], dot["tabindex"], dot["aria-pressed"]) for dot in dots} == {
         ("button", "0", "false")
     }
-    assert len(soup.select("#plane polyline")) == 1
+    assert len(soup.select("#plane .curve")) == 1
 
 
 def test_every_image_of_every_method_has_a_row(soup):
