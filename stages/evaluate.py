@@ -1,4 +1,4 @@
-"""The stage `evaluate`: how good is the generator, and what does it cost?"""
+"""The stage `evaluate`: compare the generator with interpolation and other methods."""
 
 import subprocess
 from pathlib import Path
@@ -16,9 +16,9 @@ CODE = ("pipeline", "stages", "params.yaml")
 
 
 def run(params: EvaluateParams) -> None:
-    """Measure the generator beside interpolation.
+    """Compare the generator with interpolation on a split that it was not trained on.
 
-    The images are those of a split that no training saw. Reads data/manifest.csv, data/resized
+    Reads data/manifest.csv, data/resized
     and models/generator.safetensors. Writes metrics, tables
     and figures into reports/, and reports/index.html, the page to open in a browser.
     """
@@ -30,14 +30,14 @@ def run(params: EvaluateParams) -> None:
     from pipeline.evaluation.run import evaluate
 
     evaluation = evaluate(params, MANIFEST, RESIZED, MODEL, REPORTS, revision(), progress)
-    for method, figures in evaluation.means.items():
-        shown = [f"{name} {figures[name]:.4f}" for name in ("lpips", "swd") if name in figures]
-        print(f"{method}: PSNR_Y {figures['psnr_y']:.2f} dB, {', '.join(shown)}")
+    for method, scores in evaluation.means.items():
+        distances = [f"{key} {scores[key]:.4f}" for key in ("lpips", "swd") if key in scores]
+        print(f"{method}: PSNR_Y {scores['psnr_y']:.2f} dB, {', '.join(distances)}")
     print(f"{REPORTS / 'index.html'}: the report, to open in a browser")
 
 
 def revision() -> str | None:
-    """The commit that the code is at, with a word on changes since; None outside git."""
+    """Return the commit of the code, noting uncommitted changes; None outside git."""
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return None

@@ -1,24 +1,25 @@
-"""Where things go in a chart: data to pixels, ticks, curves."""
+"""Line charts of the report page: data to pixels, ticks, polylines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-CURVE_POINTS = 400
+MAX_CURVE_POINTS = 400
+"""Longer curves are drawn as means of neighbouring values."""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on an axis: where, in pixels, and what it says."""
+    """A mark on an axis: its position in pixels and its text."""
 
-    at: float
+    position: float
     text: str
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A chart of `width` × `height` pixels; the data's ranges fill what the margins leave."""
+    """The geometry of a chart of `width` × `height` pixels: axis ranges and margins."""
 
     width: float
     height: float
@@ -30,70 +31,71 @@ class Frame:
     bottom: float = 40
 
     def x(self, value: float) -> float:
-        """Pixels from the left of a value on the horizontal axis."""
+        """Return the pixels from the left of a value on the horizontal axis."""
         low, high = self.x_range
         share = (value - low) / (high - low)
         return round(self.left + share * (self.width - self.left - self.right), 2)
 
     def y(self, value: float) -> float:
-        """Pixels from the top of a value on the vertical axis, which grows upwards."""
+        """Return the pixels from the top of a value on the vertical axis, which points up."""
         low, high = self.y_range
         share = (high - value) / (high - low)
         return round(self.top + share * (self.height - self.top - self.bottom), 2)
 
-    def x_ticks(self, most: int = 5) -> list[Tick]:
-        """Marks at round values of the horizontal axis."""
-        return [Tick(self.x(value), text) for value, text in _round_values(self.x_range, most)]
+    def x_ticks(self, max_ticks: int = 5) -> list[Tick]:
+        """Return ticks at round values of the horizontal axis."""
+        return [Tick(self.x(value), text) for value, text in _round_values(self.x_range, max_ticks)]
 
-    def y_ticks(self, most: int = 5) -> list[Tick]:
-        """Marks at round values of the vertical axis."""
-        return [Tick(self.y(value), text) for value, text in _round_values(self.y_range, most)]
+    def y_ticks(self, max_ticks: int = 5) -> list[Tick]:
+        """Return ticks at round values of the vertical axis."""
+        return [Tick(self.y(value), text) for value, text in _round_values(self.y_range, max_ticks)]
 
 
 @dataclass(frozen=True)
-class Curve:
+class CurveChart:
     """A training curve, ready to be drawn."""
 
     title: str
     frame: Frame
     points: str
-    """pairs `x,y` in pixels, as SVG's polyline has them"""
-    last: str
+    """pairs `x,y` in pixels, for the attribute `points` of SVG's polyline"""
+    last_value: str
 
 
-def widened(values: Sequence[float], share: float) -> tuple[float, float]:
-    """The values' range with `share` of it added at both ends; never empty."""
+def padded_range(values: Sequence[float], padding: float) -> tuple[float, float]:
+    """Return the values' range with the share `padding` of it added at both ends; never empty."""
     low, high = min(values), max(values)
-    extra = (high - low) * share or max(abs(low) * share, 1e-6)
+    extra = (high - low) * padding or max(abs(low) * padding, 1e-6)
     return low - extra, high + extra
 
 
-def curve(title: str, steps: Sequence[float], values: Sequence[float]) -> Curve:
-    """A line chart of `values` over `steps`; long ones as means of neighbours, told in the title.
+def curve_chart(title: str, steps: Sequence[float], values: Sequence[float]) -> CurveChart:
+    """Return a line chart of `values` over `steps`.
 
-    Raises `ValueError` where there is nothing to draw.
+    A long curve is drawn as means of neighbouring values, and its title says of how many. Raises
+    `ValueError` if there are no values.
     """
     if not steps:
         raise ValueError(f"{title}: no values")
-    together = -(-len(steps) // CURVE_POINTS)
+    bin_size = -(-len(steps) // MAX_CURVE_POINTS)
     means = [
-        (_mean(steps[at : at + together]), _mean(values[at : at + together]))
-        for at in range(0, len(steps), together)
+        (_mean(steps[start : start + bin_size]), _mean(values[start : start + bin_size]))
+        for start in range(0, len(steps), bin_size)
     ]
-    shown = [value for _, value in means]
-    x_range = (min(steps), max(steps)) if len(set(steps)) > 1 else widened(steps, 0.5)
-    frame = Frame(360, 190, x_range, widened(shown, 0.06), top=8, bottom=26)
+    x_range = (min(steps), max(steps)) if len(set(steps)) > 1 else padded_range(steps, 0.5)
+    y_range = padded_range([value for _, value in means], 0.06)
+    frame = Frame(360, 190, x_range, y_range, top=8, bottom=26)
     points = " ".join(f"{frame.x(step)},{frame.y(value)}" for step, value in means)
-    suffix = f" (means of {together})" if together > 1 else ""
-    return Curve(title + suffix, frame, points, f"{values[-1]:.4g}")
+    suffix = f" (means of {bin_size})" if bin_size > 1 else ""
+    return CurveChart(title + suffix, frame, points, f"{values[-1]:.4g}")
 
 
-def _round_values(span: tuple[float, float], most: int) -> list[tuple[float, str]]:
-    low, high = span
-    values = [float(value) for value in MaxNLocator(nbins=most).tick_values(low, high)]
+def _round_values(axis_range: tuple[float, float], max_ticks: int) -> list[tuple[float, str]]:
+    low, high = axis_range
+    values = [float(value) for value in MaxNLocator(nbins=max_ticks).tick_values(low, high)]
     inside = [value for value in values if low <= value <= high]
-    large = EngFormatter(sep="")
-    return [(value, large(value) if abs(value) >= 1e4 else f"{value:.6g}") for value in inside]
+    short = EngFormatter(sep="")
+    return [(value, short(value) if abs(value) >= 1e4 else f"{value:.6g}") for value in inside]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Pictures beside each other: which ones, which part of them, and the figure `comparison.png`."""
+"""Side-by-side pictures: choice of images and details, and the figure `comparison.png`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch.nn import functional as F
 
-from pipeline.evaluation.measurement import Figures, Metric
-from pipeline.evaluation.pairs import spread
+from pipeline.evaluation.measurement import Metric, Scores
+from pipeline.evaluation.pairs import evenly_spaced
 from pipeline.files import atomic_path
 from pipeline.metrics import luma
 
@@ -22,7 +22,7 @@ INK, PAPER, FRAME = (32, 36, 43), (255, 255, 255), (230, 60, 30)
 
 @dataclass(frozen=True)
 class Box:
-    """A square of an image, pixels; right and bottom are the first ones outside."""
+    """A square of an image in pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -32,22 +32,22 @@ class Box:
 
 @dataclass(frozen=True)
 class Picture:
-    """A measured image with its results, to be shown."""
+    """An image with every method's result, its scores and the detail that is shown."""
 
     name: str
     lr: torch.Tensor
     """(3, h, w) uint8"""
     versions: Mapping[str, torch.Tensor]
     """method → (3, H, W) uint8, and the original as the last, under `original`"""
-    figures: Figures
+    scores: Scores
     """method → metric → value"""
     box: Box
     """the detail, in pixels of the original"""
     captions: Sequence[Metric]
-    """whose values are shown with it; the metrics by which it is the worst, where it is one"""
+    """metrics whose values are shown with it; of a worst case, those by which it is worst"""
 
     def detail(self, version: str) -> torch.Tensor:
-        """The detail of one version, or of `lr`: (3, side, side) uint8."""
+        """Crop the detail from one version, or from `lr`: (3, side, side) uint8."""
         image = self.lr if version == "lr" else self.versions[version]
         step = self.versions["original"].shape[-1] // image.shape[-1]
         rows = slice(self.box.top // step, self.box.bottom // step)
@@ -56,10 +56,11 @@ class Picture:
 
 
 def choose_detail(a: torch.Tensor, b: torch.Tensor, side: int, step: int) -> Box:
-    """The square where the Y of two images (3, H, W) uint8 differs most in all.
+    """Return the square with the largest summed difference of Y between two images.
 
-    Its corners lie on multiples of `step`, so that it is whole in an image `step` times smaller;
-    `side` is lowered to such a multiple and to the images' size. The first of equal ones, by rows.
+    `a` and `b` are (3, H, W) uint8. The corners lie on multiples of `step`, so that the square also
+    fits the pixels of an image `step` times smaller; `side` is lowered to such a multiple and to
+    the images' size. Of equal squares the first by rows is returned.
     """
     height, width = a.shape[-2:]
     side = max(step, min(side, height, width) // step * step)
@@ -72,19 +73,19 @@ def choose_detail(a: torch.Tensor, b: torch.Tensor, side: int, step: int) -> Box
 
 
 def choose_images(gains: Sequence[float], count: int) -> list[int]:
-    """Indices of `count` images, spread evenly from the greatest gain to the least.
+    """Return indices of `count` images, evenly spaced in the ranking from most to least gain.
 
-    So that what goes wrong is shown beside what goes well, and nobody picks.
+    So failures are shown beside successes, without anyone's choice.
     """
     ranked = sorted(range(len(gains)), key=lambda index: (-gains[index], index))
-    return [ranked[index] for index in spread(len(ranked), count)]
+    return [ranked[index] for index in evenly_spaced(len(ranked), count)]
 
 
 def draw_comparison(path: Path, pictures: Sequence[Picture]) -> None:
-    """Draw the figure: a row a picture, the whole of it, then every version's detail.
+    """Draw one row per picture: the original in full, then the detail of each version.
 
-    Details are enlarged pixel by pixel, so that nothing is smoothed by the figure itself; under
-    each is the whole result's value of the first metric of the picture's captions.
+    Details are enlarged without smoothing. Below each stands the value of the picture's first
+    caption metric, which is of the full result.
     """
     columns = ["picture", "lr", *pictures[0].versions]
     row_height = CELL + TEXT_HEIGHT + GAP
@@ -102,26 +103,26 @@ def draw_comparison(path: Path, pictures: Sequence[Picture]) -> None:
             top = TEXT_HEIGHT + GAP + row * row_height
             cell = _cell(picture, title)
             canvas.paste(cell, (left + (CELL - cell.width) // 2, top + (CELL - cell.height) // 2))
-            draw.text((left + CELL / 2, top + CELL + 4), _below(picture, title), INK, font, "mt")
+            draw.text((left + CELL / 2, top + CELL + 4), _caption(picture, title), INK, font, "mt")
     with atomic_path(path) as temporary:
         canvas.save(temporary, format="PNG", optimize=True)
 
 
 def to_image(pixels: torch.Tensor) -> Image.Image:
-    """(3, H, W) uint8 as a PIL image."""
+    """Convert (3, H, W) uint8 to a PIL image."""
     return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
 
 
-def _below(picture: Picture, column: str) -> str:
+def _caption(picture: Picture, column: str) -> str:
     if column == "picture":
         return picture.name
-    if column not in picture.figures:
+    if column not in picture.scores:
         return ""
-    caption = picture.captions[0]
-    return f"{caption.name}: {caption.text(picture.figures[column][caption.key])}"
+    metric = picture.captions[0]
+    return f"{metric.name}: {metric.format(picture.scores[column][metric.key])}"
 
 
-def _whole(picture: Picture) -> Image.Image:
+def _thumbnail(picture: Picture) -> Image.Image:
     image = to_image(picture.versions["original"])
     scale = CELL / max(image.size)
     small = image.resize((round(image.width * scale), round(image.height * scale)))
@@ -132,9 +133,9 @@ def _whole(picture: Picture) -> Image.Image:
 
 
 def _cell(picture: Picture, column: str) -> Image.Image:
-    """The LR detail is as much smaller than the others here as it is in truth."""
+    """Return a cell of the figure; the LR detail stays `scale` times smaller than the others."""
     if column == "picture":
-        return _whole(picture)
+        return _thumbnail(picture)
     detail = to_image(picture.detail(column))
     side = CELL * detail.width // (picture.box.right - picture.box.left)
     return detail.resize((side, side), Image.Resampling.NEAREST)

@@ -1,39 +1,40 @@
-"""The training curves, as DVCLive leaves them."""
+"""Training curves read from DVCLive's files."""
 
 import csv
 import math
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.charts import Curve, curve
+from pipeline.evaluation.charts import CurveChart, curve_chart
 
 STEP = "step"
 TIME = "timestamp"
 
 
-def read_curves(folder: Path) -> list[Curve]:
-    """A chart for each `**/*.tsv` under DVCLive's `plots/metrics`, by path; none without folder.
+def read_training_curves(folder: Path) -> list[CurveChart]:
+    """Return a chart for each `**/*.tsv` under DVCLive's `plots/metrics`, sorted by path.
 
-    Values that are no finite numbers are left out. Raises `PipelineError` where a file holds
-    something else than steps and values.
+    Values that are not finite are left out; without the folder there are no charts. Raises
+    `PipelineError` if a file holds something else than steps and values.
     """
     charts = []
     for path in sorted(folder.rglob("*.tsv")):
-        steps, values = _read(path)
+        steps, values = _read_curve(path)
         if steps:
-            charts.append(curve(path.relative_to(folder).with_suffix("").as_posix(), steps, values))
+            title = path.relative_to(folder).with_suffix("").as_posix()
+            charts.append(curve_chart(title, steps, values))
     return charts
 
 
-def _read(path: Path) -> tuple[list[float], list[float]]:
+def _read_curve(path: Path) -> tuple[list[float], list[float]]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, delimiter="\t")
         columns = [name for name in reader.fieldnames or () if name not in (STEP, TIME)]
         if STEP not in (reader.fieldnames or ()) or len(columns) != 1:
             raise PipelineError(f"{path}: not a curve of DVCLive; delete it and train again")
         try:
-            pairs = [(float(row[STEP]), float(row[columns[0]])) for row in reader]
+            points = [(float(row[STEP]), float(row[columns[0]])) for row in reader]
         except (TypeError, ValueError):
             raise PipelineError(f"{path}: a line is no number; delete it and train again") from None
-    finite = [pair for pair in pairs if all(math.isfinite(number) for number in pair)]
+    finite = [point for point in points if all(math.isfinite(number) for number in point)]
     return [step for step, _ in finite], [value for _, value in finite]

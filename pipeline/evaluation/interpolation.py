@@ -1,4 +1,4 @@
-"""Interpolation, what a model has to pass: Pillow's filters, the same as everyone's viewer has."""
+"""Interpolation by Pillow's filters, the baselines of every comparison."""
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 BASELINE = "bicubic"
-"""What models are compared with where one method has to stand for interpolation."""
-UNSEEN = ("area",)
-"""Left out where pictures are shown: at whole factors area is nearest, as OpenCV's is."""
+"""The filter that stands for interpolation in one-to-one comparisons."""
+NOT_PICTURED = ("area",)
+"""Left out of the pictures: at whole factors area equals nearest, as OpenCV's does."""
 
 
 def interpolate(lr: torch.Tensor, scale: int, method: str) -> torch.Tensor:

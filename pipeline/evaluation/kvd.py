@@ -1,10 +1,10 @@
-"""How far the results' contents, as a whole, are from the originals': a kernel distance.
+"""Kernel distance between VGG16 features of a set of results and of the originals (KVD).
 
-The unbiased squared maximum mean discrepancy with the kernel (x·y/d + 1)³ (Bińkowski et al. 2018,
-equations 3 and 4), on VGG16's features after its last convolution in place of Inception's. It needs
-fewer images than the Fréchet distance, which fits a covariance of 512 × 512 to them, and its
-estimate has no bias from their number: of equal distributions it is 0 on average, so that it may
-come out a little below.
+This is the unbiased squared maximum mean discrepancy with the kernel (x·y/d + 1)³ (Bińkowski et al.
+2018, equations 3 and 4), on VGG16's features after its last convolution in place of Inception's. It
+needs fewer images than the Fréchet distance, which fits a covariance of 512 × 512 to them, and its
+estimate is unbiased in their number: for equal distributions it is 0 on average, and may be
+slightly negative.
 """
 
 from collections import defaultdict
@@ -14,55 +14,57 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-PARTS = 2
-"""An image gives a descriptor for each of its 2 × 2 quarters."""
-BLOCK = 4096
+GRID = 2
+"""Each image has a descriptor for each of its 2 × 2 quarters."""
+BLOCK_ROWS = 4096
+"""Rows of the kernel matrix that are computed at a time."""
 
 
 class DescriptorSets:
-    """Descriptors of several sets of images, a set a name; set against set when all are there."""
+    """Descriptors of several named sets of images, and the distances between the sets."""
 
     def __init__(self) -> None:
         self._sets: dict[str, list[Tensor]] = defaultdict(list)
 
     def add(self, descriptors: Mapping[str, Tensor]) -> None:
-        """Take one picture's descriptors of each version, (P, C) each."""
-        for name, of_one in descriptors.items():
-            self._sets[name].append(of_one.double().cpu())
+        """Add one image's descriptors: set's name → (P, C)."""
+        for name, rows in descriptors.items():
+            self._sets[name].append(rows.double().cpu())
 
     def distances(self, original: str) -> dict[str, float]:
-        """The distance of every other set to the set `original`; all have as many images.
+        """Return the distance of each other set to the set `original`, all of the same size.
 
-        None where there are no two of them: the distance is made of pairs of images.
+        Empty for fewer than two images: the estimate needs pairs of different images.
         """
         if len(self._sets[original]) < 2:
             return {}
         target = torch.cat(self._sets[original])
         within_target = _mean_kernel(target, target)
-        found = {}
+        distances = {}
         for name, parts in self._sets.items():
             if name != original:
-                others = torch.cat(parts)
-                within = _mean_kernel(others, others) + within_target
-                found[name] = within - 2 * _mean_kernel(others, target)
-        return found
+                results = torch.cat(parts)
+                within = _mean_kernel(results, results) + within_target
+                distances[name] = within - 2 * _mean_kernel(results, target)
+        return distances
 
 
 def descriptors(features: Tensor) -> Tensor:
-    """Means of an image's features over its quarters: (1, C, h, w) → (4, C)."""
-    return F.adaptive_avg_pool2d(features, PARTS)[0].flatten(1).t()
+    """Average an image's features over its quarters: (1, C, h, w) → (4, C)."""
+    return F.adaptive_avg_pool2d(features, GRID)[0].flatten(1).t()
 
 
 def _mean_kernel(a: Tensor, b: Tensor) -> float:
-    """Mean of the kernel over all pairs that are no image with itself: (M, C), (M, C).
+    """Average the kernel over all pairs of rows of different images: (M, C), (M, C).
 
-    Between sets, too, an image's result and the image itself are left out: they are no independent
-    draws, and would make any method look nearer than its distribution is.
+    Between sets, too, pairs of an image's result and the image itself are left out: they are not
+    independent samples, and would make any method's distance too small.
     """
     total = torch.zeros((), dtype=torch.float64)
-    numbers = torch.arange(len(b)) // PARTS**2
-    for rows, of_rows in zip(torch.split(a, BLOCK), torch.split(numbers, BLOCK), strict=True):
+    image_of_row = torch.arange(len(b)) // GRID**2
+    blocks = zip(torch.split(a, BLOCK_ROWS), torch.split(image_of_row, BLOCK_ROWS), strict=True)
+    for rows, image_of_block_row in blocks:
         kernel = (rows @ b.t() / b.shape[1] + 1) ** 3
-        total += kernel[of_rows[:, None] != numbers[None]].sum()
-    images = len(b) // PARTS**2
-    return float(total / (images * (images - 1) * PARTS**4))
+        total += kernel[image_of_block_row[:, None] != image_of_row[None]].sum()
+    images = len(b) // GRID**2
+    return float(total / (images * (images - 1) * GRID**4))

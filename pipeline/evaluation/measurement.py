@@ -1,4 +1,4 @@
-"""How far each method's result for an image lies from the original."""
+"""Full-reference metrics of each method's result for one image, and their means over images."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,41 +9,42 @@ from torch import Tensor
 
 from pipeline.evaluation.kvd import descriptors
 from pipeline.evaluation.methods import ORIGINAL
-from pipeline.evaluation.perceptual import Judges
+from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.metrics import MS_SSIM_SIDE, PEAK, luma, ms_ssim, psnr, ssim
+from pipeline.networks.perceptual.dists import Dists
 
 PSNR_CEILING = 100.0
-"""dB, what equal images count: their PSNR is infinite, and no mean could hold it. One level of one
+"""dB, stands for the infinite PSNR of equal images, so that means stay finite. One level of one
 sample of a 512 × 512 image is 102 dB."""
-DIGITS = 5
+DECIMALS = 5
 """Decimals that are written; later ones differ between machines."""
 
 
-Figures = Mapping[str, Mapping[str, float]]
+Scores = Mapping[str, Mapping[str, float]]
 """method → metric's key → value"""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A measured figure: how it is called, shown and read."""
+    """A metric: its key in files, its name and precision in reports, and its direction."""
 
     key: str
     name: str
-    digits: int
+    decimals: int
     higher_is_better: bool
 
-    def text(self, value: float) -> str:
-        """The value as tables show it."""
-        return f"{value:.{self.digits}f}"
+    def format(self, value: float) -> str:
+        """Return the value as tables show it."""
+        return f"{value:.{self.decimals}f}"
 
-    def gain(self, value: float, over: float) -> float:
-        """How much better `value` is than `over`; negative where it is worse."""
-        return value - over if self.higher_is_better else over - value
+    def gain(self, value: float, baseline: float) -> float:
+        """Return how much better `value` is than `baseline`; negative if it is worse."""
+        return value - baseline if self.higher_is_better else baseline - value
 
     def best(self, values: Iterable[float]) -> float:
-        """The best of the values as they are shown, so that equals are all best."""
-        shown = [round(value, self.digits) for value in values]
-        return max(shown) if self.higher_is_better else min(shown)
+        """Return the best of the rounded values, so that values shown alike are all best."""
+        rounded = [round(value, self.decimals) for value in values]
+        return max(rounded) if self.higher_is_better else min(rounded)
 
 
 METRICS = (
@@ -58,32 +59,33 @@ METRICS = (
     Metric("swd", "SWD", 4, False),
     Metric("kvd", "KVD", 5, False),
 )
-BY_KEY = {metric.key: metric for metric in METRICS}
-PER_IMAGE = ("psnr_y", "ssim_y", "ms_ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists")
+METRIC_BY_KEY = {metric.key: metric for metric in METRICS}
+IMAGE_METRICS = ("psnr_y", "ssim_y", "ms_ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists")
+"""Keys of the metrics that each image has; the others are of a whole set."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One image's figures, and what VGG16 says is in each version of it."""
+class ImageMeasurement:
+    """The metrics and the VGG16 descriptors of one image's versions."""
 
-    figures: dict[str, dict[str, float]]
-    """method → metric of `PER_IMAGE` → value"""
+    scores: dict[str, dict[str, float]]
+    """method → key of `IMAGE_METRICS` → value"""
     descriptors: dict[str, Tensor]
     """method, and `original` → (P, C); empty without VGG16"""
 
 
 @torch.no_grad()
-def measure(
+def measure_image(
     results: Mapping[str, Tensor],
     original: Tensor,
     border: int,
-    judges: Judges,
+    perceptual: PerceptualMetrics,
     device: torch.device,
-) -> Measured:
-    """Compare an image's results with the original, (3, H, W) uint8 each.
+) -> ImageMeasurement:
+    """Compare each method's result with the original, (3, H, W) uint8 each.
 
-    `border` pixels are left out by PSNR and SSIM; LPIPS and DISTS see the whole image. MS-SSIM is
-    left out where the image is too small for it.
+    PSNR and SSIM leave out `border` pixels at each edge; LPIPS and DISTS take the whole image.
+    MS-SSIM is left out if the image is too small for it.
     """
     sr = torch.stack(list(results.values())).to(device, torch.float32)
     hr = original[None].to(device, torch.float32)
@@ -97,46 +99,46 @@ def measure(
     }
     if min(original.shape[-2:]) - 2 * border >= MS_SSIM_SIDE:
         columns["ms_ssim_y"] = ms_ssim(sr_y, hr_y, border)
-    if judges.lpips is not None:
-        columns["lpips"] = judges.lpips(sr, hr)
-    seen: list[Tensor] = []
-    if judges.dists is not None:
-        columns["dists"], seen = _looked_at(judges, sr, hr)
-    values = {key: columns[key].tolist() for key in PER_IMAGE if key in columns}
-    figures = {
-        method: {metric: round(column[index], DIGITS) for metric, column in values.items()}
+    if perceptual.lpips is not None:
+        columns["lpips"] = perceptual.lpips(sr, hr)
+    vgg_descriptors: list[Tensor] = []
+    if perceptual.dists is not None:
+        columns["dists"], vgg_descriptors = _dists_and_descriptors(perceptual.dists, sr, hr)
+    values = {key: columns[key].tolist() for key in IMAGE_METRICS if key in columns}
+    scores = {
+        method: {key: round(column[index], DECIMALS) for key, column in values.items()}
         for index, method in enumerate(results)
     }
-    return Measured(figures, dict(zip((ORIGINAL, *results), seen, strict=False)))
+    versions = (ORIGINAL, *results)
+    return ImageMeasurement(scores, dict(zip(versions, vgg_descriptors, strict=False)))
 
 
-def means(images: Sequence[Figures], of_sets: Figures) -> dict[str, dict[str, float]]:
-    """Method → metric → value over all images.
+def mean_scores(image_scores: Sequence[Scores], set_scores: Scores) -> dict[str, dict[str, float]]:
+    """Return method → metric → value over all images.
 
     PSNR, SSIM, LPIPS and DISTS are means of the images' values; RMSE is the root of the mean
-    squared error of Y; `of_sets` holds what was measured of a method's results as a whole.
+    squared error of Y. `set_scores` are the metrics of a method's results as a set.
     """
-    result: dict[str, dict[str, float]] = {}
-    for method, distances in of_sets.items():
-        rows = [image[method] for image in images]
-        figures = {metric: _mean([row[metric] for row in rows]) for metric in rows[0]}
-        figures["rmse_y"] = math.sqrt(_mean([_squared_error(row["psnr_y"]) for row in rows]))
-        figures |= distances
-        result[method] = {metric: round(value, DIGITS) for metric, value in figures.items()}
-    return result
+    means: dict[str, dict[str, float]] = {}
+    for method, distances in set_scores.items():
+        rows = [scores[method] for scores in image_scores]
+        values = {key: _mean([row[key] for row in rows]) for key in rows[0]}
+        values["rmse_y"] = math.sqrt(_mean([_squared_error(row["psnr_y"]) for row in rows]))
+        values |= distances
+        means[method] = {key: round(value, DECIMALS) for key, value in values.items()}
+    return means
 
 
-def _looked_at(judges: Judges, sr: Tensor, hr: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """DISTS of each result, and descriptors of the original and of each result."""
-    assert judges.dists is not None
-    of_hr = judges.dists.features(hr)
-    distances, seen = [], [descriptors(of_hr[-1])]
+def _dists_and_descriptors(dists: Dists, sr: Tensor, hr: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Return DISTS of each result (N,), and descriptors of the original and of each result."""
+    hr_features = dists.features(hr)
+    distances, vgg_descriptors = [], [descriptors(hr_features[-1])]
     # One at a time: VGG16's first maps of a 512 × 512 image alone are 67 MB.
     for image in torch.split(sr, 1):
-        of_sr = judges.dists.features(image)
-        distances.append(judges.dists.distance(of_sr, of_hr))
-        seen.append(descriptors(of_sr[-1]))
-    return torch.cat(distances), seen
+        sr_features = dists.features(image)
+        distances.append(dists.distance(sr_features, hr_features))
+        vgg_descriptors.append(descriptors(sr_features[-1]))
+    return torch.cat(distances), vgg_descriptors
 
 
 def _squared_error(psnr_y: float) -> float:

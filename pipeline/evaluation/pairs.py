@@ -1,4 +1,4 @@
-"""The images of one split as pairs for super-resolution: originals whose sides fit the scale."""
+"""LR/HR pairs of the images of one split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from pipeline.progress import Progress
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Some rows of a manifest, and their images, cropped to a multiple of the scale."""
+class PairedImages:
+    """LR/HR pairs of some rows of a manifest; HR is cropped to a multiple of the scale."""
 
     rows: Sequence[Row]
     resized: Path
@@ -25,18 +25,18 @@ class Pairs:
     degradation: Degradation = "none"
 
     @classmethod
-    def of_split(
+    def from_split(
         cls,
         manifest: Path,
         resized: Path,
         split: str,
         scale: int,
-        at_most: int | None = None,
+        max_images: int | None = None,
         degradation: Degradation = "none",
-    ) -> "Pairs":
-        """The images of a split, or `at_most` of them, evenly spread.
+    ) -> "PairedImages":
+        """Select the images of a split, or `max_images` of them, evenly spaced.
 
-        Raises `PipelineError` where there are none.
+        Raises `PipelineError` if the split is empty.
         """
         rows = [row for row in read_manifest(manifest) if row.split == split]
         if not rows:
@@ -44,32 +44,32 @@ class Pairs:
                 f"{manifest}: no image in the split {split}; raise manifest.{split}_fraction, or "
                 "set evaluate.split to the other one"
             )
-        chosen = spread(len(rows), at_most or len(rows))
-        return cls([rows[index] for index in chosen], resized, scale, degradation)
+        indices = evenly_spaced(len(rows), max_images or len(rows))
+        return cls([rows[index] for index in indices], resized, scale, degradation)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def side(self) -> int:
-        """Shorter side of the originals, pixels; a manifest's images are all of one size."""
-        return min(self.original(0).shape[-2:])
+        """Shorter side of HR in pixels; all images of a manifest have the same size."""
+        return min(self.hr(0).shape[-2:])
 
-    def original(self, index: int) -> torch.Tensor:
-        """(3, H, W) uint8."""
+    def hr(self, index: int) -> torch.Tensor:
+        """Return the original, cropped to a multiple of the scale: (3, H, W) uint8."""
         pixels = torch.from_numpy(read_image(self.resized, self.rows[index])).permute(2, 0, 1)
         height, width = (side // self.scale * self.scale for side in pixels.shape[-2:])
         return pixels[:, :height, :width].contiguous()
 
     def pair(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """LR (3, H/scale, W/scale) and HR (3, H, W), uint8, the same each time."""
-        row, hr = self.rows[index], self.original(index)
+        """Return LR (3, H/scale, W/scale) and HR (3, H, W), uint8; deterministic."""
+        row, hr = self.rows[index], self.hr(index)
         lr = make_lr(hr[None], self.scale, self.degradation, [(row.id, row.tile)])[0]
         return lr, hr
 
 
-def write_pairs(pairs: Pairs, folder: Path, progress: Progress) -> None:
-    """Write `lr/NAME.png` and `hr/NAME.png` for each image; files that are there are replaced."""
+def write_pairs(pairs: PairedImages, folder: Path, progress: Progress) -> None:
+    """Write `lr/NAME.png` and `hr/NAME.png` for each image, replacing existing files."""
     progress.start("pairs", len(pairs), "image")
     try:
         for index, row in enumerate(pairs.rows):
@@ -82,10 +82,10 @@ def write_pairs(pairs: Pairs, folder: Path, progress: Progress) -> None:
         progress.finish()
 
 
-def spread(length: int, count: int) -> list[int]:
-    """`count` indices below `length`, evenly spread, first and last among them; all if fewer."""
+def evenly_spaced(length: int, count: int) -> list[int]:
+    """Return `count` indices below `length`, the first and the last included; all if fewer."""
     if count >= length:
         return list(range(length))
     if count == 1:
         return [length // 2]
-    return [round(at * (length - 1) / (count - 1)) for at in range(count)]
+    return [round(step * (length - 1) / (count - 1)) for step in range(count)]

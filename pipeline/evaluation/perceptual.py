@@ -1,4 +1,4 @@
-"""The networks that judge how different images look, and what to say where one is not here."""
+"""The perceptual metrics LPIPS and DISTS, and the reason for each that is not measured."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,42 +18,47 @@ N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Judges:
-    """LPIPS and DISTS, where their backbones are; `missing` says why one is not."""
+class PerceptualMetrics:
+    """LPIPS and DISTS, each None if it is off or its backbone's weights are missing."""
 
     lpips: Lpips | None = None
     dists: Dists | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
-    """metrics → where the weights of their backbone come from"""
+    """metrics → source of their backbone's weights"""
     missing: Mapping[str, str] = field(default_factory=dict)
     """metrics that are not measured → the reason, a sentence"""
 
 
-def find_judges(params: EvaluateParams, side: int, device: torch.device) -> Judges:
-    """The networks that `params` ask for, for images whose shorter side is `side` pixels."""
+def load_perceptual_metrics(
+    params: EvaluateParams, side: int, device: torch.device
+) -> PerceptualMetrics:
+    """Load the networks that `params` ask for onto `device`.
+
+    `side` is the images' shorter side in pixels: a network that needs larger images is missing.
+    """
     origins: dict[str, str] = {}
     missing: dict[str, str] = {}
 
-    def judge(
+    def load(
         metrics: str,
         param: str,
         backbone: Backbone,
-        least: int,
+        smallest_side: int,
         build: Callable[[Mapping[str, Tensor]], N],
     ) -> N | None:
         if getattr(params, param) == "off":
             missing[metrics] = f"evaluate.{param} is off."
             return None
-        if side < least:
-            missing[metrics] = f"{backbone} needs images of {least} pixels or more."
+        if side < smallest_side:
+            missing[metrics] = f"{backbone} needs images of {smallest_side} pixels or more."
             return None
         try:
             state, origins[metrics] = backbone_state(backbone, "imagenet")
         except WeightsMissing as error:
-            missing[metrics] = f"ImageNet weights of {backbone} are not to be had: {error}."
+            missing[metrics] = f"ImageNet weights of {backbone} are not available: {error}."
             return None
         return build(state).to(device)
 
-    lpips = judge("LPIPS", "lpips", "alexnet", LPIPS_SIDE, Lpips)
-    dists = judge("DISTS and KVD", "dists", "vgg16", DISTS_SIDE, Dists)
-    return Judges(lpips, dists, origins, missing)
+    lpips = load("LPIPS", "lpips", "alexnet", LPIPS_SIDE, Lpips)
+    dists = load("DISTS and KVD", "dists", "vgg16", DISTS_SIDE, Dists)
+    return PerceptualMetrics(lpips, dists, origins, missing)

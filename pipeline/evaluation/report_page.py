@@ -1,9 +1,8 @@
-"""The report as one HTML file that opens from disk and asks the network for nothing."""
+"""The report page: one HTML file that opens from disk and makes no network requests."""
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,69 +10,41 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from pipeline.evaluation.charts import Curve
 from pipeline.evaluation.comparison import Picture, to_image
 from pipeline.evaluation.interpolation import BASELINE
-from pipeline.evaluation.measurement import BY_KEY, METRICS, PER_IMAGE, Figures, Metric
-from pipeline.evaluation.pairs import spread
-from pipeline.evaluation.plane import Plane, chart_planes
+from pipeline.evaluation.measurement import METRIC_BY_KEY, Metric
+from pipeline.evaluation.methods import MODEL
+from pipeline.evaluation.pairs import evenly_spaced
+from pipeline.evaluation.plane_figure import inline_svg
+from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.statistics import Comparison, Interval
 from pipeline.files import write_text
 
-PICTURE_CHARACTERS = 11_000_000
-"""What the pictures may take of the page: with the tables it stays under 15 MB."""
+MAX_PICTURE_CHARACTERS = 11_000_000
+"""Of all pictures together, so that the page with its tables stays under 15 MB."""
 QUALITIES = (92, 85, 75, 60, 40)
-"""JPEG's, without subsampling of colour, which would blur every version's lines alike."""
+"""Of JPEG, without chroma subsampling, which would blur the lines of all versions alike."""
 
 
-@dataclass(frozen=True)
-class Notice:
-    """Something the reader has to know before the figures; grave ones are red."""
-
-    title: str
-    text: str
-    grave: bool = False
-
-
-@dataclass(frozen=True)
-class ImageFigures:
-    """An image's figures: method → metric → value."""
-
-    name: str
-    link: str
-    """address of its post; anything but http(s) is not linked"""
-    figures: Figures
+def write_page(path: Path, evaluation: Evaluation) -> None:
+    """Write the page of `evaluation` to `path`."""
+    environment = _environment()
+    css, script = (_source(environment, name) for name in ("page.css", "page.js"))
+    pictures, worst = _encode_pictures(evaluation)
+    total = len(evaluation.pictures) + len(evaluation.worst)
+    page = environment.get_template("page.html.j2").render(
+        css=css,
+        script=script,
+        evaluation=evaluation,
+        pictures=pictures,
+        worst=worst,
+        omitted=total - len(pictures) - len(worst),
+    )
+    write_text(path, page.strip() + "\n")
 
 
-@dataclass(frozen=True)
-class Report:
-    """All that the page shows."""
-
-    scale: int
-    split: str
-    border: int
-    models: Sequence[str]
-    """the trained generator is the first"""
-    means: Figures
-    images: Sequence[ImageFigures]
-    pictures: Sequence[Picture]
-    plane: Plane
-    ranked_by: Metric
-    """decided which pictures are shown"""
-    worst: Sequence[Picture] = ()
-    """where the trained generator is worst"""
-    intervals: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
-    """method → metric of an image → the mean's interval"""
-    comparisons: Sequence[Comparison] = ()
-    curves: Sequence[Curve] = ()
-    summaries: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    notices: Sequence[Notice] = ()
-
-
-def write_page(path: Path, report: Report) -> None:
-    """Write the page of `report` to `path`."""
+def _environment() -> Environment:
+    """Return the template's environment with its filters and the functions that it calls."""
     environment = Environment(
         loader=PackageLoader("pipeline.evaluation"),
         autoescape=True,
@@ -81,66 +52,36 @@ def write_page(path: Path, report: Report) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"words": _words, "number": _number}
-    loader = environment.loader
-    assert loader is not None
-    css, script = (
-        Markup(loader.get_source(environment, name)[0])  # noqa: S704  # our own files
-        for name in ("page.css", "page.js")
-    )
-    page = environment.get_template("page.html.j2")
-    write_text(path, page.render(css=css, script=script, **_content(report)).strip() + "\n")
-
-
-def _content(report: Report) -> dict[str, Any]:
-    first = next(iter(report.means.values()))
-    metrics = [metric for metric in METRICS if metric.key in first]
-    image_metrics = [BY_KEY[key] for key in PER_IMAGE if key in first]
-    levels = {key: f"{key.removeprefix('swd_')}" for key in first if key.startswith("swd_")}
-    level_metrics = [Metric(key, side, BY_KEY["swd"].digits, False) for key, side in levels.items()]
-    pictures, worst = _shown_pictures(report)
-    return {
-        "title": f"Anime illustrations, enlarged {report.scale}×",
-        "lead": _lead(report),
-        "scale": report.scale,
-        "split": report.split,
-        "border": report.border,
-        "models": report.models,
-        "baseline": BASELINE,
-        "notices": report.notices,
-        "ranked_by": report.ranked_by.name,
-        "pictures": pictures,
-        "worst": worst,
-        "left_out": len(report.pictures) - len(pictures) + len(report.worst) - len(worst),
-        "image_count": len(report.images),
-        "metrics": metrics,
-        "table": _table(report.means, metrics, report.intervals),
-        "levels": list(levels.values()),
-        "level_table": _table(report.means, level_metrics, {}),
-        "differences": _differences(report, image_metrics),
-        "planes": chart_planes(report.plane),
-        "blended": any(report.plane.curves),
-        "image_metrics": image_metrics,
-        "rows": _rows(report, image_metrics),
-        "curves": report.curves,
-        "summaries": report.summaries,
-        "provenance": report.provenance,
-        "params": report.params,
+    environment.filters |= {"words": _words, "number": _number, "web_link": _web_link}
+    environment.globals |= {
+        "MODEL": MODEL,
+        "BASELINE": BASELINE,
+        "summary_sentences": summary_sentences,
+        "means_table": means_table,
+        "level_metrics": level_metrics,
+        "differences_table": differences_table,
+        "inline_svg": inline_svg,
     }
+    return environment
 
 
-def _lead(report: Report) -> list[str]:
-    """What was found, in sentences."""
-    model, baseline = report.means[report.models[0]], report.means[BASELINE]
+def _source(environment: Environment, name: str) -> Markup:
+    assert environment.loader is not None
+    return Markup(environment.loader.get_source(environment, name)[0])  # noqa: S704  # our own file
+
+
+def summary_sentences(evaluation: Evaluation) -> list[str]:
+    """Return the page's lead: the gain in distortion and in perception over the baseline."""
+    model, baseline = evaluation.means[MODEL], evaluation.means[BASELINE]
     gain = model["psnr_y"] - baseline["psnr_y"]
     distortion = (
-        f"Over {len(report.images)} images of the {report.split} split, the trained generator "
-        f"reaches {model['psnr_y']:.2f} dB (PSNR of Y); bicubic interpolation reaches "
+        f"Over {len(evaluation.rows)} images of the {evaluation.params.split} split, the trained "
+        f"generator reaches {model['psnr_y']:.2f} dB (PSNR of Y); bicubic interpolation reaches "
         f"{baseline['psnr_y']:.2f} dB. Pixel by pixel it lies {abs(gain):.2f} dB "
         f"{'nearer to' if gain >= 0 else 'further from'} the originals."
     )
-    metric = BY_KEY["lpips" if "lpips" in model else "swd"]
-    ours, theirs = (metric.text(figures[metric.key]) for figures in (model, baseline))
+    metric = METRIC_BY_KEY["lpips" if "lpips" in model else "swd"]
+    ours, theirs = (metric.format(scores[metric.key]) for scores in (model, baseline))
     nearer = "nearer to" if model[metric.key] <= baseline[metric.key] else "further from"
     perception = (
         f"By {metric.name}, a measure of how different images look, its results are {nearer} the "
@@ -149,9 +90,16 @@ def _lead(report: Report) -> list[str]:
     return [distortion, perception]
 
 
-def _table(
-    means: Figures, metrics: Sequence[Metric], intervals: Mapping[str, Mapping[str, Interval]]
-) -> list[Any]:
+def level_metrics(evaluation: Evaluation) -> list[Metric]:
+    """Return SWD at each level of the pyramid as metrics named by the level's side in pixels."""
+    keys = [key for key in evaluation.means[MODEL] if key.startswith("swd_")]
+    decimals = METRIC_BY_KEY["swd"].decimals
+    return [Metric(key, key.removeprefix("swd_"), decimals, False) for key in keys]
+
+
+def means_table(evaluation: Evaluation, metrics: Sequence[Metric]) -> list[Any]:
+    """Return rows of `method` and `cells`, one per metric: `text`, `best` and `range`."""
+    means, intervals = evaluation.means, evaluation.intervals
     best = {
         metric.key: metric.best(row[metric.key] for row in means.values()) for metric in metrics
     }
@@ -160,8 +108,8 @@ def _table(
             "method": method,
             "cells": [
                 {
-                    "text": metric.text(row[metric.key]),
-                    "best": round(row[metric.key], metric.digits) == best[metric.key],
+                    "text": metric.format(row[metric.key]),
+                    "best": round(row[metric.key], metric.decimals) == best[metric.key],
                     "range": _range(intervals.get(method, {}).get(metric.key), metric),
                 }
                 for metric in metrics
@@ -172,85 +120,66 @@ def _table(
 
 
 def _range(interval: Interval | None, metric: Metric) -> str:
-    return f"{metric.text(interval.low)}–{metric.text(interval.high)}" if interval else ""
+    return f"{metric.format(interval.low)}–{metric.format(interval.high)}" if interval else ""
 
 
-def _differences(report: Report, metrics: Sequence[Metric]) -> list[Any]:
-    """The trained generator against each other method, by each metric of an image."""
-    model = report.models[0]
-    found: dict[str, dict[str, Any]] = {}
-    for one in report.comparisons:
-        if model in (one.method, one.other):
-            sign = 1 if one.method == model else -1
-            metric, apart = BY_KEY[one.metric], one.difference
-            low, high = sorted((sign * apart.low, sign * apart.high))
-            found.setdefault(one.other if sign == 1 else one.method, {})[one.metric] = {
-                "text": f"{sign * apart.mean:+.{metric.digits}f}",
-                "range": f"{low:+.{metric.digits}f} to {high:+.{metric.digits}f}",
-                "p": "p < .001" if one.p < 0.001 else f"p = {one.p:.3f}",
-                "better": metric.gain(sign * apart.mean, 0) > 0 and one.p < 0.05,
-            }
+def differences_table(evaluation: Evaluation) -> list[Any]:
+    """Return rows of the trained generator minus each other method, one cell per image metric."""
+    cells: dict[str, dict[str, Any]] = {}
+    for comparison in evaluation.comparisons:
+        if comparison.method == MODEL:
+            cell = _difference_cell(comparison, sign=1)
+            cells.setdefault(comparison.other, {})[comparison.metric] = cell
+        elif comparison.other == MODEL:
+            cell = _difference_cell(comparison, sign=-1)
+            cells.setdefault(comparison.method, {})[comparison.metric] = cell
     return [
-        {"method": method, "cells": [cells[metric.key] for metric in metrics]}
-        for method, cells in found.items()
+        {"method": method, "cells": [row[metric.key] for metric in evaluation.image_metrics]}
+        for method, row in cells.items()
     ]
 
 
-def _rows(report: Report, metrics: Sequence[Metric]) -> list[Any]:
-    return [
-        {
-            "name": image.name,
-            "link": image.link if image.link.startswith(("https://", "http://")) else "",
-            "method": method,
-            "cells": [metric.text(figures[metric.key]) for metric in metrics],
-        }
-        for image in report.images
-        for method, figures in image.figures.items()
-    ]
+def _difference_cell(comparison: Comparison, sign: int) -> dict[str, Any]:
+    metric, difference = METRIC_BY_KEY[comparison.metric], comparison.difference
+    low, high = sorted((sign * difference.low, sign * difference.high))
+    return {
+        "text": f"{sign * difference.mean:+.{metric.decimals}f}",
+        "range": f"{low:+.{metric.decimals}f} to {high:+.{metric.decimals}f}",
+        "p": "p < .001" if comparison.p < 0.001 else f"p = {comparison.p:.3f}",
+        "better": metric.gain(sign * difference.mean, 0) > 0 and comparison.p < 0.05,
+    }
 
 
-def _shown_pictures(report: Report) -> list[list[Any]]:
-    """Pictures and worst cases at the highest quality that fits, fewer of both where none does."""
+def _encode_pictures(evaluation: Evaluation) -> list[list[Any]]:
+    """Encode pictures and worst cases at the highest quality that fits the page.
+
+    If none fits, evenly spaced ones of both are left out.
+    """
     for quality in QUALITIES:
-        shown = [
-            [_shown_picture(picture, quality) for picture in some]
-            for some in (report.pictures, report.worst)
+        encoded = [
+            [_encode_picture(picture, quality) for picture in group]
+            for group in (evaluation.pictures, evaluation.worst)
         ]
-        characters = sum(_characters(picture) for some in shown for picture in some)
-        if characters <= PICTURE_CHARACTERS:
-            return shown
-    share = PICTURE_CHARACTERS / characters
+        characters = sum(_characters(picture) for group in encoded for picture in group)
+        if characters <= MAX_PICTURE_CHARACTERS:
+            return encoded
+    share = MAX_PICTURE_CHARACTERS / characters
     return [
-        [some[index] for index in spread(len(some), max(1, int(len(some) * share)))]
-        for some in shown
+        [group[index] for index in evenly_spaced(len(group), max(1, int(len(group) * share)))]
+        for group in encoded
     ]
 
 
-def _characters(shown: Mapping[str, Any]) -> int:
-    return sum(len(version["whole"]) + len(version["detail"]) for version in shown["versions"])
+def _characters(encoded: Mapping[str, Any]) -> int:
+    return sum(len(version["image"]) + len(version["detail"]) for version in encoded["versions"])
 
 
-def _shown_picture(picture: Picture, quality: int) -> dict[str, Any]:
+def _encode_picture(picture: Picture, quality: int) -> dict[str, Any]:
     height, width = picture.versions["original"].shape[-2:]
     box = picture.box
-    versions = []
-    for name, pixels in picture.versions.items():
-        figures = picture.figures.get(name, {})
-        versions.append(
-            {
-                "name": name,
-                "whole": _data_uri(to_image(pixels), "JPEG", quality=quality, subsampling=0),
-                "detail": _data_uri(to_image(picture.detail(name)), "WEBP", lossless=True),
-                "caption": ", ".join(
-                    f"{caption.name} {caption.text(figures[caption.key])}"
-                    for caption in picture.captions
-                    if caption.key in figures
-                ),
-            }
-        )
     return {
         "name": picture.name,
-        "metrics": [caption.name for caption in picture.captions],
+        "metrics": [metric.name for metric in picture.captions],
         "width": width,
         "height": height,
         "detail": box.right - box.left,
@@ -260,8 +189,22 @@ def _shown_picture(picture: Picture, quality: int) -> dict[str, Any]:
             "width": round(100 * (box.right - box.left) / width, 2),
             "height": round(100 * (box.bottom - box.top) / height, 2),
         },
-        "versions": versions,
+        "versions": [
+            {
+                "name": name,
+                "image": _data_uri(to_image(pixels), "JPEG", quality=quality, subsampling=0),
+                "detail": _data_uri(to_image(picture.detail(name)), "WEBP", lossless=True),
+                "caption": _caption(picture, name),
+            }
+            for name, pixels in picture.versions.items()
+        ],
     }
+
+
+def _caption(picture: Picture, version: str) -> str:
+    scores = picture.scores.get(version, {})
+    shown = [metric for metric in picture.captions if metric.key in scores]
+    return ", ".join(f"{metric.name} {metric.format(scores[metric.key])}" for metric in shown)
 
 
 def _data_uri(image: Image.Image, kind: Literal["JPEG", "WEBP"], **options: Any) -> str:
@@ -277,3 +220,8 @@ def _words(key: object) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def _web_link(address: str) -> str:
+    """Return the address if it is http(s), else nothing: others wrote it."""
+    return address if address.startswith(("https://", "http://")) else ""

@@ -1,7 +1,7 @@
-"""The whole evaluation: a split's images, every method, all metrics, and the reports of it."""
+"""The evaluation: enlarge a split's images by every method, measure, and write the reports."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,18 +10,35 @@ import torch
 from pipeline.devices import pick_device
 from pipeline.errors import UsageError
 from pipeline.evaluation.comparison import Picture, choose_detail, choose_images
-from pipeline.evaluation.interpolation import BASELINE, UNSEEN
+from pipeline.evaluation.curves import read_training_curves
+from pipeline.evaluation.interpolation import BASELINE, NOT_PICTURED
 from pipeline.evaluation.kvd import DescriptorSets
-from pipeline.evaluation.measurement import BY_KEY, PER_IMAGE, Figures, Metric, means, measure
-from pipeline.evaluation.methods import MODEL, ORIGINAL, RESERVED, Methods
-from pipeline.evaluation.pairs import Pairs
-from pipeline.evaluation.perceptual import Judges, find_judges
-from pipeline.evaluation.report import Evaluation, write_reports
+from pipeline.evaluation.load_methods import blend_names, load_methods
+from pipeline.evaluation.measurement import (
+    IMAGE_METRICS,
+    METRIC_BY_KEY,
+    Metric,
+    Scores,
+    mean_scores,
+    measure_image,
+)
+from pipeline.evaluation.methods import MODEL, ORIGINAL, UpscalingMethods
+from pipeline.evaluation.pairs import PairedImages
+from pipeline.evaluation.perceptual import PerceptualMetrics, load_perceptual_metrics
+from pipeline.evaluation.plane import Plane, Point
+from pipeline.evaluation.provenance import (
+    Inputs,
+    describe_inputs,
+    find_notices,
+    read_summaries,
+    read_train_params,
+)
+from pipeline.evaluation.report import write_reports
+from pipeline.evaluation.results import Evaluation
+from pipeline.evaluation.statistics import mean_intervals, paired_comparisons
 from pipeline.evaluation.swd import PatchSets
 from pipeline.metrics import SSIM_WINDOW
-from pipeline.networks import Generator
-from pipeline.networks.blending import blend_generators
-from pipeline.networks.files import LoadedGenerator, load_generator
+from pipeline.networks.files import load_generator
 from pipeline.params import EvaluateParams
 from pipeline.progress import Progress, Silent
 
@@ -35,92 +52,50 @@ def evaluate(
     revision: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure the generator in `model` beside other methods, and write all reports.
+    """Compare the generator in `model` with other methods, and write all reports.
 
     `manifest` and `resized` are the data stages' results; `reports` also holds their summaries and
-    the training curves, which the page shows where they are. `revision` names the code. What is
-    written follows from the arguments and those files alone. Raises `PipelineError` where an input
-    is missing or damaged, `UsageError` where the params do not fit the images.
+    the training curves, which the page shows if they exist. `revision` names the code. The output
+    depends on the arguments and those files alone. Raises `PipelineError` if an input is missing or
+    damaged, `UsageError` if the params do not fit the images.
     """
-    progress = progress or Silent()
     device = pick_device(params.device)
-    loaded = load_generator(model, device)
-    _refuse_names(params)
-    models = _models(params, loaded, device)
-    blends = _blends(params, models)
-    folders = {name: Path(folder) for name, folder in params.results.items()}
-    methods = Methods(models | blends, loaded.generator.scale, folders)
-    images = Pairs.of_split(
+    trained = load_generator(model, device)
+    methods = load_methods(params, trained, device)
+    images = PairedImages.from_split(
         manifest, resized, params.split, methods.scale, params.max_images, params.degradation
     )
-    side = images.side
-    _refuse_border(params, side)
-    judges = find_judges(params, side, device)
-    figures, of_sets = _measure(images, methods, judges, params, device, progress)
-    ranked_by = BY_KEY["psnr_y" if judges.lpips is None else "lpips"]
-    gains = [
-        ranked_by.gain(of_one[MODEL][ranked_by.key], of_one[BASELINE][ranked_by.key])
-        for of_one in figures
-    ]
-    shown = [name for name in methods.names if name not in (*UNSEEN, *blends)]
-    pictures = _Pictures(images, methods, shown, figures, params.detail)
+    _check_border(params, images.side)
+    perceptual = load_perceptual_metrics(params, images.side, device)
+    measuring = _Measurement(images, methods, perceptual, params, device)
+    image_scores, set_scores = measuring.run(progress or Silent())
+    means = mean_scores(image_scores, set_scores)
+    ranked_by = METRIC_BY_KEY["psnr_y" if perceptual.lpips is None else "lpips"]
+    pictures = _PictureMaker(images, methods, image_scores, params)
+    inputs = Inputs(manifest, model, revision)
     evaluation = Evaluation(
         params=params,
         scale=methods.scale,
         rows=images.rows,
-        figures=figures,
-        means=means(figures, of_sets),
-        pictures=[pictures(index, [ranked_by]) for index in choose_images(gains, params.pictures)],
-        worst=[pictures(index, metrics) for index, metrics in worst_images(figures).items()],
-        blended=[params.blend, *blends, MODEL] if params.blend is not None else [],
-        models=tuple(models),
+        image_scores=image_scores,
+        means=means,
+        intervals=mean_intervals(image_scores, params.seed),
+        comparisons=paired_comparisons(image_scores, params.seed),
+        plane=_plane(means, params),
         ranked_by=ranked_by,
-        judges=judges,
-        metadata=loaded.metadata,
-        generator_parameters=sum(tensor.numel() for tensor in loaded.generator.parameters()),
+        pictures=pictures.ranked(ranked_by),
+        worst=pictures.worst(),
+        curves=read_training_curves(reports / "train/plots/metrics"),
+        summaries=read_summaries(reports),
+        provenance=describe_inputs(inputs, trained, params, images.rows, perceptual),
+        train_params=read_train_params(trained.metadata, model),
+        notices=find_notices(inputs, trained, params, perceptual),
     )
-    write_reports(reports, evaluation, manifest, model, revision)
+    write_reports(reports, evaluation)
     return evaluation
 
 
-def _refuse_names(params: EvaluateParams) -> None:
-    names = [*RESERVED, *params.models, *params.results]
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise UsageError(f"evaluate: {name} is the name of another method; take another one")
-
-
-def _models(
-    params: EvaluateParams, trained: LoadedGenerator, device: torch.device
-) -> dict[str, Generator]:
-    models = {MODEL: trained.generator}
-    for name, path in params.models.items():
-        other = load_generator(Path(path), device).generator
-        if other.scale != trained.generator.scale:
-            raise UsageError(
-                f"evaluate.models: {name} enlarges {other.scale} times, the trained generator "
-                f"{trained.generator.scale} times; their results cannot be compared"
-            )
-        models[name] = other
-    return models
-
-
-def _blends(params: EvaluateParams, models: Mapping[str, Generator]) -> dict[str, Generator]:
-    """The networks between `params.blend` and the trained one, from the former to the latter."""
-    return {
-        name: blend_generators(models[str(params.blend)], models[MODEL], alpha).eval()
-        for name, alpha in _alphas(params).items()
-    }
-
-
-def _alphas(params: EvaluateParams) -> dict[str, float]:
-    if params.blend is None:
-        return {}
-    alphas = [step / (params.blend_steps + 1) for step in range(1, params.blend_steps + 1)]
-    return {f"{params.blend} {alpha:.2g}": alpha for alpha in alphas}
-
-
-def _refuse_border(params: EvaluateParams, side: int) -> None:
+def _check_border(params: EvaluateParams, side: int) -> None:
     if side - 2 * params.crop_border < SSIM_WINDOW:
         raise UsageError(
             f"evaluate.crop_border: {params.crop_border} leaves less than {SSIM_WINDOW} pixels "
@@ -128,61 +103,97 @@ def _refuse_border(params: EvaluateParams, side: int) -> None:
         )
 
 
-def _measure(
-    images: Pairs,
-    methods: Methods,
-    judges: Judges,
-    params: EvaluateParams,
-    device: torch.device,
-    progress: Progress,
-) -> tuple[list[Figures], Figures]:
-    """Each image's figures, and of each method what is measured of its results as a whole."""
-    figures: list[Figures] = []
-    patches, contents = PatchSets(len(images), params.seed), DescriptorSets()
-    progress.start("evaluate", len(images), "image")
-    try:
-        for index, row in enumerate(images.rows):
-            lr, original = images.pair(index)
-            results = methods.results(lr, row.name)
-            measured = measure(results, original, params.crop_border, judges, device)
-            patches.add({**results, ORIGINAL: original})
-            contents.add(measured.descriptors)
-            figures.append(measured.figures)
-            progress.update(index + 1, psnr_y=measured.figures[MODEL]["psnr_y"])
-    finally:
-        progress.finish()
-    of_sets = {
+def _plane(means: Scores, params: EvaluateParams) -> Plane:
+    points = [Point.from_scores(name, scores, name == MODEL) for name, scores in means.items()]
+    curve = [params.blend, *blend_names(params), MODEL] if params.blend is not None else []
+    return Plane(points, [curve] if curve else [])
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """Measures all methods' results, image by image and as sets."""
+
+    images: PairedImages
+    methods: UpscalingMethods
+    perceptual: PerceptualMetrics
+    params: EvaluateParams
+    device: torch.device
+
+    def run(self, progress: Progress) -> tuple[list[Scores], dict[str, dict[str, float]]]:
+        """Return the scores of each image, and method → metric of its set of results."""
+        image_scores: list[Scores] = []
+        patches = PatchSets(len(self.images), self.params.seed)
+        contents = DescriptorSets()
+        border = self.params.crop_border
+        progress.start("evaluate", len(self.images), "image")
+        try:
+            for index, row in enumerate(self.images.rows):
+                lr, hr = self.images.pair(index)
+                results = self.methods.upscale(lr, row.name)
+                image = measure_image(results, hr, border, self.perceptual, self.device)
+                patches.add({**results, ORIGINAL: hr})
+                contents.add(image.descriptors)
+                image_scores.append(image.scores)
+                progress.update(index + 1, psnr_y=image.scores[MODEL]["psnr_y"])
+        finally:
+            progress.finish()
+        return image_scores, _set_scores(patches, contents)
+
+
+def _set_scores(patches: PatchSets, contents: DescriptorSets) -> dict[str, dict[str, float]]:
+    scores = {
         method: {"swd": distance.mean}
         | {f"swd_{side}": value for side, value in distance.levels.items()}
         for method, distance in patches.distances(ORIGINAL).items()
     }
     for method, value in contents.distances(ORIGINAL).items():
-        of_sets[method]["kvd"] = value
-    return figures, of_sets
+        scores[method]["kvd"] = value
+    return scores
 
 
-def worst_images(figures: Sequence[Figures]) -> dict[int, list[Metric]]:
-    """Indices of the images for which the trained generator is worst, and by which metrics."""
+def worst_images(image_scores: Sequence[Scores]) -> dict[int, list[Metric]]:
+    """Return image index → metrics by which the trained generator is worst on it."""
     worst: dict[int, list[Metric]] = defaultdict(list)
-    for metric in (BY_KEY[key] for key in PER_IMAGE if key in figures[0][MODEL]):
-        values = [metric.gain(of_one[MODEL][metric.key], 0) for of_one in figures]
+    for metric in (METRIC_BY_KEY[key] for key in IMAGE_METRICS if key in image_scores[0][MODEL]):
+        values = [metric.gain(scores[MODEL][metric.key], 0) for scores in image_scores]
         worst[values.index(min(values))].append(metric)
     return dict(worst)
 
 
 @dataclass(frozen=True)
-class _Pictures:
-    """Makes what is shown of an image: `shown` methods' results, and a detail."""
+class _PictureMaker:
+    """Makes the pictures of the reports: images with all methods' results and a detail."""
 
-    images: Pairs
-    methods: Methods
-    shown: Sequence[str]
-    figures: Sequence[Figures]
-    detail: int
+    images: PairedImages
+    methods: UpscalingMethods
+    image_scores: Sequence[Scores]
+    params: EvaluateParams
 
-    def __call__(self, index: int, captions: Sequence[Metric]) -> Picture:
-        row, (lr, original) = self.images.rows[index], self.images.pair(index)
-        results = self.methods.results(lr, row.name)
-        box = choose_detail(results[MODEL], results[BASELINE], self.detail, self.methods.scale)
-        versions = {name: results[name] for name in self.shown} | {ORIGINAL: original}
-        return Picture(row.name, lr, versions, self.figures[index], box, captions)
+    def ranked(self, metric: Metric) -> list[Picture]:
+        """Return pictures from the largest gain over the baseline by `metric` to the least."""
+        gains = [
+            metric.gain(scores[MODEL][metric.key], scores[BASELINE][metric.key])
+            for scores in self.image_scores
+        ]
+        return [
+            self._picture(index, [metric]) for index in choose_images(gains, self.params.pictures)
+        ]
+
+    def worst(self) -> list[Picture]:
+        """Return a picture of each image that is the worst by some metric."""
+        return [
+            self._picture(index, metrics)
+            for index, metrics in worst_images(self.image_scores).items()
+        ]
+
+    def _picture(self, index: int, captions: Sequence[Metric]) -> Picture:
+        row, (lr, hr) = self.images.rows[index], self.images.pair(index)
+        results = self.methods.upscale(lr, row.name)
+        box = choose_detail(
+            results[MODEL], results[BASELINE], self.params.detail, self.methods.scale
+        )
+        hidden = (*NOT_PICTURED, *blend_names(self.params))
+        versions = {name: result for name, result in results.items() if name not in hidden}
+        return Picture(
+            row.name, lr, versions | {ORIGINAL: hr}, self.image_scores[index], box, captions
+        )

@@ -1,4 +1,4 @@
-"""How sure the means are: intervals by the bootstrap, and paired tests between methods."""
+"""Bootstrap confidence intervals of mean scores, and paired tests between methods."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from pipeline.evaluation.measurement import Figures
+from pipeline.evaluation.measurement import Scores
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -17,7 +17,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over images, and where 95 of 100 means of other images like them would lie."""
+    """A mean over images and its 95 % confidence interval."""
 
     mean: float
     low: float
@@ -26,10 +26,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two methods on the same images: the mean of `method` minus `other`, and its chance.
+    """Two methods on the same images: the mean of `method` minus `other`, and its p-value.
 
-    `p` is of Wilcoxon's signed-rank test, two-sided: how often a difference at least like this
-    comes about where neither is better. It is not corrected for the number of comparisons.
+    `p` is of Wilcoxon's signed-rank test, two-sided, not corrected for the number of comparisons.
     """
 
     metric: str
@@ -39,38 +38,39 @@ class Comparison:
     p: float
 
 
-def intervals(images: Sequence[Figures], seed: int) -> dict[str, dict[str, Interval]]:
-    """Method → metric → the mean's interval, by the percentile bootstrap over images.
+def mean_intervals(image_scores: Sequence[Scores], seed: int) -> dict[str, dict[str, Interval]]:
+    """Return method → metric → the mean's interval, by the percentile bootstrap over images.
 
-    With a single image there is no interval: it is the value itself.
+    The interval of a single image is its value.
     """
     return {
-        method: {metric: _interval(_values(images, method, metric), seed) for metric in of_one}
-        for method, of_one in images[0].items()
+        method: {metric: _interval(_values(image_scores, method, metric), seed) for metric in row}
+        for method, row in image_scores[0].items()
     }
 
 
-def comparisons(images: Sequence[Figures], seed: int) -> list[Comparison]:
-    """Every pair of methods by every metric, the later method minus the earlier one."""
-    methods = list(images[0])
-    found = []
-    for other, method in combinations(methods, 2):
-        for metric in images[0][method]:
-            apart = _values(images, method, metric) - _values(images, other, metric)
-            interval = _interval(apart, seed)
-            found.append(Comparison(metric, method, other, interval, _chance(apart)))
-    return found
+def paired_comparisons(image_scores: Sequence[Scores], seed: int) -> list[Comparison]:
+    """Compare every pair of methods by every metric, the later method minus the earlier one."""
+    comparisons = []
+    for other, method in combinations(image_scores[0], 2):
+        for metric in image_scores[0][method]:
+            differences = _values(image_scores, method, metric)
+            differences -= _values(image_scores, other, metric)
+            interval = _interval(differences, seed)
+            p = _wilcoxon_p(differences)
+            comparisons.append(Comparison(metric, method, other, interval, p))
+    return comparisons
 
 
-def _values(images: Sequence[Figures], method: str, metric: str) -> NDArray[np.float64]:
-    return np.array([of_one[method][metric] for of_one in images])
+def _values(image_scores: Sequence[Scores], method: str, metric: str) -> NDArray[np.float64]:
+    return np.array([scores[method][metric] for scores in image_scores])
 
 
 def _interval(values: NDArray[np.float64], seed: int) -> Interval:
     mean = float(values.mean())
     if len(values) == 1:
         return Interval(mean, mean, mean)
-    found = stats.bootstrap(
+    bootstrap = stats.bootstrap(
         (values,),
         np.mean,
         n_resamples=RESAMPLES,
@@ -78,14 +78,15 @@ def _interval(values: NDArray[np.float64], seed: int) -> Interval:
         confidence_level=CONFIDENCE,
         method="percentile",
         rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
+    )
+    low, high = bootstrap.confidence_interval
+    return Interval(mean, float(low), float(high))
 
 
-def _chance(apart: NDArray[np.float64]) -> float:
-    if not apart.any():
+def _wilcoxon_p(differences: NDArray[np.float64]) -> float:
+    if not differences.any():
         return 1.0
     with warnings.catch_warnings():
-        # Few images with ties: scipy falls back to the normal approximation, and says so.
+        # With few images and ties scipy falls back to the normal approximation, and warns.
         warnings.simplefilter("ignore")
-        return float(stats.wilcoxon(apart).pvalue)
+        return float(stats.wilcoxon(differences).pvalue)

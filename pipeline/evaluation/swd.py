@@ -1,16 +1,17 @@
-"""How far the results' small structures, as a whole, are from the originals': needs no weights.
+"""Sliced Wasserstein distance between patches of a set of results and of the originals (SWD).
 
-Sliced Wasserstein distance between patches of Laplacian pyramids (Karras et al. 2018, section 5),
-fitted to sets of a few to a few hundred pairs:
+Patches are of Laplacian pyramids (Karras et al. 2018, section 5). Adapted to sets of a few to a few
+hundred pairs:
 
 - Patches are 7 × 7 × 3 from every level whose shorter side is at least 16 pixels.
-- At most 16,384 patches a level, spread evenly over the images, at places drawn once a level and
-  image: results and originals are looked at in the same places, so that equal sets are at 0 and
-  the sampling's noise is shared by all methods.
-- Each level's channels are normalised by the *originals'* mean and deviation, for both sides. The
-  paper takes each side's own, which hides lost contrast; but lost contrast is what blur is.
-- The mean over 128 directions of the distance between the sorted projections; the set's distance
-  is the mean over levels. In deviations of the originals, not times 1,000.
+- At most 16,384 patches per level, spread evenly over the images. Positions are drawn once per
+  level and image, and are the same for results and originals: so equal sets have distance 0, and
+  all methods share the sampling noise.
+- Each level's channels are normalised by the *originals'* mean and deviation, for both sets. The
+  paper normalises each set by its own, which hides lost contrast, and so hides blur.
+- A level's distance is the mean over 128 directions of the distance between sorted projections; the
+  set's distance is the mean over levels. Unit: standard deviations of the originals, not times
+  1,000.
 """
 
 from collections import defaultdict
@@ -28,7 +29,7 @@ KERNEL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 @dataclass(frozen=True)
 class Distance:
-    """Sliced Wasserstein distance of a set of results to its originals; 0 for equal sets."""
+    """Sliced Wasserstein distance of a set of results to the originals; 0 for equal sets."""
 
     mean: float
     levels: dict[int, float]
@@ -36,41 +37,41 @@ class Distance:
 
 
 class PatchSets:
-    """Patches of several sets of images, a set a name; set against set when all are gathered.
+    """Patches of several named sets of images, and the distances between the sets.
 
-    `images` is how many images each set will have; `seed` decides places and directions.
+    `images` is the number of images of each set; `seed` determines positions and directions.
     """
 
     def __init__(self, images: int, seed: int) -> None:
         self._per_image = max(1, PATCHES // max(1, images))
-        self._places = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(seed)
         self._seed = seed
         self._sets: dict[str, dict[int, list[torch.Tensor]]] = defaultdict(
             lambda: defaultdict(list)
         )
 
     def add(self, versions: dict[str, torch.Tensor]) -> None:
-        """Take patches of one picture's versions at the same places in all.
+        """Add patches of one image, at the same positions in all its versions.
 
-        `versions` maps a set's name to (3, H, W), float in [0, 255], all of one shape.
+        `versions` maps a set's name to (3, H, W), values in [0, 255], all of one shape.
         """
-        places: list[torch.Tensor] = []
+        positions: list[torch.Tensor] = []
         # One at a time the levels stay in the CPU's cache: four times as fast as a batch.
         for name, image in versions.items():
             pyramid = laplacian_pyramid(image[None].float())
-            places = places or [self._draw_places(level) for level in pyramid]
-            for level, of_level in zip(pyramid, places, strict=True):
+            positions = positions or [self._sample_positions(level) for level in pyramid]
+            for level, level_positions in zip(pyramid, positions, strict=True):
                 side = min(level.shape[-2:])
-                self._sets[name][side].append(_patches(level, of_level)[0].cpu())
+                self._sets[name][side].append(_patches(level, level_positions)[0].cpu())
 
-    def _draw_places(self, level: torch.Tensor) -> torch.Tensor:
+    def _sample_positions(self, level: torch.Tensor) -> torch.Tensor:
         height, width = level.shape[-2:]
-        positions = (height - PATCH + 1) * (width - PATCH + 1)
-        places = torch.randperm(positions, generator=self._places)
-        return places[: self._per_image].to(level.device)
+        count = (height - PATCH + 1) * (width - PATCH + 1)
+        positions = torch.randperm(count, generator=self._generator)
+        return positions[: self._per_image].to(level.device)
 
     def distances(self, original: str) -> dict[str, Distance]:
-        """The distance of every other set to the set `original`."""
+        """Return the distance of each other set to the set `original`."""
         names = [name for name in self._sets if name != original]
         levels: dict[str, dict[int, float]] = {name: {} for name in names}
         directions = _directions(self._seed)
@@ -80,19 +81,20 @@ class PatchSets:
             deviation = patches.std(dim=(0, 2), keepdim=True).clamp_min(1e-8)
             target = _projections((patches - mean) / deviation, directions)
             for name in names:
-                others = (torch.cat(self._sets[name][side]) - mean) / deviation
-                distance = (_projections(others, directions) - target).abs().mean()
+                results = (torch.cat(self._sets[name][side]) - mean) / deviation
+                distance = (_projections(results, directions) - target).abs().mean()
                 levels[name][side] = float(distance)
         return {
-            name: Distance(sum(of_one.values()) / len(of_one), of_one)
-            for name, of_one in levels.items()
+            name: Distance(sum(by_side.values()) / len(by_side), by_side)
+            for name, by_side in levels.items()
         }
 
 
 def laplacian_pyramid(images: torch.Tensor) -> list[torch.Tensor]:
-    """(N, C, H, W) → what each octave adds, the finest first, and the rest (Burt & Adelson 1983).
+    """Return the band-pass levels of (N, C, H, W), finest first, then the low-pass residual.
 
-    The levels, each enlarged to the one before it and added, give the images again.
+    The images are reconstructed from the last level by enlarging it to the size of the one before
+    and adding that, level by level (Burt & Adelson 1983).
     """
     levels = []
     while min(images.shape[-2:]) >= 2 * SMALLEST_SIDE:
@@ -111,28 +113,28 @@ def _blur(images: torch.Tensor) -> torch.Tensor:
 
 
 def _enlarge(smaller: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    spread = torch.zeros_like(like)
-    spread[..., ::2, ::2] = smaller
-    return 4 * _blur(spread)
+    upsampled = torch.zeros_like(like)
+    upsampled[..., ::2, ::2] = smaller
+    return 4 * _blur(upsampled)
 
 
-def _patches(level: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """(N, 3, H, W) and (P,) numbers of top left corners → (N, P, 3, 49)."""
+def _patches(level: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Return patches (N, P, 3, 49) of (N, 3, H, W) at (P,) indices of top left corners."""
     width = level.shape[-1]
-    corners = places // (width - PATCH + 1) * width + places % (width - PATCH + 1)
+    corners = positions // (width - PATCH + 1) * width + positions % (width - PATCH + 1)
     steps = torch.arange(PATCH, device=level.device)
     offsets = (steps[:, None] * width + steps).flatten()
-    taken = level.flatten(2)[:, :, corners[:, None] + offsets]
-    return taken.transpose(1, 2)
+    patches = level.flatten(2)[:, :, corners[:, None] + offsets]
+    return patches.transpose(1, 2)
 
 
 def _directions(seed: int) -> torch.Tensor:
-    """Unit vectors, (3 · 49, directions), from the normal distribution: uniform on the sphere."""
+    """Return unit vectors (3 · 49, directions), uniform on the sphere."""
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(3 * PATCH * PATCH, DIRECTIONS, generator=generator)
     return F.normalize(directions, dim=0)
 
 
 def _projections(patches: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
-    """(P, 3, 49) → each direction's projections in order, (directions, P)."""
+    """Project (P, 3, 49) on each direction and sort: (directions, P)."""
     return (patches.flatten(1) @ directions).t().contiguous().sort(dim=1).values

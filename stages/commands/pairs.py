@@ -1,4 +1,4 @@
-"""`pipeline pairs`: the images that are measured, for another program to enlarge."""
+"""`pipeline pairs`: write the evaluated LR/HR pairs, for another program to enlarge."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,26 +15,26 @@ RESIZED = Path("data/resized")
 
 
 def pairs(
-    folder: Annotated[Path, typer.Argument(help="where lr/ and hr/ are made")],
+    folder: Annotated[Path, typer.Argument(help="folder for lr/ and hr/")],
 ) -> None:
-    """Write the LR and HR images of the split that is measured, as PNG.
+    """Write the LR and HR images of the evaluated split as PNG.
 
     Another program enlarges lr/ into a folder of its own, under the same names; then
-    `pipeline evaluate --results NAME=FOLDER` measures its results beside ours.
+    `pipeline evaluate --results NAME=FOLDER` compares its results with ours.
     """
-    from pipeline.evaluation.pairs import Pairs, write_pairs
+    from pipeline.evaluation.pairs import PairedImages, write_pairs
 
     params = load_params(PARAMS_FILE)
-    chosen = params.evaluate
-    images = Pairs.of_split(
+    evaluate = params.evaluate
+    images = PairedImages.from_split(
         MANIFEST,
         RESIZED,
-        chosen.split,
+        evaluate.split,
         params.train.scale,
-        chosen.max_images,
-        chosen.degradation,
+        evaluate.max_images,
+        evaluate.degradation,
     )
-    # So that the images of two splits do not mix.
+    # Images of two splits must not mix.
     with hold(lock_file(folder, "pairs"), "pipeline pairs"):
         write_pairs(images, folder, ConsoleProgress())
     print(f"{folder}: {len(images)} images in lr/ and in hr/")

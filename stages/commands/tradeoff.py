@@ -14,12 +14,12 @@ from pipeline.params import Params, section_type
 def tradeoff(
     rev: Annotated[
         list[str] | None,
-        typer.Option(help="commit whose experiments are taken, HEAD if none; may be given again"),
+        typer.Option(help="commit whose experiments are drawn, HEAD by default; repeatable"),
     ] = None,
     by: Annotated[
         str | None,
         typer.Option(
-            help="param in whose order curves join the points; the one that differs, if none",
+            help="param that orders the points of a curve; by default the only one that varies",
             metavar="SECTION.PARAM",
         ),
     ] = None,
@@ -28,11 +28,12 @@ def tradeoff(
     ] = Path("reports/tradeoff"),
 ) -> None:
     """Draw one plane of all DVC experiments that have run, and of the commit they started from."""
-    from pipeline.evaluation.plane import draw_plane, write_points
-    from pipeline.evaluation.tradeoff import tradeoff as plane_of
+    from pipeline.evaluation.plane import write_points
+    from pipeline.evaluation.plane_figure import draw_plane
+    from pipeline.evaluation.tradeoff import tradeoff_plane
 
-    plane = plane_of(_experiments(rev), by)
-    # So that the files of two planes do not mix.
+    plane = tradeoff_plane(_measured_experiments(rev), by)
+    # Files of two planes must not mix.
     with hold(lock_file(output, "tradeoff"), "pipeline tradeoff"):
         write_points(output / "plane.csv", plane)
         for kind in ("png", "svg"):
@@ -44,7 +45,7 @@ def tradeoff(
     print(f"{output / 'plane.png'}: the plane")
 
 
-def _experiments(revisions: list[str] | None) -> list[Any]:
+def _measured_experiments(revisions: list[str] | None) -> list[Any]:
     from dvc.api import exp_show
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError
@@ -55,7 +56,7 @@ def _experiments(revisions: list[str] | None) -> list[Any]:
         rows = exp_show(revs=revisions)
     except (DvcException, SCMError) as error:
         raise PipelineError(
-            f"dvc: {error}; its experiments are looked for in the git repository of this folder"
+            f"dvc: {error}; it lists the experiments of the git repository of this folder"
         ) from None
     params = [
         f"{section}.{name}"
@@ -64,23 +65,23 @@ def _experiments(revisions: list[str] | None) -> list[Any]:
     ]
     rows = [row for row in rows if row["rev"] != "workspace"]
     for row in rows:
-        # DVC keeps an experiment that it cannot read as one that has nothing.
+        # DVC lists an experiment that it cannot read without params.
         if not any(row.get(name) is not None for name in params):
             raise PipelineError(
                 f"dvc: the experiment {_name(row)} cannot be read; `dvc exp show -v` says why"
             )
-    found = [
+    experiments = [
         Experiment(
             name=_name(row),
             params={name: row[name] for name in params if name in row},
-            metrics={key.rpartition(":")[2]: row[key] for key in row if _is_figure(row[key])},
+            metrics={key.rpartition(":")[2]: row[key] for key in row if _is_number(row[key])},
         )
         for row in rows
     ]
-    measured = [one for one in found if "model.rmse_y" in one.metrics]
+    measured = [each for each in experiments if "model.rmse_y" in each.metrics]
     if not measured:
         raise PipelineError(
-            "no experiment here has figures; commit the reports of `dvc repro`, run some with "
+            "no experiment here has metrics; commit the reports of `dvc repro`, run some with "
             "`dvc exp run`, then try again"
         )
     return measured
@@ -90,5 +91,5 @@ def _name(row: Mapping[str, Any]) -> str:
     return str(row["Experiment"] or row["rev"])
 
 
-def _is_figure(value: object) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, float | int)

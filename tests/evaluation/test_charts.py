@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.evaluation.charts import CURVE_POINTS, Frame, curve, widened
+from pipeline.evaluation.charts import MAX_CURVE_POINTS, Frame, curve_chart, padded_range
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def test_data_fills_what_the_margins_leave(frame):
 
 def test_ticks_are_round_and_inside(frame):
     assert [tick.text for tick in frame.x_ticks()] == ["0", "2", "4", "6", "8", "10"]
-    assert [tick.at for tick in frame.y_ticks(2)] == [80, 45, 10]
+    assert [tick.position for tick in frame.y_ticks(2)] == [80, 45, 10]
 
 
 def test_large_ticks_are_short():
@@ -31,30 +31,30 @@ def test_large_ticks_are_short():
     [([2, 4], (1.5, 4.5)), ([4], (3, 5)), ([0, 0], (-1e-6, 1e-6))],
 )
 def test_widened_is_never_empty(values, expected):
-    assert widened(values, 0.25) == pytest.approx(expected)
+    assert padded_range(values, 0.25) == pytest.approx(expected)
 
 
 def test_a_curve_goes_through_its_values():
-    drawn = curve("loss", [0, 10, 20], [3, 1, 2])
+    drawn = curve_chart("loss", [0, 10, 20], [3, 1, 2])
     pairs = [tuple(map(float, pair.split(","))) for pair in drawn.points.split()]
     expected = [(drawn.frame.x(s), drawn.frame.y(v)) for s, v in ((0, 3), (10, 1), (20, 2))]
     assert pairs == expected
-    assert (drawn.title, drawn.last) == ("loss", "2")
+    assert (drawn.title, drawn.last_value) == ("loss", "2")
 
 
 def test_a_long_curve_is_of_means_and_says_so():
-    steps = list(range(4 * CURVE_POINTS))
-    drawn = curve("loss", steps, [step % 4 for step in steps])
+    steps = list(range(4 * MAX_CURVE_POINTS))
+    drawn = curve_chart("loss", steps, [step % 4 for step in steps])
     assert drawn.title == "loss (means of 4)"
-    assert len(drawn.points.split()) == CURVE_POINTS
+    assert len(drawn.points.split()) == MAX_CURVE_POINTS
     assert {pair.split(",")[1] for pair in drawn.points.split()} == {str(drawn.frame.y(1.5))}
 
 
 def test_a_curve_of_one_value():
-    drawn = curve("loss", [100], [0.5])
+    drawn = curve_chart("loss", [100], [0.5])
     assert drawn.points == f"{drawn.frame.x(100)},{drawn.frame.y(0.5)}"
 
 
 def test_a_curve_of_nothing_is_refused():
     with pytest.raises(ValueError, match="loss: no values"):
-        curve("loss", [], [])
+        curve_chart("loss", [], [])

@@ -12,7 +12,7 @@ from pipeline.evaluation.comparison import (
     choose_images,
     draw_comparison,
 )
-from pipeline.evaluation.measurement import BY_KEY
+from pipeline.evaluation.measurement import METRIC_BY_KEY
 
 
 def flat(side: int = 64, level: int = 100) -> torch.Tensor:
@@ -59,10 +59,10 @@ def picture() -> Picture:
     original[0, :32] = 250
     lr = original[:, ::4, ::4].contiguous()
     nearest = lr.repeat_interleave(4, 1).repeat_interleave(4, 2)
-    figures = {"nearest": {"psnr_y": 20.126}}
+    scores = {"nearest": {"psnr_y": 20.126}}
     box = Box(16, 24, 32, 40)
     return Picture(
-        "7", lr, {"nearest": nearest, "original": original}, figures, box, [BY_KEY["psnr_y"]]
+        "7", lr, {"nearest": nearest, "original": original}, scores, box, [METRIC_BY_KEY["psnr_y"]]
     )
 
 
@@ -73,7 +73,7 @@ def test_details_of_all_versions_show_the_same_part():
     assert torch.equal(shown.detail("lr")[:, :, :1], shown.lr[:, 6:10, 4:5])
 
 
-def test_the_comparison_has_a_row_a_picture_and_a_column_a_version(tmp_path):
+def test_the_comparison_has_one_row_per_picture_and_one_column_per_version(tmp_path):
     path = tmp_path / "comparison.png"
     draw_comparison(path, [picture(), picture()])
     image = Image.open(path)

@@ -4,7 +4,7 @@ import pytest
 from dvclive import Live
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.curves import read_curves
+from pipeline.evaluation.curves import read_training_curves
 
 
 def test_reads_what_dvclive_writes(tmp_path):
@@ -14,20 +14,20 @@ def test_reads_what_dvclive_writes(tmp_path):
             live.log_metric("val/psnr_y", 20 + step)
             live.log_metric("train/generator", 1 / (step + 1))
             live.next_step()
-    generator, psnr = read_curves(tmp_path / "plots/metrics")
+    generator, psnr = read_training_curves(tmp_path / "plots/metrics")
     assert (generator.title, psnr.title) == ("train/generator", "val/psnr_y")
-    assert psnr.last == "40"
+    assert psnr.last_value == "40"
     assert psnr.frame.x_range == (0, 20)
 
 
 def test_no_folder_no_curves(tmp_path):
-    assert read_curves(tmp_path / "plots/metrics") == []
+    assert read_training_curves(tmp_path / "plots/metrics") == []
 
 
 def test_values_that_are_no_finite_numbers_are_left_out(tmp_path):
     (tmp_path / "loss.tsv").write_text("step\tloss\n0\t1.5\n1\tnan\n2\tinf\n3\t2.5\n")
     (tmp_path / "never.tsv").write_text("step\tnever\n0\tnan\n")
-    (loss,) = read_curves(tmp_path)
+    (loss,) = read_training_curves(tmp_path)
     assert len(loss.points.split()) == 2
 
 
@@ -38,4 +38,4 @@ def test_values_that_are_no_finite_numbers_are_left_out(tmp_path):
 def test_other_files_are_refused_by_name(tmp_path, text, reason):
     (tmp_path / "loss.tsv").write_text(text)
     with pytest.raises(PipelineError, match=rf"loss\.tsv: .*{reason}"):
-        read_curves(tmp_path)
+        read_training_curves(tmp_path)

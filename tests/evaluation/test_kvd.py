@@ -1,4 +1,4 @@
-"""The kernel distance: exact where it can be worked out, and without bias."""
+"""The kernel distance: against its formula written out, and unbiased."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ def distances(**sets: torch.Tensor) -> dict[str, float]:
     """Sets are (images, 4, channels)."""
     gathered = DescriptorSets()
     for index in range(len(sets["original"])):
-        gathered.add({name: of_one[index] for name, of_one in sets.items()})
+        gathered.add({name: rows[index] for name, rows in sets.items()})
     return gathered.distances("original")
 
 
@@ -22,10 +22,10 @@ def drawn(seed: int, images: int = 40, shift: float = 0.0) -> torch.Tensor:
 
 def test_equal_sets_are_at_zero_and_others_are_not():
     original = drawn(0)
-    found = distances(original=original, same=original.clone(), near=drawn(0, shift=0.3))
-    assert found["same"] == pytest.approx(0, abs=1e-9)
-    assert found["near"] > 0.1
-    assert distances(original=original, far=drawn(0, shift=0.6))["far"] > found["near"]
+    distance = distances(original=original, same=original.clone(), near=drawn(0, shift=0.3))
+    assert distance["same"] == pytest.approx(0, abs=1e-9)
+    assert distance["near"] > 0.1
+    assert distances(original=original, far=drawn(0, shift=0.6))["far"] > distance["near"]
 
 
 def test_is_the_formula_written_out():
@@ -47,19 +47,19 @@ def test_is_the_formula_written_out():
 
 
 def test_equal_distributions_are_at_zero_on_average():
-    found = [
+    estimates = [
         distances(original=drawn(2 * at), other=drawn(2 * at + 1))["other"] for at in range(60)
     ]
-    spread = torch.tensor(found).std().item()
-    assert min(found) < 0 < max(found)
-    assert abs(sum(found) / 60) < 3 * spread / 60**0.5
+    spread = torch.tensor(estimates).std().item()
+    assert min(estimates) < 0 < max(estimates)
+    assert abs(sum(estimates) / 60) < 3 * spread / 60**0.5
 
 
 def test_blocks_change_nothing(monkeypatch):
     sets = {"original": drawn(3), "other": drawn(4)}
-    whole = distances(**sets)
-    monkeypatch.setattr(kvd, "BLOCK", 7)
-    assert distances(**sets) == pytest.approx(whole)
+    in_one_block = distances(**sets)
+    monkeypatch.setattr(kvd, "BLOCK_ROWS", 7)
+    assert distances(**sets) == pytest.approx(in_one_block)
 
 
 def test_one_image_has_no_distance():
@@ -68,5 +68,5 @@ def test_one_image_has_no_distance():
 
 def test_descriptors_are_means_of_quarters():
     features = torch.arange(32.0).view(1, 2, 4, 4)
-    found = descriptors(features)
-    assert found.tolist() == [[2.5, 18.5], [4.5, 20.5], [10.5, 26.5], [12.5, 28.5]]
+    means = descriptors(features)
+    assert means.tolist() == [[2.5, 18.5], [4.5, 20.5], [10.5, 26.5], [12.5, 28.5]]

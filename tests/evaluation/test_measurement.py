@@ -1,4 +1,4 @@
-"""Every method's figures for an image, and their means."""
+"""Every method's scores for an image, and their means."""
 
 import math
 
@@ -6,13 +6,13 @@ import pytest
 import torch
 from torchvision.models import vgg16
 
-from pipeline.evaluation.measurement import METRICS, PSNR_CEILING, means, measure
-from pipeline.evaluation.perceptual import Judges
+from pipeline.evaluation.measurement import METRICS, PSNR_CEILING, mean_scores, measure_image
+from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.metrics import MS_SSIM_SIDE, luma, ms_ssim, psnr, ssim
 from pipeline.networks.perceptual.dists import Dists
 
 CPU = torch.device("cpu")
-NOBODY = Judges()
+NONE_LOADED = PerceptualMetrics()
 
 
 def image(seed: int = 0) -> torch.Tensor:
@@ -21,9 +21,11 @@ def image(seed: int = 0) -> torch.Tensor:
     return coarse.repeat_interleave(6, 1).repeat_interleave(6, 2)
 
 
-def test_figures_are_those_of_the_metrics():
+def test_scores_are_those_of_the_metrics():
     original, result = image(), image().roll(1, dims=2)
-    found = measure({"a": result, "b": original.roll(2, dims=1)}, original, 4, NOBODY, CPU).figures
+    scores = measure_image(
+        {"a": result, "b": original.roll(2, dims=1)}, original, 4, NONE_LOADED, CPU
+    ).scores
     sr, hr = result[None].float(), original[None].float()
     expected = {
         "psnr_y": psnr(luma(sr), luma(hr), 4).item(),
@@ -31,50 +33,52 @@ def test_figures_are_those_of_the_metrics():
         "psnr_rgb": psnr(sr, hr, 4).item(),
         "ssim_rgb": ssim(sr, hr, 4).item(),
     }
-    assert list(found) == ["a", "b"]
-    assert found["a"] == pytest.approx(expected, abs=1e-4)
-    assert found["a"] != found["b"]
+    assert list(scores) == ["a", "b"]
+    assert scores["a"] == pytest.approx(expected, abs=1e-4)
+    assert scores["a"] != scores["b"]
 
 
 def test_ms_ssim_is_measured_where_the_image_is_large_enough():
     large = torch.cat([image(seed).repeat(1, 4, 4) for seed in range(1)], 1)[:, :177, :177]
     smaller = large[:, : MS_SSIM_SIDE + 7]
-    found = measure({"a": large.roll(1, dims=2)}, large, 4, NOBODY, CPU).figures["a"]
+    scores = measure_image({"a": large.roll(1, dims=2)}, large, 4, NONE_LOADED, CPU).scores["a"]
     expected = ms_ssim(luma(large.roll(1, dims=2)[None].float()), luma(large[None].float()), 4)
-    assert found["ms_ssim_y"] == pytest.approx(expected.item(), abs=1e-5)
-    assert "ms_ssim_y" not in measure({"a": smaller}, smaller, 4, NOBODY, CPU).figures["a"]
+    assert scores["ms_ssim_y"] == pytest.approx(expected.item(), abs=1e-5)
+    assert (
+        "ms_ssim_y" not in measure_image({"a": smaller}, smaller, 4, NONE_LOADED, CPU).scores["a"]
+    )
 
 
 def test_dists_and_descriptors_are_of_vgg16():
     torch.manual_seed(0)
     backbone = {f"features.{key}": value for key, value in vgg16().features.state_dict().items()}
-    judges = Judges(dists=Dists(backbone))
+    perceptual = PerceptualMetrics(dists=Dists(backbone))
     original, result = image(), image().roll(1, dims=2)
-    found = measure({"a": result, "same": original}, original, 4, judges, CPU)
-    expected = judges.dists(result[None].float(), original[None].float())
-    assert found.figures["a"]["dists"] == pytest.approx(expected.item(), abs=2e-5)
-    assert found.figures["same"]["dists"] == pytest.approx(0, abs=1e-5)
-    assert list(found.descriptors) == ["original", "a", "same"]
-    assert found.descriptors["a"].shape == (4, 512)
-    torch.testing.assert_close(found.descriptors["same"], found.descriptors["original"])
+    measurement = measure_image({"a": result, "same": original}, original, 4, perceptual, CPU)
+    expected = perceptual.dists(result[None].float(), original[None].float())
+    assert measurement.scores["a"]["dists"] == pytest.approx(expected.item(), abs=2e-5)
+    assert measurement.scores["same"]["dists"] == pytest.approx(0, abs=1e-5)
+    assert list(measurement.descriptors) == ["original", "a", "same"]
+    assert measurement.descriptors["a"].shape == (4, 512)
+    torch.testing.assert_close(measurement.descriptors["same"], measurement.descriptors["original"])
 
 
 def test_equal_images_stay_finite():
-    found = measure({"same": image()}, image(), 4, NOBODY, CPU).figures["same"]
-    assert found == {
+    scores = measure_image({"same": image()}, image(), 4, NONE_LOADED, CPU).scores["same"]
+    assert scores == {
         "psnr_y": PSNR_CEILING,
         "ssim_y": pytest.approx(1),
         "psnr_rgb": PSNR_CEILING,
         "ssim_rgb": pytest.approx(1),
     }
-    assert means([{"same": found}], {"same": {"swd": 0.0}})["same"]["rmse_y"] == 0
+    assert mean_scores([{"same": scores}], {"same": {"swd": 0.0}})["same"]["rmse_y"] == 0
 
 
 def test_means():
     # 20 dB and 40 dB: errors of 25.5 and 2.55 levels.
     images = [{"a": {"psnr_y": 20.0, "lpips": 0.2}}, {"a": {"psnr_y": 40.0, "lpips": 0.4}}]
-    found = means(images, {"a": {"swd": 0.25, "swd_32": 0.4, "kvd": 0.5}})
-    assert found == {
+    means = mean_scores(images, {"a": {"swd": 0.25, "swd_32": 0.4, "kvd": 0.5}})
+    assert means == {
         "a": {
             "psnr_y": 30.0,
             "lpips": 0.3,

@@ -10,7 +10,7 @@ from torch import nn
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.interpolation import FILTERS
-from pipeline.evaluation.methods import Methods
+from pipeline.evaluation.methods import UpscalingMethods
 from pipeline.images.resample import downscale
 from pipeline.networks import Generator
 
@@ -48,9 +48,9 @@ def written(folder: Path, pixels: torch.Tensor) -> Path:
 
 def test_methods_are_interpolation_the_models_and_the_folders(tmp_path):
     folders = {"theirs": written(tmp_path, image().flip(1))}
-    methods = Methods({"model": Constant(0.5), "other": Constant(0.7)}, 4, folders)
+    methods = UpscalingMethods({"model": Constant(0.5), "other": Constant(0.7)}, 4, folders)
     lr = downscale(image()[None], 4)[0]
-    results = methods.results(lr, "7")
+    results = methods.upscale(lr, "7")
     assert lr.shape == (3, 12, 12)
     assert tuple(results) == methods.names == (*FILTERS, "model", "other", "theirs")
     assert all(result.shape == (3, 48, 48) for result in results.values())
@@ -63,30 +63,30 @@ def test_methods_are_interpolation_the_models_and_the_folders(tmp_path):
     ("value", "level"), [(0.5, 128), (-0.2, 0), (1.3, 255), (100.4 / 255, 100), (100.6 / 255, 101)]
 )
 def test_a_models_result_is_rounded_and_clamped(value, level):
-    methods = Methods({"model": Constant(value)}, 4)
-    results = methods.results(downscale(image()[None], 4)[0], "7")
+    methods = UpscalingMethods({"model": Constant(value)}, 4)
+    results = methods.upscale(downscale(image()[None], 4)[0], "7")
     assert results["model"].unique().tolist() == [level]
 
 
 def test_a_result_that_is_not_finite_is_an_error():
-    methods = Methods({"model": Constant(math.nan)}, 4)
+    methods = UpscalingMethods({"model": Constant(math.nan)}, 4)
     with pytest.raises(PipelineError, match="model: the generator's result is not finite"):
-        methods.results(downscale(image()[None], 4)[0], "7")
+        methods.upscale(downscale(image()[None], 4)[0], "7")
 
 
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
         (lambda path: path.unlink(), "not found; evaluate.results: theirs needs a result for"),
-        (lambda path: path.write_bytes(b"GIF89a"), "no whole PNG file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:200]), "no whole PNG file"),
+        (lambda path: path.write_bytes(b"GIF89a"), "no complete PNG file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:200]), "no complete PNG file"),
         (lambda path: Image.new("RGB", (24, 48)).save(path), "24×48, not 48×48"),
     ],
 )
 def test_a_result_that_does_not_fit_is_named(tmp_path, damage, problem):
-    methods = Methods({}, 4, {"theirs": written(tmp_path, image())})
+    methods = UpscalingMethods({}, 4, {"theirs": written(tmp_path, image())})
     damage(tmp_path / "7.png")
     with pytest.raises(PipelineError, match=problem) as caught:
-        methods.results(downscale(image()[None], 4)[0], "7")
+        methods.upscale(downscale(image()[None], 4)[0], "7")
     assert str(caught.value).startswith(str(tmp_path / "7.png"))
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Pairs of a split: which images, cropped how, and written for another program."""
+"""PairedImages of a split: which images, cropped how, and written for another program."""
 
 from pathlib import Path
 
@@ -8,14 +8,16 @@ import torch
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.pairs import Pairs, spread, write_pairs
+from pipeline.evaluation.pairs import PairedImages, evenly_spaced, write_pairs
 from pipeline.images.resample import downscale
 from pipeline.progress import Silent
 from tests.evaluation.world import make_world
 
 
-def pairs(root: Path, split: str = "test", at_most: int | None = None) -> Pairs:
-    return Pairs.of_split(root / "data/manifest.csv", root / "data/resized", split, 4, at_most)
+def pairs(root: Path, split: str = "test", max_images: int | None = None) -> PairedImages:
+    return PairedImages.from_split(
+        root / "data/manifest.csv", root / "data/resized", split, 4, max_images
+    )
 
 
 def pixels(path: Path) -> torch.Tensor:
@@ -27,25 +29,25 @@ def pixels(path: Path) -> torch.Tensor:
     [(5, 5, [0, 1, 2, 3, 4]), (3, 9, [0, 1, 2]), (10, 4, [0, 3, 6, 9]), (7, 1, [3]), (1, 1, [0])],
 )
 def test_spread(length, count, expected):
-    assert spread(length, count) == expected
+    assert evenly_spaced(length, count) == expected
 
 
 def test_sides_are_cropped_to_a_multiple_of_the_scale(tmp_path: Path) -> None:
     make_world(tmp_path, {"test": 2}, side=50)
-    found = pairs(tmp_path)
-    assert (len(found), found.side) == (2, 48)
-    assert found.original(1).shape == (3, 48, 48)
+    selected = pairs(tmp_path)
+    assert (len(selected), selected.side) == (2, 48)
+    assert selected.hr(1).shape == (3, 48, 48)
 
 
 def test_both_sides_are_written_and_read_back(tmp_path: Path) -> None:
     make_world(tmp_path, {"train": 1, "test": 3}, side=50)
-    found = pairs(tmp_path, at_most=2)
-    write_pairs(found, tmp_path / "out", Silent())
+    selected = pairs(tmp_path, max_images=2)
+    write_pairs(selected, tmp_path / "out", Silent())
     written = sorted(
         path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")
     )
     assert written == ["hr/101.png", "hr/103.png", "lr/101.png", "lr/103.png"]
-    original = found.original(1)
+    original = selected.hr(1)
     assert torch.equal(pixels(tmp_path / "out/hr/103.png"), original)
     assert torch.equal(pixels(tmp_path / "out/lr/103.png"), downscale(original[None], 4)[0])
 

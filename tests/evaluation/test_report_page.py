@@ -1,4 +1,4 @@
-"""The page is one whole file: it opens from disk and asks the network for nothing."""
+"""The page is one complete file: it opens from disk and makes no network requests."""
 
 import base64
 import io
@@ -11,19 +11,22 @@ import torch
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from pipeline.evaluation.charts import curve
+from pipeline.evaluation.charts import curve_chart
 from pipeline.evaluation.comparison import Box, Picture
-from pipeline.evaluation.measurement import BY_KEY
+from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.plane import Plane, Point
-from pipeline.evaluation.report_page import ImageFigures, Notice, Report, write_page
-from pipeline.evaluation.statistics import comparisons, intervals
+from pipeline.evaluation.report_page import write_page
+from pipeline.evaluation.results import Evaluation, Notice
+from pipeline.evaluation.statistics import mean_intervals, paired_comparisons
+from pipeline.manifest.rows import Row
+from pipeline.params import EvaluateParams
 
 METRICS = ("psnr_y", "ssim_y", "rmse_y", "lpips", "swd", "swd_64")
 MEANS = {
     "bicubic": dict(zip(METRICS, (25.004, 0.8, 14.3, 0.4, 0.2, 0.3), strict=True)),
     "model": dict(zip(METRICS, (24.0, 0.9, 16.1, 0.1, 0.1, 0.1), strict=True)),
 }
-PER_IMAGE = {
+IMAGE_SCORES = {
     method: {key: row[key] for key in ("psnr_y", "ssim_y", "lpips")}
     for method, row in MEANS.items()
 }
@@ -32,46 +35,67 @@ PER_IMAGE = {
 def picture(name: str, seed: int = 0) -> Picture:
     generator = torch.Generator().manual_seed(seed)
     lr = torch.randint(0, 256, (3, 16, 16), generator=generator, dtype=torch.uint8)
-    whole = lr.repeat_interleave(4, 1).repeat_interleave(4, 2)
-    versions = {"bicubic": whole, "model": whole.flip(1), "original": whole.flip(2)}
-    captions = [BY_KEY["lpips"], BY_KEY["psnr_y"]]
-    return Picture(name, lr, versions, PER_IMAGE, Box(16, 16, 48, 48), captions)
+    nearest = lr.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    versions = {"bicubic": nearest, "model": nearest.flip(1), "original": nearest.flip(2)}
+    captions = [METRIC_BY_KEY["lpips"], METRIC_BY_KEY["psnr_y"]]
+    return Picture(name, lr, versions, IMAGE_SCORES, Box(16, 16, 48, 48), captions)
+
+
+def post(number: int, post_url: str) -> Row:
+    return Row(
+        id=number,
+        tile=0,
+        shard="00.tar",
+        offset=0,
+        length=0,
+        split="test",
+        sha256="",
+        phash="",
+        original_width=64,
+        original_height=64,
+        original_format="PNG",
+        scale=1.0,
+        crop_box=(0, 0, 64, 64),
+        rating="general",
+        tags=(),
+        post_url=post_url,
+        source="",
+    )
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
-    return Report(
+def report() -> Evaluation:
+    return Evaluation(
+        params=EvaluateParams(),
         scale=4,
-        split="test",
-        border=4,
-        models=("model",),
-        means=MEANS,
-        images=[
-            ImageFigures("11", "https://safebooru.org/index.php?id=11&s=view", PER_IMAGE),
-            ImageFigures("12", "javascript:alert(1)", PER_IMAGE),
+        rows=[
+            post(11, "https://safebooru.org/index.php?id=11&s=view"),
+            post(12, "javascript:alert(1)"),
         ],
+        image_scores=[IMAGE_SCORES, IMAGE_SCORES],
+        means=MEANS,
         pictures=[picture("11", 1), picture("12", 2)],
         worst=[picture("13", 3)],
         plane=Plane(
             [
-                Point(method, row["rmse_y"], row["psnr_y"], {"swd": row["swd"]}, method == "model")
-                for method, row in MEANS.items()
+                Point(name, row["rmse_y"], row["psnr_y"], {"swd": row["swd"]}, name == "model")
+                for name, row in MEANS.items()
             ],
             [["bicubic", "model"]],
         ),
-        intervals=intervals([PER_IMAGE, PER_IMAGE], 0),
-        comparisons=comparisons([PER_IMAGE, PER_IMAGE], 0),
-        ranked_by=BY_KEY["lpips"],
-        curves=[curve("train/<loss>", [0, 1], [2, 1])],
+        intervals=mean_intervals([IMAGE_SCORES, IMAGE_SCORES], 0),
+        comparisons=paired_comparisons([IMAGE_SCORES, IMAGE_SCORES], 0),
+        ranked_by=METRIC_BY_KEY["lpips"],
+        curves=[curve_chart("train/<loss>", [0, 1], [2, 1])],
         summaries={"scrape": {"accepted": 18000, "rejected": {"too_small": 7}, "tags": []}},
         provenance={"manifest": "ab" * 32, "adversarial": True},
-        params={"train": {"lr": 0.0002, "steps": None, "content_layers": ["conv2_1", "conv3_1"]}},
+        train_params={"lr": 0.0002, "steps": None, "content_layers": ["conv2_1", "conv3_1"]},
         notices=[Notice("Random VGG weights.", "Not the article's.", grave=True)],
     )
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory, report: Report) -> Path:
+def path(tmp_path_factory: pytest.TempPathFactory, report: Evaluation) -> Path:
     written = tmp_path_factory.mktemp("page") / "index.html"
     write_page(written, report)
     return written
@@ -113,7 +137,7 @@ def test_details_are_lossless(report, soup):
     assert image.convert("RGB").tobytes() == expected.contiguous().numpy().tobytes()
 
 
-def test_a_slider_with_two_choices_a_picture(soup):
+def test_each_picture_has_a_slider_and_two_choices(soup):
     for compare, name in zip(soup.select(".compare"), ("11", "12", "13"), strict=True):
         slider = compare.find("input", type="range")
         assert name in slider["aria-label"]
@@ -147,7 +171,7 @@ def test_means_have_their_intervals(soup):
     cells = soup.select("#figures table")[0].select("tbody tr")[0].find_all("td")
     ranges = [cell.select_one(".range") for cell in cells]
     assert ranges[0].string == "25.00–25.00"
-    assert [found is None for found in ranges] == [False, False, True, False, True]
+    assert [each is None for each in ranges] == [False, False, True, False, True]
 
 
 def test_the_model_is_compared_with_each_method(soup):
@@ -173,7 +197,7 @@ def test_every_point_of_the_plane_can_be_chosen(soup):
     assert {(dot["role"], dot["tabindex"], dot["aria-pressed"]) for dot in dots} == {
         ("button", "0", "false")
     }
-    assert len(soup.select("#plane polyline")) == 1
+    assert len(soup.select("#plane .curve")) == 1
 
 
 def test_every_image_of_every_method_has_a_row(soup):
@@ -194,13 +218,13 @@ def test_only_web_addresses_become_links(path, soup):
     assert "javascript:" not in path.read_text(encoding="utf-8")
 
 
-def test_what_others_wrote_is_escaped(path):
+def test_foreign_text_is_escaped(path):
     text = path.read_text(encoding="utf-8")
     assert "train/&lt;loss&gt;" in text
     assert "train/<loss>" not in text
 
 
-def test_lead_says_what_was_found(soup):
+def test_the_lead_compares_model_and_bicubic(soup):
     distortion, perception = (sentence.string for sentence in soup.select(".lead"))
     assert "2 images of the test split" in distortion
     assert "1.00 dB further from the originals" in distortion
@@ -233,7 +257,7 @@ def test_the_page_keeps_to_its_size(tmp_path, report, monkeypatch):
     pictures = [picture(str(number), number) for number in range(9)]
     many = replace(report, pictures=pictures, worst=pictures[:3])
     write_page(tmp_path / "all.html", many)
-    monkeypatch.setattr("pipeline.evaluation.report_page.PICTURE_CHARACTERS", 60_000)
+    monkeypatch.setattr("pipeline.evaluation.report_page.MAX_PICTURE_CHARACTERS", 60_000)
     write_page(tmp_path / "some.html", many)
     everything = BeautifulSoup((tmp_path / "all.html").read_text(), "html.parser")
     some = BeautifulSoup((tmp_path / "some.html").read_text(), "html.parser")

@@ -1,4 +1,4 @@
-"""The whole evaluation of a small world, from shards to the page."""
+"""The evaluation of a small project, from shards to the page."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from torchvision.models import alexnet, vgg16
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.evaluation.measurement import PSNR_CEILING
-from pipeline.evaluation.pairs import Pairs, write_pairs
+from pipeline.evaluation.pairs import PairedImages, write_pairs
 from pipeline.evaluation.run import evaluate
 from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
@@ -166,12 +166,12 @@ def test_the_same_again_is_the_same(world, reports):
 
 
 def test_other_stages_reports_are_shown(world):
-    reports = world / "whole"
+    reports = world / "complete"
     curves = reports / "train/plots/metrics/val"
     curves.mkdir(parents=True)
     (curves / "psnr_y.tsv").write_text("step\tpsnr_y\n0\t20\n10\t21\n")
     (reports / "scrape.json").write_text('{"accepted": 7}')
-    run(world, "whole", max_images=1)
+    run(world, "complete", max_images=1)
     page = soup(reports)
     assert page.select_one("#training figcaption").get_text(" ", strip=True) == "val/psnr_y last 21"
     assert page.select_one("#data").get_text(" ", strip=True) == "Data Scrape accepted 7"
@@ -186,7 +186,7 @@ def test_at_most_so_many_images_of_the_other_split(world):
 
 @pytest.mark.parametrize(
     ("params", "reason"),
-    [({"lpips": "off", "dists": "off"}, "is off."), ({}, "are not to be had")],
+    [({"lpips": "off", "dists": "off"}, "is off."), ({}, "are not available")],
 )
 def test_what_is_not_measured_has_its_reason(world, tmp_path, monkeypatch, params, reason):
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
@@ -226,7 +226,7 @@ def test_other_models_results_and_blends_stand_beside_the_trained_one(world):
     torch.manual_seed(3)
     other = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
     save_generator(world / "other.safetensors", other, {})
-    split = Pairs.of_split(world / "data/manifest.csv", world / "data/resized", "test", 4)
+    split = PairedImages.from_split(world / "data/manifest.csv", world / "data/resized", "test", 4)
     write_pairs(split, world / "pairs", Silent())
     evaluation = run(
         world,
@@ -301,9 +301,9 @@ def test_images_are_cropped_to_the_scale(tmp_path):
 
 def test_tiny_images_have_no_lpips(tmp_path):
     make_world(tmp_path, {"test": 1}, side=28)
-    missing = run(tmp_path).judges.missing
-    assert list(missing) == ["LPIPS"]
-    assert "31 pixels" in missing["LPIPS"]
+    (notice,) = run(tmp_path).notices
+    assert notice.title == "Not measured: LPIPS."
+    assert "31 pixels" in notice.text
 
 
 def test_a_border_that_leaves_nothing_is_a_usage_error(world):

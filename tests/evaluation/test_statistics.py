@@ -1,10 +1,10 @@
-"""Intervals and paired tests, where they can be worked out and where they must not fail."""
+"""Intervals and paired tests against values computed otherwise, and their edge cases."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.evaluation.statistics import comparisons, intervals
+from pipeline.evaluation.statistics import mean_intervals, paired_comparisons
 
 
 def images(**methods: list[float]) -> list[dict[str, dict[str, float]]]:
@@ -20,51 +20,53 @@ def noisy(seed: int, count: int = 50, mean: float = 25.0) -> list[float]:
 
 def test_an_interval_is_about_two_standard_errors_each_way():
     values = noisy(0)
-    found = intervals(images(a=values), 0)["a"]["psnr_y"]
+    interval = mean_intervals(images(a=values), 0)["a"]["psnr_y"]
     error = np.std(values) / 50**0.5
-    assert found.mean == pytest.approx(np.mean(values))
-    assert found.mean - found.low == pytest.approx(1.96 * error, rel=0.15)
-    assert found.high - found.mean == pytest.approx(1.96 * error, rel=0.15)
+    assert interval.mean == pytest.approx(np.mean(values))
+    assert interval.mean - interval.low == pytest.approx(1.96 * error, rel=0.15)
+    assert interval.high - interval.mean == pytest.approx(1.96 * error, rel=0.15)
 
 
-def test_nineteen_of_twenty_intervals_hold_the_truth():
+def test_nineteen_of_twenty_intervals_contain_the_true_mean():
     held = [
         interval.low <= 25.0 <= interval.high
-        for interval in (intervals(images(a=noisy(at)), at)["a"]["psnr_y"] for at in range(200))
+        for interval in (
+            mean_intervals(images(a=noisy(at)), at)["a"]["psnr_y"] for at in range(200)
+        )
     ]
     assert 0.88 <= sum(held) / 200 <= 0.98
 
 
 def test_the_seed_alone_decides():
     values = images(a=noisy(0))
-    assert intervals(values, 1) == intervals(values, 1)
-    assert intervals(values, 1) != intervals(values, 2)
+    assert mean_intervals(values, 1) == mean_intervals(values, 1)
+    assert mean_intervals(values, 1) != mean_intervals(values, 2)
 
 
-def test_pairs_are_told_from_noise_that_they_share():
+def test_pairing_removes_the_noise_that_both_share():
     shared = noisy(0)
-    (found,) = comparisons(images(a=shared, b=[value + 0.1 for value in shared]), 0)
-    assert (found.metric, found.method, found.other) == ("psnr_y", "b", "a")
-    assert found.difference.mean == pytest.approx(0.1)
-    assert found.difference.low == pytest.approx(0.1)
-    assert found.p < 1e-6
+    (comparison,) = paired_comparisons(images(a=shared, b=[value + 0.1 for value in shared]), 0)
+    assert (comparison.metric, comparison.method, comparison.other) == ("psnr_y", "b", "a")
+    assert comparison.difference.mean == pytest.approx(0.1)
+    assert comparison.difference.low == pytest.approx(0.1)
+    assert comparison.p < 1e-6
 
 
 def test_the_test_is_wilcoxons():
     a, b = noisy(1), noisy(2)
-    (found,) = comparisons(images(a=a, b=b), 0)
-    assert found.p == pytest.approx(stats.wilcoxon(np.array(b) - np.array(a)).pvalue)
-    assert found.p > 0.05
-    assert found.difference.low < 0 < found.difference.high
+    (comparison,) = paired_comparisons(images(a=a, b=b), 0)
+    assert comparison.p == pytest.approx(stats.wilcoxon(np.array(b) - np.array(a)).pvalue)
+    assert comparison.p > 0.05
+    assert comparison.difference.low < 0 < comparison.difference.high
 
 
-def test_equal_methods_and_single_images_have_nothing_to_tell():
-    (equal,) = comparisons(images(a=[1.0, 2.0], b=[1.0, 2.0]), 0)
+def test_equal_methods_and_single_images_have_no_p_below_one():
+    (equal,) = paired_comparisons(images(a=[1.0, 2.0], b=[1.0, 2.0]), 0)
     assert (equal.p, equal.difference.low, equal.difference.high) == (1.0, 0.0, 0.0)
-    (single,) = comparisons(images(a=[1.0], b=[3.0]), 0)
+    (single,) = paired_comparisons(images(a=[1.0], b=[3.0]), 0)
     assert (single.difference.low, single.difference.high, single.p) == (2.0, 2.0, 1.0)
 
 
 def test_every_pair_of_methods_is_compared():
-    found = comparisons(images(a=noisy(0), b=noisy(1), c=noisy(2)), 0)
-    assert [(one.other, one.method) for one in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    compared = paired_comparisons(images(a=noisy(0), b=noisy(1), c=noisy(2)), 0)
+    assert [(one.other, one.method) for one in compared] == [("a", "b"), ("a", "c"), ("b", "c")]

@@ -1,4 +1,4 @@
-"""The sliced Wasserstein distance: exact where it can be worked out, and in the right order."""
+"""The sliced Wasserstein distance: exact in simple cases, and larger for more blur."""
 
 import pytest
 import torch
@@ -29,38 +29,38 @@ def distances(seed: int = 0, **sets: torch.Tensor):
 
 def test_equal_sets_are_at_zero():
     images = pictures()
-    found = distances(original=images, same=images.clone())
-    assert found["same"].mean == 0
-    assert found["same"].levels == {64: 0, 32: 0, 16: 0}
+    distance = distances(original=images, same=images.clone())
+    assert distance["same"].mean == 0
+    assert distance["same"].levels == {64: 0, 32: 0, 16: 0}
 
 
 def test_grows_with_blur():
     images = pictures()
-    found = distances(original=images, little=blurred(images, 3), much=blurred(images, 7))
-    assert 0 < found["little"].mean < found["much"].mean
-    assert found["little"].levels[64] > found["little"].levels[16]
+    distance = distances(original=images, little=blurred(images, 3), much=blurred(images, 7))
+    assert 0 < distance["little"].mean < distance["much"].mean
+    assert distance["little"].levels[64] > distance["little"].levels[16]
 
 
 def test_the_mean_is_over_levels():
     images = pictures()
-    found = distances(original=images, blur=blurred(images, 5))["blur"]
-    assert found.mean == pytest.approx(sum(found.levels.values()) / 3)
+    distance = distances(original=images, blur=blurred(images, 5))["blur"]
+    assert distance.mean == pytest.approx(sum(distance.levels.values()) / 3)
 
 
 def test_brightness_only_moves_the_last_level():
     images = pictures().clamp(max=200)
-    found = distances(original=images, brighter=images + 40)["brighter"]
-    assert found.levels[64] == pytest.approx(0, abs=1e-5)
-    assert found.levels[32] == pytest.approx(0, abs=1e-5)
-    assert found.levels[16] > 0.1
+    distance = distances(original=images, brighter=images + 40)["brighter"]
+    assert distance.levels[64] == pytest.approx(0, abs=1e-5)
+    assert distance.levels[32] == pytest.approx(0, abs=1e-5)
+    assert distance.levels[16] > 0.1
 
 
 def test_a_distribution_not_a_pairing_is_compared():
     images = pictures(count=2)
     swapped = images.flip(0)
-    everywhere = distances(original=images, swapped=swapped)["swapped"]
-    # Few enough patches that every place is taken: both sets hold the same patches.
-    assert everywhere.mean == pytest.approx(0, abs=1e-5)
+    distance = distances(original=images, swapped=swapped)["swapped"]
+    # Few enough patches that every position is drawn: both sets have the same patches.
+    assert distance.mean == pytest.approx(0, abs=1e-5)
 
 
 def test_the_seed_decides():
@@ -75,13 +75,13 @@ def test_the_seed_decides():
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (50, 37)])
-def test_the_pyramid_gives_the_images_again(height, width):
+def test_the_pyramid_reconstructs_the_images(height, width):
     images = pictures()[..., :height, :width]
     levels = laplacian_pyramid(images)
-    again = levels[-1]
+    reconstructed = levels[-1]
     for level in reversed(levels[:-1]):
-        again = level + _enlarge(again, level)
-    torch.testing.assert_close(again, images, atol=1e-3, rtol=0)
+        reconstructed = level + _enlarge(reconstructed, level)
+    torch.testing.assert_close(reconstructed, images, atol=1e-3, rtol=0)
 
 
 def test_the_pyramid_ends_at_sixteen_pixels():

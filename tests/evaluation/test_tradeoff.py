@@ -1,9 +1,9 @@
-"""One plane of many experiments: names, curves, and what is one point."""
+"""One plane of many experiments: labels, curves, equal points."""
 
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.evaluation.tradeoff import Experiment, tradeoff
+from pipeline.evaluation.tradeoff import Experiment, tradeoff_plane
 
 
 def experiment(name: str, rmse: float, **params: object) -> Experiment:
@@ -22,8 +22,8 @@ SWEEP = [
 ]
 
 
-def test_points_are_called_after_what_differs_and_joined_in_its_order():
-    plane = tradeoff(SWEEP)
+def test_points_are_labelled_by_the_varying_param_and_connected_in_its_order():
+    plane = tradeoff_plane(SWEEP)
     names = [point.method for point in plane.points]
     assert names == ["adv_weight 1", "adv_weight 0", "adv_weight 0.1", "bicubic"]
     assert [point.is_model for point in plane.points] == [True, True, True, False]
@@ -31,15 +31,15 @@ def test_points_are_called_after_what_differs_and_joined_in_its_order():
     assert plane.points[1].perception == {"swd": 0.1}
 
 
-def test_curves_join_what_differs_in_nothing_else():
+def test_curves_connect_what_differs_in_no_other_param():
     more = [
         experiment("c", 13.0, adv_weight=1.0, vgg="random"),
         experiment("d", 10.5, adv_weight=0.1, vgg="random"),
     ]
-    everything = tradeoff([*SWEEP, *more])
+    everything = tradeoff_plane([*SWEEP, *more])
     assert everything.curves == []
     assert everything.points[3].method == "adv_weight 1, vgg random"
-    assert tradeoff([*SWEEP, *more], by="train.adv_weight").curves == [
+    assert tradeoff_plane([*SWEEP, *more], by="train.adv_weight").curves == [
         ["adv_weight 0", "adv_weight 0.1", "adv_weight 1"],
         ["adv_weight 0.1 (d)", "adv_weight 1 (c)"],
     ]
@@ -48,13 +48,13 @@ def test_curves_join_what_differs_in_nothing_else():
 def test_equal_runs_are_one_point_and_unequal_ones_keep_their_names():
     again = experiment("again", 11.0, adv_weight=0.1, vgg="imagenet")
     other = experiment("other", 11.5, adv_weight=0.1, vgg="imagenet")
-    names = [point.method for point in tradeoff([*SWEEP, again, other]).points]
+    names = [point.method for point in tradeoff_plane([*SWEEP, again, other]).points]
     assert names[2:4] == ["adv_weight 0.1", "adv_weight 0.1 (other)"]
     assert len(names) == 5
 
 
-def test_a_single_experiment_goes_by_its_name():
-    plane = tradeoff(SWEEP[:1])
+def test_a_single_experiment_is_labelled_by_its_name():
+    plane = tradeoff_plane(SWEEP[:1])
     assert [point.method for point in plane.points] == ["main", "bicubic"]
     assert plane.curves == []
 
@@ -62,4 +62,4 @@ def test_a_single_experiment_goes_by_its_name():
 def test_a_param_that_is_no_number_cannot_order():
     for by in ("train.vgg", "train.absent"):
         with pytest.raises(UsageError, match=f"--by: {by} is no number in all experiments"):
-            tradeoff(SWEEP, by=by)
+            tradeoff_plane(SWEEP, by=by)

@@ -1,4 +1,4 @@
-"""A small finished world to measure in: shards, a manifest and a generator, all written anew."""
+"""A small project with finished data and training stages: shards, a manifest and a generator."""
 
 import json
 from hashlib import sha256
@@ -30,17 +30,17 @@ def drawing(seed: int, side: int = SIDE) -> Image.Image:
 
 
 def make_world(root: Path, splits: dict[str, int], side: int = SIDE, vgg: str = "imagenet") -> None:
-    """Write `data/` and `models/` under `root`; `splits` says how many images each split has."""
+    """Write `data/` and `models/` under `root`; `splits`: name → number of images."""
     names = [split for split, count in splits.items() for _ in range(count)]
     images = [drawing(number, side) for number in range(len(names))]
     members = [
-        Member(str(100 + at), encode(np.asarray(image)), {"id": 100 + at})
-        for at, image in enumerate(images)
+        Member(str(100 + index), encode(np.asarray(image)), {"id": 100 + index})
+        for index, image in enumerate(images)
     ]
-    places = write_shard(root / "data/resized" / shard_name(0), members)
+    extents = write_shard(root / "data/resized" / shard_name(0), members)
     rows = [
-        _row(100 + at, split, place, image)
-        for at, (split, place, image) in enumerate(zip(names, places, images, strict=True))
+        _row(100 + index, split, extent, image)
+        for index, (split, extent, image) in enumerate(zip(names, extents, images, strict=True))
     ]
     manifest = root / "data/manifest.csv"
     write_manifest(manifest, rows)
@@ -60,13 +60,13 @@ def make_world(root: Path, splits: dict[str, int], side: int = SIDE, vgg: str = 
     save_generator(root / "models/generator.safetensors", generator, metadata)
 
 
-def _row(number: int, split: str, place: tuple[int, int], image: Image.Image) -> Row:
+def _row(number: int, split: str, extent: tuple[int, int], image: Image.Image) -> Row:
     return Row(
         id=number,
         tile=0,
         shard=shard_name(0),
-        offset=place[0],
-        length=place[1],
+        offset=extent[0],
+        length=extent[1],
         split=split,
         sha256=sha256(image.tobytes()).hexdigest(),
         phash="0" * 16,

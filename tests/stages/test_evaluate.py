@@ -43,7 +43,7 @@ def commit(project: Path) -> str:
     return git(project, "rev-parse", "HEAD")
 
 
-def test_writes_the_reports_and_tells_the_means(project, commit):
+def test_writes_the_reports_and_prints_the_means(project, commit):
     result = evaluate(project)
     assert result.code == 0, result.err
     metrics = json.loads((project / "reports/metrics.json").read_text())
@@ -85,7 +85,7 @@ def test_other_models_are_looked_for_first_and_named_by_their_sha256(project, mo
     assert page.count(sha256_of(mse)) == 2
 
 
-def test_the_revision_tells_of_changed_code_alone(project, commit, monkeypatch):
+def test_the_revision_notes_changed_code_only(project, commit, monkeypatch):
     monkeypatch.chdir(project)
     assert revision() == commit
     (project / "notes.txt").write_text("not code")

@@ -65,8 +65,8 @@ const choose = (dot) => {
     const name = row.dataset.method ?? row.querySelector("th[scope=row]")?.textContent;
     row.classList.toggle("chosen-row", method !== null && name === method);
   }
-  const told = dots.filter((other) => other.dataset.method === method).map((other) => other.getAttribute("aria-label"));
-  chosen.textContent = told.join(" · ");
+  const descriptions = dots.filter((other) => other.dataset.method === method).map((other) => other.getAttribute("aria-label"));
+  chosen.textContent = descriptions.join(" · ");
   for (const compare of compares) {
     const right = compare.querySelector("select[data-side=right]");
     if (![...right.options].some((option) => option.value === method)) continue;

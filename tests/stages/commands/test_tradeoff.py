@@ -23,10 +23,10 @@ metrics: [reports/metrics.json]
 MEASURE = """\
 import json, pathlib
 weight = float(pathlib.Path("params.yaml").read_text().split()[-1])
-figures = {"rmse_y": 10 + weight, "psnr_y": 28 - weight, "swd": 0.2 - weight / 10}
+scores = {"rmse_y": 10 + weight, "psnr_y": 28 - weight, "swd": 0.2 - weight / 10}
 pathlib.Path("reports").mkdir(exist_ok=True)
 methods = ("bicubic", "model")
-metrics = {f"{method}.{key}": figures[key] for method in methods for key in figures}
+metrics = {f"{method}.{key}": scores[key] for method in methods for key in scores}
 pathlib.Path("reports/metrics.json").write_text(json.dumps(metrics))
 """
 
@@ -41,7 +41,7 @@ def run(folder: Path, *command: str) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A commit with figures, and two experiments from it."""
+    """A commit with metrics, and two experiments from it."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "params.yaml").write_text(PARAMS)
     (folder / "dvc.yaml").write_text(STAGES)
@@ -65,14 +65,14 @@ def test_a_second_run_beside_it_is_refused(project: Path) -> None:
     assert not list((project / "refused").glob("plane.*"))
 
 
-def test_every_experiment_is_a_point_and_one_curve_joins_them(project: Path) -> None:
+def test_every_experiment_is_a_point_and_one_curve_connects_them(project: Path) -> None:
     result = pipeline(project, "tradeoff")
     assert result.code == 0, result.err
     assert "adv_weight 0.5: PSNR_Y 27.50 dB, swd 0.1500" in result.out.splitlines()
     with (project / "reports/tradeoff/plane.csv").open() as file:
         rows = list(csv.DictReader(file))
-    found = {row["method"]: (row["rmse"], row["curve"]) for row in rows}
-    assert found == {
+    points = {row["method"]: (row["rmse"], row["curve"]) for row in rows}
+    assert points == {
         "adv_weight 1": ("11.0", "1"),
         "adv_weight 0.5": ("10.5", "1"),
         "adv_weight 0": ("10.0", "1"),
@@ -102,7 +102,7 @@ def test_what_cannot_be_drawn_is_one_line(
     assert result.problems[0].startswith(message)
 
 
-def test_without_figures_it_says_what_to_do(tmp_path: Path) -> None:
+def test_without_metrics_it_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(PARAMS)
     run(tmp_path, "git", "init", "--quiet")
     run(tmp_path, "dvc", "init", "--quiet")
@@ -111,6 +111,6 @@ def test_without_figures_it_says_what_to_do(tmp_path: Path) -> None:
     result = pipeline(tmp_path, "tradeoff")
     assert result.code == 1
     assert result.problems == [
-        "no experiment here has figures; commit the reports of `dvc repro`, run some with "
+        "no experiment here has metrics; commit the reports of `dvc repro`, run some with "
         "`dvc exp run`, then try again"
     ]

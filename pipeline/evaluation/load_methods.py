@@ -1,0 +1,69 @@
+"""Loads the compared methods that `evaluate`'s params name."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from pipeline.errors import UsageError
+from pipeline.evaluation.methods import MODEL, RESERVED_NAMES, UpscalingMethods
+from pipeline.networks import Generator
+from pipeline.networks.blending import blend_generators
+from pipeline.networks.files import LoadedGenerator, load_generator
+from pipeline.params import EvaluateParams
+
+
+def load_methods(
+    params: EvaluateParams, trained: LoadedGenerator, device: torch.device
+) -> UpscalingMethods:
+    """Return interpolation, the trained generator, and the methods that `params` name.
+
+    Raises `UsageError` if two methods share a name or enlarge by different factors.
+    """
+    _check_names(params)
+    models = _load_models(params, trained, device)
+    folders = {name: Path(folder) for name, folder in params.results.items()}
+    return UpscalingMethods(models | _blends(params, models), trained.generator.scale, folders)
+
+
+def blend_names(params: EvaluateParams) -> list[str]:
+    """Return the names of the networks between `params.blend` and the trained one."""
+    return list(_alphas(params))
+
+
+def _check_names(params: EvaluateParams) -> None:
+    names = [*RESERVED_NAMES, *params.models, *params.results]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UsageError(f"evaluate: {name} is the name of another method; take another one")
+
+
+def _load_models(
+    params: EvaluateParams, trained: LoadedGenerator, device: torch.device
+) -> dict[str, Generator]:
+    models = {MODEL: trained.generator}
+    for name, path in params.models.items():
+        other = load_generator(Path(path), device).generator
+        if other.scale != trained.generator.scale:
+            raise UsageError(
+                f"evaluate.models: {name} enlarges {other.scale} times, the trained generator "
+                f"{trained.generator.scale} times; their results cannot be compared"
+            )
+        models[name] = other
+    return models
+
+
+def _blends(params: EvaluateParams, models: Mapping[str, Generator]) -> dict[str, Generator]:
+    """Return the networks between `params.blend` and the trained one, nearest to `blend` first."""
+    return {
+        name: blend_generators(models[str(params.blend)], models[MODEL], alpha).eval()
+        for name, alpha in _alphas(params).items()
+    }
+
+
+def _alphas(params: EvaluateParams) -> dict[str, float]:
+    if params.blend is None:
+        return {}
+    alphas = [step / (params.blend_steps + 1) for step in range(1, params.blend_steps + 1)]
+    return {f"{params.blend} {alpha:.2g}": alpha for alpha in alphas}

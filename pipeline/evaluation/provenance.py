@@ -1,0 +1,131 @@
+"""What the report says of its inputs: hashes, the trained generator's metadata, notices."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.perceptual import PerceptualMetrics
+from pipeline.evaluation.results import Notice
+from pipeline.files import sha256_of
+from pipeline.manifest.rows import Row
+from pipeline.networks.files import LoadedGenerator
+from pipeline.params import EvaluateParams
+
+SUMMARIES = ("scrape", "resize", "manifest")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of an evaluation, and the code that evaluates."""
+
+    manifest: Path
+    model: Path
+    revision: str | None
+    """of the code; None outside git"""
+
+
+def describe_inputs(
+    inputs: Inputs,
+    trained: LoadedGenerator,
+    params: EvaluateParams,
+    rows: Sequence[Row],
+    perceptual: PerceptualMetrics,
+) -> dict[str, Any]:
+    """Return the page's table of provenance: label → value."""
+    metadata = trained.metadata
+    return {
+        "code": inputs.revision or "not in a git repository",
+        "generator": metadata.get("architecture", "unknown"),
+        "generator's parameters": sum(p.numel() for p in trained.generator.parameters()),
+        "generator's file, SHA-256": sha256_of(inputs.model),
+        **{
+            f"file of {name}, SHA-256": sha256_of(Path(path))
+            for name, path in params.models.items()
+        },
+        **{
+            f"results of {name}, SHA-256": _results_sha256(Path(path), rows)
+            for name, path in params.results.items()
+        },
+        "trained for, steps": metadata.get("step", "unknown"),
+        "trained on": metadata.get("device", "unknown"),
+        "trained in precision": metadata.get("precision", "unknown"),
+        "trained with PyTorch": metadata.get("torch", "unknown"),
+        "trained by code, hash": metadata.get("code", "unknown"),
+        "trained with a discriminator": metadata.get("adversarial") == "true",
+        "VGG16 weights of the content loss": metadata.get("vgg", "unknown"),
+        **{
+            f"backbone's weights of {metrics}": origin
+            for metrics, origin in perceptual.origins.items()
+        },
+        "manifest measured, SHA-256": sha256_of(inputs.manifest),
+        "manifest trained on, SHA-256": metadata.get("manifest_sha256", "unknown"),
+        "images measured": len(rows),
+        "split": params.split,
+    }
+
+
+def find_notices(
+    inputs: Inputs,
+    trained: LoadedGenerator,
+    params: EvaluateParams,
+    perceptual: PerceptualMetrics,
+) -> list[Notice]:
+    """Return warnings about the trained generator and the data, and what was not measured."""
+    notices = []
+    if trained.metadata.get("vgg") == "random":
+        text = (
+            "The content loss compared features of a VGG16 with random weights, which is another "
+            "experiment than the article's: these figures do not speak for it."
+        )
+        notices.append(Notice("Random VGG weights.", text, grave=True))
+    manifest_sha256 = sha256_of(inputs.manifest)
+    if trained.metadata.get("manifest_sha256", manifest_sha256) != manifest_sha256:
+        text = "The model was trained on another manifest; it may have seen the images below."
+        notices.append(Notice("Another manifest.", text, grave=True))
+    if params.degradation == "web":
+        text = (
+            "The images that were enlarged are damaged as pictures on the web are, by other "
+            "filters, noise and JPEG: these figures do not compare with those of clean ones."
+        )
+        notices.append(Notice("Another task.", text))
+    for metrics, reason in perceptual.missing.items():
+        notices.append(Notice(f"Not measured: {metrics}.", reason))
+    return notices
+
+
+def read_summaries(folder: Path) -> dict[str, Any]:
+    """Return data stage → its summary, of those in `folder`.
+
+    Raises `PipelineError` if one is damaged.
+    """
+    summaries = {}
+    for name in SUMMARIES:
+        path = folder / f"{name}.json"
+        if path.is_file():
+            summaries[name] = _parse_json(path.read_text(encoding="utf-8"), path)
+    return summaries
+
+
+def read_train_params(metadata: Mapping[str, str], model: Path) -> dict[str, Any]:
+    """Return the params that `model` was trained with; raises `PipelineError` if damaged."""
+    params = _parse_json(metadata.get("params", "{}"), model)
+    if not isinstance(params, dict):
+        raise PipelineError(f"{model}: its params are no mapping; make it again")
+    return params
+
+
+def _parse_json(text: str, source: Path) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PipelineError(f"{source}: damaged JSON ({error}); make it again") from None
+
+
+def _results_sha256(folder: Path, rows: Sequence[Row]) -> str:
+    """Return one hash of another program's results for all images."""
+    hashes = "".join(sha256_of(folder / f"{row.name}.png") for row in rows)
+    return hashlib.sha256(hashes.encode()).hexdigest()
