@@ -45,6 +45,10 @@ def run(params: TrainParams) -> None:
     interrupt_on_signals()
     if not in_process_group():
         _check_named_files(params)
+        for name in params.without_effect:
+            ConsoleProgress().message(
+                f"note: train.{name} has no effect, because train.adv_weight is 0"
+            )
     if params.processes > 1 and not in_process_group():
         _launch(params)
     else:

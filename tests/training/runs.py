@@ -84,9 +84,6 @@ def run(
     **changes: object,
 ) -> TrainResult:
     """Train in the data of `world` with `SMALL` params and `changes`."""
-    if str(changes.get("adv_weight")) in ("0", "0.0"):
-        # They have no effect without a discriminator, and are refused then.
-        changes = {"warmup_steps": 0, "pixel_weight": 0.0} | changes
     params = override(SMALL, {name: str(value) for name, value in changes.items()})
     return train(
         params,
