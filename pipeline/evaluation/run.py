@@ -54,23 +54,20 @@ def evaluate(
 ) -> Evaluation:
     """Compare the generator in `model` with other methods, and write all reports.
 
-    `manifest` and `resized` are the data stages' results; `reports` also holds their summaries and
-    the training curves, which the page shows if they exist. `revision` names the code. The output
-    depends on the arguments and those files alone. Raises `PipelineError` if an input is missing or
-    damaged, `UsageError` if the params do not fit the images.
+    `reports` also holds the data stages' summaries and the training curves, which the page shows if
+    they exist. `revision` names the code. The output depends on the arguments and those files
+    alone. Raises `PipelineError` if an input is missing or damaged, `UsageError` if the params do
+    not fit the images.
     """
     device = pick_device(params.device)
     trained = load_generator(model, device)
     methods = load_methods(params, trained, device)
-    images = PairedImages.from_split(
-        manifest, resized, params.split, methods.scale, params.max_images, params.degradation
-    )
-    _check_border(params, images.side)
+    images = _load_images(manifest, resized, params, methods.scale)
     perceptual = load_perceptual_metrics(params, images.side, device)
-    measuring = _Measurement(images, methods, perceptual, params, device)
-    image_scores, set_scores = measuring.run(progress or Silent())
+    measurement = _Measurement(images, methods, perceptual, params, device)
+    image_scores, set_scores = measurement.run(progress or Silent())
+    ranked_by = _ranking_metric(perceptual)
     means = mean_scores(image_scores, set_scores)
-    ranked_by = METRIC_BY_KEY["psnr_y" if perceptual.lpips is None else "lpips"]
     pictures = _PictureMaker(images, methods, image_scores, params)
     inputs = Inputs(manifest, model, revision)
     evaluation = Evaluation(
@@ -95,12 +92,20 @@ def evaluate(
     return evaluation
 
 
-def _check_border(params: EvaluateParams, side: int) -> None:
-    if side - 2 * params.crop_border < SSIM_WINDOW:
+def _ranking_metric(perceptual: PerceptualMetrics) -> Metric:
+    return METRIC_BY_KEY["psnr_y" if perceptual.lpips is None else "lpips"]
+
+
+def _load_images(manifest: Path, resized: Path, params: EvaluateParams, scale: int) -> PairedImages:
+    images = PairedImages.from_split(
+        manifest, resized, params.split, scale, params.max_images, params.degradation
+    )
+    if images.side - 2 * params.crop_border < SSIM_WINDOW:
         raise UsageError(
             f"evaluate.crop_border: {params.crop_border} leaves less than {SSIM_WINDOW} pixels "
-            f"of images of {side}, which SSIM needs"
+            f"of images of {images.side}, which SSIM needs"
         )
+    return images
 
 
 def _plane(means: Scores, params: EvaluateParams) -> Plane:

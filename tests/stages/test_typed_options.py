@@ -7,7 +7,7 @@ from pydantic import Field
 from typer.testing import CliRunner
 
 from pipeline.params import Section
-from stages.options import new_app
+from stages.runner import new_app
 from stages.typed_options import options_from
 
 
