@@ -166,13 +166,16 @@ def _enlarge_one(folder: Path) -> tuple[Path, Path]:
     from PIL import Image
 
     from pipeline.drawings import draw
-    from stages.commands.upscale import upscale
+    from pipeline.files import atomic_path
+    from pipeline.upscaling.upscaler import Upscaler
 
     drawing = draw(UNSEEN_SEED).image
     small = drawing.resize((drawing.width // 4, drawing.height // 4), Image.Resampling.BICUBIC)
     before, after = folder / "picture.png", folder / "picture_x4.png"
     small.save(before)
-    upscale([before], after, str(folder / "models/generator.safetensors"), overwrite=True)
+    upscaler = Upscaler(folder / "models/generator.safetensors")
+    with atomic_path(after) as temporary:
+        upscaler(small).save(temporary, "PNG")
     return before.resolve(), after.resolve()
 
 
