@@ -140,11 +140,12 @@ class _Run:
 
 
 def _run_part(arguments: argparse.Namespace) -> None:
+    import gpu_card
     import gpu_steps
     import gpu_training
 
     parts: dict[str, Callable[[Task, Results], None]] = {
-        "environment": gpu_steps.environment,
+        "environment": gpu_card.environment,
         "tests": gpu_training.tests,
         "steps": gpu_steps.steps,
         "memory": gpu_steps.memory,

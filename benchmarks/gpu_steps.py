@@ -1,4 +1,4 @@
-"""The parts of `benchmarks/gpu.py` that measure in their own process: the card, and single steps.
+"""The parts of `benchmarks/gpu.py` that measure single steps, in their own process.
 
 A step is timed in rounds of several, one after the other, as training takes them: the clock is read
 when the card has done all of them. The variants of a step take their rounds in turns. Crops are of
@@ -7,28 +7,30 @@ once by PyTorch on the step without CUDA graphs.
 """
 
 import contextlib
-import gc
 import os
-import platform
-import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-import torchvision
-from gpu_task import Results, Task, median_seconds, seconds_of, synchronise
+from gpu_task import (
+    Results,
+    Task,
+    cudnn_settings,
+    free_unused,
+    median_seconds,
+    seconds_of,
+    synchronise,
+)
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from train_memory import measure_peak
 from train_step import Step, ours, straightforward
 
-from pipeline.devices import computes_in_bf16, device_name
+from pipeline.devices import computes_in_bf16
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
@@ -58,83 +60,6 @@ LOGGED_WARM_UP = 50
 STEPS_A_ROUND = 10
 ROUNDS = 5
 NEVER = str(10**9)
-
-
-def environment(task: Task, results: Results) -> None:
-    """The card, the libraries, and the ceilings that steps are compared with."""
-    device = torch.device(task.device)
-    results.add("device", device_name(device))
-    results.add("python", platform.python_version())
-    results.add("torch", torch.__version__)
-    results.add("torchvision", torchvision.__version__)
-    results.add("cuda", torch.version.cuda)
-    results.add("cudnn", torch.backends.cudnn.version())
-    if device.type == "cuda":
-        properties = torch.cuda.get_device_properties(device)
-        results.add("capability", f"{properties.major}.{properties.minor}")
-        results.add("multiprocessors", properties.multi_processor_count)
-        results.add("memory_gib", round(properties.total_memory / 2**30, 1))
-        results.add("driver", _driver())
-    results.add("matmul_tflops", _matmul(64 if task.toy else 8192, device))
-    results.add("copy_gb_per_s", _copy(2**20 if task.toy else 2**32, device))
-    for batch, side in ((1, 16),) if task.toy else ((2, 384), (24, 48)):
-        for benchmark in (False, True):
-            name = f"conv_{batch}x{side}{'_benchmark' if benchmark else ''}_tflops"
-            results.add(name, _convolution(batch, side, benchmark, device))
-
-
-def _driver() -> str:
-    """Driver, highest clock and power limit, as the driver's own program says."""
-    if shutil.which("nvidia-smi") is None:
-        return "unknown: no nvidia-smi"
-    query = "--query-gpu=driver_version,clocks.max.sm,power.limit"
-    command = ["nvidia-smi", query, "--format=csv,noheader"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def _matmul(side: int, device: torch.device) -> float:
-    left, right = (torch.randn(side, side, device=device).bfloat16() for _ in range(2))
-    return 2 * side**3 / median_seconds(lambda: left @ right, 20, device) / 1e12
-
-
-def _copy(size: int, device: torch.device) -> float:
-    source = torch.ones(size, dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    return 2 * size / median_seconds(lambda: target.copy_(source), 20, device) / 1e9
-
-
-def _convolution(batch: int, side: int, benchmark: bool, device: torch.device) -> float:
-    """TFLOP/s of a forward 3 × 3 convolution from 64 to 64 channels, bf16, channels last."""
-    pixels = torch.randn(batch, 64, side, side, device=device).bfloat16()
-    weight = torch.randn(64, 64, 3, 3, device=device).bfloat16()
-    pixels, weight = (x.to(memory_format=torch.channels_last) for x in (pixels, weight))
-    count = 50
-    with _cudnn(benchmark, False):
-        work = _launched_at_once(lambda: F.conv2d(pixels, weight, padding=1), count, device)
-    flop = 2 * batch * side**2 * 64 * 64 * 9
-    return flop * count / median_seconds(work, 5, device) / 1e12
-
-
-def _launched_at_once(
-    work: Callable[[], object], count: int, device: torch.device
-) -> Callable[[], object]:
-    """`count` times `work`; as a CUDA graph, because launches take longer than small kernels."""
-
-    def all_of_them() -> None:
-        for _ in range(count):
-            work()
-
-    if device.type != "cuda":
-        return all_of_them
-    torch.cuda.synchronize()
-    with torch.cuda.stream(torch.cuda.Stream()):
-        for _ in range(3):
-            work()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        all_of_them()
-    return graph.replay
 
 
 @dataclass(frozen=True)
@@ -220,7 +145,7 @@ def _measure(case: _Case, vgg: VGG16Features, task: Task, results: Results) -> N
             one.time_round(count)
         results.add("steps", [*earlier, *_lines(case, running), *failed])
     running.clear()
-    _free_memory(hr.device)
+    free_unused(hr.device)
 
 
 class _Running:
@@ -234,7 +159,7 @@ class _Running:
         self.flop: int | None = None
         if variant.logged:
             self.params = override(case.params, {"log_every": "10"})
-        _free_memory(hr.device)
+        free_unused(hr.device)
         before = _memory(hr.device)
         self._step = self._new_step(vgg)
         with self._settings():
@@ -270,7 +195,7 @@ class _Running:
         return ours(self.params, vgg, device, bf16=True, graphed=self.variant.graphed)
 
     def _settings(self) -> contextlib.AbstractContextManager[None]:
-        return _cudnn(self.variant.benchmark, self.variant.deterministic)
+        return cudnn_settings(self.variant.benchmark, self.variant.deterministic)
 
 
 def _lines(case: _Case, running: Sequence[_Running]) -> list[dict[str, object]]:
@@ -337,7 +262,7 @@ def memory(task: Task, results: Results) -> None:
                 line["error"] = _first_line(error)
                 traceback.print_exc()
             results.append("memory", line)
-            _free_memory(device)
+            free_unused(device)
 
 
 def _vgg(params: TrainParams, device: torch.device) -> VGG16Features:
@@ -364,24 +289,6 @@ def _labels(case: _Case, variant: _Variant) -> dict[str, object]:
 
 def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
-
-
-@contextlib.contextmanager
-def _cudnn(benchmark: bool, deterministic: bool) -> Iterator[None]:
-    backend = torch.backends.cudnn
-    before = backend.benchmark, backend.deterministic
-    backend.benchmark, backend.deterministic = benchmark, deterministic
-    try:
-        yield
-    finally:
-        backend.benchmark, backend.deterministic = before
-
-
-def _free_memory(device: torch.device) -> None:
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _memory(device: torch.device) -> tuple[int, int]:

@@ -1,9 +1,11 @@
 """What a part of `benchmarks/gpu.py` is given, and where it puts its figures."""
 
+import contextlib
+import gc
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,3 +76,23 @@ def median_seconds(
     """Median over `rounds` of `seconds_of`, after one round that does not count."""
     seconds_of(work, count, device)
     return statistics.median(seconds_of(work, count, device) for _ in range(rounds))
+
+
+@contextlib.contextmanager
+def cudnn_settings(benchmark: bool, deterministic: bool) -> Iterator[None]:
+    """Set cuDNN's two switches, and restore them."""
+    backend = torch.backends.cudnn
+    before = backend.benchmark, backend.deterministic
+    backend.benchmark, backend.deterministic = benchmark, deterministic
+    try:
+        yield
+    finally:
+        backend.benchmark, backend.deterministic = before
+
+
+def free_unused(device: torch.device) -> None:
+    """Give back what nothing refers to, and begin to measure the peak anew."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)

@@ -1,24 +1,22 @@
 """The parts of `benchmarks/gpu.py` that run programs: the tests, and `pipeline train` itself."""
 
 import csv
-import gc
 import math
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from xml.etree import ElementTree
 
 import torch
-from gpu_task import Results, Task, synchronise
+from gpu_program import STOP_SECONDS, TrainingProgram
+from gpu_task import Results, Task, free_unused, synchronise
 
 from pipeline.devices import computes_in_bf16, pick_device
 from pipeline.networks.files import load_generator, save_generator
@@ -38,8 +36,6 @@ SECOND_RUN_SECONDS = 15.0
 SECOND_RUN_RESERVE = 60.0
 """Seconds that the first run leaves: to stop, to start again, and to be stopped once more."""
 TOY_SECONDS = 12.0
-STOP_SECONDS = 15.0
-"""In which a training that gets SIGTERM has written its checkpoint."""
 CURVES = ("loss", "content", "adversarial", "discriminator", "d_hr", "d_sr")
 POINTS = 20
 """Of a curve, at most: each is the mean of equally many rows."""
@@ -81,7 +77,7 @@ def article(task: Task, results: Results) -> None:
     options = ["--epochs", "100000", "--pretrain-steps", "0", "--vgg", vgg]
     options += ["--device", task.device, *(_options(_settings(TOY)) if task.toy else [])]
     with _project(task) as project:
-        first = _Training(project, options)
+        first = TrainingProgram(project, options)
         begun = first.wait_for(r"read images: (\d+)/\1 ", task.left - STOP_SECONDS)
         results.add("seconds_to_first_step", begun - first.started)
         wanted = TOY_SECONDS if task.toy else task.train_seconds
@@ -99,7 +95,7 @@ def article(task: Task, results: Results) -> None:
         results.add("images_per_s_between_lines", first.rate(batch))
         results.add("curves", _curves(project / "reports/train/plots/metrics"))
         results.add("metrics", _text(project / "reports/train/metrics.json"))
-        second = _Training(project, options)
+        second = TrainingProgram(project, options)
         second.wait_for(r"goes on from step (\d+)", task.left - STOP_SECONDS)
         goes_on = re.search(r"goes on from step (\d+)", second.text())
         assert goes_on is not None
@@ -124,11 +120,11 @@ def models(task: Task, results: Results) -> None:
             steps = max(10, int(rate * seconds * SHARE))
             results.add("measured_steps_per_s", rate)
             settings["steps"] = str(steps)
-            _free_memory()
+            free_unused(torch.device(task.device))
         settings.setdefault("validate_every", str(max(100, int(settings["steps"]) // VALIDATIONS)))
         results.add("params", settings)
         begun = time.time()
-        training = _Training(project, _options(settings))
+        training = TrainingProgram(project, _options(settings))
         training.run_until(time.monotonic() + task.left - STOP_SECONDS)
         results.add("exit", training.stop())
         results.add("seconds", time.monotonic() - training.started)
@@ -168,78 +164,6 @@ def _project(task: Task) -> Iterator[Path]:
         yield project
 
 
-class _Training:
-    """`pipeline train` in a project, and the lines that it prints, with their times."""
-
-    def __init__(self, project: Path, options: Sequence[str]) -> None:
-        self.started = time.monotonic()
-        self._lines: list[tuple[float, str]] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "stages.train", *options],
-            cwd=project,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.append((time.monotonic(), line))
-            print(line, end="", flush=True)
-
-    def text(self) -> str:
-        """All that was printed so far."""
-        return "".join(line for _, line in list(self._lines))
-
-    def wait_for(self, pattern: str, seconds: float) -> float:
-        """Return when a line with `pattern` came. Raises `RuntimeError` where none did."""
-        deadline = time.monotonic() + seconds
-        while True:
-            ended = self._process.poll() is not None
-            for moment, line in list(self._lines):
-                if re.search(pattern, line):
-                    return moment
-            if ended or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(f"training printed no {pattern!r}: {self.text()[-2000:]}")
-            time.sleep(0.02)
-
-    def run_until(self, moment: float) -> None:
-        """Let it train until then, or to its end."""
-        with_time = max(0.0, moment - time.monotonic())
-        try:
-            self._process.wait(with_time)
-        except subprocess.TimeoutExpired:
-            return
-
-    def stop(self) -> int:
-        """Stop it as a user's system would, and return its exit code."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-        try:
-            code = self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
-        self._reader.join(5)
-        return code
-
-    def rate(self, batch: int) -> float | None:
-        """Return images per second between the first and the last line with a step."""
-        lines = [
-            (moment, int(match[1]))
-            for moment, line in self._lines
-            if (match := re.match(r"train: (\d+)/", line))
-        ]
-        if len(lines) < 2 or lines[-1][1] == lines[0][1]:
-            return None
-        (first, begun), (last, done) = lines[0], lines[-1]
-        return (done - begun) * batch / (last - first)
-
-
 def _steps_per_second(params: TrainParams, project: Path, task: Task) -> float:
     """The rate of steps on images that lie on the device, graphs included."""
     device = pick_device(task.device)
@@ -250,15 +174,7 @@ def _steps_per_second(params: TrainParams, project: Path, task: Task) -> float:
     state = new_state(located, device)
     step = TrainStep(located, 10**9, state, vgg, device, computes_in_bf16(device), graphed=True)
     images = torch.randint(0, 256, (64, 512, 512, 3), dtype=torch.uint8, device=device)
-    batches = RandomCrops(
-        lambda numbers: (images, numbers),
-        len(images),
-        params.crop,
-        params.batch,
-        0,
-        candidates=params.crop_candidates,
-        turns=params.turns,
-    )
+    batches = RandomCrops.from_params(located, lambda numbers: (images, numbers), len(images))
     counts = (TOY_RATE_STEPS,) * 2 if task.toy else (RATE_WARM_UP, RATE_STEPS)
     for count in counts:
         synchronise(device)
@@ -308,13 +224,6 @@ def _curves(folder: Path) -> dict[str, list[list[float]]]:
 
 def _text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
-
-
-def _free_memory() -> None:
-    """Give back what the measured steps held: the training is another process."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _keep_models(project: Path, folder: Path, begun: float) -> list[str]:

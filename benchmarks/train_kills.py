@@ -40,8 +40,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     options = ["--adv-weight", arguments.adv_weight, "--steps", arguments.steps]
-    if not float(arguments.adv_weight):
-        options += ["--warmup-steps", "0"]
     whole, killed = (_prepare(arguments.folder / name) for name in ("whole", "killed"))
     assert pipeline(whole, "train", *options).code == 0
     moments, saved = random.Random(arguments.seed), list[int]()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -48,6 +49,11 @@ def computes_in_bf16(device: torch.device) -> bool:
     return False
 
 
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Return whether `auto`, `bf16` or `fp32` computes in bfloat16 on `device`."""
+    return precision == "bf16" or (precision == "auto" and computes_in_bf16(device))
+
+
 def device_name(device: torch.device) -> str:
     """Return a device's name in reports, with the model of a CUDA GPU."""
     if device.type == "cuda":
@@ -55,14 +61,18 @@ def device_name(device: torch.device) -> str:
     return device.type
 
 
-def free_cuda_memory(device: torch.device) -> int:
-    """Return the free bytes of a GPU, including those that PyTorch's allocator holds unused."""
+def free_memory(device: torch.device) -> int:
+    """Return the free bytes of a GPU, with those that PyTorch holds unused, or of the machine."""
+    if device.type != "cuda":
+        return int(psutil.virtual_memory().available)
     free: int = torch.cuda.mem_get_info(device)[0]
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def to_cuda_async(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy `tensor` to a CUDA `device`; the host does not wait for the copy."""
+def to_device_async(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return `tensor` on `device`; the host does not wait for a copy to CUDA."""
+    if device.type != "cuda":
+        return tensor.to(device)
     if tensor.device.type == "cpu":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)

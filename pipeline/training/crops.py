@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.devices import to_cuda_async
+from pipeline.devices import to_device_async
+from pipeline.params import TrainParams
 
 LoadImages = Callable[[Sequence[int]], tuple[Tensor, Sequence[int]]]
 """Numbers of images → `(N, H, W, 3) uint8` that holds them, and the index of each in it."""
@@ -47,6 +48,24 @@ class RandomCrops:
     candidates: int = 1
     turns: bool = False
     recolour: float = 0.0
+
+    @staticmethod
+    def from_params(
+        params: TrainParams, load: LoadImages, count: int, rank: int = 0, processes: int = 1
+    ) -> "RandomCrops":
+        """Return the crops that a training with `params` sees of `count` images."""
+        return RandomCrops(
+            load,
+            count,
+            params.crop,
+            params.batch,
+            params.seed,
+            rank,
+            processes,
+            params.crop_candidates,
+            params.turns,
+            params.recolour,
+        )
 
     def __call__(self, step: int) -> Tensor:
         """Return the batch of a step, `(batch, 3, crop, crop) uint8`, channels last.
@@ -153,8 +172,7 @@ def _draw_colours(
 
 
 def _to_device(device: torch.device, values: np.ndarray) -> Tensor:
-    tensor = torch.from_numpy(values)
-    return to_cuda_async(tensor, device) if device.type == "cuda" else tensor
+    return to_device_async(torch.from_numpy(values), device)
 
 
 def _select(condition: Tensor, crops: Tensor, others: Tensor) -> Tensor:

@@ -6,10 +6,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 
-from pipeline.devices import free_cuda_memory
+from pipeline.devices import free_memory
 from pipeline.images.shards import read_image, read_images
 from pipeline.manifest.rows import Row
 from pipeline.progress import Progress
@@ -58,9 +57,8 @@ def load_images(
 
 def _free_bytes(device: torch.device, processes: int) -> float:
     """Return the bytes free for one of `processes`; each has a GPU, all share the main memory."""
-    if device.type == "cuda":
-        return free_cuda_memory(device)
-    return psutil.virtual_memory().available / processes
+    sharing = 1 if device.type == "cuda" else processes
+    return free_memory(device) / sharing
 
 
 def _from_memory(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline.devices import computes_in_bf16
+from pipeline.devices import uses_bf16
 from pipeline.errors import PipelineError
 from pipeline.fingerprints import code_of, training_versions
 from pipeline.images.shards import read_images
@@ -89,7 +89,7 @@ def set_up(
     validation = _new_validation(images, params, device)
     _check_crop(params, image_size, paths)
     steps = params.steps or math.ceil(params.epochs * len(rows) / params.batch)
-    bf16 = _computes_in_bf16(params, device)
+    bf16 = uses_bf16(params.precision, device)
     training = new_training(resolved, device, group)
     state, vgg = training.state, content.network
     inputs["vgg_sha256"] = content.sha256
@@ -155,10 +155,6 @@ def _check_crop(params: TrainParams, image_size: int, paths: TrainPaths) -> None
             f"train.crop: {params.crop} is larger than the images of {paths.manifest}, "
             f"{side} pixels"
         )
-
-
-def _computes_in_bf16(params: TrainParams, device: torch.device) -> bool:
-    return params.precision == "bf16" or (params.precision == "auto" and computes_in_bf16(device))
 
 
 def _precision(bf16: bool) -> str:

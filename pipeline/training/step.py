@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
-from pipeline.devices import to_cuda_async
+from pipeline.devices import to_device_async
 from pipeline.images.degradation import make_lr
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.params import TrainParams
@@ -91,7 +91,7 @@ class TrainStep:
             for optimiser in self.state.optimisers.values():
                 optimiser.state.clear()
         if self.device.type == "cuda":
-            hr_uint8 = to_cuda_async(hr_uint8, self.device)
+            hr_uint8 = to_device_async(hr_uint8, self.device)
         lr_uint8 = self._make_lr(hr_uint8, step)
         outputs = dict(self._compute(kind, hr_uint8, lr_uint8, rates))
         self.state.step = step + 1
@@ -116,7 +116,7 @@ class TrainStep:
         )
         if self.device.type != "cuda":
             return rates
-        return to_cuda_async(torch.tensor(rates), self.device)
+        return to_device_async(torch.tensor(rates), self.device)
 
     def _make_lr(self, hr_uint8: Tensor, step: int) -> Tensor:
         """Return the LR crops; their degradation depends on seed, step and index in the batch."""

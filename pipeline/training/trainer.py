@@ -114,18 +114,7 @@ def _open_batches(run: TrainRun) -> RandomCrops | Prefetcher:
     images = load_images(
         run.paths.resized, run.rows, run.image_size, run.device, group.size, run.progress
     )
-    crops = RandomCrops(
-        images.load,
-        len(run.rows),
-        params.crop,
-        params.batch,
-        params.seed,
-        group.rank,
-        group.size,
-        params.crop_candidates,
-        params.turns,
-        params.recolour,
-    )
+    crops = RandomCrops.from_params(params, images.load, len(run.rows), group.rank, group.size)
     return crops if images.on_device else Prefetcher(crops)
 
 

@@ -4,11 +4,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import psutil
 import torch
 from torch import Tensor, nn
 
-from pipeline.devices import free_cuda_memory
+from pipeline.devices import free_memory
 from pipeline.networks import Generator
 
 # Pixels further away change a result too little to pay for: x4plus-anime has a receptive radius of
@@ -77,13 +76,6 @@ def best_tile(generator: Generator, device: torch.device) -> int:
     largest = math.isqrt(int(pixels)) - 2 * overlap
     fastest = max(USUAL_TILE, TILE_PER_OVERLAP * overlap)
     return max(min(largest, fastest), SMALLEST_TILE)
-
-
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that are available on `device`."""
-    if device.type == "cuda":
-        return free_cuda_memory(device)
-    return int(psutil.virtual_memory().available)
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from pipeline.devices import computes_in_bf16, pick_device
+from pipeline.devices import free_memory, pick_device, uses_bf16
 from pipeline.errors import PipelineError, UsageError
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
@@ -24,7 +24,6 @@ from pipeline.upscaling.pictures import Picture, from_pil, to_pil
 from pipeline.upscaling.tiles import (
     SMALLEST_TILE,
     best_tile,
-    free_memory,
     tile_overlap,
     tile_windows,
 )
@@ -74,8 +73,7 @@ class Upscaler:
         )
         self._tta, self._tile = params.tta, params.tile
         self._device = pick_device(params.device)
-        bf16_on_auto = params.precision == "auto" and computes_in_bf16(self._device)
-        self._bf16 = params.precision == "bf16" or bf16_on_auto
+        self._bf16 = uses_bf16(params.precision, self._device)
         generator = _load(model, params.alpha)
         self.scale = float(generator.scale if params.scale is None else params.scale)
         if generator.scale == 1 < self.scale:

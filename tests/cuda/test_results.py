@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline import Upscaler
-from pipeline.devices import free_cuda_memory, pick_device
+from pipeline.devices import free_memory, pick_device
 from pipeline.metrics import luma, ms_ssim, psnr, ssim
 from pipeline.upscaling.tiles import best_tile
 
@@ -53,11 +53,11 @@ def test_figures_are_those_of_the_cpu() -> None:
 def test_memory_that_pytorch_keeps_counts_as_free() -> None:
     device = torch.device("cuda")
     torch.cuda.empty_cache()
-    before = free_cuda_memory(device)
+    before = free_memory(device)
     kept = torch.empty(2**30, dtype=torch.uint8, device=device)
-    assert before - free_cuda_memory(device) >= 2**30
+    assert before - free_memory(device) >= 2**30
     del kept
-    assert abs(free_cuda_memory(device) - before) < 2**22
+    assert abs(free_memory(device) - before) < 2**22
     assert torch.cuda.memory_reserved(device) >= 2**30
 
 

@@ -63,16 +63,8 @@ def train_step(graphed: bool, **changes: object) -> TrainStep:
 
 
 def random_crops(step: TrainStep) -> RandomCrops:
-    params, stack = step.params, IMAGES.to(step.device)
-    return RandomCrops(
-        lambda numbers: (stack, numbers),
-        len(stack),
-        params.crop,
-        params.batch,
-        params.seed,
-        candidates=params.crop_candidates,
-        turns=params.turns,
-    )
+    stack = IMAGES.to(step.device)
+    return RandomCrops.from_params(step.params, lambda numbers: (stack, numbers), len(stack))
 
 
 def take_steps(step: TrainStep, steps: int) -> list[StepResult]:
