@@ -2,7 +2,7 @@
 
 import inspect
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal, get_args, get_origin
 
 import typer
@@ -19,6 +19,18 @@ def param_options(shown: Section, source: str) -> list[inspect.Parameter]:
     """
     fields = type(shown).model_fields
     return [_option(name, field, getattr(shown, name), source) for name, field in fields.items()]
+
+
+def set_signature(
+    command: Callable[..., None],
+    parameters: Sequence[inspect.Parameter],
+    documented: Callable[..., None],
+) -> None:
+    """Let Typer read `parameters`, all by keyword, name and help text of `documented`."""
+    by_keyword = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    command.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined]
+    command.__name__ = documented.__name__
+    command.__doc__ = inspect.getdoc(documented)
 
 
 def dvc_settings(params: Section, section: str, texts: Mapping[str, str]) -> str:

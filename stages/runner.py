@@ -19,7 +19,7 @@ from pipeline.params import Params, Section
 from pipeline.params.file import load_params, override
 from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
 from pipeline.progress import Progress
-from stages.options import dvc_settings, param_options
+from stages.options import dvc_settings, param_options, set_signature
 from stages.streams import flush_output, prepare_streams
 
 PARAMS_FILE = Path("params.yaml")
@@ -85,12 +85,7 @@ def _add_stage(app: typer.Typer, stage: Stage, shown: Section, source: str) -> N
             stage.run(params, **options)
 
     own = list(inspect.signature(stage.run).parameters.values())[1:]
-    parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in [*own, *param_options(shown, source)]
-    ]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__doc__ = inspect.getdoc(stage.run)
+    set_signature(command, [*own, *param_options(shown, source)], stage.run)
     app.command(stage.name, no_args_is_help=False)(command)
 
 

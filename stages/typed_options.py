@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline.params import Section
 from pipeline.params.file import option_name
+from stages.options import set_signature
 
 
 def options_from(
@@ -37,10 +38,8 @@ def options_from(
                     for name, field in schema.model_fields.items()
                 ]
             else:
-                parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__name__ = run.__name__
-        command.__doc__ = run.__doc__
+                parameters.append(parameter)
+        set_signature(command, parameters, run)
         return command
 
     return decorate

@@ -57,19 +57,8 @@ def _drawing_picture(index: int, number: int, path: Path) -> Picture:
     if file is None:
         raise UsageError(f"{path}: a damaged drawing; remove it and its .json, and run again")
     tags = json.loads(_tags_path(path.parent, path.stem).read_text(encoding="utf-8"))
-    return Picture(
-        id=index,
-        path=path,
-        width=file.width,
-        height=file.height,
-        md5=file.md5,
-        rating="general",
-        tags=tuple(sorted(file.tags.union(tags))),
-        source=f"drawing {number}",
-        parent_id=0,
-        change=_FIRST_CHANGE + index * _CHANGE_STEP,
-        extension=file.extension,
-    )
+    change = _FIRST_CHANGE + index * _CHANGE_STEP
+    return file.as_picture(index, path, tags, f"drawing {number}", change)
 
 
 def _draw_missing(stems: dict[int, str], folder: Path, progress: Progress) -> None:

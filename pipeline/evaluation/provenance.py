@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ class Inputs:
     model: Path
     revision: str | None
     """of the code; None outside git"""
+
+    @cached_property
+    def manifest_sha256(self) -> str:
+        """SHA-256 of the manifest."""
+        return sha256_of(self.manifest)
 
 
 def describe_inputs(
@@ -61,7 +67,7 @@ def describe_inputs(
             f"backbone's weights of {metrics}": origin
             for metrics, origin in perceptual.origins.items()
         },
-        "manifest measured, SHA-256": sha256_of(inputs.manifest),
+        "manifest measured, SHA-256": inputs.manifest_sha256,
         "manifest trained on, SHA-256": metadata.get("manifest_sha256", "unknown"),
         "images measured": len(rows),
         "split": params.split,
@@ -82,8 +88,8 @@ def find_notices(
             "experiment than the article's: these figures do not speak for it."
         )
         notices.append(Notice("Random VGG weights.", text, grave=True))
-    manifest_sha256 = sha256_of(inputs.manifest)
-    if trained.metadata.get("manifest_sha256", manifest_sha256) != manifest_sha256:
+    measured = inputs.manifest_sha256
+    if trained.metadata.get("manifest_sha256", measured) != measured:
         text = "The model was trained on another manifest; it may have seen the images below."
         notices.append(Notice("Another manifest.", text, grave=True))
     if params.degradation == "web":

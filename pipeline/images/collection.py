@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,24 @@ class PictureFile:
     height: int
     md5: str
     tags: frozenset[str]
+
+    def as_picture(
+        self, number: int, path: Path, tags: Iterable[str], source: str, change: int
+    ) -> Picture:
+        """Return the picture of id `number` at `path`, with `tags` beside those of the file."""
+        return Picture(
+            id=number,
+            path=path,
+            width=self.width,
+            height=self.height,
+            md5=self.md5,
+            rating="general",
+            tags=tuple(sorted(self.tags.union(tags))),
+            source=source,
+            parent_id=0,
+            change=change,
+            extension=self.extension,
+        )
 
 
 def collect_folder(folder: Path, progress: Progress = Silent()) -> list[Picture]:  # noqa: B008
@@ -138,20 +156,8 @@ def _header_tags(image: Image.Image) -> Iterator[str]:
 
 def _folder_picture(number: int, folder: Path, path: Path, file: PictureFile) -> Picture:
     relative = path.relative_to(folder)
-    tags = file.tags | {_tag(part) for part in relative.parts[:-1]} - {""}
-    return Picture(
-        id=number,
-        path=path,
-        width=file.width,
-        height=file.height,
-        md5=file.md5,
-        rating="general",
-        tags=tuple(sorted(tags)),
-        source=relative.as_posix(),
-        parent_id=0,
-        change=int(path.stat().st_mtime),
-        extension=file.extension,
-    )
+    tags = {_tag(part) for part in relative.parts[:-1]} - {""}
+    return file.as_picture(number, path, tags, relative.as_posix(), int(path.stat().st_mtime))
 
 
 def _tag(name: str) -> str:

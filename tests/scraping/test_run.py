@@ -36,6 +36,7 @@ from tests.scraping.site import (
     dropped,
     overstated,
     picture,
+    rot,
     stalled,
     truncated,
 )
@@ -359,16 +360,6 @@ def test_a_file_that_rotted_is_fetched_again(tmp_path: Path) -> None:
     assert ids(tmp_path) == [3, 2, 1]
     assert sorted(site.paths()) == ["/images/1/1.png", "/images/1/3.png", "/robots.txt"]
     assert sum("was damaged on disk, and is replaced" in text for text in notes.messages) == 2
-
-
-def rot(path: Path) -> None:
-    """Change a file as a disk does: same length, same time."""
-    stat = path.stat()
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(data)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def test_a_short_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import signal
 import socket
 from collections import Counter
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.scraping.store import Store
-from tests.scraping.site import CHALLENGE, ScriptedSite, answer, picture, stalled
+from tests.scraping.site import CHALLENGE, ScriptedSite, answer, picture, rot, stalled
 from tests.stages.program import end, pipeline, start, wait_until
 
 COUNT = 40
@@ -156,16 +155,6 @@ def test_failures_are_tried_again_when_asked(tmp_path: Path) -> None:
     assert result.code == 0, result.err
     assert site.paths() == ["/robots.txt", "/images/1/4.png"]
     assert len(contents(folder)) == 6
-
-
-def rot(path: Path) -> None:
-    """Change a file as a disk does: same length, same time."""
-    stat = path.stat()
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(data)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def test_damage_on_disk_is_found_and_mended(tmp_path: Path) -> None:
