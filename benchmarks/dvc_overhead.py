@@ -24,8 +24,7 @@ SETTINGS = {
     "scrape": {"min_side": SIDE, "excluded_tags": []},
     "resize": {"size": SIDE},
     "train": {
-        "blocks": 1,
-        "features": 8,
+        "generator": {"blocks": 1, "features": 8},
         "crop": 32,
         "steps": 2,
         "adv_weight": 0,

@@ -1,7 +1,7 @@
 """A GPU in one command: what it can do, what a training step takes of that, and the article's run.
 
 python benchmarks/gpu.py --out FOLDER --data PROJECT [--budget 480] [--seconds steps=200]
-python benchmarks/gpu.py --out FOLDER --data PROJECT --parts models --train "blocks=16 steps=..."
+python benchmarks/gpu.py --out FOLDER --data PROJECT --parts models --train "crop=192 steps=..."
 python benchmarks/gpu.py --out FOLDER --device cpu --toy     # a rehearsal: everything, tiny
 
 Each part is a process with a time limit, so that one that crashes, hangs or runs out of memory

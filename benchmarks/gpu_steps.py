@@ -39,18 +39,22 @@ from pipeline.training.state import new_state
 from pipeline.training.step import TrainStep
 
 DISTORTION = {
-    "blocks": "16",
-    "upsampling": "direct",
+    "generator.blocks": "16",
+    "generator.upsampling": "direct",
     "adv_weight": "0",
     "loss_without_adv": "psnr",
-    "optimiser": "muon",
+    "optimiser.kind": "muon",
 }
 SRGAN_SIZES = ((2, 384), (8, 192), (24, 192), (32, 96))
 DISTORTION_SIZES = ((24, 192), (64, 128))
 MEMORY_CASES = {
     "default": {},
-    "light rrdb": {"generator": "rrdb", "blocks": "6"},
-    "light rcan": {"generator": "rcan", "groups": "5", "blocks": "6"},
+    "light rrdb": {"generator.kind": "rrdb", "generator.blocks": "6"},
+    "light rcan": {
+        "generator.kind": "rcan",
+        "generator.groups": "5",
+        "generator.blocks": "6",
+    },
 }
 MEMORY_LIMIT_GIB = 4
 WARM_UP = 12

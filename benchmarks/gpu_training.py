@@ -39,7 +39,7 @@ TOY_SECONDS = 12.0
 CURVES = ("loss", "content", "adversarial", "discriminator", "d_hr", "d_sr")
 POINTS = 20
 """Of a curve, at most: each is the mean of equally many rows."""
-TOY = "blocks=1 features=8 crop=32 batch=2 vgg=random validate_every=5"
+TOY = "generator.blocks=1 generator.features=8 crop=32 batch=2 vgg=random validate_every=5"
 
 # models: how many steps fit.
 START_SECONDS = 20.0

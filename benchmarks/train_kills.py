@@ -14,8 +14,7 @@ from tests.stages.program import end, pipeline, start
 
 PARAMS = """\
 train:
-  blocks: 1
-  features: 16
+  generator: {blocks: 1, features: 16}
   crop: 32
   batch: 4
   pretrain_steps: 20

@@ -1,6 +1,6 @@
 """Peak memory of one SRGAN step: does it fit a 4 GB GPU?
 
-python benchmarks/train_memory.py [generator=rrdb blocks=6 ...] [--device cpu] [--limit 4]
+python benchmarks/train_memory.py [generator.kind=rrdb batch=4 ...] [--device cpu] [--limit 4]
 
 Params of `train` are arguments NAME=VALUE. On CUDA the allocator is capped at `--limit` GiB, so
 that a step that needs more fails as it would on the smaller GPU, and cuDNN's workspaces count. On

@@ -65,7 +65,7 @@ def main() -> None:
 def straightforward(params: TrainParams, vgg: VGG16Features, device: torch.device) -> Step:
     """Return the step without any optimisation."""
     generator, discriminator = PlainGenerator().to(device), Discriminator().to(device)
-    adam = {"lr": params.lr, "betas": (params.beta1, params.beta2)}
+    adam = {"lr": params.lr, "betas": (params.optimiser.beta1, params.optimiser.beta2)}
     g_optimiser = torch.optim.Adam(generator.parameters(), **adam)
     d_optimiser = torch.optim.Adam(discriminator.parameters(), **adam)
     bce, mse = nn.BCEWithLogitsLoss(), nn.MSELoss()

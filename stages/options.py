@@ -3,13 +3,13 @@
 import inspect
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
-from pydantic.fields import FieldInfo
 
 from pipeline.params import Section, is_list, is_mapping
 from pipeline.params.file import option_name
+from pipeline.params.names import Param, params_of, value_of
 
 
 def param_options(shown: Section, source: str) -> list[inspect.Parameter]:
@@ -17,8 +17,12 @@ def param_options(shown: Section, source: str) -> list[inspect.Parameter]:
 
     Help texts show the values of `shown`, which come from `source`.
     """
-    fields = type(shown).model_fields
-    return [_option(name, field, getattr(shown, name), source) for name, field in fields.items()]
+    return [_option(param, shown, source) for param in params_of(type(shown))]
+
+
+def keyword(param: str) -> str:
+    """Return the name of the Python parameter for a param's option: `generator.kind` has a dot."""
+    return param.replace(".", "__")
 
 
 def set_signature(
@@ -35,38 +39,43 @@ def set_signature(
 
 def dvc_settings(params: Section, section: str, texts: Mapping[str, str]) -> str:
     """Return the options in `texts`, by param, as those of `dvc exp run`."""
-    fields = type(params).model_fields
     settings = [
         "-S " + shlex.quote(setting)
-        for name, text in texts.items()
-        for setting in _settings(f"{section}.{name}", fields[name], getattr(params, name), text)
+        for param in params_of(type(params))
+        if param.name in texts
+        for setting in _settings(section, param, params, texts[param.name])
     ]
     return " ".join(settings)
 
 
-def _option(name: str, field: FieldInfo, value: object, source: str) -> inspect.Parameter:
+def _option(param: Param, shown: Section, source: str) -> inspect.Parameter:
+    try:
+        value = f"  [{source}: {_yaml(value_of(shown, param.name))}]"
+    except AttributeError:
+        # A param of another kind.
+        value = ""
     option = typer.Option(
-        option_name(name),
-        help=f"{field.description}  [{source}: {_yaml(value)}]",
-        metavar=_metavar(field),
+        option_name(param.name),
+        help=f"{param.description}{value}",
+        metavar=_metavar(param.annotation),
         show_default=False,
     )
     return inspect.Parameter(
-        name,
+        keyword(param.name),
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[str | None, option],
     )
 
 
-def _metavar(field: FieldInfo) -> str:
-    if get_origin(field.annotation) is Literal:
-        return "|".join(str(choice) for choice in get_args(field.annotation))
-    if is_list(field):
+def _metavar(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return "|".join(str(choice) for choice in get_args(annotation))
+    if is_list(annotation):
         return "A,B,..."
-    if is_mapping(field):
+    if is_mapping(annotation):
         return "NAME=PATH,..."
-    kinds = get_args(field.annotation) or (field.annotation,)
+    kinds = get_args(annotation) or (annotation,)
     kind = "TEXT" if str in kinds else "NUMBER" if float in kinds else "INTEGER"
     return kind + ("|null" if type(None) in kinds else "")
 
@@ -81,10 +90,14 @@ def _yaml(value: object) -> str:
     return str(value) if value != "" else '""'
 
 
-def _settings(key: str, field: FieldInfo, value: object, text: str) -> list[str]:
-    """Return an option as settings of DVC's `-S`: one, or one per name of a mapping."""
-    if isinstance(value, dict):
-        return [f"++{key}.{name}={path}" for name, path in value.items()]
-    if is_list(field) and not text.startswith("["):
+def _settings(section: str, param: Param, params: Section, text: str) -> list[str]:
+    """Return an option as settings of DVC's `-S`: one, or one per name of a mapping.
+
+    `++` also adds what the params file lacks, as it does a param of another kind.
+    """
+    key = f"{section}.{param.name}"
+    if is_mapping(param.annotation):
+        return [f"++{key}.{name}={path}" for name, path in value_of(params, param.name).items()]
+    if is_list(param.annotation) and not text.startswith("["):
         text = f"[{text}]"
-    return [f"{key}={text}"]
+    return [f"++{key}={text}" if "." in param.name else f"{key}={text}"]

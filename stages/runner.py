@@ -17,9 +17,10 @@ from pipeline.locks import hold, lock_file
 from pipeline.named_files import FOLDER, Input, unwatched
 from pipeline.params import Params, Section
 from pipeline.params.file import load_params, override
+from pipeline.params.names import params_of
 from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
 from pipeline.progress import Progress
-from stages.options import dvc_settings, param_options, set_signature
+from stages.options import dvc_settings, keyword, param_options, set_signature
 from stages.streams import flush_output, prepare_streams
 
 PARAMS_FILE = Path("params.yaml")
@@ -78,7 +79,7 @@ def add_stages(app: typer.Typer, stages: Sequence[Stage]) -> None:
 
 def _add_stage(app: typer.Typer, stage: Stage, shown: Section, source: str) -> None:
     def command(**options: Any) -> None:
-        texts = {name: options.pop(name) for name in type(shown).model_fields}
+        texts = {param.name: options.pop(keyword(param.name)) for param in params_of(type(shown))}
         overrides = {name: text for name, text in texts.items() if text is not None}
         params = _params_with(stage.name, overrides)
         with _exclusive(stage, options):

@@ -56,17 +56,27 @@ def tradeoff_plane(experiments: Sequence[Experiment], by: str | None = None) -> 
 
 
 def _varying_params(experiments: Sequence[Experiment]) -> list[str]:
-    """Return the params with more than one value, in the first experiment's order."""
+    """Return the params with more than one value, in the order in which experiments have them."""
+    names = dict.fromkeys(name for experiment in experiments for name in experiment.params)
+    first, *others = experiments
     return [
         name
-        for name, value in experiments[0].params.items()
-        if any(other.params.get(name) != value for other in experiments[1:])
+        for name in names
+        if any(other.params.get(name) != first.params.get(name) for other in others)
     ]
 
 
 def _label(experiment: Experiment, params: Sequence[str]) -> str:
-    values = ((name.split(".")[-1], experiment.params.get(name)) for name in params)
-    return ", ".join(f"{name} {_format_value(value)}" for name, value in values)
+    """Return the values of `params`; a generator has not those of other kinds."""
+    values = {
+        _short_name(name): experiment.params[name] for name in params if name in experiment.params
+    }
+    return ", ".join(f"{name} {_format_value(value)}" for name, value in values.items())
+
+
+def _short_name(param: str) -> str:
+    """Return the last part of a param's name: `generator` of `train.generator.kind`."""
+    return param.removesuffix(".kind").rpartition(".")[-1]
 
 
 def _format_value(value: object) -> str:

@@ -33,6 +33,26 @@ class Params(Section):
     evaluate: EvaluateParams = EvaluateParams()
 
     @model_validator(mode="after")
+    def _some_pictures_fit(self) -> "Params":
+        scrape, resize = self.scrape, self.resize
+        largest = (
+            scrape.max_pixels if resize.mode != "pad" else scrape.max_pixels * scrape.max_aspect
+        )
+        if largest < resize.size**2:
+            raise problem_at(
+                ("scrape", "max_pixels"),
+                f"no picture of at most {scrape.max_pixels} pixels has sides of resize.size "
+                f"{resize.size}; raise it, or lower resize.size",
+            )
+        smallest = max(scrape.min_side, 1 if resize.mode == "pad" else resize.size)
+        if smallest**2 > resize.max_pixels:
+            raise problem_at(
+                ("resize", "max_pixels"),
+                f"no picture with sides of at least {smallest} pixels is that small; raise it",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _crop_fits_images(self) -> "Params":
         if self.train.crop > self.resize.size:
             raise problem_at(

@@ -3,18 +3,20 @@
 import difflib
 import reprlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from pipeline.errors import UsageError
-from pipeline.params import Params, Section, is_list, is_mapping, section_type
+from pipeline.params import Params, Section, is_list, is_mapping
+from pipeline.params.kinds import kinds_of
+from pipeline.params.names import Param, params_of, with_values
 
 S = TypeVar("S", bound=Section)
 
@@ -57,7 +59,11 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate({} if values is None else values)
     except ValidationError as error:
-        raise UsageError("\n".join(_file_errors(path, root, error))) from None
+        lines = [
+            f"{path}:{_line(root, one.location)}: {one.key or 'the file'}: {one.problem}"
+            for one in _mistakes(Params, error)
+        ]
+        raise UsageError("\n".join(lines)) from None
 
 
 def override(section: S, texts: Mapping[str, str]) -> S:
@@ -66,64 +72,94 @@ def override(section: S, texts: Mapping[str, str]) -> S:
     A list may also be written with commas, `1girl,solo`, and a mapping as `mse=FILE,rrdb=FILE`.
     Raises `UsageError` that names the option.
     """
-    fields = type(section).model_fields
-    values = section.model_dump()
-    for name, text in texts.items():
-        values[name] = _option_value(fields[name], name, text)
+    params = {param.name: param for param in params_of(type(section))}
+    values = {name: _option_value(params[name], text) for name, text in texts.items()}
     try:
-        return type(section).model_validate(values)
+        return type(section).model_validate(with_values(section, values))
     except ValidationError as error:
-        lines = []
-        for details in _first_errors(error, 1):
-            name = str(_location(details)[0])
-            lines.append(f"{option_name(name)}: {_problem(details, type(section))}")
+        lines = [
+            f"{option_name(one.param)}: {one.problem}" for one in _mistakes(type(section), error)
+        ]
         raise UsageError("\n".join(lines)) from None
 
 
-def option_name(field: str) -> str:
-    """Return the command-line option of a field: `adv_weight` → `--adv-weight`."""
-    return "--" + field.replace("_", "-")
+def option_name(param: str) -> str:
+    """Return the command-line option of a param: `adv_weight` → `--adv-weight`."""
+    return "--" + param.replace("_", "-")
 
 
-def _option_value(field: FieldInfo, name: str, text: str) -> object:
-    if is_list(field) and not text.lstrip().startswith("["):
+def _option_value(param: Param, text: str) -> object:
+    if is_list(param.annotation) and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if is_mapping(field) and not text.lstrip().startswith("{"):
+    if is_mapping(param.annotation) and not text.lstrip().startswith("{"):
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
         for key, _, path in pairs:
             if not path.strip():
-                raise UsageError(f"{option_name(name)}: {key!r} has no path; write NAME=PATH")
+                raise UsageError(f"{option_name(param.name)}: {key!r} has no path; write NAME=PATH")
         return {key.strip(): path.strip() for key, _, path in pairs}
-    if field.annotation is str:
+    if param.annotation is str:
         return text
     try:
         value: object = YAML(typ="safe", pure=True).load(text)
     except _YAML_ERRORS:
-        raise UsageError(f"{option_name(name)}: {_shown(text)} is no YAML value") from None
+        raise UsageError(f"{option_name(param.name)}: {_shown(text)} is no YAML value") from None
     return value
 
 
-def _first_errors(error: ValidationError, depth: int) -> Iterator[ErrorDetails]:
-    """Yield one error per key: a list with a wrong entry is not reported as too short, too."""
-    reported: set[tuple[int | str, ...]] = set()
+@dataclass(frozen=True)
+class _Mistake:
+    location: tuple[int | str, ...]
+    """keys of sections and of a param, then those within a list or a mapping"""
+    depth: int
+    """how many keys are of sections and of a param"""
+    problem: str
+
+    @property
+    def key(self) -> str:
+        """The location as text."""
+        return ".".join(map(str, self.location))
+
+    @property
+    def param(self) -> str:
+        """The param's name, with those of its sections."""
+        return ".".join(map(str, self.location[: self.depth]))
+
+
+def _mistakes(model: type[Section], error: ValidationError) -> Iterator[_Mistake]:
+    """Yield one mistake per param: a list with a wrong entry is not reported as too short, too."""
+    reported: set[str] = set()
     for details in error.errors():
-        key = _location(details)[:depth]
-        if key not in reported:
-            reported.add(key)
-            yield details
+        mistake = _mistake(model, details)
+        if mistake.param not in reported:
+            reported.add(mistake.param)
+            yield mistake
 
 
-def _location(details: ErrorDetails) -> tuple[int | str, ...]:
-    extra = details.get("ctx", {}).get("at", ())
-    return (*details["loc"], *extra)
+def _mistake(model: type[Section], details: ErrorDetails) -> _Mistake:
+    location: list[int | str] = []
+    section: type[Section] | None = model
+    owner, depth = model, 0
+    kinds: Mapping[str, type[Section]] = {}
+    for step in (*details["loc"], *details.get("ctx", {}).get("at", ())):
+        if step in kinds:
+            # Pydantic's location of a section with kinds holds the kind, too.
+            section, kinds = kinds[str(step)], {}
+            continue
+        location.append(step)
+        if section is not None:
+            owner, depth = section, len(location)
+            field = section.model_fields.get(str(step))
+            section, kinds = _subsection(None if field is None else field.annotation)
+        elif kinds:
+            depth, kinds = len(location), {}
+    return _Mistake(tuple(location), depth, _problem(details, owner))
 
 
-def _file_errors(path: Path, root: Node | None, error: ValidationError) -> Iterator[str]:
-    for details in _first_errors(error, 2):
-        location = _location(details)
-        key = ".".join(str(part) for part in location) or "the file"
-        model = section_type(str(location[0])) if len(location) > 1 else Params
-        yield f"{path}:{_line(root, location)}: {key}: {_problem(details, model)}"
+def _subsection(annotation: Any) -> tuple[type[Section] | None, Mapping[str, type[Section]]]:
+    """Return the section that a field is, or the sections that it may be by kind."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation, {}
+    return None, kinds_of(annotation)
 
 
 def _line(node: Node | None, location: tuple[int | str, ...]) -> int:
@@ -144,8 +180,7 @@ def _line(node: Node | None, location: tuple[int | str, ...]) -> int:
 def _problem(details: ErrorDetails, model: type[Section]) -> str:
     kind, value = details["type"], details["input"]
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(details["loc"][-1]), model.model_fields, n=1)
-        return "unknown key" + (f" (did you mean {near[0]}?)" if near else "")
+        return "unknown key" + _suggestion(str(details["loc"][-1]), model)
     if kind in ("model_type", "model_attributes_type"):
         return f"must be a section of keys, not {_shown(value)}"
     if kind == "string_pattern_mismatch":
@@ -158,6 +193,13 @@ def _problem(details: ErrorDetails, model: type[Section]) -> str:
         return f"needs at least {details['ctx']['min_length']} entry"
     wanted = details["msg"].removeprefix("Input should be ").replace("valid tuple", "list")
     return f"{_shown(value)} should be {wanted.replace('dictionary', 'mapping of names to paths')}"
+
+
+def _suggestion(key: str, model: type[Section]) -> str:
+    """Return the param of `model` that is meant by an unknown key, as a question."""
+    names = [param.name for param in params_of(model) if param.name.endswith(f".{key}")]
+    names += difflib.get_close_matches(key, model.model_fields, n=1)
+    return f" (did you mean {names[0]}?)" if names else ""
 
 
 def _shown(value: object) -> str:

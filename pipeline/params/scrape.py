@@ -68,6 +68,16 @@ class ScrapeParams(Section):
     )
 
     @model_validator(mode="after")
+    def _sides_fit_pixels(self) -> "ScrapeParams":
+        if self.min_side**2 > self.max_pixels:
+            raise problem_at(
+                ("min_side",),
+                f"no picture with sides of {self.min_side} pixels has at most scrape.max_pixels "
+                f"{self.max_pixels}; lower it, or raise max_pixels",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _no_tag_required_and_excluded(self) -> "ScrapeParams":
         if both := sorted(set(self.tags) & set(self.excluded_tags)):
             raise problem_at(

@@ -1,9 +1,8 @@
 """Base class and field types of the sections of `params.yaml`."""
 
-from typing import Annotated, get_origin
+from typing import Annotated, Any, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 # YAML has lists only; strict mode would refuse them for a tuple.
@@ -20,19 +19,19 @@ MAX_WORKERS = 1024
 
 
 class Section(BaseModel):
-    """One stage's params: frozen, strictly typed, unknown keys refused."""
+    """Params of a stage or of a part of it: frozen, strictly typed, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def is_list(field: FieldInfo) -> bool:
-    """Return whether a param is a list of names."""
-    return get_origin(field.annotation) is tuple
+def is_list(annotation: Any) -> bool:
+    """Return whether a param of this type is a list of names."""
+    return get_origin(annotation) is tuple
 
 
-def is_mapping(field: FieldInfo) -> bool:
-    """Return whether a param maps names to paths."""
-    return get_origin(field.annotation) is dict
+def is_mapping(annotation: Any) -> bool:
+    """Return whether a param of this type maps names to paths."""
+    return get_origin(annotation) is dict
 
 
 def problem_at(location: tuple[str, ...], problem: str) -> PydanticCustomError:

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.params.generator import GeneratorParams, SRResNetParams
+from pipeline.params.optimiser import AdamParams, OptimiserParams
 from pipeline.params.section import MAX_WORKERS, Section, problem_at
 
 ContentLayer = Literal[
@@ -28,38 +30,12 @@ _ADVERSARIAL = ("discriminator", "relativistic", "warmup_steps", "pixel_weight")
 
 
 class TrainParams(Section):
-    generator: Literal["srresnet", "rrdb", "rcan"] = Field(
-        "srresnet", description="architecture of the generator: SRGAN's, ESRGAN's or RCAN"
+    generator: GeneratorParams = Field(
+        SRResNetParams(),
+        description="architecture of the generator: srresnet, SRGAN's; rrdb, ESRGAN's; rcan, RCAN; "
+        "each has params of its own",
     )
     scale: Literal[2, 4, 8] = Field(4, description="scale factor of each side")
-    blocks: int | None = Field(
-        None,
-        ge=1,
-        description="residual blocks of the generator, of rcan per group; null: 3 of srresnet, 23 "
-        "of rrdb, 20 of rcan",
-    )
-    features: int = Field(64, ge=1, description="channels of the generator")
-    growth: int = Field(
-        32, ge=1, description="rrdb: channels that each layer of a dense block adds"
-    )
-    groups: int = Field(10, ge=1, description="rcan: groups of residual blocks")
-    reduction: int = Field(
-        16, ge=1, description="rcan: factor by which channel attention reduces the channels"
-    )
-    norm: Literal["batch", "none"] = Field(
-        "none", description="srresnet: normalisation in the residual blocks"
-    )
-    skip: Literal["none", "bicubic"] = Field(
-        "bicubic",
-        description="srresnet: global skip connection; bicubic: the output is added to the input, "
-        "enlarged by bicubic interpolation, so that training starts from that quality",
-    )
-    upsampling: Literal["stages", "direct"] = Field(
-        "stages",
-        description="srresnet: stages: the size is doubled repeatedly, then a 9 × 9 convolution "
-        "follows, as in SRGAN; direct: one convolution and pixel shuffle, as in ESPCN, which is "
-        "faster and so allows more blocks",
-    )
     crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
     crop_candidates: int = Field(
         1,
@@ -99,8 +75,8 @@ class TrainParams(Section):
         description="checkpoint of another training, models/checkpoints/KEY/step-N.pt, to continue "
         "with these params, including discriminator, optimisers and step; null: none",
     )
-    optimiser: Literal["adam", "muon"] = Field(
-        "adam",
+    optimiser: OptimiserParams = Field(
+        AdamParams(),
         description="optimiser of the generator; muon: Muon for its convolutions, which learn more "
         "per step, and Adam for the rest",
     )
@@ -108,8 +84,6 @@ class TrainParams(Section):
     lr_schedule: Literal["constant", "cosine"] = Field(
         "constant", description="cosine: lr falls to 0 along half a cosine until the last step"
     )
-    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's β1")
-    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's β2")
     max_grad_norm: float | None = Field(
         None,
         gt=0,
@@ -196,15 +170,6 @@ class TrainParams(Section):
         if self.init is not None and self.resume is not None:
             raise problem_at(
                 ("resume",), "train.init names another start; set one of the two to null"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _attention_has_channels(self) -> "TrainParams":
-        if self.generator == "rcan" and self.features < self.reduction:
-            raise problem_at(
-                ("reduction",),
-                f"{self.reduction} is more than train.features {self.features}; lower it",
             )
         return self
 

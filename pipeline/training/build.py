@@ -12,15 +12,11 @@ from pipeline.networks.discriminators.srgan import Discriminator
 from pipeline.networks.discriminators.unet import UNetDiscriminator
 from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import TrainParams
+from pipeline.params.optimiser import MuonParams
 from pipeline.training.muon import Muon
 
 DISCRIMINATORS = {"srgan": Discriminator, "unet": UNetDiscriminator}
-GENERATOR_PARAMS = {
-    "srresnet": ("norm", "skip", "upsampling"),
-    "rrdb": ("growth",),
-    "rcan": ("groups", "reduction"),
-}
-"""Generators → the params that shape no other generator."""
+BLOCKS = "generator.blocks"
 
 
 def build_generator(params: TrainParams) -> Generator:
@@ -28,11 +24,8 @@ def build_generator(params: TrainParams) -> Generator:
 
     Raises `UsageError` where those are of another generator.
     """
-    sizes = {"scale": params.scale, "features": params.features}
-    if params.blocks is not None:
-        sizes["blocks"] = params.blocks
-    own = {name: getattr(params, name) for name in GENERATOR_PARAMS[params.generator]}
-    generator = GENERATORS[params.generator](**sizes, **own)
+    sizes = params.generator.model_dump(exclude={"kind"}, exclude_none=True)
+    generator = GENERATORS[params.generator.kind](scale=params.scale, **sizes)
     if params.init is not None:
         initial = load_generator(Path(params.init))
         _check_initial(initial, generator, params)
@@ -47,11 +40,14 @@ def build_discriminator(params: TrainParams) -> nn.Module:
 
 def build_optimisers(generator: Generator, params: TrainParams) -> dict[str, Optimizer]:
     """Return the generator's optimisers by their keys in a checkpoint."""
-    if params.optimiser == "adam":
+    if not isinstance(params.optimiser, MuonParams):
         return {"adam": build_adam(generator.parameters(), params)}
     kernels = [weight for weight in generator.parameters() if weight.ndim == 4]
     others = [weight for weight in generator.parameters() if weight.ndim != 4]
-    return {"adam": build_adam(others, params), "muon": Muon(kernels, params.lr)}
+    return {
+        "adam": build_adam(others, params),
+        "muon": Muon(kernels, params.lr, params.optimiser.momentum),
+    }
 
 
 def build_adam(weights: Iterable[nn.Parameter], params: TrainParams) -> Adam:
@@ -61,24 +57,30 @@ def build_adam(weights: Iterable[nn.Parameter], params: TrainParams) -> Adam:
     return Adam(
         weights,
         lr=params.lr,
-        betas=(params.beta1, params.beta2),
+        betas=(params.optimiser.beta1, params.optimiser.beta2),
         fused=device_type in ("cpu", "cuda"),
         capturable=device_type == "cuda",
     )
 
 
+def generator_params(kind: object, config: Mapping[str, object]) -> dict[str, object]:
+    """Return the params of `train` that describe a generator of this `config`."""
+    sizes = {f"generator.{name}": value for name, value in config.items() if name != "scale"}
+    return {"generator.kind": kind, "scale": config.get("scale"), **sizes}
+
+
 def differing_params(theirs: Mapping[str, object], ours: Mapping[str, object]) -> str:
-    """Return the params in which generator `theirs` is not `ours`, with its values."""
+    """Return the `generator_params` in which `theirs` are not `ours`, with their values."""
     differing = sorted(theirs.items() - ours.items())
     return ", ".join(f"train.{name} {value}" for name, value in differing) or "other params"
 
 
 def _check_initial(initial: LoadedGenerator, generator: Generator, params: TrainParams) -> None:
-    theirs = {"generator": initial.metadata["architecture"], **initial.generator.config}
-    ours = {"generator": params.generator, **generator.config}
+    theirs = generator_params(initial.metadata["architecture"], initial.generator.config)
+    ours = generator_params(params.generator.kind, generator.config)
     differing = dict(theirs.items() - ours.items())
-    deepens = generator.accepts_fewer_blocks and set(differing) == {"blocks"}
-    shallower = deepens and int(differing["blocks"]) < int(generator.config["blocks"])
+    deepens = generator.accepts_fewer_blocks and set(differing) == {BLOCKS}
+    shallower = deepens and int(str(differing[BLOCKS])) < int(str(ours[BLOCKS]))
     if theirs != ours and not shallower:
         raise UsageError(
             f"train.init: {params.init} was trained with {differing_params(theirs, ours)}; set that"

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from pipeline.networks.files import architecture_metadata
 from pipeline.params import TrainParams
 from pipeline.training.best import Best
-from pipeline.training.build import differing_params
+from pipeline.training.build import differing_params, generator_params
 from pipeline.training.checkpoint_checks import (
     RECORDED,
     fits_optimiser,
@@ -57,9 +57,9 @@ def mismatch(training: Training, checkpoint: Mapping[str, Any]) -> str | None:
     """
     try:
         metadata, generator = checkpoint["metadata"], training.state.generator
-        theirs = {"generator": metadata["architecture"], **json.loads(metadata["config"])}
-        name = architecture_metadata(generator)["architecture"]
-        ours = {"generator": name, **generator.config}
+        theirs = generator_params(metadata["architecture"], json.loads(metadata["config"]))
+        kind = architecture_metadata(generator)["architecture"]
+        ours = generator_params(kind, generator.config)
         if theirs != ours:
             return f"was trained with {differing_params(theirs, ours)}"
         return _state_mismatch(training, checkpoint["state"])

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-MOMENTUM = 0.95
 # Five iterations of x → ax + bx³ + cx⁵ map (0.002, 1] into (0.7, 1.2); the paper found no gain in
 # coming nearer to 1.
 QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -30,8 +29,8 @@ class Muon(Optimizer):
 
     found_inf: Tensor | None = None
 
-    def __init__(self, kernels: Iterable[Tensor], lr: float) -> None:
-        super().__init__(kernels, {"lr": lr})
+    def __init__(self, kernels: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(kernels, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -43,11 +42,11 @@ class Muon(Optimizer):
                 if kernel.grad is not None:
                     by_shape[kernel.shape].append(kernel)
             for kernels in by_shape.values():
-                self._update(kernels, group["lr"])
+                self._update(kernels, group["lr"], group["momentum"])
         return loss
 
-    def _update(self, kernels: list[Tensor], lr: float | Tensor) -> None:
-        matrices = torch.stack(self._momenta(kernels)).flatten(2)
+    def _update(self, kernels: list[Tensor], lr: float | Tensor, momentum: float) -> None:
+        matrices = torch.stack(self._momenta(kernels, momentum)).flatten(2)
         length = lr * ADAM_RMS * math.sqrt(max(matrices.shape[1:]))
         if self.found_inf is not None:
             length = length * (1 - self.found_inf)
@@ -59,22 +58,22 @@ class Muon(Optimizer):
         ]
         torch._foreach_sub_(kernels, directions, alpha=length)
 
-    def _momenta(self, kernels: list[Tensor]) -> tuple[Tensor, ...]:
-        gradients, momenta = [], []
+    def _momenta(self, kernels: list[Tensor], momentum: float) -> tuple[Tensor, ...]:
+        gradients, averages = [], []
         for kernel in kernels:
             gradient, state = kernel.grad, self.state[kernel]
             assert gradient is not None
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(gradient)
-            momentum = state["momentum"]
+            average = state["momentum"]
             if self.found_inf is not None:
-                # The momentum's average with itself leaves it as it is.
-                gradient = torch.where(self.found_inf == 0, gradient, momentum)
+                # An average's mean with itself leaves it as it is.
+                gradient = torch.where(self.found_inf == 0, gradient, average)
             gradients.append(gradient)
-            momenta.append(momentum)
+            averages.append(average)
         # All kernels at once, as PyTorch's own optimisers do: a GPU takes as long for one.
-        torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
-        return torch._foreach_lerp(gradients, momenta, MOMENTUM)
+        torch._foreach_lerp_(averages, gradients, 1 - momentum)
+        return torch._foreach_lerp(gradients, averages, momentum)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

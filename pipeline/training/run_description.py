@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.params import TrainParams
-from pipeline.training.build import GENERATOR_PARAMS
+from pipeline.training.build import generator_params
 from pipeline.training.checkpoints import FORMAT
 from pipeline.training.schedules import average_decay, pretrain_steps
 
@@ -17,8 +17,10 @@ NOT_IN_KEY = {
     "checkpoint_seconds",
     "device",
     "epochs",
+    "generator",
     "init",
     "log_every",
+    "optimiser",
     "pretrain_steps",
     "processes",
     "resume",
@@ -35,7 +37,6 @@ ADVERSARIAL_PARAMS = {
     "relativistic",
     "warmup_steps",
 }
-ONE_GENERATOR_PARAMS = {name for names in GENERATOR_PARAMS.values() for name in names}
 INPUT_DIFFERENCES = {
     "manifest_sha256": "the manifest is another",
     "init_sha256": "train.init is another file",
@@ -71,8 +72,11 @@ def describe_run(
     Params are resolved: `config` is the generator's, `precision` is bf16 or fp32. `steps` counts
     only where weights depend on the number of steps to come.
     """
-    shaping = params.model_dump(mode="json", exclude=NOT_IN_KEY | ONE_GENERATOR_PARAMS)
-    shaping |= dict(config) | {"ema": average_decay(params), "precision": precision}
+    shaping = params.model_dump(mode="json", exclude=NOT_IN_KEY)
+    shaping |= generator_params(params.generator.kind, config)
+    optimiser = params.optimiser.model_dump(mode="json")
+    shaping |= {f"optimiser.{name}": value for name, value in optimiser.items()}
+    shaping |= {"ema": average_decay(params), "precision": precision}
     if params.adv_weight > 0:
         shaping["pretrain_steps"] = pretrain_steps(params, steps)
     else:

@@ -4,13 +4,15 @@ import math
 from dataclasses import dataclass
 
 from pipeline.params import TrainParams
+from pipeline.params.generator import SRResNetParams
 
 
 def average_decay(params: TrainParams) -> float:
     """Return the decay of the averaged generator, resolving `train.ema: null`."""
     if params.ema is not None:
         return params.ema
-    normalised = params.generator == "srresnet" and params.norm == "batch"
+    generator = params.generator
+    normalised = isinstance(generator, SRResNetParams) and generator.norm == "batch"
     return 0.0 if normalised else 0.999
 
 

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,8 +49,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "resize": {"shard_size": 32},
     "manifest": {"count": DRAWINGS, "min_count": 32, "val_fraction": 0.08, "test_fraction": 0.12},
     "train": {
-        "norm": "none",
-        "skip": "bicubic",
+        "generator": {"kind": "srresnet", "norm": "none", "skip": "bicubic"},
         "crop": 64,
         "batch": 8,
         "steps": 2560,
@@ -189,10 +188,19 @@ def _changed_params(template: Path, settings: Mapping[str, Mapping[str, Any]]) -
     yaml.width = 4096
     document = yaml.load(template.read_text(encoding="utf-8"))
     for section, values in settings.items():
-        document[section].update(values)
+        _update(document[section], values)
     text = StringIO()
     yaml.dump(document, text)
     return text.getvalue()
+
+
+def _update(document: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Replace values, those of sections within sections too."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and isinstance(document.get(name), MutableMapping):
+            _update(document[name], value)
+        else:
+            document[name] = value
 
 
 def _commit(folder: Path, paths: Sequence[str], message: str) -> None:

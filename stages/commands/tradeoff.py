@@ -9,6 +9,7 @@ import typer
 from pipeline.errors import PipelineError
 from pipeline.locks import hold, lock_file
 from pipeline.params import Params, section_type
+from pipeline.params.names import params_of
 
 
 def tradeoff(
@@ -59,9 +60,9 @@ def _measured_experiments(revisions: list[str] | None) -> list[Any]:
             f"dvc: {error}; it lists the experiments of the git repository of this folder"
         ) from None
     params = [
-        f"{section}.{name}"
+        f"{section}.{param.name}"
         for section in Params.model_fields
-        for name in section_type(section).model_fields
+        for param in params_of(section_type(section))
     ]
     rows = [row for row in rows if row["rev"] != "workspace"]
     for row in rows:

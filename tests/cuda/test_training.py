@@ -15,11 +15,13 @@ from pipeline.networks.files import load_generator
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
+from pipeline.params.file import override
+from pipeline.params.generator import SRResNetParams
 from pipeline.training.crops import RandomCrops
 from pipeline.training.state import new_state
 from pipeline.training.step import StepResult, TrainStep
 from tests.evaluation.world import make_world
-from tests.training.runs import Recorded, run
+from tests.training.runs import OTHER_KIND, Recorded, run
 
 pytestmark = pytest.mark.cuda
 
@@ -27,17 +29,17 @@ CUDA = torch.device("cuda")
 KINDS: dict[str, dict[str, object]] = {
     "srgan": {},
     "srgan in fp32": {"precision": "fp32"},
-    "batch norm without average": {"norm": "batch", "skip": "none"},
-    "mse by muon": {"adv_weight": 0.0, "optimiser": "muon", "lr_schedule": "cosine"},
-    "srgan by muon, clipped": {"optimiser": "muon", "max_grad_norm": 0.1, "turns": True},
+    "batch norm without average": {"generator.norm": "batch", "generator.skip": "none"},
+    "mse by muon": {"adv_weight": 0.0, "optimiser.kind": "muon", "lr_schedule": "cosine"},
+    "srgan by muon, clipped": {"optimiser.kind": "muon", "max_grad_norm": 0.1, "turns": True},
     "unet, relativistic": {"discriminator": "unet", "relativistic": True, "pixel_weight": 1.0},
-    "rrdb": {"generator": "rrdb", "growth": 4},
-    "rcan": {"generator": "rcan", "groups": 1, "reduction": 4},
-    "direct, candidates": {"upsampling": "direct", "crop_candidates": 3},
+    "rrdb": OTHER_KIND | {"generator.kind": "rrdb", "generator.growth": 4},
+    "rcan": OTHER_KIND
+    | {"generator.kind": "rcan", "generator.groups": 1, "generator.reduction": 4},
+    "direct, candidates": {"generator.upsampling": "direct", "crop_candidates": 3},
 }
 SMALL = TrainParams(
-    blocks=1,
-    features=8,
+    generator=SRResNetParams(blocks=1, features=8),
     crop=32,
     vgg="random",
     pretrain_steps=6,
@@ -56,7 +58,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train_step(graphed: bool, **changes: object) -> TrainStep:
-    params = SMALL.model_copy(update=changes)
+    params = override(SMALL, {name: str(value) for name, value in changes.items()})
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(CUDA)
     state = new_state(params, CUDA)
     return TrainStep(params, 20, state, vgg, CUDA, params.precision != "fp32", graphed=graphed)
@@ -128,7 +130,7 @@ def test_no_step_waits_for_the_card(kind: str, graphed: bool) -> None:
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])
 def test_a_step_that_is_not_finite_changes_nothing(optimiser: str, graphed: bool) -> None:
     """The card finds out by itself, whatever the host launched meanwhile."""
-    step = train_step(graphed, optimiser=optimiser, pretrain_steps=0)
+    step = train_step(graphed, pretrain_steps=0, **{"optimiser.kind": optimiser})
     take_steps(step, 12)
     with torch.no_grad():
         last = step.state.generator.last_layer.weight

@@ -34,8 +34,7 @@ SETTINGS = {
     "resize": {"size": 64, "shard_size": 10},
     "manifest": {"count": 20, "min_count": 16, "val_fraction": 0.2, "test_fraction": 0.3},
     "train": {
-        "blocks": 1,
-        "features": 8,
+        "generator": {"blocks": 1, "features": 8},
         "crop": 32,
         "steps": 6,
         "pretrain_steps": 2,

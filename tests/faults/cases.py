@@ -34,9 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "resize": {"size": 64, "shard_size": 4},
     "manifest": {"count": 8, "min_count": 4, "val_fraction": 0.3, "test_fraction": 0.3},
     "train": {
-        "blocks": 1,
-        "features": 8,
-        "skip": "none",
+        "generator": {"blocks": 1, "features": 8, "skip": "none"},
         "crop": 32,
         "batch": 2,
         "steps": 3,

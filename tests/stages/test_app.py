@@ -147,6 +147,16 @@ def test_an_override_outside_dvc_names_the_reproducible_form(tmp_path: Path) -> 
     assert note not in under_dvc.err
 
 
+def test_a_param_of_a_kind_is_an_option(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("{}")
+    arguments = ["train", "--generator.kind", "rrdb", "--generator.growth", "16"]
+    note = "dvc exp run -S ++train.generator.kind=rrdb -S ++train.generator.growth=16"
+    assert note in pipeline(tmp_path, *arguments).err
+    wrong = pipeline(tmp_path, "train", "--generator.growth", "16")
+    message = "--generator.growth: srresnet has none; remove it, or choose another kind\n"
+    assert (wrong.code, wrong.err) == (2, message)
+
+
 def test_an_error_of_the_program_keeps_its_traceback() -> None:
     code = """
 from stages.runner import new_app, run_app

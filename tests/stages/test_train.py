@@ -18,8 +18,7 @@ from tests.stages.program import PROGRAM, end, pipeline, start, wait_until
 
 PARAMS = """\
 train:
-  blocks: 1
-  features: 8
+  generator: {blocks: 1, features: 8}
   crop: 32
   steps: 6
   pretrain_steps: 2

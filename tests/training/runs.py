@@ -10,13 +10,11 @@ import numpy as np
 
 from pipeline.params import TrainParams
 from pipeline.params.file import override
+from pipeline.params.generator import SRResNetParams
 from pipeline.training.trainer import TrainResult, train
 
 SMALL = TrainParams(
-    blocks=1,
-    features=8,
-    norm="batch",
-    skip="none",
+    generator=SRResNetParams(blocks=1, features=8, norm="batch", skip="none"),
     crop=32,
     batch=2,
     steps=6,
@@ -32,6 +30,8 @@ SMALL = TrainParams(
     validation_images=2,
     checkpoint_seconds=0.0,
 )
+# A generator without these params takes no values but their defaults.
+OTHER_KIND = {"generator.norm": "none", "generator.skip": "bicubic"}
 
 
 class Recorded:

@@ -10,11 +10,13 @@ import torch
 from pipeline.errors import PipelineError
 from pipeline.networks.files import architecture_metadata, load_generator
 from pipeline.params import TrainParams
+from pipeline.params.file import override
+from pipeline.params.generator import SRResNetParams
 from pipeline.training.checkpointed import Training, new_training
 from pipeline.training.checkpoints import FORMAT, Checkpoints, restore
 
 CPU = torch.device("cpu")
-PARAMS = TrainParams(blocks=1, features=8, adv_weight=0.0)
+PARAMS = TrainParams(generator=SRResNetParams(blocks=1, features=8), adv_weight=0.0)
 LATE = 1_000_000
 
 
@@ -189,16 +191,16 @@ def test_another_format_is_not_used_and_not_deleted(training: Training, tmp_path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"blocks": 2}, "not used: it was trained with train.blocks 1"),
-        ({"adv_weight": 1.0}, "not used: it lacks discriminator, discriminator_optimiser"),
-        ({"optimiser": "muon"}, "not used: it lacks muon"),
+        ({"generator.blocks": "2"}, "not used: it was trained with train.generator.blocks 1"),
+        ({"adv_weight": "1"}, "not used: it lacks discriminator, discriminator_optimiser"),
+        ({"optimiser.kind": "muon"}, "not used: it lacks muon"),
     ],
 )
 def test_one_of_another_network_is_one_line(
-    changes: dict[str, object], message: str, training: Training, tmp_path: Path
+    changes: dict[str, str], message: str, training: Training, tmp_path: Path
 ) -> None:
     checkpoints = save(tmp_path, training, 10)
-    other = new_training(PARAMS.model_copy(update=changes), CPU)
+    other = new_training(override(PARAMS, changes), CPU)
     weights = [weight.clone() for weight in other.state.generator.parameters()]
     line = checkpoints.restore(other, LATE)[0]
     assert line == f"{tmp_path / 'step-000000010.pt'}: {message}"

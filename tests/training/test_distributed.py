@@ -10,6 +10,7 @@ from torch import nn
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
+from pipeline.params.generator import SRResNetParams
 from pipeline.training.distributed import (
     SINGLE_PROCESS,
     Group,
@@ -22,10 +23,7 @@ from pipeline.training.step import TrainStep
 
 CPU = torch.device("cpu")
 PARAMS = TrainParams(
-    blocks=1,
-    features=8,
-    norm="batch",
-    skip="none",
+    generator=SRResNetParams(blocks=1, features=8, norm="batch", skip="none"),
     crop=32,
     batch=4,
     adv_weight=0.1,

@@ -12,6 +12,8 @@ import torch
 
 from pipeline.networks.files import CHECKPOINT, architecture_metadata
 from pipeline.params import TrainParams
+from pipeline.params.generator import SRResNetParams
+from pipeline.params.optimiser import AdamParams, MuonParams
 from pipeline.training.checkpointed import Training, new_training
 from pipeline.training.checkpoints import FORMAT, restore
 from tests.networks.test_hostile_files import Make, archive, called, inside_itself, saved
@@ -19,7 +21,10 @@ from tests.networks.test_hostile_files import Make, archive, called, inside_itse
 
 @pytest.fixture
 def training() -> Training:
-    return new_training(TrainParams(blocks=1, features=8, adv_weight=0.0), torch.device("cpu"))
+    return new_training(
+        TrainParams(generator=SRResNetParams(blocks=1, features=8), adv_weight=0.0),
+        torch.device("cpu"),
+    )
 
 
 HOSTILE = {
@@ -50,7 +55,11 @@ def test_a_hostile_file_is_one_line_and_takes_no_memory(
     assert problem.isprintable()
 
 
-PARAMS = TrainParams(blocks=1, features=8, norm="batch", adv_weight=0.0, optimiser="muon")
+PARAMS = TrainParams(
+    generator=SRResNetParams(blocks=1, features=8, norm="batch"),
+    adv_weight=0.0,
+    optimiser=MuonParams(),
+)
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -222,7 +231,7 @@ def test_a_training_goes_on_from_what_it_wrote(trained: Training, tmp_path: Path
 
 def test_moments_get_the_strides_of_their_weights(tmp_path: Path) -> None:
     """The fused Adam goes through the memory of both alike."""
-    params = PARAMS.model_copy(update={"optimiser": "adam"})
+    params = PARAMS.model_copy(update={"optimiser": AdamParams()})
     given = new_training(params, torch.device("cpu"))
     given.state.generator(torch.rand(2, 3, 8, 8)).mean().backward()
     given.state.optimisers["adam"].step()

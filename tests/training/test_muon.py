@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from pipeline.params import TrainParams
+from pipeline.params.generator import SRResNetParams
+from pipeline.params.optimiser import MuonParams
 from pipeline.training.muon import ITERATIONS, QUINTIC, Muon, orthogonal
 from pipeline.training.state import new_state
 
@@ -99,7 +101,11 @@ def test_a_kernel_without_gradient_stays() -> None:
 
 
 def test_muon_moves_the_convolutions_and_adam_the_rest() -> None:
-    params = TrainParams(blocks=1, features=8, norm="batch", optimiser="muon", lr=0.01)
+    params = TrainParams(
+        generator=SRResNetParams(blocks=1, features=8, norm="batch"),
+        optimiser=MuonParams(),
+        lr=0.01,
+    )
     state = new_state(params, CPU)
     adam, muon = (
         {id(weight) for group in optimiser.param_groups for weight in group["params"]}

@@ -18,6 +18,8 @@ from pipeline.locks import hold
 from pipeline.networks.files import load_generator
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
+from pipeline.params.generator import RRDBParams, SRResNetParams
+from pipeline.params.optimiser import AdamParams, MuonParams
 from pipeline.training.checkpoints import FORMAT, Checkpoints
 from pipeline.training.run_description import (
     Description,
@@ -37,7 +39,7 @@ from pipeline.training.run_folders import (
 from tests.evaluation.world import make_world
 from tests.training.runs import Recorded, RecordedProgress, run
 
-PARAMS = TrainParams(blocks=1, features=8)
+PARAMS = TrainParams(generator=SRResNetParams(blocks=1, features=8))
 INPUTS = {"manifest_sha256": "m", "init_sha256": None, "resume_sha256": None, "vgg_sha256": "v"}
 
 
@@ -57,14 +59,23 @@ def described(
 ) -> Description:
     params = PARAMS.model_copy(update=changes or {})
     versions = {"torch": torch_version}
-    return describe_run(
-        params, {"blocks": params.blocks}, steps, "fp32", inputs, code or {}, versions
-    )
+    config = {"blocks": params.generator.blocks}
+    return describe_run(params, config, steps, "fp32", inputs, code or {}, versions)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"adv_weight": 2.0}, {"lr": 1e-3}, {"seed": 1}, {"ema": 0.5}, {"pretrain_steps": 3}],
+    [
+        {"adv_weight": 2.0},
+        {"lr": 1e-3},
+        {"seed": 1},
+        {"ema": 0.5},
+        {"pretrain_steps": 3},
+        {"generator": RRDBParams(blocks=1)},
+        {"generator": SRResNetParams(blocks=2)},
+        {"optimiser": MuonParams()},
+        {"optimiser": AdamParams(beta1=0.9)},
+    ],
 )
 def test_what_shapes_the_weights_shapes_the_key(changes: dict[str, object]) -> None:
     assert run_key(described(changes)) != run_key(described())
@@ -440,7 +451,7 @@ def test_another_run_is_continued_on_purpose(world: Path, tmp_path: Path) -> Non
     (folder,) = (tmp_path / "first/checkpoints").iterdir()
     given = folder / "step-000000004.pt"
     progress, recorded = RecordedProgress(), Recorded()
-    changes = {"resume": given, "lr": 1e-20, "beta1": 0.7, "steps": 7}
+    changes = {"resume": given, "lr": 1e-20, "optimiser.beta1": 0.7, "steps": 7}
     result = run(world, tmp_path / "second", recorded, progress, **changes)
     assert "training goes on from step 4 of 7" in progress.messages
     assert [step for step, row in recorded.rows if "train/loss" in row] == list(range(1, 8))
@@ -462,7 +473,7 @@ def test_what_cannot_be_continued_is_one_line(world: Path, tmp_path: Path) -> No
     (folder,) = (tmp_path / "first/checkpoints").iterdir()
     given = folder / "step-000000004.pt"
     for changes, problem in (
-        ({"blocks": 2}, "it was trained with train.blocks 1"),
+        ({"generator.blocks": 2}, "it was trained with train.generator.blocks 1"),
         ({"adv_weight": 0}, "it has discriminator, discriminator_optimiser, which this"),
         ({"steps": 3}, "it is of step 4, after the 3 steps that this training has"),
         ({"resume": "nowhere.pt"}, "nowhere.pt: No such file"),

@@ -6,11 +6,13 @@ from torch import nn
 
 from pipeline.networks.discriminators.srgan import Discriminator
 from pipeline.params import TrainParams
+from pipeline.params.generator import SRResNetParams
+from pipeline.params.optimiser import MuonParams
 from pipeline.training.checkpointed import new_training
 from pipeline.training.state import new_state, update_average
 
 CPU = torch.device("cpu")
-SMALL = TrainParams(blocks=1, features=8, crop=32)
+SMALL = TrainParams(generator=SRResNetParams(blocks=1, features=8), crop=32)
 
 
 def test_without_adversarial_weight_no_discriminator_exists() -> None:
@@ -61,7 +63,7 @@ def test_the_average_copies_statistics() -> None:
 
 
 def test_skipped_steps_are_counted_in_all_and_in_a_row() -> None:
-    state = new_state(TrainParams(blocks=1, features=8), CPU)
+    state = new_state(TrainParams(generator=SRResNetParams(blocks=1, features=8)), CPU)
     for updated in (True, False, False, True, False):
         state.count_skipped(torch.tensor(updated))
     assert state.skips.tolist() == [3, 1]
@@ -69,13 +71,13 @@ def test_skipped_steps_are_counted_in_all_and_in_a_row() -> None:
 
 
 def test_a_learning_rate_on_the_device_is_saved_as_a_number() -> None:
-    state = new_state(TrainParams(blocks=1, features=8), CPU)
+    state = new_state(TrainParams(generator=SRResNetParams(blocks=1, features=8)), CPU)
     state.optimisers["adam"].param_groups[0]["lr"] = torch.tensor(0.5)
     assert state.state_dict()["adam"]["param_groups"][0]["lr"] == 0.5
 
 
 def test_a_saved_state_loads_without_pickled_code() -> None:
-    params = SMALL.model_copy(update={"optimiser": "muon"})
+    params = SMALL.model_copy(update={"optimiser": MuonParams()})
     training = new_training(params, CPU)
     state, history = training.state, training.history
     state.step = 12

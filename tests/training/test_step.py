@@ -9,13 +9,13 @@ import torch
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
+from pipeline.params.generator import SRResNetParams
 from pipeline.training.state import new_state
 from pipeline.training.step import TrainStep
 
 CPU = torch.device("cpu")
 SMALL = TrainParams(
-    blocks=1,
-    features=8,
+    generator=SRResNetParams(blocks=1, features=8),
     crop=32,
     vgg="random",
     pretrain_steps=0,
@@ -99,7 +99,7 @@ def test_the_discriminator_comes_after_the_pre_training(given: int | None, first
 def test_weights_are_averaged_where_statistics_fit_them(
     norm: str, ema: float | None, averaged: bool
 ) -> None:
-    step = train_step(norm=norm, ema=ema)
+    step = train_step(generator=SRResNetParams(blocks=1, features=8, norm=norm), ema=ema)
     step(HR)
     state = step.state
     pairs = zip(state.average.parameters(), state.generator.parameters(), strict=True)

@@ -15,13 +15,13 @@ from pipeline.manifest.rows import read_manifest, write_manifest
 from pipeline.networks.files import load_generator
 from pipeline.networks.perceptual.weights import WeightsMissing, backbone_state
 from tests.evaluation.world import make_world
-from tests.training.runs import Recorded, RecordedProgress, run
+from tests.training.runs import OTHER_KIND, Recorded, RecordedProgress, run
 
 KINDS: dict[str, dict[str, object]] = {
     "srgan": {"adv_weight": 0.01},
     "mse": {"adv_weight": 0, "pretrain_steps": 0},
     "srgan in bf16": {"adv_weight": 0.01, "precision": "bf16"},
-    "mse without norm or average": {"adv_weight": 0, "norm": "none", "ema": 0},
+    "mse without norm or average": {"adv_weight": 0, "generator.norm": "none", "ema": 0},
     "relativistic, cosine, clipped": {
         "adv_weight": 0.01,
         "relativistic": True,
@@ -29,10 +29,16 @@ KINDS: dict[str, dict[str, object]] = {
         "max_grad_norm": 0.1,
     },
     "unet": {"adv_weight": 0.01, "discriminator": "unet", "relativistic": True},
-    "muon": {"adv_weight": 0.01, "optimiser": "muon", "lr_schedule": "cosine"},
+    "muon": {"adv_weight": 0.01, "optimiser.kind": "muon", "lr_schedule": "cosine"},
     "web": {"adv_weight": 0, "degradation": "web"},
-    "rrdb": {"adv_weight": 0.01, "generator": "rrdb", "growth": 4},
-    "rcan": {"adv_weight": 0, "generator": "rcan", "groups": 1, "reduction": 4},
+    "rrdb": {"adv_weight": 0.01, **OTHER_KIND, "generator.kind": "rrdb", "generator.growth": 4},
+    "rcan": {
+        "adv_weight": 0,
+        **OTHER_KIND,
+        "generator.kind": "rcan",
+        "generator.groups": 1,
+        "generator.reduction": 4,
+    },
 }
 
 
@@ -190,20 +196,21 @@ def test_training_goes_on_from_given_weights(world: Path, tmp_path: Path) -> Non
     weights = [name for name in before if "running" not in name and "tracked" not in name]
     assert all(torch.equal(before[name], after[name]) for name in weights)
     with pytest.raises(
-        UsageError, match=r"^train\.init: .* was trained with train\.skip none; set"
+        UsageError, match=r"^train\.init: .* was trained with train\.generator\.skip none; set"
     ):
-        run(world, tmp_path / "other", init=first, skip="bicubic")
+        run(world, tmp_path / "other", init=first, **{"generator.skip": "bicubic"})
     with pytest.raises(UsageError, match=r"^train\.init: .*nowhere: No such file"):
         run(world, tmp_path / "other", init="nowhere")
 
 
 def test_a_deeper_generator_goes_on_from_a_shallower_one(world: Path, tmp_path: Path) -> None:
-    changes = {"steps": 1, "lr": 1e-20, "adv_weight": 0, "norm": "none"}
+    changes = {"steps": 1, "lr": 1e-20, "adv_weight": 0, "generator.norm": "none"}
+    deeper = changes | {"generator.blocks": 2}
     first = run(world, tmp_path / "first", **changes)
-    grown = run(world, tmp_path / "grown", init=first.generator, blocks=2, **changes)
+    grown = run(world, tmp_path / "grown", init=first.generator, **deeper)
     assert grown.figures["val/psnr_y"] == pytest.approx(first.figures["val/psnr_y"], abs=1e-4)
-    with pytest.raises(UsageError, match=r"^train\.init: .* was trained with train\.blocks 2; set"):
-        run(world, tmp_path / "other", init=grown.generator, blocks=1, norm="none")
+    with pytest.raises(UsageError, match=r"was trained with train\.generator\.blocks 2; set that$"):
+        run(world, tmp_path / "other", init=grown.generator, **changes)
 
 
 def test_other_given_weights_are_another_training(world: Path, tmp_path: Path) -> None:
@@ -237,7 +244,12 @@ def test_epochs_are_passes_over_the_training_images(world: Path, tmp_path: Path)
 
 def test_training_lowers_the_error(world: Path, tmp_path: Path) -> None:
     recorded = Recorded()
-    changes = {"adv_weight": 0, "norm": "none", "skip": "bicubic", "loss_without_adv": "l1"}
+    changes = {
+        "adv_weight": 0,
+        "generator.norm": "none",
+        "generator.skip": "bicubic",
+        "loss_without_adv": "l1",
+    }
     run(world, tmp_path, recorded, steps=150, lr=0.002, validate_every=30, log_every=30, **changes)
     psnr = [row["val/psnr_y"] for _, row in recorded.rows if "val/psnr_y" in row]
     assert psnr[-1] > psnr[0] + 0.2

@@ -6,42 +6,56 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from ruamel.yaml import YAML
 
 from pipeline.errors import UsageError
-from pipeline.params import EvaluateParams, Params, ScrapeParams, TrainParams, section_type
+from pipeline.params import EvaluateParams, Params, ScrapeParams, Section, TrainParams
 from pipeline.params.file import load_params, override
+from pipeline.params.generator import RRDBParams, SRResNetParams
+from pipeline.params.optimiser import MuonParams
 from pipeline.params.schema import schema_text
 from pipeline.params.section import MAX_DECODED_PIXELS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_file_holds_every_key_and_the_schemas_defaults() -> None:
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    assert load_params(ROOT / "params.yaml") == Params()
-    for name, field in Params.model_fields.items():
-        section = text.split(f"\n{name}:\n")[1].split("\n\n")[0]
-        for key in field.annotation.model_fields:  # type: ignore[union-attr]
-            assert f"\n  {key}:" in "\n" + section
+    path = ROOT / "params.yaml"
+    assert load_params(path) == Params()
+    content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    assert json.dumps(content) == json.dumps(json.loads(Params().model_dump_json()))
 
 
-def comments(text: str) -> Iterator[tuple[str, str, str]]:
-    """Section, key and comment of each param in the file."""
-    section, comment = "", []
+def comments(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Keys and comment of each param in the file."""
+    sections, comment = [], []
     for line in text.splitlines():
-        if line[:1].isalpha():
-            section = line.rstrip(":")
-        elif line.startswith("  # "):
-            comment.append(line.removeprefix("  # "))
-        elif line.startswith("  ") and line[2].isalpha():
-            yield section, line.strip().split(":")[0], " ".join(comment)
+        word = line.lstrip()
+        depth = (len(line) - len(word)) // 2
+        if word.startswith("# ") and depth:
+            comment.append(word.removeprefix("# "))
+        elif word.endswith(":") and not comment:
+            sections = [*sections[:depth], word.removesuffix(":")]
+        elif word[:1].isalpha():
+            yield (*sections[:depth], word.split(":")[0]), " ".join(comment)
             comment = []
 
 
 def test_the_comment_of_every_key_is_its_description() -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    for section, key, comment in comments(text):
-        assert comment == section_type(section).model_fields[key].description, (section, key)
+    assert dict(comments(text)) == dict(descriptions(Params()))
+
+
+def descriptions(section: Section, *keys: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Keys and description of each param; the kind of a section has the section's."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            if "kind" in type(value).model_fields:
+                yield (*keys, name, "kind"), str(field.description)
+            yield from descriptions(value, *keys, name)
+        elif name != "kind":
+            yield (*keys, name), str(field.description)
 
 
 def test_the_schema_for_editors_is_current() -> None:
@@ -69,12 +83,33 @@ def test_the_limit_of_pixels_is_that_of_the_decoder() -> None:
         "steps: 1",
         "steps: 501\n  pretrain_steps: 500",
         "adv_weight: 0.005\n  pixel_weight: 1",
-        "generator: rrdb\n  discriminator: unet\n  relativistic: true\n  pixel_weight: 0.01",
+        "generator: {kind: rrdb}\n  discriminator: unet\n  relativistic: true",
     ],
 )
 def test_what_is_no_mistake_is_accepted(tmp_path: Path, text: str) -> None:
     (tmp_path / "params.yaml").write_text(f"train:\n  {text}\n")
     load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scrape: {max_pixels: 262144, min_side: 100}",
+        "scrape: {max_pixels: 104858, min_side: 100, max_aspect: 2.5}\nresize: {mode: pad}",
+        "scrape: {min_side: 100}\nresize: {max_pixels: 10000, mode: pad}",
+    ],
+)
+def test_where_some_picture_fits_params_are_accepted(tmp_path: Path, text: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    load_params(tmp_path / "params.yaml")
+
+
+def test_another_kind_drops_the_defaults_of_the_former_one(tmp_path: Path) -> None:
+    """`dvc exp run -S train.generator.kind=rrdb` leaves them in the file."""
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("kind: srresnet", "kind: rrdb"))
+    params = load_params(tmp_path / "params.yaml").train
+    assert params == TrainParams(generator=RRDBParams())
 
 
 def test_params_are_frozen() -> None:
@@ -156,6 +191,61 @@ def test_params_are_frozen() -> None:
             "resize:\n  workers: 4000\n",
             ":2: resize.workers: 4000 should be less than or equal to 1024",
         ),
+        (
+            "train:\n  generator: rrdb\n",
+            ":2: train.generator: must be a section of keys; write {kind: rrdb}",
+        ),
+        (
+            "train:\n  optimiser: 3\n",
+            ":2: train.optimiser: must be a section of keys, not 3",
+        ),
+        (
+            "train:\n  generator:\n    kind: esrgan\n",
+            ":3: train.generator.kind: 'esrgan' should be one of srresnet, rrdb, rcan",
+        ),
+        (
+            "train:\n  generator:\n    kind: [rrdb]\n",
+            ":3: train.generator.kind: ['rrdb'] should be one of srresnet, rrdb, rcan",
+        ),
+        (
+            "train:\n  generator:\n    norm: batch\n    kind: rrdb\n",
+            ":3: train.generator.norm: rrdb has none; remove it, or choose another kind",
+        ),
+        (
+            "train:\n  generator:\n    blocks: few\n    kind: rrdb\n",
+            ":3: train.generator.blocks: 'few' should be a valid integer",
+        ),
+        (
+            "train:\n  generator:\n    kind: rcan\n    features: 8\n",
+            ":2: train.generator.reduction: 16 is more than the 8 features; lower it",
+        ),
+        (
+            "train:\n  generator:\n    kind: rrdb\n    grwoth: 8\n",
+            ":4: train.generator.grwoth: unknown key (did you mean growth?)",
+        ),
+        (
+            "train:\n  blocks: 3\n",
+            ":2: train.blocks: unknown key (did you mean generator.blocks?)",
+        ),
+        (
+            "train:\n  beta1: 0.9\n",
+            ":2: train.beta1: unknown key (did you mean optimiser.beta1?)",
+        ),
+        (
+            "scrape:\n  max_pixels: 262143\n  min_side: 100\n",
+            ":2: scrape.max_pixels: no picture of at most 262143 pixels has sides of resize.size "
+            "512; raise it, or lower resize.size",
+        ),
+        (
+            "scrape:\n  max_pixels: 2000000\n  min_side: 1500\n",
+            ":3: scrape.min_side: no picture with sides of 1500 pixels has at most "
+            "scrape.max_pixels 2000000; lower it, or raise max_pixels",
+        ),
+        (
+            "resize:\n  max_pixels: 262143\n",
+            ":2: resize.max_pixels: no picture with sides of at least 512 pixels is that small; "
+            "raise it",
+        ),
         ("train: 3\n", ":1: train: must be a section of keys, not 3"),
         ("- train\n", ":1: the file: must be a section of keys, not ['train']"),
         ("train:\n  lr: [\n", ":3: not valid YAML: "),
@@ -223,6 +313,12 @@ def test_numbers_as_dvc_rewrites_them_are_numbers(tmp_path: Path) -> None:
         ({"adv_weight": "0"}, TrainParams(adv_weight=0.0)),
         ({"lr": "1e-05", "batch": "16"}, TrainParams(lr=0.00001, batch=16)),
         ({"steps": "null"}, TrainParams(steps=None)),
+        ({"generator.blocks": "16"}, TrainParams(generator=SRResNetParams(blocks=16))),
+        (
+            {"generator.kind": "rrdb", "generator.growth": "8"},
+            TrainParams(generator=RRDBParams(growth=8)),
+        ),
+        ({"optimiser.kind": "muon"}, TrainParams(optimiser=MuonParams())),
         ({"vgg": "1"}, TrainParams(vgg="1")),
         ({"init": "null"}, TrainParams(init=None)),
         ({"content_layers": "conv1_1,conv2_1"}, TrainParams(content_layers=("conv1_1", "conv2_1"))),
@@ -269,6 +365,15 @@ def test_tags_given_as_an_option_stay_text() -> None:
         ({"adv_weight": "x"}, "--adv-weight: 'x' should be a valid number"),
         ({"adv_weight": "true"}, "--adv-weight: True should be a valid number"),
         ({"lr": "["}, "--lr: '[' is no YAML value"),
+        (
+            {"generator.growth": "8"},
+            "--generator.growth: srresnet has none; remove it, or choose another kind",
+        ),
+        (
+            {"generator.kind": "esrgan"},
+            "--generator.kind: 'esrgan' should be one of srresnet, rrdb, rcan",
+        ),
+        ({"generator.blocks": "0"}, "--generator.blocks: 0 should be greater than or equal to 1"),
         ({"crop": "386"}, "--crop: 386 is no multiple of train.scale 4"),
         ({"device": "tpu"}, "--device: 'tpu' does not fit ^(auto|cpu|mps|cuda(:\\d+)?)$"),
     ],

@@ -1,0 +1,64 @@
+"""Params of the generator: `train.generator`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, model_validator
+
+from pipeline.params.kinds import own_params_only
+from pipeline.params.section import Section, problem_at
+
+
+class SRResNetParams(Section):
+    """SRGAN's generator."""
+
+    kind: Literal["srresnet"] = "srresnet"
+    blocks: int | None = Field(None, ge=1, description="residual blocks (null: 3)")
+    features: int = Field(64, ge=1, description="channels")
+    norm: Literal["batch", "none"] = Field(
+        "none", description="normalisation in the residual blocks"
+    )
+    skip: Literal["none", "bicubic"] = Field(
+        "bicubic",
+        description="global skip connection; bicubic: the output is added to the input, enlarged "
+        "by bicubic interpolation, so that training starts from that quality",
+    )
+    upsampling: Literal["stages", "direct"] = Field(
+        "stages",
+        description="stages: the size is doubled repeatedly, then a 9 × 9 convolution follows, as "
+        "in SRGAN; direct: one convolution and pixel shuffle, as in ESPCN, which is faster and so "
+        "allows more blocks",
+    )
+
+
+class RRDBParams(Section):
+    """ESRGAN's generator."""
+
+    kind: Literal["rrdb"] = "rrdb"
+    blocks: int | None = Field(None, ge=1, description="residual blocks (null: 23)")
+    features: int = Field(64, ge=1, description="channels")
+    growth: int = Field(32, ge=1, description="channels that each layer of a dense block adds")
+
+
+class RCANParams(Section):
+    """RCAN."""
+
+    kind: Literal["rcan"] = "rcan"
+    blocks: int | None = Field(None, ge=1, description="residual blocks per group (null: 20)")
+    features: int = Field(64, ge=1, description="channels")
+    groups: int = Field(10, ge=1, description="groups of residual blocks")
+    reduction: int = Field(
+        16, ge=1, description="factor by which channel attention reduces the channels"
+    )
+
+    @model_validator(mode="after")
+    def _attention_has_channels(self) -> "RCANParams":
+        if self.features < self.reduction:
+            raise problem_at(
+                ("reduction",),
+                f"{self.reduction} is more than the {self.features} features; lower it",
+            )
+        return self
+
+
+_Kinds = SRResNetParams | RRDBParams | RCANParams
+GeneratorParams = Annotated[_Kinds, Discriminator("kind"), own_params_only(_Kinds)]
