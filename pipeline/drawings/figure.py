@@ -17,13 +17,8 @@ from pipeline.drawings.clothes import (
 )
 from pipeline.drawings.eyes import EXPRESSIONS, choose_eyes, draw_brows, draw_eyes
 from pipeline.drawings.geometry import Frame, Points
-from pipeline.drawings.hair import (
-    HairStyle,
-    choose_hair,
-    draw_back_hair,
-    draw_front_hair,
-    fringe,
-)
+from pipeline.drawings.hair import draw_back_hair, draw_front_hair, fringe
+from pipeline.drawings.hair_style import HairStyle, choose_hair
 from pipeline.drawings.head import (
     MOUTHS,
     Head,

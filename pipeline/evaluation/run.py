@@ -54,10 +54,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare the generator in `model` with other methods, and write all reports.
 
-    `reports` also holds the data stages' summaries and the training curves, which the page shows if
-    they exist. `revision` names the code. The output depends on the arguments and those files
-    alone. Raises `PipelineError` if an input is missing or damaged, `UsageError` if the params do
-    not fit the images.
+    `revision` names the code; the page also shows the summaries and curves that are in `reports`.
+    Raises `PipelineError` if an input is missing or damaged, `UsageError` if params do not fit it.
     """
     device = pick_device(params.device)
     trained = load_generator(model, device)
@@ -66,7 +64,7 @@ def evaluate(
     perceptual = load_perceptual_metrics(params, images.side, device)
     measurement = _Measurement(images, methods, perceptual, params, device)
     image_scores, set_scores = measurement.run(progress or Silent())
-    ranked_by = _ranking_metric(perceptual)
+    ranked_by = METRIC_BY_KEY["psnr_y" if perceptual.lpips is None else "lpips"]
     means = mean_scores(image_scores, set_scores)
     pictures = _PictureMaker(images, methods, image_scores, params)
     inputs = Inputs(manifest, model, revision)
@@ -90,10 +88,6 @@ def evaluate(
     )
     write_reports(reports, evaluation)
     return evaluation
-
-
-def _ranking_metric(perceptual: PerceptualMetrics) -> Metric:
-    return METRIC_BY_KEY["psnr_y" if perceptual.lpips is None else "lpips"]
 
 
 def _load_images(manifest: Path, resized: Path, params: EvaluateParams, scale: int) -> PairedImages:
