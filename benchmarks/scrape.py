@@ -118,7 +118,7 @@ def _timed(
     name: str, command: Sequence[str | Path], folder: Path, results: Path, pattern: str
 ) -> Run:
     started, before = time.perf_counter(), os.times()
-    # Not the largest memory that the system tells at the end: it counts what this process had.
+    # Not the largest memory that the system reports at the end: it includes what this process had.
     with psutil.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as process:
         peak = 0
         while process.poll() is None:

@@ -52,8 +52,10 @@ def _row(where: str, name: str, folder: Path, url: str) -> str:
     found = len(list((folder / "data/raw").glob("*.png")))
     report = folder / "reports/scrape.json"
     failed = json.loads(report.read_text())["failed"] if report.exists() else "–"
-    told = [line for line in result.problems if not line.startswith(("scrape: ", "listed "))]
-    shown = told[0] if result.code or not told[0].startswith("accepted") else "the table alone"
+    messages = [line for line in result.problems if not line.startswith(("scrape: ", "listed "))]
+    shown = (
+        messages[0] if result.code or not messages[0].startswith("accepted") else "the table alone"
+    )
     return (
         f"| {where} | {name} | {result.code} | {found} | {failed} | {seconds:.1f} s | "
         f"{shown.replace(url, 'SITE')} |"

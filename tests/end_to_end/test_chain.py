@@ -241,9 +241,9 @@ def test_an_experiment_in_a_copy_goes_on_after_sigterm(project: Project) -> None
     assert reached < 50
     assert not list((project.folder / ".dvc/tmp/exps").rglob("step-*.pt"))
     process = in_a_copy(project, *options)
-    _, told = process.communicate()
-    assert process.returncode == 0, told
-    assert f"training goes on from step {reached} of 50" in told
+    _, messages = process.communicate()
+    assert process.returncode == 0, messages
+    assert f"training goes on from step {reached} of 50" in messages
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(project: Project) -> None:
