@@ -15,22 +15,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "stages")
 
-# Messages, and the handling of processes: a better message must not cost a week of training. The
-# values of params are tracked as params.
+# Messages, and the handling of processes: a better message must not cost a week of training.
 NOT_IN_FINGERPRINT = frozenset(
     {
         "pipeline/errors.py",
         "pipeline/fingerprints.py",
         "pipeline/named_files.py",
         "pipeline/locks.py",
-        "pipeline/params/__init__.py",
-        "pipeline/params/evaluate.py",
-        "pipeline/params/file.py",
-        "pipeline/params/manifest.py",
-        "pipeline/params/resize.py",
-        "pipeline/params/scrape.py",
-        "pipeline/params/section.py",
-        "pipeline/params/train.py",
         "pipeline/processes.py",
         "pipeline/progress.py",
         "stages/options.py",
@@ -41,6 +32,8 @@ NOT_IN_FINGERPRINT = frozenset(
         "pipeline/__init__.py",
     }
 )
+# The values of params are tracked as params.
+PARAMS_FOLDER = Path("pipeline/params")
 # Decoders and colour conversion: other versions may give other pixels.
 PILLOW_FEATURES = ("avif", "jpg_2000", "libjpeg_turbo", "libtiff", "littlecms2", "webp")
 
@@ -93,7 +86,9 @@ def _all_files(root: Path, start: Path) -> set[Path]:
     waiting = [start]
     while waiting:
         path = waiting.pop()
-        if path in files or path.relative_to(root).as_posix() in NOT_IN_FINGERPRINT:
+        name = path.relative_to(root)
+        ignored = name.as_posix() in NOT_IN_FINGERPRINT or name.is_relative_to(PARAMS_FOLDER)
+        if path in files or ignored:
             continue
         files.add(path)
         if path.suffix == ".py":
