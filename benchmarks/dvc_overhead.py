@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.commands.demo import make_workspace, run_dvc
+from stages.project import create_project, run_dvc
 
 SIDE = 64
 SETTINGS = {
@@ -58,7 +58,7 @@ def make_project(base: Path, count: int) -> Path:
     settings = {name: dict(section) for name, section in SETTINGS.items()}
     settings["scrape"] |= {"site": (base / "pictures").as_uri(), "limit": count}
     settings["manifest"] = {"count": count, "min_count": 1}
-    make_workspace(base / "project", settings)
+    create_project(base / "project", settings, "Params")
     run_dvc(["repro", "--quiet"], base / "project")
     for command in (["add", "--all"], ["commit", "--quiet", "-m", "Results"]):
         identity = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost"]

@@ -6,6 +6,7 @@ from stages.commands.clean import clean
 from stages.commands.code import code
 from stages.commands.demo import demo
 from stages.commands.export import export
+from stages.commands.init import init
 from stages.commands.models import models
 from stages.commands.pairs import pairs
 from stages.commands.serve import serve
@@ -19,6 +20,20 @@ from stages.scrape import STAGE as SCRAPE
 from stages.train import STAGE as TRAIN
 
 STAGES = (SCRAPE, RESIZE, MANIFEST, TRAIN, EVALUATE)
+COMMANDS = (
+    upscale,
+    serve,
+    models,
+    blend,
+    export,
+    tradeoff,
+    pairs,
+    init,
+    demo,
+    booru,
+    clean,
+    code,
+)
 
 
 def main() -> None:
@@ -27,7 +42,6 @@ def main() -> None:
         "Scrape anime illustrations, train a 4× super-resolution GAN, measure and use it."
     )
     add_stages(app, STAGES)
-    commands = (upscale, serve, export, models, blend, tradeoff, pairs, clean, booru, demo, code)
-    for command in commands:
+    for command in COMMANDS:
         app.command()(command)
     run_app(app)

@@ -1,6 +1,6 @@
 """`params.yaml` as frozen, validated types: the program's only schema and its only defaults."""
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pipeline.params.evaluate import EvaluateParams
 from pipeline.params.manifest import ManifestParams
@@ -26,11 +26,23 @@ __all__ = [
 class Params(Section):
     """All of `params.yaml`: one section per stage."""
 
-    scrape: ScrapeParams = ScrapeParams()
-    resize: ResizeParams = ResizeParams()
-    manifest: ManifestParams = ManifestParams()
-    train: TrainParams = TrainParams()
-    evaluate: EvaluateParams = EvaluateParams()
+    scrape: ScrapeParams = Field(
+        ScrapeParams(), description="Fetch pictures from a Gelbooru 0.2 site into data/raw."
+    )
+    resize: ResizeParams = Field(
+        ResizeParams(),
+        description="Bring every original to one square RGB size, lossless, in data/resized.",
+    )
+    manifest: ManifestParams = Field(
+        ManifestParams(),
+        description="Choose the images, drop duplicates, split: data/manifest.csv.",
+    )
+    train: TrainParams = Field(
+        TrainParams(), description="Train the generator: models/generator.safetensors."
+    )
+    evaluate: EvaluateParams = Field(
+        EvaluateParams(), description="Measure the generator beside interpolation: reports/."
+    )
 
     @model_validator(mode="after")
     def _some_pictures_fit(self) -> "Params":

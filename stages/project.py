@@ -1,0 +1,164 @@
+"""A project: a folder with params, stages and data, whose program is the installed one."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.errors import PipelineError, UsageError
+from pipeline.files import write_text
+from pipeline.params import Params
+from pipeline.params.text import params_text
+from pipeline.processes import PARENT_VARIABLE
+
+# The build copies the clone's files into the wheel (`pyproject.toml`).
+WHEEL_FILES = Path(__file__).with_name("project_files")
+CLONE = Path(__file__).parents[1]
+README = Path(__file__).with_name("project_readme.md")
+FILES = (
+    ".dvc/.gitignore",
+    ".dvc/config",
+    ".dvc/plots/plane.json",
+    ".dvcignore",
+    ".gitignore",
+    "data/.gitignore",
+    "inputs/evaluate/.gitkeep",
+    "inputs/train/.gitkeep",
+    "models/.gitignore",
+    "params.schema.json",
+    "reports/.gitignore",
+    "reports/evaluate/.gitignore",
+    "reports/manifest/.gitignore",
+    "reports/train/.gitignore",
+)
+"""Files that a project has from the program as they are."""
+
+Settings = Mapping[str, Mapping[str, Any]]
+"""Section → param → value."""
+
+
+def check_is_new(folder: Path) -> None:
+    """Raise `UsageError` where `folder` holds anything, or lies in another's git repository."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file; name a folder")
+    if folder.is_dir() and any(path.name != ".git" for path in folder.iterdir()):
+        raise UsageError(f"{folder}: holds something already; name a new or an empty folder")
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    repository = repository_of(existing)
+    if repository is not None and repository.resolve() != folder.resolve():
+        raise UsageError(
+            f"{folder}: lies in the git repository {repository}; a project is a repository of its "
+            "own, so name a folder outside"
+        )
+
+
+def create_project(folder: Path, settings: Settings, message: str) -> None:
+    """Create or update a project in `folder`: the defaults with `settings` in their place.
+
+    It is a git repository with a commit, which DVC's experiments and DVCLive need. Raises
+    `PipelineError` where git fails, `OSError`.
+    """
+    source = WHEEL_FILES if WHEEL_FILES.is_dir() else CLONE
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, folder / name)
+    shutil.copyfile(README, folder / "README.md")
+    write_text(folder / "dvc.yaml", _stages_of_installed_program(source / "dvc.yaml"))
+    params = Params.model_validate(_merged(Params().model_dump(mode="json"), settings))
+    write_text(folder / "params.yaml", params_text(params))
+    git(folder, "init", "--quiet")
+    _name_author(folder)
+    commit(folder, [*FILES, "README.md", "dvc.yaml", "params.yaml"], message)
+
+
+def commit(folder: Path, paths: Sequence[str], message: str) -> None:
+    """Commit `paths`, if any of them changed. Raises `PipelineError`."""
+    git(folder, "add", "--", *paths)
+    if git(folder, "diff", "--cached", "--name-only", "--", *paths):
+        git(folder, "commit", "--quiet", "-m", message, "--", *paths)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in `folder` and return its output. Raises `PipelineError`."""
+    result = _run_git(folder, *arguments)
+    if result.returncode:
+        raise PipelineError(f"git {arguments[0]}: failed in {folder}: {result.stderr.strip()}")
+    return result.stdout
+
+
+def repository_of(folder: Path) -> Path | None:
+    """Return the folder of the git repository that `folder` is in, or None.
+
+    Raises `PipelineError` where there is no git.
+    """
+    result = _run_git(folder, "rev-parse", "--show-toplevel")
+    return None if result.returncode else Path(result.stdout.strip())
+
+
+def run_dvc(arguments: list[str], folder: Path) -> None:
+    """Run DVC in `folder`, with this program on its path; raise `PipelineError` if it fails.
+
+    The children get their own process group: DVC ignores Ctrl-C while a stage runs, so an interrupt
+    is sent to all of them, and the stage saves its work. When this process is killed, the stage
+    ends too, and with it DVC.
+    """
+    scripts = Path(sys.executable).parent
+    environment = os.environ | {
+        "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
+        PARENT_VARIABLE: str(os.getpid()),
+    }
+    command = [sys.executable, "-m", "dvc", *arguments]
+    process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)  # noqa: S603
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+        raise
+    if code:
+        raise PipelineError(f"dvc {' '.join(arguments)}: failed in {folder}; its output says why")
+
+
+def _run_git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = ["git", *arguments]
+    try:
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    except FileNotFoundError:
+        raise PipelineError("git: not found; install it, DVC needs it") from None
+
+
+def _name_author(folder: Path) -> None:
+    """Name an author of this repository's commits where git knows none: experiments commit."""
+    for key, value in (("user.name", "pipeline"), ("user.email", "pipeline@localhost")):
+        if _run_git(folder, "config", key).returncode:
+            git(folder, "config", key, value)
+
+
+def _stages_of_installed_program(path: Path) -> str:
+    """Return `dvc.yaml` with fingerprints made in every run: a project has no code to watch."""
+    yaml = YAML()
+    yaml.width = 4096
+    document = yaml.load(path.read_text(encoding="utf-8"))
+    code = document["stages"]["code"]
+    del code["deps"]
+    code.insert(len(code) - 1, "always_changed", True)
+    text = StringIO()
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with `changes` in their place, those of sections within sections too."""
+    merged = dict(values)
+    for name, change in changes.items():
+        value = merged.get(name)
+        is_section = isinstance(value, Mapping) and isinstance(change, Mapping)
+        merged[name] = _merged(value, change) if is_section and value else change
+    return merged

@@ -1,0 +1,85 @@
+"""`pipeline init`, from a clone and from a wheel."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipeline.fingerprints import ROOT
+from pipeline.params import Params
+from pipeline.params.file import load_params
+from stages.project import FILES, create_project
+from tests.stages.program import pipeline
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    names = git(folder, "ls-files").splitlines()
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def test_a_new_project_has_the_defaults_and_a_commit(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    result = pipeline(tmp_path, "init", "mine")
+    assert (result.code, result.err) == (0, "")
+    assert "dvc repro" in result.out
+    assert load_params(folder / "params.yaml") == Params()
+    assert set(files_of(folder)) == {*FILES, "README.md", "dvc.yaml", "params.yaml"}
+    assert git(folder, "status", "--porcelain") == ""
+    assert pipeline(folder, "code").code == 0
+    assert git(folder, "status", "--porcelain").splitlines() == ["?? reports/code/"]
+
+
+def test_without_an_identity_of_git_the_project_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    create_project(tmp_path / "mine", {}, "A new project")
+    assert git(tmp_path / "mine", "log", "--format=%an %ae") == "pipeline pipeline@localhost\n"
+
+
+def test_where_something_is_already_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("mine")
+    result = pipeline(tmp_path, "init", ".")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "holds something already" in result.err
+    assert pipeline(tmp_path, "init", "kept").err == "kept: is a file; name a folder\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_another_repository_is_no_place_for_a_project(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    result = pipeline(tmp_path, "init", "inner")
+    assert result.code == 2
+    assert f"inner: lies in the git repository {tmp_path}" in result.err
+    assert pipeline(tmp_path, "init", ".").code == 0
+
+
+def test_a_wheel_makes_the_same_project(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+    for name in ("pipeline/py.typed", "pipeline/shipped/distortion.safetensors"):
+        assert (installed / name).is_file()
+    program = "from stages import app, project; assert project.WHEEL_FILES.is_dir(); app.main()"
+    subprocess.run(
+        [sys.executable, "-c", program, "init", "mine"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        check=True,
+    )
+    create_project(tmp_path / "expected", {}, "A new project")
+    assert files_of(tmp_path / "mine") == files_of(tmp_path / "expected")
