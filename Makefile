@@ -4,37 +4,51 @@ PYTHON ?= python3
 VENV := .venv
 # DVC runs the stages through its own PATH: `pipeline` must be found there.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+PYTEST := pytest -n auto --dist loadfile
 
-.PHONY: demo test test-long coverage lint clean
+.DEFAULT_GOAL := help
+.PHONY: help install demo test quick test-long coverage lint sync clean
 
-demo: $(VENV)/.installed
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+install: $(VENV)/.installed ## the program in .venv
+
+demo: $(VENV)/.installed ## all stages on generated drawings: offline, on a CPU, in minutes
 	pipeline demo
 
-test: $(VENV)/.installed-dev lint
-	pytest -n auto --dist loadfile
+test: $(VENV)/.installed-dev lint ## lint, types and all tests but the long ones
+	$(PYTEST)
 
-# Every file operation that fails, and kills by the hundred: for hours.
-test-long: $(VENV)/.installed-dev
-	pytest -n auto --dist loadfile -m long
+quick: $(VENV)/.installed-dev lint ## lint, types and the tests that take seconds: two minutes
+	$(PYTEST) -m 'not long and not slow'
 
-coverage: $(VENV)/.installed-dev
-	pytest -n auto --dist loadfile --cov
+test-long: $(VENV)/.installed-dev ## every file operation that fails, and kills by the hundred: hours
+	$(PYTEST) -m long
 
-lint: $(VENV)/.installed-dev
+coverage: $(VENV)/.installed-dev ## lines and branches that `make test` reaches
+	$(PYTEST) --cov
+
+lint: $(VENV)/.installed-dev ## lint and types
 	ruff check
 	ruff format --check
 	mypy
+
+sync: $(VENV)/.installed-dev ## write what is made from the schema: params.yaml's comments, params.schema.json
+	python -m stages.sync
+
+clean: ## remove .venv and demo
+	rm -rf $(VENV) demo
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable .
+	@echo 'installing into $(VENV): PyTorch and more, up to 6 GB on disk; this takes minutes'
+	$(VENV)/bin/python -m pip install --editable .
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	@echo 'installing into $(VENV): PyTorch, test tools and more, up to 6 GB on disk; this takes minutes'
+	$(VENV)/bin/python -m pip install --editable '.[dev]'
 	touch $(VENV)/.installed $@
-
-clean:
-	rm -rf $(VENV) demo

@@ -1,5 +1,11 @@
 """The console script `pipeline`: all stages and commands."""
 
+import platform
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
 from stages.commands.blend import blend
 from stages.commands.booru import booru
 from stages.commands.clean import clean
@@ -19,6 +25,7 @@ from stages.runner import add_stages, new_app, run_app
 from stages.scrape import STAGE as SCRAPE
 from stages.train import STAGE as TRAIN
 
+PACKAGE = "anime-sr-pipeline"
 STAGES = (SCRAPE, RESIZE, MANIFEST, TRAIN, EVALUATE)
 COMMANDS = (
     upscale,
@@ -36,11 +43,35 @@ COMMANDS = (
 )
 
 
+def _print_versions(wanted: bool) -> None:
+    if wanted:
+        libraries = [f"{name} {version(name)}" for name in ("torch", "pillow", "dvc")]
+        print(f"{PACKAGE} {version(PACKAGE)}")
+        print(f"Python {platform.python_version()}, {', '.join(libraries)}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_versions,
+            is_eager=True,
+            help="print the versions of the program and its main libraries, and exit",
+        ),
+    ] = False,
+) -> None:
+    """Take the options of the program itself."""
+
+
 def main() -> None:
     """Run `pipeline`."""
     app = new_app(
-        "Scrape anime illustrations, train a 4× super-resolution GAN, measure and use it."
+        "Scrape anime illustrations, train a 4× super-resolution GAN, measure and use it.",
+        completion=True,
     )
+    app.callback()(_options)
     add_stages(app, STAGES)
     for command in COMMANDS:
         app.command()(command)

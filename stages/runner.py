@@ -58,11 +58,14 @@ def project_folder() -> Path:
     return Path()
 
 
-def new_app(help: str | None = None) -> typer.Typer:
-    """Return a Typer application without shell completion, Rich and tracebacks of Typer's own."""
+def new_app(help: str | None = None, completion: bool = False) -> typer.Typer:
+    """Return a Typer application without Rich and tracebacks of Typer's own.
+
+    `completion` adds options that install shell completion.
+    """
     return typer.Typer(
         help=help,
-        add_completion=False,
+        add_completion=completion,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

@@ -9,6 +9,12 @@ from hypothesis import settings
 # Tests run side by side, a process a core: threads of their own would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Weights of the machine would be measured with, and settings of its user's git would count.
+if "PIPELINE_WEIGHTS" in os.environ:
+    os.environ["PIPELINE_TEST_WEIGHTS"] = os.environ.pop("PIPELINE_WEIGHTS")
+os.environ["TORCH_HOME"] = os.devnull
+os.environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+
 # Under nohup it is ignored, in the programs that tests start and send it to as well.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,20 @@ def test_an_override_outside_dvc_names_the_reproducible_form(tmp_path: Path) -> 
     assert note in pipeline(tmp_path, *arguments).err
     under_dvc = pipeline(tmp_path, *arguments, DVC_STAGE="train")
     assert note not in under_dvc.err
+
+
+def test_the_version_names_the_libraries_too(tmp_path: Path) -> None:
+    result = pipeline(tmp_path, "--version")
+    assert (result.code, result.err) == (0, "")
+    first, second = result.out.splitlines()
+    assert first == f"anime-sr-pipeline {version('anime-sr-pipeline')}"
+    assert f"torch {version('torch')}" in second
+
+
+def test_a_shell_completes_options(tmp_path: Path) -> None:
+    words = {"COMP_WORDS": "pipeline train --generator.k", "COMP_CWORD": "2"}
+    result = pipeline(tmp_path, _PIPELINE_COMPLETE="complete_bash", **words)
+    assert (result.code, result.out.split()) == (0, ["--generator.kind"])
 
 
 def test_a_param_of_a_kind_is_an_option(tmp_path: Path) -> None:
