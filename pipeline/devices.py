@@ -1,6 +1,8 @@
 """Which device computes, and in which precision."""
 
-from collections.abc import Mapping
+import logging
+import re
+from collections.abc import Mapping, Sequence
 
 import psutil
 import torch
@@ -8,12 +10,15 @@ from torch import Tensor
 
 from pipeline.errors import UsageError
 
+_LOG = logging.getLogger(__name__)
+
 
 def pick_device(name: str) -> torch.device:
     """Return the device of `name`: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
-    `auto` takes CUDA, then MPS, then the CPU. Also make CUDA deterministic, and its single
-    precision IEEE's. Raises `UsageError` where the device does not exist.
+    `auto` takes CUDA, then MPS, then the CPU; it logs a warning where PyTorch has no code for the
+    GPU. Also make CUDA deterministic, and its single precision IEEE's. Raises `UsageError` where
+    the device does not exist, or PyTorch has no code for it.
     """
     # PyTorch rounds the factors of convolutions to TF32's 10 bits otherwise, which moves SSIM in
     # its second decimal.
@@ -21,7 +26,10 @@ def pick_device(name: str) -> torch.device:
     torch.backends.cudnn.deterministic = True
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            problem = _missing_code(0)
+            if problem is None:
+                return torch.device("cuda")
+            _LOG.warning("note: %s; the CPU computes", problem)
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device: torch.device | None = torch.device(name)
@@ -32,9 +40,49 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UsageError(f"device {name}: this machine has {count} CUDA devices")
+    if device.type == "cuda" and (problem := _missing_code(device.index or 0)):
+        raise UsageError(
+            f"device {name}: {problem}; install a PyTorch that is, or choose the device cpu"
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("device mps: not available on this machine")
     return device
+
+
+def _missing_code(index: int) -> str | None:
+    """Return why PyTorch's kernels cannot run on a CUDA device, or None where they can."""
+    major, minor = torch.cuda.get_device_capability(index)
+    architectures = torch.cuda.get_arch_list()
+    if torch.version.hip is not None or _has_code(architectures, major, minor):
+        return None
+    name = torch.cuda.get_device_name(index)
+    return (
+        f"{name} has compute capability {major}.{minor}, and this PyTorch {torch.__version__} is "
+        f"not built for it ({', '.join(architectures)})"
+    )
+
+
+def _has_code(architectures: Sequence[str], major: int, minor: int) -> bool:
+    """Return whether kernels for `sm_XY` (machine code) or `compute_XY` (PTX) run on a GPU.
+
+    Machine code runs on the same major version from its minor one on, PTX on any later GPU. Letters
+    as in `sm_90a` bind it to that GPU alone (CUDA C++ Programming Guide, 6.1.2 and 6.1.3).
+    """
+    for name in architectures:
+        kind, _, version = name.partition("_")
+        match = re.fullmatch(r"(\d+)(\d)([a-z]?)", version)
+        if match is None:
+            continue
+        built = (int(match[1]), int(match[2]))
+        if match[3]:
+            runs = built == (major, minor)
+        elif kind == "sm":
+            runs = built[0] == major and built[1] <= minor
+        else:
+            runs = built <= (major, minor)
+        if runs:
+            return True
+    return False
 
 
 def computes_in_bf16(device: torch.device) -> bool:
