@@ -40,10 +40,7 @@ def draw(seed: int) -> Drawing:
     """Return the drawing of `seed` (0 or more): the same seed gives the same pixels and tags."""
     width, height = drawing_size(seed)
     image, tags = compose(width, height, np.random.default_rng((seed, 1)))
-    tags |= {"original"}
-    if max(width, height) >= 1200:
-        tags.add("highres")
-    return Drawing(image, tuple(sorted(tags)))
+    return Drawing(image, tuple(sorted(tags | {"original"})))
 
 
 __all__ = ["Drawing", "draw", "drawing_size"]
