@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import warnings
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -69,14 +70,19 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
         progress.start("scrape", params.limit, "pictures")
         decoder = ThreadPoolExecutor(1)
         try:
-            with BackgroundTasks(params.workers + 1, stop) as tasks:
+            # Pillow warns of damaged metadata. Filters belong to the process, so they enclose the
+            # threads.
+            with (
+                warnings.catch_warnings(action="ignore"),
+                BackgroundTasks(params.workers + 1, stop) as tasks,
+            ):
                 scheduler = _Scheduler(context, counts, reader, session, tasks, decoder)
                 while scheduler.advance():
                     tasks.wait_for_one()
         finally:
             decoder.shutdown(wait=False, cancel_futures=True)
             progress.finish()
-    if counts.missing:
+    if counts.missing and context.list_new:
         store.listings.mark_short(context.listing_key)
     counts.check_complete(store.folder)
     return counts

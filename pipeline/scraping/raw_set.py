@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.files import sync_folder
+from pipeline.files import sync_file, sync_folder
 from pipeline.machine_errors import fault_text
 from pipeline.scraping.posts import Post
 
@@ -137,6 +137,9 @@ def _write_folder(
     with (new / POSTS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
         for entry in entries:
             copy(entry.path, new / entry.name)
+            # A link is to a file of the store, which was synced when it came.
+            if not (new / entry.name).samefile(entry.path):
+                sync_file(new / entry.name)
             lines.write(json.dumps(_record(entry), sort_keys=True) + "\n")
             size += entry.bytes
             mismatches += entry.md5_matches is False

@@ -103,6 +103,18 @@ def test_folders_are_synced_before_and_after_the_rename(
     assert synced == [(inodes[0], False), (inodes[1], False), (inodes[2], True)]
 
 
+def test_copies_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, synced, sync = tmp_path / "raw", set[int](), os.fsync
+
+    def spy(handle: int) -> None:
+        synced.add(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    write_set(entries(tmp_path, 1, 2), raw, shutil.copyfile)
+    assert {path.stat().st_ino for path in raw.iterdir()} <= synced
+
+
 def test_a_set_behind_a_link_is_replaced_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "raw").symlink_to(tmp_path / "disk/pictures")
