@@ -12,8 +12,9 @@ from pipeline.errors import UsageError
 def pick_device(name: str) -> torch.device:
     """Return the device of `name`: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
-    `auto` takes CUDA, then MPS, then the CPU. Also make CUDA deterministic, and its single
-    precision IEEE's. Raises `UsageError` where the device does not exist.
+    `auto` takes CUDA, then MPS, then the CPU. Also sets flags of cuDNN for the whole process:
+    deterministic algorithms, and IEEE's single precision in place of TF32. Raises `UsageError`
+    where the device does not exist.
     """
     # PyTorch rounds the factors of convolutions to TF32's 10 bits otherwise, which moves SSIM in
     # its second decimal.

@@ -58,7 +58,7 @@ class Client:
         forms: tuple[Form, ...] = FORMS,
         credentials: Mapping[str, str] | None = None,
     ) -> None:
-        self._session, self._site, self._page_size = session, site.rstrip("/"), page_size
+        self._session, self._site, self._page_size = session, site, page_size
         self._query = [*tags, *(f"-{tag}" for tag in excluded_tags)]
         self._forms = deque(forms)
         self._credentials = dict(credentials or {})

@@ -20,7 +20,7 @@ from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
 from pipeline.scraping.download import raise_machine_fault
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import SetEntry, check_replaceable, write_set
+from pipeline.scraping.raw_set import SetEntry, try_replacing, write_set
 from pipeline.scraping.run import ScrapeReport, write_report
 from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_reason
 
@@ -43,7 +43,7 @@ def scrape_folder(
     """
     params = params.model_copy(update={"ratings": (_RATING,)})
     check_rules(params)
-    check_replaceable(raw)
+    try_replacing(raw)
     rejected: Counter[str] = Counter()
     pictures = collect_folder(_folder(params.site), progress)
     accepted = _select(params, pictures, rejected, progress)

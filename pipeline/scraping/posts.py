@@ -124,7 +124,7 @@ def _post(post_id: int, record: Mapping[str, object], site: str) -> Post | None:
 
 
 def _file_url(record: Mapping[str, object], site: str) -> str:
-    base = site.rstrip("/") + "/"
+    base = f"{site}/"
     try:
         if address := _text(record.get("file_url")).strip():
             return urljoin(base, address)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.files import sync_file
+from pipeline.images.records import POSTS_FILE
 from pipeline.scraping.databases import file_key
 from pipeline.scraping.download import Digests
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import POSTS_FILE, link_or_copy
+from pipeline.scraping.raw_set import link_or_copy
 from pipeline.scraping.store import Store
 
 FileLocator = Callable[[str], Path | None]

@@ -14,17 +14,19 @@ from pipeline.scraping.dry_run import Plan, plan_files
 from pipeline.scraping.job import ScrapeContext, run_job
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
-from pipeline.scraping.raw_set import SetEntry, check_replaceable, post_url, write_set
+from pipeline.scraping.raw_set import SetEntry, post_url, try_replacing, write_set
 from pipeline.scraping.selection import check_rules
 from pipeline.scraping.store import Store, naming_faults
 
 
 @dataclass(frozen=True)
 class ScrapeReport:
-    """Counts of the posts from the newest to the oldest accepted one.
+    """Counts of a scrape.
 
-    `bytes` and `md5_mismatches` are of the accepted files; `rejected` counts posts by the param
-    that they did not fit (or `host`, `malformed`), `failed` by why their file was not fetched.
+    `listed` counts the posts from the newest to the oldest accepted one, or all pictures of a
+    folder. `bytes` and `md5_mismatches` are of the accepted files. `rejected` counts posts by the
+    param that they do not fit, or by `host`, `malformed`, `duplicates` or `undecodable`; `failed`
+    counts them by why their file could not be fetched.
     """
 
     accepted: int
@@ -53,7 +55,7 @@ def scrape(
     `UsageError` for params that no post can fit, `PipelineError` if fewer than `limit` do.
     """
     check_rules(params)
-    check_replaceable(raw)
+    try_replacing(raw)
     with _open_store(store_folder) as store:
         context = ScrapeContext(params, store, progress, previous, list_new=not retry_failed)
         counts = run_job(context)

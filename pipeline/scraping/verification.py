@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError, some_of
-from pipeline.images.records import read_posts
+from pipeline.images.records import POSTS_FILE, read_posts
 from pipeline.machine_errors import fault_text
 from pipeline.progress import Progress, Silent
 from pipeline.scraping.download import Digests
-from pipeline.scraping.raw_set import POSTS_FILE
 from pipeline.scraping.store import Store, naming_faults
 
 

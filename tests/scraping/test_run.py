@@ -20,13 +20,13 @@ from pipeline.booru.app import Site
 from pipeline.booru.fault_injection import FAULTS
 from pipeline.errors import PipelineError, UsageError
 from pipeline.images.collection import collect_folder
+from pipeline.images.records import POSTS_FILE
 from pipeline.params import ScrapeParams
 from pipeline.scraping.download import check_picture
 from pipeline.scraping.dry_run import Plan
 from pipeline.scraping.fetch_errors import FetchError
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
-from pipeline.scraping.raw_set import POSTS_FILE
 from pipeline.scraping.run import ScrapeReport, plan, scrape
 from pipeline.scraping.store import Store
 from pipeline.wsgi import Server
