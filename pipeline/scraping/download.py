@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import re
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from pipeline.scraping.session import Session
 from pipeline.scraping.store import Store, StoredFile
 
 _CHUNK_BYTES = 65536
+_START_BYTES = 4096
 # Values of Exif's orientation that exchange width and height.
 _TRANSPOSED = (5, 6, 7, 8)
 
@@ -155,8 +157,7 @@ def _stream(
 ) -> None:
     """Append the body to `part` and `digests`, and sync it; stop early beyond `max_bytes`."""
     with part.open("ab" if digests.bytes else "wb") as file:
-        for chunk in response.iter_content(_CHUNK_BYTES):
-            session.check_stop()
+        for chunk in _chunks(response, session):
             if not digests.bytes:
                 _raise_for_web_page(response, chunk)
             digests.update(chunk)
@@ -165,6 +166,24 @@ def _stream(
             file.write(chunk)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _chunks(response: requests.Response, session: Session) -> Iterator[bytes]:
+    """Yield the body, in pieces of which the first tells a web page from a picture.
+
+    A server that sends HTTP chunks may send very small ones.
+    """
+    first = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        session.check_stop()
+        if len(first) < _START_BYTES:
+            first += chunk
+            if len(first) >= _START_BYTES:
+                yield bytes(first)
+        else:
+            yield chunk
+    if 0 < len(first) < _START_BYTES:
+        yield bytes(first)
 
 
 def _is_continuation(response: requests.Response, start: int) -> bool:

@@ -37,6 +37,7 @@ from tests.scraping.site import (
     Handler,
     ScriptedSite,
     answer,
+    chunked,
     dropped,
     overstated,
     picture,
@@ -686,6 +687,28 @@ def test_a_challenge_in_place_of_a_picture_ends_the_run(tmp_path: Path) -> None:
     site.faults["/images/1/5.png"] = [answer(200, CHALLENGE)]
     with site.serve() as url, pytest.raises(PipelineError, match="asks for proof of a human"):
         run(tmp_path, url, limit=1)
+
+
+def in_small_chunks(page: bytes) -> Fault:
+    return lambda handler, _: chunked(5)(handler, page)
+
+
+def test_a_web_page_in_small_chunks_is_no_picture(tmp_path: Path) -> None:
+    site = ScriptedSite(5)
+    site.faults["/images/1/5.png"] = [in_small_chunks(PAGE)] * 2
+    with site.serve() as url:
+        assert run(tmp_path, url, limit=1).failed == {"web_page": 1}
+        site.faults["/images/1/5.png"] = [in_small_chunks(CHALLENGE)]
+        with pytest.raises(PipelineError, match="asks for proof of a human"):
+            run(tmp_path, url, limit=1)
+
+
+def test_a_picture_in_small_chunks_is_whole(tmp_path: Path) -> None:
+    site = ScriptedSite(1)
+    site.faults["/images/1/1.png"] = [chunked(1000)]
+    with site.serve() as url:
+        run(tmp_path, url, limit=1)
+    assert (tmp_path / "raw/1.png").read_bytes() == site.files["/images/1/1.png"]
 
 
 def test_a_site_that_ignores_the_cursor(tmp_path: Path) -> None:
