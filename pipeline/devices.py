@@ -17,8 +17,9 @@ def pick_device(name: str) -> torch.device:
     """Return the device of `name`: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
 
     `auto` takes CUDA, then MPS, then the CPU; it logs a warning where PyTorch has no code for the
-    GPU. Also make CUDA deterministic, and its single precision IEEE's. Raises `UsageError` where
-    the device does not exist, or PyTorch has no code for it.
+    GPU. Also sets flags of cuDNN for the whole process: deterministic algorithms, and IEEE's single
+    precision in place of TF32. Raises `UsageError` where the device does not exist, or PyTorch has
+    no code for it.
     """
     # PyTorch rounds the factors of convolutions to TF32's 10 bits otherwise, which moves SSIM in
     # its second decimal.

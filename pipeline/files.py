@@ -4,7 +4,7 @@ import csv
 import errno
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,17 +21,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary one, names `path` instead. A missing parent folder is created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with _naming(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
+        temporary.touch(exist_ok=False)
     try:
         with _naming(path):
-            # mkstemp makes files private; results are to be readable like any other file.
-            temporary.chmod(0o666 & ~_umask())
             yield temporary
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
+            sync_file(temporary)
             temporary.replace(path)
             sync_folder(path.parent)
     except BaseException:
@@ -50,6 +46,12 @@ def _naming(path: Path) -> Iterator[None]:
         if error.errno is None or (name and not name.startswith(f".{path.name}.")):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def sync_file(path: Path) -> None:
+    """Write a file to the disk, so that a power cut does not empty it. Raises `OSError`."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -98,9 +100,3 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex. Raises `OSError`."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

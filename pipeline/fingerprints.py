@@ -97,7 +97,10 @@ def _all_files(root: Path, start: Path) -> set[Path]:
 
 
 def imported_files(path: Path, root: Path = ROOT) -> list[Path]:
-    """Return the files below `root` that a module imports itself, and the templates it renders."""
+    """Return the files that the module at `path` imports by name, and the templates it renders.
+
+    Of the imports only this program's modules below `root` count, with the packages above them.
+    """
     tree = ast.parse(path.read_bytes())
     modules = [file for name in _imports(tree) for file in _module_files(root, name)]
     return modules + _templates(root, tree)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pipeline.disk_usage import DiskUsage, disk_usage
 from pipeline.errors import PipelineError, UsageError
-from pipeline.locks import hold, living_owner, lock_file
+from pipeline.images.records import POSTS_FILE
+from pipeline.locks import hold, living_owner, lock_file, record_file
 
 KINDS = {
     "checkpoints": "state of trainings, from which a stopped one goes on",
@@ -179,14 +180,14 @@ def _originals() -> KeptFiles:
 
 
 def _has_raw_set() -> bool:
-    return (_RAW / "posts.jsonl").is_file()
+    return (_RAW / POSTS_FILE).is_file()
 
 
 def _needed_originals() -> set[str]:
     """Return the sha256 sums of the files that are in the set."""
     if not _has_raw_set():
         return set()
-    path = _RAW / "posts.jsonl"
+    path = _RAW / POSTS_FILE
     try:
         with path.open(encoding="utf-8") as lines:
             return {json.loads(line)["sha256"] for line in lines}
@@ -241,7 +242,7 @@ def _present(locks: Iterable[Path]) -> tuple[Path, ...]:
 
 def _names(lock: Path) -> tuple[Path, Path]:
     """Return the names of a lock's two files."""
-    return lock, lock.with_name(f"{lock.name}.json")
+    return lock, record_file(lock)
 
 
 def _entries(folder: Path) -> list[Path]:

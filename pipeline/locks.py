@@ -96,7 +96,7 @@ def hold(
                 "the project's folders must be writable"
             ) from None
         if (owner := living_owner(path)) is not None:
-            advice = "" if owner.is_here else f"; if it is gone, remove {_record(path)}"
+            advice = "" if owner.is_here else f"; if it is gone, remove {record_file(path)}"
             raise PipelineError(f"{_refusal(path)}{advice}") from None
         _log.warning(
             "%s: its file system cannot lock files (%s); do not start two runs in one moment",
@@ -106,11 +106,11 @@ def hold(
     try:
         # The record only improves messages; a full disk must not end the work here.
         with suppress(OSError):
-            write_text(_record(path), json.dumps(asdict(Owner.of_this_process(command))) + "\n")
+            write_text(record_file(path), json.dumps(asdict(Owner.of_this_process(command))) + "\n")
         yield
     finally:
         with suppress(OSError):
-            _record(path).unlink(missing_ok=True)
+            record_file(path).unlink(missing_ok=True)
         lock.release()
 
 
@@ -130,13 +130,13 @@ def _acquire(lock: BaseFileLock, path: Path, waiting: Callable[[str], object] | 
 def living_owner(path: Path) -> Owner | None:
     """Return the recorded owner of the lock file `path`, if it may be running."""
     try:
-        owner = Owner(**json.loads(_record(path).read_text(encoding="utf-8")))
+        owner = Owner(**json.loads(record_file(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
     return owner if owner.may_live else None
 
 
-def _record(path: Path) -> Path:
+def record_file(path: Path) -> Path:
     """Return the file with a lock's owner: taking a lock may empty the lock file itself."""
     return path.with_name(f"{path.name}.json")
 

@@ -3,6 +3,8 @@
 Images are `(N, C, H, W)`, float in [0, 255]. `border` pixels at each edge are not measured.
 """
 
+from collections.abc import Callable
+
 import torch
 from pytorch_msssim import ms_ssim as windowed_ms_ssim
 from pytorch_msssim import ssim as windowed_ssim
@@ -45,16 +47,7 @@ def ssim(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
     shapes differ or no window fits inside the border.
     """
     a, b = _inside(a, b, border, least=SSIM_WINDOW)
-    # Pair by pair the intermediate images stay in the CPU's cache: three times as fast as a batch.
-    pairs = zip(torch.split(a, 1), torch.split(b, 1), strict=True)
-    return torch.cat([_ssim_of_pair(x, y) for x, y in pairs])
-
-
-def _ssim_of_pair(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    similarity: torch.Tensor = windowed_ssim(
-        a, b, data_range=PEAK, size_average=False, win_size=SSIM_WINDOW, win_sigma=SSIM_SIGMA
-    )
-    return similarity
+    return _similarity(windowed_ssim, a, b)
 
 
 def ms_ssim(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
@@ -64,14 +57,21 @@ def ms_ssim(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
     or fewer than `MS_SSIM_SIDE` pixels are inside the border.
     """
     a, b = _inside(a, b, border, least=MS_SSIM_SIDE)
+    return _similarity(windowed_ms_ssim, a, b)
+
+
+def _similarity(
+    measure: Callable[..., torch.Tensor], a: torch.Tensor, b: torch.Tensor
+) -> torch.Tensor:
+    # Pair by pair the intermediate images stay in the CPU's cache: three times as fast as a batch.
     pairs = zip(torch.split(a, 1), torch.split(b, 1), strict=True)
-    similarities = [
-        windowed_ms_ssim(
-            x, y, data_range=PEAK, size_average=False, win_size=SSIM_WINDOW, win_sigma=SSIM_SIGMA
-        )
-        for x, y in pairs
-    ]
-    return torch.cat(similarities)
+    options = {
+        "data_range": PEAK,
+        "size_average": False,
+        "win_size": SSIM_WINDOW,
+        "win_sigma": SSIM_SIGMA,
+    }
+    return torch.cat([measure(x, y, **options) for x, y in pairs])
 
 
 def _inside(

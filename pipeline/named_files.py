@@ -40,7 +40,8 @@ def inputs_of(stage: str, paths: Mapping[str, str | Mapping[str, str] | None]) -
 def check_inputs(inputs: Iterable[Input], running: str | None = None) -> None:
     """Raise `UsageError` with one line per missing input.
 
-    `running` is another stage than that of the inputs, whose outputs do not exist yet.
+    `running` is the stage that runs, where that is another than the inputs' own: its outputs need
+    not exist yet.
     """
     pending = OUTPUTS[running] if running is not None else ()
     problems = [

@@ -30,9 +30,9 @@ _SHELLS = {"ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "nu", "sh", "
 
 
 def handled_signals() -> list[signal.Signals]:
-    """Return those of `ENDING_SIGNALS` that end this process: under `nohup`, not SIGHUP.
+    """Return the `ENDING_SIGNALS` that are to end this process: all, but under `nohup` not SIGHUP.
 
-    Ctrl-C does even where a shell has started a background job with that signal ignored.
+    SIGINT is one of them even where it is ignored, as in a background job of a shell.
     """
     return [number for number in ENDING_SIGNALS if not _is_nohup(number)]
 
@@ -78,10 +78,11 @@ def new_pool(workers: int, initialise: Callable[[], object]) -> ProcessPoolExecu
 
 @contextmanager
 def signals_for_parent() -> Iterator[None]:
-    """Block what a terminal or scheduler sends to all, in processes started inside the block.
+    """Block Ctrl-C and the notices in processes that are started inside the block.
 
-    This process handles those signals; it gets those of the meantime after the block. Starts
-    Python's resource tracker too: ended by a signal, it would print tracebacks.
+    A terminal or a scheduler sends these signals to all processes of a job, but only this one
+    handles them; it receives those that are sent during the block after it. Also starts Python's
+    resource tracker, which would print tracebacks when a signal ended it.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_PARENT)
     try:

@@ -7,16 +7,16 @@ class Progress(Protocol):
     """Receiver of the progress of one task at a time; a notebook may pass its own."""
 
     def start(self, label: str, total: int | None, unit: str) -> None:
-        """A task named `label` begins; it has `total` units, None if unknown."""
+        """Begin a task named `label` of `total` units (None: unknown), each called `unit`."""
 
     def update(self, done: int, **figures: object) -> None:
-        """`done` units of the task are done in all; `figures` are losses, counts, ..."""
+        """Show that `done` units of the task are done in all; `figures` are losses, counts, ..."""
 
     def message(self, text: str) -> None:
         """Show a line of text."""
 
     def finish(self) -> None:
-        """The task has ended, successfully or not."""
+        """End the task, successfully or not."""
 
 
 class Silent:

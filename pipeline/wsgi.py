@@ -81,7 +81,9 @@ class _Handler(WSGIRequestHandler):
     """
 
     protocol_version = "HTTP/1.1"
+    # Seconds that a connection may be idle; those of nginx.
     timeout = 75
+    # Status, headers and body go out in full packets, and the last of them at once.
     wbufsize = -1
     disable_nagle_algorithm = True
 

@@ -34,6 +34,12 @@ def test_files_are_readable_by_others_as_the_umask_allows(tmp_path: Path) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
+def test_the_umask_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It belongs to the process: files that other threads create meanwhile would be writable."""
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
+    write_text(tmp_path / "a.txt", "text")
+
+
 def test_the_folder_is_synced_after_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ class ServedPost:
 
     @property
     def id(self) -> int:
-        """Number of the post."""
+        """Id of the post."""
         return self.picture.id
 
     @property
@@ -103,7 +103,7 @@ class ServedPost:
 
 @dataclass(frozen=True)
 class TagCount:
-    """A tag of the site: its number, its name, and the number of posts that have it."""
+    """A tag of the site: its id, its name, and the number of posts that have it."""
 
     id: int
     name: str

@@ -52,8 +52,8 @@ class Site:
         self._by_id = {post.id: post for post in self._posts}
         counts = Counter(tag for post in self._posts for tag in post.tags)
         self._tags = {
-            name: TagCount(number, name, counts[name])
-            for number, name in enumerate(sorted(counts), start=1)
+            name: TagCount(tag_id, name, counts[name])
+            for tag_id, name in enumerate(sorted(counts), start=1)
         }
         # Clients can request only these paths: none is looked up in the file system.
         self._originals = {post.file_path: post for post in self._posts}
@@ -128,7 +128,7 @@ class Site:
         first = _number(request, "pid", 0) * limit
         matches = find_tags(
             self._tags.values(),
-            number=_number(request, "id", 0),
+            tag_id=_number(request, "id", 0),
             after=_number(request, "after_id", 0),
             name=request.args.get("name", ""),
             pattern=request.args.get("name_pattern", ""),

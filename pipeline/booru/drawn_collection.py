@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from pipeline import drawings
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError
 from pipeline.files import atomic_path, write_text
 from pipeline.images.collection import Picture, read_picture_file
 from pipeline.locks import hold
@@ -32,14 +32,17 @@ def collect_drawings(
     program has changed, they are drawn anew, and the older files removed. A second process with the
     same folder waits.
 
-    Raises `PipelineError` when `folder` cannot be written, `UsageError` for a damaged drawing.
+    Raises `PipelineError` when `folder` cannot be written, and for a damaged drawing.
     """
     program = _program_hash()
-    stems = {number: f"{number:06d}-{program}" for number in range(seed, seed + count)}
+    paths = {
+        drawn: folder / f"{drawn:06d}-{program}.{_drawing_extension(drawn)}"
+        for drawn in range(seed, seed + count)
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with hold(folder / ".lock", "pipeline booru", progress.message):
-            _draw_missing(stems, folder, progress)
+            _draw_missing(paths, progress)
     except OSError as error:
         raise PipelineError(f"{folder}: cannot keep drawings there ({error.strerror})") from error
     except BrokenProcessPool as error:
@@ -47,30 +50,42 @@ def collect_drawings(
             "a drawing process was killed, perhaps for lack of memory; run again to go on"
         ) from error
     return [
-        _drawing_picture(index, number, folder / f"{stem}.{_drawing_extension(number)}")
-        for index, (number, stem) in enumerate(stems.items(), start=1)
+        _drawing_picture(post_id, drawn, path)
+        for post_id, (drawn, path) in enumerate(paths.items(), start=1)
     ]
 
 
-def _drawing_picture(index: int, number: int, path: Path) -> Picture:
+def _drawing_picture(post_id: int, seed: int, path: Path) -> Picture:
     file = read_picture_file(path)
-    if file is None:
-        raise UsageError(f"{path}: a damaged drawing; remove it and its .json, and run again")
-    tags = json.loads(_tags_path(path.parent, path.stem).read_text(encoding="utf-8"))
-    change = _FIRST_CHANGE + index * _CHANGE_STEP
-    return file.as_picture(index, path, tags, f"drawing {number}", change)
+    tags = _read_tags(path)
+    if file is None or tags is None:
+        raise PipelineError(f"{path}: a damaged drawing; remove it and its .json, and run again")
+    change = _FIRST_CHANGE + post_id * _CHANGE_STEP
+    return file.as_picture(post_id, path, tags, f"drawing {seed}", change)
 
 
-def _draw_missing(stems: dict[int, str], folder: Path, progress: Progress) -> None:
-    missing = [
-        (number, stem) for number, stem in stems.items() if not _tags_path(folder, stem).is_file()
-    ]
+def _read_tags(path: Path) -> list[str] | None:
+    """Return the tags of the drawing at `path`; None where they are damaged."""
+    try:
+        tags = json.loads(_tags_path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    is_valid = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
+    return tags if is_valid else None
+
+
+def _draw_missing(paths: dict[int, Path], progress: Progress) -> None:
+    missing = {
+        seed: path
+        for seed, path in paths.items()
+        if not (path.is_file() and _tags_path(path).is_file())
+    }
     if not missing:
         return
     pool = new_pool(min(len(missing), os.cpu_count() or 1), start_worker)
     progress.start("drawing", len(missing), "drawings")
     try:
-        tasks = [pool.submit(_draw, number, stem, folder) for number, stem in missing]
+        tasks = [pool.submit(_draw, seed, path) for seed, path in missing.items()]
         for done, task in enumerate(as_completed(tasks), start=1):
             task.result()
             progress.update(done)
@@ -79,27 +94,26 @@ def _draw_missing(stems: dict[int, str], folder: Path, progress: Progress) -> No
         progress.finish()
 
 
-def _draw(seed: int, stem: str, folder: Path) -> None:
-    """Draw `seed` into `folder`: the picture, then its tags, which mark it as complete."""
+def _draw(seed: int, path: Path) -> None:
+    """Draw `seed` to `path`: the picture, then its tags, which mark it as complete."""
     drawing = drawings.draw(seed)
-    extension = _drawing_extension(seed)
     for pattern in (f"{seed:06d}-*", f".{seed:06d}-*.tmp"):
-        for old in folder.glob(pattern):
+        for old in path.parent.glob(pattern):
             old.unlink(missing_ok=True)
-    with atomic_path(folder / f"{stem}.{extension}") as temporary:
-        if extension == "png":
+    with atomic_path(path) as temporary:
+        if path.suffix == ".png":
             drawing.image.save(temporary, "PNG")
         else:
             drawing.image.convert("RGB").save(temporary, "JPEG", quality=95, subsampling=0)
-    write_text(_tags_path(folder, stem), json.dumps(sorted(drawing.tags)) + "\n")
+    write_text(_tags_path(path), json.dumps(sorted(drawing.tags)) + "\n")
 
 
 def _drawing_extension(seed: int) -> str:
     return "jpg" if seed % 5 == 4 else "png"
 
 
-def _tags_path(folder: Path, stem: str) -> Path:
-    return folder / f"{stem}.json"
+def _tags_path(path: Path) -> Path:
+    return path.with_suffix(".json")
 
 
 def _program_hash() -> str:

@@ -63,9 +63,9 @@ def parse_query(text: str) -> Query:
 
 
 def find_tags(
-    tags: Iterable[TagCount], number: int = 0, after: int = 0, name: str = "", pattern: str = ""
+    tags: Iterable[TagCount], tag_id: int = 0, after: int = 0, name: str = "", pattern: str = ""
 ) -> list[TagCount]:
-    """Return the tags with this `number` and `name`, numbers above `after`, and like `pattern`.
+    """Return the tags with this `tag_id` and `name`, ids above `after`, and like `pattern`.
 
     In a pattern `%` matches any text and `_` one letter; it matches any part of a name. Arguments
     that are 0 or empty restrict nothing.
@@ -75,7 +75,7 @@ def find_tags(
     return [
         tag
         for tag in tags
-        if number in (0, tag.id)
+        if tag_id in (0, tag.id)
         and tag.id > after
         and name in ("", tag.name)
         and like.search(tag.name)

@@ -12,8 +12,10 @@ from PIL import Image
 
 from pipeline.drawings.compositions import compose
 
+# Bounds of the shorter side and greatest longer side, pixels.
 _SHORT = (700, 1100)
-_LONG = 1600
+_MAX_LONG = 1600
+# Widths by height, and how often each occurs.
 _SHAPES = (2 / 3, 0.7071, 3 / 4, 4 / 5, 1.0, 5 / 4, 4 / 3, 3 / 2)
 _SHARES = (0.16, 0.26, 0.17, 0.08, 0.10, 0.05, 0.11, 0.07)
 
@@ -30,9 +32,9 @@ def drawing_size(seed: int) -> tuple[int, int]:
     """Return width and height in pixels that the drawing of `seed` (0 or more) has."""
     rng = np.random.default_rng((seed, 0))
     shape = float(rng.choice(_SHAPES, p=_SHARES))
-    longest = min(_SHORT[1], _LONG * min(shape, 1 / shape))
-    short = int(rng.integers(_SHORT[0], int(longest) + 1))
-    long = min(_LONG, round(short * max(shape, 1 / shape)))
+    max_short = min(_SHORT[1], _MAX_LONG * min(shape, 1 / shape))
+    short = int(rng.integers(_SHORT[0], int(max_short) + 1))
+    long = min(_MAX_LONG, round(short * max(shape, 1 / shape)))
     return (short, long) if shape <= 1 else (long, short)
 
 
@@ -40,10 +42,7 @@ def draw(seed: int) -> Drawing:
     """Return the drawing of `seed` (0 or more): the same seed gives the same pixels and tags."""
     width, height = drawing_size(seed)
     image, tags = compose(width, height, np.random.default_rng((seed, 1)))
-    tags |= {"original"}
-    if max(width, height) >= 1200:
-        tags.add("highres")
-    return Drawing(image, tuple(sorted(tags)))
+    return Drawing(image, tuple(sorted(tags | {"original"})))
 
 
 __all__ = ["Drawing", "draw", "drawing_size"]

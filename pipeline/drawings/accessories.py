@@ -4,9 +4,9 @@ import numpy as np
 
 from pipeline.drawings.canvas import Canvas
 from pipeline.drawings.collars import draw_bow
-from pipeline.drawings.geometry import ellipse, points, smooth, star
+from pipeline.drawings.geometry import ellipse, moved, points, rectangle, scaled, smooth, star
 from pipeline.drawings.head import Head
-from pipeline.drawings.palette import Palette, mix
+from pipeline.drawings.palette import Palette, mix, plain
 from pipeline.drawings.patterns import petals
 
 ON_TOP = ("cat_ears", "rabbit_ears", "hat", "headphones", "hairband", "halo")
@@ -24,11 +24,7 @@ def _animal_ears(canvas: Canvas, head: Head, palette: Palette, outline: np.ndarr
     for side in (-1, 1):
         shape = smooth(head.shifted(outline * (side, 1), 0.0))
         canvas.fill(shape, palette.hair.base)
-        inner = (
-            shape.mean(axis=0)
-            + (shape - shape.mean(axis=0)) * (0.6, 0.66)
-            + (0, 0.04 * head.frame.scale)
-        )
+        inner = moved(scaled(shape, (0.6, 0.66)), 0, 0.04 * head.frame.scale)
         soft = (
             palette.skin.shade if palette.monochrome else mix(palette.blush, (255, 255, 255), 0.3)
         )
@@ -106,9 +102,7 @@ def _hat(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator)
         canvas.fill(
             head.frame([(0.3, -0.7), (0.5, -1.2 - tall), (2, -1.2 - tall), (2, -0.7)]), cel.shade
         )
-        canvas.fill(
-            head.frame([(-1.2, -0.7), (1.2, -0.7), (1.2, -1.0), (-1.2, -1.0)]), palette.trim.base
-        )
+        canvas.fill(head.frame(rectangle(-1.2, -0.7, 1.2, -1.0)), palette.trim.base)
     canvas.stroke(crown, cel.line, head.ink * 1.1, (0, 0))
     canvas.fill(brim, cel.base)
     with canvas.clip(brim):
@@ -169,7 +163,7 @@ def _headphones(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Gen
         cup = head.frame(ellipse((side * 1.03 - 0.25 * np.sin(head.yaw), 0.18), (0.2, 0.36)))
         canvas.fill(cup, palette.trim.base)
         canvas.contour(cup, palette.trim.line, head.ink * 1.2)
-        canvas.fill(cup.mean(axis=0) + (cup - cup.mean(axis=0)) * 0.55, palette.trim.light)
+        canvas.fill(scaled(cup, 0.55), palette.trim.light)
 
 
 def _clip(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator) -> None:
@@ -204,8 +198,7 @@ def _band(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator
     )
     wide = rng.uniform(0.08, 0.18) * head.frame.scale
     canvas.stroke(arc, palette.trim.line, wide + 2 * head.ink, (0, 0))
-    base = palette.trim.base
-    canvas.stroke(arc, base if isinstance(base, tuple) else base.paper, wide, (0, 0))
+    canvas.stroke(arc, plain(palette.trim.base), wide, (0, 0))
     if rng.random() < 0.5:
         for position in arc[3:-3:4]:
             frill = ellipse(position - (0, wide * 0.6), (wide * 0.55, wide * 0.5), 18)

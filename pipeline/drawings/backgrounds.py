@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from pipeline.drawings.canvas import Canvas, Colour, Tone
+from pipeline.drawings.canvas import Canvas, Colour, Tone, ramp
 from pipeline.drawings.geometry import ellipse, points, rectangle, rotated
 from pipeline.drawings.palette import BLACK, WHITE, hsv, lightened, mix, shadowed
 from pipeline.drawings.patterns import PATTERNS, draw_pattern
@@ -75,7 +75,7 @@ def draw_inked_background(
     elif kind == "patterned_background":
         draw_pattern(
             canvas,
-            (0, 0, width, height),
+            canvas.box,
             str(rng.choice(PATTERNS)),
             Tone(BLACK, WHITE, pitch, 0.2),
             width * 0.1,
@@ -103,9 +103,7 @@ def draw_speed_lines(
 
 def sky(canvas: Canvas, colours: list[Colour], noise: float, rng: np.random.Generator) -> None:
     """Draw a vertical gradient through `colours` with slow, painterly unevenness."""
-    rows = np.linspace(0, 1, 96)
-    stops = np.linspace(0, 1, len(colours))
-    column = np.stack([np.interp(rows, stops, band) for band in np.array(colours).T], axis=1)
+    column = ramp(colours, np.linspace(0, 1, 96))
     uneven = rng.normal(0, noise, (6, 5, 1))
     coarse = np.asarray(
         Image.fromarray(uneven[..., 0].astype(np.float32)).resize(
@@ -126,10 +124,9 @@ def _gradient(canvas: Canvas, hue: float, rng: np.random.Generator) -> None:
     first, second = hsv(hue, 0.35, 0.95), hsv(hue + rng.normal(0, 0.15), 0.5, rng.uniform(0.4, 0.9))
     sky(canvas, [first, second] if rng.random() < 0.5 else [second, first], 14, rng)
     if rng.random() < 0.5:
-        box = (0.0, 0.0, float(canvas.width), float(canvas.height))
         draw_pattern(
             canvas,
-            box,
+            canvas.box,
             str(rng.choice(PATTERNS[2:])),
             lightened(first, 0.5),
             canvas.width * rng.uniform(0.06, 0.2),
@@ -143,11 +140,9 @@ def _patterned(canvas: Canvas, hue: float, rng: np.random.Generator) -> None:
     paint = (
         mix(base, hsv(hue + 0.1, 0.5, 0.8), rng.uniform(0.3, 1)) if rng.random() < 0.5 else WHITE
     )
-    box = (0.0, 0.0, float(canvas.width), float(canvas.height))
     pitch = min(canvas.width, canvas.height) * rng.uniform(0.03, 0.16)
-    draw_pattern(
-        canvas, box, str(rng.choice(PATTERNS)), paint, pitch, float(rng.choice([0, np.pi / 4, 0.2]))
-    )
+    kind, angle = str(rng.choice(PATTERNS)), float(rng.choice([0, np.pi / 4, 0.2]))
+    draw_pattern(canvas, canvas.box, kind, paint, pitch, angle)
     if rng.random() < 0.5:
         inset = canvas.width * rng.uniform(0.05, 0.12)
         frame = rectangle(inset, inset, canvas.width - inset, canvas.height - inset)

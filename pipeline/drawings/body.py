@@ -1,6 +1,6 @@
 """Draw bodies: their proportions, and the skin of neck, arms, hands and legs.
 
-Body coordinates are the head's unit with the origin at the middle of the skull and no tilt.
+Body coordinates have the origin and the unit of the head's, but hardly turn with its tilt.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from pipeline.drawings.geometry import (
     mirrored,
     moved,
     points,
+    rectangle,
     ribbon,
     sides,
     smooth,
@@ -25,9 +26,11 @@ ARMS = ("down", "behind", "raised", "chest", "hips", "open")
 
 @dataclass(frozen=True)
 class Body:
-    """Heights (y) and half widths (x) of one body, and its position on the page.
+    """Proportions of one body in body coordinates, and their `frame` on the page.
 
-    `unit` is how large its clothes' details are; `lean` bends it sideways.
+    Names with `_y` are heights; `neck`, `shoulder`, `chest`, `waist` and `hip` are half widths, and
+    `limb` is the width of an arm. `detail` is the size of its clothes' details, 1 for a grown body.
+    `lean` moves the hips sideways; `ink` is the width of lines, page pixels.
     """
 
     frame: Frame
@@ -43,7 +46,7 @@ class Body:
     knee_y: float
     foot_y: float
     limb: float
-    unit: float
+    detail: float
     lean: float
     ink: float
 
@@ -67,7 +70,7 @@ _GROWN = {
     "knee_y": 7.4,
     "foot_y": 10.4,
     "limb": 0.40,
-    "unit": 1.0,
+    "detail": 1.0,
 }
 _CHIBI = {
     "neck": 0.2,
@@ -82,7 +85,7 @@ _CHIBI = {
     "knee_y": 3.0,
     "foot_y": 3.6,
     "limb": 0.26,
-    "unit": 0.56,
+    "detail": 0.56,
 }
 
 
@@ -127,7 +130,7 @@ def draw_neck(canvas: Canvas, body: Body, skin: Cel, chin: Points) -> None:
         canvas.fill(moved(chin, *drop), skin.shade)
     for side in (-1, 1):
         canvas.stroke(smooth(body.frame(half[:4] * (side, 1))), skin.line, body.ink, (0.0, 0.1))
-        if body.unit < 1:
+        if body.detail < 1:
             continue
         bone = body.frame(
             points((0.10, low - 0.02), (0.3, low - 0.08), (0.62, low - 0.13)) * (side, 1)
@@ -138,7 +141,7 @@ def draw_neck(canvas: Canvas, body: Body, skin: Cel, chin: Points) -> None:
 def arm_spine(body: Body, pose: str, side: int, rng: np.random.Generator) -> Points:
     """Return shoulder, both sides of the elbow and wrist, `(4, 2)` in body coordinates."""
     reach = (body.hip_y - body.shoulder_y) * 0.52
-    shoulder = (body.shoulder * 0.84, body.shoulder_y + 0.30 * body.unit)
+    shoulder = (body.shoulder * 0.84, body.shoulder_y + 0.30 * body.detail)
     elbow, wrist = {
         "down": ((0.22, 1.0), (0.28, 1.95)),
         "behind": ((0.28, 0.95), (-0.25, 1.6)),
@@ -149,10 +152,9 @@ def arm_spine(body: Body, pose: str, side: int, rng: np.random.Generator) -> Poi
     }[pose]
     jitter = rng.normal(0, 0.05, (2, 2))
     bends = (np.array([elbow, wrist]) + jitter) * reach + shoulder
-    joints = np.concatenate([points(shoulder), bends])
-    rounded = joints[[0, 0, 1, 1, 2]] * 0.68 + joints[[0, 1, 0, 2, 2]] * 0.32
-    rounded[[0, -1]] = joints[[0, -1]]
-    return rounded[[0, 2, 3, 4]] * (side, 1.0)
+    start, bend, end = np.array([shoulder, *bends])
+    above, below = bend * 0.68 + start * 0.32, bend * 0.68 + end * 0.32
+    return np.stack([start, above, below, end]) * (side, 1.0)
 
 
 def limb_shape(
@@ -160,11 +162,17 @@ def limb_shape(
 ) -> Points:
     """Return the outline of a limb over `span` of `spine`, `start` to `end` head units wide."""
     curve = smooth(body.sway(spine), steps=12)
-    first, last = (round(share * (len(curve) - 1)) for share in span)
+    part = _slice_of(curve, span)
     round_top = np.sqrt(np.clip(1 - (1 - np.linspace(0, 9, len(curve))) ** 2, 0.02, 1))
     round_top[len(curve) // 9 :] = 1.0
     width = np.linspace(start, end, len(curve)) * round_top * body.frame.scale
-    return ribbon(curve[first : last + 1], width[first : last + 1])
+    return ribbon(curve[part], width[part])
+
+
+def _slice_of(curve: Points, span: tuple[float, float]) -> slice:
+    """Return the indices of `curve` between two shares of its length, both included."""
+    first, last = (round(share * (len(curve) - 1)) for share in span)
+    return slice(first, last + 1)
 
 
 def draw_limb(canvas: Canvas, body: Body, shape: Points, cel: Cel) -> None:
@@ -221,7 +229,7 @@ def _finger(canvas: Canvas, spine: Points, width: float, cel: Cel, ink: float) -
 
 
 def leg_spine(body: Body, side: int, rng: np.random.Generator) -> Points:
-    """Return hip, knee and ankle of one leg, `(4, 2)` in body coordinates."""
+    """Return hip, mid-thigh, knee and ankle of one leg, `(4, 2)` in body coordinates."""
     apart = body.hip * 0.5
     knee = rng.normal(0, 0.08)
     return points(
@@ -237,9 +245,8 @@ def leg_shape(body: Body, spine: Points, span: tuple[float, float] = (0.0, 1.0))
     curve = smooth(body.sway(spine), steps=10)
     along = np.linspace(0, 1, len(curve))
     width = np.interp(along, [0, 0.3, 0.62, 0.78, 1.0], [2.2, 2.0, 1.3, 1.4, 0.74])
-    first, last = (round(share * (len(curve) - 1)) for share in span)
-    scale = body.limb * body.frame.scale
-    return ribbon(curve[first : last + 1], width[first : last + 1] * scale)
+    part, scale = _slice_of(curve, span), body.limb * body.frame.scale
+    return ribbon(curve[part], width[part] * scale)
 
 
 def draw_shoe(canvas: Canvas, body: Body, spine: Points, cel: Cel) -> None:
@@ -258,9 +265,7 @@ def draw_shoe(canvas: Canvas, body: Body, spine: Points, cel: Cel) -> None:
     shape = smooth(body.sway(outline * size + (x, y)), closed=True)
     canvas.fill(shape, cel.base)
     with canvas.clip(shape):
-        canvas.fill(
-            body.sway(points((-1, 0.7), (1, 0.7), (1, 2), (-1, 2)) * size + (x, y)), cel.shade
-        )
+        canvas.fill(body.sway(rectangle(-1, 0.7, 1, 2) * size + (x, y)), cel.shade)
     canvas.contour(shape, cel.line, body.ink)
     strap = body.sway(points((-0.72, 0.25), (0, 0.42), (0.72, 0.25)) * size + (x, y))
     canvas.stroke(smooth(strap), cel.line, body.ink, (0.1, 0.1))

@@ -22,13 +22,15 @@ _CHUNK = 4
 
 @dataclass(frozen=True)
 class Tone:
-    """A screentone: dots of `ink` on `paper`, on a grid of `pitch` page pixels turned by 45°."""
+    """A screentone: dots of `ink` on `paper`, on a grid of `pitch` page pixels turned by 45°.
+
+    The dots cover the share `coverage` of the paper.
+    """
 
     ink: Colour
     paper: Colour
     pitch: float
     coverage: float
-    lines: bool = False
 
 
 Paint = Colour | Tone
@@ -43,6 +45,11 @@ class Canvas:
         self._sheet = Image.new("RGB", (width * SUPERSAMPLING, height * SUPERSAMPLING), colour)
         self._pen = ImageDraw.Draw(self._sheet)
         self._origin = np.zeros(2)
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the page."""
+        return 0.0, 0.0, float(self.width), float(self.height)
 
     def finish(self) -> Image.Image:
         """Return the page as an RGB image, `width` × `height`."""
@@ -92,12 +99,10 @@ class Canvas:
         box = self._box(shape)
         if box is None:
             return
-        stops = np.linspace(0, 1, len(colours))
         flat = self._local(shape)
         top, bottom = flat[:, 1].min(), flat[:, 1].max()
         rows = (np.arange(box[1], box[3]) - top) / max(bottom - top, 1)
-        column = np.stack([np.interp(rows, stops, band) for band in np.array(colours).T], axis=1)
-        strip = Image.fromarray(column[:, None].round().astype(np.uint8))
+        strip = Image.fromarray(ramp(colours, rows)[:, None].round().astype(np.uint8))
         patch = strip.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.NEAREST)
         self._sheet.paste(patch, box, self._mask([shape], box, 255))
 
@@ -212,15 +217,18 @@ class Canvas:
         return Image.fromarray(np.ascontiguousarray(tiled))
 
 
+def ramp(colours: Sequence[Colour], positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the colours, `(N, 3)`, at `positions` `(N,)` of a gradient, from 0 to 1."""
+    stops = np.linspace(0, 1, len(colours))
+    return np.stack([np.interp(positions, stops, band) for band in np.array(colours).T], axis=1)
+
+
 @lru_cache(maxsize=64)
 def tone_cell(tone: Tone) -> NDArray[np.uint8]:
-    """Return one period of `tone`, `(P, P, 3)` sheet pixels: two dots, or two lines."""
+    """Return one period of `tone`, `(P, P, 3)` sheet pixels, with two dots."""
     size = max(4, round(tone.pitch * SUPERSAMPLING * np.sqrt(2)))
     grid = (np.arange(size) + 0.5) / size * 2 * np.pi
-    if tone.lines:
-        height = np.cos(grid[:, None] + grid[None, :])
-    else:
-        height = np.cos(grid[:, None]) * np.cos(grid[None, :])
+    height = np.cos(grid[:, None]) * np.cos(grid[None, :])
     level = np.quantile(height, 1 - tone.coverage)
     inked = (height > level)[..., None]
     return np.where(inked, np.array(tone.ink), np.array(tone.paper)).astype(np.uint8)

@@ -27,21 +27,25 @@ LEGWEAR = ("thighhighs", "kneehighs", "pantyhose", "bare_legs")
 
 @dataclass(frozen=True)
 class Outfit:
-    """Outfit of one character. `sleeve` is the share of the arm that it covers."""
+    """Outfit of one character: a garment of `kind`, one of `OUTFITS`, a skirt and legwear.
+
+    `pitch` is the pattern's, in body coordinates, and `turn` its angle in radians; `sleeve` is the
+    share of the arm that is covered.
+    """
 
     kind: str
     pattern: str | None
     pitch: float
     turn: float
     sleeve: float
-    skirt: bool
     skirt_pattern: str | None
     legwear: str
     bow: bool
 
 
-def choose_outfit(rng: np.random.Generator, kinds: tuple[str, ...] = OUTFITS) -> Outfit:
-    kind = str(rng.choice(kinds))
+def choose_outfit(rng: np.random.Generator) -> Outfit:
+    """Choose a garment with its pattern and sleeves, and what goes with it."""
+    kind = str(rng.choice(OUTFITS))
     plain = kind in ("serafuku", "blazer") or rng.random() < 0.5
     short = {
         "serafuku": rng.choice([0.4, 0.95]),
@@ -55,7 +59,6 @@ def choose_outfit(rng: np.random.Generator, kinds: tuple[str, ...] = OUTFITS) ->
         pitch=rng.uniform(0.10, 0.40),
         turn=float(rng.choice([0, np.pi / 2, np.pi / 4, 0.1])),
         sleeve=float(short.get(kind, 0.95)),
-        skirt=kind != "kimono",
         skirt_pattern=str(rng.choice(["plaid", "striped"])) if rng.random() < 0.4 else None,
         legwear=str(rng.choice(LEGWEAR)),
         bow=bool(rng.random() < 0.6),
@@ -88,12 +91,12 @@ def draw_skirt(
     length = (
         body.foot_y - 0.6
         if outfit.kind == "kimono"
-        else body.hip_y + rng.uniform(0.3, 1.7) * body.unit
+        else body.hip_y + rng.uniform(0.3, 1.7) * body.detail
     )
-    flare = 0.3 if outfit.kind == "kimono" else rng.uniform(0.75, 1.3) * body.unit
+    flare = 0.3 if outfit.kind == "kimono" else rng.uniform(0.75, 1.3) * body.detail
     top, count = body.waist_y + 0.1, int(rng.integers(7, 12))
     shares = np.linspace(-1, 1, count * 2 + 1)
-    wave = np.where(np.arange(len(shares)) % 2 == 0, 0.0, 0.12 * body.unit)
+    wave = np.where(np.arange(len(shares)) % 2 == 0, 0.0, 0.12 * body.detail)
     hem = np.stack([shares * (body.hip + flare), length - 0.18 * shares**2 + wave], axis=1)
     belt = np.stack([shares * (body.waist + 0.1), np.full(len(shares), top)], axis=1)
     middle = (belt + hem) / 2 + np.stack([shares * 0.2, shares * 0], axis=1)
@@ -125,7 +128,7 @@ def draw_top(
     canvas: Canvas, body: Body, outfit: Outfit, palette: Palette, rng: np.random.Generator
 ) -> None:
     """Draw the garment on the torso, with its pattern, shadow, folds and collar."""
-    loose = {"hoodie": 0.28, "sweater": 0.16, "kimono": 0.22}.get(outfit.kind, 0.05) * body.unit
+    loose = {"hoodie": 0.28, "sweater": 0.16, "kimono": 0.22}.get(outfit.kind, 0.05) * body.detail
     shape = torso(body, loose)
     cel = palette.cloth
     canvas.fill(shape, cel.base)
@@ -139,8 +142,8 @@ def draw_top(
     if outfit.bow and outfit.kind in ("serafuku", "shirt", "dress", "blazer"):
         draw_bow(
             canvas,
-            body.sway(points((0, body.shoulder_y + 0.42 * body.unit)))[0],
-            body.frame.scale * 0.34 * body.unit,
+            body.sway(points((0, body.shoulder_y + 0.42 * body.detail)))[0],
+            body.frame.scale * 0.34 * body.detail,
             palette.trim,
             body.ink,
         )

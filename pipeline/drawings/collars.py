@@ -3,9 +3,9 @@
 import numpy as np
 
 from pipeline.drawings.body import Body
-from pipeline.drawings.canvas import Canvas, Colour, Paint
+from pipeline.drawings.canvas import Canvas
 from pipeline.drawings.geometry import Points, ellipse, mirrored, points, smooth
-from pipeline.drawings.palette import Cel, Palette
+from pipeline.drawings.palette import Cel, Palette, plain
 
 
 def draw_opening(canvas: Canvas, body: Body, palette: Palette, outfit: str) -> None:
@@ -43,7 +43,7 @@ def draw_bow(canvas: Canvas, centre: Points, size: float, cel: Cel, ink: float) 
 
 def _sailor(canvas: Canvas, body: Body, palette: Palette) -> None:
     """Draw the sailor collar with its two stripes."""
-    low, unit = body.shoulder_y, body.unit
+    low, unit = body.shoulder_y, body.detail
     for side in (-1, 1):
         collar = body.sway(
             points(
@@ -59,12 +59,12 @@ def _sailor(canvas: Canvas, body: Body, palette: Palette) -> None:
         for inset in (0.12, 0.2):
             centre = collar.mean(axis=0)
             stripe = collar[1:] + (centre - collar[1:]) * inset
-            canvas.stroke(stripe, _plain(palette.cloth.light), body.ink * 1.4, (0, 0))
+            canvas.stroke(stripe, plain(palette.cloth.light), body.ink * 1.4, (0, 0))
 
 
 def _lapels(canvas: Canvas, body: Body, palette: Palette) -> None:
     """Draw a blazer's shirt front, tie and lapels."""
-    low, unit = body.shoulder_y, body.unit
+    low, unit = body.shoulder_y, body.detail
     shirt = body.sway(
         points(
             (-body.neck * 1.1, low - 0.36 * unit),
@@ -103,7 +103,7 @@ def _lapels(canvas: Canvas, body: Body, palette: Palette) -> None:
 def _buttons(canvas: Canvas, body: Body, palette: Palette) -> None:
     for step in range(2):
         button = ellipse(
-            body.sway(points((0.05, body.shoulder_y + (1.6 + 0.5 * step) * body.unit)))[0],
+            body.sway(points((0.05, body.shoulder_y + (1.6 + 0.5 * step) * body.detail)))[0],
             (0.06 * body.frame.scale,) * 2,
             16,
         )
@@ -113,7 +113,7 @@ def _buttons(canvas: Canvas, body: Body, palette: Palette) -> None:
 
 def _hood(canvas: Canvas, body: Body, palette: Palette) -> None:
     """Draw a hood's folded rim, its cords and the zip."""
-    low, unit = body.shoulder_y, body.unit
+    low, unit = body.shoulder_y, body.detail
     for side in (-1, 1):
         rim = smooth(
             body.sway(
@@ -137,15 +137,15 @@ def _hood(canvas: Canvas, body: Body, palette: Palette) -> None:
                 * (side, 1)
             )
         )
-        canvas.stroke(cord, _plain(palette.trim.line), body.ink * 3.4, (0, 0))
-        canvas.stroke(cord, _plain(palette.trim.light), body.ink * 1.8, (0, 0))
+        canvas.stroke(cord, plain(palette.trim.line), body.ink * 3.4, (0, 0))
+        canvas.stroke(cord, plain(palette.trim.light), body.ink * 1.8, (0, 0))
     zipper = body.sway(points((0, low + 0.5 * unit), (0, body.hip_y)))
     canvas.stroke(zipper, palette.cloth.line, body.ink * 1.2, (0, 0))
 
 
 def _crossed(canvas: Canvas, body: Body, palette: Palette) -> None:
     """Draw a kimono's crossed collar and its sash."""
-    low, unit = body.shoulder_y, body.unit
+    low, unit = body.shoulder_y, body.detail
     for side in (1, -1):
         band = body.sway(
             points(
@@ -170,12 +170,12 @@ def _crossed(canvas: Canvas, body: Body, palette: Palette) -> None:
     canvas.fill(sash, palette.trim.base)
     canvas.contour(sash, palette.trim.line, body.ink)
     cord = body.sway(points((-wide, body.waist_y - 0.2 * unit), (wide, body.waist_y - 0.2 * unit)))
-    canvas.stroke(cord, _plain(palette.second.light), body.ink * 3, (0, 0))
+    canvas.stroke(cord, plain(palette.second.light), body.ink * 3, (0, 0))
 
 
 def _ribbed(canvas: Canvas, body: Body, palette: Palette) -> None:
     """Draw a high knitted collar."""
-    low, unit = body.shoulder_y, body.unit
+    low, unit = body.shoulder_y, body.detail
     half = points(
         (body.neck * 1.15, low - 0.72 * unit),
         (body.neck * 1.3, low - 0.4 * unit),
@@ -198,7 +198,7 @@ def _ribbed(canvas: Canvas, body: Body, palette: Palette) -> None:
 
 def _bare(canvas: Canvas, body: Body, palette: Palette) -> None:
     """Draw a wide neckline under straps, with a frill along it."""
-    low, unit = body.shoulder_y, body.unit
+    low, unit = body.shoulder_y, body.detail
     rim = smooth(
         body.sway(
             points(
@@ -237,7 +237,7 @@ def _bare(canvas: Canvas, body: Body, palette: Palette) -> None:
 
 def _collar(canvas: Canvas, body: Body, palette: Palette) -> None:
     """Draw a shirt's collar, placket and buttons."""
-    low, unit = body.shoulder_y, body.unit
+    low, unit = body.shoulder_y, body.detail
     canvas.stroke(
         body.sway(points((0, low), (0, body.hip_y))), palette.cloth.line, body.ink * 0.9, (0, 0)
     )
@@ -262,11 +262,6 @@ def _collar(canvas: Canvas, body: Body, palette: Palette) -> None:
         )
         canvas.fill(flap, palette.cloth.light)
         canvas.contour(flap, palette.cloth.line, body.ink)
-
-
-def _plain(paint: Paint) -> Colour:
-    """Return a plain colour for a line, which cannot have a tone."""
-    return paint if isinstance(paint, tuple) else paint.paper
 
 
 _OPENINGS = {

@@ -142,7 +142,7 @@ def _shout(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _manga(width: int, height: int, rng: np.random.Generator) -> Page:
-    """Draw a page of panels in ink and screentone, now and then a single one."""
+    """Return a manga page of one to nine panels, in ink and screentone, and its tags."""
     page = Canvas(width, height, WHITE)
     pitch = float(rng.uniform(2.6, 6.0))
     panels = _panels(width, height, rng)
@@ -150,11 +150,11 @@ def _manga(width: int, height: int, rng: np.random.Generator) -> Page:
     border = rng.uniform(1.8, 3.6)
     heads = 0
     for panel in panels:
-        inside, drawn = _panel(panel, pitch, rng)
-        heads += drawn
-        tags |= inside[1]
+        inside, inside_tags, has_head = _panel(panel, pitch, rng)
+        heads += has_head
+        tags |= inside_tags
         with page.clip(panel):
-            page.paste(inside[0], panel.min(axis=0))
+            page.paste(inside, panel.min(axis=0))
         page.contour(panel, BLACK, border)
     tags |= {"1girl"} if heads == 1 else {"multiple_girls"} if heads else {"no_humans"}
     return page.finish(), tags
@@ -187,15 +187,13 @@ def _panels(width: int, height: int, rng: np.random.Generator) -> list[Points]:
     return panels
 
 
-def _panel(
-    panel: Points, pitch: float, rng: np.random.Generator
-) -> tuple[tuple[Canvas, set[str]], int]:
-    """Draw one panel on a canvas of its bounding box; return it, its tags and character count."""
+def _panel(panel: Points, pitch: float, rng: np.random.Generator) -> tuple[Canvas, set[str], bool]:
+    """Return one panel as a canvas of its bounding box, its tags, and whether someone is in it."""
     width, height = (int(side) + 1 for side in np.ptp(panel, axis=0))
     canvas = Canvas(width, height, WHITE)
     tags = draw_inked_background(canvas, str(rng.choice(INKED)), pitch, rng)
-    drawn = int(rng.random() < 0.9)
-    if drawn:
+    has_head = bool(rng.random() < 0.9)
+    if has_head:
         unit = min(width, height) * float(np.exp(rng.uniform(np.log(0.2), np.log(0.55))))
         placement = _choose_placement(
             width * rng.uniform(0.3, 0.7),
@@ -208,10 +206,10 @@ def _panel(
         tags |= draw_figure(canvas, placement, choose_monochrome(rng, pitch), rng)
     else:
         draw_speed_lines(canvas, (width / 2, height / 2), BLACK, rng)
-    if not drawn or rng.random() < 0.25:
+    if not has_head or rng.random() < 0.25:
         _shout(canvas, rng)
         tags |= {"text", "sound_effects"}
     if rng.random() < 0.6:
         _speak(canvas, 1.4, rng)
         tags |= {"text", "speech_bubble"}
-    return (canvas, tags), drawn
+    return canvas, tags, has_head

@@ -1,10 +1,10 @@
-"""Draw floating pieces before the characters, and apply light to the finished page."""
+"""Draw floating pieces in front of the characters, and apply light to the finished page."""
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
 from pipeline.drawings.canvas import Canvas
-from pipeline.drawings.geometry import ellipse, points, rotated, smooth, star
+from pipeline.drawings.geometry import ellipse, points, rectangle, rotated, smooth, star
 from pipeline.drawings.palette import WHITE, hsv, lightened, shadowed
 
 FLOATING = ("petals", "sparkle", "snow", "rain", "bubble", "leaf", "confetti")
@@ -45,7 +45,7 @@ def draw_floating(canvas: Canvas, kind: str, rng: np.random.Generator) -> None:
             canvas.contour(ellipse(position, (size * 1.6, size * 1.6)), (240, 248, 255), 1.3)
             canvas.fill(ellipse(position - size * 0.6, (size * 0.35, size * 0.25), 12), WHITE)
         else:
-            piece = points((-0.6, -0.25), (0.6, -0.25), (0.6, 0.25), (-0.6, 0.25))
+            piece = rectangle(-0.6, -0.25, 0.6, 0.25)
             canvas.fill(rotated(piece, turn) * size * 1.4 + position, hsv(rng.random(), 0.6, 1.0))
 
 

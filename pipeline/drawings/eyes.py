@@ -19,12 +19,17 @@ _LOWER_LID = points((1, 0.1), (0.86, 0.62), (0.42, 0.95), (-0.2, 0.98), (-0.7, 0
 
 @dataclass(frozen=True)
 class EyeStyle:
-    """Style of both eyes of one face. Sizes are in head coordinates."""
+    """Style of both eyes of one face, in head coordinates.
 
-    apart: float
-    height: float
-    width: float
-    tall: float
+    `tilt` raises the outer corners, `openness` is the share of the lid's height that is open.
+    `lash` is the thickness of the upper lash and `iris` the radius of the iris, as shares of
+    `half_height` and `half_width`. `gaze` moves the iris, `lights` is the number of highlights.
+    """
+
+    centre_x: float
+    centre_y: float
+    half_width: float
+    half_height: float
     tilt: float
     lash: float
     pupil: str
@@ -39,10 +44,10 @@ def choose_eyes(rng: np.random.Generator, chibi: bool, expression: str) -> EyeSt
     size = rng.uniform(0.9, 1.18) * (1.22 if chibi else 1.0)
     openness = rng.uniform(0.5, 0.66) if expression == "half-closed_eyes" else 1.0
     return EyeStyle(
-        apart=rng.uniform(0.385, 0.43),
-        height=rng.uniform(0.24, 0.30),
-        width=0.235 * size,
-        tall=0.235 * size * rng.uniform(0.82, 1.2),
+        centre_x=rng.uniform(0.385, 0.43),
+        centre_y=rng.uniform(0.24, 0.30),
+        half_width=0.235 * size,
+        half_height=0.235 * size * rng.uniform(0.82, 1.2),
         tilt=float(rng.normal(0, 0.16)),
         lash=rng.uniform(0.1, 0.24),
         pupil=str(
@@ -68,8 +73,8 @@ class _Eye:
         if closing:
             down = np.where(down < 0.5, 0.5 + (down - 0.5) * self.style.openness, down)
         down = down - across * self.style.tilt * 0.5
-        x = self.side * (self.style.apart + across * self.style.width)
-        return self.head.surface(x, self.style.height + down * self.style.tall)
+        x = self.side * (self.style.centre_x + across * self.style.half_width)
+        return self.head.surface(x, self.style.centre_y + down * self.style.half_height)
 
 
 def draw_eyes(
@@ -108,7 +113,7 @@ def _closed_eye(canvas: Canvas, eye: _Eye, palette: Palette, happy: bool) -> Non
     else:
         arc = points((-1, 0.3), (-0.5, 0.6), (0.1, 0.68), (0.6, 0.52), (1.08, 0.2))
     lid = smooth(eye(arc, closing=False))
-    thick = eye.style.lash * eye.style.tall * eye.head.frame.scale
+    thick = eye.style.lash * eye.style.half_height * eye.head.frame.scale
     canvas.stroke(lid, palette.ink, max(thick, eye.head.ink * 1.6), (0.35, 0.15))
     for u, reach in ((0.75, 0.22), (0.95, 0.3)):
         root, tip = (u, 0.25), (u + 0.28, 0.25 + (reach if not happy else -reach * 0.2))
@@ -136,7 +141,7 @@ def _iris(canvas: Canvas, eye: _Eye, palette: Palette) -> None:
     outward = eye.side * style.gaze[0]
     centre = np.array([outward - 0.04, 0.04 + style.gaze[1]])
     radii = np.array(
-        [style.iris, min(0.98, style.iris * 1.45 / max(style.tall / style.width, 0.7))]
+        [style.iris, min(0.98, style.iris * 1.45 / max(style.half_height / style.half_width, 0.7))]
     )
 
     def disc(size: float, shift: float = 0.0) -> Points:
@@ -144,7 +149,7 @@ def _iris(canvas: Canvas, eye: _Eye, palette: Palette) -> None:
 
     rim = mix(dark, (10, 8, 16), 0.45)
     canvas.fill(disc(1.0), rim)
-    ring = max(0.80, 1 - 2.2 * ink / max(style.width * eye.head.frame.scale * radii[0], 1))
+    ring = max(0.80, 1 - 2.2 * ink / max(style.half_width * eye.head.frame.scale * radii[0], 1))
     canvas.gradient(disc(ring), (dark, mix(dark, middle, 0.6), middle, bright))
     with canvas.clip(disc(ring)):
         canvas.fill(disc(0.62, 0.62), lightened(bright, 0.25), 0.55)
@@ -199,7 +204,7 @@ def _lashes(canvas: Canvas, eye: _Eye, palette: Palette, upper: Points) -> None:
     """Draw the heavy upper lash with its wing, the crease above, and the fine lower line."""
     scale, ink, style = eye.head.frame.scale, eye.head.ink, eye.style
     along = np.linspace(0, 1, len(upper))
-    thick = style.lash * style.tall * scale * 1.5
+    thick = style.lash * style.half_height * scale * 1.5
     profile = np.maximum(thick * np.sin(np.pi * (0.12 + 0.66 * along)) ** 1.3, ink * 1.2)
     colour = palette.ink
     canvas.fill(ribbon(upper, profile), colour)

@@ -16,7 +16,7 @@ from pipeline.drawings.clothes import (
     draw_top,
 )
 from pipeline.drawings.eyes import EXPRESSIONS, choose_eyes, draw_brows, draw_eyes
-from pipeline.drawings.geometry import Frame, Points
+from pipeline.drawings.geometry import Frame, Points, rectangle
 from pipeline.drawings.hair import draw_back_hair, draw_front_hair, fringe
 from pipeline.drawings.hair_style import HairStyle, choose_hair
 from pipeline.drawings.head import (
@@ -35,14 +35,15 @@ from pipeline.drawings.palette import Palette
 
 @dataclass(frozen=True)
 class Placement:
-    """Placement of a character: the skull's middle and the head's unit, page pixels.
+    """Placement of a character: the skull's middle and the head's unit `scale`, page pixels.
 
-    `lean` turns all of it and `tilt` the head alone, radians.
+    `lean` turns all of it and `tilt` mostly the head, radians; `ink` is the width of lines, page
+    pixels. A `full` one has legs.
     """
 
     x: float
     y: float
-    unit: float
+    scale: float
     tilt: float
     ink: float
     chibi: bool = False
@@ -54,10 +55,10 @@ def draw_figure(
     canvas: Canvas, placement: Placement, palette: Palette, rng: np.random.Generator
 ) -> set[str]:
     """Draw a character chosen by `rng`; return the tags that describe it."""
-    frame = Frame(placement.x, placement.y, placement.unit, placement.lean + placement.tilt)
+    frame = Frame(placement.x, placement.y, placement.scale, placement.lean + placement.tilt)
     head = choose_head(rng, frame, placement.ink, placement.chibi)
     upright = Frame(
-        placement.x, placement.y, placement.unit, placement.lean + placement.tilt * 0.25
+        placement.x, placement.y, placement.scale, placement.lean + placement.tilt * 0.25
     )
     body = choose_body(rng, upright, placement.ink, placement.chibi)
     style, outfit = choose_hair(rng), choose_outfit(rng)
@@ -84,18 +85,16 @@ def _draw_body(
     if full:
         draw_legs(canvas, body, outfit, palette, rng)
     draw_neck(canvas, body, palette.skin, face_contour(head))
-    under = [side for side in (-1, 1) if pose in ("behind", "open")]
-    for side in under:
-        draw_arm(canvas, body, outfit, palette, spines[side], pose == "open", rng)
-    skirt_over = outfit.kind not in ("hoodie", "sweater")
-    if not skirt_over:
-        draw_skirt(canvas, body, outfit, palette, rng)
-    draw_top(canvas, body, outfit, palette, rng)
-    if skirt_over:
-        draw_skirt(canvas, body, outfit, palette, rng)
-    for side in (-1, 1):
-        if side not in under:
-            draw_arm(canvas, body, outfit, palette, spines[side], True, rng)
+    arms_under = pose in ("behind", "open")
+    if arms_under:
+        for spine in spines.values():
+            draw_arm(canvas, body, outfit, palette, spine, pose == "open", rng)
+    top_over_skirt = outfit.kind in ("hoodie", "sweater")
+    for draw in (draw_skirt, draw_top) if top_over_skirt else (draw_top, draw_skirt):
+        draw(canvas, body, outfit, palette, rng)
+    if not arms_under:
+        for spine in spines.values():
+            draw_arm(canvas, body, outfit, palette, spine, True, rng)
 
 
 def _draw_head(
@@ -150,9 +149,7 @@ def _hair_shadow(
     """Draw the fringe's shadow on the forehead: locks like the fringe's, a little lower."""
     drop = np.array([0.03, rng.uniform(0.06, 0.13)]) * head.frame.scale
     with canvas.clip(contour):
-        canvas.fill(
-            head.frame([(-1, -1.2), (1, -1.2), (1, -0.36), (-1, -0.36)]), palette.skin.shade
-        )
+        canvas.fill(head.frame(rectangle(-1, -1.2, 1, -0.36)), palette.skin.shade)
         for spine, width in fringe(head, style, rng):
             along = np.linspace(0, 1, len(spine))
             profile = width * head.frame.scale * np.clip((1 - along) * 2, 0, 1)

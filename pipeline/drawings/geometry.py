@@ -47,6 +47,7 @@ def ellipse(centre: Point, radii: Point, steps: int = 40) -> Points:
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> Points:
+    """Return the four corners, `(4, 2)`, clockwise from the top left."""
     return points((left, top), (right, top), (right, bottom), (left, bottom))
 
 
@@ -59,12 +60,18 @@ def star(centre: Point, outer: float, inner: float, tips: int, turn: float) -> P
     return around
 
 
-def rotated(shape: Points, angle: float, centre: Point = (0.0, 0.0)) -> Points:
-    """Return `shape` turned clockwise on the page by `angle` radians about `centre`."""
+def rotated(shape: Points, angle: float) -> Points:
+    """Return `shape` turned clockwise on the page by `angle` radians about the origin."""
     cos, sin = np.cos(angle), np.sin(angle)
-    about = np.asarray(centre)
-    turned: Points = (shape - about) @ np.array([[cos, sin], [-sin, cos]]) + about
+    turned: Points = shape @ np.array([[cos, sin], [-sin, cos]])
     return turned
+
+
+def scaled(shape: Points, factor: float | Sequence[float]) -> Points:
+    """Return `shape` scaled about the mean of its points, by one factor or by those of x and y."""
+    middle = shape.mean(axis=0)
+    about: Points = middle + (shape - middle) * factor
+    return about
 
 
 def moved(shape: Points, x: float, y: float) -> Points:

@@ -4,49 +4,46 @@ import numpy as np
 
 from pipeline.drawings.canvas import Canvas
 from pipeline.drawings.geometry import Points, ellipse, moved, points, smooth
+from pipeline.drawings.hair_locks import LockPainter
 from pipeline.drawings.hair_style import HairStyle
 from pipeline.drawings.head import Head
-from pipeline.drawings.locks import Brush
 from pipeline.drawings.palette import Cel
 from pipeline.drawings.shading import airbrush
 
 _REACH = {"short_hair": 0.95, "medium_hair": 1.55, "long_hair": 3.1, "very_long_hair": 5.0}
-_BOUND = ("twintails", "ponytail", "braid", "double_bun", "low_twintails")
 
 
 def draw_back_hair(
     canvas: Canvas, head: Head, style: HairStyle, cel: Cel, rng: np.random.Generator
 ) -> None:
     """Draw all the hair behind the head and the body."""
-    brush = Brush(canvas, head, cel, rng)
+    painter = LockPainter(canvas, head, cel, rng)
     if style.back in _REACH:
-        _hanging(brush, style, _REACH[style.back] * rng.uniform(0.9, 1.2))
+        _hanging(painter, style, _REACH[style.back] * rng.uniform(0.9, 1.2))
     elif style.back == "twintails":
         for side in (-1, 1):
-            _tail(brush, style, (side * 0.95, -0.62), side, rng.uniform(2.0, 4.2))
+            _tail(painter, style, (side * 0.95, -0.62), side, rng.uniform(2.0, 4.2))
     elif style.back == "ponytail":
-        _tail(
-            brush, style, (-0.55 * (np.sign(head.yaw) or 1), -1.0), -(np.sign(head.yaw) or 1), 3.0
-        )
+        _tail(painter, style, (-0.55 * head.facing, -1.0), -head.facing, 3.0)
     elif style.back == "double_bun":
         for side in (-1, 1):
-            _bun(brush, (side * 0.82, -1.0))
-        _hanging(brush, style, 0.9)
+            _bun(painter, (side * 0.82, -1.0))
+        _hanging(painter, style, 0.9)
     else:
-        _hanging(brush, style, 0.8)
+        _hanging(painter, style, 0.8)
 
 
 def draw_front_hair(
     canvas: Canvas, head: Head, style: HairStyle, cel: Cel, rng: np.random.Generator
 ) -> None:
     """Draw the cap, the side locks and the fringe, and the hair in front of the shoulders."""
-    brush = Brush(canvas, head, cel, rng)
+    painter = LockPainter(canvas, head, cel, rng)
     if style.back in ("braid", "low_twintails"):
         for side in (-1, 1) if style.back == "low_twintails" or rng.random() < 0.5 else (1,):
-            _front_tail(brush, style, side)
+            _front_tail(painter, style, side)
     if style.sidelocks:
         for side in (-1, 1):
-            _sidelock(brush, style, side)
+            _sidelock(painter, style, side)
     cap = _cap(head, style)
     canvas.fill(cap, cel.base)
     if cel.brushed:
@@ -54,7 +51,7 @@ def draw_front_hair(
             airbrush(canvas, cap, cel, rng)
     canvas.stroke(cap[: len(cap) * 3 // 5], cel.line, head.ink * 1.15, (0.1, 0.1))
     for spine, width in fringe(head, style, rng):
-        brush.lock(
+        painter.lock(
             spine,
             width,
             0.5,
@@ -65,15 +62,13 @@ def draw_front_hair(
     if style.ahoge:
         lean = rng.choice([-1, 1])
         curve = points((0, -1.2), (0.1 * lean, -1.55), (0.35 * lean, -1.62), (0.5 * lean, -1.38))
-        brush.lock(smooth(head.frame(curve)), 0.13, 0.4)
+        painter.lock(smooth(head.frame(curve)), 0.13, 0.4)
 
 
 def fringe(head: Head, style: HairStyle, rng: np.random.Generator) -> list[tuple[Points, float]]:
     """Return spine (page pixels) and width of the fringe's locks, from the outside in."""
-    parting = {"parted_bangs": 0.0, "swept_bangs": 0.45 * (np.sign(head.yaw) or 1)}.get(
-        style.fringe, 0.0
-    )
-    positions = np.linspace(-0.84, 0.84, style.locks)
+    parting = {"parted_bangs": 0.0, "swept_bangs": 0.45 * head.facing}.get(style.fringe, 0.0)
+    positions = np.linspace(-0.84, 0.84, style.lock_count)
     order = np.argsort(-np.abs(positions - parting))
     spines = []
     for position in positions[order]:
@@ -85,7 +80,7 @@ def fringe(head: Head, style: HairStyle, rng: np.random.Generator) -> list[tuple
         )
         control = np.concatenate([root, crown, bend, points((tip_x, tip_y))])
         spine = smooth(head.shifted(control, [-0.05, 0.3, 0.62, 0.70, 0.78]), steps=7)
-        spines.append((spine, 1.95 / style.locks * rng.uniform(1.0, 1.35)))
+        spines.append((spine, 1.95 / style.lock_count * rng.uniform(1.0, 1.35)))
     return spines
 
 
@@ -138,9 +133,9 @@ def _cap(head: Head, style: HairStyle) -> Points:
     return smooth(head.shifted(points(*dome, *brow), depths), closed=True, steps=8)
 
 
-def _hanging(brush: Brush, style: HairStyle, reach: float) -> None:
+def _hanging(painter: LockPainter, style: HairStyle, reach: float) -> None:
     """Draw loose hair: overlapping locks from the crown down to `reach`, the outermost last."""
-    head, rng = brush.head, brush.rng
+    head, rng = painter.head, painter.rng
     count = 9 + 2 * int(rng.integers(0, 4))
     spread = 0.86 * style.volume + 0.10 * min(reach, 3.0)
     positions = np.linspace(-1, 1, count)
@@ -156,7 +151,7 @@ def _hanging(brush: Brush, style: HairStyle, reach: float) -> None:
         )
         * (style.volume * 0.98, style.volume * 0.99)
     )
-    brush.canvas.fill(head.frame(dome), brush.cel.shade)
+    painter.canvas.fill(head.frame(dome), painter.cel.shade)
     for position in positions[np.argsort(np.abs(positions))]:
         end = reach * (1 - 0.10 * abs(position) + rng.normal(0, 0.04))
         curl = style.wave * 0.34 * np.sin(np.array([1.2, 2.6, 4.2, 5.6]) + position * 3)
@@ -167,7 +162,7 @@ def _hanging(brush: Brush, style: HairStyle, reach: float) -> None:
         control = np.concatenate(
             [points((position * 0.42, -0.9), (position * 0.84, -0.4)), np.stack([x, y], 1)]
         )
-        brush.lock(
+        painter.lock(
             smooth(head.frame(control), steps=8),
             2.9 / count * rng.uniform(1.1, 1.6),
             0.62,
@@ -177,12 +172,12 @@ def _hanging(brush: Brush, style: HairStyle, reach: float) -> None:
 
 
 def _tail(
-    brush: Brush, style: HairStyle, root: tuple[float, float], side: float, reach: float
+    painter: LockPainter, style: HairStyle, root: tuple[float, float], side: float, reach: float
 ) -> None:
     """Draw a bound tail that swings out from `root` and falls, and the hair drawn tight to it."""
-    head, rng = brush.head, brush.rng
+    head, rng = painter.head, painter.rng
     dome = ellipse((0, -0.28), (0.97 * style.volume, 0.99 * style.volume))
-    brush.canvas.fill(head.frame(dome), brush.cel.shade)
+    painter.canvas.fill(head.frame(dome), painter.cel.shade)
     out = rng.uniform(0.35, 0.75)
     for order, spread in enumerate(rng.permutation(np.linspace(-1, 1, 7))):
         end = reach * rng.uniform(0.8, 1.05)
@@ -196,7 +191,7 @@ def _tail(
             ),
             (root[0] + side * (out * 0.7 + 0.2 * spread) + style.wind * 2.5, root[1] + end),
         )
-        brush.lock(
+        painter.lock(
             smooth(head.frame(control), steps=9),
             rng.uniform(0.42, 0.62),
             0.55,
@@ -205,23 +200,23 @@ def _tail(
         )
 
 
-def _bun(brush: Brush, centre: tuple[float, float]) -> None:
-    head, cel = brush.head, brush.cel
+def _bun(painter: LockPainter, centre: tuple[float, float]) -> None:
+    head, cel = painter.head, painter.cel
     disc = head.frame(ellipse(centre, (0.42, 0.40)))
-    brush.canvas.fill(disc, cel.base)
-    with brush.canvas.clip(disc):
-        brush.canvas.fill(
+    painter.canvas.fill(disc, cel.base)
+    with painter.canvas.clip(disc):
+        painter.canvas.fill(
             head.frame(ellipse((centre[0] + 0.12, centre[1] + 0.2), (0.4, 0.32))), cel.shade
         )
-    brush.canvas.contour(disc, cel.line, head.ink)
+    painter.canvas.contour(disc, cel.line, head.ink)
     for size in (0.72, 0.42):
         swirl = head.frame(ellipse(centre, (0.42 * size, 0.40 * size))[5:32])
-        brush.canvas.stroke(swirl, cel.line, head.ink * 0.7, (0.5, 0.5))
+        painter.canvas.stroke(swirl, cel.line, head.ink * 0.7, (0.5, 0.5))
 
 
-def _sidelock(brush: Brush, style: HairStyle, side: int) -> None:
-    """Draw a lock before the ear, to the chin or the chest."""
-    head, rng = brush.head, brush.rng
+def _sidelock(painter: LockPainter, style: HairStyle, side: int) -> None:
+    """Draw a lock in front of the ear, to the chin or the chest."""
+    head, rng = painter.head, painter.rng
     end = (
         rng.uniform(0.7, 1.15)
         if style.back in ("short_hair", "double_bun")
@@ -236,12 +231,12 @@ def _sidelock(brush: Brush, style: HairStyle, side: int) -> None:
             (side * (0.72 - inward) + style.wind * 0.4, end - inward * 2),
         )
         spine = smooth(head.shifted(control, [0.0, 0.12, 0.2, 0.22, 0.2]), steps=8)
-        brush.lock(spine, width, 0.55, root=0.6, outline=0.15)
+        painter.lock(spine, width, 0.55, root=0.6, outline=0.15)
 
 
-def _front_tail(brush: Brush, style: HairStyle, side: int) -> None:
+def _front_tail(painter: LockPainter, style: HairStyle, side: int) -> None:
     """Draw a braid, or a low tail, over one shoulder."""
-    head, rng = brush.head, brush.rng
+    head, rng = painter.head, painter.rng
     way = smooth(
         points(
             (side * 0.78, 0.75),
@@ -253,7 +248,7 @@ def _front_tail(brush: Brush, style: HairStyle, side: int) -> None:
     )
     if style.back == "low_twintails":
         for spread in (-0.1, 0.1, 0.0):
-            brush.lock(
+            painter.lock(
                 smooth(head.frame(moved(way[::4], spread, rng.normal(0, 0.1)))), 0.42, 0.5, root=0.5
             )
         return
@@ -270,7 +265,9 @@ def _front_tail(brush: Brush, style: HairStyle, side: int) -> None:
                 ),
                 closed=True,
             )
-            brush.canvas.fill(head.frame(knot), brush.cel.base if lean == 1 else brush.cel.shade)
-            brush.canvas.contour(head.frame(knot), brush.cel.line, head.ink * 0.85)
+            painter.canvas.fill(
+                head.frame(knot), painter.cel.base if lean == 1 else painter.cel.shade
+            )
+            painter.canvas.contour(head.frame(knot), painter.cel.line, head.ink * 0.85)
     tip = points(ends[-1] - (0, 0.1), ends[-1] + (0.03, 0.2), ends[-1] + (0.0, 0.5))
-    brush.lock(smooth(head.frame(tip)), 0.26, 0.4)
+    painter.lock(smooth(head.frame(tip)), 0.26, 0.4)

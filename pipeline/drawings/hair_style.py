@@ -20,7 +20,11 @@ FRINGES = ("blunt_bangs", "parted_bangs", "swept_bangs", "hair_between_eyes", "m
 
 @dataclass(frozen=True)
 class HairStyle:
-    """One head of hair. `wave` bends the locks, `volume` widens them, `wind` blows sideways."""
+    """Style of one head of hair.
+
+    `wave` bends the locks, `volume` widens the hair, `wind` blows it sideways. The fringe has
+    `lock_count` locks; `shine` is the part of their length that the highlight takes.
+    """
 
     back: str
     fringe: str
@@ -29,11 +33,12 @@ class HairStyle:
     wave: float
     volume: float
     wind: float
-    locks: int
+    lock_count: int
     shine: tuple[float, float] | None
 
 
 def choose_hair(rng: np.random.Generator) -> HairStyle:
+    """Choose a back, a fringe, and how the locks hang."""
     low = rng.uniform(0.28, 0.42)
     return HairStyle(
         back=str(rng.choice(BACKS, p=[0.2, 0.13, 0.22, 0.09, 0.12, 0.09, 0.05, 0.05, 0.05])),
@@ -43,6 +48,6 @@ def choose_hair(rng: np.random.Generator) -> HairStyle:
         wave=float(rng.beta(1, 2.2)),
         volume=rng.uniform(0.94, 1.12),
         wind=float(rng.normal(0, 0.18)),
-        locks=int(rng.integers(5, 10)),
+        lock_count=int(rng.integers(5, 10)),
         shine=(low, low + rng.uniform(0.06, 0.2)) if rng.random() < 0.8 else None,
     )

@@ -16,6 +16,10 @@ from pipeline.drawings.shading import airbrush
 
 MOUTHS = ("smile", "open_mouth", "closed_mouth", "frown", ":3", ":o", "grin", "wavy_mouth")
 
+# Control points of the face's contour on one side, and samples of the curve to each of them.
+_SIDE_POINTS = 6
+_STEPS = 9
+
 
 @dataclass(frozen=True)
 class Head:
@@ -28,6 +32,11 @@ class Head:
     chin: float
     cheek: float
     ink: float
+
+    @property
+    def facing(self) -> float:
+        """Side that the head turns to, -1 or 1; 1 where it looks ahead."""
+        return float(np.sign(self.yaw)) or 1.0
 
     def surface(self, x: ArrayLike, y: ArrayLike) -> Points:
         """Return points of the face `(N, 2)`, as seen from the front, in page pixels."""
@@ -76,7 +85,7 @@ def face_contour(head: Head) -> Points:
         depths += [depth for *_, depth in ordered]
     control += [(-0.55, -0.95), (0.0, -1.12), (0.55, -0.95)]
     depths += [0.0, 0.0, 0.0]
-    return smooth(head.shifted(points(*control), depths), closed=True, steps=9)
+    return smooth(head.shifted(points(*control), depths), closed=True, steps=_STEPS)
 
 
 def draw_face(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator) -> Points:
@@ -90,13 +99,13 @@ def draw_face(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Gener
         beyond = head.frame([(side * 0.1, 1.6), (side * 2.0, 1.2), (side * 2.0, -0.6)])
         canvas.fill(np.concatenate([smooth(edge), beyond]), palette.skin.shade)
         airbrush(canvas, contour, palette.skin, rng)
-    jaw_line = contour[: 12 * 9]
+    jaw_line = contour[: 2 * _SIDE_POINTS * _STEPS]
     canvas.stroke(jaw_line, palette.skin.line, head.ink * max(1.0, scale / 260), (0.12, 0.12))
     return contour
 
 
 def draw_ear(canvas: Canvas, head: Head, palette: Palette, side: int) -> None:
-    """Draw one ear, drawn before the face, which covers its root."""
+    """Draw one ear, to be covered at its root by the face, which is drawn later."""
     outline = points((0.78, 0.12), (0.93, 0.02), (1.0, 0.16), (0.94, 0.38), (0.82, 0.52))
     shape = smooth(head.shifted(outline * (side, 1), -0.25))
     canvas.fill(shape, palette.skin.base)
@@ -126,7 +135,7 @@ def draw_blush(
 
 def draw_nose(canvas: Canvas, head: Head, palette: Palette, rng: np.random.Generator) -> None:
     """Draw a nose as anime has it: a point, a short line, or a small shadow."""
-    lean = np.sign(head.yaw) or 1.0
+    lean = head.facing
     kind = rng.integers(3)
     if kind == 0:
         line = head.surface(np.array([0.0, 0.025, 0.0]) * lean, [0.50, 0.545, 0.56])

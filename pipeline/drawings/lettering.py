@@ -78,10 +78,12 @@ _SOUNDS = (
 
 
 def words(rng: np.random.Generator, count: int) -> str:
+    """Return `count` words chosen at random, separated by spaces."""
     return " ".join(str(word) for word in rng.choice(_WORDS, count))
 
 
 def sound(rng: np.random.Generator) -> str:
+    """Return the letters of a sound effect chosen at random."""
     return str(rng.choice(_SOUNDS))
 
 

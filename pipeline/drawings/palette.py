@@ -90,10 +90,16 @@ def shadowed(colour: Colour, depth: float) -> Colour:
 
 
 def lightened(colour: Colour, amount: float) -> Colour:
+    """Return `colour` mixed with white: itself at `amount` 0, white at 1."""
     return mix(colour, WHITE, amount)
 
 
-def cel(colour: Colour, depth: float, line_strength: float, brushed: bool = False) -> Cel:
+def plain(paint: Paint) -> Colour:
+    """Return a plain colour for a line, which cannot have a tone."""
+    return paint if isinstance(paint, tuple) else paint.paper
+
+
+def cel_of(colour: Colour, depth: float, line_strength: float, brushed: bool = False) -> Cel:
     """Return the material with the lit `colour`; `depth` in [0, 1] darkens its shadow."""
     dark = shadowed(shadowed(colour, 1.0), 0.9)
     return Cel(
@@ -129,12 +135,12 @@ def choose_palette(rng: np.random.Generator, brushed: bool) -> Palette:
     second = hsv(cloth_hue + rng.choice([0.06, 0.33, 0.5]), rng.beta(1.5, 2), rng.uniform(0.3, 1))
     trim = hsv(rng.random(), rng.uniform(0.5, 0.9), rng.uniform(0.6, 0.95))
     return Palette(
-        hair=cel(hsv(hue, saturation, value), depth * 0.95, strength, brushed),
+        hair=cel_of(hsv(hue, saturation, value), depth * 0.95, strength, brushed),
         hair_name=hair_name,
         skin=_skin(skin, depth, strength, brushed),
-        cloth=cel(cloth, depth, strength, brushed),
-        second=cel(second, depth, strength, brushed),
-        trim=cel(trim, depth, strength, brushed),
+        cloth=cel_of(cloth, depth, strength, brushed),
+        second=cel_of(second, depth, strength, brushed),
+        trim=cel_of(trim, depth, strength, brushed),
         eye=(hsv(eye_hue, 0.75, 0.28), hsv(eye_hue, 0.75, 0.72), hsv(eye_hue - 0.04, 0.45, 1.0)),
         eye_name=eye_name,
         blush=mix(skin, (244, 70, 80), 0.55),

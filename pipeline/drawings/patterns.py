@@ -72,6 +72,7 @@ def _motif(kind: str, pitch: float, angle: float) -> list[Points]:
 
 
 def heart(size: float, angle: float) -> Points:
+    """Return a heart, `(26, 2)`, half of it `size` wide, about the origin and turned by `angle`."""
     t = np.linspace(0, 2 * np.pi, 26, endpoint=False)
     x = np.sin(t) ** 3
     y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)) / 16

@@ -10,6 +10,7 @@ from pipeline.drawings.geometry import (
     points,
     rectangle,
     rotated,
+    scaled,
     smooth,
     star,
 )
@@ -37,11 +38,8 @@ def draw_clouds(
             (lit, -0.25),
         ):
             for lobe, size in zip(lobes, sizes, strict=True):
-                middle = lobe.mean(axis=0)
-                canvas.fill(
-                    (lobe - middle) * (1 + drop * 0.5) + middle + (drop * size * 0.6, drop * size),
-                    paint,
-                )
+                shift = np.array([drop * size * 0.6, drop * size])
+                canvas.fill(scaled(lobe, 1 + drop * 0.5) + shift, paint)
 
 
 def draw_stars(canvas: Canvas, horizon: float, rng: np.random.Generator) -> None:
@@ -63,7 +61,7 @@ def draw_stars(canvas: Canvas, horizon: float, rng: np.random.Generator) -> None
 
 
 def draw_hills(canvas: Canvas, horizon: float, light: Light, rng: np.random.Generator) -> None:
-    """Draw ridges one before the other, then a meadow of blades and flowers."""
+    """Draw ridges one in front of the other, then a meadow of blades and flowers."""
     grass = hsv(rng.uniform(0.24, 0.38), rng.uniform(0.4, 0.7), rng.uniform(0.4, 0.75))
     for step in range(4):
         x = np.linspace(-0.05, 1.05, 9) * canvas.width
@@ -240,8 +238,8 @@ def draw_room(canvas: Canvas, rng: np.random.Generator) -> None:
     width, height = canvas.width, canvas.height
     wall = hsv(rng.uniform(0.02, 0.2), rng.uniform(0.1, 0.4), rng.uniform(0.5, 0.95))
     floor = height * rng.uniform(0.75, 0.9)
-    window = rectangle(width * 0.12, height * 0.1, width * 0.62, floor * 0.75)
     left, top, right, bottom = width * 0.12, height * 0.1, width * 0.62, floor * 0.75
+    window = rectangle(left, top, right, bottom)
     for part in (
         rectangle(0, 0, width, top),
         rectangle(0, bottom, width, height),

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.params.section import MAX_DECODED_PIXELS, Names, Section, problem_at
 
@@ -66,6 +66,11 @@ class ScrapeParams(Section):
         pattern=r"^[^\r\n]*$",
         description="your e-mail address or URL, sent to the site in the user agent",
     )
+
+    @field_validator("site")
+    @classmethod
+    def _without_slash(cls, site: str) -> str:
+        return site if site.startswith("file:") else site.rstrip("/")
 
     @model_validator(mode="after")
     def _sides_fit_pixels(self) -> "ScrapeParams":

@@ -21,6 +21,7 @@ class BackgroundTasks:
 
     def __init__(self, threads: int, stop: threading.Event) -> None:
         self._stop = stop
+        # Unlike those of concurrent.futures, its threads do not keep the program from exiting.
         self._pool = ThreadPool(threads)
         self._results: list[AsyncResult[None]] = []
         self._completions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()

@@ -44,7 +44,7 @@ _FORM_ERRORS = frozenset(
 class Client:
     """Lists the posts that have all of `tags` and none of `excluded_tags`.
 
-    `site` is the address in front of `/index.php`. Uses the first of `forms` that the site does not
+    `site` is the address before `/index.php`. Uses the first of `forms` that the site does not
     refuse. `credentials` are sent with requests to the API, and appear in no message.
     """
 
@@ -58,13 +58,13 @@ class Client:
         forms: tuple[Form, ...] = FORMS,
         credentials: Mapping[str, str] | None = None,
     ) -> None:
-        self._session, self._site, self._page_size = session, site.rstrip("/"), page_size
+        self._session, self._site, self._page_size = session, site, page_size
         self._query = [*tags, *(f"-{tag}" for tag in excluded_tags)]
         self._forms = deque(forms)
         self._credentials = dict(credentials or {})
         self._unread_ids: deque[int] = deque()
 
-    def page(self, below: int | None = None) -> Page:
+    def fetch_page(self, below: int | None = None) -> Page:
         """Return the newest posts with an id less than `below`; an empty page at the end.
 
         Pages are requested by id, since page numbers shift while posts arrive and have a depth
@@ -74,7 +74,7 @@ class Client:
         while True:
             form = self._forms[0]
             try:
-                return self._web_page(below) if form == "html" else self._api_page(form, below)
+                return self._next_view(below) if form == "html" else self._api_page(form, below)
             except FetchError as error:
                 if error.reason not in _FORM_ERRORS or len(self._forms) == 1:
                     raise
@@ -85,7 +85,7 @@ class Client:
         def request() -> Page:
             return self._get(self._api_params(form, below), self._parse_posts)
 
-        # A search that is down may answer with an empty page, so the end is asked for twice.
+        # A search that is down may answer with an empty page, so an empty one is asked for twice.
         page = self._session.retry(request)
         page = page if page.ids else self._session.retry(request)
         if below is None:
@@ -95,31 +95,36 @@ class Client:
             raise self._cursor_error(below)
         return older
 
-    def _web_page(self, below: int | None) -> Page:
-        self._unread_ids = deque(number for number in self._unread_ids if below and number < below)
+    def _next_view(self, below: int | None) -> Page:
+        self._unread_ids = deque(
+            post_id for post_id in self._unread_ids if below and post_id < below
+        )
         if not self._unread_ids:
+            # A search that is down may answer with an empty page here, too.
             self._unread_ids.extend(self._list_ids(below) or self._list_ids(below))
         if not self._unread_ids:
             return Page()
-        return self._view(self._unread_ids.popleft())
+        return self._fetch_view(self._unread_ids.popleft())
 
-    def _view(self, number: int) -> Page:
-        params: dict[str, str | int] = {"page": "post", "s": "view", "id": number}
+    def _fetch_view(self, post_id: int) -> Page:
+        params: dict[str, str | int] = {"page": "post", "s": "view", "id": post_id}
         try:
             return self._session.retry(
-                lambda: self._get(params, lambda body: parse_view(body, number, self._site))
+                lambda: self._get(params, lambda body: parse_view(body, post_id, self._site))
             )
         except FetchError as error:
             if error.reason in ("http_404", "http_410"):
-                return Page(malformed=(number,))
+                return Page(malformed=(post_id,))
             raise
 
     def _list_ids(self, below: int | None) -> list[int]:
         """Return the ids of the next list page, newest first."""
-        tags = self._tags(below) or "all"
+        tags = self._search_terms(below) or "all"
         params: dict[str, str | int] = {"page": "post", "s": "list", "tags": tags}
         ids = self._session.retry(lambda: self._get(params, listed_ids))
-        older = sorted((number for number in ids if below is None or number < below), reverse=True)
+        older = sorted(
+            (post_id for post_id in ids if below is None or post_id < below), reverse=True
+        )
         if ids and below is not None and not older:
             raise self._cursor_error(below)
         return older
@@ -130,11 +135,11 @@ class Client:
             params["json"] = 1
         return params | {
             "limit": self._page_size,
-            "tags": self._tags(below),
+            "tags": self._search_terms(below),
             **self._credentials,
         }
 
-    def _tags(self, below: int | None) -> str:
+    def _search_terms(self, below: int | None) -> str:
         cursor = [] if below is None else [f"id:<{below}"]
         return " ".join([*self._query, *cursor])
 
@@ -147,14 +152,14 @@ class Client:
     def _get(self, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
         url = f"{self._site}/index.php"
         with self._session.get(url, self._session.api_limiter, params=params) as response:
-            body = self._body(response)
+            body = self._read_body(response)
             raise_for_challenge(response, body[:4096])
             try:
                 return parse(body)
             except AnswerError as error:
                 raise TransientError(response.url, "answer", str(error)) from None
 
-    def _body(self, response: requests.Response) -> bytes:
+    def _read_body(self, response: requests.Response) -> bytes:
         body = bytearray()
         for chunk in response.iter_content(65536):
             self._session.check_stop()

@@ -12,10 +12,10 @@ _MAX_FAILURES_IN_A_ROW = 100
 
 @dataclass
 class ScrapeCounts:
-    """Counts of a scrape of `site` up to `limit` accepted posts.
+    """Counts of a scrape of `site`, kept while it runs up to `limit` accepted posts.
 
-    `accepted` holds the ids of the accepted posts, `bytes` the length of their files. `rejected`
-    and `failed` count posts by reason.
+    `accepted` holds the ids of the accepted posts, `bytes` the length of their files. `listed`
+    counts all posts that were looked at, `rejected` and `failed` those of them by reason.
     """
 
     site: str
@@ -25,7 +25,7 @@ class ScrapeCounts:
     bytes: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
-    _failures_in_a_row: int = 0
+    _failures_in_a_row: int = field(default=0, init=False)
 
     @property
     def newest_first(self) -> list[int]:
@@ -52,7 +52,11 @@ class ScrapeCounts:
         self.failed[reason] += 1
 
     def count_failure_in_a_row(self, problem: str, advice: str) -> None:
-        """Raise `PipelineError` when too many files in a row have failed: the site is at fault."""
+        """Count a file that failed or differs; an accepted post begins the count anew.
+
+        Raises `PipelineError` with the last `problem`, and `advice`, when there are too many in a
+        row: the site is at fault then.
+        """
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= _MAX_FAILURES_IN_A_ROW:
             raise PipelineError(

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import PipelineError, fault_line
@@ -32,11 +31,13 @@ STATE_LAYOUTS = (
     UPDATE OR REPLACE files SET key = file_key(file_url) WHERE sha256 IS NULL;
     UPDATE OR REPLACE files SET key = file_key(file_url) WHERE sha256 IS NOT NULL;
     """,
-    # `asked`: how many complete transfers had another md5 than announced. Such files of earlier
-    # versions are fetched once more.
+    # Files of earlier versions whose md5 differs from the announced one are fetched once more.
     """
     ALTER TABLE files ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
     UPDATE files SET asked = 2 WHERE announced_md5 NOT IN ('', md5);
+    """,
+    """
+    ALTER TABLE files RENAME COLUMN asked TO mismatch_tries;
     """,
 )
 LISTING_LAYOUTS = (
@@ -82,13 +83,13 @@ class Database:
         with self.transaction() as connection:
             connection.execute(statement, values)
 
-    def fetch_one(self, query: str, values: Values) -> tuple[Any, ...] | None:
+    def fetch_one(self, query: str, values: Values) -> sqlite3.Row | None:
         """Return the first row of a query."""
         with self._mutex:
-            row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
+            row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
         return row
 
-    def fetch_all(self, query: str, values: Values) -> list[tuple[Any, ...]]:
+    def fetch_all(self, query: str, values: Values) -> list[sqlite3.Row]:
         """Return all rows of a query."""
         with self._mutex:
             return self._connection.execute(query, values).fetchall()
@@ -110,9 +111,10 @@ def file_key(url: str) -> str:
 def _connect(folder: Path, listing: Path) -> sqlite3.Connection:
     state = folder / "state.sqlite"
     database = sqlite3.connect(state, check_same_thread=False)
+    database.row_factory = sqlite3.Row
     try:
         database.create_function("file_key", 1, file_key, deterministic=True)
-        database.execute("ATTACH ? AS listing", (str(listing),))
+        database.execute("ATTACH :path AS listing", {"path": str(listing)})
         for schema, path, layouts in (
             ("main", state, STATE_LAYOUTS),
             ("listing", listing, LISTING_LAYOUTS),

@@ -4,11 +4,12 @@ import hashlib
 import io
 import os
 import re
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 
 import requests
-from PIL import Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.errors import PipelineError
 from pipeline.images.damage import check_decodes
@@ -26,8 +27,8 @@ from pipeline.scraping.session import Session
 from pipeline.scraping.store import Store, StoredFile
 
 _CHUNK_BYTES = 65536
-# Exif tag, and its values that exchange width and height.
-_ORIENTATION = 0x0112
+_START_BYTES = 4096
+# Values of Exif's orientation that exchange width and height.
 _TRANSPOSED = (5, 6, 7, 8)
 
 
@@ -41,12 +42,11 @@ class Digests:
 
     @classmethod
     def of(cls, path: Path) -> "Digests":
-        """Return the digests of a file; those of no bytes where it does not exist."""
+        """Return the digests of a file. Raises `OSError`."""
         digests = cls()
-        if path.exists():
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    digests.update(chunk)
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digests.update(chunk)
         return digests
 
     def update(self, chunk: bytes) -> None:
@@ -95,7 +95,7 @@ def download(
             raise
         except FetchError:
             # The file in the store is used.
-            store.count_mismatch(post)
+            store.count_mismatch_try(post)
 
 
 def _needs_retry(post: Post, store: Store) -> bool:
@@ -114,28 +114,31 @@ def _transfer(
     part, stored = store.part_path(post), None if fresh else store.find(post)
     if fresh:
         part.unlink(missing_ok=True)
-    digests = Digests.of(part)
+    digests = Digests.of(part) if part.exists() else Digests()
     if stored is not None and digests.bytes and digests.bytes == stored.bytes:
         return digests
+
+    def record(length: int | None, validator: str | None = None) -> None:
+        if not fresh:
+            store.begin_transfer(post, post_url, length, validator)
+
     headers = _request_headers(digests.bytes, stored, fresh=fresh)
     with session.get(post.file_url, session.file_limiter, headers=headers) as response:
         if not _is_continuation(response, digests.bytes):
             _raise_for_range(response, part)
             digests = Digests()
         length = _full_length(response, digests.bytes)
-        if not fresh:
-            store.begin_transfer(post, post_url, length, _version_validator(response))
+        record(length, _version_validator(response))
         _raise_if_larger(response, length or 0, max_bytes, part)
         _stream(response, part, digests, session, max_bytes)
     if digests.bytes > max_bytes:
-        if not fresh:
-            store.begin_transfer(post, post_url, digests.bytes, None)
+        record(digests.bytes)
         _raise_if_larger(response, digests.bytes, max_bytes, part)
-    if length is not None and digests.bytes != length:
+    if length is None:
+        record(digests.bytes)
+    elif digests.bytes != length:
         problem = f"sent {digests.bytes} of {length} bytes"
         raise TransientError(post.file_url, "length", problem)
-    if length is None and not fresh:
-        store.begin_transfer(post, post_url, digests.bytes, None)
     return digests
 
 
@@ -154,8 +157,7 @@ def _stream(
 ) -> None:
     """Append the body to `part` and `digests`, and sync it; stop early beyond `max_bytes`."""
     with part.open("ab" if digests.bytes else "wb") as file:
-        for chunk in response.iter_content(_CHUNK_BYTES):
-            session.check_stop()
+        for chunk in _chunks(response, session):
             if not digests.bytes:
                 _raise_for_web_page(response, chunk)
             digests.update(chunk)
@@ -164,6 +166,24 @@ def _stream(
             file.write(chunk)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _chunks(response: requests.Response, session: Session) -> Iterator[bytes]:
+    """Yield the body, in pieces of which the first tells a web page from a picture.
+
+    A server that sends HTTP chunks may send very small ones.
+    """
+    first = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        session.check_stop()
+        if len(first) < _START_BYTES:
+            first += chunk
+            if len(first) >= _START_BYTES:
+                yield bytes(first)
+        else:
+            yield chunk
+    if 0 < len(first) < _START_BYTES:
+        yield bytes(first)
 
 
 def _is_continuation(response: requests.Response, start: int) -> bool:
@@ -212,30 +232,40 @@ def check_picture(post: Post, part: Path, md5: str) -> None:
     `md5` is of the part's bytes. Raise `PipelineError` and leave the part where the machine fails.
     """
     try:
-        size = _find_wrong_size(post, part)
+        data = part.read_bytes()
+        with _open_picture(data) as image:
+            size, fits = image.size, _has_announced_size(image, post)
+            if fits:
+                check_decodes(image, data)
     except Exception as error:  # Pillow raises nearly anything on broken files
-        if is_machine_fault(error):
-            raise PipelineError(
-                f"{part}: cannot be read or decoded: {fault_text(error)}; "
-                "mend that, then run the same command again"
-            ) from None
+        raise_machine_fault(error, part)
         part.unlink()
         # Bytes with the announced md5 will be the same the next time.
         kind = FetchError if md5 == post.md5 else TransientError
         raise kind(post.file_url, "undecodable", f"cannot be decoded: {error}") from None
-    if size is not None:
+    if not fits:
         part.unlink()
         problem = f"is {size[0]}×{size[1]} pixels, announced as {post.width}×{post.height}"
         raise FetchError(post.file_url, "size", problem)
 
 
-def _find_wrong_size(post: Post, part: Path) -> tuple[int, int] | None:
-    """Return the size of `part` if it is not the announced one; else decode it in full."""
-    data = part.read_bytes()
-    with Image.open(io.BytesIO(data), formats=sorted(set(PICTURE_FORMATS.values()))) as image:
-        transposed = image.getexif().get(_ORIENTATION) in _TRANSPOSED
-        announced = (post.width, post.height)
-        if image.size != announced and not (transposed and image.size == announced[::-1]):
-            return image.size
-        check_decodes(image, data)
-    return None
+def _open_picture(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=sorted(set(PICTURE_FORMATS.values())))
+    except UnidentifiedImageError:
+        raise ValueError("is no GIF, JPEG, PNG or WebP") from None
+
+
+def _has_announced_size(image: Image.Image, post: Post) -> bool:
+    announced = (post.width, post.height)
+    transposed = image.getexif().get(ExifTags.Base.Orientation) in _TRANSPOSED
+    return image.size == announced or (transposed and image.size == announced[::-1])
+
+
+def raise_machine_fault(error: Exception, path: Path) -> None:
+    """Raise `PipelineError` if `error` of decoding `path` is the machine's, not the data's."""
+    if is_machine_fault(error):
+        raise PipelineError(
+            f"{path}: cannot be read or decoded: {fault_text(error)}; "
+            "mend that, then run the same command again"
+        ) from None

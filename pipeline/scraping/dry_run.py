@@ -8,7 +8,7 @@ from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.store import Store
 
-# Typical of illustrations; used until the store has enough files of the site itself.
+# Typical of illustrations; used until the store knows the lengths of enough of the planned files.
 _TYPICAL_BYTES_PER_PIXEL = {"jpg": 0.35, "jpeg": 0.35, "png": 1.1, "webp": 0.2, "gif": 0.6}
 _MIN_FILES = 20
 
@@ -36,8 +36,9 @@ class Plan:
 def plan_files(posts: Iterable[Post], store: Store, previous: PreviousSets) -> list[PlannedFile]:
     """Return `posts` with the lengths of their files, known or estimated.
 
-    The site announces no lengths. They are estimated from the number of pixels, by the bytes per
-    pixel of files of the same type in `store`, or by typical ones where it has too few of them.
+    The site announces no lengths. Those that `store` does not know are estimated from the number of
+    pixels: by the bytes per pixel of those of `posts` that have the same type and a known length,
+    or by typical ones where these are too few.
     """
     rows = [(post, store.find(post)) for post in posts]
     sizes: dict[str, list[tuple[int, int]]] = defaultdict(list)

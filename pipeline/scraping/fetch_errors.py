@@ -36,8 +36,11 @@ class TransientError(FetchError):
     `pause_all`: the site limits the rate, so that every request must wait.
     """
 
-    wait = 0.0
-    pause_all = False
+    def __init__(
+        self, url: str, reason: str, problem: str, *, wait: float = 0.0, pause_all: bool = False
+    ) -> None:
+        super().__init__(url, reason, problem)
+        self.wait, self.pause_all = wait, pause_all
 
 
 class UnreachableError(TransientError):
@@ -68,11 +71,11 @@ def without_secrets(text: str) -> str:
 
 def retry_after(value: str) -> float:
     """Return the seconds of a Retry-After header, which holds seconds or a date; 0 for neither."""
-    if value.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]+\s*", value):
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

@@ -16,11 +16,11 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.files import sha256_of
 from pipeline.images.collection import Picture, collect_folder
 from pipeline.images.damage import check_decodes
-from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
+from pipeline.scraping.download import raise_machine_fault
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import SetEntry, check_replaceable, write_set
+from pipeline.scraping.raw_set import SetEntry, try_replacing, write_set
 from pipeline.scraping.run import ScrapeReport, write_report
 from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_reason
 
@@ -43,7 +43,7 @@ def scrape_folder(
     """
     params = params.model_copy(update={"ratings": (_RATING,)})
     check_rules(params)
-    check_replaceable(raw)
+    try_replacing(raw)
     rejected: Counter[str] = Counter()
     pictures = collect_folder(_folder(params.site), progress)
     accepted = _select(params, pictures, rejected, progress)
@@ -96,7 +96,7 @@ def _select(
                 break
     finally:
         progress.finish()
-    return [accepted[number] for number in sorted(accepted, reverse=True)]
+    return [accepted[post_id] for post_id in sorted(accepted, reverse=True)]
 
 
 def _check_pictures(
@@ -115,10 +115,14 @@ def _check_pictures(
             future = pool.submit(_rejection_reason, params, post, picture.path)
             pending.append((picture, post, future))
             if len(pending) > workers:
-                picture, post, future = pending.popleft()
-                yield picture, post, future.result()
-        for picture, post, future in pending:
-            yield picture, post, future.result()
+                yield _checked(*pending.popleft())
+        yield from (_checked(*entry) for entry in pending)
+
+
+def _checked(
+    picture: Picture, post: Post, reason: Future[str | None]
+) -> tuple[Picture, Post, str | None]:
+    return picture, post, reason.result()
 
 
 def _rejection_reason(params: ScrapeParams, post: Post, path: Path) -> str | None:
@@ -129,11 +133,7 @@ def _rejection_reason(params: ScrapeParams, post: Post, path: Path) -> str | Non
         with Image.open(io.BytesIO(data)) as image:
             check_decodes(image, data)
     except Exception as error:  # Pillow raises nearly anything on broken files
-        if is_machine_fault(error):
-            raise PipelineError(
-                f"{path}: cannot be read or decoded: {fault_text(error)}; "
-                "mend that, then run the same command again"
-            ) from None
+        raise_machine_fault(error, path)
         return "undecodable"
     return None
 

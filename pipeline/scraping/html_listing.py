@@ -17,29 +17,29 @@ def listed_ids(body: bytes) -> list[int]:
     An empty list means that there are no more posts. Raises `AnswerError` where the body is no list
     page.
     """
-    tree = _web_page(body)
+    tree = _parse_web_page(body)
     ids = [_thumbnail_id(thumbnail) for thumbnail in tree.select("span.thumb")]
-    unique = list(dict.fromkeys(number for number in ids if number))
+    unique = list(dict.fromkeys(post_id for post_id in ids if post_id))
     if not unique and not _is_list_page(tree):
         raise AnswerError("answered with a web page that lists no posts")
     return unique
 
 
-def parse_view(body: bytes, number: int, site: str) -> Page:
-    """Return the post `number` of a view page; its id as malformed where the page lacks it.
+def parse_view(body: bytes, post_id: int, site: str) -> Page:
+    """Return the post `post_id` of a view page; its id as malformed where the page lacks it.
 
     The site redirects to a list page where a post was removed. md5 and parent are not on the page
     and stay empty. Raises `AnswerError` where the body is neither page.
     """
-    tree = _web_page(body)
+    tree = _parse_web_page(body)
     statistics = _statistics(tree)
     if not statistics and not _is_list_page(tree):
         raise AnswerError("answered with a web page that shows no post")
-    if parse_int(statistics.get("id", str(number))) != number:
-        return Page(malformed=(number,))
+    if parse_int(statistics.get("id", str(post_id))) != post_id:
+        return Page(malformed=(post_id,))
     width, height = _size(tree, statistics)
     record = {
-        "id": number,
+        "id": post_id,
         "width": width,
         "height": height,
         "file_url": _original(tree),
@@ -50,7 +50,7 @@ def parse_view(body: bytes, number: int, site: str) -> Page:
     return parse_page([record], site)
 
 
-def _web_page(body: bytes) -> BeautifulSoup:
+def _parse_web_page(body: bytes) -> BeautifulSoup:
     kind = body_kind(body)
     if kind is not BodyKind.HTML:
         raise AnswerError(f"answered with {kind.value} instead of a web page")

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import warnings
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,42 +42,40 @@ class ScrapeContext:
     fetch_files: bool = True
 
     @property
-    def site(self) -> str:
-        """Address of the site, without a slash at its end."""
-        return self.params.site.rstrip("/")
-
-    @property
     def listing_key(self) -> str:
         """Name of the listing in the store: site and tags as JSON."""
-        query = [self.site, sorted(self.params.tags), sorted(self.params.excluded_tags)]
+        query = [self.params.site, sorted(self.params.tags), sorted(self.params.excluded_tags)]
         return json.dumps(query, ensure_ascii=False)
 
 
 def run_job(context: ScrapeContext) -> ScrapeCounts:
     """Bring the files of the first `params.limit` acceptable posts into the store.
 
-    Raises `PipelineError` if there are fewer, `UsageError` for a bad site, or where nothing is
-    listed and nothing may be.
+    Raises `PipelineError` if there are fewer, and `UsageError` for a bad site, or without
+    `list_new` where no posts are known.
     """
     params, store, progress = context.params, context.store, context.progress
-    counts = ScrapeCounts(context.site, params.limit)
+    counts = ScrapeCounts(params.site, params.limit)
     stop = threading.Event()
     with closing(_open_session(context, stop)) as session:
-        reader = ListingReader(
-            store, context.site, context.listing_key, extendable=context.list_new
-        )
+        reader = ListingReader(store, params.site, context.listing_key, extendable=context.list_new)
         _report_resumed_listing(context, reader)
         progress.start("scrape", params.limit, "pictures")
         decoder = ThreadPoolExecutor(1)
         try:
-            with BackgroundTasks(params.workers + 1, stop) as tasks:
+            # Pillow warns of damaged metadata. Filters belong to the process, so they enclose the
+            # threads.
+            with (
+                warnings.catch_warnings(action="ignore"),
+                BackgroundTasks(params.workers + 1, stop) as tasks,
+            ):
                 scheduler = _Scheduler(context, counts, reader, session, tasks, decoder)
                 while scheduler.advance():
                     tasks.wait_for_one()
         finally:
             decoder.shutdown(wait=False, cancel_futures=True)
             progress.finish()
-    if counts.missing:
+    if counts.missing and context.list_new:
         store.listings.mark_short(context.listing_key)
     counts.check_complete(store.folder)
     return counts
@@ -101,7 +100,7 @@ def _make_client(context: ScrapeContext, session: Session) -> Client:
     params = context.params
     return Client(
         session,
-        context.site,
+        context.params.site,
         params.tags,
         params.excluded_tags,
         params.page_size,
@@ -114,12 +113,12 @@ def _report_resumed_listing(context: ScrapeContext, reader: ListingReader) -> No
     store = context.store
     if not context.list_new:
         context.progress.message(
-            f"{context.site}: {store.count_failed()} files could not be fetched before; "
+            f"{context.params.site}: {store.count_failed()} files could not be fetched before; "
             "nothing new is listed"
         )
     elif reader.resumed_from is not None:
         context.progress.message(
-            f"{context.site}: going on with the listing begun {reader.resumed_from}; to see "
+            f"{context.params.site}: going on with the listing begun {reader.resumed_from}; to see "
             f"newer posts, remove {store.listing_path} (no file is fetched again)"
         )
 
@@ -197,8 +196,12 @@ class _Scheduler:
             )
 
     def _bring_into_store(self, post: Post) -> None:
-        """Fetch the file of `post`, unless the store or a previous set has it intact."""
-        store, url = self._store, post_url(self._context.site, post)
+        """Fetch the file of `post`, unless the store or a previous set has it intact.
+
+        A file of the store whose md5 differs from the announced one is fetched again, even where it
+        is intact. Raises as `download` does.
+        """
+        store, url = self._store, post_url(self._params.site, post)
         file = store.find(post)
         sha256 = file.sha256 if file else None
         intact = sha256 is not None and store.is_intact(sha256)
@@ -207,7 +210,6 @@ class _Scheduler:
             self._context.progress.message(f"{path}: was damaged on disk, and is replaced")
         if not intact and self._context.previous.copy_to(store, post, url):
             return
-        # A file whose md5 differs is fetched again, even where it is intact.
         download(post, url, self._session, store, self._params.max_bytes, self._decoder)
 
     def _on_fetched(self, post: Post, error: BaseException | None) -> None:
@@ -220,7 +222,10 @@ class _Scheduler:
             raise _with_advice(error)
 
     def _accept_by_md5(self, post: Post, file: StoredFile | None) -> None:
-        """Accept `post`, unless its file has another md5 than the announced one."""
+        """Accept `post`; reject it where its `file` is known to have another md5, if params say so.
+
+        A file that is still to be fetched, or fetched again, counts as good.
+        """
         differs = file is not None and file.md5_differs(post) and not file.needs_retry(post)
         if differs and self._params.md5 != "keep":
             self._counts.reject("md5")
@@ -236,7 +241,7 @@ class _Scheduler:
         if error.reason == "max_bytes":
             self._counts.reject(error.reason)
             return
-        self._store.record_failure(post, post_url(self._context.site, post), error.reason)
+        self._store.record_failure(post, post_url(self._params.site, post), error.reason)
         self._counts.fail(error.reason)
         self._counts.count_failure_in_a_row(
             str(error), "find out why, then run the same command again"

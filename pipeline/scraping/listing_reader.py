@@ -71,7 +71,7 @@ class ListingReader:
 
         `reload` makes it visible here. Raises `FetchError` or `SiteError`.
         """
-        self._store.listings.add_page(self.key, client.page(self._listing.cursor))
+        self._store.listings.add_page(self.key, client.fetch_page(self._listing.cursor))
 
     def reload(self) -> None:
         """Take note of a page that `fetch_page` has added."""

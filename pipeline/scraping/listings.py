@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 
 from pipeline.scraping import queries
 from pipeline.scraping.databases import Database
-from pipeline.scraping.posts import Page, Post
-
-_MAX_ID = 2**63 - 1
+from pipeline.scraping.posts import MAX_ID, Page, Post
 
 
 @dataclass(frozen=True)
@@ -35,53 +33,54 @@ class Listings:
     def get(self, key: str) -> Listing:
         """Return the listing named `key`, begun now if there is none yet."""
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._database.write(queries.INSERT_LISTING, {"listing": key, "started_at": started_at})
-        row = self._database.fetch_one(queries.SELECT_LISTING, {"listing": key})
+        self._database.write(queries.INSERT_LISTING, {"listing_key": key, "started_at": started_at})
+        row = self._database.fetch_one(queries.SELECT_LISTING, {"listing_key": key})
         assert row is not None
-        started_at, cursor, finished, short = row
-        return Listing(started_at, cursor, bool(finished), bool(short))
+        return Listing(row["started_at"], row["cursor"], bool(row["finished"]), bool(row["short"]))
 
     def add_page(self, key: str, page: Page) -> None:
         """Add the next page of a listing; a page without records finishes it."""
         records: list[dict[str, object]] = [
-            {"listing": key, "id": post.id, "record": json.dumps(asdict(post))}
+            {"listing_key": key, "id": post.id, "record": json.dumps(asdict(post))}
             for post in page.posts
         ]
-        records += [{"listing": key, "id": number, "record": None} for number in page.malformed]
+        records += [
+            {"listing_key": key, "id": post_id, "record": None} for post_id in page.malformed
+        ]
         if not records:
-            self._database.write(queries.FINISH_LISTING, {"listing": key})
+            self._database.write(queries.FINISH_LISTING, {"listing_key": key})
             return
         with self._database.transaction() as connection:
             connection.executemany(queries.INSERT_POST, records)
-            connection.execute(queries.SET_CURSOR, {"listing": key, "cursor": min(page.ids)})
+            connection.execute(queries.SET_CURSOR, {"listing_key": key, "cursor": min(page.ids)})
 
     def mark_short(self, key: str) -> None:
         """Mark a listing as one that does not hold enough pictures."""
-        self._database.write(queries.MARK_LISTING_SHORT, {"listing": key})
+        self._database.write(queries.MARK_LISTING_SHORT, {"listing_key": key})
 
     def delete(self, key: str) -> None:
         """Delete a listing, so that it is begun anew; the files stay."""
         with self._database.transaction() as connection:
-            connection.execute(queries.DELETE_POSTS, {"listing": key})
-            connection.execute(queries.DELETE_LISTING, {"listing": key})
+            connection.execute(queries.DELETE_POSTS, {"listing_key": key})
+            connection.execute(queries.DELETE_LISTING, {"listing_key": key})
 
     def posts_below(self, key: str, below: int | None, count: int) -> list[tuple[int, Post | None]]:
         """Return ids and posts (None: malformed) of a listing, newest first.
 
         At most `count` of them, with ids less than `below` if that is not None.
         """
-        below = _MAX_ID if below is None else below
+        highest = MAX_ID if below is None else below - 1
         rows = self._database.fetch_all(
-            queries.SELECT_POSTS_BELOW, {"listing": key, "below": below, "count": count}
+            queries.SELECT_POSTS_BELOW, {"listing_key": key, "highest": highest, "count": count}
         )
-        return [(number, _parse_post(record)) for number, record in rows]
+        return [(post_id, _parse_post(record)) for post_id, record in rows]
 
     def posts(self, key: str, ids: Iterable[int]) -> Iterator[Post]:
         """Yield the posts of a listing with these ids, in their order."""
-        for number in ids:
-            row = self._database.fetch_one(queries.SELECT_POST, {"listing": key, "id": number})
+        for post_id in ids:
+            row = self._database.fetch_one(queries.SELECT_POST, {"listing_key": key, "id": post_id})
             assert row is not None
-            post = _parse_post(row[0])
+            post = _parse_post(row["record"])
             assert post is not None
             yield post
 

@@ -11,7 +11,9 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 RATING_LETTERS = {"g": "general", "s": "safe", "q": "questionable", "e": "explicit"}
 RATINGS = frozenset({"general", "safe", "sensitive", "questionable", "explicit"})
 
-_MAX_ID = 2**63 - 1
+# SQLite and numpy hold ids in signed 64 bits.
+MAX_ID = 2**63 - 1
+
 _EXTENSION = re.compile(r"\.([a-z0-9]{1,8})")
 
 
@@ -56,11 +58,11 @@ class Page:
         """Ids of all records, including malformed ones."""
         return tuple(post.id for post in self.posts) + self.malformed
 
-    def below(self, number: int) -> "Page":
-        """Return the page with only the records whose id is less than `number`."""
+    def below(self, post_id: int) -> "Page":
+        """Return the page with only the records whose id is less than `post_id`."""
         return Page(
-            tuple(post for post in self.posts if post.id < number),
-            tuple(other for other in self.malformed if other < number),
+            tuple(post for post in self.posts if post.id < post_id),
+            tuple(other for other in self.malformed if other < post_id),
             self.nameless,
         )
 
@@ -75,33 +77,33 @@ def parse_page(records: Iterable[object], site: str) -> Page:
     malformed: set[int] = set()
     nameless = 0
     for record in records:
-        number = parse_int(record.get("id")) if isinstance(record, Mapping) else None
-        if number is None or not 0 < number <= _MAX_ID:
+        post_id = parse_int(record.get("id")) if isinstance(record, Mapping) else None
+        if post_id is None or not 0 < post_id <= MAX_ID:
             nameless += 1
             continue
         assert isinstance(record, Mapping)
-        post = _post(number, record, site)
+        post = _post(post_id, record, site)
         if post is None:
-            malformed.add(number)
+            malformed.add(post_id)
         else:
-            posts.setdefault(number, post)
+            posts.setdefault(post_id, post)
     return Page(
-        tuple(posts[number] for number in sorted(posts, reverse=True)),
+        tuple(posts[post_id] for post_id in sorted(posts, reverse=True)),
         tuple(sorted(malformed - posts.keys(), reverse=True)),
         nameless,
     )
 
 
 def parse_int(value: object) -> int | None:
-    """Return an int, or the value of its digits; None for all else, including a bool."""
+    """Return an int of 64 bits, or the value of its digits; None for all else, as for a bool."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return value if -MAX_ID <= value <= MAX_ID else None
     if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value):
         return int(value)
     return None
 
 
-def _post(number: int, record: Mapping[str, object], site: str) -> Post | None:
+def _post(post_id: int, record: Mapping[str, object], site: str) -> Post | None:
     width, height = parse_int(record.get("width")), parse_int(record.get("height"))
     file_url = _file_url(record, site)
     if not width or not height or min(width, height) < 1 or not file_url:
@@ -109,7 +111,7 @@ def _post(number: int, record: Mapping[str, object], site: str) -> Post | None:
     rating = _text(record.get("rating")).strip().lower()
     tags = {html.unescape(tag) for tag in _text(record.get("tags")).split()}
     return Post(
-        id=number,
+        id=post_id,
         width=width,
         height=height,
         file_url=file_url,
@@ -122,7 +124,7 @@ def _post(number: int, record: Mapping[str, object], site: str) -> Post | None:
 
 
 def _file_url(record: Mapping[str, object], site: str) -> str:
-    base = site.rstrip("/") + "/"
+    base = f"{site}/"
     try:
         if address := _text(record.get("file_url")).strip():
             return urljoin(base, address)

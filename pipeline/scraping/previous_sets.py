@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.files import sync_file
+from pipeline.images.records import POSTS_FILE
 from pipeline.scraping.databases import file_key
 from pipeline.scraping.download import Digests
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import POSTS_FILE, link_or_copy
+from pipeline.scraping.raw_set import link_or_copy
 from pipeline.scraping.store import Store
 
 FileLocator = Callable[[str], Path | None]
@@ -67,11 +69,11 @@ class PreviousSets:
                 continue
             part = store.part_path(post)
             part.unlink(missing_ok=True)
-            # DVC may have replaced the file by a symlink, which a hard link_or_copy would point to.
+            # DVC may have replaced the file by a symlink; a hard link must be to what it points to.
             _link_own_or_copy(file.path.resolve(), part)
             digests = Digests.of(part)
             if digests.sha256 == file.sha256 and post.md5 in ("", digests.md5):
-                _sync_file(part)
+                sync_file(part)
                 store.begin_transfer(post, post_url, digests.bytes, None)
                 store.commit(post, digests.sha256, digests.md5, digests.bytes)
                 return True
@@ -99,8 +101,3 @@ def _link_own_or_copy(source: Path, target: Path) -> None:
         link_or_copy(source, target)
     else:
         shutil.copyfile(source, target)
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.files import sync_folder
+from pipeline.files import sync_file, sync_folder
+from pipeline.images.records import POSTS_FILE
 from pipeline.machine_errors import fault_text
 from pipeline.scraping.posts import Post
-
-POSTS_FILE = "posts.jsonl"
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class SetEntry:
 
 def post_url(site: str, post: Post) -> str:
     """Return the address of the page that shows `post`."""
-    return f"{site.rstrip('/')}/index.php?page=post&s=view&id={post.id}"
+    return f"{site}/index.php?page=post&s=view&id={post.id}"
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -56,10 +55,11 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def check_replaceable(raw: Path) -> None:
-    """Raise `PipelineError` where `write_set` could not replace `raw`, before anything is fetched.
+def try_replacing(raw: Path) -> None:
+    """Move `raw` away and back, as `write_set` will, to find out before anything is fetched.
 
-    A mount point, for instance, can be neither moved nor replaced.
+    Creates the folder above it, and finishes or undoes a replacement that was killed. Raises
+    `PipelineError` where `raw` cannot be replaced, as a mount point.
     """
     raw = raw.resolve()
     old = _hidden_sibling(raw, "old")
@@ -137,6 +137,9 @@ def _write_folder(
     with (new / POSTS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
         for entry in entries:
             copy(entry.path, new / entry.name)
+            # A link is to a file of the store, which was synced when it came.
+            if not (new / entry.name).samefile(entry.path):
+                sync_file(new / entry.name)
             lines.write(json.dumps(_record(entry), sort_keys=True) + "\n")
             size += entry.bytes
             mismatches += entry.md5_matches is False

@@ -1,32 +1,32 @@
 """Scrape a site: the files of its newest acceptable posts, in a folder that holds only them."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.files import write_text
-from pipeline.machine_errors import fault_text
+from pipeline.files import write_text, writing
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
 from pipeline.scraping.dry_run import Plan, plan_files
 from pipeline.scraping.job import ScrapeContext, run_job
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
-from pipeline.scraping.raw_set import SetEntry, check_replaceable, post_url, write_set
+from pipeline.scraping.raw_set import SetEntry, post_url, try_replacing, write_set
 from pipeline.scraping.selection import check_rules
-from pipeline.scraping.store import Store
+from pipeline.scraping.store import Store, naming_faults
 
 
 @dataclass(frozen=True)
 class ScrapeReport:
-    """Counts of the posts from the newest to the oldest accepted one.
+    """Counts of a scrape.
 
-    `bytes` and `md5_mismatches` are of the accepted files; `rejected` counts posts by the param
-    that they did not fit (or `host`, `malformed`), `failed` by why their file was not fetched.
+    `listed` counts the posts from the newest to the oldest accepted one, or all pictures of a
+    folder. `bytes` and `md5_mismatches` are of the accepted files. `rejected` counts posts by the
+    param that they do not fit, or by `host`, `malformed`, `duplicates` or `undecodable`; `failed`
+    counts them by why their file could not be fetched.
     """
 
     accepted: int
@@ -55,7 +55,7 @@ def scrape(
     `UsageError` for params that no post can fit, `PipelineError` if fewer than `limit` do.
     """
     check_rules(params)
-    check_replaceable(raw)
+    try_replacing(raw)
     with _open_store(store_folder) as store:
         context = ScrapeContext(params, store, progress, previous, list_new=not retry_failed)
         counts = run_job(context)
@@ -96,10 +96,8 @@ def plan(
 
 def write_report(report: Path, result: ScrapeReport) -> None:
     """Write the counts as JSON. Raises `PipelineError`."""
-    try:
+    with writing(report):
         write_text(report, json.dumps(asdict(result), indent=2, sort_keys=True) + "\n")
-    except OSError as error:
-        raise PipelineError(f"{report}: cannot be written: {fault_text(error)}") from None
 
 
 def _set_entry(site: str, store: Store, post: Post) -> SetEntry:
@@ -114,13 +112,9 @@ def _set_entry(site: str, store: Store, post: Post) -> SetEntry:
 
 @contextmanager
 def _open_store(folder: Path) -> Iterator[Store]:
+    advice = "; mend that, then run the same command again (what was fetched is kept)"
     try:
-        with Store(folder) as store:
+        with naming_faults(folder, advice), Store(folder) as store:
             yield store
-    except (OSError, sqlite3.Error) as error:
-        raise PipelineError(
-            f"{folder}: cannot be written or read: {error}; mend that, then run the same command "
-            "again (what was fetched is kept)"
-        ) from error
     except MemoryError:
         raise PipelineError(f"{folder}: not enough memory; run the same command again") from None

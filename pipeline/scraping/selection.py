@@ -32,8 +32,16 @@ def check_rules(params: ScrapeParams) -> None:
         for tag in tags:
             if tag.split() != [tag]:
                 raise UsageError(f"scrape.{key}: {tag!r} is no single tag; tags hold no spaces")
-            if tag.startswith("sort:"):
+            if tag.lower().startswith("sort:"):
                 raise UsageError(f"scrape.{key}: {tag!r} does not fit a listing by newest post")
+            if tag.startswith("-"):
+                raise UsageError(f"scrape.{key}: {tag!r} {_advice_on_minus(key, tag[1:])}")
+
+
+def _advice_on_minus(key: str, name: str) -> str:
+    if key == "tags":
+        return f"excludes a tag; write {name!r} in scrape.excluded_tags"
+    return f"is excluded twice; write {name!r}"
 
 
 def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
@@ -42,7 +50,8 @@ def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
     `max_bytes` is not checked: the length of a file is unknown until it is fetched.
     """
     short, long = sorted((post.width, post.height))
-    tags = set(post.tags)
+    # A site's search knows no case.
+    tags = {tag.lower() for tag in post.tags}
     checks = (
         ("ratings", post.rating in params.ratings),
         ("tags", _without_meta_tags(params.tags) <= tags),
@@ -56,4 +65,5 @@ def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
 
 
 def _without_meta_tags(tags: tuple[str, ...]) -> set[str]:
-    return {tag.lower() for tag in tags if not _META_TAG.fullmatch(tag)}
+    names = {tag.lower() for tag in tags}
+    return {name for name in names if not _META_TAG.fullmatch(name)}

@@ -4,9 +4,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
-from ipaddress import ip_address
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from protego import Protego
@@ -20,10 +19,9 @@ from tenacity import (
     wait_exponential,
     wait_random,
 )
-from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, parse_url
 
 from pipeline.errors import UsageError
+from pipeline.scraping.addresses import CheckedSession, parse_address, same_site
 from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
@@ -52,10 +50,11 @@ T = TypeVar("T")
 class Session:
     """HTTP session for GET requests to one site. Thread-safe.
 
-    `api_limiter` and `file_limiter` space the requests; `log` gets messages for the user. The
-    pause before the first retry is about `api_interval` seconds, and doubles with each retry.
-    Every method raises `Stopped` once `stop` is set. Raises `UsageError` where `site` is no http(s)
-    address.
+    `get` takes `api_limiter` or `file_limiter`, which space the requests by `api_interval` and
+    `file_interval` seconds; a longer Crawl-delay of robots.txt spaces both kinds together. The
+    first retry comes after about `api_interval` seconds, and each further one after twice as long.
+    `log` gets messages for the user. Waits and requests raise `Stopped` once `stop` is set. Raises
+    `UsageError` where `site` is no http(s) address.
     """
 
     def __init__(
@@ -71,22 +70,25 @@ class Session:
         stop: threading.Event | None = None,
         log: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._site = _parse_http_url(site)
-        if self._site is None:
+        parsed = parse_address(site)
+        if parsed is None:
             raise UsageError(f"scrape.site: {site!r} is no address of a site")
+        self._site = parsed
         self._stop = stop or threading.Event()
         self.api_limiter = RateLimiter(api_interval, self._stop)
         self.file_limiter = RateLimiter(file_interval, self._stop)
+        self._crawl_limiter = RateLimiter(0.0, self._stop)
         self._timeout, self.log = timeout, log
         self._attempts = stop_after_attempt(retries + 1)
         pause = max(_MIN_BACKOFF, api_interval)
         self._backoff = wait_exponential(pause, MAX_BACKOFF) + wait_random(0, pause)
         self._robots: dict[str, Protego] = {}
         self._robots_lock = threading.Lock()
-        self._http = requests.Session()
+        self._http = CheckedSession()
         adapter = HTTPAdapter(pool_maxsize=connections)
         self._http.mount("http://", adapter)
         self._http.mount("https://", adapter)
+        # As bytes: http.client could not encode every contact, since it takes a str for Latin-1.
         self._http.headers["User-Agent"] = user_agent(contact).encode()
 
     def close(self) -> None:
@@ -100,13 +102,13 @@ class Session:
 
     def owns(self, url: str) -> bool:
         """Return whether `url` is http(s) on the site's own host or a subdomain of it."""
-        assert self._site is not None
-        return _same_site(_parse_http_url(url), self._site)
+        return same_site(parse_address(url), self._site)
 
     def retry(self, call: Callable[[], T]) -> T:
-        """Return what `call` returns, called again after each `TransientError`.
+        """Call `call` until it raises no `TransientError`, and return its result.
 
-        Pauses grow from try to try. Raises the last `TransientError` when the retries are used up.
+        Pauses between the calls, longer each time. Raises the last `TransientError` when the
+        retries are used up, and any other error at once.
         """
         retrying = Retrying(
             stop=self._attempts,
@@ -144,20 +146,23 @@ class Session:
         limiter: RateLimiter,
         headers: Mapping[str, str] | None,
         *,
-        obey_robots: bool = True,
+        is_robots_txt: bool = False,
     ) -> requests.Response:
         for _ in range(_MAX_REDIRECTS + 1):
-            if obey_robots:
+            if not is_robots_txt:
                 self._check_robots(url)
             limiter.wait()
+            self._crawl_limiter.wait()
             response = self._http.get(
                 url, headers=headers, timeout=self._timeout, stream=True, allow_redirects=False
             )
-            if not response.is_redirect:
+            target = self._http.redirect_address(response)
+            if target is None:
                 return response
             response.close()
-            url = urljoin(url, response.headers["location"])
-            if not self.owns(url):
+            url = target
+            # robots.txt may be on another host (RFC 9309, 2.3.1.2).
+            if not (is_robots_txt or self.owns(url)):
                 raise FetchError(response.url, "off_site", f"redirects off the site to {url}")
         raise FetchError(url, "redirects", f"more than {_MAX_REDIRECTS} redirects")
 
@@ -165,14 +170,27 @@ class Session:
         status = response.status_code
         if status in (200, 206, 416):
             return
-        start = next(response.iter_content(4096), b"")
-        raise_for_challenge(response, start)
+        raise_for_challenge(response, self._read_start(response, 4096))
         if status in _RETRIED_STATUSES:
-            error = TransientError(response.url, f"http_{status}", f"answered HTTP {status}")
-            error.wait = self._retry_after(response)
-            error.pause_all = status in _RATE_LIMIT_STATUSES
-            raise error
+            raise TransientError(
+                response.url,
+                f"http_{status}",
+                f"answered HTTP {status}",
+                wait=self._retry_after(response),
+                pause_all=status in _RATE_LIMIT_STATUSES,
+            )
         raise FetchError(response.url, f"http_{status}", f"answered HTTP {status}")
+
+    def _read_start(self, response: requests.Response, length: int) -> bytes:
+        """Return the first `length` bytes of a body, or all of a shorter one."""
+        start = bytearray()
+        # A chunked response comes in the server's chunks, however many bytes are asked for.
+        for chunk in response.iter_content(length):
+            self.check_stop()
+            start += chunk
+            if len(start) >= length:
+                break
+        return bytes(start[:length])
 
     def _retry_after(self, response: requests.Response) -> float:
         wait = retry_after(response.headers.get("Retry-After", ""))
@@ -191,8 +209,8 @@ class Session:
         error = _last_error(state)
         seconds = state.next_action.sleep if state.next_action else 0.0
         if error.pause_all:
-            self.api_limiter.hold(seconds)
-            self.file_limiter.hold(seconds)
+            for limiter in (self.api_limiter, self.file_limiter, self._crawl_limiter):
+                limiter.hold(seconds)
         if error.pause_all or isinstance(error, UnreachableError):
             self.log(f"{error}; next try in {seconds:.0f} s")
 
@@ -211,28 +229,37 @@ class Session:
         """Fetch and parse a host's robots.txt (RFC 9309), and respect its Crawl-delay.
 
         A missing file allows everything, a refused one (401, 403) nothing. Raises
-        `TransientError` where it cannot be fetched now: then nothing may be fetched.
+        `TransientError` where it cannot be fetched now: then nothing may be fetched. Raises
+        `SiteError` for a Crawl-delay of more than `MAX_RETRY_AFTER` seconds.
         """
         try:
             with (
                 translate_errors(url),
-                self._follow(url, self.api_limiter, None, obey_robots=False) as response,
+                self._follow(url, self.api_limiter, None, is_robots_txt=True) as response,
             ):
                 self._check_status(response)
-                body = next(response.iter_content(_MAX_ROBOTS_BYTES), b"")
+                body = self._read_start(response, _MAX_ROBOTS_BYTES)
         except TransientError:
             raise
         except FetchError as error:
             refused = error.reason in ("http_401", "http_403")
             body = b"User-agent: *\nDisallow: /" if refused else b""
         robots = Protego.parse(body.decode("utf-8-sig", "replace"))
-        delay = robots.crawl_delay(AGENT)
-        # Longer delays are nonsense, and more than a thread can wait.
-        if delay is not None and 0 < delay <= threading.TIMEOUT_MAX:
-            self.log(f"{url} asks for {delay:g} s between two requests")
-            self.api_limiter.slow_down_to(delay)
-            self.file_limiter.slow_down_to(delay)
+        self._obey_crawl_delay(url, robots.crawl_delay(AGENT) or 0.0)
         return robots
+
+    def _obey_crawl_delay(self, url: str, delay: float) -> None:
+        if delay <= 0:
+            return
+        asked = f"asks for {delay:g} s between two requests"
+        if delay > MAX_RETRY_AFTER:
+            raise SiteError(
+                url,
+                f"{asked}, more than the {MAX_RETRY_AFTER:g} s that this program waits; use "
+                "another site, or ask this one's owner",
+            )
+        self.log(f"{url} {asked}")
+        self._crawl_limiter.slow_down_to(delay)
 
 
 def user_agent(contact: str) -> str:
@@ -244,25 +271,3 @@ def _last_error(state: RetryCallState) -> TransientError:
     error = state.outcome.exception() if state.outcome else None
     assert isinstance(error, TransientError)
     return error
-
-
-def _parse_http_url(url: str) -> Url | None:
-    """Parse `url` as the HTTP library itself does; None if it is no http(s) address."""
-    try:
-        parts = parse_url(url)
-    except LocationParseError:
-        return None
-    return parts if parts.scheme in ("http", "https") and parts.host else None
-
-
-def _same_site(url: Url | None, site: Url) -> bool:
-    if url is None or url.auth or url.port not in (None, 80, 443, site.port):
-        return False
-    host, home = (url.host or "").lower(), (site.host or "").lower().removeprefix("www.")
-    if host == home:
-        return True
-    try:
-        ip_address(home.strip("[]"))
-    except ValueError:
-        return host.endswith("." + home)
-    return False

@@ -6,15 +6,19 @@ links to them. `parts/<key>.part` are unfinished transfers. `state.sqlite` has a
 """
 
 import re
+import sqlite3
 import threading
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from pipeline.errors import PipelineError
 from pipeline.files import sha256_of, sync_folder
 from pipeline.locks import hold
+from pipeline.machine_errors import fault_text
 from pipeline.scraping import queries
 from pipeline.scraping.databases import Database, file_key
 from pipeline.scraping.listings import Listings
@@ -23,17 +27,18 @@ from pipeline.scraping.posts import Post
 _PART = ".part"
 _FILE_NAME = re.compile("[0-9a-f]{64}")
 # A file whose md5 differs from the announced one is fetched this often before it is believed.
-_MAX_MISMATCHES = 3
+_MAX_MISMATCH_TRIES = 3
 
 
 @dataclass(frozen=True)
 class StoredFile:
     """The row of a post's file.
 
-    `announced_md5` is the site's. `bytes` is the length that the server announced, if it did;
-    `sha256` and `md5` are None until the complete file is in the store. `validator` (ETag or date)
-    makes sure that a resumed transfer is of one version. `mismatches` counts the complete transfers
-    whose md5 differed from the announced one.
+    `announced_md5` is the site's. `bytes` is the length of the complete file, as far as it is
+    known: counted, or announced by the server before. `sha256` and `md5` are None until the
+    complete file is in the store. `validator` (ETag or date) makes sure that a resumed transfer is
+    of one version. `mismatch_tries` is the number of requests for a file whose md5 differs from
+    the announced one, failed ones included.
     """
 
     announced_md5: str
@@ -41,7 +46,7 @@ class StoredFile:
     validator: str | None
     sha256: str | None
     md5: str | None
-    mismatches: int = 0
+    mismatch_tries: int = 0
 
     def md5_differs(self, post: Post) -> bool:
         """Return whether the file is complete, but has another md5 than announced for `post`."""
@@ -49,7 +54,7 @@ class StoredFile:
 
     def needs_retry(self, post: Post) -> bool:
         """Return whether the md5 differs, and was not fetched often enough to believe that."""
-        return self.md5_differs(post) and self.mismatches < _MAX_MISMATCHES
+        return self.md5_differs(post) and self.mismatch_tries < _MAX_MISMATCH_TRIES
 
 
 class Store:
@@ -71,10 +76,10 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(hold(self.folder / "lock", "pipeline scrape"))
-            self._database = Database(self.folder, self.listing_path)
+            self._database = stack.enter_context(closing(Database(self.folder, self.listing_path)))
             self.listings = Listings(self._database)
             self._recover()
-            self._lock = stack.pop_all()
+            self._resources = stack.pop_all()
         return self
 
     def __exit__(
@@ -83,8 +88,7 @@ class Store:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._database.close()
-        self._lock.close()
+        self._resources.close()
 
     def _recover(self) -> None:
         """Finish moves that a kill interrupted; remove parts without a row."""
@@ -123,7 +127,7 @@ class Store:
         with suppress(FileNotFoundError):
             if self.file_path(row.sha256).stat().st_size == row.bytes:
                 return row
-        return replace(row, validator=None, sha256=None, md5=None, mismatches=0)
+        return replace(row, validator=None, sha256=None, md5=None, mismatch_tries=0)
 
     def is_intact(self, sha256: str) -> bool:
         """Return whether the file with this hash still has it; a damaged file is removed.
@@ -180,9 +184,9 @@ class Store:
         if replaced is not None and replaced.sha256 is not None:
             self._remove_unused(replaced.sha256)
 
-    def count_mismatch(self, post: Post) -> None:
-        """Count a failed try to fetch again a file whose md5 differs."""
-        self._database.write(queries.COUNT_MISMATCH, {"key": file_key(post.file_url)})
+    def count_mismatch_try(self, post: Post) -> None:
+        """Count a failed request for a file whose md5 differs."""
+        self._database.write(queries.COUNT_MISMATCH_TRY, {"key": file_key(post.file_url)})
 
     def record_failure(self, post: Post, post_url: str, reason: str) -> None:
         """Record that the file of `post` could not be fetched."""
@@ -197,7 +201,7 @@ class Store:
 
     def _row(self, key: str) -> StoredFile | None:
         row = self._database.fetch_one(queries.SELECT_FILE, {"key": key})
-        return StoredFile(*row) if row else None
+        return StoredFile(**row) if row else None
 
     def _move(self, part: Path, final: Path) -> None:
         final.parent.mkdir(exist_ok=True)
@@ -205,6 +209,23 @@ class Store:
         part.chmod(0o444)
         part.replace(final)
         sync_folder(final.parent)
+
+
+@contextmanager
+def naming_faults(folder: Path, advice: str = "") -> Iterator[None]:
+    """Raise `PipelineError` for an error of a file or a database in the block.
+
+    It names the file, or the store's `folder` where the error names none.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        # Of the program's output, not of a file.
+        raise
+    except (OSError, sqlite3.Error) as error:
+        place = getattr(error, "filename", None) or folder
+        problem = f"{place}: cannot be written or read: {fault_text(error)}"
+        raise PipelineError(f"{problem}{advice}") from error
 
 
 def _provenance(post: Post, post_url: str) -> dict[str, object]:

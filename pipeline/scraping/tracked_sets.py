@@ -12,8 +12,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.images.records import POSTS_FILE
 from pipeline.scraping.previous_sets import FileLocator
-from pipeline.scraping.raw_set import POSTS_FILE
 from pipeline.scraping.verification import is_intact_object
 
 _LOCK = Path("dvc.lock")

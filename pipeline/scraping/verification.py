@@ -1,19 +1,17 @@
 """Verify the files of store, raw set and DVC's cache by their hashes."""
 
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError, some_of
-from pipeline.images.records import read_posts
+from pipeline.images.records import POSTS_FILE, read_posts
 from pipeline.machine_errors import fault_text
 from pipeline.progress import Progress, Silent
 from pipeline.scraping.download import Digests
-from pipeline.scraping.raw_set import POSTS_FILE
-from pipeline.scraping.store import Store
+from pipeline.scraping.store import Store, naming_faults
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def check_files(
     removed, so that the next scrape fetches them again. Raises `PipelineError` with the names of
     damaged or missing files, or where nothing can be read.
     """
-    try:
+    with naming_faults(store):
         objects = [
             _File(path, _object_md5(path), removable=True) for path in cached if path.exists()
         ]
@@ -53,8 +51,6 @@ def check_files(
             stored = [_File(path, path.name, removable=True) for path in opened.file_paths()]
             in_set = _set_files(raw) if not stored or (raw / POSTS_FILE).exists() else []
             return _verify(in_set + stored + objects, progress)
-    except (OSError, sqlite3.Error) as error:
-        raise PipelineError(f"{store}: cannot be written or read: {error}") from error
 
 
 def _object_md5(path: Path) -> str:
@@ -119,8 +115,6 @@ def _inode(path: Path) -> object:
 def _hash(path: Path) -> tuple[str, ...]:
     """Return the sha256 and the md5 of a file, nothing for a missing one."""
     try:
-        if not path.exists():
-            return ()
         digests = Digests.of(path)
         return digests.sha256, digests.md5
     except FileNotFoundError:

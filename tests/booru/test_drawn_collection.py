@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipeline.booru.drawn_collection import collect_drawings
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError
 
 
 def test_drawings_are_kept_and_the_same_each_time(tmp_path: Path) -> None:
@@ -56,11 +56,40 @@ def test_a_drawing_without_its_tags_is_drawn_anew(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.tmp")) == []
 
 
-def test_a_damaged_drawing_is_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [
+        (".png", b"half"),
+        (".json", b'["1girl'),
+        (".json", b"{}"),
+        (".json", b"[1]"),
+        (".json", b"\xff"),
+    ],
+)
+def test_a_damaged_drawing_is_reported(tmp_path: Path, ending: str, content: bytes) -> None:
     (drawing,) = collect_drawings(1, tmp_path)
-    drawing.path.write_bytes(b"half")
-    with pytest.raises(UsageError, match=r"a damaged drawing; remove it and its \.json"):
+    drawing.path.with_suffix(ending).write_bytes(content)
+    with pytest.raises(PipelineError) as error:
         collect_drawings(1, tmp_path)
+    assert str(error.value) == (
+        f"{drawing.path}: a damaged drawing; remove it and its .json, and run again"
+    )
+    assert error.value.exit_code == 1
+
+
+def test_a_drawing_that_was_removed_is_drawn_anew(tmp_path: Path) -> None:
+    (before,) = collect_drawings(1, tmp_path)
+    before.path.unlink()
+    assert collect_drawings(1, tmp_path)[0].md5 == before.md5
+
+
+def test_a_drawing_is_highres_where_a_picture_is(tmp_path: Path) -> None:
+    """By Danbooru's definition: 1600 pixels wide or 1200 high."""
+    seeds = (0, 1, 4)
+    pictures = [collect_drawings(1, tmp_path, seed)[0] for seed in seeds]
+    for picture in pictures:
+        large = picture.width >= 1600 or picture.height >= 1200
+        assert ("highres" in picture.tags) == large
 
 
 def test_drawings_that_cannot_be_cached_are_reported(tmp_path: Path) -> None:

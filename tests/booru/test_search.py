@@ -90,7 +90,7 @@ def test_search(query: str, ids: list[int]) -> None:
     ("wanted", "names"),
     [
         ({}, ["blue_hair", "bluebird", "c++"]),
-        ({"number": 2}, ["bluebird"]),
+        ({"tag_id": 2}, ["bluebird"]),
         ({"after": 1}, ["bluebird", "c++"]),
         ({"name": "c++"}, ["c++"]),
         ({"pattern": "blue%"}, ["blue_hair", "bluebird"]),

@@ -61,7 +61,7 @@ def change(project: Project, name: str, old: str, new: str) -> None:
 def test_a_docstring_or_a_comment_makes_no_stage_run_again(project: Project) -> None:
     before = project.generator()
     change(project, "pipeline/files.py", '"""Write `text` as', '"""Put `text` as')
-    change(project, "pipeline/files.py", "# mkstemp makes", "# Python's mkstemp makes")
+    change(project, "pipeline/files.py", "# Some network file", "# Network file")
     change(project, "pipeline/errors.py", "a user can act on", "users can act on")
     assert list(project.status()) == ["code"]
     assert project.repro() == ["code"]

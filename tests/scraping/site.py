@@ -39,6 +39,8 @@ class ScriptedSite:
         self.posts = [self.post(number) for number in range(count, 0, -1)]
         self.faults: dict[str, list[Fault]] = defaultdict(list)
         self.robots: tuple[int, str] = (404, "")
+        self.robots_location: str | None = None
+        self.robots_chunk = 0
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.times: list[float] = []
         self.page_size = 1000
@@ -93,8 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         self.site.requests.append((self.path, dict(self.headers.items())))
         path = urlsplit(self.path).path
         if path == "/robots.txt":
-            status, text = self.site.robots
-            self.send(status, text.encode())
+            self.send_robots(*self.site.robots)
             return
         body = self.site.listing(self.path) if path == "/index.php" else self.site.files.get(path)
         if self.site.faults[path]:
@@ -103,6 +104,16 @@ class Handler(BaseHTTPRequestHandler):
             self.send(404, b"")
         else:
             self.send_file(body)
+
+    def send_robots(self, status: int, text: str) -> None:
+        """Send robots.txt, redirect to another one, or send chunks of `robots_chunk` bytes."""
+        body, size = text.encode(), self.site.robots_chunk
+        if self.site.robots_location is not None:
+            self.send(301, b"", Location=self.site.robots_location)
+        elif size:
+            chunked(size)(self, body)
+        else:
+            self.send(status, body)
 
     def send(self, status: int, body: bytes, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -135,6 +146,21 @@ class Handler(BaseHTTPRequestHandler):
 def answer(status: int, body: bytes = b"", **headers: str) -> Fault:
     """Answer every request with `status`; `Retry_After="1"` gives a header."""
     return lambda handler, _: handler.send(status, body, **headers)
+
+
+def chunked(size: int, status: int = 200) -> Fault:
+    """Send the body in HTTP chunks of `size` bytes."""
+
+    def fault(handler: Handler, body: bytes) -> None:
+        handler.send_response(status)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for start in range(0, len(body), size):
+            part = body[start : start + size]
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        handler.wfile.write(b"0\r\n\r\n")
+
+    return fault
 
 
 def truncated(handler: Handler, body: bytes) -> None:

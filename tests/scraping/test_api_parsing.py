@@ -70,6 +70,8 @@ def test_a_whole_record() -> None:
         ({"parent_id": None}, "parent_id", 0),
         ({"parent_id": ""}, "parent_id", 0),
         ({"parent_id": "77"}, "parent_id", 77),
+        ({"parent_id": 2**63}, "parent_id", 0),
+        ({"parent_id": -(2**64)}, "parent_id", 0),
         ({"rating": "q"}, "rating", "questionable"),
         ({"rating": "s"}, "rating", "safe"),
         ({"rating": "General"}, "rating", "general"),

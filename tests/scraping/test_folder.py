@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.images.records import POSTS_FILE
 from pipeline.params import ScrapeParams
 from pipeline.scraping.folder import scrape_folder
-from pipeline.scraping.raw_set import POSTS_FILE
 from pipeline.scraping.run import ScrapeReport
 from tests.scraping.site import picture
 from tests.scraping.test_run import Notes

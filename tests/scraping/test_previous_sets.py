@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.images.records import POSTS_FILE
 from pipeline.params import ScrapeParams
 from pipeline.scraping.previous_sets import FileLocator, PreviousSets
-from pipeline.scraping.raw_set import POSTS_FILE
 from pipeline.scraping.run import plan, scrape
 from tests.scraping.site import ScriptedSite
 

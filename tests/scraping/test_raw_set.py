@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
+from pipeline.images.records import POSTS_FILE
 from pipeline.scraping.posts import Post
 from pipeline.scraping.raw_set import (
-    POSTS_FILE,
     SetEntry,
-    check_replaceable,
     link_or_copy,
+    try_replacing,
     write_set,
 )
 
@@ -66,7 +66,7 @@ def test_a_kill_between_two_renames_loses_no_set(tmp_path: Path) -> None:
     write_set(entries(tmp_path, 1, 2), raw)
     before = contents(raw)
     raw.rename(tmp_path / ".raw.old")
-    check_replaceable(raw)
+    try_replacing(raw)
     assert contents(raw) == before
     assert hidden(tmp_path) == []
 
@@ -103,10 +103,22 @@ def test_folders_are_synced_before_and_after_the_rename(
     assert synced == [(inodes[0], False), (inodes[1], False), (inodes[2], True)]
 
 
+def test_copies_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, synced, sync = tmp_path / "raw", set[int](), os.fsync
+
+    def spy(handle: int) -> None:
+        synced.add(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    write_set(entries(tmp_path, 1, 2), raw, shutil.copyfile)
+    assert {path.stat().st_ino for path in raw.iterdir()} <= synced
+
+
 def test_a_set_behind_a_link_is_replaced_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "raw").symlink_to(tmp_path / "disk/pictures")
-    check_replaceable(tmp_path / "raw")
+    try_replacing(tmp_path / "raw")
     write_set(entries(tmp_path, 1), tmp_path / "raw")
     assert (tmp_path / "raw").is_symlink()
     assert sorted(contents(tmp_path / "disk/pictures")) == ["1.png", POSTS_FILE]
@@ -129,7 +141,7 @@ def test_a_folder_that_cannot_be_replaced(
 
     monkeypatch.setattr(Path, "replace", failing)
     with pytest.raises(PipelineError) as error:
-        check_replaceable(raw)
+        try_replacing(raw)
     assert str(error.value) == (
         f"{raw}: cannot be replaced by a new set: {os.strerror(number)}; "
         f"{advice.format(tmp_path)}, then run the same command again (nothing was "
@@ -141,10 +153,10 @@ def test_a_folder_that_cannot_be_replaced(
 def test_a_file_at_the_path_of_the_set(tmp_path: Path) -> None:
     (tmp_path / "raw").write_text("mine")
     with pytest.raises(PipelineError, match="is no folder; move it away"):
-        check_replaceable(tmp_path / "raw")
+        try_replacing(tmp_path / "raw")
     assert (tmp_path / "raw").read_text() == "mine"
     with pytest.raises(PipelineError, match="cannot be replaced by a new set: File exists"):
-        check_replaceable(tmp_path / "raw/below")
+        try_replacing(tmp_path / "raw/below")
 
 
 def test_a_disk_without_links_gets_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

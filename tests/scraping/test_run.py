@@ -20,9 +20,13 @@ from pipeline.booru.app import Site
 from pipeline.booru.fault_injection import FAULTS
 from pipeline.errors import PipelineError, UsageError
 from pipeline.images.collection import collect_folder
+from pipeline.images.records import POSTS_FILE
 from pipeline.params import ScrapeParams
+from pipeline.scraping.download import check_picture
 from pipeline.scraping.dry_run import Plan
-from pipeline.scraping.raw_set import POSTS_FILE
+from pipeline.scraping.fetch_errors import FetchError
+from pipeline.scraping.posts import Post
+from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.run import ScrapeReport, plan, scrape
 from pipeline.scraping.store import Store
 from pipeline.wsgi import Server
@@ -33,6 +37,7 @@ from tests.scraping.site import (
     Handler,
     ScriptedSite,
     answer,
+    chunked,
     dropped,
     overstated,
     picture,
@@ -68,6 +73,7 @@ def run(
     notes: Notes | None = None,
     *,
     retry_failed: bool = False,
+    previous: PreviousSets = PreviousSets(),  # noqa: B008
     **values: object,
 ) -> ScrapeReport:
     """Scrape into `folder` without pauses, small pictures allowed."""
@@ -79,6 +85,7 @@ def run(
         folder / "scrape.json",
         notes or Notes(),
         retry_failed=retry_failed,
+        previous=previous,
     )
 
 
@@ -241,6 +248,31 @@ def test_a_file_that_cannot_be_fetched_is_counted_and_replaced(
     assert (again.failed, ids(tmp_path)) == ({}, [4, 3])
 
 
+@pytest.mark.parametrize("body", [b"GIF no more", b"II*\0 a TIFF", b""])
+def test_what_is_no_picture_is_called_so(tmp_path: Path, body: bytes) -> None:
+    part = tmp_path / "x.part"
+    part.write_bytes(body)
+    post = Post(1, 40, 32, "http://b.test/1.png", "", "safe", (), "", 0)
+    with pytest.raises(FetchError) as error:
+        check_picture(post, part, "")
+    assert str(error.value) == (
+        "http://b.test/1.png: cannot be decoded: is no GIF, JPEG, PNG or WebP"
+    )
+
+
+def test_damaged_metadata_print_no_warning(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (40, 32), "teal").save(file, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0")
+    site = ScriptedSite(1)
+    site.files["/images/1/1.png"] = file.getvalue()
+    site.posts[0] = site.post(1)
+    with site.serve() as url:
+        run(tmp_path, url, limit=1)
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def test_a_cut_file_that_the_site_itself_has_is_asked_for_once(tmp_path: Path) -> None:
     site = ScriptedSite(3)
     site.files["/images/1/3.png"] = cut_jpeg()
@@ -326,7 +358,7 @@ def test_what_earlier_versions_took_is_asked_for_once_more(tmp_path: Path) -> No
             site.faults[path] = [other_pixels] * 3
         run(tmp_path, url, limit=2, md5="keep")
         with closing(sqlite3.connect(tmp_path / "store/state.sqlite")) as database, database:
-            database.execute("ALTER TABLE files DROP COLUMN asked")
+            database.execute("ALTER TABLE files DROP COLUMN mismatch_tries")
             database.execute("PRAGMA user_version = 2")
         site.faults[paths[1]] = [answer(404)]
         site.requests.clear()
@@ -629,6 +661,22 @@ def test_failures_are_tried_again_without_a_listing(tmp_path: Path) -> None:
     assert notes.messages == [f"{url}: 3 files could not be fetched before; nothing new is listed"]
 
 
+def test_a_retry_within_a_listing_that_was_cut_short_does_not_end_it(tmp_path: Path) -> None:
+    site, notes = ScriptedSite(5), Notes()
+    site.page_size = 2
+    newest, refused = json.dumps(site.posts[:2]).encode(), answer(403, CHALLENGE)
+    site.faults["/index.php"] = [answer(200, newest), refused]
+    with site.serve() as url:
+        with pytest.raises(PipelineError, match="proof of a human"):
+            run(tmp_path, url)
+        with pytest.raises(PipelineError, match="3 of 5 pictures are missing"):
+            run(tmp_path, url, retry_failed=True)
+        site.requests.clear()
+        run(tmp_path, url, notes)
+    assert "going on with the listing" in notes.messages[0]
+    assert "id%3A%3C4" in next(path for path, _ in site.requests if "/index.php" in path)
+
+
 def test_failures_of_nothing_cannot_be_tried_again(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no posts of http://127\.0\.0\.1:1 with these tags"):
         run(tmp_path, "http://127.0.0.1:1", retry_failed=True)
@@ -639,6 +687,28 @@ def test_a_challenge_in_place_of_a_picture_ends_the_run(tmp_path: Path) -> None:
     site.faults["/images/1/5.png"] = [answer(200, CHALLENGE)]
     with site.serve() as url, pytest.raises(PipelineError, match="asks for proof of a human"):
         run(tmp_path, url, limit=1)
+
+
+def in_small_chunks(page: bytes) -> Fault:
+    return lambda handler, _: chunked(5)(handler, page)
+
+
+def test_a_web_page_in_small_chunks_is_no_picture(tmp_path: Path) -> None:
+    site = ScriptedSite(5)
+    site.faults["/images/1/5.png"] = [in_small_chunks(PAGE)] * 2
+    with site.serve() as url:
+        assert run(tmp_path, url, limit=1).failed == {"web_page": 1}
+        site.faults["/images/1/5.png"] = [in_small_chunks(CHALLENGE)]
+        with pytest.raises(PipelineError, match="asks for proof of a human"):
+            run(tmp_path, url, limit=1)
+
+
+def test_a_picture_in_small_chunks_is_whole(tmp_path: Path) -> None:
+    site = ScriptedSite(1)
+    site.faults["/images/1/1.png"] = [chunked(1000)]
+    with site.serve() as url:
+        run(tmp_path, url, limit=1)
+    assert (tmp_path / "raw/1.png").read_bytes() == site.files["/images/1/1.png"]
 
 
 def test_a_site_that_ignores_the_cursor(tmp_path: Path) -> None:
@@ -670,8 +740,32 @@ def test_an_unreachable_site(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file")
-    with pytest.raises(PipelineError, match="store: cannot be written or read"):
+    with pytest.raises(PipelineError) as error:
         run(tmp_path, "http://127.0.0.1:1")
+    assert str(error.value) == (
+        f"{tmp_path}/store/files: cannot be written or read: Not a directory; mend that, then run "
+        "the same command again (what was fetched is kept)"
+    )
+
+
+def test_a_previous_set_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    previous = PreviousSets(lambda: [lambda name: tmp_path / name])
+    (tmp_path / POSTS_FILE).mkdir()
+    with ScriptedSite(5).serve() as url, pytest.raises(PipelineError) as error:
+        run(tmp_path, url, previous=previous)
+    assert str(error.value) == (
+        f"{tmp_path}/posts.jsonl: cannot be written or read: Is a directory; mend that, then run "
+        "the same command again (what was fetched is kept)"
+    )
+
+
+def test_a_broken_pipe_is_no_fault_of_the_store(tmp_path: Path) -> None:
+    class Closed(Notes):
+        def update(self, done: int, **figures: object) -> None:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    with ScriptedSite(5).serve() as url, pytest.raises(BrokenPipeError):
+        run(tmp_path, url, Closed())
 
 
 def test_the_embedded_booru(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ POST = Post(1, 1280, 512, "http://b.test/1.png", "", "safe", ("1girl", "solo"), 
         ({"rating": "wonderful"}, "ratings"),
         ({"rating": ""}, "ratings"),
         ({"tags": ("solo",)}, "tags"),
+        ({"tags": ("1Girl",)}, None),
+        ({"tags": ("1girl", "LowRes")}, "excluded_tags"),
         ({"tags": ("1girl", "lowres")}, "excluded_tags"),
         ({"file_url": "http://b.test/1.gif"}, "file_types"),
         ({"file_url": "http://b.test/1.MP4"}, "file_types"),
@@ -38,7 +40,8 @@ def test_rejection(changes: dict[str, object], reason: str | None) -> None:
 
 
 def test_what_only_the_site_can_search_for_rejects_nothing() -> None:
-    params = ScrapeParams(tags=("solo", "score:>5", "*girl*", "~a"), excluded_tags=("user:x",))
+    tags = ("solo", "score:>5", "Rating:safe", "*girl*", "~a")
+    params = ScrapeParams(tags=tags, excluded_tags=("user:x", "Width:>9"))
     assert rejection_reason(POST, params) is None
 
 
@@ -51,6 +54,15 @@ def test_what_only_the_site_can_search_for_rejects_nothing() -> None:
         ({"tags": ("blue hair",)}, "scrape.tags: 'blue hair' is no single tag"),
         ({"tags": ("",)}, "scrape.tags: '' is no single tag"),
         ({"tags": ("sort:score",)}, "scrape.tags: 'sort:score' does not fit"),
+        ({"tags": ("Sort:score",)}, "scrape.tags: 'Sort:score' does not fit"),
+        (
+            {"tags": ("solo", "-comic")},
+            "scrape.tags: '-comic' excludes a tag; write 'comic' in scrape.excluded_tags",
+        ),
+        (
+            {"excluded_tags": ("-comic",)},
+            "scrape.excluded_tags: '-comic' is excluded twice; write 'comic'",
+        ),
     ],
 )
 def test_rules_that_nothing_can_fit(values: dict[str, tuple[str, ...]], problem: str) -> None:

@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from importlib.metadata import version
+from itertools import pairwise
 
 import pytest
 
@@ -18,7 +19,7 @@ from pipeline.scraping.fetch_errors import (
 )
 from pipeline.scraping.rate_limiter import RateLimiter
 from pipeline.scraping.session import Session
-from tests.scraping.site import CHALLENGE, PAGE, ScriptedSite, answer, dropped, truncated
+from tests.scraping.site import CHALLENGE, PAGE, ScriptedSite, answer, chunked, dropped, truncated
 
 FILE = "/images/1/1.png"
 
@@ -80,6 +81,33 @@ def test_robots_txt(status: int, text: str, allowed: bool) -> None:
             assert site.paths() == ["/robots.txt"]
 
 
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_robots_txt_in_chunks(size: int) -> None:
+    site = ScriptedSite(1)
+    site.robots = (200, "User-agent: *\nDisallow: /other\nDisallow: /images")
+    site.robots_chunk = size
+    with site.serve() as url, pytest.raises(FetchError, match=r"robots\.txt does not allow"):
+        fetch(url + FILE)
+
+
+@pytest.mark.parametrize(
+    ("status", "rules", "allowed"),
+    [(200, "Disallow: /images", False), (200, "Disallow:", True), (404, "", True)],
+)
+def test_robots_txt_of_another_host(status: int, rules: str, allowed: bool) -> None:
+    """Redirects of robots.txt are followed, also off the site (RFC 9309, 2.3.1.2)."""
+    site, other = ScriptedSite(1), ScriptedSite(1)
+    other.robots = (status, f"User-agent: *\n{rules}")
+    with site.serve() as url, other.serve() as other_url:
+        site.robots_location = f"{other_url}/robots.txt"
+        if allowed:
+            assert fetch(url + FILE) == (200, site.files[FILE])
+        else:
+            with pytest.raises(FetchError, match=r"robots\.txt does not allow"):
+                fetch(url + FILE)
+    assert other.paths() == ["/robots.txt"]
+
+
 def test_robots_txt_that_cannot_be_read_forbids_all() -> None:
     site = ScriptedSite(1)
     site.robots = (500, "")
@@ -139,21 +167,35 @@ def test_robots_txt_longest_match(rules: str) -> None:
     assert not allows("Allow: /images\nDisallow: /images/1", FILE)
 
 
-@pytest.mark.parametrize(
-    ("value", "interval"),
-    [("1", 1.0), ("0.25", 0.25), ("0", 0), ("-3", 0), ("soon", 0), ("inf", 0), ("1e300", 0)],
-)
+@pytest.mark.parametrize(("value", "interval"), [("0.3", 0.3), ("-3", 0), ("soon", 0), ("inf", 0)])
 def test_crawl_delay(value: str, interval: float) -> None:
+    """It is the least time between any two requests, of the API or of files."""
     site, messages = ScriptedSite(1), list[str]()
     site.robots = (200, f"User-agent: *\nCrawl-delay: {value}")
     with site.serve() as url:
         session = Session(url, api_interval=0, file_interval=0, log=messages.append)
-        with session.get(url + FILE, session.file_limiter):
-            pass
+        limiters = (session.file_limiter, session.api_limiter) * 2
+        for limiter in limiters:
+            with session.get(url + FILE, limiter):
+                pass
         session.close()
-        assert (session.file_limiter.interval, session.api_limiter.interval) == (interval, interval)
-        asked = [f"{url}/robots.txt asks for {interval:g} s between two requests"]
-        assert messages == (asked if interval else [])
+    asked = [f"{url}/robots.txt asks for {interval:g} s between two requests"]
+    assert messages == (asked if interval else [])
+    pauses = [after - before for before, after in pairwise(site.times[1:])]
+    assert all(pause > 0.9 * interval for pause in pauses)
+    assert len(pauses) == 3
+
+
+@pytest.mark.parametrize("value", ["901", "86400", "1e300"])
+def test_a_crawl_delay_that_is_too_long_ends_the_run(value: str) -> None:
+    site = ScriptedSite(1)
+    site.robots = (200, f"User-agent: *\nCrawl-delay: {value}")
+    with site.serve() as url, pytest.raises(SiteError) as error:
+        fetch(url + FILE)
+    assert str(error.value) == (
+        f"{url}/robots.txt: asks for {float(value):g} s between two requests, more than the 900 s "
+        "that this program waits; use another site, or ask this one's owner"
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,6 +271,14 @@ def test_a_challenge_ends_the_run(fault: object) -> None:
     assert site.paths().count(FILE) == 1
 
 
+def test_a_challenge_in_chunks_ends_the_run() -> None:
+    site = ScriptedSite(1)
+    site.files[FILE] = CHALLENGE
+    site.faults[FILE] = [chunked(20, status=503)]
+    with site.serve() as url, pytest.raises(SiteError, match="proof of a human"):
+        fetch(url + FILE, retries=3)
+
+
 def test_redirects() -> None:
     site = ScriptedSite(1)
     with site.serve() as url:
@@ -240,6 +290,36 @@ def test_redirects() -> None:
         site.faults["/images/away.png"] = [answer(302, Location="http://localhost:1/x.png")]
         with pytest.raises(FetchError, match="redirects off the site to http://localhost:1/x"):
             fetch(url + "/images/away.png", retries=3)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://[",
+        "//[x]/",
+        "http://\xe2\x84\x80.test/",
+        "http://a..b/",
+        "http://127.0.0.1:99999/",
+        "http://%zz/",
+        "file:///etc/passwd",
+        "\xb2",
+        "\xc2\xb2",
+    ],
+)
+def test_a_redirect_to_no_address(location: str) -> None:
+    """Of the last two one is no UTF-8, and one a name of a file that is not there."""
+    site = ScriptedSite(1)
+    site.faults[FILE] = [answer(302, Location=location)]
+    with site.serve() as url, pytest.raises(FetchError) as error:
+        fetch(url + FILE)
+    assert str(error.value).startswith(url)
+
+
+def test_a_robots_txt_that_redirects_to_no_address_allows_all() -> None:
+    site = ScriptedSite(1)
+    site.robots_location = "http://["
+    with site.serve() as url:
+        assert fetch(url + FILE)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -289,6 +369,9 @@ def test_retry_after() -> None:
     assert 55 < retry_after(format_datetime(now + timedelta(seconds=60), usegmt=True)) <= 60
     for nothing in ("", "soon", "-3", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:00"):
         assert retry_after(nothing) == 0
+    huge = "9" * 20
+    for broken in ("²", f"Wed, 21 Oct {huge} 07:28:00", f"Wed, 21 Oct 2015 07:28:00 +{huge}"):
+        assert retry_after(broken) == 0
 
 
 def test_a_stopped_limiter_lets_nobody_through() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.scraping.databases import STATE_LAYOUTS
+from pipeline.scraping.databases import STATE_LAYOUTS, Database
 from pipeline.scraping.listings import Listing
 from pipeline.scraping.posts import Page, Post
 from pipeline.scraping.store import Store, StoredFile
@@ -35,7 +35,9 @@ def test_a_kept_file_is_found_again(tmp_path: Path) -> None:
         assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', None, None)
         keep(store)
     with Store(tmp_path) as store:
-        assert store.find(POST) == StoredFile("ab", len(BODY), '"etag"', SHA256, MD5, mismatches=1)
+        assert store.find(POST) == StoredFile(
+            "ab", len(BODY), '"etag"', SHA256, MD5, mismatch_tries=1
+        )
         path = store.file_path(SHA256)
         assert path == tmp_path / "files" / SHA256[:2] / SHA256
         assert (path.read_bytes(), path.stat().st_mode & 0o777) == (BODY, 0o444)
@@ -113,7 +115,7 @@ def test_a_file_that_differs_is_doubtful_until_it_came_three_times(tmp_path: Pat
             found = store.find(POST)
             assert found is not None
             assert (found.md5_differs(POST), found.needs_retry(POST)) == (True, doubtful)
-            store.count_mismatch(POST)
+            store.count_mismatch_try(POST)
         right = replace(POST, md5=MD5, file_url="http://b.test/8.png")
         keep(store, right)
         found = store.find(right)
@@ -189,6 +191,14 @@ def test_a_listing_goes_on(tmp_path: Path) -> None:
         assert store.listings.posts_below("k", None, 2) == []
 
 
+def test_the_largest_id_is_listed(tmp_path: Path) -> None:
+    largest = replace(POST, id=2**63 - 1)
+    with Store(tmp_path) as store:
+        store.listings.add_page("k", Page((largest, POST)))
+        assert store.listings.posts_below("k", None, 9) == [(largest.id, largest), (7, POST)]
+        assert store.listings.posts_below("k", largest.id, 9) == [(7, POST)]
+
+
 def test_a_failure_is_noted_until_the_file_is_there(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.record_failure(POST, URL, "http_404")
@@ -224,6 +234,31 @@ def test_only_one_run_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_store_that_cannot_be_opened_closes_its_databases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Database] = []
+    monkeypatch.setattr(Database, "close", lambda database: closed.append(database))
+    (tmp_path / "parts/folder").mkdir(parents=True)
+    with pytest.raises(OSError, match="parts/folder"), Store(tmp_path):
+        pass
+    assert len(closed) == 1
+
+
+def test_a_store_whose_databases_cannot_be_closed_is_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(database: Database) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "close", fail)
+        with pytest.raises(sqlite3.OperationalError), Store(tmp_path):
+            pass
+    with Store(tmp_path):
+        pass
+
+
 def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> None:
     """The first layout named a file by address and md5, and knew less of it."""
     names = {url: hashlib.sha256(f"{url}\nab".encode()).hexdigest() for url in (POST.file_url, "x")}
@@ -237,11 +272,11 @@ def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> No
     (tmp_path / "files" / SHA256[:2]).mkdir(parents=True)
     (tmp_path / "files" / SHA256[:2] / SHA256).write_bytes(BODY)
     with Store(tmp_path) as store:
-        assert store.find(POST) == StoredFile("ab", len(BODY), None, SHA256, MD5, mismatches=2)
+        assert store.find(POST) == StoredFile("ab", len(BODY), None, SHA256, MD5, mismatch_tries=2)
         assert store.count_failed() == 1
 
 
-@pytest.mark.parametrize(("name", "layouts"), [("state.sqlite", 3), ("listing.sqlite", 2)])
+@pytest.mark.parametrize(("name", "layouts"), [("state.sqlite", 4), ("listing.sqlite", 2)])
 def test_databases_that_cannot_be_used(tmp_path: Path, name: str, layouts: int) -> None:
     with Store(tmp_path):
         pass

@@ -12,7 +12,7 @@ from pipeline.drawings.palette import Cel, mix
 
 
 @dataclass(frozen=True)
-class Brush:
+class LockPainter:
     """Draws locks: on a page, for one head, in the hair's colours."""
 
     canvas: Canvas
