@@ -71,7 +71,7 @@ def create_project(folder: Path, settings: Settings, message: str) -> None:
         shutil.copyfile(source / name, folder / name)
     shutil.copyfile(README, folder / "README.md")
     write_text(folder / "dvc.yaml", _stages_of_installed_program(source / "dvc.yaml"))
-    params = Params.model_validate(_merged(Params().model_dump(mode="json"), settings))
+    params = Params.model_validate(merged(Params().model_dump(mode="json"), settings))
     write_text(folder / "params.yaml", params_text(params))
     git(folder, "init", "--quiet")
     _name_author(folder)
@@ -156,11 +156,11 @@ def _stages_of_installed_program(path: Path) -> str:
     return text.getvalue()
 
 
-def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `values` with `changes` in their place, those of sections within sections too."""
     merged = dict(values)
     for name, change in changes.items():
         value = merged.get(name)
         is_section = isinstance(value, Mapping) and isinstance(change, Mapping)
-        merged[name] = _merged(value, change) if is_section and value else change
+        merged[name] = merged(value, change) if is_section and value else change
     return merged

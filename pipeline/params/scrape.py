@@ -27,6 +27,13 @@ class ScrapeParams(Section):
         "or more requests per post; auto: the first of these that the site offers",
     )
     limit: int = Field(18_000, ge=1, description="number of pictures to accept")
+    until: int | None = Field(
+        None,
+        ge=1,
+        le=2**63 - 2,
+        description="largest id of a post that is accepted, so that two people get the same posts; "
+        "each scrape reports its own; null: none",
+    )
     min_side: int = Field(512, ge=1, description="smallest length of the shorter side, pixels")
     max_aspect: float = Field(
         2.5, ge=1, description="largest ratio of the longer to the shorter side"

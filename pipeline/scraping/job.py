@@ -43,8 +43,11 @@ class ScrapeContext:
 
     @property
     def listing_key(self) -> str:
-        """Name of the listing in the store: site and tags as JSON."""
-        query = [self.params.site, sorted(self.params.tags), sorted(self.params.excluded_tags)]
+        """Name of the listing in the store: site, tags and newest post as JSON."""
+        params = self.params
+        query: list[object] = [params.site, sorted(params.tags), sorted(params.excluded_tags)]
+        if params.until is not None:
+            query.append(params.until)
         return json.dumps(query, ensure_ascii=False)
 
 
@@ -58,7 +61,13 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
     counts = ScrapeCounts(params.site, params.limit)
     stop = threading.Event()
     with closing(_open_session(context, stop)) as session:
-        reader = ListingReader(store, params.site, context.listing_key, extendable=context.list_new)
+        reader = ListingReader(
+            store,
+            params.site,
+            context.listing_key,
+            extendable=context.list_new,
+            until=params.until,
+        )
         _report_resumed_listing(context, reader)
         progress.start("scrape", params.limit, "pictures")
         decoder = ThreadPoolExecutor(1)

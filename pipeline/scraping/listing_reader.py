@@ -16,12 +16,16 @@ class ListingReader:
     """Reads the listing `key` of `site` in `store`, newest post first.
 
     With `extendable` the site may be asked for more posts; a listing in which an earlier run did
-    not find enough pictures is then begun anew, since the site may have newer ones by now. Raises
-    `UsageError` where the listing is empty and may not be extended.
+    not find enough pictures is then begun anew, since the site may have newer ones by now. The
+    listing begins with the newest post, or with the id `until`. Raises `UsageError` where the
+    listing is empty and may not be extended.
     """
 
-    def __init__(self, store: Store, site: str, key: str, *, extendable: bool) -> None:
+    def __init__(
+        self, store: Store, site: str, key: str, *, extendable: bool, until: int | None = None
+    ) -> None:
         self.key = key
+        self._above_first = None if until is None else until + 1
         self._store, self._extendable = store, extendable
         self._listing = self._open(site)
         self._buffer: deque[Post | None] = deque()
@@ -71,7 +75,9 @@ class ListingReader:
 
         `reload` makes it visible here. Raises `FetchError` or `SiteError`.
         """
-        self._store.listings.add_page(self.key, client.fetch_page(self._listing.cursor))
+        cursor = self._listing.cursor
+        below = self._above_first if cursor is None else cursor
+        self._store.listings.add_page(self.key, client.fetch_page(below))
 
     def reload(self) -> None:
         """Take note of a page that `fetch_page` has added."""

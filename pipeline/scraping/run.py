@@ -26,7 +26,9 @@ class ScrapeReport:
     `listed` counts the posts from the newest to the oldest accepted one, or all pictures of a
     folder. `bytes` and `md5_mismatches` are of the accepted files. `rejected` counts posts by the
     param that they do not fit, or by `host`, `malformed`, `duplicates` or `undecodable`; `failed`
-    counts them by why their file could not be fetched.
+    counts them by why their file could not be fetched. With `until`, the largest accepted id, as
+    `scrape.until` the same posts are selected again, as long as the site has them; None for a
+    folder.
     """
 
     accepted: int
@@ -35,6 +37,7 @@ class ScrapeReport:
     md5_mismatches: int
     rejected: dict[str, int]
     failed: dict[str, int]
+    until: int | None = None
 
 
 def scrape(
@@ -69,6 +72,7 @@ def scrape(
         md5_mismatches=mismatches,
         rejected=dict(counts.rejected),
         failed=dict(counts.failed),
+        until=counts.newest_first[0],
     )
     write_report(report, result)
     return result

@@ -140,7 +140,7 @@ def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
     assert list(json.loads(first)) == sorted(expected)
     assert json.loads(second)["md5_matches"] is False
     size = sum(path.stat().st_size for path in (tmp_path / "raw").glob("*.png"))
-    assert report == ScrapeReport(5, 5, size, 1, {}, {})
+    assert report == ScrapeReport(5, 5, size, 1, {}, {}, 9)
     assert json.loads((tmp_path / "scrape.json").read_text()) == {
         "accepted": 5,
         "listed": 5,
@@ -148,6 +148,7 @@ def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
         "md5_mismatches": 1,
         "rejected": {},
         "failed": {},
+        "until": 9,
     }
     assert notes.last == (5, {"MB": size / 1e6, "rejected": 0, "failed": 0})
 
@@ -472,6 +473,23 @@ def test_a_changed_limit(tmp_path: Path) -> None:
     assert ids(tmp_path) == [9, 8, 7, 6, 5, 4]
     files = [path for path in site.paths() if path.startswith("/images")]
     assert sorted(files) == sorted({f"/images/1/{number}.png" for number in range(4, 10)})
+
+
+def test_the_same_posts_after_others_arrived(tmp_path: Path) -> None:
+    """From a store that has listed the newer ones, and from an empty one."""
+    site = ScriptedSite(9)
+    newer = site.posts[:3]
+    del site.posts[:3]
+    with site.serve() as url:
+        pinned = run(tmp_path / "first", url, limit=4).until
+        expected = contents(tmp_path / "first")
+        site.posts[:0] = newer
+        run(tmp_path / "second", url, limit=2)
+        assert ids(tmp_path / "second") == [9, 8]
+        for name in ("first", "second", "third"):
+            run(tmp_path / name, url, limit=4, until=pinned)
+            assert contents(tmp_path / name) == expected
+    assert pinned == 6
 
 
 def test_a_deleted_set_costs_no_network_and_is_the_same_again(tmp_path: Path) -> None:

@@ -266,7 +266,7 @@ def test_messages_of_a_scrape(tmp_path: Path) -> None:
         "accepted       3  0.0 MB in data/raw; 0 differ from the announced md5",
         "rejected       1  ratings 1",
         "failed         0",
-        "listed         4  these counts are in reports/scrape.json",
+        "listed         4  these counts are in reports/scrape.json; again by scrape.until=8",
     ]
     report = json.loads((tmp_path / "reports/scrape.json").read_text())
     assert (report["accepted"], report["rejected"]) == (3, {"ratings": 1})
