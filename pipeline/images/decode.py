@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -126,10 +126,16 @@ def _format(image: Image.Image) -> str:
 
 
 def oriented(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation of `image`, in place, and return it."""
-    # Damaged EXIF has no orientation, but the picture may be undamaged.
-    with suppress(Exception):
+    """Apply the EXIF orientation of `image`, in place, and return it.
+
+    Damaged EXIF is ignored. Errors of the machine are raised unchanged.
+    """
+    try:
         ImageOps.exif_transpose(image, in_place=True)
+    except Exception as error:
+        # Damaged EXIF has no orientation, but the picture may be undamaged.
+        if is_machine_fault(error):
+            raise
     return image
 
 

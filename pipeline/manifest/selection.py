@@ -116,13 +116,18 @@ def build_manifest(
 
 
 def _check_posts(images: list[Image], posts: dict[int, Post], raw: Path, resized: Path) -> None:
-    """Raise `PipelineError` where the index has an image whose post is not listed."""
+    """Raise `PipelineError` where the index has an image whose original is not listed."""
     for image in images:
-        if image.id not in posts:
-            raise PipelineError(
-                f"{resized / INDEX_FILE}: id {image.id} is not in {raw / POSTS_FILE}; "
-                "run pipeline resize again"
-            )
+        post = posts.get(image.id)
+        if post is None:
+            problem = f"is not in {raw / POSTS_FILE}"
+        elif post.sha256 != image.original_sha256:
+            problem = f"was made from another file than {raw / POSTS_FILE} lists (sha256)"
+        else:
+            continue
+        raise PipelineError(
+            f"{resized / INDEX_FILE}: id {image.id} {problem}; run pipeline resize again"
+        )
 
 
 def _filter(

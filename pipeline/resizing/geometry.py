@@ -17,8 +17,8 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 Box = tuple[int, int, int, int]
 
-_PREVIEW = 64
-"""Side of a square, in pixels, in the small copy in which detail is measured."""
+_PREVIEW_SIDE = 64
+"""Side of a square, in pixels, in the preview, a small copy in which detail is measured."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ def _tiles(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
     height, width = pixels.shape[:2]
     shorter = _large_enough(min(width, height), params.size, pixels)
     side, count = (shorter, math.ceil) if params.mode == "cover" else (params.size, math.floor)
-    changes = _changes(pixels, side)
+    changes, preview_side = _changes(pixels, side), _preview_side(side)
     lefts, tops = (_starts(length, side, count(length / side)) for length in (width, height))
     corners = [(left, top) for top in tops for left in lefts]
 
     def detail(corner: tuple[int, int]) -> float:
-        left, top = (position * _PREVIEW // side for position in corner)
-        return float(changes[top : top + _PREVIEW, left : left + _PREVIEW].sum())
+        left, top = (position * preview_side // side for position in corner)
+        return float(changes[top : top + preview_side, left : left + preview_side].sum())
 
     kept = set(sorted(corners, key=detail, reverse=True)[: params.max_tiles])
     return [_square(pixels, params.size, side, *corner) for corner in corners if corner in kept]
@@ -87,12 +87,16 @@ def _starts(length: int, side: int, count: int) -> list[int]:
     return [number * (length - side) // (count - 1) for number in range(count)]
 
 
+def _preview_side(side: int) -> int:
+    """Return how many pixels `side` pixels of the original are in the preview: never more."""
+    return min(_PREVIEW_SIDE, side)
+
+
 def _changes(pixels: Pixels, side: int) -> Floats:
-    """Return the brightness gradient of a copy in which `side` pixels are `_PREVIEW`: `(h, w)`."""
+    """Return the brightness gradient of the preview in which detail is measured: `(h, w)`."""
     height, width = pixels.shape[:2]
-    small_width, small_height = (
-        max(_PREVIEW, length * _PREVIEW // side) for length in (width, height)
-    )
+    small = _preview_side(side)
+    small_width, small_height = (max(small, length * small // side) for length in (width, height))
     grey = lanczos(pixels, small_width, small_height).mean(axis=2)
     down, right = (np.abs(np.diff(grey, axis=axis)) for axis in (0, 1))
     changes: Floats = np.pad(down, ((0, 1), (0, 0))) + np.pad(right, ((0, 0), (0, 1)))
@@ -104,7 +108,7 @@ def _busiest(profile: Floats, length: int, side: int) -> int:
 
     Of equal ones, those nearest to the centre.
     """
-    sums = np.convolve(profile, np.ones(_PREVIEW), "valid")
+    sums = np.convolve(profile, np.ones(_preview_side(side)), "valid")
     centre = (len(sums) - 1) / 2
     equals = np.flatnonzero(np.isclose(sums, sums.max()))
     best = equals[np.abs(equals - centre).argmin()]

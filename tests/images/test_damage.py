@@ -221,6 +221,15 @@ def test_zeros_in_place_of_the_second_half_are_found(kind: str) -> None:
     assert damage_of(half, format)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in OTHERS if kind.startswith("jpeg 2000")])
+def test_a_jpeg_2000_without_its_end_is_found(kind: str) -> None:
+    """OpenJPEG refuses such files already, but not by any promise."""
+    data = saved(picture(), "JPEG2000", **OTHERS[kind][1])
+    half = data[: len(data) // 2]
+    assert damage_of(half + bytes(len(data) - len(half)), "JPEG2000")
+    assert damage_of(half, "JPEG2000")
+
+
 SMALL = [
     saved(picture(), "WEBP"),
     saved(picture(), "WEBP", lossless=True),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from pipeline.images.decode import ImageRefused, decode, opened
 from pipeline.images.jpeg_scans import scan_count
@@ -249,6 +249,18 @@ def test_the_orientation_of_a_camera_is_applied(tmp_path: Path, orientation: int
     stored.save(tmp_path / "1.png", exif=exif)
     decoded = decode((tmp_path / "1.png").read_bytes(), 1_000_000, "#ffffff")
     assert np.array_equal(decoded.pixels, np.asarray(upright))
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), OSError(errno.EIO, "Input/output error")])
+def test_a_picture_that_the_machine_cannot_turn_is_not_stored_unturned(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+    with pytest.raises(type(fault)):
+        decode(saved(plain(), "PNG"), 1_000_000, "#ffffff")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

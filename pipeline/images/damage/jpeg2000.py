@@ -10,7 +10,9 @@ _SIZ, _COD, _SOT = 0x51, 0x52, 0x90
 def jpeg2000_damage(data: bytes) -> str | None:
     """Describe the damage in the codestream; None where none was detected."""
     start = max(data.find(_START_OF_CODESTREAM), 0)
-    end = data.rfind(_END_OF_CODESTREAM)
+    end = data.rfind(_END_OF_CODESTREAM, start)
+    if end < 0:
+        return "the end of its codestream is missing"
     if problem := unwritten_sectors(data, start, end, ends_in_zeros=True):
         return problem
     max_zeros = _max_packets(data, start)
