@@ -58,38 +58,54 @@ def decode(data: bytes, max_pixels: int, background: str) -> Decoded:
     with opened(data, max_pixels) as image:
         if frame_count(image) > 1:
             raise ImageRefused("animated", f"{frame_count(image)} frames")
+        with decoding():
+            image.load()
         format, jpeg = _format(image), jpeg_of(image)
-        image.load()
         if damage := damage_of(data, format):
             raise ImageRefused("damaged", damage)
-        return Decoded(np.array(_to_rgb(oriented(image), background)), format, jpeg)
+        with decoding():
+            pixels = np.array(_to_rgb(oriented(image), background))
+        return Decoded(pixels, format, jpeg)
 
 
 @contextmanager
 def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """Open a file's bytes by their content; the block decodes them.
+    """Open a file's bytes by their content; the block decodes them, inside `decoding`.
 
-    Raises `ImageRefused` with the reasons that `decode` names, for whatever a decoder raises in
-    the block too. The pixels of all frames count. Errors of the machine are raised unchanged.
+    Raises `ImageRefused` with the reasons that `decode` names. The pixels of all frames count.
+    Errors of the machine are raised unchanged.
     """
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
+    with decoding():
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    with image:
+        with decoding():
+            frames, tile = frame_count(image), _tile_pixels(image)
+        width, height = image.size
+        if width * height * frames > max_pixels:
+            raise too_many_pixels(image, max_pixels)
+        if tile > max_pixels:
+            raise ImageRefused(
+                "too_many_pixels", f"a tile of {tile} pixels has more than {max_pixels}"
+            )
+        scans = scan_count(data) if _format(image) == "JPEG" else 1
+        if width * height * scans > max_pixels * USUAL_SCANS:
+            raise ImageRefused(
+                "too_many_pixels",
+                f"{scans} scans of {width}×{height} are more than {max_pixels} pixels allow",
+            )
+        yield image
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Raise `ImageRefused`, as `decode` does, for whatever a decoder raises in the block.
+
+    Errors of the machine are raised unchanged.
+    """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height * frame_count(image) > max_pixels:
-                raise too_many_pixels(image, max_pixels)
-            if (tile := _tile_pixels(image)) > max_pixels:
-                raise ImageRefused(
-                    "too_many_pixels", f"a tile of {tile} pixels has more than {max_pixels}"
-                )
-            scans = scan_count(data) if _format(image) == "JPEG" else 1
-            if width * height * scans > max_pixels * USUAL_SCANS:
-                raise ImageRefused(
-                    "too_many_pixels",
-                    f"{scans} scans of {width}×{height} are more than {max_pixels} pixels allow",
-                )
-            yield image
+        yield
     except ImageRefused:
         raise
     except UnidentifiedImageError:

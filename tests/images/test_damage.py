@@ -3,6 +3,7 @@
 import io
 import random
 import re
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -189,6 +190,17 @@ def test_lossless_webp_may_end_in_many_zeros() -> None:
     assert data.endswith(bytes(64 * SECTOR))
 
 
+def test_what_follows_an_avif_names_no_item_of_it() -> None:
+    """A box like an entry of the item list, but elsewhere, for the item of the metadata."""
+    format, options = OTHERS["avif, metadata"]
+    data = saved(picture(), format, **options)
+    (metadata,) = re.findall(rb"infe\x02\0\0.(..)\0\0Exif", data)
+    for name in (b"free", b"infe"):
+        box = name + b"\2\0\0\0" + metadata + b"\0\0av01"
+        longer = data + (4 + len(box)).to_bytes(4) + box
+        assert damage_of(longer, format) is None
+
+
 def end_in_zeros(data: bytes, format: str) -> bytes:
     """Let zeros stand in place of the second half, of a TIFF in that of its first strip."""
     half = len(data) // 2
@@ -236,6 +248,10 @@ SMALL = [
     saved(picture(), "AVIF", speed=10),
     saved(picture(), "JPEG2000", quality_layers=[20]),
 ]
+TIFFS = [
+    saved(drawing(1, 30, 20), "TIFF", compression=kind)
+    for kind in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg")
+]
 
 
 @settings(deadline=5000)
@@ -243,6 +259,28 @@ SMALL = [
 def test_whatever_comes_is_judged(data: bytes) -> None:
     for format in ("JPEG", "WEBP", "AVIF", "JPEG2000"):
         assert damage_of(data, format) != ""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_tiff_that_lost_a_tag_is_damaged() -> None:
+    """Without the tag that says whether 0 is black or white, Pillow decodes it as a negative."""
+    data = saved(picture("L"), "TIFF", compression="tiff_lzw")
+    photometric = struct.pack("<HHI", 262, 3, 1)
+    assert data.count(photometric) == 1
+    broken = data.replace(photometric, struct.pack("<HHI", 262, 3, 2))
+    assert decodes(broken), "Pillow knows it already"
+    assert damage_of(broken, "TIFF") == "its tag 262 cannot be read"
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(deadline=5000)
+@given(st.sampled_from(TIFFS).flatmap(mutations))
+def test_whatever_pillow_decodes_as_a_tiff_is_judged(data: bytes) -> None:
+    try:
+        Image.open(io.BytesIO(data), formats=("TIFF",)).load()
+    except Exception:
+        return
+    assert damage_of(data, "TIFF") != ""
 
 
 @pytest.mark.parametrize("format", ["AVIF", "JPEG2000", "WEBP"])

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from pipeline.images.decode import ImageRefused, decode, opened
+from pipeline.images.decode import ImageRefused, decode, decoding
 from pipeline.images.jpeg_scans import scan_count
 from tests.images.originals import saved, swapped_profile
 from tests.mutations import mutations
@@ -223,10 +223,20 @@ def test_a_png_is_whole_by_the_checksum_of_its_pixels() -> None:
 
 @pytest.mark.parametrize("fault", [MemoryError(), OSError(errno.EIO, "Input/output error")])
 def test_what_the_machine_does_wrong_is_no_damage(fault: Exception) -> None:
-    with pytest.raises(type(fault)), opened(saved(plain(), "PNG"), 1_000_000):
+    with pytest.raises(type(fault)), decoding():
         raise fault
-    with pytest.raises(ImageRefused), opened(saved(plain(), "PNG"), 1_000_000):
+    with pytest.raises(ImageRefused), decoding():
         raise OSError("broken data stream when reading image file")
+
+
+@pytest.mark.parametrize("name", ["jpeg_of", "damage_of", "scan_count"])
+def test_a_mistake_in_the_program_is_no_damage(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def mistaken(*_: object) -> None:
+        raise AttributeError("no such attribute")
+
+    monkeypatch.setattr(f"pipeline.images.decode.{name}", mistaken)
+    with pytest.raises(AttributeError):
+        decode(saved(plain(), "JPEG"), 1_000_000, "#ffffff")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
