@@ -12,8 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from pipeline.errors import PipelineError
-from pipeline.files import atomic_path, write_text
+from pipeline.files import atomic_path, write_text, writing
 from pipeline.images.shards import read_image
 from pipeline.manifest.rows import SPLITS, Row, read_manifest
 
@@ -42,26 +41,24 @@ class Table:
 def write_datasheet(
     manifest: Path,
     resized: Path,
-    excluded: Mapping[str, int],
+    left_out: Mapping[str, int],
     folder: Path,
     random: np.random.Generator,
 ) -> None:
     """Write `contact.png` and `index.html` to `folder`.
 
-    `excluded` counts the pictures that are not in the manifest, by reason; `random` draws the
-    images to show. Raises `PipelineError` where an image cannot be read or a file be written.
+    `left_out` counts what is not in the manifest, by reason; `random` draws the images to show.
+    Raises `PipelineError` where an image cannot be read or a file be written.
     """
     rows = read_manifest(manifest)
     indices = random.choice(len(rows), min(MAX_IMAGES, len(rows)), replace=False)
     drawn = [rows[index] for index in indices]
     sheet = contact_sheet(resized, drawn)
-    page = _page(sheet, len(drawn), rows, excluded)
-    try:
+    page = _page(sheet, len(drawn), rows, left_out)
+    with writing(folder):
         with atomic_path(folder / "contact.png") as temporary:
             sheet.save(temporary, "PNG")
         write_text(folder / "index.html", page)
-    except OSError as error:
-        raise PipelineError(f"{folder}: cannot be written: {error}") from None
 
 
 def contact_sheet(resized: Path, rows: Sequence[Row]) -> Image.Image:
@@ -75,13 +72,13 @@ def contact_sheet(resized: Path, rows: Sequence[Row]) -> Image.Image:
     return Image.fromarray(sheet)
 
 
-def tables(rows: Sequence[Row], excluded: Mapping[str, int]) -> list[Table]:
+def tables(rows: Sequence[Row], left_out: Mapping[str, int]) -> list[Table]:
     """Return the tables of the page."""
     splits = Counter(row.split for row in rows)
     tags = Counter(tag for row in rows for tag in row.tags)
     return [
         Table("Splits", [(split, splits[split]) for split in SPLITS]),
-        Table("Left out", [(name, count) for name, count in excluded.items() if count]),
+        Table("Left out", [(name, count) for name, count in left_out.items() if count]),
         Table("Short side of the original", _sides(rows)),
         Table("Format of the original", _counted(row.original_format for row in rows)),
         Table("Rating", _counted(row.rating for row in rows)),
@@ -104,7 +101,7 @@ def _counted(values: Iterable[str]) -> list[tuple[str, int]]:
     return Counter(values).most_common()
 
 
-def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], excluded: Mapping[str, int]) -> str:
+def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], left_out: Mapping[str, int]) -> str:
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=85)
     templates = Environment(
@@ -114,5 +111,5 @@ def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], excluded: Mapping
         total=len(rows),
         shown=shown,
         sheet=base64.b64encode(file.getvalue()).decode(),
-        tables=tables(rows, excluded),
+        tables=tables(rows, left_out),
     )

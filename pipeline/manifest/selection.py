@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.files import write_text
+from pipeline.files import write_text, writing
 from pipeline.images.records import (
     INDEX_FILE,
     POSTS_FILE,
@@ -33,7 +33,10 @@ _TEXT_TAGS = frozenset({"text_focus", "text-only_page"})
 
 @dataclass(frozen=True)
 class ManifestReport:
-    """Number of images in each split, and of pictures that each filter excluded."""
+    """Numbers of images in each split and that each step excluded.
+
+    `refused` counts originals, of which `resize` made no image.
+    """
 
     rows: int
     train: int
@@ -53,9 +56,8 @@ class ManifestReport:
 
     @property
     def excluded(self) -> dict[str, int]:
-        """Numbers of pictures that are not in the manifest, by the reason in words."""
+        """Numbers of images that are not in the manifest, by the reason in words."""
         return {
-            "refused by resize": self.refused,
             "of low JPEG quality": self.low_jpeg_quality,
             "with halved chroma": self.halved_chroma,
             "flat": self.flat,
@@ -66,6 +68,11 @@ class ManifestReport:
             "near duplicates": self.near_duplicates,
             "relatives across splits": self.across_splits,
         }
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Numbers of what is not in the manifest, by the reason in words."""
+        return {"originals refused by resize": self.refused} | self.excluded
 
 
 def build_manifest(
@@ -91,7 +98,8 @@ def build_manifest(
     images, filtered = _filter(indexed, posts, params)
     roots = [_root(posts, image.id) for image in images]
     duplicates = find_duplicates(images, roots, params.phash_distance, progress)
-    unique = [image for image in images if image.key not in duplicates.exact | duplicates.near]
+    dropped = duplicates.exact | duplicates.near
+    unique = [image for image in images if image.key not in dropped]
     splits = {image.key: _split(params, posts[image.id]) for image in unique}
     separated = _one_split_per_group(unique, duplicates.groups, splits)
     selected = _sample(separated, params)
@@ -106,12 +114,11 @@ def build_manifest(
         over_count=len(separated) - len(selected),
     )
     rows = [_row(image, posts[image.id], splits[image.key]) for image in selected]
-    try:
+    with writing(report):
         write_text(report, json.dumps(vars(result), indent=2) + "\n")
-        _check_counts(params, result, progress)
+    _check_counts(params, result, progress)
+    with writing(manifest):
         write_manifest(manifest, rows)
-    except OSError as error:
-        raise PipelineError(f"{manifest}, {report}: cannot be written: {error}") from None
     return result
 
 
@@ -224,9 +231,11 @@ def _split_sizes(splits: Iterable[str]) -> dict[str, int]:
 def _check_counts(params: ManifestParams, result: ManifestReport, progress: Progress) -> None:
     """Raise `PipelineError` where too few images remain; warn where fewer than wanted do."""
     excluded = result.excluded
-    pictures = result.rows + sum(excluded.values()) + result.over_count
+    images = result.rows + sum(excluded.values()) + result.over_count
     reasons = ", ".join(f"{count} {reason}" for reason, count in excluded.items() if count)
-    losses = f"of {pictures} pictures: {reasons or 'none lost'}"
+    losses = f"of {images} images: {reasons or 'none lost'}"
+    if result.refused:
+        losses += f"; originals refused by resize: {result.refused}"
     if result.rows < min(params.min_count, params.count):
         raise PipelineError(
             f"manifest.min_count: {result.rows} images are left, "
