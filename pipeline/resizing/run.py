@@ -4,19 +4,18 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError, some_of
-from pipeline.files import write_text
+from pipeline.files import write_text, writing
 from pipeline.fingerprints import code_of, combined, image_versions
 from pipeline.images.records import INDEX_FILE, POSTS_FILE, Post, read_posts
 from pipeline.images.shards import shard_name
 from pipeline.params import ResizeParams
 from pipeline.progress import Progress, Silent
-from pipeline.resizing.executors import dask, processes
+from pipeline.resizing.executors import dask_executor, process_pool
 from pipeline.resizing.shard import (
     Refusal,
     ShardResult,
@@ -47,29 +46,32 @@ def resize(
     raw: Path,
     resized: Path,
     report: Path,
-    store: Path,
+    cache_folder: Path,
     progress: Progress = Silent(),  # noqa: B008
 ) -> ResizeReport:
     """Turn the originals in `raw` into shards and their index in `resized`.
 
     The bytes written depend on params and originals alone: not on the number of workers, nor on
-    `store`, which caches the images of earlier runs. Raises `PipelineError` where there are no
-    originals, where some do not have the sha256 that `posts.jsonl` lists, where a file cannot be
-    written, or, after the report is written, where too many originals are refused.
+    `cache_folder`, which holds the images of earlier runs. Originals whose images it holds are not
+    read. Raises `PipelineError` where there are no originals, where one that is read does not have
+    the sha256 that `posts.jsonl` lists, where a file cannot be written, or, after the report is
+    written, where too many originals are refused.
     """
     originals = read_posts(raw)
-    try:
-        cache = ShardCache(store, _fingerprint(params))
+    with writing(cache_folder):
+        cache = ShardCache(cache_folder, _fingerprint(params))
+    with writing(resized):
         written = _write_shards(params, originals, raw, resized, cache, progress)
-        _refuse_differing(written.differing, raw)
-        result = _report(originals, written, resized)
+    _refuse_differing(written.differing, raw)
+    result = _report(originals, written, resized)
+    with writing(report):
         write_text(report, _json(result))
-        _check_refusals(params, result, raw, report)
-        lines = (json.dumps(line, sort_keys=True) + "\n" for line in written.lines)
+    _check_refusals(params, result, raw, report)
+    lines = (json.dumps(line, sort_keys=True) + "\n" for line in written.lines)
+    with writing(resized):
         write_text(resized / INDEX_FILE, "".join(lines))
+    with writing(cache_folder):
         cache.prune()
-    except OSError as error:
-        raise PipelineError(f"{resized}, {report}: cannot be written: {error}") from None
     return result
 
 
@@ -112,7 +114,8 @@ def _write_shards(
     try:
         for task, result in zip(tasks, _results(params, tasks, progress), strict=True):
             if result.lines:
-                cache.add(task.path, result.lines)
+                with writing(cache.folder):
+                    cache.add(task.path, result.lines)
             total.lines.extend(result.lines)
             total.refusals.extend(result.refusals)
             total.differing.extend(result.differing)
@@ -156,17 +159,15 @@ def _results(
 def _results_of_processes(params: ResizeParams, tasks: list[ShardTask]) -> Iterator[ShardResult]:
     """Yield the results of shards that processes make in parallel, each in one thread."""
     workers = _workers(params)
-    pool = processes(workers) if params.executor == "process" else dask(params.scheduler, workers)
+    pool = (
+        process_pool(workers)
+        if params.executor == "process"
+        else dask_executor(params.scheduler, workers)
+    )
     with pool as executor:
         futures = [executor.submit(make_shard, task) for task in tasks]
         for future in futures:
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                raise PipelineError(
-                    "resize: a process was killed, perhaps for want of memory; run again to go on, "
-                    "with a lower resize.workers"
-                ) from None
+            yield future.result()
 
 
 def _remove_others(resized: Path, names: set[str]) -> None:

@@ -77,7 +77,7 @@ class ShardCache:
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        self._root, self._folder = folder, folder / fingerprint
+        self.folder, self._folder = folder, folder / fingerprint
         self._folder.mkdir(parents=True, exist_ok=True)
         self._added: set[Path] = set()
         self._images: dict[str, list[CachedImage]] = {}
@@ -103,7 +103,7 @@ class ShardCache:
 
     def prune(self) -> None:
         """Remove all but the shards that were added: the run is complete."""
-        for other in self._root.iterdir():
+        for other in self.folder.iterdir():
             if other != self._folder and other.is_dir():
                 shutil.rmtree(other)
         for shard in set(self._folder.iterdir()) - self._added:
