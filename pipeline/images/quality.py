@@ -1,8 +1,9 @@
-"""Measures of picture quality: JPEG quality and subsampling, contrast, colourfulness."""
+"""Measures of pictures: JPEG quality and subsampling, perceptual hash, contrast, colourfulness."""
 
 from dataclasses import dataclass
 from functools import cache
 
+import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
@@ -67,6 +68,11 @@ def _table_sum(quality: int) -> int:
     """Return the sum of the IJG library's table for a quality (`jpeg_quality_scaling`)."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     return int(((_STANDARD_TABLE * percent + 50) // 100).clip(1, 255).sum())
+
+
+def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
+    """Return imagehash's pHash of an `(H, W, 3)` image: 64 bits as 16 hex digits."""
+    return str(imagehash.phash(Image.fromarray(pixels)))
 
 
 def contrast(pixels: NDArray[np.uint8]) -> float:

@@ -12,7 +12,7 @@ from pipeline.files import write_text, writing
 from pipeline.images.records import (
     INDEX_FILE,
     POSTS_FILE,
-    Image,
+    ImageRecord,
     Key,
     Post,
     read_index,
@@ -122,7 +122,9 @@ def build_manifest(
     return result
 
 
-def _check_posts(images: list[Image], posts: dict[int, Post], raw: Path, resized: Path) -> None:
+def _check_posts(
+    images: list[ImageRecord], posts: dict[int, Post], raw: Path, resized: Path
+) -> None:
     """Raise `PipelineError` where the index has an image whose original is not listed."""
     for image in images:
         post = posts.get(image.id)
@@ -138,10 +140,10 @@ def _check_posts(images: list[Image], posts: dict[int, Post], raw: Path, resized
 
 
 def _filter(
-    images: list[Image], posts: dict[int, Post], params: ManifestParams
-) -> tuple[list[Image], dict[str, int]]:
+    images: list[ImageRecord], posts: dict[int, Post], params: ManifestParams
+) -> tuple[list[ImageRecord], dict[str, int]]:
     """Return the images that pass all filters, and how many each filter excluded."""
-    passed: list[Image] = []
+    passed: list[ImageRecord] = []
     counts = dict.fromkeys(_FILTERS, 0)
     for image in images:
         reason = _excluding_filter(image, posts[image.id], params)
@@ -152,7 +154,7 @@ def _filter(
     return passed, counts
 
 
-def _excluding_filter(image: Image, post: Post, params: ManifestParams) -> str | None:
+def _excluding_filter(image: ImageRecord, post: Post, params: ManifestParams) -> str | None:
     """Return the name of the first filter that excludes an image; None without one."""
     # Shrinking by two averages a JPEG's blocks, and its halved chroma, away.
     has_artefacts = image.jpeg_quality is not None and image.scale > _LENIENT_SCALE
@@ -180,8 +182,8 @@ def _root(posts: dict[int, Post], id: int) -> int:
 
 
 def _one_split_per_group(
-    images: Sequence[Image], groups: Mapping[Key, int], splits: Mapping[Key, str]
-) -> list[Image]:
+    images: Sequence[ImageRecord], groups: Mapping[Key, int], splits: Mapping[Key, str]
+) -> list[ImageRecord]:
     """Return the images without those in another split than most of their group."""
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for image in images:
@@ -190,7 +192,7 @@ def _one_split_per_group(
     return [image for image in images if splits[image.key] == largest[groups[image.key]]]
 
 
-def _sample(images: Sequence[Image], params: ManifestParams) -> list[Image]:
+def _sample(images: Sequence[ImageRecord], params: ManifestParams) -> list[ImageRecord]:
     """Return at most `params.count` of the images, drawn at random, by ascending key."""
     drawn = sorted(images, key=lambda image: _draw(params.seed, "choice", *image.key))
     return sorted(drawn[: params.count], key=lambda image: image.key)
@@ -212,7 +214,7 @@ def _draw(seed: int, purpose: str, *key: int) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _row(image: Image, post: Post, split: Split) -> Row:
+def _row(image: ImageRecord, post: Post, split: Split) -> Row:
     return Row(
         **{name: value for name, value in vars(image).items() if name in HEADER},
         split=split,

@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError, some_of
@@ -62,12 +62,15 @@ def resize(
         cache = ShardCache(cache_folder, _fingerprint(params))
     with writing(resized):
         written = _write_shards(params, originals, raw, resized, cache, progress)
-    _refuse_differing(written.differing, raw)
-    result = _report(originals, written, resized)
+        shards = {image.shard for image in written.images}
+        _remove_others(resized, shards)
+    _check_hashes(written.changed_files, raw)
+    with writing(resized):
+        result = _summary(originals, written, [resized / name for name in shards])
     with writing(report):
         write_text(report, _json(result))
     _check_refusals(params, result, raw, report)
-    lines = (json.dumps(line, sort_keys=True) + "\n" for line in written.lines)
+    lines = (json.dumps(vars(image), sort_keys=True) + "\n" for image in written.images)
     with writing(resized):
         write_text(resized / INDEX_FILE, "".join(lines))
     with writing(cache_folder):
@@ -94,7 +97,7 @@ def _write_shards(
     cache: ShardCache,
     progress: Progress,
 ) -> ShardResult:
-    """Write all shards to `resized`, and remove other shards of earlier runs."""
+    """Write all shards to `resized` and link them into the cache."""
     resized.mkdir(parents=True, exist_ok=True)
     # Shards change before the index does: a folder without it is unfinished.
     (resized / INDEX_FILE).unlink(missing_ok=True)
@@ -109,20 +112,21 @@ def _write_shards(
         )
         for number, part in enumerate(_shards(originals, params.shard_size))
     ]
-    total = ShardResult([], [], [])
+    results: list[ShardResult] = []
     progress.start("resize", len(originals), "images")
     try:
         for task, result in zip(tasks, _results(params, tasks, progress), strict=True):
-            if result.lines:
+            if result.images:
                 with writing(cache.folder):
-                    cache.add(task.path, result.lines)
-            total.lines.extend(result.lines)
-            total.refusals.extend(result.refusals)
-            total.differing.extend(result.differing)
+                    cache.add(task.path, result.images)
+            results.append(result)
     finally:
         progress.finish()
-    _remove_others(resized, {str(line["shard"]) for line in total.lines})
-    return total
+    return ShardResult(
+        [image for result in results for image in result.images],
+        [refusal for result in results for refusal in result.refusals],
+        [file for result in results for file in result.changed_files],
+    )
 
 
 def _shards(originals: list[Post], size: int) -> Iterator[tuple[Post, ...]]:
@@ -141,18 +145,18 @@ def _results(
     """Yield the shards' results in their order, made by `params.executor`."""
     done = refused = 0
 
-    def report(done_of_shard: int, refused_of_shard: int) -> None:
+    def show(done_of_shard: int, refused_of_shard: int) -> None:
         progress.update(done + done_of_shard, refused=refused + refused_of_shard)
 
     results: Iterator[ShardResult] = (
-        (make_shard(task, report) for task in tasks)
+        (make_shard(task, show) for task in tasks)
         if params.executor == "thread"
         else _results_of_processes(params, tasks)
     )
     for task, result in zip(tasks, results, strict=True):
         done += len(task.originals)
         refused += len(result.refusals)
-        report(0, 0)
+        show(0, 0)
         yield result
 
 
@@ -178,30 +182,28 @@ def _remove_others(resized: Path, names: set[str]) -> None:
                 path.unlink()
 
 
-def _refuse_differing(files: list[str], raw: Path) -> None:
-    if not files:
-        return
-    raise PipelineError(
-        f"{raw}: missing, or not what {POSTS_FILE} lists (sha256): {some_of(files)}; "
-        "run pipeline scrape --check, then pipeline scrape"
-    )
+def _check_hashes(changed_files: list[str], raw: Path) -> None:
+    """Raise `PipelineError` that names the originals that changed, if any."""
+    if changed_files:
+        raise PipelineError(
+            f"{raw}: missing, or not what {POSTS_FILE} lists (sha256): {some_of(changed_files)}; "
+            "run pipeline scrape --check, then pipeline scrape"
+        )
 
 
-def _report(originals: list[Post], written: ShardResult, resized: Path) -> ResizeReport:
-    names = {str(line["shard"]) for line in written.lines}
+def _summary(originals: list[Post], written: ShardResult, shards: list[Path]) -> ResizeReport:
     return ResizeReport(
         originals=len(originals),
-        images=len(written.lines),
-        shards=len(names),
-        bytes=sum((resized / name).stat().st_size for name in names),
+        images=len(written.images),
+        shards=len(shards),
+        bytes=sum(shard.stat().st_size for shard in shards),
         refused=dict(sorted(Counter(refusal.reason for refusal in written.refusals).items())),
         refusals=written.refusals,
     )
 
 
 def _json(result: ResizeReport) -> str:
-    values = vars(result) | {"refusals": [vars(refusal) for refusal in result.refusals]}
-    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n"
 
 
 def _check_refusals(params: ResizeParams, result: ResizeReport, raw: Path, report: Path) -> None:

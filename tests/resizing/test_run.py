@@ -339,7 +339,7 @@ def test_a_fault_of_the_machine_refuses_no_original(folder: Path) -> None:
     with pytest.raises(PipelineError) as error:
         run(folder, max_refused=1)
     assert str(error.value) == (
-        f"{folder}/raw/7.png: cannot be read or decoded: Is a directory; mend that, "
+        f"{folder}/raw/7.png: cannot be read or decoded: Is a directory; fix this, "
         "then run pipeline resize again"
     )
     assert not (folder / "resize.json").exists()
