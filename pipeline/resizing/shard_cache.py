@@ -23,7 +23,7 @@ from pipeline.images.shards import read_webp
 
 _JSON_OBJECT = TypeAdapter(dict[str, object])
 # What tarfile and pydantic raise for a shard that is damaged or none.
-_UNREADABLE = (tarfile.TarError, OSError, ValueError, LookupError)
+_UNREADABLE = (tarfile.TarError, OSError, ValueError, LookupError, OverflowError)
 
 
 @dataclass(frozen=True)
