@@ -18,7 +18,7 @@ from pipeline.manifest.rows import SPLITS, Row, read_manifest
 
 COLUMNS = 12
 MAX_IMAGES = 96
-TILE = 128
+THUMBNAIL_SIDE = 128
 MAX_TAGS = 30
 # Not PyTorch's, as `resize` has it: loading that would take longer than the whole stage.
 LANCZOS = Image.Resampling.LANCZOS
@@ -34,7 +34,7 @@ class Table:
 
     @property
     def largest(self) -> int:
-        """The count of the longest bar."""
+        """Return the count of the longest bar."""
         return max((count for _, count in self.rows), default=1) or 1
 
 
@@ -63,12 +63,12 @@ def write_datasheet(
 
 def contact_sheet(resized: Path, rows: Sequence[Row]) -> Image.Image:
     """Return the images of `rows` as thumbnails, `COLUMNS` per line."""
-    lines = -(-len(rows) // COLUMNS)
-    sheet = np.full((lines * TILE, COLUMNS * TILE, 3), 255, np.uint8)
+    lines, side = -(-len(rows) // COLUMNS), THUMBNAIL_SIDE
+    sheet = np.full((lines * side, COLUMNS * side, 3), 255, np.uint8)
     for number, row in enumerate(rows):
-        top, left = number // COLUMNS * TILE, number % COLUMNS * TILE
-        small = Image.fromarray(read_image(resized, row)).resize((TILE, TILE), LANCZOS)
-        sheet[top : top + TILE, left : left + TILE] = np.asarray(small)
+        top, left = number // COLUMNS * side, number % COLUMNS * side
+        small = Image.fromarray(read_image(resized, row)).resize((side, side), LANCZOS)
+        sheet[top : top + side, left : left + side] = np.asarray(small)
     return Image.fromarray(sheet)
 
 
@@ -87,6 +87,7 @@ def tables(rows: Sequence[Row], left_out: Mapping[str, int]) -> list[Table]:
 
 
 def _sides(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """Count the originals' shorter sides by range; leave empty ranges out."""
     shorts = np.array([min(row.original_width, row.original_height) for row in rows])
     counts = np.bincount(np.searchsorted(_SIDES, shorts, side="right"), minlength=len(_SIDES) + 1)
     names = [

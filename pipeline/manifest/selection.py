@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +23,40 @@ from pipeline.manifest.rows import HEADER, SPLITS, Row, Split, write_manifest
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
 
-_FILTERS = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "text", "excluded_tags")
-# Originals scaled by this or less pass the checks of JPEG quality.
-_LENIENT_SCALE = 0.5
+# Shrinking by two averages a JPEG's blocks, and its halved chroma, away.
+_MAX_UNCHECKED_SCALE = 0.5
 # JPEG gives grey pictures a tint of about a level.
 _MIN_COLOURFULNESS = 2.0
 _TEXT_TAGS = frozenset({"text_focus", "text-only_page"})
+
+
+def _is_checked_jpeg(image: ImageRecord) -> bool:
+    return image.jpeg_quality is not None and image.scale > _MAX_UNCHECKED_SCALE
+
+
+def _has_low_quality(image: ImageRecord, post: Post, params: ManifestParams) -> bool:
+    least = params.min_jpeg_quality or 0
+    return _is_checked_jpeg(image) and (image.jpeg_quality or 0) < least
+
+
+def _has_halved_chroma(image: ImageRecord, post: Post, params: ManifestParams) -> bool:
+    is_halved = image.jpeg_subsampling != "4:4:4"
+    return params.full_chroma and _is_checked_jpeg(image) and is_halved
+
+
+_FILTERS: dict[str, Callable[[ImageRecord, Post, ManifestParams], bool]] = {
+    "low_jpeg_quality": _has_low_quality,
+    "halved_chroma": _has_halved_chroma,
+    "flat": lambda image, post, params: image.contrast < params.min_contrast,
+    "greyscale": lambda image, post, params: (
+        not params.greyscale and image.colourfulness < _MIN_COLOURFULNESS
+    ),
+    "text": lambda image, post, params: not params.text and not _TEXT_TAGS.isdisjoint(post.tags),
+    "excluded_tags": lambda image, post, params: (
+        not set(params.excluded_tags).isdisjoint(post.tags)
+    ),
+}
+"""Filters by the name in the report: whether each excludes an image. The first that does counts."""
 
 
 @dataclass(frozen=True)
@@ -142,33 +170,17 @@ def _check_posts(
 def _filter(
     images: list[ImageRecord], posts: dict[int, Post], params: ManifestParams
 ) -> tuple[list[ImageRecord], dict[str, int]]:
-    """Return the images that pass all filters, and how many each filter excluded."""
+    """Return the images that pass all filters, and how many each filter excluded as the first."""
     passed: list[ImageRecord] = []
     counts = dict.fromkeys(_FILTERS, 0)
     for image in images:
-        reason = _excluding_filter(image, posts[image.id], params)
+        post = posts[image.id]
+        reason = next((name for name in _FILTERS if _FILTERS[name](image, post, params)), None)
         if reason is None:
             passed.append(image)
         else:
             counts[reason] += 1
     return passed, counts
-
-
-def _excluding_filter(image: ImageRecord, post: Post, params: ManifestParams) -> str | None:
-    """Return the name of the first filter that excludes an image; None without one."""
-    # Shrinking by two averages a JPEG's blocks, and its halved chroma, away.
-    has_artefacts = image.jpeg_quality is not None and image.scale > _LENIENT_SCALE
-    quality = image.jpeg_quality or 0
-    tags = set(post.tags)
-    checks = {
-        "low_jpeg_quality": has_artefacts and quality < (params.min_jpeg_quality or 0),
-        "halved_chroma": has_artefacts and params.full_chroma and image.jpeg_subsampling != "4:4:4",
-        "flat": image.contrast < params.min_contrast,
-        "greyscale": not params.greyscale and image.colourfulness < _MIN_COLOURFULNESS,
-        "text": not params.text and bool(_TEXT_TAGS & tags),
-        "excluded_tags": bool(set(params.excluded_tags) & tags),
-    }
-    return next((name for name in _FILTERS if checks[name]), None)
 
 
 def _root(posts: dict[int, Post], id: int) -> int:
@@ -184,7 +196,10 @@ def _root(posts: dict[int, Post], id: int) -> int:
 def _one_split_per_group(
     images: Sequence[ImageRecord], groups: Mapping[Key, int], splits: Mapping[Key, str]
 ) -> list[ImageRecord]:
-    """Return the images without those in another split than most of their group."""
+    """Return the images without those in another split than most of their group.
+
+    Of splits with equally many, the first in `SPLITS` stays.
+    """
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for image in images:
         counts[groups[image.key]][splits[image.key]] += 1
@@ -199,6 +214,7 @@ def _sample(images: Sequence[ImageRecord], params: ManifestParams) -> list[Image
 
 
 def _split(params: ManifestParams, post: Post) -> Split:
+    """Draw a post's split by the seed and its parent's id, or else its own."""
     # Of its relatives, only the parent that its own post names never changes as posts are added.
     drawn = _draw(params.seed, "split", post.parent_id or post.id)
     # val is at one end and test at the other: changing one fraction does not move the other split.
@@ -235,13 +251,13 @@ def _check_counts(params: ManifestParams, result: ManifestReport, progress: Prog
     excluded = result.excluded
     images = result.rows + sum(excluded.values()) + result.over_count
     reasons = ", ".join(f"{count} {reason}" for reason, count in excluded.items() if count)
-    losses = f"of {images} images: {reasons or 'none lost'}"
+    exclusions = f"of {images} images: {reasons or 'none lost'}"
     if result.refused:
-        losses += f"; originals refused by resize: {result.refused}"
+        exclusions += f"; originals refused by resize: {result.refused}"
     if result.rows < min(params.min_count, params.count):
         raise PipelineError(
             f"manifest.min_count: {result.rows} images are left, "
-            f"{min(params.min_count, params.count)} are needed ({losses}); "
+            f"{min(params.min_count, params.count)} are needed ({exclusions}); "
             "raise scrape.limit or lower manifest.min_count"
         )
     for split in ("val", "test"):
@@ -259,5 +275,5 @@ def _check_counts(params: ManifestParams, result: ManifestReport, progress: Prog
     if result.rows < params.count:
         progress.message(
             f"warning: {params.count - result.rows} images fewer than manifest.count "
-            f"{params.count}: {losses}"
+            f"{params.count}: {exclusions}"
         )
