@@ -20,8 +20,9 @@ from pipeline.machine_errors import is_machine_fault
 # The formats on boorus. Formats that run code or call other programs (EPS, PDF) are not among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
-# Each scan is decoded for every pixel: a file of 0.4 MB may occupy a decoder for a minute.
-USUAL_SCANS = 20
+# Each scan of a JPEG is decoded for every pixel: a file of 0.4 MB may occupy a decoder for a
+# minute. A picture of `max_pixels` may have so many scans, a smaller one more.
+SCANS_AT_MAX_PIXELS = 20
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
@@ -90,7 +91,7 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
                 "too_many_pixels", f"a tile of {tile} pixels has more than {max_pixels}"
             )
         scans = scan_count(data) if _format(image) == "JPEG" else 1
-        if width * height * scans > max_pixels * USUAL_SCANS:
+        if width * height * scans > max_pixels * SCANS_AT_MAX_PIXELS:
             raise ImageRefused(
                 "too_many_pixels",
                 f"{scans} scans of {width}×{height} are more than {max_pixels} pixels allow",
@@ -166,7 +167,7 @@ def _to_rgb(image: Image.Image, background: str) -> Image.Image:
         image = in_srgb(image.convert("RGBA"), profile)
         below = Image.new("RGBA", image.size, background)
         return Image.alpha_composite(below, image).convert("RGB")
-    if image.mode in ("1", "P", "PA", "LA", "La", "RGBa", "RGBX", "YCbCr", "HSV"):
+    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
         image = image.convert("RGB")
     image = in_srgb(image, profile)
     return image if image.mode == "RGB" else image.convert("RGB")

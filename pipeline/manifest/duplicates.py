@@ -43,7 +43,7 @@ def find_duplicates(
     images: Sequence[Hashed],
     groups: Sequence[int],
     distance: int | None,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
 ) -> Duplicates:
     """Find the images to exclude so that no duplicates remain.
 

@@ -109,7 +109,7 @@ def build_manifest(
     resized: Path,
     manifest: Path,
     report: Path,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
 ) -> ManifestReport:
     """Select the images, assign each to a split, and write `manifest` and `report`.
 

@@ -18,7 +18,7 @@ _MAX_LISTED = 10
 def check_manifest(
     manifest: Path,
     resized: Path,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
 ) -> int:
     """Decode the image of every row and compare its hashes; return how many rows there are.
 

@@ -47,7 +47,7 @@ def resize(
     resized: Path,
     report: Path,
     cache_folder: Path,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
 ) -> ResizeReport:
     """Turn the originals in `raw` into shards and their index in `resized`.
 

@@ -17,7 +17,7 @@ def avif_damage(data: bytes) -> str | None:
     coded = _coded_items(data, *boxes[b"iinf"])
     for item, start, end in _item_extents(data, *boxes[b"iloc"]):
         if item in coded and (
-            problem := unwritten_sectors(data, start, min(end, len(data)), ends_in_zeros=False)
+            problem := unwritten_sectors(data, start, min(end, len(data)), may_end_in_zeros=False)
         ):
             return problem
     return None

@@ -52,7 +52,7 @@ def jpeg_damage(data: bytes) -> str | None:
     scans = _read_scans(data)
     if not scans.checkable:
         return None
-    if problem := unwritten_sectors(data, scans.start, scans.end, ends_in_zeros=True):
+    if problem := unwritten_sectors(data, scans.start, scans.end, may_end_in_zeros=True):
         return problem
     if problem := _decoding_problem(scans):
         return problem

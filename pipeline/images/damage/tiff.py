@@ -34,6 +34,6 @@ def tiff_damage(data: bytes) -> str | None:
             end = min(start + length, len(data))
             if length > _SHORT and not data[start:end].strip(b"\0"):
                 return describe_zeros(start, start + length)
-            if problem := unwritten_sectors(data, start, end, ends_in_zeros=False):
+            if problem := unwritten_sectors(data, start, end, may_end_in_zeros=False):
                 return problem
     return None
