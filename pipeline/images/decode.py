@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from pipeline.images.damage import damage_of
-from pipeline.images.jpeg_scans import scan_count
+from pipeline.images.jpeg_segments import scan_count
 from pipeline.images.quality import Jpeg, jpeg_of
 from pipeline.machine_errors import is_machine_fault
 

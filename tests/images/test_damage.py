@@ -100,6 +100,13 @@ def test_a_whole_jpeg_stays_whole(kind: str, change: str) -> None:
     assert damage_of(HARMLESS[change](KINDS[kind]), "JPEG") is None
 
 
+@pytest.mark.parametrize("marker", [b"\xff\xd8", b"\xff\x01", b"\xff\xc1\0\2"])
+def test_a_marker_in_compressed_data_ends_it(marker: bytes) -> None:
+    data = KINDS["baseline"]
+    at = scan(data) + 100
+    assert damage_of(data[:at] + marker + data[at + 2 :], "JPEG")
+
+
 def test_scans_that_are_missing_at_the_end_are_noticed() -> None:
     """Cut between two scans nothing is half: the picture is only coarser."""
     data = KINDS["progressive"]

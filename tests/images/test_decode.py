@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
 from pipeline.images.decode import ImageRefused, decode, decoding
-from pipeline.images.jpeg_scans import scan_count
+from pipeline.images.jpeg_segments import scan_count
 from tests.images.originals import saved, swapped_profile
 from tests.mutations import mutations
 
