@@ -26,19 +26,19 @@ class Located(Protocol):
 
     @property
     def shard(self) -> str:
-        """File name of the shard."""
+        """Return the file name of the shard."""
 
     @property
     def offset(self) -> int:
-        """First byte of the image in the shard."""
+        """Return the first byte of the image in the shard."""
 
     @property
     def length(self) -> int:
-        """Number of the image's bytes."""
+        """Return the number of the image's bytes."""
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the decoded pixels, `(H, W, 3) uint8`."""
+        """Return the SHA-256 of the decoded pixels, `(H, W, 3) uint8`."""
 
 
 @dataclass(frozen=True)

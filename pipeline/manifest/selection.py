@@ -113,9 +113,9 @@ def build_manifest(
 ) -> ManifestReport:
     """Select the images, assign each to a split, and write `manifest` and `report`.
 
-    A picture's split depends on the seed, the fractions, its id and its parent's id alone: adding
-    pictures moves none from one split to another. Pictures that are linked by parents or as
-    duplicates are a group, of which only the pictures in one split stay: that with most of them.
+    An image's split depends on the seed, the fractions, its post's id and its parent's id alone:
+    adding posts moves none from one split to another. Images that are linked by parents or as
+    duplicates are a group, of which only the images in one split stay: that with most of them.
 
     Raises `PipelineError` where the earlier stages' results are missing or do not match, where too
     few rows remain, where a requested split is empty, or where a file cannot be written.

@@ -74,8 +74,8 @@ def after_start(segment: bytes) -> Change:
 
 HARMLESS: dict[str, Change] = {
     "nothing": lambda data: data,
-    "something behind the picture": lambda data: data + b"\xff\xd8\xff and more" * 90,
-    "zeros behind the picture": lambda data: data + bytes(3 * SECTOR),
+    "something after the picture": lambda data: data + b"\xff\xd8\xff and more" * 90,
+    "zeros after the picture": lambda data: data + bytes(3 * SECTOR),
     "padding": before_end(b"\x12\x34\x56"),
     "padding of zeros": before_end(bytes(100)),
     "fill bytes": before_end(b"\xff" * 40),
