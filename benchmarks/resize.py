@@ -30,7 +30,7 @@ from benchmarks.img2dataset_run import run_img2dataset, timed
 from pipeline.files import sha256_of
 from pipeline.images.decode import decode
 from pipeline.images.records import Post
-from pipeline.images.shards import encode
+from pipeline.images.shards import encode_webp
 from pipeline.params import ResizeParams
 from pipeline.resizing.geometry import fit
 from pipeline.resizing.shard import make_images
@@ -65,8 +65,8 @@ def _parts(paths: Sequence[Path]) -> None:
     whole = {
         "Pillow, PNG level 6": lambda path: _png(_pillow(path), 6),
         "Pillow, PNG level 1": lambda path: _png(_pillow(path), 1),
-        "Pillow, lossless WebP": lambda path: encode(np.asarray(_pillow(path))),
-        "this program, pixels alone": lambda path: encode(_ours(path)),
+        "Pillow, lossless WebP": lambda path: encode_webp(np.asarray(_pillow(path))),
+        "this program, pixels alone": lambda path: encode_webp(_ours(path)),
         "this program": lambda path: make_images(params, path.parent, posts[path]),
         "decoder alone": lambda path: Image.open(path).load(),
     }

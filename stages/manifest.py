@@ -38,7 +38,7 @@ def run(
         return
     result = build_manifest(params, RAW, RESIZED, MANIFEST, REPORT, progress)
     random = np.random.default_rng(params.seed)
-    write_datasheet(MANIFEST, RESIZED, result.excluded, SHEET, random)
+    write_datasheet(MANIFEST, RESIZED, result.left_out, SHEET, random)
     progress.message(
         f"{MANIFEST}: {result.rows} images, {result.train} for training, {result.val} for "
         f"validation, {result.test} for testing; counts are in {REPORT}, pictures in {SHEET}/"

@@ -158,9 +158,9 @@ def _stages_of_installed_program(path: Path) -> str:
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `values` with `changes` in their place, those of sections within sections too."""
-    merged = dict(values)
+    content = dict(values)
     for name, change in changes.items():
-        value = merged.get(name)
+        value = content.get(name)
         is_section = isinstance(value, Mapping) and isinstance(change, Mapping)
-        merged[name] = merged(value, change) if is_section and value else change
-    return merged
+        content[name] = merged(value, change) if is_section and value else change
+    return content

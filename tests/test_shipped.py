@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.errors import UsageError
 from pipeline.networks.files import load_generator
-from pipeline.shipped import DEFAULT, shipped_models
+from pipeline.shipped import DEFAULT, model_file, shipped_models
 from tests.stages.program import pipeline
 
 MODELS = shipped_models()
@@ -37,6 +38,16 @@ def test_flat_pictures_come_back_within_one_level(name: str, level: int) -> None
     margin = generator.receptive_radius * generator.scale
     inside = generator.enlarge(flat)[..., margin:-margin, margin:-margin].int()
     assert (inside - level).abs().max() <= 1
+
+
+def test_a_model_is_a_name_or_a_path(tmp_path: Path) -> None:
+    assert model_file(DEFAULT) == MODELS[DEFAULT]
+    assert model_file("mine.safetensors") == Path("mine.safetensors")
+    assert model_file(str(tmp_path)) == tmp_path
+    with pytest.raises(UsageError) as error:
+        model_file("best")
+    names = ", ".join(MODELS)
+    assert str(error.value) == f"model: best is no file, and no model that is here ({names})"
 
 
 def test_they_are_listed(tmp_path: Path) -> None:

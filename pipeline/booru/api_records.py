@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-from pipeline.images.collection import Picture
+from pipeline.images.collection import BooruPicture
 
 OWNER = "pipeline"
 SAMPLE_WIDTH = 850
@@ -24,7 +24,7 @@ class ServedPost:
     Paths begin with a slash.
     """
 
-    picture: Picture
+    picture: BooruPicture
 
     @property
     def id(self) -> int:

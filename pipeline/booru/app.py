@@ -27,7 +27,7 @@ from pipeline.booru.html_render import (
     view_page,
 )
 from pipeline.booru.search import find_tags, parse_query
-from pipeline.images.collection import Picture
+from pipeline.images.collection import BooruPicture
 
 DEFAULT_LIMIT = 100
 HARD_LIMIT = 1000
@@ -47,7 +47,7 @@ _LIST_ADDRESS = "index.php?page=post&s=list&tags=all"
 class Site:
     """A Gelbooru 0.2 site with `pictures`, as a WSGI application."""
 
-    def __init__(self, pictures: Sequence[Picture]) -> None:
+    def __init__(self, pictures: Sequence[BooruPicture]) -> None:
         self._posts = [ServedPost(picture) for picture in pictures]
         self._by_id = {post.id: post for post in self._posts}
         counts = Counter(tag for post in self._posts for tag in post.tags)

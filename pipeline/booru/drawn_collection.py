@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import drawings
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path, write_text
-from pipeline.images.collection import Picture, read_picture_file
+from pipeline.images.collection import BooruPicture, read_picture_file
 from pipeline.locks import hold
 from pipeline.processes import new_pool, start_worker
 from pipeline.progress import Progress, Silent
@@ -23,8 +23,8 @@ def collect_drawings(
     count: int,
     folder: Path,
     seed: int = 0,
-    progress: Progress = Silent(),  # noqa: B008
-) -> list[Picture]:
+    progress: Progress = Silent(),
+) -> list[BooruPicture]:
     """Return `count` drawings, of the seeds from `seed` upward, cached in `folder`.
 
     `pipeline.drawings` draws missing ones in parallel; four of five are PNG, the others JPEG
@@ -55,7 +55,7 @@ def collect_drawings(
     ]
 
 
-def _drawing_picture(post_id: int, seed: int, path: Path) -> Picture:
+def _drawing_picture(post_id: int, seed: int, path: Path) -> BooruPicture:
     file = read_picture_file(path)
     tags = _read_tags(path)
     if file is None or tags is None:

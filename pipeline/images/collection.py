@@ -12,18 +12,19 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.progress import Progress, Silent
 
-# Formats of a Gelbooru 0.2 site; an MPO is a JPEG with further frames behind it.
+# Formats of a Gelbooru 0.2 site; an MPO is a JPEG followed by further frames.
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
 _EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp"}
 _UNREADABLE = (MemoryError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
-class Picture:
+class BooruPicture:
     """One picture of a booru, with the fields of its post.
 
-    `md5` is of the file's bytes, `width` and `height` are pixels as stored (before any EXIF
-    turn), `parent_id` is 0 for none, `change` is unix seconds. `extension` ends the served
-    file's name, without a dot; left empty, it is that of `path`.
+    `md5` is of the file's bytes, `width` and `height` are pixels as stored (before the EXIF
+    orientation), `parent_id` is 0 for none, `change` is unix seconds. `extension` ends the served
+    file's name, without a dot.
     """
 
     id: int
@@ -36,11 +37,7 @@ class Picture:
     source: str
     parent_id: int
     change: int
-    extension: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.extension:
-            object.__setattr__(self, "extension", self.path.suffix.lower().lstrip("."))
+    extension: str
 
 
 @dataclass(frozen=True)
@@ -55,9 +52,9 @@ class PictureFile:
 
     def as_picture(
         self, number: int, path: Path, tags: Iterable[str], source: str, change: int
-    ) -> Picture:
+    ) -> BooruPicture:
         """Return the picture of id `number` at `path`, with `tags` beside those of the file."""
-        return Picture(
+        return BooruPicture(
             id=number,
             path=path,
             width=self.width,
@@ -72,7 +69,7 @@ class PictureFile:
         )
 
 
-def collect_folder(folder: Path, progress: Progress = Silent()) -> list[Picture]:  # noqa: B008
+def collect_folder(folder: Path, progress: Progress = Silent()) -> list[BooruPicture]:
     """Return every image under `folder`, by relative path, with ids from 1 upward.
 
     Images are recognised by their content, not by their names; other files are skipped, and their
@@ -104,8 +101,8 @@ def _files_below(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def _read_folder(folder: Path, paths: list[Path], progress: Progress) -> list[Picture]:
-    pictures: list[Picture] = []
+def _read_folder(folder: Path, paths: list[Path], progress: Progress) -> list[BooruPicture]:
+    pictures: list[BooruPicture] = []
     progress.start("reading pictures", len(paths), "files")
     try:
         for done, path in enumerate(paths, start=1):
@@ -124,17 +121,15 @@ def read_picture_file(path: Path) -> PictureFile | None:
     """
     try:
         # Pillow warns of pictures that are large to decode; nothing is decoded here.
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
-            extension = _EXTENSIONS.get(image.format or "")
-            if extension is None:
-                return None
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS) as image:
+            extension = _EXTENSIONS[str(image.format)]
             tags = frozenset(_header_tags(image))
             width, height = image.size
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except _UNREADABLE as error:
         if is_machine_fault(error):
-            raise PipelineError(f"{path}: cannot be read: {fault_text(error)}; mend that") from None
+            raise PipelineError(f"{path}: cannot be read: {fault_text(error)}; fix this") from None
         return None
     return PictureFile(extension, width, height, md5, tags)
 
@@ -154,7 +149,7 @@ def _header_tags(image: Image.Image) -> Iterator[str]:
         yield "animated"
 
 
-def _folder_picture(number: int, folder: Path, path: Path, file: PictureFile) -> Picture:
+def _folder_picture(number: int, folder: Path, path: Path, file: PictureFile) -> BooruPicture:
     relative = path.relative_to(folder)
     tags = {_tag(part) for part in relative.parts[:-1]} - {""}
     return file.as_picture(number, path, tags, relative.as_posix(), int(path.stat().st_mtime))

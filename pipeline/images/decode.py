@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -13,15 +13,16 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from pipeline.images.damage import damage_of
-from pipeline.images.jpeg_scans import scan_count
+from pipeline.images.jpeg_segments import scan_count
 from pipeline.images.quality import Jpeg, jpeg_of
 from pipeline.machine_errors import is_machine_fault
 
 # The formats on boorus. Formats that run code or call other programs (EPS, PDF) are not among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
-# Each scan is decoded for every pixel: a file of 0.4 MB may occupy a decoder for a minute.
-USUAL_SCANS = 20
+# Each scan of a JPEG is decoded for every pixel: a file of 0.4 MB may occupy a decoder for a
+# minute. A picture of `max_pixels` may have so many scans, a smaller one more.
+SCANS_AT_MAX_PIXELS = 20
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
@@ -58,38 +59,54 @@ def decode(data: bytes, max_pixels: int, background: str) -> Decoded:
     with opened(data, max_pixels) as image:
         if frame_count(image) > 1:
             raise ImageRefused("animated", f"{frame_count(image)} frames")
+        with decoding():
+            image.load()
         format, jpeg = _format(image), jpeg_of(image)
-        image.load()
         if damage := damage_of(data, format):
             raise ImageRefused("damaged", damage)
-        return Decoded(np.array(_to_rgb(oriented(image), background)), format, jpeg)
+        with decoding():
+            pixels = np.array(_to_rgb(oriented(image), background))
+        return Decoded(pixels, format, jpeg)
 
 
 @contextmanager
 def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """Open a file's bytes by their content; the block decodes them.
+    """Open a file's bytes by their content; the block decodes them, inside `decoding`.
 
-    Raises `ImageRefused` with the reasons that `decode` names, for whatever a decoder raises in
-    the block too. The pixels of all frames count. Errors of the machine are raised unchanged.
+    Raises `ImageRefused` with the reasons that `decode` names. The pixels of all frames count.
+    Errors of the machine are raised unchanged.
     """
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
+    with decoding():
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    with image:
+        with decoding():
+            frames, tile = frame_count(image), _tile_pixels(image)
+        width, height = image.size
+        if width * height * frames > max_pixels:
+            raise too_many_pixels(image, max_pixels)
+        if tile > max_pixels:
+            raise ImageRefused(
+                "too_many_pixels", f"a tile of {tile} pixels has more than {max_pixels}"
+            )
+        scans = scan_count(data) if _format(image) == "JPEG" else 1
+        if width * height * scans > max_pixels * SCANS_AT_MAX_PIXELS:
+            raise ImageRefused(
+                "too_many_pixels",
+                f"{scans} scans of {width}×{height} are more than {max_pixels} pixels allow",
+            )
+        yield image
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Raise `ImageRefused`, as `decode` does, for whatever a decoder raises in the block.
+
+    Errors of the machine are raised unchanged.
+    """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height * frame_count(image) > max_pixels:
-                raise too_many_pixels(image, max_pixels)
-            if (tile := _tile_pixels(image)) > max_pixels:
-                raise ImageRefused(
-                    "too_many_pixels", f"a tile of {tile} pixels has more than {max_pixels}"
-                )
-            scans = scan_count(data) if _format(image) == "JPEG" else 1
-            if width * height * scans > max_pixels * USUAL_SCANS:
-                raise ImageRefused(
-                    "too_many_pixels",
-                    f"{scans} scans of {width}×{height} are more than {max_pixels} pixels allow",
-                )
-            yield image
+        yield
     except ImageRefused:
         raise
     except UnidentifiedImageError:
@@ -126,10 +143,16 @@ def _format(image: Image.Image) -> str:
 
 
 def oriented(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation of `image`, in place, and return it."""
-    # Damaged EXIF has no orientation, but the picture may be undamaged.
-    with suppress(Exception):
+    """Apply the EXIF orientation of `image`, in place, and return it.
+
+    Damaged EXIF is ignored. Errors of the machine are raised unchanged.
+    """
+    try:
         ImageOps.exif_transpose(image, in_place=True)
+    except Exception as error:
+        # Damaged EXIF has no orientation, but the picture may be undamaged.
+        if is_machine_fault(error):
+            raise
     return image
 
 
@@ -144,7 +167,7 @@ def _to_rgb(image: Image.Image, background: str) -> Image.Image:
         image = in_srgb(image.convert("RGBA"), profile)
         below = Image.new("RGBA", image.size, background)
         return Image.alpha_composite(below, image).convert("RGB")
-    if image.mode in ("1", "P", "PA", "LA", "La", "RGBa", "RGBX", "YCbCr", "HSV"):
+    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
         image = image.convert("RGB")
     image = in_srgb(image, profile)
     return image if image.mode == "RGB" else image.convert("RGB")

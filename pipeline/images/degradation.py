@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from pipeline.images.resample import downscale
+from pipeline.images.resample import downscale, lr_size
 
 Degradation = Literal["none", "web"]
 
@@ -24,15 +24,20 @@ FILTERS = (
     Image.Resampling.BICUBIC,
     Image.Resampling.LANCZOS,
 )
-BLURRED, NOISY, COMPRESSED, TWICE = 0.3, 0.2, 0.85, 0.25
-"""Probabilities of blur, noise, JPEG compression, and of a second compression after the first."""
+BLUR_PROBABILITY = 0.3
+NOISE_PROBABILITY = 0.2
+JPEG_PROBABILITY = 0.85
+SECOND_JPEG_PROBABILITY = 0.25
+"""Of the compressed images."""
+CHROMA_SUBSAMPLED_PROBABILITY = 0.7
+"""Of the compressions, to 4:2:0."""
 MAX_BLUR = 0.4
 """Standard deviation of a Gaussian, LR pixels."""
 MAX_NOISE = 4.0
 """Standard deviation, levels of 255."""
-QUALITIES = (40, 95)
+QUALITY_RANGE = (40, 95)
 """Lowest and highest JPEG quality."""
-BLOCKS = 16
+MACROBLOCK_SIDE = 16
 """Side of a JPEG macroblock with subsampled chroma, pixels."""
 
 
@@ -45,8 +50,9 @@ def make_lr(
 ) -> Tensor:
     """Make LR images of `(N, 3, H, W) uint8`: `(N, 3, H/scale, W/scale) uint8`, same device.
 
-    `none` is antialiased bicubic. `web` degrades each image at random by its own seed, so that the
-    result does not depend on the batch. JPEG's blocks begin in the image's corner, or at a
+    `none` is antialiased bicubic and ignores `seeds`. `web` degrades each image at random by its
+    own entry of `seeds`, integers of 0 or more as `numpy.random.default_rng` takes them, so that
+    the result does not depend on the batch. JPEG's blocks begin in the image's corner, or at a
     random offset if the images are crops (`cut_out`). Raises `ValueError` where a side is no
     multiple of `scale`.
     """
@@ -60,21 +66,19 @@ def make_lr(
 
 
 def _degrade(hr: Tensor, scale: int, random: np.random.Generator, cut_out: bool) -> Tensor:
-    height, width = hr.shape[-2:]
-    if height % scale or width % scale:
-        raise ValueError(f"{width}×{height} is no multiple of {scale}")
+    lr_height, lr_width = lr_size(hr.shape[-2], hr.shape[-1], scale)
     image = Image.fromarray(hr.permute(1, 2, 0).contiguous().numpy())
-    if random.random() < BLURRED:
+    if random.random() < BLUR_PROBABILITY:
         deviation = random.uniform(0, MAX_BLUR) * scale
         image = image.filter(ImageFilter.GaussianBlur(deviation))
     filter_ = FILTERS[random.integers(len(FILTERS))]
-    image = image.resize((width // scale, height // scale), filter_)
-    if random.random() < NOISY:
+    image = image.resize((lr_width, lr_height), filter_)
+    if random.random() < NOISE_PROBABILITY:
         image = _add_noise(image, random.uniform(0, MAX_NOISE), random)
-    if random.random() < COMPRESSED:
-        left, top = random.integers(BLOCKS, size=2) if cut_out else (0, 0)
+    if random.random() < JPEG_PROBABILITY:
+        left, top = random.integers(MACROBLOCK_SIDE, size=2) if cut_out else (0, 0)
         image = _pad(image, left, top)
-        for _ in range(1 + (random.random() < TWICE)):
+        for _ in range(1 + (random.random() < SECOND_JPEG_PROBABILITY)):
             image = _compress(image, random)
         image = image.crop((left, top, image.width, image.height))
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
@@ -93,8 +97,8 @@ def _pad(image: Image.Image, left: int, top: int) -> Image.Image:
 
 
 def _compress(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    quality = int(random.integers(*QUALITIES, endpoint=True))
-    subsampling = 2 if random.random() < 0.7 else 0
+    quality = int(random.integers(*QUALITY_RANGE, endpoint=True))
+    subsampling = 2 if random.random() < CHROMA_SUBSAMPLED_PROBABILITY else 0
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality, subsampling=subsampling)
     return Image.open(file).convert("RGB")

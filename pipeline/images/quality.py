@@ -1,8 +1,9 @@
-"""Measures of picture quality: JPEG quality and subsampling, contrast, colourfulness."""
+"""Measures of pictures: JPEG quality and subsampling, perceptual hash, contrast, colourfulness."""
 
 from dataclasses import dataclass
 from functools import cache
 
+import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
@@ -20,15 +21,17 @@ _STANDARD_TABLE = np.array(
         [72, 92, 95, 98, 112, 100, 103, 99],
     ]
 )
-_SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
+# By the samples of luma per sample of chroma, horizontally and vertically.
+_SUBSAMPLINGS: dict[tuple[float, float], str] = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0"}
 
 
 @dataclass(frozen=True)
 class Jpeg:
     """Compression of a JPEG original.
 
-    `quality` is the IJG's scale, 1 to 100, estimated from the quantisation table; `subsampling` is
-    that of chroma, "4:4:4" for none, "other" for a rare one.
+    `quality` is the IJG's scale, 1 to 100, estimated from luma's quantisation table; `subsampling`
+    is that of chroma, "4:4:4" for none, "other" for a rare one. Of CMYK, the first component stands
+    for luma.
     """
 
     quality: int
@@ -39,10 +42,20 @@ def jpeg_of(image: Image.Image) -> Jpeg | None:
     """Return the compression of an opened image, by its header; None if it is no JPEG."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.quantization:
         return None
-    subsampling = _SUBSAMPLINGS.get(JpegImagePlugin.get_sampling(image), "other")
-    if image.mode == "L":
-        subsampling = "4:4:4"
-    return Jpeg(_quality(next(iter(image.quantization.values()))), subsampling)
+    tables, table_of_luma = image.quantization, image.layer[0][3]
+    # A file may have more tables between its scans, which Pillow does not read.
+    table = tables.get(table_of_luma) or next(iter(tables.values()))
+    return Jpeg(_quality(table), _subsampling(image.layer))
+
+
+def _subsampling(components: list[tuple[int, int, int, int]]) -> str:
+    """Return the chroma subsampling of components as (id, factor across, factor down, table)."""
+    (_, luma_across, luma_down, _), *others = components
+    # A fourth component is black, which is no chroma.
+    ratios = {(luma_across / across, luma_down / down) for _, across, down, _ in others[:2]}
+    if not ratios:
+        return "4:4:4"
+    return _SUBSAMPLINGS.get(ratios.pop(), "other") if len(ratios) == 1 else "other"
 
 
 def _quality(table: list[int]) -> int:
@@ -55,6 +68,11 @@ def _table_sum(quality: int) -> int:
     """Return the sum of the IJG library's table for a quality (`jpeg_quality_scaling`)."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     return int(((_STANDARD_TABLE * percent + 50) // 100).clip(1, 255).sum())
+
+
+def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
+    """Return imagehash's pHash of an `(H, W, 3)` image: 64 bits as 16 hex digits."""
+    return str(imagehash.phash(Image.fromarray(pixels)))
 
 
 def contrast(pixels: NDArray[np.uint8]) -> float:

@@ -1,6 +1,6 @@
 """Records of originals in `posts.jsonl` and of resized images in `index.jsonl`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ INDEX_FILE = "index.jsonl"
 Key = tuple[int, int]
 """Id of a post and number of one of its images, from 0."""
 
-T = TypeVar("T", "Post", "Image")
+T = TypeVar("T", "Post", "ImageRecord")
 
 
 @dataclass(frozen=True)
@@ -42,24 +42,20 @@ class Post:
 
     @property
     def key(self) -> Key:
-        """Unique key, of the same type as an image's."""
+        """Return a unique key, of the same type as an image's."""
         return self.id, 0
 
 
 @dataclass(frozen=True)
-class Image:
-    """An image in the shards, as in `index.jsonl`; see `pipeline.manifest.rows.Row`.
+class ImageFacts:
+    """What is known of an image, whatever the id of its original and its place in the shards.
 
     `sha256` is of the image's pixels, `webp_sha256` of its file, `original_sha256` of the
-    original's. The last four are those of `pipeline.images.quality`; None where the original is no
-    JPEG.
+    original's; `scale` and `crop_box` are those of `pipeline.resizing.geometry.Fitted`. The last
+    four are measured by `pipeline.images.quality`: those of JPEG are None where the original is
+    none, contrast and colourfulness are of the image.
     """
 
-    id: Int64
-    tile: Index
-    shard: FileName
-    offset: Index
-    length: WebpLength
     sha256: str
     phash: Phash
     original_width: Size
@@ -74,13 +70,32 @@ class Image:
     contrast: Finite
     colourfulness: Finite
 
+
+@dataclass(frozen=True)
+class ImageRecord(ImageFacts):
+    """An image in the shards, as in `index.jsonl`: its WebP bytes are at `offset` of `shard`.
+
+    `id` is that of the original's post, `tile` the image's number among those of its original.
+    """
+
+    id: Int64
+    tile: Index
+    shard: FileName
+    offset: Index
+    length: WebpLength
+
     @property
     def key(self) -> Key:
-        """Unique key."""
+        """Return a unique key."""
         return self.id, self.tile
 
+    @property
+    def facts(self) -> ImageFacts:
+        """Return what depends on neither the original's id nor the shard."""
+        return ImageFacts(**{field.name: getattr(self, field.name) for field in fields(ImageFacts)})
 
-_POST, _IMAGE = TypeAdapter(Post), TypeAdapter(Image)
+
+POST, IMAGE_RECORD = TypeAdapter(Post), TypeAdapter(ImageRecord)
 
 
 def read_posts(raw: Path) -> list[Post]:
@@ -88,7 +103,7 @@ def read_posts(raw: Path) -> list[Post]:
 
     Raises `PipelineError` with file and line where the list is missing, empty or damaged.
     """
-    posts = _read_lines(raw / POSTS_FILE, "scrape", _POST)
+    posts = _read_lines(raw / POSTS_FILE, "scrape", POST)
     if not posts:
         raise PipelineError(
             f"{raw / POSTS_FILE}: holds no post; run pipeline scrape with other params"
@@ -96,12 +111,12 @@ def read_posts(raw: Path) -> list[Post]:
     return posts
 
 
-def read_index(resized: Path) -> list[Image]:
-    """Return the images in the shards of `resized`, by ascending id and number.
+def read_index(resized: Path) -> list[ImageRecord]:
+    """Return the images in the shards of `resized`, by ascending id and tile.
 
     Raises `PipelineError` with file and line where the index is missing or damaged.
     """
-    return _read_lines(resized / INDEX_FILE, "resize", _IMAGE)
+    return _read_lines(resized / INDEX_FILE, "resize", IMAGE_RECORD)
 
 
 def _read_lines(path: Path, stage: str, adapter: TypeAdapter[T]) -> list[T]:

@@ -16,14 +16,18 @@ def downscale(hr: Tensor, scale: int) -> Tensor:
     Within one level of Pillow's BICUBIC. Raises `ValueError` where a side is no multiple of
     `scale`.
     """
-    height, width = hr.shape[-2:]
-    if height % scale or width % scale:
-        raise ValueError(f"{width}×{height} is no multiple of {scale}")
-    size = (height // scale, width // scale)
+    size = lr_size(hr.shape[-2], hr.shape[-1], scale)
     if hr.device.type == "cpu":
         return F.interpolate(hr, size, mode="bicubic", antialias=True)
     smooth = F.interpolate(hr.float(), size, mode="bicubic", antialias=True)
     return smooth.round().clamp(0, 255).to(hr.dtype)
+
+
+def lr_size(height: int, width: int, scale: int) -> tuple[int, int]:
+    """Return height and width of the LR image. Raises `ValueError` where a side is no multiple."""
+    if height % scale or width % scale:
+        raise ValueError(f"{width}×{height} is no multiple of {scale}")
+    return height // scale, width // scale
 
 
 def lanczos(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -5,9 +5,11 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -24,19 +26,19 @@ class Located(Protocol):
 
     @property
     def shard(self) -> str:
-        """File name of the shard."""
+        """Return the file name of the shard."""
 
     @property
     def offset(self) -> int:
-        """First byte of the image in the shard."""
+        """Return the first byte of the image in the shard."""
 
     @property
     def length(self) -> int:
-        """Number of the image's bytes."""
+        """Return the number of the image's bytes."""
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the decoded pixels, `(H, W, 3) uint8`."""
+        """Return the SHA-256 of the decoded pixels, `(H, W, 3) uint8`."""
 
 
 @dataclass(frozen=True)
@@ -53,31 +55,32 @@ def shard_name(number: int) -> str:
     return f"shard-{number:06d}.tar"
 
 
-def write_shard(path: Path, members: Iterable[Member]) -> list[tuple[int, int]]:
-    """Write a shard atomically; return offset and length of each member's WebP bytes.
+@contextmanager
+def shard_writer(path: Path) -> Iterator[Callable[[Member], int]]:
+    """Yield a function that adds an image to a new shard and returns its WebP file's offset.
 
-    The same members give the same bytes.
+    The shard is written atomically. The same members give the same bytes.
     """
-    extents = []
     with (
         atomic_path(path) as temporary,
         tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as shard,
     ):
-        for member in members:
-            text = json.dumps(dict(member.facts), sort_keys=True) + "\n"
-            extents.append(_add(shard, f"{member.name}.webp", member.webp))
-            _add(shard, f"{member.name}.json", text.encode())
-    return extents
+        yield partial(_add_member, shard)
 
 
-def encode(pixels: NDArray[np.uint8]) -> bytes:
+def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of an image's pixels, row by row, in hex."""
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+
+
+def encode_webp(pixels: NDArray[np.uint8]) -> bytes:
     """Encode an `(H, W, 3) uint8` image as lossless WebP, at the fastest setting."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "WEBP", lossless=True, method=0, quality=0)
     return file.getvalue()
 
 
-def read_bytes(path: Path, offset: int, length: int) -> bytes:
+def read_webp(path: Path, offset: int, length: int) -> bytes:
     """Read an image's WebP file from a shard: fewer bytes than `length` at the shard's end."""
     with path.open("rb") as shard:
         shard.seek(offset)
@@ -92,7 +95,7 @@ def read_image(folder: Path, entry: Located) -> NDArray[np.uint8]:
     """
     path = folder / entry.shard
     try:
-        data = read_bytes(path, entry.offset, entry.length)
+        data = read_webp(path, entry.offset, entry.length)
     except OSError as error:
         raise PipelineError(
             f"{path}: cannot be read ({error.strerror}); run pipeline resize again"
@@ -105,7 +108,7 @@ def read_image(folder: Path, entry: Located) -> NDArray[np.uint8]:
             f"{path}: no whole image at byte {entry.offset}; "
             "remove the file and run pipeline resize and pipeline manifest again"
         ) from None
-    if hashlib.sha256(pixels.data).hexdigest() != entry.sha256:
+    if pixels_sha256(pixels) != entry.sha256:
         raise PipelineError(
             f"{path}: the image at byte {entry.offset} has other pixels than its sha256 says; "
             "remove the file and run pipeline resize and pipeline manifest again"
@@ -134,23 +137,24 @@ def read_images(folder: Path, entries: Sequence[Located], workers: int = 0) -> N
         images[index] = image
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        try:
-            for _ in pool.map(read, range(1, len(entries))):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for _ in pool.map(read, range(1, len(entries))):
+            pass
     return images
 
 
-def _add(shard: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
+def _add_member(shard: tarfile.TarFile, member: Member) -> int:
+    text = json.dumps(dict(member.facts), sort_keys=True) + "\n"
+    offset = _add_file(shard, f"{member.name}.webp", member.webp)
+    _add_file(shard, f"{member.name}.json", text.encode())
+    return offset
+
+
+def _add_file(shard: tarfile.TarFile, name: str, data: bytes) -> int:
+    """Add a file to a shard and return the offset of its first byte."""
+    # USTAR's header of a short name is one block.
+    start = int(shard.offset) + tarfile.BLOCKSIZE
     # TarInfo's defaults are the same on every machine: mode 0644, owner 0, time 0.
     header = tarfile.TarInfo(name)
     header.size = len(data)
     shard.addfile(header, io.BytesIO(data))
-    # Members are padded to full blocks, and `offset` is that of the next header.
-    return shard.offset - _padded(len(data)), len(data)
-
-
-def _padded(size: int) -> int:
-    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    return start

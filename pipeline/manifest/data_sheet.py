@@ -12,14 +12,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from pipeline.errors import PipelineError
-from pipeline.files import atomic_path, write_text
+from pipeline.files import atomic_path, write_text, writing
 from pipeline.images.shards import read_image
 from pipeline.manifest.rows import SPLITS, Row, read_manifest
 
 COLUMNS = 12
 MAX_IMAGES = 96
-TILE = 128
+THUMBNAIL_SIDE = 128
 MAX_TAGS = 30
 # Not PyTorch's, as `resize` has it: loading that would take longer than the whole stage.
 LANCZOS = Image.Resampling.LANCZOS
@@ -35,53 +34,51 @@ class Table:
 
     @property
     def largest(self) -> int:
-        """The count of the longest bar."""
+        """Return the count of the longest bar."""
         return max((count for _, count in self.rows), default=1) or 1
 
 
 def write_datasheet(
     manifest: Path,
     resized: Path,
-    excluded: Mapping[str, int],
+    left_out: Mapping[str, int],
     folder: Path,
     random: np.random.Generator,
 ) -> None:
     """Write `contact.png` and `index.html` to `folder`.
 
-    `excluded` counts the pictures that are not in the manifest, by reason; `random` draws the
-    images to show. Raises `PipelineError` where an image cannot be read or a file be written.
+    `left_out` counts what is not in the manifest, by reason; `random` draws the images to show.
+    Raises `PipelineError` where an image cannot be read or a file be written.
     """
     rows = read_manifest(manifest)
     indices = random.choice(len(rows), min(MAX_IMAGES, len(rows)), replace=False)
     drawn = [rows[index] for index in indices]
     sheet = contact_sheet(resized, drawn)
-    page = _page(sheet, len(drawn), rows, excluded)
-    try:
+    page = _page(sheet, len(drawn), rows, left_out)
+    with writing(folder):
         with atomic_path(folder / "contact.png") as temporary:
             sheet.save(temporary, "PNG")
         write_text(folder / "index.html", page)
-    except OSError as error:
-        raise PipelineError(f"{folder}: cannot be written: {error}") from None
 
 
 def contact_sheet(resized: Path, rows: Sequence[Row]) -> Image.Image:
     """Return the images of `rows` as thumbnails, `COLUMNS` per line."""
-    lines = -(-len(rows) // COLUMNS)
-    sheet = np.full((lines * TILE, COLUMNS * TILE, 3), 255, np.uint8)
+    lines, side = -(-len(rows) // COLUMNS), THUMBNAIL_SIDE
+    sheet = np.full((lines * side, COLUMNS * side, 3), 255, np.uint8)
     for number, row in enumerate(rows):
-        top, left = number // COLUMNS * TILE, number % COLUMNS * TILE
-        small = Image.fromarray(read_image(resized, row)).resize((TILE, TILE), LANCZOS)
-        sheet[top : top + TILE, left : left + TILE] = np.asarray(small)
+        top, left = number // COLUMNS * side, number % COLUMNS * side
+        small = Image.fromarray(read_image(resized, row)).resize((side, side), LANCZOS)
+        sheet[top : top + side, left : left + side] = np.asarray(small)
     return Image.fromarray(sheet)
 
 
-def tables(rows: Sequence[Row], excluded: Mapping[str, int]) -> list[Table]:
+def tables(rows: Sequence[Row], left_out: Mapping[str, int]) -> list[Table]:
     """Return the tables of the page."""
     splits = Counter(row.split for row in rows)
     tags = Counter(tag for row in rows for tag in row.tags)
     return [
         Table("Splits", [(split, splits[split]) for split in SPLITS]),
-        Table("Left out", [(name, count) for name, count in excluded.items() if count]),
+        Table("Left out", [(name, count) for name, count in left_out.items() if count]),
         Table("Short side of the original", _sides(rows)),
         Table("Format of the original", _counted(row.original_format for row in rows)),
         Table("Rating", _counted(row.rating for row in rows)),
@@ -90,6 +87,7 @@ def tables(rows: Sequence[Row], excluded: Mapping[str, int]) -> list[Table]:
 
 
 def _sides(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """Count the originals' shorter sides by range; leave empty ranges out."""
     shorts = np.array([min(row.original_width, row.original_height) for row in rows])
     counts = np.bincount(np.searchsorted(_SIDES, shorts, side="right"), minlength=len(_SIDES) + 1)
     names = [
@@ -104,7 +102,7 @@ def _counted(values: Iterable[str]) -> list[tuple[str, int]]:
     return Counter(values).most_common()
 
 
-def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], excluded: Mapping[str, int]) -> str:
+def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], left_out: Mapping[str, int]) -> str:
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=85)
     templates = Environment(
@@ -114,5 +112,5 @@ def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], excluded: Mapping
         total=len(rows),
         shown=shown,
         sheet=base64.b64encode(file.getvalue()).decode(),
-        tables=tables(rows, excluded),
+        tables=tables(rows, left_out),
     )

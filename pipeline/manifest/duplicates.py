@@ -1,4 +1,4 @@
-"""Find duplicates: pictures with equal pixels, or with similar perceptual hashes."""
+"""Find duplicates: images with equal pixels, or with similar perceptual hashes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from pipeline.images.records import Key
 from pipeline.progress import Progress, Silent
 
 # A perceptual hash sets the bits of the coefficients above their median, so about half of its 64.
-# Flat pictures have next to no coefficients, set next to no bits, and would all be alike.
+# Flat images have next to no coefficients: they set next to no bits, and would all be duplicates.
 MIN_BITS = 8
 
 
 class Hashed(Protocol):
-    """A picture with its key, its original's size, and hashes of the resized image."""
+    """An image with its key, its original's size, and hashes of the resized image."""
 
     @property
     def key(self) -> Key: ...
@@ -32,7 +32,7 @@ class Hashed(Protocol):
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Keys of the pictures to exclude, and the group of each picture."""
+    """Keys of the images to exclude, and the group of each image."""
 
     exact: frozenset[Key]
     near: frozenset[Key]
@@ -40,20 +40,20 @@ class Duplicates:
 
 
 def find_duplicates(
-    pictures: Sequence[Hashed],
+    images: Sequence[Hashed],
     groups: Sequence[int],
     distance: int | None,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
 ) -> Duplicates:
-    """Find the pictures to exclude so that no duplicates remain.
+    """Find the images to exclude so that no duplicates remain.
 
     Of two duplicates, the one with the larger original stays, then the one with the lower key.
-    Pictures are near duplicates if their hashes differ in at most `distance` of 64 bits (None:
-    never). `groups` has one label per picture; groups with a pair of duplicates are merged into the
+    Images are near duplicates if their hashes differ in at most `distance` of 64 bits (None:
+    never). `groups` has one label per image; groups with a pair of duplicates are merged into the
     lowest.
     """
-    order = sorted(range(len(pictures)), key=lambda index: _rank(pictures[index]))
-    ranked = [pictures[index] for index in order]
+    order = sorted(range(len(images)), key=lambda index: _rank(images[index]))
+    ranked = [images[index] for index in order]
     labels = np.array([groups[index] for index in order], np.int64)
     is_exact = _mark_exact(ranked, labels)
     exact = frozenset(ranked[index].key for index in np.flatnonzero(is_exact))
@@ -61,20 +61,21 @@ def find_duplicates(
     if distance is not None:
         is_near = _mark_near(ranked, labels, is_exact, distance, progress)
         near = frozenset(ranked[index].key for index in np.flatnonzero(is_near))
-    members = {picture.key: int(label) for picture, label in zip(ranked, labels, strict=True)}
+    members = {image.key: int(label) for image, label in zip(ranked, labels, strict=True)}
     return Duplicates(exact, near, members)
 
 
-def _rank(picture: Hashed) -> tuple[int, Key]:
-    return -picture.original_width * picture.original_height, picture.key
+def _rank(image: Hashed) -> tuple[int, Key]:
+    """Return a sort key by which the best of several duplicates is the least."""
+    return -image.original_width * image.original_height, image.key
 
 
 def _mark_exact(ranked: Sequence[Hashed], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mark pictures, best first, that equal an earlier one; merge their groups in `labels`."""
+    """Mark images, best first, that equal an earlier one; merge their groups in `labels`."""
     marked = np.zeros(len(ranked), np.bool_)
     first: dict[str, int] = {}
-    for index, picture in enumerate(ranked):
-        kept = first.setdefault(picture.sha256, index)
+    for index, image in enumerate(ranked):
+        kept = first.setdefault(image.sha256, index)
         if kept != index:
             marked[index] = True
             _merge(labels, np.array([kept, index]))
@@ -88,8 +89,8 @@ def _mark_near(
     distance: int,
     progress: Progress,
 ) -> NDArray[np.bool_]:
-    """Mark pictures, best first, that are near one that stays; merge the groups of near pairs."""
-    hashes = np.array([int(picture.phash, 16) for picture in ranked], np.uint64)
+    """Mark images, best first, that are near one that stays; merge the groups of near pairs."""
+    hashes = np.array([int(image.phash, 16) for image in ranked], np.uint64)
     compared = np.flatnonzero(~exact & (np.bitwise_count(hashes) >= MIN_BITS))
     hashes = hashes[compared]
     marked = np.zeros(len(ranked), np.bool_)
@@ -100,7 +101,8 @@ def _mark_near(
             near = compared[position:][differing <= distance]
             if len(near) > 1:
                 _merge(labels, near)
-                # A picture that is excluded excludes no other: its own neighbours may be different.
+                # Only kept images exclude others: an image near an excluded one may be far from
+                # every kept one.
                 if not marked[index]:
                     marked[near[1:]] = True
             progress.update(position + 1)

@@ -20,8 +20,8 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 class Row:
     """One image: the location of its bytes, its split, and its origin.
 
-    `tile` numbers the images of one post, from 0. `scale` is result pixels per original pixel;
-    `crop_box` is left, top, right and bottom in the oriented original.
+    `tile` is its number among the images of its original, from 0. `scale` is result pixels per
+    original pixel; `crop_box` is left, top, right and bottom in the oriented original.
     """
 
     id: Int64
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The image's name in reports: its post's id, and its number unless that is 0."""
+        """Return the image's name in reports: its post's id, and its tile unless that is 0."""
         return f"{self.id}-{self.tile}" if self.tile else str(self.id)
 
 

@@ -3,16 +3,16 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.files import write_text
+from pipeline.files import write_text, writing
 from pipeline.images.records import (
     INDEX_FILE,
     POSTS_FILE,
-    Image,
+    ImageRecord,
     Key,
     Post,
     read_index,
@@ -23,17 +23,48 @@ from pipeline.manifest.rows import HEADER, SPLITS, Row, Split, write_manifest
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
 
-_FILTERS = ("low_jpeg_quality", "halved_chroma", "flat", "greyscale", "text", "excluded_tags")
-# Originals scaled by this or less pass the checks of JPEG quality.
-_LENIENT_SCALE = 0.5
+# Shrinking by two averages a JPEG's blocks, and its halved chroma, away.
+_MAX_UNCHECKED_SCALE = 0.5
 # JPEG gives grey pictures a tint of about a level.
 _MIN_COLOURFULNESS = 2.0
 _TEXT_TAGS = frozenset({"text_focus", "text-only_page"})
 
 
+def _is_checked_jpeg(image: ImageRecord) -> bool:
+    return image.jpeg_quality is not None and image.scale > _MAX_UNCHECKED_SCALE
+
+
+def _has_low_quality(image: ImageRecord, post: Post, params: ManifestParams) -> bool:
+    least = params.min_jpeg_quality or 0
+    return _is_checked_jpeg(image) and (image.jpeg_quality or 0) < least
+
+
+def _has_halved_chroma(image: ImageRecord, post: Post, params: ManifestParams) -> bool:
+    is_halved = image.jpeg_subsampling != "4:4:4"
+    return params.full_chroma and _is_checked_jpeg(image) and is_halved
+
+
+_FILTERS: dict[str, Callable[[ImageRecord, Post, ManifestParams], bool]] = {
+    "low_jpeg_quality": _has_low_quality,
+    "halved_chroma": _has_halved_chroma,
+    "flat": lambda image, post, params: image.contrast < params.min_contrast,
+    "greyscale": lambda image, post, params: (
+        not params.greyscale and image.colourfulness < _MIN_COLOURFULNESS
+    ),
+    "text": lambda image, post, params: not params.text and not _TEXT_TAGS.isdisjoint(post.tags),
+    "excluded_tags": lambda image, post, params: (
+        not set(params.excluded_tags).isdisjoint(post.tags)
+    ),
+}
+"""Filters by the name in the report: whether each excludes an image. The first that does counts."""
+
+
 @dataclass(frozen=True)
 class ManifestReport:
-    """Number of images in each split, and of pictures that each filter excluded."""
+    """Numbers of images in each split and that each step excluded.
+
+    `refused` counts originals, of which `resize` made no image.
+    """
 
     rows: int
     train: int
@@ -53,9 +84,8 @@ class ManifestReport:
 
     @property
     def excluded(self) -> dict[str, int]:
-        """Numbers of pictures that are not in the manifest, by the reason in words."""
+        """Numbers of images that are not in the manifest, by the reason in words."""
         return {
-            "refused by resize": self.refused,
             "of low JPEG quality": self.low_jpeg_quality,
             "with halved chroma": self.halved_chroma,
             "flat": self.flat,
@@ -67,6 +97,11 @@ class ManifestReport:
             "relatives across splits": self.across_splits,
         }
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Numbers of what is not in the manifest, by the reason in words."""
+        return {"originals refused by resize": self.refused} | self.excluded
+
 
 def build_manifest(
     params: ManifestParams,
@@ -74,13 +109,13 @@ def build_manifest(
     resized: Path,
     manifest: Path,
     report: Path,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
 ) -> ManifestReport:
     """Select the images, assign each to a split, and write `manifest` and `report`.
 
-    A picture's split depends on the seed, the fractions, its id and its parent's id alone: adding
-    pictures moves none from one split to another. Pictures that are linked by parents or as
-    duplicates are a group, of which only the pictures in one split stay: that with most of them.
+    An image's split depends on the seed, the fractions, its post's id and its parent's id alone:
+    adding posts moves none from one split to another. Images that are linked by parents or as
+    duplicates are a group, of which only the images in one split stay: that with most of them.
 
     Raises `PipelineError` where the earlier stages' results are missing or do not match, where too
     few rows remain, where a requested split is empty, or where a file cannot be written.
@@ -91,7 +126,8 @@ def build_manifest(
     images, filtered = _filter(indexed, posts, params)
     roots = [_root(posts, image.id) for image in images]
     duplicates = find_duplicates(images, roots, params.phash_distance, progress)
-    unique = [image for image in images if image.key not in duplicates.exact | duplicates.near]
+    dropped = duplicates.exact | duplicates.near
+    unique = [image for image in images if image.key not in dropped]
     splits = {image.key: _split(params, posts[image.id]) for image in unique}
     separated = _one_split_per_group(unique, duplicates.groups, splits)
     selected = _sample(separated, params)
@@ -106,55 +142,45 @@ def build_manifest(
         over_count=len(separated) - len(selected),
     )
     rows = [_row(image, posts[image.id], splits[image.key]) for image in selected]
-    try:
+    with writing(report):
         write_text(report, json.dumps(vars(result), indent=2) + "\n")
-        _check_counts(params, result, progress)
+    _check_counts(params, result, progress)
+    with writing(manifest):
         write_manifest(manifest, rows)
-    except OSError as error:
-        raise PipelineError(f"{manifest}, {report}: cannot be written: {error}") from None
     return result
 
 
-def _check_posts(images: list[Image], posts: dict[int, Post], raw: Path, resized: Path) -> None:
-    """Raise `PipelineError` where the index has an image whose post is not listed."""
+def _check_posts(
+    images: list[ImageRecord], posts: dict[int, Post], raw: Path, resized: Path
+) -> None:
+    """Raise `PipelineError` where the index has an image whose original is not listed."""
     for image in images:
-        if image.id not in posts:
-            raise PipelineError(
-                f"{resized / INDEX_FILE}: id {image.id} is not in {raw / POSTS_FILE}; "
-                "run pipeline resize again"
-            )
+        post = posts.get(image.id)
+        if post is None:
+            problem = f"is not in {raw / POSTS_FILE}"
+        elif post.sha256 != image.original_sha256:
+            problem = f"was made from another file than {raw / POSTS_FILE} lists (sha256)"
+        else:
+            continue
+        raise PipelineError(
+            f"{resized / INDEX_FILE}: id {image.id} {problem}; run pipeline resize again"
+        )
 
 
 def _filter(
-    images: list[Image], posts: dict[int, Post], params: ManifestParams
-) -> tuple[list[Image], dict[str, int]]:
-    """Return the images that pass all filters, and how many each filter excluded."""
-    passed: list[Image] = []
+    images: list[ImageRecord], posts: dict[int, Post], params: ManifestParams
+) -> tuple[list[ImageRecord], dict[str, int]]:
+    """Return the images that pass all filters, and how many each filter excluded as the first."""
+    passed: list[ImageRecord] = []
     counts = dict.fromkeys(_FILTERS, 0)
     for image in images:
-        reason = _excluding_filter(image, posts[image.id], params)
+        post = posts[image.id]
+        reason = next((name for name in _FILTERS if _FILTERS[name](image, post, params)), None)
         if reason is None:
             passed.append(image)
         else:
             counts[reason] += 1
     return passed, counts
-
-
-def _excluding_filter(image: Image, post: Post, params: ManifestParams) -> str | None:
-    """Return the name of the first filter that excludes an image; None without one."""
-    # Shrinking by two averages a JPEG's blocks, and its halved chroma, away.
-    has_artefacts = image.jpeg_quality is not None and image.scale > _LENIENT_SCALE
-    quality = image.jpeg_quality or 0
-    tags = set(post.tags)
-    checks = {
-        "low_jpeg_quality": has_artefacts and quality < (params.min_jpeg_quality or 0),
-        "halved_chroma": has_artefacts and params.full_chroma and image.jpeg_subsampling != "4:4:4",
-        "flat": image.contrast < params.min_contrast,
-        "greyscale": not params.greyscale and image.colourfulness < _MIN_COLOURFULNESS,
-        "text": not params.text and bool(_TEXT_TAGS & tags),
-        "excluded_tags": bool(set(params.excluded_tags) & tags),
-    }
-    return next((name for name in _FILTERS if checks[name]), None)
 
 
 def _root(posts: dict[int, Post], id: int) -> int:
@@ -168,9 +194,12 @@ def _root(posts: dict[int, Post], id: int) -> int:
 
 
 def _one_split_per_group(
-    images: Sequence[Image], groups: Mapping[Key, int], splits: Mapping[Key, str]
-) -> list[Image]:
-    """Return the images without those in another split than most of their group."""
+    images: Sequence[ImageRecord], groups: Mapping[Key, int], splits: Mapping[Key, str]
+) -> list[ImageRecord]:
+    """Return the images without those in another split than most of their group.
+
+    Of splits with equally many, the first in `SPLITS` stays.
+    """
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for image in images:
         counts[groups[image.key]][splits[image.key]] += 1
@@ -178,13 +207,14 @@ def _one_split_per_group(
     return [image for image in images if splits[image.key] == largest[groups[image.key]]]
 
 
-def _sample(images: Sequence[Image], params: ManifestParams) -> list[Image]:
+def _sample(images: Sequence[ImageRecord], params: ManifestParams) -> list[ImageRecord]:
     """Return at most `params.count` of the images, drawn at random, by ascending key."""
     drawn = sorted(images, key=lambda image: _draw(params.seed, "choice", *image.key))
     return sorted(drawn[: params.count], key=lambda image: image.key)
 
 
 def _split(params: ManifestParams, post: Post) -> Split:
+    """Draw a post's split by the seed and its parent's id, or else its own."""
     # Of its relatives, only the parent that its own post names never changes as posts are added.
     drawn = _draw(params.seed, "split", post.parent_id or post.id)
     # val is at one end and test at the other: changing one fraction does not move the other split.
@@ -200,7 +230,7 @@ def _draw(seed: int, purpose: str, *key: int) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _row(image: Image, post: Post, split: Split) -> Row:
+def _row(image: ImageRecord, post: Post, split: Split) -> Row:
     return Row(
         **{name: value for name, value in vars(image).items() if name in HEADER},
         split=split,
@@ -219,13 +249,15 @@ def _split_sizes(splits: Iterable[str]) -> dict[str, int]:
 def _check_counts(params: ManifestParams, result: ManifestReport, progress: Progress) -> None:
     """Raise `PipelineError` where too few images remain; warn where fewer than wanted do."""
     excluded = result.excluded
-    pictures = result.rows + sum(excluded.values()) + result.over_count
+    images = result.rows + sum(excluded.values()) + result.over_count
     reasons = ", ".join(f"{count} {reason}" for reason, count in excluded.items() if count)
-    losses = f"of {pictures} pictures: {reasons or 'none lost'}"
+    exclusions = f"of {images} images: {reasons or 'none lost'}"
+    if result.refused:
+        exclusions += f"; originals refused by resize: {result.refused}"
     if result.rows < min(params.min_count, params.count):
         raise PipelineError(
             f"manifest.min_count: {result.rows} images are left, "
-            f"{min(params.min_count, params.count)} are needed ({losses}); "
+            f"{min(params.min_count, params.count)} are needed ({exclusions}); "
             "raise scrape.limit or lower manifest.min_count"
         )
     for split in ("val", "test"):
@@ -243,5 +275,5 @@ def _check_counts(params: ManifestParams, result: ManifestReport, progress: Prog
     if result.rows < params.count:
         progress.message(
             f"warning: {params.count - result.rows} images fewer than manifest.count "
-            f"{params.count}: {losses}"
+            f"{params.count}: {exclusions}"
         )

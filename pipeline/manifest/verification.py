@@ -6,10 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import imagehash
-from PIL import Image
-
 from pipeline.errors import PipelineError
+from pipeline.images.quality import perceptual_hash
 from pipeline.images.shards import read_image
 from pipeline.manifest.rows import Row, read_manifest
 from pipeline.progress import Progress, Silent
@@ -20,7 +18,7 @@ _MAX_LISTED = 10
 def check_manifest(
     manifest: Path,
     resized: Path,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
 ) -> int:
     """Decode the image of every row and compare its hashes; return how many rows there are.
 
@@ -57,6 +55,6 @@ def _problem(resized: Path, row: Row) -> str | None:
     except PipelineError as error:
         return f"id {row.name}: {error}"
     image = f"id {row.name}: {resized / row.shard}: the image at byte {row.offset}"
-    if str(imagehash.phash(Image.fromarray(pixels))) != row.phash:
+    if perceptual_hash(pixels) != row.phash:
         return f"{image} has another perceptual hash"
     return None

@@ -17,8 +17,8 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 Box = tuple[int, int, int, int]
 
-_PREVIEW = 64
-"""Side of a square, in pixels, in the small copy in which detail is measured."""
+_PREVIEW_SIDE = 64
+"""Side of a square, in pixels, in the preview, a small copy in which detail is measured."""
 
 
 @dataclass(frozen=True)
@@ -39,45 +39,59 @@ def fit(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
 
     Raises `ImageRefused` ("too_small") where that would enlarge it.
     """
-    if params.mode in ("cover", "tiles"):
-        return _tiles(pixels, params)
-    return [_MODES[params.mode](pixels, params.size, params.background)]
+    return _MODES[params.mode](pixels, params)
 
 
-def _crop(pixels: Pixels, size: int, background: str) -> Fitted:
+def _crop(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
     """Return the largest square in the centre."""
     height, width = pixels.shape[:2]
-    side = _large_enough(min(width, height), size, pixels)
-    return _square(pixels, size, side, (width - side) // 2, (height - side) // 2)
+    side = min(width, height)
+    _refuse_enlarging(side, pixels, params)
+    return [_cut_square(pixels, params.size, side, (width - side) // 2, (height - side) // 2)]
 
 
-def _detail(pixels: Pixels, size: int, background: str) -> Fitted:
+def _detail(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
     """Return the largest square with the most detail."""
     height, width = pixels.shape[:2]
-    side = _large_enough(min(width, height), size, pixels)
-    changes = _changes(pixels, side)
-    left = _busiest(changes.sum(axis=0), width, side)
-    return _square(pixels, size, side, left, _busiest(changes.sum(axis=1), height, side))
+    side = min(width, height)
+    _refuse_enlarging(side, pixels, params)
+    detail = _detail_map(pixels, side)
+    left = _most_detailed_start(detail.sum(axis=0), width, side)
+    top = _most_detailed_start(detail.sum(axis=1), height, side)
+    return [_cut_square(pixels, params.size, side, left, top)]
+
+
+def _cover(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
+    """Return as many of the largest squares as cover all of the image, evenly spaced."""
+    side = min(pixels.shape[:2])
+    _refuse_enlarging(side, pixels, params)
+    return _grid(pixels, params, side, math.ceil)
 
 
 def _tiles(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
-    """Return those of evenly spaced squares that have the most detail, row by row.
+    """Return evenly spaced squares that are not scaled and do not overlap."""
+    _refuse_enlarging(min(pixels.shape[:2]), pixels, params)
+    return _grid(pixels, params, params.size, math.floor)
 
-    In mode `tiles` they are not scaled; in mode `cover` they are the image's largest squares.
+
+def _grid(
+    pixels: Pixels, params: ResizeParams, side: int, count: Callable[[float], int]
+) -> list[Fitted]:
+    """Return those of evenly spaced squares of `side` pixels with the most detail, row by row.
+
+    `count` rounds how often `side` goes into the image's width and height.
     """
     height, width = pixels.shape[:2]
-    shorter = _large_enough(min(width, height), params.size, pixels)
-    side, count = (shorter, math.ceil) if params.mode == "cover" else (params.size, math.floor)
-    changes = _changes(pixels, side)
+    detail, preview_side = _detail_map(pixels, side), _preview_side(side)
     lefts, tops = (_starts(length, side, count(length / side)) for length in (width, height))
     corners = [(left, top) for top in tops for left in lefts]
 
-    def detail(corner: tuple[int, int]) -> float:
-        left, top = (position * _PREVIEW // side for position in corner)
-        return float(changes[top : top + _PREVIEW, left : left + _PREVIEW].sum())
+    def detail_at(corner: tuple[int, int]) -> float:
+        left, top = (position * preview_side // side for position in corner)
+        return float(detail[top : top + preview_side, left : left + preview_side].sum())
 
-    kept = set(sorted(corners, key=detail, reverse=True)[: params.max_tiles])
-    return [_square(pixels, params.size, side, *corner) for corner in corners if corner in kept]
+    kept = set(sorted(corners, key=detail_at, reverse=True)[: params.max_tiles])
+    return [_cut_square(pixels, params.size, side, *corner) for corner in corners if corner in kept]
 
 
 def _starts(length: int, side: int, count: int) -> list[int]:
@@ -87,24 +101,28 @@ def _starts(length: int, side: int, count: int) -> list[int]:
     return [number * (length - side) // (count - 1) for number in range(count)]
 
 
-def _changes(pixels: Pixels, side: int) -> Floats:
-    """Return the brightness gradient of a copy in which `side` pixels are `_PREVIEW`: `(h, w)`."""
+def _preview_side(side: int) -> int:
+    """Return how many pixels `side` pixels of the original are in the preview: never more."""
+    return min(_PREVIEW_SIDE, side)
+
+
+def _detail_map(pixels: Pixels, side: int) -> Floats:
+    """Return the brightness gradient of the preview in which detail is measured: `(h, w)`."""
     height, width = pixels.shape[:2]
-    small_width, small_height = (
-        max(_PREVIEW, length * _PREVIEW // side) for length in (width, height)
-    )
+    small = _preview_side(side)
+    small_width, small_height = (max(small, length * small // side) for length in (width, height))
     grey = lanczos(pixels, small_width, small_height).mean(axis=2)
     down, right = (np.abs(np.diff(grey, axis=axis)) for axis in (0, 1))
-    changes: Floats = np.pad(down, ((0, 1), (0, 0))) + np.pad(right, ((0, 0), (0, 1)))
-    return changes
+    detail: Floats = np.pad(down, ((0, 1), (0, 0))) + np.pad(right, ((0, 0), (0, 1)))
+    return detail
 
 
-def _busiest(profile: Floats, length: int, side: int) -> int:
+def _most_detailed_start(profile: Floats, length: int, side: int) -> int:
     """Return the first pixel of the `side` pixels with the most detail, of `length` pixels.
 
     Of equal ones, those nearest to the centre.
     """
-    sums = np.convolve(profile, np.ones(_PREVIEW), "valid")
+    sums = np.convolve(profile, np.ones(_preview_side(side)), "valid")
     centre = (len(sums) - 1) / 2
     equals = np.flatnonzero(np.isclose(sums, sums.max()))
     best = equals[np.abs(equals - centre).argmin()]
@@ -113,44 +131,47 @@ def _busiest(profile: Floats, length: int, side: int) -> int:
     )
 
 
-def _square(pixels: Pixels, size: int, side: int, left: int, top: int) -> Fitted:
+def _cut_square(pixels: Pixels, size: int, side: int, left: int, top: int) -> Fitted:
     """Cut out the square of `side` pixels at this corner and scale it to `size`."""
     # Cropping first keeps what lies outside the box from bleeding into its edge.
     part = pixels[top : top + side, left : left + side]
     return Fitted(lanczos(part, size, size), size / side, (left, top, left + side, top + side))
 
 
-def _pad(pixels: Pixels, size: int, background: str) -> Fitted:
+def _pad(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
     """Scale the long side to `size`; put the image into the centre of a square of `background`."""
     height, width = pixels.shape[:2]
-    scale = size / _large_enough(max(width, height), size, pixels)
+    size, longer = params.size, max(width, height)
+    _refuse_enlarging(longer, pixels, params)
+    scale = size / longer
     inner_width, inner_height = max(1, round(width * scale)), max(1, round(height * scale))
     left, top = (size - inner_width) // 2, (size - inner_height) // 2
-    result = np.full((size, size, 3), ImageColor.getrgb(background)[:3], np.uint8)
+    result = np.full((size, size, 3), ImageColor.getrgb(params.background), np.uint8)
     small = lanczos(pixels, inner_width, inner_height)
     result[top : top + inner_height, left : left + inner_width] = small
-    return Fitted(result, scale, (0, 0, width, height))
+    return [Fitted(result, scale, (0, 0, width, height))]
 
 
-def _squash(pixels: Pixels, size: int, background: str) -> Fitted:
+def _squash(pixels: Pixels, params: ResizeParams) -> list[Fitted]:
     """Scale each side to `size`."""
     height, width = pixels.shape[:2]
-    _large_enough(min(width, height), size, pixels)
-    scale = size / max(width, height)
-    return Fitted(lanczos(pixels, size, size), scale, (0, 0, width, height))
+    _refuse_enlarging(min(width, height), pixels, params)
+    scaled = lanczos(pixels, params.size, params.size)
+    return [Fitted(scaled, params.size / max(width, height), (0, 0, width, height))]
 
 
-_MODES: dict[str, Callable[[Pixels, int, str], Fitted]] = {
-    "crop": _crop,
-    "detail": _detail,
-    "pad": _pad,
-    "squash": _squash,
-}
-
-
-def _large_enough(side: int, size: int, pixels: Pixels) -> int:
-    """Return `side`; raise `ImageRefused` where it would have to be enlarged to `size`."""
-    if side < size:
+def _refuse_enlarging(side: int, pixels: Pixels, params: ResizeParams) -> None:
+    """Raise `ImageRefused` where a side of `pixels` would be enlarged to `params.size`."""
+    if side < params.size:
         height, width = pixels.shape[:2]
         raise ImageRefused("too_small", f"{width}×{height} would have to be enlarged")
-    return side
+
+
+_MODES: dict[str, Callable[[Pixels, ResizeParams], list[Fitted]]] = {
+    "crop": _crop,
+    "detail": _detail,
+    "cover": _cover,
+    "pad": _pad,
+    "squash": _squash,
+    "tiles": _tiles,
+}

@@ -4,19 +4,18 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError, some_of
-from pipeline.files import write_text
+from pipeline.files import write_text, writing
 from pipeline.fingerprints import code_of, combined, image_versions
 from pipeline.images.records import INDEX_FILE, POSTS_FILE, Post, read_posts
 from pipeline.images.shards import shard_name
 from pipeline.params import ResizeParams
 from pipeline.progress import Progress, Silent
-from pipeline.resizing.executors import dask, processes
+from pipeline.resizing.executors import dask_executor, process_pool
 from pipeline.resizing.shard import (
     Refusal,
     ShardResult,
@@ -47,29 +46,35 @@ def resize(
     raw: Path,
     resized: Path,
     report: Path,
-    store: Path,
-    progress: Progress = Silent(),  # noqa: B008
+    cache_folder: Path,
+    progress: Progress = Silent(),
 ) -> ResizeReport:
     """Turn the originals in `raw` into shards and their index in `resized`.
 
     The bytes written depend on params and originals alone: not on the number of workers, nor on
-    `store`, which caches the images of earlier runs. Raises `PipelineError` where there are no
-    originals, where some do not have the sha256 that `posts.jsonl` lists, where a file cannot be
-    written, or, after the report is written, where too many originals are refused.
+    `cache_folder`, which holds the images of earlier runs. Originals whose images it holds are not
+    read. Raises `PipelineError` where there are no originals, where one that is read does not have
+    the sha256 that `posts.jsonl` lists, where a file cannot be written, or, after the report is
+    written, where too many originals are refused.
     """
     originals = read_posts(raw)
-    try:
-        cache = ShardCache(store, _fingerprint(params))
+    with writing(cache_folder):
+        cache = ShardCache(cache_folder, _fingerprint(params))
+    with writing(resized):
         written = _write_shards(params, originals, raw, resized, cache, progress)
-        _refuse_differing(written.differing, raw)
-        result = _report(originals, written, resized)
+        shards = {image.shard for image in written.images}
+        _remove_others(resized, shards)
+    _check_hashes(written.changed_files, raw)
+    with writing(resized):
+        result = _summary(originals, written, [resized / name for name in shards])
+    with writing(report):
         write_text(report, _json(result))
-        _check_refusals(params, result, raw, report)
-        lines = (json.dumps(line, sort_keys=True) + "\n" for line in written.lines)
+    _check_refusals(params, result, raw, report)
+    lines = (json.dumps(vars(image), sort_keys=True) + "\n" for image in written.images)
+    with writing(resized):
         write_text(resized / INDEX_FILE, "".join(lines))
+    with writing(cache_folder):
         cache.prune()
-    except OSError as error:
-        raise PipelineError(f"{resized}, {report}: cannot be written: {error}") from None
     return result
 
 
@@ -92,7 +97,7 @@ def _write_shards(
     cache: ShardCache,
     progress: Progress,
 ) -> ShardResult:
-    """Write all shards to `resized`, and remove other shards of earlier runs."""
+    """Write all shards to `resized` and link them into the cache."""
     resized.mkdir(parents=True, exist_ok=True)
     # Shards change before the index does: a folder without it is unfinished.
     (resized / INDEX_FILE).unlink(missing_ok=True)
@@ -107,19 +112,21 @@ def _write_shards(
         )
         for number, part in enumerate(_shards(originals, params.shard_size))
     ]
-    total = ShardResult([], [], [])
+    results: list[ShardResult] = []
     progress.start("resize", len(originals), "images")
     try:
         for task, result in zip(tasks, _results(params, tasks, progress), strict=True):
-            if result.lines:
-                cache.add(task.path, result.lines)
-            total.lines.extend(result.lines)
-            total.refusals.extend(result.refusals)
-            total.differing.extend(result.differing)
+            if result.images:
+                with writing(cache.folder):
+                    cache.add(task.path, result.images)
+            results.append(result)
     finally:
         progress.finish()
-    _remove_others(resized, {str(line["shard"]) for line in total.lines})
-    return total
+    return ShardResult(
+        [image for result in results for image in result.images],
+        [refusal for result in results for refusal in result.refusals],
+        [file for result in results for file in result.changed_files],
+    )
 
 
 def _shards(originals: list[Post], size: int) -> Iterator[tuple[Post, ...]]:
@@ -138,35 +145,33 @@ def _results(
     """Yield the shards' results in their order, made by `params.executor`."""
     done = refused = 0
 
-    def report(done_of_shard: int, refused_of_shard: int) -> None:
+    def show(done_of_shard: int, refused_of_shard: int) -> None:
         progress.update(done + done_of_shard, refused=refused + refused_of_shard)
 
     results: Iterator[ShardResult] = (
-        (make_shard(task, report) for task in tasks)
+        (make_shard(task, show) for task in tasks)
         if params.executor == "thread"
         else _results_of_processes(params, tasks)
     )
     for task, result in zip(tasks, results, strict=True):
         done += len(task.originals)
         refused += len(result.refusals)
-        report(0, 0)
+        show(0, 0)
         yield result
 
 
 def _results_of_processes(params: ResizeParams, tasks: list[ShardTask]) -> Iterator[ShardResult]:
     """Yield the results of shards that processes make in parallel, each in one thread."""
     workers = _workers(params)
-    pool = processes(workers) if params.executor == "process" else dask(params.scheduler, workers)
+    pool = (
+        process_pool(workers)
+        if params.executor == "process"
+        else dask_executor(params.scheduler, workers)
+    )
     with pool as executor:
         futures = [executor.submit(make_shard, task) for task in tasks]
         for future in futures:
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                raise PipelineError(
-                    "resize: a process was killed, perhaps for want of memory; run again to go on, "
-                    "with a lower resize.workers"
-                ) from None
+            yield future.result()
 
 
 def _remove_others(resized: Path, names: set[str]) -> None:
@@ -177,30 +182,28 @@ def _remove_others(resized: Path, names: set[str]) -> None:
                 path.unlink()
 
 
-def _refuse_differing(files: list[str], raw: Path) -> None:
-    if not files:
-        return
-    raise PipelineError(
-        f"{raw}: missing, or not what {POSTS_FILE} lists (sha256): {some_of(files)}; "
-        "run pipeline scrape --check, then pipeline scrape"
-    )
+def _check_hashes(changed_files: list[str], raw: Path) -> None:
+    """Raise `PipelineError` that names the originals that changed, if any."""
+    if changed_files:
+        raise PipelineError(
+            f"{raw}: missing, or not what {POSTS_FILE} lists (sha256): {some_of(changed_files)}; "
+            "run pipeline scrape --check, then pipeline scrape"
+        )
 
 
-def _report(originals: list[Post], written: ShardResult, resized: Path) -> ResizeReport:
-    names = {str(line["shard"]) for line in written.lines}
+def _summary(originals: list[Post], written: ShardResult, shards: list[Path]) -> ResizeReport:
     return ResizeReport(
         originals=len(originals),
-        images=len(written.lines),
-        shards=len(names),
-        bytes=sum((resized / name).stat().st_size for name in names),
+        images=len(written.images),
+        shards=len(shards),
+        bytes=sum(shard.stat().st_size for shard in shards),
         refused=dict(sorted(Counter(refusal.reason for refusal in written.refusals).items())),
         refusals=written.refusals,
     )
 
 
 def _json(result: ResizeReport) -> str:
-    values = vars(result) | {"refusals": [vars(refusal) for refusal in result.refusals]}
-    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n"
 
 
 def _check_refusals(params: ResizeParams, result: ResizeReport, raw: Path, report: Path) -> None:

@@ -15,39 +15,31 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.files import atomic_path
-from pipeline.images.shards import read_bytes
+from pydantic import TypeAdapter
 
-ORIGINAL_SHA256 = "original_sha256"
-WEBP_SHA256 = "webp_sha256"
-# What tarfile, json and facts of other types raise.
-_UNREADABLE = (
-    tarfile.TarError,
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RecursionError,
-)
+from pipeline.files import atomic_path
+from pipeline.images.records import IMAGE_RECORD, ImageFacts, ImageRecord
+from pipeline.images.shards import read_webp
+
+_JSON_OBJECT = TypeAdapter(dict[str, object])
+# What tarfile and pydantic raise for a shard that is damaged or none.
+_UNREADABLE = (tarfile.TarError, OSError, ValueError, LookupError, OverflowError)
 
 
 @dataclass(frozen=True)
 class CachedImage:
-    """Location of an image's WebP file in a cached shard, and the index's facts about the image."""
+    """An image in a cached shard, at the place that its record names."""
 
     shard: Path
-    offset: int
-    length: int
-    facts: Mapping[str, object]
+    record: ImageRecord
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """The bytes of an image's WebP file, and the index's facts that do not depend on its post."""
+    """The bytes of an image's WebP file, and what is known of the image."""
 
     webp: bytes
-    facts: Mapping[str, object]
+    facts: ImageFacts
 
 
 @dataclass(frozen=True)
@@ -57,16 +49,16 @@ class CacheSubset:
     images: Mapping[str, Sequence[CachedImage]]
 
     def read(self, original_sha256: str) -> list[EncodedImage]:
-        """Return an original's images; none if they are not cached or one is damaged."""
+        """Return an original's images, or an empty list if one is not cached or is damaged."""
         images = []
         for cached in self.images.get(original_sha256, ()):
             try:
-                webp = read_bytes(cached.shard, cached.offset, cached.length)
+                webp = read_webp(cached.shard, cached.record.offset, cached.record.length)
             except OSError:
                 return []
-            if hashlib.sha256(webp).hexdigest() != cached.facts[WEBP_SHA256]:
+            if hashlib.sha256(webp).hexdigest() != cached.record.webp_sha256:
                 return []
-            images.append(EncodedImage(webp, cached.facts))
+            images.append(EncodedImage(webp, cached.record.facts))
         return images
 
 
@@ -77,20 +69,20 @@ class ShardCache:
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        self._root, self._folder = folder, folder / fingerprint
+        self.folder, self._folder = folder, folder / fingerprint
         self._folder.mkdir(parents=True, exist_ok=True)
         self._added: set[Path] = set()
         self._images: dict[str, list[CachedImage]] = {}
         for shard in sorted(self._folder.glob("*.tar")):
             self._images |= _scan(shard)
 
-    def subset(self, originals: Iterable[str]) -> CacheSubset:
+    def subset(self, sha256s: Iterable[str]) -> CacheSubset:
         """Return the cached images of the originals with these sha256 sums."""
-        return CacheSubset({name: self._images[name] for name in originals if name in self._images})
+        return CacheSubset({name: self._images[name] for name in sha256s if name in self._images})
 
-    def add(self, shard: Path, lines: Iterable[Mapping[str, object]]) -> None:
-        """Link a finished shard into the cache; `lines` are its lines of the index."""
-        path = self._folder / f"{_checksum(lines)}.tar"
+    def add(self, shard: Path, images: Iterable[ImageRecord]) -> None:
+        """Link a finished shard of these images into the cache."""
+        path = self._folder / f"{_cached_name(images)}.tar"
         self._added.add(path)
         # Also where there is one of that name: it may be damaged, and `shard` was just written.
         with atomic_path(path) as temporary:
@@ -103,44 +95,43 @@ class ShardCache:
 
     def prune(self) -> None:
         """Remove all but the shards that were added: the run is complete."""
-        for other in self._root.iterdir():
+        for other in self.folder.iterdir():
             if other != self._folder and other.is_dir():
                 shutil.rmtree(other)
         for shard in set(self._folder.iterdir()) - self._added:
             shard.unlink()
 
 
-def _checksum(lines: Iterable[Mapping[str, object]]) -> str:
-    """Return the name of a cached shard: a hash of the index's facts about its images.
+def _cached_name(images: Iterable[ImageRecord]) -> str:
+    """Return the name of a cached shard: a hash of the index's records of its images.
 
-    So a shard's facts can be checked, and runs that are killed again and again fill no disk.
+    So the records in it can be checked, and runs that are killed again and again fill no disk.
     """
-    facts = [{key: line[key] for key in line if key != "shard"} for line in lines]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    records = [{key: value for key, value in vars(i).items() if key != "shard"} for i in images]
+    return hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()
 
 
 def _scan(shard: Path) -> dict[str, list[CachedImage]]:
-    """Return a shard's images by the sha256 of their originals; none if its facts were changed."""
-    by_original: dict[str, list[CachedImage]] = {}
+    """Return a shard's images by the sha256 of their originals; none if a record was changed."""
     try:
         with tarfile.open(shard, "r:") as tar:
-            images = list(_members(shard, tar))
-        lines = [
-            {**image.facts, "offset": image.offset, "length": image.length} for image in images
-        ]
-        if shard.stem != _checksum(lines):
-            return {}
-        for _, group in groupby(images, key=lambda image: image.facts["id"]):
-            of_one_post = list(group)
-            by_original[str(of_one_post[0].facts[ORIGINAL_SHA256])] = of_one_post
+            records = list(_read_records(shard, tar))
     except _UNREADABLE:
         return {}
-    return by_original
+    if shard.stem != _cached_name(records):
+        return {}
+    posts = [list(group) for _, group in groupby(records, key=lambda record: record.id)]
+    return {
+        images[0].original_sha256: [CachedImage(shard, record) for record in images]
+        for images in posts
+    }
 
 
-def _members(shard: Path, tar: tarfile.TarFile) -> Iterator[CachedImage]:
+def _read_records(shard: Path, tar: tarfile.TarFile) -> Iterator[ImageRecord]:
+    """Yield the records of a shard's images. Raises `ValueError` where one is none."""
     members = iter(tar)
     for image, text in zip(members, members, strict=True):
         file = tar.extractfile(text)
-        facts = json.load(file) if file is not None else {}
-        yield CachedImage(shard, image.offset_data, image.size, facts)
+        known = _JSON_OBJECT.validate_json(file.read() if file else b"")
+        place = {"shard": shard.name, "offset": image.offset_data, "length": image.size}
+        yield IMAGE_RECORD.validate_python(known | place)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import sha256_of
-from pipeline.images.collection import Picture, collect_folder
+from pipeline.images.collection import BooruPicture, collect_folder
 from pipeline.images.damage import check_decodes
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
@@ -32,7 +32,7 @@ def scrape_folder(
     params: ScrapeParams,
     raw: Path,
     report: Path,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
 ) -> ScrapeReport:
     """Fill `raw` with copies of the pictures under the folder that `params.site` names.
 
@@ -75,7 +75,7 @@ def _folder(site: str) -> Path:
 
 
 def _select(
-    params: ScrapeParams, pictures: list[Picture], rejected: Counter[str], progress: Progress
+    params: ScrapeParams, pictures: list[BooruPicture], rejected: Counter[str], progress: Progress
 ) -> list[tuple[Post, Path]]:
     """Return the accepted pictures by descending id, as a site lists its newest posts first.
 
@@ -100,14 +100,14 @@ def _select(
 
 
 def _check_pictures(
-    params: ScrapeParams, pictures: list[Picture]
-) -> Iterator[tuple[Picture, Post, str | None]]:
+    params: ScrapeParams, pictures: list[BooruPicture]
+) -> Iterator[tuple[BooruPicture, Post, str | None]]:
     """Yield each picture, its post, and the reason to reject it or None, in order.
 
     Decodes in as many threads as there are CPUs, at most so many pictures ahead.
     """
     workers = os.cpu_count() or 1
-    pending: deque[tuple[Picture, Post, Future[str | None]]] = deque()
+    pending: deque[tuple[BooruPicture, Post, Future[str | None]]] = deque()
     # Pillow warns of damaged metadata. Filters belong to the process, so they enclose all threads.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers) as pool:
         for picture in pictures:
@@ -120,8 +120,8 @@ def _check_pictures(
 
 
 def _checked(
-    picture: Picture, post: Post, reason: Future[str | None]
-) -> tuple[Picture, Post, str | None]:
+    picture: BooruPicture, post: Post, reason: Future[str | None]
+) -> tuple[BooruPicture, Post, str | None]:
     return picture, post, reason.result()
 
 
@@ -138,7 +138,7 @@ def _rejection_reason(params: ScrapeParams, post: Post, path: Path) -> str | Non
     return None
 
 
-def _post(picture: Picture) -> Post:
+def _post(picture: BooruPicture) -> Post:
     return Post(
         id=int(picture.md5[:15], 16),
         width=picture.width,
@@ -152,7 +152,7 @@ def _post(picture: Picture) -> Post:
     )
 
 
-def _path_by_format(picture: Picture) -> Path:
+def _path_by_format(picture: BooruPicture) -> Path:
     """Return the picture's path, its extension corrected where it names another format."""
     named_format = PICTURE_FORMATS.get(picture.path.suffix.lower().lstrip("."))
     if named_format == PICTURE_FORMATS[picture.extension]:

@@ -45,10 +45,10 @@ def scrape(
     store_folder: Path,
     raw: Path,
     report: Path,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
     *,
     retry_failed: bool = False,
-    previous: PreviousSets = PreviousSets(),  # noqa: B008
+    previous: PreviousSets = PreviousSets(),
 ) -> ScrapeReport:
     """Fill `raw` with the newest `params.limit` acceptable posts of `params.site`.
 
@@ -81,9 +81,9 @@ def scrape(
 def plan(
     params: ScrapeParams,
     store_folder: Path,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
     *,
-    previous: PreviousSets = PreviousSets(),  # noqa: B008
+    previous: PreviousSets = PreviousSets(),
 ) -> Plan:
     """Return the posts that `scrape` would accept, and the sizes of their files.
 

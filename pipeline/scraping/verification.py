@@ -31,7 +31,7 @@ def is_intact_object(path: Path) -> bool:
 def check_files(
     store: Path,
     raw: Path,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
     *,
     cached: Iterable[Path] = (),
 ) -> int:

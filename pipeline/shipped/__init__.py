@@ -30,7 +30,7 @@ def shipped_models() -> dict[str, Path]:
 def model_file(model: str) -> Path:
     """Return the file of `model`, the name of a shipped generator or a path.
 
-    Raises `UsageError` where it is neither.
+    A path with a suffix need not exist. Raises `UsageError` for any other that does not.
     """
     models = shipped_models()
     if model in models:
@@ -38,5 +38,5 @@ def model_file(model: str) -> Path:
     path = Path(model)
     if not path.suffix and not path.exists():
         names = ", ".join(models)
-        raise UsageError(f"--model: {model} is no file, and no model that is here ({names})")
+        raise UsageError(f"model: {model} is no file, and no model that is here ({names})")
     return path

@@ -47,7 +47,7 @@ def train(
     resized: Path,
     models: Path,
     recorder: Recorder,
-    progress: Progress = Silent(),  # noqa: B008
+    progress: Progress = Silent(),
     project: Path = Path(),
     needed: Collection[str] = (),
 ) -> TrainResult | None:

@@ -10,6 +10,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from pipeline.images.decode import (
     ImageRefused,
+    decoding,
     frame_count,
     in_srgb,
     opened,
@@ -72,7 +73,7 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     space is kept beside values that are not touched; CMYK, YCbCr and LAB become sRGB. Raises
     `ImageRefused`.
     """
-    with opened(data, max_pixels) as image:
+    with opened(data, max_pixels) as image, decoding():
         if frame_count(image) > 1:
             return _read_animation(image, max_pixels)
         pixels16 = _read_16_bits(image, data)

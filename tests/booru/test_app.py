@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline.booru.app import Site
 from pipeline.errors import UsageError
-from pipeline.images.collection import Picture, collect_folder
+from pipeline.images.collection import BooruPicture, collect_folder
 from pipeline.wsgi import Server
 
 COUNT = 100
@@ -24,7 +24,7 @@ API = "/index.php?page=dapi&s=post&q=index"
 LIST = "/index.php?page=post&s=list"
 
 
-def make_pictures(folder: Path) -> list[Picture]:
+def make_pictures(folder: Path) -> list[BooruPicture]:
     """A hundred small pictures; post 1 has a sample, odd ones are `odd`, some things are odder."""
     folder.mkdir()
     for number in range(1, COUNT + 1):
@@ -46,12 +46,12 @@ def make_pictures(folder: Path) -> list[Picture]:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[BooruPicture]:
     return make_pictures(tmp_path_factory.mktemp("booru") / "pictures")
 
 
 @pytest.fixture(scope="module")
-def url(pictures: list[Picture]) -> Iterator[str]:
+def url(pictures: list[BooruPicture]) -> Iterator[str]:
     with Server(Site(pictures)) as booru:
         yield booru.url
 
@@ -60,7 +60,7 @@ def get_xml(address: str) -> ElementTree.Element:
     return ElementTree.fromstring(requests.get(address, timeout=10).content)
 
 
-def test_json_record(url: str, pictures: list[Picture]) -> None:
+def test_json_record(url: str, pictures: list[BooruPicture]) -> None:
     answer = requests.get(f"{url}{API}&json=1&id=7", timeout=10)
     assert answer.headers["Content-Type"] == "text/html; charset=UTF-8"
     assert r'"source":"https:\/\/example.org\/\u00fc?a=1&b=\"2\""' in answer.text
@@ -94,7 +94,7 @@ def test_json_record(url: str, pictures: list[Picture]) -> None:
     }
 
 
-def test_xml_record(url: str, pictures: list[Picture]) -> None:
+def test_xml_record(url: str, pictures: list[BooruPicture]) -> None:
     answer = requests.get(f"{url}{API}&id=7", timeout=10)
     assert answer.headers["Content-Type"] == "text/xml;charset=UTF-8"
     assert answer.text.startswith('<?xml version="1.0" encoding="UTF-8"?><posts count="1"')
@@ -149,7 +149,7 @@ def test_page_of_xml_tells_count_and_offset(url: str) -> None:
     assert get_xml(f"{url}{API}&limit=3&pid=2").attrib == {"count": "100", "offset": "6"}
 
 
-def test_hard_limit(tmp_path: Path, pictures: list[Picture]) -> None:
+def test_hard_limit(tmp_path: Path, pictures: list[BooruPicture]) -> None:
     many = [dataclasses.replace(pictures[0], id=number) for number in range(1, 1501)]
     with Server(Site(many)) as booru:
         assert len(requests.get(f"{booru.url}{API}&json=1&limit=1400", timeout=10).json()) == 1000
@@ -220,7 +220,7 @@ def test_samples_and_thumbnails_are_small_jpegs(url: str) -> None:
     ],
 )
 def test_ranges(
-    url: str, pictures: list[Picture], headers: dict[str, str], status: int, part: slice | None
+    url: str, pictures: list[BooruPicture], headers: dict[str, str], status: int, part: slice | None
 ) -> None:
     address = requests.get(f"{url}{API}&json=1&id=1", timeout=10).json()[0]["file_url"]
     whole = requests.get(address, timeout=10)
@@ -235,7 +235,7 @@ def test_ranges(
         assert answer.content == data[part]
 
 
-def test_head_has_the_length_and_no_body(url: str, pictures: list[Picture]) -> None:
+def test_head_has_the_length_and_no_body(url: str, pictures: list[BooruPicture]) -> None:
     address = requests.get(f"{url}{API}&json=1&id=1", timeout=10).json()[0]["file_url"]
     session = requests.Session()
     for _ in range(2):
@@ -276,7 +276,7 @@ def test_list_page_of_nothing(url: str) -> None:
     assert "<script>" not in answer.text
 
 
-def test_view_page(url: str, pictures: list[Picture]) -> None:
+def test_view_page(url: str, pictures: list[BooruPicture]) -> None:
     answer = requests.get(f"{url}/index.php?page=post&s=view&id=1", timeout=10)
     page = BeautifulSoup(answer.text, "html.parser")
     image = page.select_one("img#image")
@@ -390,7 +390,7 @@ def test_a_file_that_has_gone_is_not_found(tmp_path: Path) -> None:
             assert requests.get(post[name], timeout=10).status_code == 404
 
 
-def test_closing_ends_idle_connections_and_frees_the_port(pictures: list[Picture]) -> None:
+def test_closing_ends_idle_connections_and_frees_the_port(pictures: list[BooruPicture]) -> None:
     session = requests.Session()
     with Server(Site(pictures)) as booru:
         address = booru.url
@@ -403,7 +403,7 @@ def test_closing_ends_idle_connections_and_frees_the_port(pictures: list[Picture
         assert again.url == address
 
 
-def test_a_port_in_use_is_reported(pictures: list[Picture]) -> None:
+def test_a_port_in_use_is_reported(pictures: list[BooruPicture]) -> None:
     with Server(Site(pictures)) as booru:
         port = urlsplit(booru.url).port
         assert port is not None

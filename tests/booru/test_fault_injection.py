@@ -9,7 +9,7 @@ import requests
 from pipeline.booru.app import Site
 from pipeline.booru.fault_injection import FAULTS, FaultInjector
 from pipeline.errors import PipelineError
-from pipeline.images.collection import Picture, collect_folder
+from pipeline.images.collection import BooruPicture, collect_folder
 from pipeline.params import ScrapeParams
 from pipeline.scraping.run import scrape
 from pipeline.wsgi import Server
@@ -19,7 +19,7 @@ COUNT = 60
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[BooruPicture]:
     folder = tmp_path_factory.mktemp("pictures")
     for number in range(COUNT):
         (folder / f"{number:02}.png").write_bytes(picture(number))
@@ -58,7 +58,7 @@ FINAL = {"404": "http_404", "redirect-loop": "redirects", "off-site": "off_site"
     ("name", "every"), [*((name, 7) for name in PASSING), *((name, 20) for name in SLOW)]
 )
 def test_a_fault_of_files_that_passes_changes_nothing(
-    name: str, every: int, pictures: list[Picture], tmp_path: Path
+    name: str, every: int, pictures: list[BooruPicture], tmp_path: Path
 ) -> None:
     with Server(FaultInjector(Site(pictures), on_files=[name], every=every)) as booru:
         assert run(booru.url, tmp_path) == {}
@@ -67,7 +67,7 @@ def test_a_fault_of_files_that_passes_changes_nothing(
 
 @pytest.mark.parametrize("name", FINAL)
 def test_a_file_that_is_gone_is_replaced(
-    name: str, pictures: list[Picture], tmp_path: Path
+    name: str, pictures: list[BooruPicture], tmp_path: Path
 ) -> None:
     # A redirect loop is asked for six times: all of them would use up a turn of their own.
     every = 1 if name == "redirect-loop" else 10
@@ -85,7 +85,7 @@ def test_a_file_that_is_gone_is_replaced(
     "name", ["drop", "truncate", "wrong-type", "429", "500", "503", "search-down", "depth-limit"]
 )
 def test_a_fault_of_listings_that_passes_changes_nothing(
-    name: str, listing: str, pictures: list[Picture], tmp_path: Path
+    name: str, listing: str, pictures: list[BooruPicture], tmp_path: Path
 ) -> None:
     with Server(FaultInjector(Site(pictures), on_lists=[name], every=3)) as booru:
         run(booru.url, tmp_path, listing=listing)
@@ -94,21 +94,23 @@ def test_a_fault_of_listings_that_passes_changes_nothing(
 
 @pytest.mark.parametrize("listing", ["json", "xml", "html"])
 def test_posts_that_are_listed_again_are_taken_once(
-    listing: str, pictures: list[Picture], tmp_path: Path
+    listing: str, pictures: list[BooruPicture], tmp_path: Path
 ) -> None:
     with Server(FaultInjector(Site(pictures), on_lists=["repeat"], every=1)) as booru:
         run(booru.url, tmp_path, listing=listing, page_size=30)
     assert names(tmp_path) == NEWEST
 
 
-def test_an_empty_answer_is_not_believed_at_once(pictures: list[Picture], tmp_path: Path) -> None:
+def test_an_empty_answer_is_not_believed_at_once(
+    pictures: list[BooruPicture], tmp_path: Path
+) -> None:
     with Server(FaultInjector(Site(pictures), on_lists=["empty"], every=2)) as booru:
         run(booru.url, tmp_path, limit=COUNT)
     assert len(names(tmp_path)) == COUNT + 1
 
 
 def test_pages_of_posts_that_have_vanished_are_passed_over(
-    pictures: list[Picture], tmp_path: Path
+    pictures: list[BooruPicture], tmp_path: Path
 ) -> None:
     with Server(FaultInjector(Site(pictures), on_lists=["vanish"], every=5)) as booru:
         run(booru.url, tmp_path, listing="html")
@@ -127,7 +129,7 @@ def test_pages_of_posts_that_have_vanished_are_passed_over(
     ],
 )
 def test_a_listing_that_never_comes_ends_the_run(
-    name: str, problem: str, code: int, pictures: list[Picture], tmp_path: Path
+    name: str, problem: str, code: int, pictures: list[BooruPicture], tmp_path: Path
 ) -> None:
     with (
         Server(FaultInjector(Site(pictures), on_lists=[name], every=1)) as booru,
@@ -138,7 +140,7 @@ def test_a_listing_that_never_comes_ends_the_run(
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_fault_differs_from_the_right_answer(name: str, pictures: list[Picture]) -> None:
+def test_every_fault_differs_from_the_right_answer(name: str, pictures: list[BooruPicture]) -> None:
     """The fault shows on one of two paths; robots.txt and every other request stay right."""
     listing = "/index.php?page=dapi&s=post&q=index&json=1&limit=5&tags=id:<30"
     with Server(FaultInjector(Site(pictures), [name], [name], every=2)) as booru:

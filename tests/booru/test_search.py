@@ -6,12 +6,12 @@ import pytest
 
 from pipeline.booru.api_records import ServedPost, TagCount
 from pipeline.booru.search import find_tags, parse_query
-from pipeline.images.collection import Picture
+from pipeline.images.collection import BooruPicture
 
 
 def post(number: int, rating: str, tags: str, width: int = 100) -> ServedPost:
     return ServedPost(
-        Picture(
+        BooruPicture(
             id=number,
             path=Path("x.png"),
             width=width,
@@ -22,6 +22,7 @@ def post(number: int, rating: str, tags: str, width: int = 100) -> ServedPost:
             source="",
             parent_id=0,
             change=1000 - number,
+            extension="png",
         )
     )
 

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from pipeline.images.shards import Member, encode, shard_name, write_shard
+from pipeline.images.shards import Member, encode_webp, shard_name
 from pipeline.manifest.rows import Row, write_manifest
 from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
+from tests.images.originals import write_shard
 
 SIDE = 64
 
@@ -34,7 +35,7 @@ def make_world(root: Path, splits: dict[str, int], side: int = SIDE, vgg: str = 
     names = [split for split, count in splits.items() for _ in range(count)]
     images = [drawing(number, side) for number in range(len(names))]
     members = [
-        Member(str(100 + index), encode(np.asarray(image)), {"id": 100 + index})
+        Member(str(100 + index), encode_webp(np.asarray(image)), {"id": 100 + index})
         for index, image in enumerate(images)
     ]
     extents = write_shard(root / "data/resized" / shard_name(0), members)

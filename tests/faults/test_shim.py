@@ -43,7 +43,7 @@ def run(
     shim: Shim,
     folder: Path,
     code: str,
-    fault: Fault = Fault(),  # noqa: B008
+    fault: Fault = Fault(),
 ) -> "subprocess.CompletedProcess[str]":
     shim.arm(folder, fault)
     return subprocess.run(

@@ -4,11 +4,13 @@ import hashlib
 import io
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
+
+from pipeline.images.shards import Member, shard_writer
 
 
 def drawing(seed: int, width: int = 40, height: int = 48) -> Image.Image:
@@ -45,6 +47,12 @@ def write_originals(
         lines.append(json.dumps(post, sort_keys=True) + "\n")
     (raw / "posts.jsonl").write_text("".join(lines))
     return raw
+
+
+def write_shard(path: Path, members: Iterable[Member]) -> list[tuple[int, int]]:
+    """Write a shard; return offset and length of each member's WebP bytes."""
+    with shard_writer(path) as add:
+        return [(add(member), len(member.webp)) for member in members]
 
 
 def saved(image: Image.Image, format: str, **options: object) -> bytes:

@@ -3,6 +3,7 @@
 import io
 import random
 import re
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -73,8 +74,8 @@ def after_start(segment: bytes) -> Change:
 
 HARMLESS: dict[str, Change] = {
     "nothing": lambda data: data,
-    "something behind the picture": lambda data: data + b"\xff\xd8\xff and more" * 90,
-    "zeros behind the picture": lambda data: data + bytes(3 * SECTOR),
+    "something after the picture": lambda data: data + b"\xff\xd8\xff and more" * 90,
+    "zeros after the picture": lambda data: data + bytes(3 * SECTOR),
     "padding": before_end(b"\x12\x34\x56"),
     "padding of zeros": before_end(bytes(100)),
     "fill bytes": before_end(b"\xff" * 40),
@@ -97,6 +98,13 @@ def test_a_damaged_jpeg_is_found(kind: str, damage: str) -> None:
 @pytest.mark.parametrize("change", HARMLESS)
 def test_a_whole_jpeg_stays_whole(kind: str, change: str) -> None:
     assert damage_of(HARMLESS[change](KINDS[kind]), "JPEG") is None
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xd8", b"\xff\x01", b"\xff\xc1\0\2"])
+def test_a_marker_in_compressed_data_ends_it(marker: bytes) -> None:
+    data = KINDS["baseline"]
+    at = scan(data) + 100
+    assert damage_of(data[:at] + marker + data[at + 2 :], "JPEG")
 
 
 def test_scans_that_are_missing_at_the_end_are_noticed() -> None:
@@ -189,6 +197,17 @@ def test_lossless_webp_may_end_in_many_zeros() -> None:
     assert data.endswith(bytes(64 * SECTOR))
 
 
+def test_what_follows_an_avif_names_no_item_of_it() -> None:
+    """A box like an entry of the item list, but elsewhere, for the item of the metadata."""
+    format, options = OTHERS["avif, metadata"]
+    data = saved(picture(), format, **options)
+    (metadata,) = re.findall(rb"infe\x02\0\0.(..)\0\0Exif", data)
+    for name in (b"free", b"infe"):
+        box = name + b"\2\0\0\0" + metadata + b"\0\0av01"
+        longer = data + (4 + len(box)).to_bytes(4) + box
+        assert damage_of(longer, format) is None
+
+
 def end_in_zeros(data: bytes, format: str) -> bytes:
     """Let zeros stand in place of the second half, of a TIFF in that of its first strip."""
     half = len(data) // 2
@@ -221,11 +240,24 @@ def test_zeros_in_place_of_the_second_half_are_found(kind: str) -> None:
     assert damage_of(half, format)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in OTHERS if kind.startswith("jpeg 2000")])
+def test_a_jpeg_2000_without_its_end_is_found(kind: str) -> None:
+    """OpenJPEG refuses such files already, but not by any promise."""
+    data = saved(picture(), "JPEG2000", **OTHERS[kind][1])
+    half = data[: len(data) // 2]
+    assert damage_of(half + bytes(len(data) - len(half)), "JPEG2000")
+    assert damage_of(half, "JPEG2000")
+
+
 SMALL = [
     saved(picture(), "WEBP"),
     saved(picture(), "WEBP", lossless=True),
     saved(picture(), "AVIF", speed=10),
     saved(picture(), "JPEG2000", quality_layers=[20]),
+]
+TIFFS = [
+    saved(drawing(1, 30, 20), "TIFF", compression=kind)
+    for kind in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg")
 ]
 
 
@@ -234,6 +266,28 @@ SMALL = [
 def test_whatever_comes_is_judged(data: bytes) -> None:
     for format in ("JPEG", "WEBP", "AVIF", "JPEG2000"):
         assert damage_of(data, format) != ""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_tiff_that_lost_a_tag_is_damaged() -> None:
+    """Without the tag that says whether 0 is black or white, Pillow decodes it as a negative."""
+    data = saved(picture("L"), "TIFF", compression="tiff_lzw")
+    photometric = struct.pack("<HHI", 262, 3, 1)
+    assert data.count(photometric) == 1
+    broken = data.replace(photometric, struct.pack("<HHI", 262, 3, 2))
+    assert decodes(broken), "Pillow knows it already"
+    assert damage_of(broken, "TIFF") == "its tag 262 cannot be read"
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(deadline=5000)
+@given(st.sampled_from(TIFFS).flatmap(mutations))
+def test_whatever_pillow_decodes_as_a_tiff_is_judged(data: bytes) -> None:
+    try:
+        Image.open(io.BytesIO(data), formats=("TIFF",)).load()
+    except Exception:
+        return
+    assert damage_of(data, "TIFF") != ""
 
 
 @pytest.mark.parametrize("format", ["AVIF", "JPEG2000", "WEBP"])

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
-from pipeline.images.decode import ImageRefused, decode, opened
-from pipeline.images.jpeg_scans import scan_count
+from pipeline.images.decode import ImageRefused, decode, decoding
+from pipeline.images.jpeg_segments import scan_count
 from tests.images.originals import saved, swapped_profile
 from tests.mutations import mutations
 
@@ -223,10 +223,20 @@ def test_a_png_is_whole_by_the_checksum_of_its_pixels() -> None:
 
 @pytest.mark.parametrize("fault", [MemoryError(), OSError(errno.EIO, "Input/output error")])
 def test_what_the_machine_does_wrong_is_no_damage(fault: Exception) -> None:
-    with pytest.raises(type(fault)), opened(saved(plain(), "PNG"), 1_000_000):
+    with pytest.raises(type(fault)), decoding():
         raise fault
-    with pytest.raises(ImageRefused), opened(saved(plain(), "PNG"), 1_000_000):
+    with pytest.raises(ImageRefused), decoding():
         raise OSError("broken data stream when reading image file")
+
+
+@pytest.mark.parametrize("name", ["jpeg_of", "damage_of", "scan_count"])
+def test_a_mistake_in_the_program_is_no_damage(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def mistaken(*_: object) -> None:
+        raise AttributeError("no such attribute")
+
+    monkeypatch.setattr(f"pipeline.images.decode.{name}", mistaken)
+    with pytest.raises(AttributeError):
+        decode(saved(plain(), "JPEG"), 1_000_000, "#ffffff")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -249,6 +259,18 @@ def test_the_orientation_of_a_camera_is_applied(tmp_path: Path, orientation: int
     stored.save(tmp_path / "1.png", exif=exif)
     decoded = decode((tmp_path / "1.png").read_bytes(), 1_000_000, "#ffffff")
     assert np.array_equal(decoded.pixels, np.asarray(upright))
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), OSError(errno.EIO, "Input/output error")])
+def test_a_picture_that_the_machine_cannot_turn_is_not_stored_unturned(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+    with pytest.raises(type(fault)):
+        decode(saved(plain(), "PNG"), 1_000_000, "#ffffff")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

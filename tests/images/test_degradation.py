@@ -44,7 +44,13 @@ def test_the_damage_is_seen_and_not_the_picture_lost(hr: torch.Tensor) -> None:
 def test_blocks_begin_in_the_corner_of_whole_pictures_and_anywhere_in_what_was_cut_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in {"COMPRESSED": 1, "BLURRED": 0, "NOISY": 0, "QUALITIES": (5, 5)}.items():
+    settings = {
+        "JPEG_PROBABILITY": 1,
+        "BLUR_PROBABILITY": 0,
+        "NOISE_PROBABILITY": 0,
+        "QUALITY_RANGE": (5, 5),
+    }
+    for name, value in settings.items():
         monkeypatch.setattr(f"pipeline.images.degradation.{name}", value)
     generator = torch.Generator().manual_seed(4)
     ramp = torch.linspace(0, 255, 512).expand(40, 3, 512, 512)

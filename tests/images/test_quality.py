@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.images.quality import Jpeg, colourfulness, contrast, jpeg_of
+from tests.images.originals import saved
 
 NOISE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
 
@@ -32,6 +33,44 @@ def test_subsampling(option: int, subsampling: str) -> None:
 
 def test_grey_has_no_chroma_to_halve() -> None:
     assert jpeg_of(opened(Image.fromarray(NOISE).convert("L"), quality=90)) == Jpeg(90, "4:4:4")
+
+
+def with_factors(data: bytes, *factors: int) -> bytes:
+    """Write other sampling factors, across × 16 + down, into a JPEG's frame header."""
+    at = data.index(b"\xff\xc0") + 11
+    changed = bytearray(data)
+    for number, factor in enumerate(factors):
+        changed[at + 3 * number] = factor
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("mode", "factors", "subsampling"),
+    [
+        ("CMYK", (0x11, 0x11, 0x11, 0x11), "4:4:4"),
+        ("CMYK", (0x22, 0x11, 0x11, 0x22), "4:2:0"),
+        ("CMYK", (0x21, 0x11, 0x11, 0x21), "4:2:2"),
+        ("RGB", (0x22, 0x22, 0x22), "4:4:4"),
+        ("RGB", (0x22, 0x21, 0x21), "other"),
+        ("RGB", (0x22, 0x11, 0x22), "other"),
+    ],
+)
+def test_subsampling_is_that_of_chroma_by_luma(
+    mode: str, factors: tuple[int, ...], subsampling: str
+) -> None:
+    data = saved(Image.fromarray(NOISE).convert(mode), "JPEG", quality=90)
+    found = jpeg_of(Image.open(io.BytesIO(with_factors(data, *factors))))
+    assert found == Jpeg(90, subsampling)
+
+
+def test_the_quality_is_that_of_luma_wherever_its_table_is() -> None:
+    data = saved(Image.fromarray(NOISE), "JPEG", quality=80)
+    luma = data.index(b"\xff\xdb")
+    chroma = data.index(b"\xff\xdb", luma + 1)
+    size = chroma - luma
+    tables = data[chroma : chroma + size] + data[luma:chroma]
+    swapped = data[:luma] + tables + data[chroma + size :]
+    assert jpeg_of(Image.open(io.BytesIO(swapped))) == jpeg_of(Image.open(io.BytesIO(data)))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.images.shards import Member, encode, read_image, read_images, write_shard
+from pipeline.images.shards import Member, encode_webp, read_image, read_images
+from tests.images.originals import write_shard
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 20, 24, 3), np.uint8)
 
@@ -36,7 +37,7 @@ def located(pixels: Sequence[NDArray[np.uint8]], offsets: list[tuple[int, int]])
 
 def members() -> list[Member]:
     return [
-        Member(f"{id:09d}", encode(pixels), {"id": id, "what": "é"})
+        Member(f"{id:09d}", encode_webp(pixels), {"id": id, "what": "é"})
         for id, pixels in enumerate(PIXELS, 7)
     ]
 
@@ -113,7 +114,7 @@ def test_other_pixels_than_those_that_are_known_are_refused(
 
 def test_images_of_two_sizes_are_no_array(tmp_path: Path) -> None:
     black = np.zeros((8, 8, 3), np.uint8)
-    offsets = write_shard(tmp_path / "s.tar", [members()[0], Member("2", encode(black), {})])
+    offsets = write_shard(tmp_path / "s.tar", [members()[0], Member("2", encode_webp(black), {})])
     places = located([PIXELS[0], black], offsets)
     with pytest.raises(PipelineError, match="another size"):
         read_images(tmp_path, places)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.images.shards import read_image
-from pipeline.manifest.data_sheet import TILE, contact_sheet, tables, write_datasheet
+from pipeline.manifest.data_sheet import THUMBNAIL_SIDE, contact_sheet, tables, write_datasheet
 from pipeline.manifest.rows import read_manifest
 from tests.evaluation.world import make_world
 
@@ -17,11 +17,11 @@ def test_the_sheet_shows_the_images_in_order(tmp_path: Path) -> None:
     resized = tmp_path / "data/resized"
     rows = read_manifest(tmp_path / "data/manifest.csv")
     sheet = np.asarray(contact_sheet(resized, rows))
-    assert sheet.shape == (2 * TILE, 12 * TILE, 3)
+    assert sheet.shape == (2 * THUMBNAIL_SIDE, 12 * THUMBNAIL_SIDE, 3)
     image = Image.fromarray(read_image(resized, rows[13]))
-    expected = np.asarray(image.resize((TILE, TILE), Image.Resampling.LANCZOS))
-    assert np.array_equal(sheet[TILE:, TILE : 2 * TILE], expected)
-    assert (sheet[TILE:, 2 * TILE :] == 255).all()
+    expected = np.asarray(image.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS))
+    assert np.array_equal(sheet[THUMBNAIL_SIDE:, THUMBNAIL_SIDE : 2 * THUMBNAIL_SIDE], expected)
+    assert (sheet[THUMBNAIL_SIDE:, 2 * THUMBNAIL_SIDE :] == 255).all()
 
 
 def test_counts(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_page_is_whole_and_the_same_each_time(tmp_path: Path) -> None:
             folder,
             np.random.default_rng(5),
         )
-        assert Image.open(folder / "contact.png").size == (12 * TILE, TILE)
+        assert Image.open(folder / "contact.png").size == (12 * THUMBNAIL_SIDE, THUMBNAIL_SIDE)
         pages.append((folder / "index.html").read_text(encoding="utf-8"))
     assert pages[0] == pages[1]
     assert "The dataset: 4 images" in pages[0]

@@ -1,5 +1,6 @@
 """The manifest: round trip, choice, splits that stay, and what it says of too little."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -64,7 +65,7 @@ def write_index(folder: Path, ids: range, parents: Mapping[int, int] | None = No
         "original_width": 600,
         "original_height": 800,
         "original_format": "PNG",
-        "original_sha256": "0",
+        "original_sha256": hashlib.sha256(b"").hexdigest(),
         "webp_sha256": "0",
         "tile": 0,
         "jpeg_quality": None,
@@ -306,11 +307,13 @@ def test_too_few_are_told_with_the_reasons(tmp_path: Path) -> None:
     index.write_text("".join(lines[:48]).replace('"sha256": "2"', '"sha256": "1"'))
     build(tmp_path, progress, count=60)
     assert progress.messages == [
-        "warning: 13 images fewer than manifest.count 60: of 50 pictures: 2 refused by resize, "
-        "1 exact duplicates"
+        "warning: 13 images fewer than manifest.count 60: of 48 images: 1 exact duplicates; "
+        "originals refused by resize: 2"
     ]
     before = (tmp_path / "manifest.csv").read_bytes()
-    with pytest.raises(PipelineError, match=r"^manifest\.min_count: 47 images .* 48 .*2 refused"):
+    with pytest.raises(
+        PipelineError, match=r"^manifest\.min_count: 47 images .* 48 .*refused by resize: 2"
+    ):
         build(tmp_path, count=60, min_count=48)
     assert (tmp_path / "manifest.csv").read_bytes() == before
     assert build(tmp_path, count=47, min_count=48).rows == 47
@@ -344,6 +347,14 @@ def test_an_index_of_another_set_is_refused(tmp_path: Path) -> None:
     write_originals(tmp_path / "raw", {1: b"", 2: b""})
     with pytest.raises(PipelineError, match=r"index\.jsonl: id 3 is not in .*posts\.jsonl"):
         build(tmp_path)
+    write_index(tmp_path, range(1, 9))
+    write_originals(tmp_path / "raw", {id: b"newer" if id == 4 else b"" for id in range(1, 9)})
+    with pytest.raises(PipelineError) as error:
+        build(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}/resized/index.jsonl: id 4 was made from another file than "
+        f"{tmp_path}/raw/posts.jsonl lists (sha256); run pipeline resize again"
+    )
     (tmp_path / "resized/index.jsonl").write_text('{"id": 1}\n')
     with pytest.raises(PipelineError, match=r"index\.jsonl:1: not what pipeline resize writes"):
         build(tmp_path)
@@ -352,7 +363,7 @@ def test_an_index_of_another_set_is_refused(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     write_index(tmp_path, range(1, 60))
     (tmp_path / "manifest.csv").mkdir()
-    with pytest.raises(PipelineError, match=r"manifest\.csv, .*: cannot be written: "):
+    with pytest.raises(PipelineError, match=r"/manifest\.csv: cannot be written: "):
         build(tmp_path)
     assert not list(tmp_path.glob(".*.tmp"))
 

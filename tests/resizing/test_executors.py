@@ -1,17 +1,21 @@
 """Shards made in other processes are those of this one, also when a worker dies."""
 
+import errno
 import os
 import signal
 import threading
 import time
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed import LocalCluster
 
 from pipeline.errors import PipelineError
 from pipeline.params import ResizeParams
+from pipeline.resizing.executors import dask_executor, process_pool
 from pipeline.resizing.run import ResizeReport, resize
 from tests.images.originals import drawing, write_originals
 
@@ -66,6 +70,55 @@ def test_a_dask_worker_that_dies_costs_nothing(
         assert run(raw, tmp_path, **scheduler) == expected
         killer.join(5)
         assert not killer.is_alive()
+
+
+def fail(calls: Path) -> None:
+    with calls.open("a") as file:
+        file.write("called\n")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_task_that_fails_on_dask_is_not_tried_again(tmp_path: Path) -> None:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        dask_executor(cluster.scheduler_address, 1) as executor,
+        pytest.raises(OSError, match="No space left"),
+    ):
+        executor.submit(fail, tmp_path / "calls").result()
+    assert (tmp_path / "calls").read_text() == "called\n"
+
+
+def test_workers_that_die_again_and_again_are_one_line() -> None:
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        pytest.raises(PipelineError, match=r"^resize: the workers that made a shard were killed"),
+        dask_executor(cluster.scheduler_address, 1) as executor,
+    ):
+        executor.submit(os._exit, 1).result()
+
+
+def wait_while_closing(executor: Executor, cluster: LocalCluster) -> None:
+    waiting = executor.submit(time.sleep, 60)
+    cluster.close()
+    waiting.result(60)
+
+
+def test_a_scheduler_that_is_lost_is_one_line() -> None:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        pytest.raises(PipelineError, match=r"^resize: Dask's scheduler was lost; "),
+        dask_executor(cluster.scheduler_address, 1) as executor,
+    ):
+        wait_while_closing(executor, cluster)
+
+
+def test_a_process_that_is_killed_is_one_line() -> None:
+    with (
+        pytest.raises(PipelineError, match=r"^resize: a process was killed, .* resize\.workers$"),
+        process_pool(1) as executor,
+    ):
+        executor.submit(os._exit, 1).result()
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(raw: Path, tmp_path: Path) -> None:

@@ -162,6 +162,23 @@ def test_the_flattest_tiles_are_left_out() -> None:
     assert [tile.crop_box[:2] for tile in cut(picture, 1)] == [(16, 32)]
 
 
+@pytest.mark.parametrize("mode", ["detail", "cover", "tiles"])
+def test_detail_is_never_measured_in_an_enlarged_copy(
+    monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Four times the sides in size 16: of the largest originals a copy of a gigapixel."""
+    sizes = []
+
+    def recorded(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+        sizes.append((width, height))
+        return lanczos(pixels, width, height)
+
+    monkeypatch.setattr("pipeline.resizing.geometry.lanczos", recorded)
+    fit(ramp(150, 40), ResizeParams.model_validate({"size": 16, "mode": mode}))
+    assert len(sizes) > 1
+    assert all(width <= 150 and height <= 40 for width, height in sizes)
+
+
 def test_of_equal_tiles_the_first_stay() -> None:
     flat = np.full((48, 48, 3), 99, np.uint8)
     assert [tile.crop_box[:2] for tile in cut(flat, 2)] == [(0, 0), (16, 0)]

@@ -1,5 +1,6 @@
 """The resize stage's work: shards and index of any worker count, and what is refused."""
 
+import errno
 import hashlib
 import json
 import os
@@ -338,13 +339,37 @@ def test_a_fault_of_the_machine_refuses_no_original(folder: Path) -> None:
     with pytest.raises(PipelineError) as error:
         run(folder, max_refused=1)
     assert str(error.value) == (
-        f"{folder}/raw/7.png: cannot be read or decoded: Is a directory; mend that, "
+        f"{folder}/raw/7.png: cannot be read or decoded: Is a directory; fix this, "
         "then run pipeline resize again"
     )
     assert not (folder / "resize.json").exists()
 
 
-def test_what_cannot_be_written_is_one_line(folder: Path) -> None:
-    (folder / "resized").write_text("a file where the folder goes")
-    with pytest.raises(PipelineError, match=r"resized, .*resize\.json: cannot be written: "):
+@pytest.mark.parametrize("name", ["resized", "store"])
+def test_a_folder_that_cannot_be_written_is_named(folder: Path, name: str) -> None:
+    (folder / name).write_text("a file where the folder goes")
+    with pytest.raises(PipelineError) as error:
         run(folder)
+    assert str(error.value).startswith(f"{folder}/{name}: cannot be written: ")
+    assert "resize.json" not in str(error.value)
+
+
+def test_a_cached_shard_that_cannot_be_written_is_not_the_result_s_fault(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.link", full)
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(PipelineError) as error:
+        run(folder)
+    assert str(error.value) == f"{folder}/store: cannot be written: No space left on device"
+    assert not (folder / "resized/index.jsonl").exists()
+
+
+def test_a_report_that_cannot_be_written_is_named(folder: Path) -> None:
+    (folder / "resize.json").mkdir()
+    with pytest.raises(PipelineError) as error:
+        run(folder)
+    assert str(error.value) == f"{folder}/resize.json: cannot be written: Is a directory"

@@ -73,7 +73,7 @@ def run(
     notes: Notes | None = None,
     *,
     retry_failed: bool = False,
-    previous: PreviousSets = PreviousSets(),  # noqa: B008
+    previous: PreviousSets = PreviousSets(),
     **values: object,
 ) -> ScrapeReport:
     """Scrape into `folder` without pauses, small pictures allowed."""

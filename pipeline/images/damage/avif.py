@@ -14,42 +14,44 @@ def avif_damage(data: bytes) -> str | None:
     boxes = _meta_boxes(data)
     if not {b"iinf", b"iloc"} <= boxes.keys():
         return None
-    coded = _coded_items(data, boxes[b"iinf"])
-    for item, start, end in _item_extents(data, boxes[b"iloc"]):
+    coded = _coded_items(data, *boxes[b"iinf"])
+    for item, start, end in _item_extents(data, *boxes[b"iloc"]):
         if item in coded and (
-            problem := unwritten_sectors(data, start, min(end, len(data)), ends_in_zeros=False)
+            problem := unwritten_sectors(data, start, min(end, len(data)), may_end_in_zeros=False)
         ):
             return problem
     return None
 
 
-def _meta_boxes(data: bytes) -> dict[bytes, int]:
-    """Return the offset of the contents of each box in the file's `meta` box, by name."""
-    boxes: dict[bytes, int] = {}
+def _meta_boxes(data: bytes) -> dict[bytes, tuple[int, int]]:
+    """Return start and end of the contents of each box in the file's `meta` box, by name."""
+    boxes: dict[bytes, tuple[int, int]] = {}
     for name, start, end in _boxes(data, 0, len(data)):
         if name == b"meta":
-            boxes |= {part: offset for part, offset, _ in _boxes(data, start + 4, end)}
+            parts = _boxes(data, start + 4, end)
+            boxes |= {part: (first, last) for part, first, last in parts}
     return boxes
 
 
-def _coded_items(data: bytes, offset: int) -> set[int]:
-    """Return the ids of the items of type `av01` that the `iinf` box at `offset` lists."""
+def _coded_items(data: bytes, start: int, end: int) -> set[int]:
+    """Return the ids of the items of type `av01` that the `iinf` box lists."""
     coded: set[int] = set()
-    entries = offset + (8 if any(data[offset : offset + 1]) else 6)
-    for _, start, _ in _boxes(data, entries, len(data)):
-        id_bytes = 4 if data[start : start + 1] > b"\2" else 2
-        if data[start + 6 + id_bytes : start + 10 + id_bytes] == b"av01":
-            coded.add(int.from_bytes(data[start + 4 : start + 4 + id_bytes]))
+    # The entries follow version, flags and their count, which has 4 bytes after version 0.
+    entries = start + (6 if data[start : start + 1] == b"\0" else 8)
+    for name, entry, _ in _boxes(data, entries, end):
+        id_bytes = 4 if data[entry : entry + 1] > b"\2" else 2
+        item_type = data[entry + 6 + id_bytes : entry + 10 + id_bytes]
+        if name == b"infe" and item_type == b"av01":
+            coded.add(int.from_bytes(data[entry + 4 : entry + 4 + id_bytes]))
     return coded
 
 
-def _item_extents(data: bytes, offset: int) -> Iterator[tuple[int, int, int]]:
+def _item_extents(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield id, start and end of each part of an item in the file, by the `iloc` box."""
-    file = io.BytesIO(data)
-    file.seek(offset)
+    box = io.BytesIO(data[start:end])
 
     def number(size: int) -> int:
-        return int.from_bytes(file.read(size))
+        return int.from_bytes(box.read(size))
 
     version, sizes = number(4) >> 24, number(2)
     offset_size, length_size, base_size, index_size = (sizes >> n & 15 for n in (12, 8, 4, 0))
@@ -60,11 +62,11 @@ def _item_extents(data: bytes, offset: int) -> Iterator[tuple[int, int, int]]:
         base = number(base_size)
         for _ in range(number(2)):
             number(index_size if version else 0)
-            start = base + number(offset_size)
+            first = base + number(offset_size)
             length = number(length_size)
             if in_file:
-                yield item, start, start + length
-        if file.tell() >= len(data):
+                yield item, first, first + length
+        if box.tell() >= end - start:
             return
 
 

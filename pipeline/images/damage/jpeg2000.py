@@ -10,8 +10,10 @@ _SIZ, _COD, _SOT = 0x51, 0x52, 0x90
 def jpeg2000_damage(data: bytes) -> str | None:
     """Describe the damage in the codestream; None where none was detected."""
     start = max(data.find(_START_OF_CODESTREAM), 0)
-    end = data.rfind(_END_OF_CODESTREAM)
-    if problem := unwritten_sectors(data, start, end, ends_in_zeros=True):
+    end = data.rfind(_END_OF_CODESTREAM, start)
+    if end < 0:
+        return "the end of its codestream is missing"
+    if problem := unwritten_sectors(data, start, end, may_end_in_zeros=True):
         return problem
     max_zeros = _max_packets(data, start)
     for first, last in zero_runs(data, start, end):
@@ -21,7 +23,10 @@ def jpeg2000_damage(data: bytes) -> str | None:
 
 
 def _max_packets(data: bytes, start: int) -> int | None:
-    """Return how many packets a tile may have, each a zero byte if it is empty; None if unknown."""
+    """Return an upper bound of the packets of a tile, each a zero byte if it is empty.
+
+    None where the main header does not say.
+    """
     position, components, sides = start + 2, 0, (0, 0)
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != _SOT:
         marker = data[position + 1]
@@ -31,16 +36,21 @@ def _max_packets(data: bytes, start: int) -> int | None:
             sides = int.from_bytes(body[2:6]), int.from_bytes(body[6:10])
             components = int.from_bytes(body[34:36])
         if marker == _COD and len(body) > 9:
-            layers, levels = int.from_bytes(body[2:4]), body[5]
-            # Largest precincts, of 2^15 on a side, where none are listed.
-            sizes = body[10:] if body[0] & 1 else b"\xff" * (levels + 1)
-            precincts = 0
-            for level, size in enumerate(reversed(sizes)):
-                columns, rows = (
-                    (side >> level + bits) + 2
-                    for side, bits in zip(sides, (size & 15, size >> 4), strict=True)
-                )
-                precincts += columns * rows
-            return layers * components * precincts
+            return int.from_bytes(body[2:4]) * components * _max_precincts(body, sides)
         position += 2 + length
     return None
+
+
+def _max_precincts(cod: bytes, sides: tuple[int, int]) -> int:
+    """Return an upper bound of a component's precincts on all levels, by the COD segment."""
+    levels = cod[5]
+    # Largest precincts, of 2^15 on a side, where none are listed.
+    sizes = cod[10:] if cod[0] & 1 else b"\xff" * (levels + 1)
+    precincts = 0
+    for level, size in enumerate(reversed(sizes)):
+        columns, rows = (
+            (side >> (level + bits)) + 2
+            for side, bits in zip(sides, (size & 15, size >> 4), strict=True)
+        )
+        precincts += columns * rows
+    return precincts

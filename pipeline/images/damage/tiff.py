@@ -3,32 +3,37 @@
 import io
 
 from PIL import Image
+from PIL.TiffImagePlugin import (
+    COMPRESSION,
+    STRIPBYTECOUNTS,
+    STRIPOFFSETS,
+    TILEBYTECOUNTS,
+    TILEOFFSETS,
+)
 
 from pipeline.images.damage.zeros import describe_zeros, unwritten_sectors
 
-_COMPRESSION = 259
-_STRIP_OFFSETS, _STRIP_BYTE_COUNTS = 273, 279
-_TILE_OFFSETS, _TILE_BYTE_COUNTS = 324, 325
-# LZW, JPEG, deflate (twice), PackBits, LZMA, Zstandard, WebP. Fax codes may be filled with zeros.
+# LZW, JPEG, deflate (twice), PackBits, LZMA, Zstandard, WebP. Others have undamaged parts that end
+# in zeros: uncompressed ones are black there, and fax codes are filled up with them.
 _CHECKED_COMPRESSIONS = frozenset({5, 7, 8, 32946, 32773, 34925, 50000, 50001})
 # Shorter parts may be zeros alone.
 _SHORT = 16
 
 
 def tiff_damage(data: bytes) -> str | None:
-    """Describe the damage in the first picture's compressed strips or tiles; None without any."""
-    with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
-        tags = dict(getattr(image, "tag_v2", {}))
-    if tags.get(_COMPRESSION) not in _CHECKED_COMPRESSIONS:
+    """Describe the damage in the first picture's tags and compressed parts; None without any."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+            tags = dict(getattr(image, "tag_v2", {}))
+    except LookupError as error:  # Pillow parses a tag when it is asked for, and decodes without
+        return f"its tag {error} cannot be read"
+    if tags.get(COMPRESSION) not in _CHECKED_COMPRESSIONS:
         return None
-    for offsets, lengths in (
-        (_STRIP_OFFSETS, _STRIP_BYTE_COUNTS),
-        (_TILE_OFFSETS, _TILE_BYTE_COUNTS),
-    ):
+    for offsets, lengths in ((STRIPOFFSETS, STRIPBYTECOUNTS), (TILEOFFSETS, TILEBYTECOUNTS)):
         for start, length in zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=False):
             end = min(start + length, len(data))
             if length > _SHORT and not data[start:end].strip(b"\0"):
                 return describe_zeros(start, start + length)
-            if problem := unwritten_sectors(data, start, end, ends_in_zeros=False):
+            if problem := unwritten_sectors(data, start, end, may_end_in_zeros=False):
                 return problem
     return None

@@ -11,7 +11,10 @@ _TAIL = 64
 
 
 def webp_damage(data: bytes) -> str | None:
-    """Describe the damage in the chunks that hold pixels; None where none was detected."""
+    """Describe the damage in the chunks of a still picture's colours; None where none was detected.
+
+    Alpha (ALPH) and the frames of animations (ANMF) are not checked.
+    """
     position = 12
     while position + 8 <= len(data):
         name, size = data[position : position + 4], data[position + 4 : position + 8]
@@ -19,15 +22,15 @@ def webp_damage(data: bytes) -> str | None:
         if name in (b"VP8 ", b"VP8L"):
             lossless = name == b"VP8L"
             end = min(start + length, len(data))
-            if problem := unwritten_sectors(data, start, end, ends_in_zeros=lossless):
+            if problem := unwritten_sectors(data, start, end, may_end_in_zeros=lossless):
                 return problem
-            if lossless and (problem := _unused_zeros(data[start:end])):
+            if lossless and (problem := _superfluous_zeros(data[start:end])):
                 return problem
         position = start + length + length % 2
     return None
 
 
-def _unused_zeros(stream: bytes) -> str | None:
+def _superfluous_zeros(stream: bytes) -> str | None:
     """Describe zeros at the end of a lossless stream that its pixels do not need.
 
     A flat area may be written as many thousand zero bits, all of which the decoder needs. Where

@@ -11,18 +11,18 @@ _LONG_ZERO_RUN = re.compile(rb"\x00{%d,}" % SECTOR)
 _SLACK = 2
 
 
-def unwritten_sectors(data: bytes, start: int, end: int, *, ends_in_zeros: bool) -> str | None:
+def unwritten_sectors(data: bytes, start: int, end: int, *, may_end_in_zeros: bool) -> str | None:
     """Describe the first run of zeros between two offsets that fills sectors; None without one.
 
     Undamaged pictures hold long runs of zeros too, but these do not begin and end at the borders of
-    sectors. `ends_in_zeros` states whether an undamaged picture of this kind may.
+    sectors. `may_end_in_zeros` states whether an undamaged picture of this kind may end in some.
     """
     if data.find(bytes(SECTOR), start, end) < 0:  # far quicker than the search below
         return None
     for first, last in zero_runs(data, start, end):
         first_sector, last_sector = -(-first // SECTOR) * SECTOR, last // SECTOR * SECTOR
         fills_sectors = first_sector - first <= _SLACK and last - last_sector <= _SLACK
-        if (first_sector < last_sector and fills_sectors) or (last == end and not ends_in_zeros):
+        if (first_sector < last_sector and fills_sectors) or (last == end and not may_end_in_zeros):
             return describe_zeros(first, last)
     return None
 
