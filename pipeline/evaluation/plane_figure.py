@@ -170,12 +170,14 @@ def draw_labels(axes: Axes, plane: Plane, key: str) -> None:
     )
     for text, point in zip(cast(list[Text], texts), labelled, strict=True):
         text.set_gid(f"label {point.method}")
-    for leader in cast(list[Line2D], leaders):
+    # A name that covers its point, for want of room elsewhere, has none.
+    drawn = [leader for leader in cast(list[Line2D | None], leaders) if leader is not None]
+    for leader in drawn:
         (x0, y0), (x1, y1) = axes.transData.transform(leader.get_xydata())
         if math.hypot(x1 - x0, y1 - y0) < 2.5 * radius:
             leader.remove()
     # Long names must not squeeze the panels.
-    for artist in cast(list[Artist], [*texts, *leaders]):
+    for artist in cast(list[Artist], [*texts, *drawn]):
         artist.set_in_layout(False)
 
 

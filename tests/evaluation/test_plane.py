@@ -133,6 +133,24 @@ def test_labels_of_equal_points_are_clear_of_each_other() -> None:
     assert not any(one.overlaps(other) for one, other in combinations(labels, 2))
 
 
+def test_a_name_that_finds_no_room_has_no_line_to_its_point() -> None:
+    """One method equals the originals, so that the others are a crowd in a corner."""
+    values = {
+        "nearest": (25.93396, 0.16263),
+        "area": (25.93396, 0.16263),
+        "bilinear": (24.7898, 0.26448),
+        "bicubic": (23.94374, 0.23053),
+        "lanczos": (23.67203, 0.21518),
+        "model": (23.80217, 0.22163),
+        "other": (23.82467, 0.22304),
+        "other 0.33": (23.80505, 0.22186),
+        "copied": (0.0, 0.0),
+    }
+    points = [Point(name, x, 21.0, {"swd": y}, name == "model") for name, (x, y) in values.items()]
+    crowd = Plane(points, [["other", "other 0.33", "model"]])
+    assert len(chart(crowd).select(".dot text")) == 8
+
+
 def test_a_label_is_clear_of_points_without_label() -> None:
     values = [(10.0, 0.2), (10.9, 0.3), (11.1, 0.3), (11.0, 0.3), (12.0, 0.4)]
     points = [Point(str(x), x, 27.0, {"swd": y}, False) for x, y in values]
