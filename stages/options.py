@@ -1,8 +1,7 @@
 """Options of a stage's command, made from its section of the params schema."""
 
 import inspect
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -35,17 +34,6 @@ def set_signature(
     command.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined]
     command.__name__ = documented.__name__
     command.__doc__ = inspect.getdoc(documented)
-
-
-def dvc_settings(params: Section, section: str, texts: Mapping[str, str]) -> str:
-    """Return the options in `texts`, by param, as those of `dvc exp run`."""
-    settings = [
-        "-S " + shlex.quote(setting)
-        for param in params_of(type(params))
-        if param.name in texts
-        for setting in _settings(section, param, params, texts[param.name])
-    ]
-    return " ".join(settings)
 
 
 def _option(param: Param, shown: Section, source: str) -> inspect.Parameter:
@@ -88,16 +76,3 @@ def _yaml(value: object) -> str:
     if isinstance(value, dict):
         return ",".join(f"{name}={path}" for name, path in value.items()) or "{}"
     return str(value) if value != "" else '""'
-
-
-def _settings(section: str, param: Param, params: Section, text: str) -> list[str]:
-    """Return an option as settings of DVC's `-S`: one, or one per name of a mapping.
-
-    `++` also adds what the params file lacks, as it does a param of another kind.
-    """
-    key = f"{section}.{param.name}"
-    if is_mapping(param.annotation):
-        return [f"++{key}.{name}={path}" for name, path in value_of(params, param.name).items()]
-    if is_list(param.annotation) and not text.startswith("["):
-        text = f"[{text}]"
-    return [f"++{key}={text}" if "." in param.name else f"{key}={text}"]

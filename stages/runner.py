@@ -20,7 +20,8 @@ from pipeline.params.file import load_params, override
 from pipeline.params.names import params_of
 from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
 from pipeline.progress import Progress
-from stages.options import dvc_settings, keyword, param_options, set_signature
+from stages.dvc_settings import InexpressibleError, dvc_settings
+from stages.options import keyword, param_options, set_signature
 from stages.streams import flush_output, prepare_streams
 
 PARAMS_FILE = Path("params.yaml")
@@ -95,14 +96,20 @@ def _params_with(section: str, overrides: Mapping[str, str]) -> Section:
     params: Section = getattr(load_params(PARAMS_FILE), section)
     if not overrides:
         return params
-    params = override(params, overrides)
+    overridden = override(params, overrides)
     if not os.environ.get("DVC_STAGE"):
+        try:
+            remedy = (
+                f"this does: dvc exp run {dvc_settings(params, overridden, section, overrides)}"
+            )
+        except InexpressibleError as error:
+            remedy = f"write them into the file, since `dvc exp run` has no form for {error}"
         print(
             f"note: options override {PARAMS_FILE}, so `dvc repro` will not reproduce this run; "
-            f"this does: dvc exp run {dvc_settings(params, section, overrides)}",
+            f"{remedy}",
             file=sys.stderr,
         )
-    return params
+    return overridden
 
 
 def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextManager[None]:
