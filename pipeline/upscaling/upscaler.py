@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.devices import free_memory, pick_device, uses_bf16
 from pipeline.errors import PipelineError, UsageError
+from pipeline.machine_errors import is_memory_fault
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import load_generator
@@ -131,8 +132,8 @@ class Upscaler:
         try:
             results = [self._upscale_image(image, progress or Silent()) for image in images]
             batch = results[0][None] if len(results) == 1 else torch.stack(results)
-        except RuntimeError as error:
-            if "memory" not in str(error):
+        except (MemoryError, RuntimeError) as error:
+            if not is_memory_fault(error):
                 raise
             raise PipelineError("memory ran out") from None
         return batch.reshape(*lr.shape[:-2], *batch.shape[-2:])
@@ -172,8 +173,8 @@ class Upscaler:
         while True:
             try:
                 return self._apply_tiled(lr, tile, progress)
-            except RuntimeError as error:
-                if "memory" not in str(error):
+            except (MemoryError, RuntimeError) as error:
+                if not is_memory_fault(error):
                     raise
             if tile <= SMALLEST_TILE:
                 raise PipelineError(f"memory ran out, even with tiles of {tile} pixels")
@@ -190,7 +191,7 @@ class Upscaler:
             for done, window in enumerate(tiles, 1):
                 left, top, right, bottom = window.outer
                 lr_tile = lr[:, top:bottom, left:right].to(self._device, torch.float32) / white
-                sr = self._upscale_tile(lr_tile, exact=white > 255)
+                sr = self._upscale_tile(lr_tile, exact=lr.dtype != torch.uint8)
                 pixels = sr[:, *window.crop_slices(scale)] * white
                 output = hr[:, *window.output_slices(scale)]
                 output.copy_(pixels.round() if white > 1 else pixels)
@@ -203,7 +204,8 @@ class Upscaler:
         """`(c, h, w) float in [0, 1]` to `(c, h·scale, w·scale)`, in [0, 1] too.
 
         Alpha is enlarged as a grey picture of its own, and colours premultiplied: what lies under
-        full transparency is arbitrary, and must not bleed into edges. `exact`: always in fp32.
+        full transparency is arbitrary, and must not bleed into edges. `exact`: always in fp32, where the result is not
+        rounded to 8 bits.
         """
         colours = premultiply(lr)
         if has_alpha(lr):
