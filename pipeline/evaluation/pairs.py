@@ -20,15 +20,15 @@ class PairedImages:
     """LR/HR pairs of some rows of a manifest; HR is cropped to a multiple of the scale."""
 
     rows: Sequence[Row]
-    resized: Path
+    shard_folder: Path
     scale: int
     degradation: Degradation = "none"
 
     @classmethod
     def from_split(
         cls,
-        manifest: Path,
-        resized: Path,
+        manifest_file: Path,
+        shard_folder: Path,
         split: str,
         scale: int,
         max_images: int | None = None,
@@ -38,26 +38,27 @@ class PairedImages:
 
         Raises `PipelineError` if the split is empty.
         """
-        rows = [row for row in read_manifest(manifest) if row.split == split]
+        rows = [row for row in read_manifest(manifest_file) if row.split == split]
         if not rows:
             raise PipelineError(
-                f"{manifest}: no image in the split {split}; raise manifest.{split}_fraction, or "
-                "set evaluate.split to the other one"
+                f"{manifest_file}: no image in the split {split}; raise "
+                f"manifest.{split}_fraction, or set evaluate.split to the other one"
             )
         indices = evenly_spaced(len(rows), max_images or len(rows))
-        return cls([rows[index] for index in indices], resized, scale, degradation)
+        return cls([rows[index] for index in indices], shard_folder, scale, degradation)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def side(self) -> int:
-        """Shorter side of HR in pixels; all images of a manifest have the same size."""
-        return min(self.hr(0).shape[-2:])
+    def size(self) -> tuple[int, int]:
+        """Width and height of HR in pixels; all images of a manifest have the same."""
+        height, width = self.hr(0).shape[-2:]
+        return width, height
 
     def hr(self, index: int) -> torch.Tensor:
         """Return the original, cropped to a multiple of the scale: (3, H, W) uint8."""
-        pixels = torch.from_numpy(read_image(self.resized, self.rows[index])).permute(2, 0, 1)
+        pixels = torch.from_numpy(read_image(self.shard_folder, self.rows[index])).permute(2, 0, 1)
         height, width = (side // self.scale * self.scale for side in pixels.shape[-2:])
         return pixels[:, :height, :width].contiguous()
 

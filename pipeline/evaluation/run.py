@@ -45,29 +45,35 @@ from pipeline.progress import Progress, Silent
 
 def evaluate(
     params: EvaluateParams,
-    manifest: Path,
-    resized: Path,
-    model: Path,
-    reports: Path,
+    manifest_file: Path,
+    shard_folder: Path,
+    model_file: Path,
+    report_folder: Path,
     revision: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Compare the generator in `model` with other methods, and write all reports.
+    """Compare the generator in `model_file` with other methods, and write all reports.
 
-    `revision` names the code; the page also shows the summaries and curves that are in `reports`.
-    Raises `PipelineError` if an input is missing or damaged, `UsageError` if params do not fit it.
+    `revision` names the code; the page also shows the summaries and curves that are in
+    `report_folder`. Raises `PipelineError` if an input is missing or damaged, `UsageError` if
+    params do not fit it.
     """
     device = pick_device(params.device)
-    trained = load_generator(model, device)
+    trained = load_generator(model_file, device)
+    # All that can be missing or damaged is read before the measurement, which may take hours.
+    train_params = read_train_params(trained.metadata, model_file)
+    summaries = read_summaries(report_folder)
+    curves = read_training_curves(report_folder / "train/plots/metrics")
     methods = load_methods(params, trained, device)
-    images = _load_images(manifest, resized, params, methods.scale)
-    perceptual = load_perceptual_metrics(params, images.side, device)
+    images = _load_images(manifest_file, shard_folder, params, methods.scale)
+    methods.check_results([row.name for row in images.rows], images.size)
+    perceptual = load_perceptual_metrics(params, min(images.size), device)
     measurement = _Measurement(images, methods, perceptual, params, device)
     image_scores, set_scores = measurement.run(progress or Silent())
     ranked_by = METRIC_BY_KEY["psnr_y" if perceptual.lpips is None else "lpips"]
     means = mean_scores(image_scores, set_scores)
     pictures = _PictureMaker(images, methods, image_scores, params)
-    inputs = Inputs(manifest, model, revision)
+    inputs = Inputs(manifest_file, model_file, revision)
     evaluation = Evaluation(
         params=params,
         scale=methods.scale,
@@ -80,24 +86,27 @@ def evaluate(
         ranked_by=ranked_by,
         pictures=pictures.ranked(ranked_by),
         worst=pictures.worst(),
-        curves=read_training_curves(reports / "train/plots/metrics"),
-        summaries=read_summaries(reports),
+        curves=curves,
+        summaries=summaries,
         provenance=describe_inputs(inputs, trained, params, images.rows, perceptual),
-        train_params=read_train_params(trained.metadata, model),
+        train_params=train_params,
         notices=find_notices(inputs, trained, params, perceptual),
     )
-    write_reports(reports, evaluation)
+    write_reports(report_folder, evaluation)
     return evaluation
 
 
-def _load_images(manifest: Path, resized: Path, params: EvaluateParams, scale: int) -> PairedImages:
+def _load_images(
+    manifest_file: Path, shard_folder: Path, params: EvaluateParams, scale: int
+) -> PairedImages:
     images = PairedImages.from_split(
-        manifest, resized, params.split, scale, params.max_images, params.degradation
+        manifest_file, shard_folder, params.split, scale, params.max_images, params.degradation
     )
-    if images.side - 2 * params.crop_border < SSIM_WINDOW:
+    side = min(images.size)
+    if side - 2 * params.crop_border < SSIM_WINDOW:
         raise UsageError(
             f"evaluate.crop_border: {params.crop_border} leaves less than {SSIM_WINDOW} pixels "
-            f"of images of {images.side}, which SSIM needs"
+            f"of images of {side}, which SSIM needs"
         )
     return images
 

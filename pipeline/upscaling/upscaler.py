@@ -204,8 +204,8 @@ class Upscaler:
         """`(c, h, w) float in [0, 1]` to `(c, h·scale, w·scale)`, in [0, 1] too.
 
         Alpha is enlarged as a grey picture of its own, and colours premultiplied: what lies under
-        full transparency is arbitrary, and must not bleed into edges. `exact`: always in fp32, where the result is not
-        rounded to 8 bits.
+        full transparency is arbitrary, and must not bleed into edges. `exact`: always in fp32,
+        as where the result is not rounded to 8 bits.
         """
         colours = premultiply(lr)
         if has_alpha(lr):

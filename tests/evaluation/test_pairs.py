@@ -35,7 +35,7 @@ def test_spread(length, count, expected):
 def test_sides_are_cropped_to_a_multiple_of_the_scale(tmp_path: Path) -> None:
     make_world(tmp_path, {"test": 2}, side=50)
     selected = pairs(tmp_path)
-    assert (len(selected), selected.side) == (2, 48)
+    assert (len(selected), selected.size) == (2, (48, 48))
     assert selected.hr(1).shape == (3, 48, 48)
 
 
