@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.params.section import Paths, Section, problem_at
+from pipeline.params.section import Device, Paths, Section, problem_at
 
 
 class EvaluateParams(Section):
@@ -43,11 +43,7 @@ class EvaluateParams(Section):
     seed: int = Field(
         0, ge=0, description="seed of the sliced Wasserstein distance and of the bootstrap"
     )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="auto, cpu, cuda, cuda:N or mps",
-    )
+    device: Device = "auto"
 
     @model_validator(mode="after")
     def _blend_is_a_model(self) -> "EvaluateParams":

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from pipeline.params.generator import GeneratorParams, SRResNetParams
 from pipeline.params.optimiser import AdamParams, OptimiserParams
-from pipeline.params.section import MAX_WORKERS, Section, problem_at
+from pipeline.params.section import MAX_WORKERS, Device, Section, problem_at
 
 ContentLayer = Literal[
     "conv1_1",
@@ -144,11 +144,7 @@ class TrainParams(Section):
         description="processes that train together, each on its part of every batch; on CUDA each "
         "has a GPU",
     )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="auto, cpu, cuda, cuda:N or mps",
-    )
+    device: Device = "auto"
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="auto: bf16 if the hardware supports it"
     )
@@ -206,8 +202,9 @@ class TrainParams(Section):
 
     @model_validator(mode="after")
     def _something_to_normalise(self) -> "TrainParams":
-        # 16 pixels leave one position after the discriminator's strides.
-        if self.adv_weight > 0 and self.crop == 16 and self.batch == 1:
+        # 16 pixels leave one position after the strides of srgan; unet has no batch normalisation.
+        normalised = self.adv_weight > 0 and self.discriminator == "srgan"
+        if normalised and self.crop == 16 and self.batch == 1:
             raise problem_at(
                 ("batch",),
                 "one crop of 16 pixels is too little for the discriminator's batch normalisation; "

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from pipeline.device_names import DEVICE_NAMES
 from pipeline.errors import UsageError
 from pipeline.params import Section
 from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG
@@ -59,7 +60,7 @@ class UpscaleParams(Section):
         description="side of a tile, pixels of the picture: less takes less memory; auto: by what "
         "is free  [default: auto]",
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    device: str = Field("auto", description=DEVICE_NAMES)
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="fp32, bf16, or auto: bf16 where the hardware computes in it"
     )
