@@ -37,6 +37,10 @@ class Metric:
         """Return the value as tables show it."""
         return f"{value:.{self.decimals}f}"
 
+    def format_difference(self, value: float) -> str:
+        """Return the difference of two values as tables show it, with its sign."""
+        return f"{value:+.{self.decimals}f}"
+
     def gain(self, value: float, baseline: float) -> float:
         """Return how much better `value` is than `baseline`; negative if it is worse."""
         return value - baseline if self.higher_is_better else baseline - value
@@ -66,7 +70,7 @@ IMAGE_METRICS = ("psnr_y", "ssim_y", "ms_ssim_y", "psnr_rgb", "ssim_rgb", "lpips
 
 @dataclass(frozen=True)
 class ImageMeasurement:
-    """The metrics and the VGG16 descriptors of one image's versions."""
+    """The metrics of one image's results, and VGG16 descriptors of them and of the image."""
 
     scores: dict[str, dict[str, float]]
     """method → key of `IMAGE_METRICS` → value"""
@@ -109,8 +113,9 @@ def measure_image(
         method: {key: round(column[index], DECIMALS) for key, column in values.items()}
         for index, method in enumerate(results)
     }
-    versions = (ORIGINAL, *results)
-    return ImageMeasurement(scores, dict(zip(versions, vgg_descriptors, strict=False)))
+    # Without VGG16 there are no descriptors.
+    named = dict(zip((ORIGINAL, *results), vgg_descriptors, strict=False))
+    return ImageMeasurement(scores, named)
 
 
 def mean_scores(image_scores: Sequence[Scores], set_scores: Scores) -> dict[str, dict[str, float]]:

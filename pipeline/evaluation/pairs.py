@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.files import atomic_path
 from pipeline.images.degradation import Degradation, make_lr
 from pipeline.images.shards import read_image
@@ -81,12 +82,3 @@ def write_pairs(pairs: PairedImages, folder: Path, progress: Progress) -> None:
             progress.update(index + 1)
     finally:
         progress.finish()
-
-
-def evenly_spaced(length: int, count: int) -> list[int]:
-    """Return `count` indices below `length`, the first and the last included; all if fewer."""
-    if count >= length:
-        return list(range(length))
-    if count == 1:
-        return [length // 2]
-    return [round(step * (length - 1) / (count - 1)) for step in range(count)]

@@ -73,7 +73,7 @@ class Plane:
     def tip(self, point: Point, key: str) -> str:
         """Return a point's coordinates in words."""
         return (
-            f"{point.method}: RMSE {point.rmse:.2f} ({point.psnr_y:.2f} dB), "
+            f"{point.method}: RMSE {point.rmse:.2f}, mean PSNR {point.psnr_y:.1f} dB, "
             f"{key.upper()} {point.perception[key]:.4f}"
         )
 

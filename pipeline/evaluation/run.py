@@ -9,8 +9,8 @@ import torch
 
 from pipeline.devices import pick_device
 from pipeline.errors import UsageError
-from pipeline.evaluation.comparison import Picture, choose_detail, choose_images
 from pipeline.evaluation.curves import read_training_curves
+from pipeline.evaluation.example_images import ExampleImage, choose_crop, choose_images
 from pipeline.evaluation.interpolation import BASELINE, NOT_PICTURED
 from pipeline.evaluation.kvd import DescriptorSets
 from pipeline.evaluation.load_methods import blend_names, load_methods
@@ -35,7 +35,7 @@ from pipeline.evaluation.provenance import (
 )
 from pipeline.evaluation.report import write_reports
 from pipeline.evaluation.results import Evaluation
-from pipeline.evaluation.statistics import mean_intervals, paired_comparisons
+from pipeline.evaluation.significance import mean_intervals, paired_tests
 from pipeline.evaluation.swd import PatchSets
 from pipeline.metrics import SSIM_WINDOW
 from pipeline.networks.files import load_generator
@@ -72,7 +72,7 @@ def evaluate(
     image_scores, set_scores = measurement.run(progress or Silent())
     ranked_by = METRIC_BY_KEY["psnr_y" if perceptual.lpips is None else "lpips"]
     means = mean_scores(image_scores, set_scores)
-    pictures = _PictureMaker(images, methods, image_scores, params)
+    examples = _ExampleMaker(images, methods, image_scores, params)
     inputs = Inputs(manifest_file, model_file, revision)
     evaluation = Evaluation(
         params=params,
@@ -81,11 +81,11 @@ def evaluate(
         image_scores=image_scores,
         means=means,
         intervals=mean_intervals(image_scores, params.seed),
-        comparisons=paired_comparisons(image_scores, params.seed),
+        paired_tests=paired_tests(image_scores, params.seed),
         plane=_plane(means, params),
         ranked_by=ranked_by,
-        pictures=pictures.ranked(ranked_by),
-        worst=pictures.worst(),
+        examples=examples.ranked(ranked_by),
+        worst=examples.worst(),
         curves=curves,
         summaries=summaries,
         provenance=describe_inputs(inputs, trained, params, images.rows, perceptual),
@@ -169,39 +169,43 @@ def worst_images(image_scores: Sequence[Scores]) -> dict[int, list[Metric]]:
 
 
 @dataclass(frozen=True)
-class _PictureMaker:
-    """Makes the pictures of the reports: images with all methods' results and a detail."""
+class _ExampleMaker:
+    """Makes the example images of the reports, with all methods' results and a detail."""
 
     images: PairedImages
     methods: UpscalingMethods
     image_scores: Sequence[Scores]
     params: EvaluateParams
 
-    def ranked(self, metric: Metric) -> list[Picture]:
-        """Return pictures from the largest gain over the baseline by `metric` to the least."""
+    def ranked(self, metric: Metric) -> list[ExampleImage]:
+        """Return images from the largest gain over the baseline by `metric` to the least."""
         gains = [
             metric.gain(scores[MODEL][metric.key], scores[BASELINE][metric.key])
             for scores in self.image_scores
         ]
         return [
-            self._picture(index, [metric]) for index in choose_images(gains, self.params.pictures)
+            self._example(index, [metric]) for index in choose_images(gains, self.params.pictures)
         ]
 
-    def worst(self) -> list[Picture]:
-        """Return a picture of each image that is the worst by some metric."""
+    def worst(self) -> list[ExampleImage]:
+        """Return each image that is the worst by some metric."""
         return [
-            self._picture(index, metrics)
+            self._example(index, metrics)
             for index, metrics in worst_images(self.image_scores).items()
         ]
 
-    def _picture(self, index: int, captions: Sequence[Metric]) -> Picture:
+    def _example(self, index: int, captions: Sequence[Metric]) -> ExampleImage:
         row, (lr, hr) = self.images.rows[index], self.images.pair(index)
         results = self.methods.upscale(lr, row.name)
-        box = choose_detail(
-            results[MODEL], results[BASELINE], self.params.detail, self.methods.scale
-        )
         hidden = (*NOT_PICTURED, *blend_names(self.params))
-        versions = {name: result for name, result in results.items() if name not in hidden}
-        return Picture(
-            row.name, lr, versions | {ORIGINAL: hr}, self.image_scores[index], box, captions
+        return ExampleImage(
+            name=row.name,
+            lr=lr,
+            results={name: result for name, result in results.items() if name not in hidden},
+            original=hr,
+            scores=self.image_scores[index],
+            box=choose_crop(
+                results[MODEL], results[BASELINE], self.params.detail, self.methods.scale
+            ),
+            captions=captions,
         )

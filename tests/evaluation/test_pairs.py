@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.pairs import PairedImages, evenly_spaced, write_pairs
+from pipeline.evaluation.pairs import PairedImages, write_pairs
+from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.images.resample import downscale
 from pipeline.progress import Silent
 from tests.evaluation.world import make_world

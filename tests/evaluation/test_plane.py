@@ -94,7 +94,7 @@ def test_the_chart():
     assert bicubic[1] == lanczos[1] < model[1]
     dots = lpips.select(".dot")
     assert [dot["class"] for dot in dots] == [["dot"], ["dot"], ["dot", "ours"]]
-    assert dots[2].title.string == "model: RMSE 12.00 (26.55 dB), LPIPS 0.1000"
+    assert dots[2].title.string == "model: RMSE 12.00, mean PSNR 26.6 dB, LPIPS 0.1000"
 
 
 def test_the_chart_has_the_pages_colours_and_no_references():

@@ -297,7 +297,7 @@ def test_another_manifest_is_a_red_notice(tmp_path):
 def test_images_are_cropped_to_the_scale(tmp_path):
     make_world(tmp_path, {"test": 1}, side=50)
     evaluation = run(tmp_path, lpips="off")
-    assert evaluation.pictures[0].versions["original"].shape == (3, 48, 48)
+    assert evaluation.examples[0].original.shape == (3, 48, 48)
 
 
 def test_tiny_images_have_no_lpips(tmp_path):
