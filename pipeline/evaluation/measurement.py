@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -127,8 +128,8 @@ def mean_scores(image_scores: Sequence[Scores], set_scores: Scores) -> dict[str,
     means: dict[str, dict[str, float]] = {}
     for method, distances in set_scores.items():
         rows = [scores[method] for scores in image_scores]
-        values = {key: _mean([row[key] for row in rows]) for key in rows[0]}
-        values["rmse_y"] = math.sqrt(_mean([_squared_error(row["psnr_y"]) for row in rows]))
+        values = {key: fmean(row[key] for row in rows) for key in rows[0]}
+        values["rmse_y"] = math.sqrt(fmean(_squared_error(row["psnr_y"]) for row in rows))
         values |= distances
         means[method] = {key: round(value, DECIMALS) for key, value in values.items()}
     return means
@@ -147,8 +148,8 @@ def _dists_and_descriptors(dists: Dists, sr: Tensor, hr: Tensor) -> tuple[Tensor
 
 
 def _squared_error(psnr_y: float) -> float:
+    """Return the mean squared error of a PSNR.
+
+    Of the written, rounded PSNR, so that `per_image.csv` determines the means in `metrics.json`.
+    """
     return 0.0 if psnr_y >= PSNR_CEILING else PEAK**2 / 10 ** (psnr_y / 10)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

@@ -16,7 +16,9 @@ PERCEPTION = {
 """Metrics of the vertical axis and their names on it; smaller is better for all."""
 BOUND = math.sqrt(2)
 """Perfect perception costs at most this factor of the least RMSE (theorem 2: twice the mean squared
-error, 3.01 dB of PSNR)."""
+error)."""
+BOUND_DB = 20 * math.log10(BOUND)
+"""The same as a difference of PSNR."""
 
 
 @dataclass(frozen=True)

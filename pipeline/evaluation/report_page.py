@@ -9,6 +9,7 @@ from pipeline.evaluation.encoded_examples import encode_examples
 from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.methods import MODEL
+from pipeline.evaluation.plane import BOUND_DB
 from pipeline.evaluation.plane_figure import inline_svg
 from pipeline.evaluation.report_tables import differences_table, level_metrics, means_table
 from pipeline.evaluation.results import Evaluation
@@ -45,6 +46,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "MODEL": MODEL,
         "BASELINE": BASELINE,
+        "BOUND_DB": BOUND_DB,
         "summary_sentences": summary_sentences,
         "means_table": means_table,
         "level_metrics": level_metrics,

@@ -130,31 +130,33 @@ class _Measurement:
     def run(self, progress: Progress) -> tuple[list[Scores], dict[str, dict[str, float]]]:
         """Return the scores of each image, and method → metric of its set of results."""
         image_scores: list[Scores] = []
-        patches = PatchSets(len(self.images), self.params.seed)
-        contents = DescriptorSets()
+        patch_sets = PatchSets(len(self.images), self.params.seed)
+        descriptor_sets = DescriptorSets()
         border = self.params.crop_border
         progress.start("evaluate", len(self.images), "image")
         try:
             for index, row in enumerate(self.images.rows):
                 lr, hr = self.images.pair(index)
                 results = self.methods.upscale(lr, row.name)
-                image = measure_image(results, hr, border, self.perceptual, self.device)
-                patches.add({**results, ORIGINAL: hr})
-                contents.add(image.descriptors)
-                image_scores.append(image.scores)
-                progress.update(index + 1, psnr_y=image.scores[MODEL]["psnr_y"])
+                measured = measure_image(results, hr, border, self.perceptual, self.device)
+                patch_sets.add({**results, ORIGINAL: hr})
+                descriptor_sets.add(measured.descriptors)
+                image_scores.append(measured.scores)
+                progress.update(index + 1, psnr_y=measured.scores[MODEL]["psnr_y"])
         finally:
             progress.finish()
-        return image_scores, _set_scores(patches, contents)
+        return image_scores, _set_scores(patch_sets, descriptor_sets)
 
 
-def _set_scores(patches: PatchSets, contents: DescriptorSets) -> dict[str, dict[str, float]]:
+def _set_scores(
+    patch_sets: PatchSets, descriptor_sets: DescriptorSets
+) -> dict[str, dict[str, float]]:
     scores = {
         method: {"swd": distance.mean}
         | {f"swd_{side}": value for side, value in distance.levels.items()}
-        for method, distance in patches.distances(ORIGINAL).items()
+        for method, distance in patch_sets.distances(ORIGINAL).items()
     }
-    for method, value in contents.distances(ORIGINAL).items():
+    for method, value in descriptor_sets.distances(ORIGINAL).items():
         scores[method]["kvd"] = value
     return scores
 

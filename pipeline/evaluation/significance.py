@@ -80,7 +80,7 @@ def _interval(values: NDArray[np.float64], seed: int) -> Interval:
         (values,),
         np.mean,
         n_resamples=RESAMPLES,
-        # Batches stay in the CPU's cache: for 180 images three times as fast as one of all resamples.
+        # Batches stay in the CPU's cache: for 180 images three times as fast as all at once.
         batch=256,
         confidence_level=CONFIDENCE,
         method="percentile",
