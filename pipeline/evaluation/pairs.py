@@ -13,7 +13,7 @@ from pipeline.files import atomic_path
 from pipeline.images.degradation import Degradation, make_lr
 from pipeline.images.shards import read_image
 from pipeline.manifest.rows import Row, read_manifest
-from pipeline.progress import Progress
+from pipeline.progress import Progress, task
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,10 @@ class PairedImages:
 
 def write_pairs(pairs: PairedImages, folder: Path, progress: Progress) -> None:
     """Write `lr/NAME.png` and `hr/NAME.png` for each image, replacing existing files."""
-    progress.start("pairs", len(pairs), "image")
-    try:
+    with task(progress, "pairs", len(pairs), "image"):
         for index, row in enumerate(pairs.rows):
             for side, pixels in zip(("lr", "hr"), pairs.pair(index), strict=True):
                 image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
                 with atomic_path(folder / side / f"{row.name}.png") as temporary:
                     image.save(temporary, "PNG")
             progress.update(index + 1)
-    finally:
-        progress.finish()

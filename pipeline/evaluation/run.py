@@ -40,7 +40,7 @@ from pipeline.evaluation.swd import PatchSets
 from pipeline.metrics import SSIM_WINDOW
 from pipeline.networks.files import load_generator
 from pipeline.params import EvaluateParams
-from pipeline.progress import Progress, Silent
+from pipeline.progress import Progress, Silent, task
 
 
 def evaluate(
@@ -133,8 +133,7 @@ class _Measurement:
         patch_sets = PatchSets(len(self.images), self.params.seed)
         descriptor_sets = DescriptorSets()
         border = self.params.crop_border
-        progress.start("evaluate", len(self.images), "image")
-        try:
+        with task(progress, "evaluate", len(self.images), "image"):
             for index, row in enumerate(self.images.rows):
                 lr, hr = self.images.pair(index)
                 results = self.methods.upscale(lr, row.name)
@@ -143,8 +142,6 @@ class _Measurement:
                 descriptor_sets.add(measured.descriptors)
                 image_scores.append(measured.scores)
                 progress.update(index + 1, psnr_y=measured.scores[MODEL]["psnr_y"])
-        finally:
-            progress.finish()
         return image_scores, _set_scores(patch_sets, descriptor_sets)
 
 

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -33,6 +34,7 @@ MAX_PIXELS = 16_000_000
 """Limit for a picture, all frames together; a quarter of it at scale 8."""
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 POLL_SECONDS = 0.2
+KEPT_UPSCALERS = 4
 SCALES = ("2", "3", "4", "8")
 MIME_TYPES = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
 # The page loads nothing from elsewhere, and shows only pictures from memory.
@@ -59,8 +61,8 @@ class UpscaleApp:
         hosts: Sequence[str] | None = LOOPBACK,
     ) -> None:
         self._models = dict(models)
-        self._device = device
         self._hosts = None if hosts is None else list(hosts)
+        self._upscaler = lru_cache(KEPT_UPSCALERS)(partial(_make_upscaler, device=device))
         self._computing = threading.Lock()
         self._closed = threading.Event()
         templates = Environment(
@@ -115,7 +117,7 @@ class UpscaleApp:
             with self._exclusive(listener):
                 picture = decode_picture(data, int(MAX_PIXELS / max(scale / 4, 1) ** 2))
                 name = model_for(self._models[model], picture)
-                upscaler = Upscaler(name, scale=scale, device=self._device)
+                upscaler = self._upscaler(name, scale)
                 height, width = picture.frames[0].shape[:2]
                 check_format(format, picture, *upscaler.size_of(width, height))
                 result = encode_picture(upscaler.upscale_picture(picture, listener), format)
@@ -135,6 +137,10 @@ class UpscaleApp:
             yield
         finally:
             self._computing.release()
+
+
+def _make_upscaler(model: str, scale: float, device: str) -> Upscaler:
+    return Upscaler(model, scale=scale, device=device)
 
 
 class _RequestAborted(Exception):  # noqa: N818 - not an error

@@ -239,11 +239,11 @@ def test_no_repetition_of_a_model_that_enlarges_nothing_enlarges() -> None:
 
 def test_frames_are_enlarged_one_by_one(upscaler: Upscaler) -> None:
     frames = (noise(5, 6), noise(6, 5).transpose(1, 0, 2))
-    picture = upscaler.upscale_picture(Picture(frames, milliseconds=(40, 60), loops=3))
+    picture = upscaler.upscale_picture(Picture(frames, frame_durations_ms=(40, 60), loops=3))
     assert [(a == upscaler(b)).all() for a, b in zip(picture.frames, frames, strict=True)] == [
         True
     ] * 2
-    assert (picture.milliseconds, picture.loops) == ((40, 60), 3)
+    assert (picture.frame_durations_ms, picture.loops) == ((40, 60), 3)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "I;16", "LA", "RGBA"])
