@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Collection, Iterator
 
 from pipeline.params import Section, is_mapping
-from pipeline.params.names import Param, params_of, value_of
+from pipeline.params.leaf_params import LeafParam, params_of, value_of
 
 # Texts that Hydra reads as they are, and the words among them that it reads as another type.
 _PLAIN_TEXT = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -32,10 +32,10 @@ def dvc_settings(before: Section, after: Section, section: str, changed: Collect
     return " ".join(settings)
 
 
-def _settings(section: str, param: Param, before: Section, after: Section) -> Iterator[str]:
+def _settings(section: str, param: LeafParam, before: Section, after: Section) -> Iterator[str]:
     """Yield a param as settings: one, or one per name of a mapping.
 
-    `++` also adds what the params file lacks, as it does a param of another kind.
+    `++` also adds a key that the params file lacks, as it may one of another kind.
     """
     key, value = f"{section}.{param.name}", value_of(after, param.name)
     if not is_mapping(param.annotation):

@@ -8,7 +8,7 @@ import typer
 
 from pipeline.params import Section, is_list, is_mapping
 from pipeline.params.file import option_name
-from pipeline.params.names import Param, params_of, value_of
+from pipeline.params.leaf_params import LeafParam, params_of, value_of
 
 
 def param_options(shown: Section, source: str) -> list[inspect.Parameter]:
@@ -36,11 +36,11 @@ def set_signature(
     command.__doc__ = inspect.getdoc(documented)
 
 
-def _option(param: Param, shown: Section, source: str) -> inspect.Parameter:
+def _option(param: LeafParam, shown: Section, source: str) -> inspect.Parameter:
     try:
         value = f"  [{source}: {_yaml(value_of(shown, param.name))}]"
     except AttributeError:
-        # A param of another kind.
+        # Another kind has this param, but not the one that is shown.
         value = ""
     option = typer.Option(
         option_name(param.name),

@@ -17,7 +17,7 @@ from pipeline.locks import hold, lock_file
 from pipeline.named_files import FOLDER, Input, unwatched
 from pipeline.params import Params, Section
 from pipeline.params.file import load_params, override
-from pipeline.params.names import params_of
+from pipeline.params.leaf_params import params_of
 from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
 from pipeline.progress import Progress
 from stages.dvc_settings import InexpressibleError, dvc_settings
@@ -33,13 +33,13 @@ class Stage:
     """A stage of `dvc.yaml`; its name is also its section of `params.yaml` and its command.
 
     `run` takes the section's params, then arguments that are further Typer options. Its results and
-    its lock are in `folder`. With the option `reading_option` it only reads, and takes no lock.
+    its lock are in `folder`. With the option `read_only_option` it only reads, and takes no lock.
     """
 
     name: str
     run: Callable[..., None]
     folder: Path
-    reading_option: str | None = None
+    read_only_option: str | None = None
 
     @property
     def lock(self) -> Path:
@@ -48,10 +48,10 @@ class Stage:
 
 
 def project_folder() -> Path:
-    """Return the project whose temporary copy this folder is, else this folder.
+    """Return the project's folder, also where this folder is a temporary copy of it.
 
-    `dvc exp run --temp` and `--queue` run in a copy that DVC removes at the end, successful or not;
-    its `DVC_ROOT` names the project that experiments start from.
+    `dvc exp run --temp` and `--queue` run in such a copy, which DVC removes at the end, whether
+    they succeeded or not. `DVC_ROOT` names the project that was copied.
     """
     root = os.environ.get("DVC_ROOT")
     if root and Path.cwd().is_relative_to(Path(root).resolve() / ".dvc/tmp"):
@@ -118,7 +118,7 @@ def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextMa
     Of torchrun's processes only the first takes it.
     """
     is_follower = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0"
-    only_reads = stage.reading_option is not None and options.get(stage.reading_option)
+    only_reads = stage.read_only_option is not None and options.get(stage.read_only_option)
     if is_follower or only_reads:
         return nullcontext()
     return hold(stage.lock, f"pipeline {stage.name}")

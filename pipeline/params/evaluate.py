@@ -8,6 +8,8 @@ from pipeline.params.section import Device, Paths, Section, problem_at
 
 
 class EvaluateParams(Section):
+    """What `pipeline evaluate` measures, and shows."""
+
     split: Literal["val", "test"] = Field("test", description="split that is measured")
     max_images: int | None = Field(
         None, ge=1, description="largest number of images to measure; null: all of the split"
@@ -46,7 +48,7 @@ class EvaluateParams(Section):
     device: Device = "auto"
 
     @model_validator(mode="after")
-    def _blend_is_a_model(self) -> "EvaluateParams":
+    def _check_blend_is_a_model(self) -> "EvaluateParams":
         if self.blend is not None and self.blend not in self.models:
             raise problem_at(
                 ("blend",),

@@ -30,6 +30,8 @@ _ADVERSARIAL = ("discriminator", "relativistic", "warmup_steps", "pixel_weight")
 
 
 class TrainParams(Section):
+    """What `pipeline train` trains, on which crops, losses and device."""
+
     generator: GeneratorParams = Field(
         SRResNetParams(),
         description="architecture of the generator: srresnet, SRGAN's; rrdb, ESRGAN's; rcan, RCAN; "
@@ -156,13 +158,13 @@ class TrainParams(Section):
     )
 
     @model_validator(mode="after")
-    def _crop_fits_scale(self) -> "TrainParams":
+    def _check_crop_fits_scale(self) -> "TrainParams":
         if self.crop % self.scale:
             raise problem_at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
         return self
 
     @model_validator(mode="after")
-    def _one_start(self) -> "TrainParams":
+    def _check_one_start(self) -> "TrainParams":
         if self.init is not None and self.resume is not None:
             raise problem_at(
                 ("resume",), "train.init names another start; set one of the two to null"
@@ -170,7 +172,7 @@ class TrainParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _equal_parts(self) -> "TrainParams":
+    def _check_equal_parts(self) -> "TrainParams":
         if self.batch % self.processes:
             raise problem_at(
                 ("processes",),
@@ -179,7 +181,7 @@ class TrainParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _content_layers_once(self) -> "TrainParams":
+    def _check_content_layers_once(self) -> "TrainParams":
         for number, layer in enumerate(self.content_layers):
             if layer in self.content_layers[:number]:
                 raise problem_at(
@@ -189,7 +191,7 @@ class TrainParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _steps_with_discriminator(self) -> "TrainParams":
+    def _check_steps_with_discriminator(self) -> "TrainParams":
         if self.adv_weight > 0 and self.steps is not None:
             pretrain_steps = self.pretrain_steps or 0
             if self.steps <= pretrain_steps:
@@ -201,7 +203,7 @@ class TrainParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _something_to_normalise(self) -> "TrainParams":
+    def _check_something_to_normalise(self) -> "TrainParams":
         # 16 pixels leave one position after the strides of srgan; unet has no batch normalisation.
         normalised = self.adv_weight > 0 and self.discriminator == "srgan"
         if normalised and self.crop == 16 and self.batch == 1:

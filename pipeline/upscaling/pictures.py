@@ -79,9 +79,8 @@ def has_alpha(channels: int) -> bool:
 def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode the bytes of a file; its format is recognised by its content.
 
-    16 bits stay 16, grey stays grey, palettes become RGB. A profile of the picture's own colour
-    space is kept beside values that are not touched; CMYK, YCbCr and LAB become sRGB. Raises
-    `ImageRefused`.
+    Depth and grey are kept, palettes become RGB. Values whose colour space the profile describes
+    stay as they are, and keep the profile; CMYK, YCbCr and LAB become sRGB. Raises `ImageRefused`.
     """
     with opened(data, max_pixels) as image:
         if frame_count(image) > 1:

@@ -38,7 +38,7 @@ def serve(
     if model is not None:
         load_generator(model)
         models = {str(model): str(model)} | models
-    hosts = LOOPBACK if host in ("localhost", *LOOPBACK, "::1") else None
+    hosts = LOOPBACK if host in (*LOOPBACK, "::1") else None
     app = UpscaleApp(models, device, hosts)
     server = Server(app, host, port, app.close)
     print(f"{server.url}  (Ctrl-C ends)", flush=True)

@@ -9,7 +9,7 @@ import typer
 from pipeline.errors import PipelineError
 from pipeline.locks import hold, lock_file
 from pipeline.params import Params, section_type
-from pipeline.params.names import params_of
+from pipeline.params.leaf_params import params_of
 
 
 def tradeoff(
