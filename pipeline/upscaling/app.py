@@ -25,6 +25,7 @@ from pipeline.images.decode import ImageRefused
 from pipeline.progress import Silent
 from pipeline.shipped import AUTO
 from pipeline.upscaling.encoding import check_format, encode_picture
+from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.model_choice import model_for
 from pipeline.upscaling.pictures import decode_picture
 from pipeline.upscaling.upscaler import Upscaler
@@ -36,7 +37,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 POLL_SECONDS = 0.2
 KEPT_UPSCALERS = 4
 SCALES = ("2", "3", "4", "8")
-MIME_TYPES = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
+OFFERED_FORMATS = ("png", "webp", "jpg")
 # The page loads nothing from elsewhere, and shows only pictures from memory.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src blob: data:; style-src 'unsafe-inline'; "
@@ -69,7 +70,10 @@ class UpscaleApp:
             loader=PackageLoader("pipeline.upscaling"), autoescape=True, undefined=StrictUndefined
         )
         self._page = templates.get_template("page.html.j2").render(
-            models=self._models, scales=SCALES, formats=MIME_TYPES, megabytes=MAX_BYTES // 10**6
+            models=self._models,
+            scales=SCALES,
+            formats=OFFERED_FORMATS,
+            megabytes=MAX_BYTES // 10**6,
         )
 
     def close(self) -> None:
@@ -110,7 +114,7 @@ class UpscaleApp:
             raise Forbidden("This page takes pictures from itself alone.")
         model = _choice(request, "model", self._models)
         scale = float(_choice(request, "scale", SCALES))
-        format = _choice(request, "format", MIME_TYPES)
+        format = _choice(request, "format", OFFERED_FORMATS)
         data = _body(request)
         listener = _AbortListener(self._closed, request.environ.get("werkzeug.socket"))
         try:
@@ -126,7 +130,7 @@ class UpscaleApp:
         except PipelineError as error:
             raise UnprocessableEntity(f"{error}.") from None
         headers = {"X-Model": name} if self._models[model] == AUTO else {}
-        return Response(result, mimetype=MIME_TYPES[format], headers=headers)
+        return Response(result, mimetype=FORMATS[format].mime_type, headers=headers)
 
     @contextmanager
     def _exclusive(self, listener: "_AbortListener") -> Iterator[None]:

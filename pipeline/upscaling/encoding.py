@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import PipelineError
+from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.gif_loops import gif_repetitions
 from pipeline.upscaling.pictures import Picture, Pixels, has_alpha, to_pil
 
-FORMAT_BY_SUFFIX = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg", ".gif": "gif"}
-MAX_SIDE_PIXELS = {"png": 2**31 - 1, "webp": 16_383, "jpg": 65_500, "gif": 65_535}
 JPEG_QUALITY = 95
 # The largest values of GIF's fields of 16 bits; durations are in hundredths of a second.
 MAX_DURATION_MS = 655_350
@@ -35,7 +34,7 @@ def check_format(format: str, picture: Picture, width: int, height: int) -> None
     if format == "jpg" and (picture.animated or picture.has_alpha):
         missing = "animations" if picture.animated else "transparency"
         raise PipelineError(f"JPEG has no {missing}; choose png or webp")
-    limit = MAX_SIDE_PIXELS[format]
+    limit = FORMATS[format].max_side
     if max(width, height) > limit:
         raise PipelineError(
             f"{format} has no picture of {width}×{height}, its sides end at {limit}; choose png"

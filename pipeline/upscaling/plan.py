@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.upscaling.encoding import FORMAT_BY_SUFFIX, Encoding
+from pipeline.upscaling.encoding import Encoding
+from pipeline.upscaling.formats import FORMAT_BY_SUFFIX
 
 PIPE = Path("-")
 PICTURE_SUFFIXES = {
