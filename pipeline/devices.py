@@ -8,13 +8,14 @@ import psutil
 import torch
 from torch import Tensor
 
+from pipeline.device_names import DEVICE_NAMES
 from pipeline.errors import UsageError
 
 _LOG = logging.getLogger(__name__)
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of `name`: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+    """Return the device of `name`, one of `DEVICE_NAMES`.
 
     `auto` takes CUDA, then MPS, then the CPU; it logs a warning where PyTorch has no code for the
     GPU. Also sets flags of cuDNN for the whole process: deterministic algorithms, and IEEE's single
@@ -37,7 +38,7 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda", "mps"):
-        raise UsageError(f"device {name}: unknown; use auto, cpu, cuda, cuda:N or mps")
+        raise UsageError(f"device {name}: unknown; use {DEVICE_NAMES}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UsageError(f"device {name}: this machine has {count} CUDA devices")

@@ -1,5 +1,7 @@
 """Protocol by which long work reports its progress."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -33,3 +35,13 @@ class Silent:
 
     def finish(self) -> None:
         pass
+
+
+@contextmanager
+def task(progress: Progress, label: str, total: int | None, unit: str) -> Iterator[None]:
+    """Start a task of `progress`, and finish it at the end of the block, whatever ends that."""
+    progress.start(label, total, unit)
+    try:
+        yield
+    finally:
+        progress.finish()

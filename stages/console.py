@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
@@ -9,17 +10,36 @@ from tqdm import tqdm
 LINE_SECONDS = 10.0
 
 
+@dataclass
+class _Task:
+    """What is shown of the task that runs."""
+
+    label: str
+    total: int | None
+    unit: str
+    bar: "tqdm[Any]"
+    started: float
+    """by the monotonic clock, as `last_line`"""
+    last_line: float
+    done: int = 0
+    figures: str = ""
+    initial: int | None = None
+    """units that an earlier run had done; None before the first update"""
+    line_done: int = -1
+    """units that the last line said were done"""
+
+
 class ConsoleProgress:
     """A `pipeline.progress.Progress` on standard error."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
-        self._bar: tqdm[Any] | None = None
+        self._task: _Task | None = None
 
     def start(self, label: str, total: int | None, unit: str) -> None:
         self.finish()
-        # Off a terminal tqdm would write carriage returns; `_line` writes whole lines instead.
-        self._bar = tqdm(
+        # Off a terminal tqdm would write carriage returns; `_print_line` writes lines instead.
+        bar: tqdm[Any] = tqdm(
             desc=label,
             total=total,
             unit=f" {unit}",
@@ -28,51 +48,50 @@ class ConsoleProgress:
             disable=None,
             leave=True,
         )
-        self._label, self._total, self._unit = label, total, unit
-        self._done, self._figures = 0, ""
-        self._initial: int | None = None
-        self._started = self._last_line = time.monotonic()
-        self._line_done = -1
+        now = time.monotonic()
+        self._task = _Task(label, total, unit, bar, started=now, last_line=now)
 
     def update(self, done: int, **figures: object) -> None:
-        if self._bar is None:
+        task = self._task
+        if task is None:
             return
-        if self._initial is None:
+        if task.initial is None:
             # A resumed task did its first part in an earlier run: it does not count for the rate.
-            self._initial = self._bar.initial = self._bar.n = max(done - 1, 0)
-        self._done = done
-        self._figures = ", ".join(f"{name} {_short(value)}" for name, value in figures.items())
+            task.initial = task.bar.initial = task.bar.n = max(done - 1, 0)
+        task.done = done
+        task.figures = ", ".join(f"{name} {_short(value)}" for name, value in figures.items())
         if self._terminal:
-            self._bar.set_postfix_str(self._figures, refresh=False)
-            self._bar.update(done - self._bar.n)
-        elif time.monotonic() - self._last_line >= LINE_SECONDS:
-            self._line()
+            task.bar.set_postfix_str(task.figures, refresh=False)
+            task.bar.update(done - task.bar.n)
+        elif time.monotonic() - task.last_line >= LINE_SECONDS:
+            _print_line(task)
 
     def message(self, text: str) -> None:
         tqdm.write(text, file=sys.stderr)
 
     def finish(self) -> None:
-        if self._bar is None:
+        if self._task is None:
             return
-        if not self._terminal and self._line_done != self._done:
-            self._line()
-        self._bar.close()
-        self._bar = None
+        if not self._terminal and self._task.line_done != self._task.done:
+            _print_line(self._task)
+        self._task.bar.close()
+        self._task = None
 
-    def _line(self) -> None:
-        self._last_line = time.monotonic()
-        self._line_done = self._done
-        meter = tqdm.format_meter(
-            self._done,
-            self._total,  # type: ignore[arg-type]  # None is documented: an unknown total
-            self._last_line - self._started,
-            initial=self._initial or 0,
-            prefix=self._label,
-            unit=f" {self._unit}",
-            postfix=self._figures,
-            bar_format="{desc}: {n_fmt}/{total_fmt} {rate_fmt} [{elapsed}<{remaining}]{postfix}",
-        )
-        print(meter, file=sys.stderr, flush=True)
+
+def _print_line(task: _Task) -> None:
+    task.last_line = time.monotonic()
+    task.line_done = task.done
+    meter = tqdm.format_meter(
+        task.done,
+        task.total,  # type: ignore[arg-type]  # None is documented: an unknown total
+        task.last_line - task.started,
+        initial=task.initial or 0,
+        prefix=task.label,
+        unit=f" {task.unit}",
+        postfix=task.figures,
+        bar_format="{desc}: {n_fmt}/{total_fmt} {rate_fmt} [{elapsed}<{remaining}]{postfix}",
+    )
+    print(meter, file=sys.stderr, flush=True)
 
 
 def _short(value: object) -> str:

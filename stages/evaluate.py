@@ -1,25 +1,20 @@
 """The stage `evaluate`: compare the generator with interpolation and other methods."""
 
 import subprocess
-from pathlib import Path
 
 from pipeline.named_files import check_inputs, inputs_of
 from pipeline.params import EvaluateParams
 from stages.console import ConsoleProgress
+from stages.paths import GENERATOR, MANIFEST, REPORTS, RESIZED
 from stages.runner import Stage, run_stage, warn_of_unwatched
 
-MANIFEST = Path("data/manifest.csv")
-RESIZED = Path("data/resized")
-MODEL = Path("models/generator.safetensors")
-REPORTS = Path("reports")
 CODE = ("pipeline", "stages", "params.yaml")
 
 
 def run(params: EvaluateParams) -> None:
     """Compare the generator with interpolation on a split that it was not trained on.
 
-    Reads data/manifest.csv, data/resized
-    and models/generator.safetensors. Writes metrics, tables
+    Reads data/manifest.csv, data/resized and models/generator.safetensors. Writes metrics, tables
     and figures into reports/, and reports/index.html, the page to open in a browser.
     """
     progress = ConsoleProgress()
@@ -29,7 +24,7 @@ def run(params: EvaluateParams) -> None:
 
     from pipeline.evaluation.run import evaluate
 
-    evaluation = evaluate(params, MANIFEST, RESIZED, MODEL, REPORTS, revision(), progress)
+    evaluation = evaluate(params, MANIFEST, RESIZED, GENERATOR, REPORTS, revision(), progress)
     for method, scores in evaluation.means.items():
         distances = [f"{key} {scores[key]:.4f}" for key in ("lpips", "swd") if key in scores]
         print(f"{method}: PSNR_Y {scores['psnr_y']:.2f} dB, {', '.join(distances)}")

@@ -1,20 +1,16 @@
 """`pipeline manifest`: the images for training and evaluation, in `data/manifest.csv`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.params import ManifestParams
 from stages.console import ConsoleProgress
+from stages.paths import DATA, MANIFEST, RAW, REPORTS, RESIZED
 from stages.runner import Stage, run_stage
 
-DATA = Path("data")
-RAW = Path("data/raw")
-RESIZED = Path("data/resized")
-MANIFEST = Path("data/manifest.csv")
-REPORT = Path("reports/manifest.json")
-SHEET = Path("reports/manifest")
+REPORT = REPORTS / "manifest.json"
+SHEET = REPORTS / "manifest"
 
 
 def run(
@@ -45,7 +41,7 @@ def run(
     )
 
 
-STAGE = Stage("manifest", run, DATA, reading_option="check")
+STAGE = Stage("manifest", run, DATA, read_only_option="check")
 
 if __name__ == "__main__":
     run_stage(STAGE)

@@ -1,15 +1,14 @@
 """Options of a stage's command, made from its section of the params schema."""
 
 import inspect
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from pipeline.params import Section, is_list, is_mapping
 from pipeline.params.file import option_name
-from pipeline.params.names import Param, params_of, value_of
+from pipeline.params.leaf_params import LeafParam, params_of, value_of
 
 
 def param_options(shown: Section, source: str) -> list[inspect.Parameter]:
@@ -37,22 +36,11 @@ def set_signature(
     command.__doc__ = inspect.getdoc(documented)
 
 
-def dvc_settings(params: Section, section: str, texts: Mapping[str, str]) -> str:
-    """Return the options in `texts`, by param, as those of `dvc exp run`."""
-    settings = [
-        "-S " + shlex.quote(setting)
-        for param in params_of(type(params))
-        if param.name in texts
-        for setting in _settings(section, param, params, texts[param.name])
-    ]
-    return " ".join(settings)
-
-
-def _option(param: Param, shown: Section, source: str) -> inspect.Parameter:
+def _option(param: LeafParam, shown: Section, source: str) -> inspect.Parameter:
     try:
         value = f"  [{source}: {_yaml(value_of(shown, param.name))}]"
     except AttributeError:
-        # A param of another kind.
+        # Another kind has this param, but not the one that is shown.
         value = ""
     option = typer.Option(
         option_name(param.name),
@@ -88,16 +76,3 @@ def _yaml(value: object) -> str:
     if isinstance(value, dict):
         return ",".join(f"{name}={path}" for name, path in value.items()) or "{}"
     return str(value) if value != "" else '""'
-
-
-def _settings(section: str, param: Param, params: Section, text: str) -> list[str]:
-    """Return an option as settings of DVC's `-S`: one, or one per name of a mapping.
-
-    `++` also adds what the params file lacks, as it does a param of another kind.
-    """
-    key = f"{section}.{param.name}"
-    if is_mapping(param.annotation):
-        return [f"++{key}.{name}={path}" for name, path in value_of(params, param.name).items()]
-    if is_list(param.annotation) and not text.startswith("["):
-        text = f"[{text}]"
-    return [f"++{key}={text}" if "." in param.name else f"{key}={text}"]

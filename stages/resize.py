@@ -1,16 +1,12 @@
 """`pipeline resize`: originals as lossless squares of `resize.size` pixels, in `data/resized`."""
 
-from pathlib import Path
-
 from pipeline.params import ResizeParams
 from stages.console import ConsoleProgress
+from stages.paths import DATA, RAW, REPORTS, RESIZED, STORE
 from stages.runner import Stage, run_stage
 
-DATA = Path("data")
-RAW = Path("data/raw")
-RESIZED = Path("data/resized")
-REPORT = Path("reports/resize.json")
-STORE = Path("data/.store/resized")
+REPORT = REPORTS / "resize.json"
+KEPT_SHARDS = STORE / "resized"
 
 
 def run(params: ResizeParams) -> None:
@@ -22,7 +18,7 @@ def run(params: ResizeParams) -> None:
     # One thread per core works already, each on another picture.
     torch.set_num_threads(1)
     progress = ConsoleProgress()
-    result = resize(params, RAW, RESIZED, REPORT, STORE, progress)
+    result = resize(params, RAW, RESIZED, REPORT, KEPT_SHARDS, progress)
     progress.message(
         f"{RESIZED}: {result.images} images in {result.shards} shards, "
         f"{result.bytes / 1e6:.1f} MB; {len(result.refusals)} originals refused, "

@@ -17,10 +17,11 @@ from pipeline.locks import hold, lock_file
 from pipeline.named_files import FOLDER, Input, unwatched
 from pipeline.params import Params, Section
 from pipeline.params.file import load_params, override
-from pipeline.params.names import params_of
+from pipeline.params.leaf_params import params_of
 from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
 from pipeline.progress import Progress
-from stages.options import dvc_settings, keyword, param_options, set_signature
+from stages.dvc_settings import InexpressibleError, dvc_settings
+from stages.options import keyword, param_options, set_signature
 from stages.streams import flush_output, prepare_streams
 
 PARAMS_FILE = Path("params.yaml")
@@ -32,13 +33,13 @@ class Stage:
     """A stage of `dvc.yaml`; its name is also its section of `params.yaml` and its command.
 
     `run` takes the section's params, then arguments that are further Typer options. Its results and
-    its lock are in `folder`. With the option `reading_option` it only reads, and takes no lock.
+    its lock are in `folder`. With the option `read_only_option` it only reads, and takes no lock.
     """
 
     name: str
     run: Callable[..., None]
     folder: Path
-    reading_option: str | None = None
+    read_only_option: str | None = None
 
     @property
     def lock(self) -> Path:
@@ -47,10 +48,10 @@ class Stage:
 
 
 def project_folder() -> Path:
-    """Return the project whose temporary copy this folder is, else this folder.
+    """Return the project's folder, also where this folder is a temporary copy of it.
 
-    `dvc exp run --temp` and `--queue` run in a copy that DVC removes at the end, successful or not;
-    its `DVC_ROOT` names the project that experiments start from.
+    `dvc exp run --temp` and `--queue` run in such a copy, which DVC removes at the end, whether
+    they succeeded or not. `DVC_ROOT` names the project that was copied.
     """
     root = os.environ.get("DVC_ROOT")
     if root and Path.cwd().is_relative_to(Path(root).resolve() / ".dvc/tmp"):
@@ -98,14 +99,20 @@ def _params_with(section: str, overrides: Mapping[str, str]) -> Section:
     params: Section = getattr(load_params(PARAMS_FILE), section)
     if not overrides:
         return params
-    params = override(params, overrides)
+    overridden = override(params, overrides)
     if not os.environ.get("DVC_STAGE"):
+        try:
+            remedy = (
+                f"this does: dvc exp run {dvc_settings(params, overridden, section, overrides)}"
+            )
+        except InexpressibleError as error:
+            remedy = f"write them into the file, since `dvc exp run` has no form for {error}"
         print(
             f"note: options override {PARAMS_FILE}, so `dvc repro` will not reproduce this run; "
-            f"this does: dvc exp run {dvc_settings(params, section, overrides)}",
+            f"{remedy}",
             file=sys.stderr,
         )
-    return params
+    return overridden
 
 
 def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextManager[None]:
@@ -114,7 +121,7 @@ def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextMa
     Of torchrun's processes only the first takes it.
     """
     is_follower = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0"
-    only_reads = stage.reading_option is not None and options.get(stage.reading_option)
+    only_reads = stage.read_only_option is not None and options.get(stage.read_only_option)
     if is_follower or only_reads:
         return nullcontext()
     return hold(stage.lock, f"pipeline {stage.name}")

@@ -12,6 +12,7 @@ import typer
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from stages.console import ConsoleProgress
+from stages.paths import DATA, RAW, REPORTS, STORE
 from stages.runner import Stage, project_folder, run_stage
 
 if TYPE_CHECKING:
@@ -19,11 +20,7 @@ if TYPE_CHECKING:
     from pipeline.scraping.previous_sets import PreviousSets
     from pipeline.scraping.run import ScrapeReport
 
-DATA = Path("data")
-STORE = Path("data/.store")
-RAW = Path("data/raw")
-REPORT = Path("reports/scrape.json")
-
+REPORT = REPORTS / "scrape.json"
 
 DryRun = Annotated[
     bool,

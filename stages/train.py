@@ -14,6 +14,7 @@ from pipeline.named_files import check_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params.file import load_params
 from stages.console import ConsoleProgress
+from stages.paths import MANIFEST, MODELS, REPORTS, RESIZED
 from stages.runner import (
     INTERRUPTED,
     PARAMS_FILE,
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from dvclive.live import Live
 
-MANIFEST = Path("data/manifest.csv")
-RESIZED = Path("data/resized")
-MODELS = Path("models")
-REPORTS = Path("reports/train")
+TRAIN_REPORTS = REPORTS / "train"
 
 
 def run(params: TrainParams) -> None:
@@ -39,10 +37,8 @@ def run(params: TrainParams) -> None:
     Stopped at any time, the same command goes on where it stopped. Curves and samples go to
     reports/train/.
     """
-    from pipeline.processes import interrupt_on_signals
     from pipeline.training.distributed import in_process_group
 
-    interrupt_on_signals()
     if not in_process_group():
         _check_named_files(params)
         for name in params.without_effect:
@@ -56,14 +52,17 @@ def run(params: TrainParams) -> None:
 
 
 def _check_named_files(params: TrainParams) -> None:
-    """Warn of files that DVC does not watch; under DVC check those that `evaluate` will need."""
+    """Warn of files that DVC does not watch; under DVC check those that `evaluate` will need.
+
+    DVC runs `evaluate` after this stage: a missing file would only be found when hours are over.
+    """
     vgg = params.vgg if params.vgg not in ("imagenet", "random") else None
-    own = {"init": params.init, "resume": params.resume, "vgg": vgg}
-    warn_of_unwatched(inputs_of("train", own), ConsoleProgress())
+    own_files = {"init": params.init, "resume": params.resume, "vgg": vgg}
+    warn_of_unwatched(inputs_of("train", own_files), ConsoleProgress())
     if os.environ.get("DVC_STAGE"):
-        later = load_params(PARAMS_FILE).evaluate
-        named = {"models": later.models, "results": later.results}
-        check_inputs(inputs_of("evaluate", named), running="train")
+        evaluate = load_params(PARAMS_FILE).evaluate
+        later_files = {"models": evaluate.models, "results": evaluate.results}
+        check_inputs(inputs_of("evaluate", later_files), running="train")
 
 
 def _launch(params: TrainParams) -> None:
@@ -71,7 +70,7 @@ def _launch(params: TrainParams) -> None:
     from pipeline.training.distributed import launch
 
     with tempfile.TemporaryDirectory() as folder:
-        code = launch(params.processes, _work, params, Path(folder))
+        code = launch(params.processes, _train_in_group, params, Path(folder))
         problem = _first_problem(Path(folder))
     if code == INTERRUPTED:
         raise KeyboardInterrupt
@@ -91,7 +90,7 @@ def _first_problem(folder: Path) -> str:
     return ""
 
 
-def _work(params: TrainParams, problems: Path) -> None:
+def _train_in_group(params: TrainParams, problems: Path) -> None:
     """Train in one of several processes; write the error that stops it to a file in `problems`."""
     import torch
 
@@ -120,8 +119,8 @@ def _work(params: TrainParams, problems: Path) -> None:
 def _train(params: TrainParams) -> None:
     from pipeline.training.trainer import train
 
-    recorder = LiveRecorder(REPORTS)
-    measured_later = load_params(PARAMS_FILE).evaluate.models.values()
+    recorder = LiveRecorder(TRAIN_REPORTS)
+    kept_for_evaluation = load_params(PARAMS_FILE).evaluate.models.values()
     result = train(
         params,
         MANIFEST,
@@ -130,7 +129,7 @@ def _train(params: TrainParams) -> None:
         recorder,
         ConsoleProgress(),
         project_folder(),
-        list(measured_later),
+        list(kept_for_evaluation),
     )
     if result is None:
         return

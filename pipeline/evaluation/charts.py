@@ -1,7 +1,12 @@
-"""Line charts of the report page: data to pixels, ticks, polylines."""
+"""Line charts of the report page: data to pixels, ticks, polylines.
+
+The page's template draws them. A matplotlib figure of the same curve, as of the plane, is an SVG
+three times as large, and a page has dozens.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
@@ -79,7 +84,7 @@ def curve_chart(title: str, steps: Sequence[float], values: Sequence[float]) -> 
         raise ValueError(f"{title}: no values")
     bin_size = -(-len(steps) // MAX_CURVE_POINTS)
     means = [
-        (_mean(steps[start : start + bin_size]), _mean(values[start : start + bin_size]))
+        (fmean(steps[start : start + bin_size]), fmean(values[start : start + bin_size]))
         for start in range(0, len(steps), bin_size)
     ]
     x_range = (min(steps), max(steps)) if len(set(steps)) > 1 else padded_range(steps, 0.5)
@@ -96,7 +101,3 @@ def _round_values(axis_range: tuple[float, float], max_ticks: int) -> list[tuple
     inside = [value for value in values if low <= value <= high]
     short = EngFormatter(sep="")
     return [(value, short(value) if abs(value) >= 1e4 else f"{value:.6g}") for value in inside]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -27,14 +27,17 @@ def read_training_curves(folder: Path) -> list[CurveChart]:
 
 
 def _read_curve(path: Path) -> tuple[list[float], list[float]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t")
-        columns = [name for name in reader.fieldnames or () if name not in (STEP, TIME)]
-        if STEP not in (reader.fieldnames or ()) or len(columns) != 1:
-            raise PipelineError(f"{path}: not a curve of DVCLive; delete it and train again")
-        try:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, delimiter="\t")
+            header = reader.fieldnames or ()
+            columns = [name for name in header if name not in (STEP, TIME)]
+            if STEP not in header or len(columns) != 1:
+                raise PipelineError(f"{path}: not a curve of DVCLive; delete it and train again")
             points = [(float(row[STEP]), float(row[columns[0]])) for row in reader]
-        except (TypeError, ValueError):
-            raise PipelineError(f"{path}: a line is no number; delete it and train again") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise PipelineError(f"{path}: no table of text; delete it and train again") from None
+    except (TypeError, ValueError):
+        raise PipelineError(f"{path}: a line is no number; delete it and train again") from None
     finite = [point for point in points if all(math.isfinite(number) for number in point)]
     return [step for step, _ in finite], [value for _, value in finite]

@@ -38,14 +38,15 @@ class DescriptorSets:
         """
         if len(self._sets[original]) < 2:
             return {}
-        target = torch.cat(self._sets[original])
-        within_target = _mean_kernel(target, target)
+        originals = torch.cat(self._sets[original])
+        within_originals = _mean_kernel(originals, originals)
         distances = {}
         for name, parts in self._sets.items():
             if name != original:
                 results = torch.cat(parts)
-                within = _mean_kernel(results, results) + within_target
-                distances[name] = within - 2 * _mean_kernel(results, target)
+                within_results = _mean_kernel(results, results)
+                between = _mean_kernel(results, originals)
+                distances[name] = within_results + within_originals - 2 * between
         return distances
 
 
@@ -54,17 +55,19 @@ def descriptors(features: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(features, GRID)[0].flatten(1).t()
 
 
-def _mean_kernel(a: Tensor, b: Tensor) -> float:
-    """Average the kernel over all pairs of rows of different images: (M, C), (M, C).
+def _mean_kernel(rows: Tensor, columns: Tensor) -> float:
+    """Average the kernel over all pairs of descriptors of different images: (M, C), (M, C).
 
     Between sets, too, pairs of an image's result and the image itself are left out: they are not
     independent samples, and would make any method's distance too small.
     """
     total = torch.zeros((), dtype=torch.float64)
-    image_of_row = torch.arange(len(b)) // GRID**2
-    blocks = zip(torch.split(a, BLOCK_ROWS), torch.split(image_of_row, BLOCK_ROWS), strict=True)
-    for rows, image_of_block_row in blocks:
-        kernel = (rows @ b.t() / b.shape[1] + 1) ** 3
-        total += kernel[image_of_block_row[:, None] != image_of_row[None]].sum()
-    images = len(b) // GRID**2
+    image_of_descriptor = torch.arange(len(columns)) // GRID**2
+    blocks = zip(
+        torch.split(rows, BLOCK_ROWS), torch.split(image_of_descriptor, BLOCK_ROWS), strict=True
+    )
+    for block, image_of_block_row in blocks:
+        kernel = (block @ columns.t() / columns.shape[1] + 1) ** 3
+        total += kernel[image_of_block_row[:, None] != image_of_descriptor[None]].sum()
+    images = len(columns) // GRID**2
     return float(total / (images * (images - 1) * GRID**4))

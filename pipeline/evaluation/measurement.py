@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -37,6 +38,10 @@ class Metric:
         """Return the value as tables show it."""
         return f"{value:.{self.decimals}f}"
 
+    def format_difference(self, value: float) -> str:
+        """Return the difference of two values as tables show it, with its sign."""
+        return f"{value:+.{self.decimals}f}"
+
     def gain(self, value: float, baseline: float) -> float:
         """Return how much better `value` is than `baseline`; negative if it is worse."""
         return value - baseline if self.higher_is_better else baseline - value
@@ -66,7 +71,7 @@ IMAGE_METRICS = ("psnr_y", "ssim_y", "ms_ssim_y", "psnr_rgb", "ssim_rgb", "lpips
 
 @dataclass(frozen=True)
 class ImageMeasurement:
-    """The metrics and the VGG16 descriptors of one image's versions."""
+    """The metrics of one image's results, and VGG16 descriptors of them and of the image."""
 
     scores: dict[str, dict[str, float]]
     """method → key of `IMAGE_METRICS` → value"""
@@ -109,8 +114,9 @@ def measure_image(
         method: {key: round(column[index], DECIMALS) for key, column in values.items()}
         for index, method in enumerate(results)
     }
-    versions = (ORIGINAL, *results)
-    return ImageMeasurement(scores, dict(zip(versions, vgg_descriptors, strict=False)))
+    # Without VGG16 there are no descriptors.
+    named = dict(zip((ORIGINAL, *results), vgg_descriptors, strict=False))
+    return ImageMeasurement(scores, named)
 
 
 def mean_scores(image_scores: Sequence[Scores], set_scores: Scores) -> dict[str, dict[str, float]]:
@@ -122,8 +128,8 @@ def mean_scores(image_scores: Sequence[Scores], set_scores: Scores) -> dict[str,
     means: dict[str, dict[str, float]] = {}
     for method, distances in set_scores.items():
         rows = [scores[method] for scores in image_scores]
-        values = {key: _mean([row[key] for row in rows]) for key in rows[0]}
-        values["rmse_y"] = math.sqrt(_mean([_squared_error(row["psnr_y"]) for row in rows]))
+        values = {key: fmean(row[key] for row in rows) for key in rows[0]}
+        values["rmse_y"] = math.sqrt(fmean(_squared_error(row["psnr_y"]) for row in rows))
         values |= distances
         means[method] = {key: round(value, DECIMALS) for key, value in values.items()}
     return means
@@ -142,8 +148,8 @@ def _dists_and_descriptors(dists: Dists, sr: Tensor, hr: Tensor) -> tuple[Tensor
 
 
 def _squared_error(psnr_y: float) -> float:
+    """Return the mean squared error of a PSNR.
+
+    Of the written, rounded PSNR, so that `per_image.csv` determines the means in `metrics.json`.
+    """
     return 0.0 if psnr_y >= PSNR_CEILING else PEAK**2 / 10 ** (psnr_y / 10)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

@@ -1,6 +1,6 @@
 """The methods that are compared: interpolation, generators, and results of other programs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +48,15 @@ class UpscalingMethods:
         for name, folder in self.folders.items():
             results[name] = _read_result(folder / f"{image_name}.png", name, (width, height))
         return results
+
+    def check_results(self, image_names: Iterable[str], size: tuple[int, int]) -> None:
+        """Read the results of other programs for all images, of `size`, width and height.
+
+        Raises `PipelineError` if a file is missing, damaged or of another size.
+        """
+        for image_name in image_names:
+            for name, folder in self.folders.items():
+                _read_result(folder / f"{image_name}.png", name, size)
 
 
 def _generate(name: str, model: Generator, lr: torch.Tensor) -> torch.Tensor:

@@ -8,11 +8,12 @@ import torch
 from PIL import Image
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.files import atomic_path
 from pipeline.images.degradation import Degradation, make_lr
 from pipeline.images.shards import read_image
 from pipeline.manifest.rows import Row, read_manifest
-from pipeline.progress import Progress
+from pipeline.progress import Progress, task
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,15 @@ class PairedImages:
     """LR/HR pairs of some rows of a manifest; HR is cropped to a multiple of the scale."""
 
     rows: Sequence[Row]
-    resized: Path
+    shard_folder: Path
     scale: int
     degradation: Degradation = "none"
 
     @classmethod
     def from_split(
         cls,
-        manifest: Path,
-        resized: Path,
+        manifest_file: Path,
+        shard_folder: Path,
         split: str,
         scale: int,
         max_images: int | None = None,
@@ -38,26 +39,27 @@ class PairedImages:
 
         Raises `PipelineError` if the split is empty.
         """
-        rows = [row for row in read_manifest(manifest) if row.split == split]
+        rows = [row for row in read_manifest(manifest_file) if row.split == split]
         if not rows:
             raise PipelineError(
-                f"{manifest}: no image in the split {split}; raise manifest.{split}_fraction, or "
-                "set evaluate.split to the other one"
+                f"{manifest_file}: no image in the split {split}; raise "
+                f"manifest.{split}_fraction, or set evaluate.split to the other one"
             )
         indices = evenly_spaced(len(rows), max_images or len(rows))
-        return cls([rows[index] for index in indices], resized, scale, degradation)
+        return cls([rows[index] for index in indices], shard_folder, scale, degradation)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def side(self) -> int:
-        """Shorter side of HR in pixels; all images of a manifest have the same size."""
-        return min(self.hr(0).shape[-2:])
+    def size(self) -> tuple[int, int]:
+        """Width and height of HR in pixels; all images of a manifest have the same."""
+        height, width = self.hr(0).shape[-2:]
+        return width, height
 
     def hr(self, index: int) -> torch.Tensor:
         """Return the original, cropped to a multiple of the scale: (3, H, W) uint8."""
-        pixels = torch.from_numpy(read_image(self.resized, self.rows[index])).permute(2, 0, 1)
+        pixels = torch.from_numpy(read_image(self.shard_folder, self.rows[index])).permute(2, 0, 1)
         height, width = (side // self.scale * self.scale for side in pixels.shape[-2:])
         return pixels[:, :height, :width].contiguous()
 
@@ -70,22 +72,10 @@ class PairedImages:
 
 def write_pairs(pairs: PairedImages, folder: Path, progress: Progress) -> None:
     """Write `lr/NAME.png` and `hr/NAME.png` for each image, replacing existing files."""
-    progress.start("pairs", len(pairs), "image")
-    try:
+    with task(progress, "pairs", len(pairs), "image"):
         for index, row in enumerate(pairs.rows):
             for side, pixels in zip(("lr", "hr"), pairs.pair(index), strict=True):
                 image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
                 with atomic_path(folder / side / f"{row.name}.png") as temporary:
                     image.save(temporary, "PNG")
             progress.update(index + 1)
-    finally:
-        progress.finish()
-
-
-def evenly_spaced(length: int, count: int) -> list[int]:
-    """Return `count` indices below `length`, the first and the last included; all if fewer."""
-    if count >= length:
-        return list(range(length))
-    if count == 1:
-        return [length // 2]
-    return [round(step * (length - 1) / (count - 1)) for step in range(count)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,32 @@ class PerceptualMetrics:
     """metrics that are not measured → the reason, a sentence"""
 
 
+@dataclass(frozen=True)
+class _Spec(Generic[N]):
+    """A network, and what it needs."""
+
+    metrics: str
+    """names of its metrics, in reports"""
+    param: str
+    """name of the param that turns it off"""
+    backbone: Backbone
+    smallest_side: int
+    build: Callable[[Mapping[str, Tensor]], N]
+
+
+@dataclass(frozen=True)
+class _Loaded(Generic[N]):
+    """A network and the source of its backbone's weights, or the reason why it is missing."""
+
+    network: N | None = None
+    origin: str = ""
+    missing: str = ""
+
+
+LPIPS = _Spec("LPIPS", "lpips", "alexnet", LPIPS_SIDE, Lpips)
+DISTS = _Spec("DISTS and KVD", "dists", "vgg16", DISTS_SIDE, Dists)
+
+
 def load_perceptual_metrics(
     params: EvaluateParams, side: int, device: torch.device
 ) -> PerceptualMetrics:
@@ -36,29 +62,28 @@ def load_perceptual_metrics(
 
     `side` is the images' shorter side in pixels: a network that needs larger images is missing.
     """
-    origins: dict[str, str] = {}
-    missing: dict[str, str] = {}
+    lpips = _load(LPIPS, params.lpips, side, device)
+    dists = _load(DISTS, params.dists, side, device)
+    loaded: dict[str, _Loaded[Any]] = {LPIPS.metrics: lpips, DISTS.metrics: dists}
+    return PerceptualMetrics(
+        lpips.network,
+        dists.network,
+        {metrics: one.origin for metrics, one in loaded.items() if one.network is not None},
+        {metrics: one.missing for metrics, one in loaded.items() if one.network is None},
+    )
 
-    def load(
-        metrics: str,
-        param: str,
-        backbone: Backbone,
-        smallest_side: int,
-        build: Callable[[Mapping[str, Tensor]], N],
-    ) -> N | None:
-        if getattr(params, param) == "off":
-            missing[metrics] = f"evaluate.{param} is off."
-            return None
-        if side < smallest_side:
-            missing[metrics] = f"{backbone} needs images of {smallest_side} pixels or more."
-            return None
-        try:
-            state, origins[metrics] = backbone_state(backbone, "imagenet")
-        except WeightsMissing as error:
-            missing[metrics] = f"ImageNet weights of {backbone} are not available: {error}."
-            return None
-        return build(state).to(device)
 
-    lpips = load("LPIPS", "lpips", "alexnet", LPIPS_SIDE, Lpips)
-    dists = load("DISTS and KVD", "dists", "vgg16", DISTS_SIDE, Dists)
-    return PerceptualMetrics(lpips, dists, origins, missing)
+def _load(
+    spec: _Spec[N], choice: Literal["auto", "off"], side: int, device: torch.device
+) -> _Loaded[N]:
+    if choice == "off":
+        return _Loaded(missing=f"evaluate.{spec.param} is off.")
+    if side < spec.smallest_side:
+        text = f"{spec.backbone} needs images of {spec.smallest_side} pixels or more."
+        return _Loaded(missing=text)
+    try:
+        state, origin = backbone_state(spec.backbone, "imagenet")
+    except WeightsMissing as error:
+        text = f"ImageNet weights of {spec.backbone} are not available: {error}."
+        return _Loaded(missing=text)
+    return _Loaded(spec.build(state).to(device), origin)

@@ -16,7 +16,9 @@ PERCEPTION = {
 """Metrics of the vertical axis and their names on it; smaller is better for all."""
 BOUND = math.sqrt(2)
 """Perfect perception costs at most this factor of the least RMSE (theorem 2: twice the mean squared
-error, 3.01 dB of PSNR)."""
+error)."""
+BOUND_DB = 20 * math.log10(BOUND)
+"""The same as a difference of PSNR."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Plane:
     def tip(self, point: Point, key: str) -> str:
         """Return a point's coordinates in words."""
         return (
-            f"{point.method}: RMSE {point.rmse:.2f} ({point.psnr_y:.2f} dB), "
+            f"{point.method}: RMSE {point.rmse:.2f}, mean PSNR {point.psnr_y:.1f} dB, "
             f"{key.upper()} {point.perception[key]:.4f}"
         )
 

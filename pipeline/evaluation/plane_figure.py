@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from pipeline.evaluation.charts import padded_range
-from pipeline.evaluation.plane import PERCEPTION, Plane, Point
+from pipeline.evaluation.plane import BOUND_DB, PERCEPTION, Plane, Point
 from pipeline.files import atomic_path
 
 MODEL_COLOUR = "#b3401f"
@@ -41,6 +41,8 @@ SVG_DPI = 72
 """One unit of a matplotlib SVG is a point, 1/72 inch."""
 PAGE_SIZE = (400, 330)
 """Width and height of an inline chart, in its units: CSS pixels at full size."""
+PAGE_RADIUS, SMALL_PAGE_RADIUS = 5.5, 4
+"""Of an inline chart's points, in its units: they are buttons, so larger than those in files."""
 REACH = 13
 """Radius of the area around a point that reacts to the mouse."""
 
@@ -87,7 +89,8 @@ def inline_svg(plane: Plane, key: str) -> Markup:
     svg = _without_namespaces(ElementTree.fromstring(buffer.getvalue().encode()))  # noqa: S314
     for point in plane.points:
         _group_point(svg, point, plane.tip(point, key))
-    _clean(svg)
+    _title_bound(svg)
+    _leave_style_to_page(svg)
     svg.attrib = {
         "viewBox": svg.attrib["viewBox"],
         "role": "group",
@@ -170,12 +173,14 @@ def draw_labels(axes: Axes, plane: Plane, key: str) -> None:
     )
     for text, point in zip(cast(list[Text], texts), labelled, strict=True):
         text.set_gid(f"label {point.method}")
-    for leader in cast(list[Line2D], leaders):
+    # A name that covers its point, for want of room elsewhere, has none.
+    drawn = [leader for leader in cast(list[Line2D | None], leaders) if leader is not None]
+    for leader in drawn:
         (x0, y0), (x1, y1) = axes.transData.transform(leader.get_xydata())
         if math.hypot(x1 - x0, y1 - y0) < 2.5 * radius:
             leader.remove()
     # Long names must not squeeze the panels.
-    for artist in cast(list[Artist], [*texts, *leaders]):
+    for artist in cast(list[Artist], [*texts, *drawn]):
         artist.set_in_layout(False)
 
 
@@ -193,11 +198,11 @@ def _group_point(svg: ElementTree.Element, point: Point, tip: str) -> None:
     drawn = _find(axes, f"point {point.method}")
     use = next(drawn.iter("use"))
     centre = {"cx": use.attrib["x"], "cy": use.attrib["y"]}
-    radius = "4" if _label(axes, point) is None else "5.5"
-    ElementTree.SubElement(group, "circle", {**centre, "r": str(REACH), "class": "reach"})
-    ElementTree.SubElement(group, "circle", {**centre, "r": radius})
-    axes.remove(drawn)
     label = _label(axes, point)
+    radius = SMALL_PAGE_RADIUS if label is None else PAGE_RADIUS
+    ElementTree.SubElement(group, "circle", {**centre, "r": str(REACH), "class": "reach"})
+    ElementTree.SubElement(group, "circle", {**centre, "r": str(radius)})
+    axes.remove(drawn)
     if label is not None:
         axes.remove(label)
         group.extend(label.iter("text"))
@@ -223,8 +228,17 @@ def _find(svg: ElementTree.Element, gid: str) -> ElementTree.Element:
     return next(element for element in svg.iter() if element.get("id") == gid)
 
 
-def _clean(svg: ElementTree.Element) -> None:
-    """Leave the style to the page: remove references, fonts and fixed colours."""
+def _title_bound(svg: ElementTree.Element) -> None:
+    """Give the dashed line, where there is one, a tip."""
+    bound = next((element for element in svg.iter() if element.get("id") == "bound"), None)
+    if bound is not None:
+        title = ElementTree.Element("title")
+        title.text = f"{BOUND_DB:.2f} dB from the least error"
+        bound.insert(0, title)
+
+
+def _leave_style_to_page(svg: ElementTree.Element) -> None:
+    """Remove references, fonts and fixed colours."""
     for element in list(svg.iter()):
         for child in list(element):
             if child.tag in ("metadata", "defs", "style", "use"):
@@ -238,8 +252,3 @@ def _clean(svg: ElementTree.Element) -> None:
             for colour, variable in CSS_COLOURS.items():
                 style = style.replace(colour, variable)
             element.set("style", style)
-    bound = next((element for element in svg.iter() if element.get("class") == "bound"), None)
-    if bound is not None:
-        title = ElementTree.Element("title")
-        title.text = "3.01 dB from the least error"
-        bound.insert(0, title)

@@ -23,15 +23,15 @@ SUMMARIES = ("scrape", "resize", "manifest")
 class Inputs:
     """The files of an evaluation, and the code that evaluates."""
 
-    manifest: Path
-    model: Path
+    manifest_file: Path
+    model_file: Path
     revision: str | None
     """of the code; None outside git"""
 
     @cached_property
     def manifest_sha256(self) -> str:
         """SHA-256 of the manifest."""
-        return sha256_of(self.manifest)
+        return sha256_of(self.manifest_file)
 
 
 def describe_inputs(
@@ -47,7 +47,7 @@ def describe_inputs(
         "code": inputs.revision or "not in a git repository",
         "generator": metadata.get("architecture", "unknown"),
         "generator's parameters": sum(p.numel() for p in trained.generator.parameters()),
-        "generator's file, SHA-256": sha256_of(inputs.model),
+        "generator's file, SHA-256": sha256_of(inputs.model_file),
         **{
             f"file of {name}, SHA-256": sha256_of(Path(path))
             for name, path in params.models.items()
@@ -112,19 +112,19 @@ def read_summaries(folder: Path) -> dict[str, Any]:
     for name in SUMMARIES:
         path = folder / f"{name}.json"
         if path.is_file():
-            summaries[name] = _parse_json(path.read_text(encoding="utf-8"), path)
+            summaries[name] = _parse_json(path.read_bytes(), path)
     return summaries
 
 
-def read_train_params(metadata: Mapping[str, str], model: Path) -> dict[str, Any]:
-    """Return the params that `model` was trained with; raises `PipelineError` if damaged."""
-    params = _parse_json(metadata.get("params", "{}"), model)
+def read_train_params(metadata: Mapping[str, str], model_file: Path) -> dict[str, Any]:
+    """Return the params that `model_file` was trained with; raises `PipelineError` if damaged."""
+    params = _parse_json(metadata.get("params", "{}"), model_file)
     if not isinstance(params, dict):
-        raise PipelineError(f"{model}: its params are no mapping; make it again")
+        raise PipelineError(f"{model_file}: its params are no mapping; make it again")
     return params
 
 
-def _parse_json(text: str, source: Path) -> Any:
+def _parse_json(text: str | bytes, source: Path) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

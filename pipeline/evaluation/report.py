@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-from pipeline.evaluation.comparison import draw_comparison
+from pipeline.evaluation.example_images import draw_examples
 from pipeline.evaluation.measurement import DECIMALS
 from pipeline.evaluation.plane import write_points
 from pipeline.evaluation.plane_figure import draw_plane
 from pipeline.evaluation.report_page import write_page
 from pipeline.evaluation.results import Evaluation
-from pipeline.evaluation.statistics import Interval
+from pipeline.evaluation.significance import Interval
 from pipeline.files import write_table, write_text
 
 
@@ -21,10 +21,10 @@ def write_reports(folder: Path, evaluation: Evaluation) -> None:
     write_points(details / "plane.csv", evaluation.plane)
     draw_plane(details / "plane.png", evaluation.plane)
     draw_plane(details / "plane.svg", evaluation.plane)
-    draw_comparison(details / "comparison.png", evaluation.pictures)
-    draw_comparison(details / "worst.png", evaluation.worst)
+    draw_examples(details / "comparison.png", evaluation.examples)
+    draw_examples(details / "worst.png", evaluation.worst)
     _write_intervals(details / "intervals.csv", evaluation)
-    _write_comparisons(details / "comparisons.csv", evaluation)
+    _write_paired_tests(details / "comparisons.csv", evaluation)
     write_page(folder / "index.html", evaluation)
 
 
@@ -56,10 +56,10 @@ def _write_intervals(path: Path, evaluation: Evaluation) -> None:
     write_table(path, ["method", "metric", "mean", "low", "high"], rows)
 
 
-def _write_comparisons(path: Path, evaluation: Evaluation) -> None:
+def _write_paired_tests(path: Path, evaluation: Evaluation) -> None:
     rows = [
-        [each.metric, each.method, each.other, *_rounded(each.difference), f"{each.p:.3g}"]
-        for each in evaluation.comparisons
+        [test.metric, test.method, test.other, *_rounded(test.mean_difference), f"{test.p:.3g}"]
+        for test in evaluation.paired_tests
     ]
     header = ["metric", "method", "other", "difference", "low", "high", "p"]
     write_table(path, header, rows)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.evaluation.charts import CurveChart
-from pipeline.evaluation.comparison import Picture
+from pipeline.evaluation.example_images import ExampleImage
 from pipeline.evaluation.measurement import (
     IMAGE_METRICS,
     METRIC_BY_KEY,
@@ -15,7 +15,7 @@ from pipeline.evaluation.measurement import (
 )
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.plane import Plane
-from pipeline.evaluation.statistics import Comparison, Interval
+from pipeline.evaluation.significance import Interval, PairedTest
 from pipeline.manifest.rows import Row
 from pipeline.params import EvaluateParams
 
@@ -42,13 +42,13 @@ class Evaluation:
     """method → metric → value over all rows"""
     intervals: Mapping[str, Mapping[str, Interval]]
     """method → metric of an image → the mean's interval"""
-    comparisons: Sequence[Comparison]
+    paired_tests: Sequence[PairedTest]
     plane: Plane
     ranked_by: Metric
-    """metric by which the pictures are chosen"""
-    pictures: Sequence[Picture]
+    """metric by which the examples are chosen"""
+    examples: Sequence[ExampleImage]
     """evenly spaced in the ranking, from the trained generator's largest gain to its least"""
-    worst: Sequence[Picture]
+    worst: Sequence[ExampleImage]
     """images for which the trained generator is worst, by one metric or more"""
     curves: Sequence[CurveChart] = ()
     """training curves"""

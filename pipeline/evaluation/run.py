@@ -9,8 +9,8 @@ import torch
 
 from pipeline.devices import pick_device
 from pipeline.errors import UsageError
-from pipeline.evaluation.comparison import Picture, choose_detail, choose_images
 from pipeline.evaluation.curves import read_training_curves
+from pipeline.evaluation.example_images import ExampleImage, choose_crop, choose_images
 from pipeline.evaluation.interpolation import BASELINE, NOT_PICTURED
 from pipeline.evaluation.kvd import DescriptorSets
 from pipeline.evaluation.load_methods import blend_names, load_methods
@@ -35,39 +35,45 @@ from pipeline.evaluation.provenance import (
 )
 from pipeline.evaluation.report import write_reports
 from pipeline.evaluation.results import Evaluation
-from pipeline.evaluation.statistics import mean_intervals, paired_comparisons
+from pipeline.evaluation.significance import mean_intervals, paired_tests
 from pipeline.evaluation.swd import PatchSets
 from pipeline.metrics import SSIM_WINDOW
 from pipeline.networks.files import load_generator
 from pipeline.params import EvaluateParams
-from pipeline.progress import Progress, Silent
+from pipeline.progress import Progress, Silent, task
 
 
 def evaluate(
     params: EvaluateParams,
-    manifest: Path,
-    resized: Path,
-    model: Path,
-    reports: Path,
+    manifest_file: Path,
+    shard_folder: Path,
+    model_file: Path,
+    report_folder: Path,
     revision: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Compare the generator in `model` with other methods, and write all reports.
+    """Compare the generator in `model_file` with other methods, and write all reports.
 
-    `revision` names the code; the page also shows the summaries and curves that are in `reports`.
-    Raises `PipelineError` if an input is missing or damaged, `UsageError` if params do not fit it.
+    `revision` names the code; the page also shows the summaries and curves that are in
+    `report_folder`. Raises `PipelineError` if an input is missing or damaged, `UsageError` if
+    params do not fit it.
     """
     device = pick_device(params.device)
-    trained = load_generator(model, device)
+    trained = load_generator(model_file, device)
+    # All that can be missing or damaged is read before the measurement, which may take hours.
+    train_params = read_train_params(trained.metadata, model_file)
+    summaries = read_summaries(report_folder)
+    curves = read_training_curves(report_folder / "train/plots/metrics")
     methods = load_methods(params, trained, device)
-    images = _load_images(manifest, resized, params, methods.scale)
-    perceptual = load_perceptual_metrics(params, images.side, device)
+    images = _load_images(manifest_file, shard_folder, params, methods.scale)
+    methods.check_results([row.name for row in images.rows], images.size)
+    perceptual = load_perceptual_metrics(params, min(images.size), device)
     measurement = _Measurement(images, methods, perceptual, params, device)
     image_scores, set_scores = measurement.run(progress or Silent())
     ranked_by = METRIC_BY_KEY["psnr_y" if perceptual.lpips is None else "lpips"]
     means = mean_scores(image_scores, set_scores)
-    pictures = _PictureMaker(images, methods, image_scores, params)
-    inputs = Inputs(manifest, model, revision)
+    examples = _ExampleMaker(images, methods, image_scores, params)
+    inputs = Inputs(manifest_file, model_file, revision)
     evaluation = Evaluation(
         params=params,
         scale=methods.scale,
@@ -75,29 +81,32 @@ def evaluate(
         image_scores=image_scores,
         means=means,
         intervals=mean_intervals(image_scores, params.seed),
-        comparisons=paired_comparisons(image_scores, params.seed),
+        paired_tests=paired_tests(image_scores, params.seed),
         plane=_plane(means, params),
         ranked_by=ranked_by,
-        pictures=pictures.ranked(ranked_by),
-        worst=pictures.worst(),
-        curves=read_training_curves(reports / "train/plots/metrics"),
-        summaries=read_summaries(reports),
+        examples=examples.ranked(ranked_by),
+        worst=examples.worst(),
+        curves=curves,
+        summaries=summaries,
         provenance=describe_inputs(inputs, trained, params, images.rows, perceptual),
-        train_params=read_train_params(trained.metadata, model),
+        train_params=train_params,
         notices=find_notices(inputs, trained, params, perceptual),
     )
-    write_reports(reports, evaluation)
+    write_reports(report_folder, evaluation)
     return evaluation
 
 
-def _load_images(manifest: Path, resized: Path, params: EvaluateParams, scale: int) -> PairedImages:
+def _load_images(
+    manifest_file: Path, shard_folder: Path, params: EvaluateParams, scale: int
+) -> PairedImages:
     images = PairedImages.from_split(
-        manifest, resized, params.split, scale, params.max_images, params.degradation
+        manifest_file, shard_folder, params.split, scale, params.max_images, params.degradation
     )
-    if images.side - 2 * params.crop_border < SSIM_WINDOW:
+    side = min(images.size)
+    if side - 2 * params.crop_border < SSIM_WINDOW:
         raise UsageError(
             f"evaluate.crop_border: {params.crop_border} leaves less than {SSIM_WINDOW} pixels "
-            f"of images of {images.side}, which SSIM needs"
+            f"of images of {side}, which SSIM needs"
         )
     return images
 
@@ -121,31 +130,30 @@ class _Measurement:
     def run(self, progress: Progress) -> tuple[list[Scores], dict[str, dict[str, float]]]:
         """Return the scores of each image, and method → metric of its set of results."""
         image_scores: list[Scores] = []
-        patches = PatchSets(len(self.images), self.params.seed)
-        contents = DescriptorSets()
+        patch_sets = PatchSets(len(self.images), self.params.seed)
+        descriptor_sets = DescriptorSets()
         border = self.params.crop_border
-        progress.start("evaluate", len(self.images), "image")
-        try:
+        with task(progress, "evaluate", len(self.images), "image"):
             for index, row in enumerate(self.images.rows):
                 lr, hr = self.images.pair(index)
                 results = self.methods.upscale(lr, row.name)
-                image = measure_image(results, hr, border, self.perceptual, self.device)
-                patches.add({**results, ORIGINAL: hr})
-                contents.add(image.descriptors)
-                image_scores.append(image.scores)
-                progress.update(index + 1, psnr_y=image.scores[MODEL]["psnr_y"])
-        finally:
-            progress.finish()
-        return image_scores, _set_scores(patches, contents)
+                measured = measure_image(results, hr, border, self.perceptual, self.device)
+                patch_sets.add({**results, ORIGINAL: hr})
+                descriptor_sets.add(measured.descriptors)
+                image_scores.append(measured.scores)
+                progress.update(index + 1, psnr_y=measured.scores[MODEL]["psnr_y"])
+        return image_scores, _set_scores(patch_sets, descriptor_sets)
 
 
-def _set_scores(patches: PatchSets, contents: DescriptorSets) -> dict[str, dict[str, float]]:
+def _set_scores(
+    patch_sets: PatchSets, descriptor_sets: DescriptorSets
+) -> dict[str, dict[str, float]]:
     scores = {
         method: {"swd": distance.mean}
         | {f"swd_{side}": value for side, value in distance.levels.items()}
-        for method, distance in patches.distances(ORIGINAL).items()
+        for method, distance in patch_sets.distances(ORIGINAL).items()
     }
-    for method, value in contents.distances(ORIGINAL).items():
+    for method, value in descriptor_sets.distances(ORIGINAL).items():
         scores[method]["kvd"] = value
     return scores
 
@@ -160,39 +168,43 @@ def worst_images(image_scores: Sequence[Scores]) -> dict[int, list[Metric]]:
 
 
 @dataclass(frozen=True)
-class _PictureMaker:
-    """Makes the pictures of the reports: images with all methods' results and a detail."""
+class _ExampleMaker:
+    """Makes the example images of the reports, with all methods' results and a detail."""
 
     images: PairedImages
     methods: UpscalingMethods
     image_scores: Sequence[Scores]
     params: EvaluateParams
 
-    def ranked(self, metric: Metric) -> list[Picture]:
-        """Return pictures from the largest gain over the baseline by `metric` to the least."""
+    def ranked(self, metric: Metric) -> list[ExampleImage]:
+        """Return images from the largest gain over the baseline by `metric` to the least."""
         gains = [
             metric.gain(scores[MODEL][metric.key], scores[BASELINE][metric.key])
             for scores in self.image_scores
         ]
         return [
-            self._picture(index, [metric]) for index in choose_images(gains, self.params.pictures)
+            self._example(index, [metric]) for index in choose_images(gains, self.params.pictures)
         ]
 
-    def worst(self) -> list[Picture]:
-        """Return a picture of each image that is the worst by some metric."""
+    def worst(self) -> list[ExampleImage]:
+        """Return each image that is the worst by some metric."""
         return [
-            self._picture(index, metrics)
+            self._example(index, metrics)
             for index, metrics in worst_images(self.image_scores).items()
         ]
 
-    def _picture(self, index: int, captions: Sequence[Metric]) -> Picture:
+    def _example(self, index: int, captions: Sequence[Metric]) -> ExampleImage:
         row, (lr, hr) = self.images.rows[index], self.images.pair(index)
         results = self.methods.upscale(lr, row.name)
-        box = choose_detail(
-            results[MODEL], results[BASELINE], self.params.detail, self.methods.scale
-        )
         hidden = (*NOT_PICTURED, *blend_names(self.params))
-        versions = {name: result for name, result in results.items() if name not in hidden}
-        return Picture(
-            row.name, lr, versions | {ORIGINAL: hr}, self.image_scores[index], box, captions
+        return ExampleImage(
+            name=row.name,
+            lr=lr,
+            results={name: result for name, result in results.items() if name not in hidden},
+            original=hr,
+            scores=self.image_scores[index],
+            box=choose_crop(
+                results[MODEL], results[BASELINE], self.params.detail, self.methods.scale
+            ),
+            captions=captions,
         )

@@ -50,14 +50,14 @@ class PatchSets:
             lambda: defaultdict(list)
         )
 
-    def add(self, versions: dict[str, torch.Tensor]) -> None:
-        """Add patches of one image, at the same positions in all its versions.
+    def add(self, images: dict[str, torch.Tensor]) -> None:
+        """Add the patches of an image and of its results, at the same positions in all of them.
 
-        `versions` maps a set's name to (3, H, W), values in [0, 255], all of one shape.
+        `images` maps a set's name to (3, H, W), values in [0, 255], all of one shape.
         """
         positions: list[torch.Tensor] = []
         # One at a time the levels stay in the CPU's cache: four times as fast as a batch.
-        for name, image in versions.items():
+        for name, image in images.items():
             pyramid = laplacian_pyramid(image[None].float())
             positions = positions or [self._sample_positions(level) for level in pyramid]
             for level, level_positions in zip(pyramid, positions, strict=True):

@@ -1,6 +1,6 @@
 """One perception-distortion plane of many experiments."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,28 +31,60 @@ def tradeoff_plane(experiments: Sequence[Experiment], by: str | None = None) -> 
     """
     varying = _varying_params(experiments)
     if by is None:
-        by = next((name for name in varying if _are_numbers(name, experiments)), None)
-        by = by if len(varying) == 1 else None
+        by = _only_number(varying, experiments)
     elif not _are_numbers(by, experiments):
         raise UsageError(f"--by: {by} is no number in all experiments")
+    shown = varying if by is None else [by]
+    named = _named(experiments, _unambiguous_names(shown, varying))
+    points = {name: _point(name, experiment, MODEL) for name, experiment in named}
+    others = [param for param in varying if param != by]
+    curves = [] if by is None else _curves(named, by, others)
+    return Plane([*points.values(), *_baselines(experiments[0])], curves)
+
+
+def _only_number(varying: Sequence[str], experiments: Sequence[Experiment]) -> str | None:
+    """Return the only param that varies, if it is a number."""
+    return varying[0] if len(varying) == 1 and _are_numbers(varying[0], experiments) else None
+
+
+def _named(
+    experiments: Sequence[Experiment], shown_names: Mapping[str, str]
+) -> list[tuple[str, Experiment]]:
+    """Return the experiments with the names of their points; equal points have one name."""
+    named: list[tuple[str, Experiment]] = []
     points: dict[str, Point] = {}
-    groups: dict[str, dict[str, float]] = defaultdict(dict)
     for experiment in experiments:
-        name = _label(experiment, varying if by is None else [by]) or experiment.name
+        name = _label(experiment, shown_names) or experiment.name
         if name in points and points[name] != _point(name, experiment, MODEL):
             name = f"{name} ({experiment.name})"
         points[name] = _point(name, experiment, MODEL)
-        if by is not None:
-            other_params = _label(experiment, [param for param in varying if param != by])
-            groups[other_params][name] = experiment.params[by]
-    first = experiments[0]
-    baselines = [
-        _point(method, first, method)
+        named.append((name, experiment))
+    return named
+
+
+def _curves(
+    named: Sequence[tuple[str, Experiment]], by: str, others: Sequence[str]
+) -> list[list[str]]:
+    """Connect, in the order of `by`, the points whose params `others` are all equal."""
+    groups: list[tuple[list[object], dict[str, float]]] = []
+    for name, experiment in named:
+        values = [experiment.params.get(param) for param in others]
+        # Not by a dict: lists of tags have no hash.
+        group = next((group for other, group in groups if other == values), None)
+        if group is None:
+            group = {}
+            groups.append((values, group))
+        group[name] = experiment.params[by]
+    return [sorted(group, key=group.__getitem__) for _, group in groups if len(group) > 1]
+
+
+def _baselines(experiment: Experiment) -> list[Point]:
+    """Return the points of interpolation, which are the same in all experiments."""
+    return [
+        _point(method, experiment, method)
         for method in FILTERS
-        if method not in NOT_PICTURED and f"{method}.rmse_y" in first.metrics
+        if method not in NOT_PICTURED and f"{method}.rmse_y" in experiment.metrics
     ]
-    curves = [sorted(group, key=group.__getitem__) for group in groups.values() if len(group) > 1]
-    return Plane([*points.values(), *baselines], curves)
 
 
 def _varying_params(experiments: Sequence[Experiment]) -> list[str]:
@@ -66,12 +98,24 @@ def _varying_params(experiments: Sequence[Experiment]) -> list[str]:
     ]
 
 
-def _label(experiment: Experiment, params: Sequence[str]) -> str:
-    """Return the values of `params`; a generator has not those of other kinds."""
-    values = {
-        _short_name(name): experiment.params[name] for name in params if name in experiment.params
+def _unambiguous_names(params: Sequence[str], varying: Sequence[str]) -> dict[str, str]:
+    """Return param → its name in labels: in full where another that varies has the same short name.
+
+    `train.degradation` and `evaluate.degradation` are such params.
+    """
+    counts = Counter(_short_name(param) for param in {*params, *varying})
+    return {
+        param: _short_name(param) if counts[_short_name(param)] == 1 else param for param in params
     }
-    return ", ".join(f"{name} {_format_value(value)}" for name, value in values.items())
+
+
+def _label(experiment: Experiment, shown_names: Mapping[str, str]) -> str:
+    """Return the values of params; a generator has not those of other kinds."""
+    return ", ".join(
+        f"{name} {_format_value(experiment.params[param])}"
+        for param, name in shown_names.items()
+        if param in experiment.params
+    )
 
 
 def _short_name(param: str) -> str:

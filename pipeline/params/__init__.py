@@ -45,8 +45,9 @@ class Params(Section):
     )
 
     @model_validator(mode="after")
-    def _some_pictures_fit(self) -> "Params":
+    def _check_some_pictures_fit(self) -> "Params":
         scrape, resize = self.scrape, self.resize
+        # pad scales the long side to `size`: that of the most elongated picture is the longest.
         largest = (
             scrape.max_pixels if resize.mode != "pad" else scrape.max_pixels * scrape.max_aspect
         )
@@ -65,7 +66,7 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def _crop_fits_images(self) -> "Params":
+    def _check_crop_fits_images(self) -> "Params":
         if self.train.crop > self.resize.size:
             raise problem_at(
                 ("train", "crop"),

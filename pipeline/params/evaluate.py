@@ -4,10 +4,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.params.section import Paths, Section, problem_at
+from pipeline.params.section import Device, Paths, Section, problem_at
 
 
 class EvaluateParams(Section):
+    """What `pipeline evaluate` measures, and shows."""
+
     split: Literal["val", "test"] = Field("test", description="split that is measured")
     max_images: int | None = Field(
         None, ge=1, description="largest number of images to measure; null: all of the split"
@@ -43,14 +45,10 @@ class EvaluateParams(Section):
     seed: int = Field(
         0, ge=0, description="seed of the sliced Wasserstein distance and of the bootstrap"
     )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="auto, cpu, cuda, cuda:N or mps",
-    )
+    device: Device = "auto"
 
     @model_validator(mode="after")
-    def _blend_is_a_model(self) -> "EvaluateParams":
+    def _check_blend_is_a_model(self) -> "EvaluateParams":
         if self.blend is not None and self.blend not in self.models:
             raise problem_at(
                 ("blend",),

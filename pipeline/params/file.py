@@ -16,7 +16,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from pipeline.errors import UsageError
 from pipeline.params import Params, Section, is_list, is_mapping
 from pipeline.params.kinds import kinds_of
-from pipeline.params.names import Param, params_of, with_values
+from pipeline.params.leaf_params import LeafParam, params_of, with_values
 
 S = TypeVar("S", bound=Section)
 
@@ -88,7 +88,7 @@ def option_name(param: str) -> str:
     return "--" + param.replace("_", "-")
 
 
-def _option_value(param: Param, text: str) -> object:
+def _option_value(param: LeafParam, text: str) -> object:
     if is_list(param.annotation) and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
     if is_mapping(param.annotation) and not text.lstrip().startswith("{"):
@@ -110,8 +110,8 @@ def _option_value(param: Param, text: str) -> object:
 class _Mistake:
     location: tuple[int | str, ...]
     """keys of sections and of a param, then those within a list or a mapping"""
-    depth: int
-    """how many keys are of sections and of a param"""
+    param_length: int
+    """how many of them lead to the param"""
     problem: str
 
     @property
@@ -122,7 +122,7 @@ class _Mistake:
     @property
     def param(self) -> str:
         """The param's name, with those of its sections."""
-        return ".".join(map(str, self.location[: self.depth]))
+        return ".".join(map(str, self.location[: self.param_length]))
 
 
 def _mistakes(model: type[Section], error: ValidationError) -> Iterator[_Mistake]:
@@ -136,23 +136,29 @@ def _mistakes(model: type[Section], error: ValidationError) -> Iterator[_Mistake
 
 
 def _mistake(model: type[Section], details: ErrorDetails) -> _Mistake:
+    """Locate a problem among the keys of the file.
+
+    Follows pydantic's location from section to section: a part is the key of a param, what stands
+    in a param (the index of a list, the name in a mapping), or the kind of a section with kinds,
+    which is no key of the file.
+    """
     location: list[int | str] = []
     section: type[Section] | None = model
-    owner, depth = model, 0
+    param_section, param_length = model, 0
     kinds: Mapping[str, type[Section]] = {}
-    for step in (*details["loc"], *details.get("ctx", {}).get("at", ())):
-        if step in kinds:
-            # Pydantic's location of a section with kinds holds the kind, too.
-            section, kinds = kinds[str(step)], {}
+    for part in (*details["loc"], *details.get("ctx", {}).get("at", ())):
+        if part in kinds:
+            section, kinds = kinds[str(part)], {}
             continue
-        location.append(step)
+        location.append(part)
         if section is not None:
-            owner, depth = section, len(location)
-            field = section.model_fields.get(str(step))
+            param_section, param_length = section, len(location)
+            field = section.model_fields.get(str(part))
             section, kinds = _subsection(None if field is None else field.annotation)
         elif kinds:
-            depth, kinds = len(location), {}
-    return _Mistake(tuple(location), depth, _problem(details, owner))
+            # The check of `own_params_only` names a key without the kind before it.
+            param_length, kinds = len(location), {}
+    return _Mistake(tuple(location), param_length, _problem(details, param_section))
 
 
 def _subsection(annotation: Any) -> tuple[type[Section] | None, Mapping[str, type[Section]]]:

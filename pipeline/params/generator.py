@@ -7,6 +7,9 @@ from pydantic import Discriminator, Field, model_validator
 from pipeline.params.kinds import own_params_only
 from pipeline.params.section import Section, problem_at
 
+# `blocks` is null, not each kind's number: all kinds have it, so the file's value survives a change
+# of kind.
+
 
 class SRResNetParams(Section):
     """SRGAN's generator."""
@@ -51,7 +54,7 @@ class RCANParams(Section):
     )
 
     @model_validator(mode="after")
-    def _attention_has_channels(self) -> "RCANParams":
+    def _check_attention_has_channels(self) -> "RCANParams":
         if self.features < self.reduction:
             raise problem_at(
                 ("reduction",),

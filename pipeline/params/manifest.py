@@ -6,6 +6,8 @@ from pipeline.params.section import Names, Section, problem_at
 
 
 class ManifestParams(Section):
+    """Which images `pipeline manifest` chooses, and how it splits them."""
+
     count: int = Field(18_000, ge=1, description="largest number of rows")
     min_count: int = Field(
         16_000,
@@ -54,7 +56,7 @@ class ManifestParams(Section):
     seed: int = Field(0, ge=0, description="seed of the selection and of the splits")
 
     @model_validator(mode="after")
-    def _something_to_train_on(self) -> "ManifestParams":
+    def _check_something_to_train_on(self) -> "ManifestParams":
         if self.val_fraction + self.test_fraction >= 1:
             raise problem_at(
                 ("test_fraction",),

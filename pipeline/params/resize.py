@@ -8,6 +8,8 @@ from pipeline.params.section import MAX_DECODED_PIXELS, MAX_WORKERS, Section
 
 
 class ResizeParams(Section):
+    """How `pipeline resize` makes squares of the originals."""
+
     size: int = Field(512, ge=16, description="width and height of every image, pixels")
     mode: Literal["crop", "detail", "cover", "pad", "squash", "tiles"] = Field(
         "crop",

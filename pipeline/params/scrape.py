@@ -11,6 +11,8 @@ MAX_WAIT = 3600.0
 
 
 class ScrapeParams(Section):
+    """Which pictures `pipeline scrape` fetches, and how."""
+
     site: str = Field(
         "https://safebooru.org",
         pattern=r"^(https?://[^/\s]+(/\S*)?|file://\S+)$",
@@ -80,7 +82,7 @@ class ScrapeParams(Section):
         return site if site.startswith("file:") else site.rstrip("/")
 
     @model_validator(mode="after")
-    def _sides_fit_pixels(self) -> "ScrapeParams":
+    def _check_sides_fit_pixels(self) -> "ScrapeParams":
         if self.min_side**2 > self.max_pixels:
             raise problem_at(
                 ("min_side",),
@@ -90,7 +92,7 @@ class ScrapeParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _no_tag_required_and_excluded(self) -> "ScrapeParams":
+    def _check_no_tag_required_and_excluded(self) -> "ScrapeParams":
         if both := sorted(set(self.tags) & set(self.excluded_tags)):
             raise problem_at(
                 ("excluded_tags",),

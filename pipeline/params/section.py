@@ -5,11 +5,15 @@ from typing import Annotated, Any, get_origin
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
+
 # YAML has lists only; strict mode would refuse them for a tuple.
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 # Names that reports show, and the path for each.
 Paths = dict[Annotated[str, Field(pattern=r"^[\w+-]+$")], str]
+
+Device = Annotated[str, Field(pattern=DEVICE_PATTERN, description=DEVICE_NAMES)]
 
 MAX_DECODED_PIXELS = 178_956_970
 """Pillow opens no larger picture: twice `PIL.Image.MAX_IMAGE_PIXELS`."""

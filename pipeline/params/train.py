@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from pipeline.params.generator import GeneratorParams, SRResNetParams
 from pipeline.params.optimiser import AdamParams, OptimiserParams
-from pipeline.params.section import MAX_WORKERS, Section, problem_at
+from pipeline.params.section import MAX_WORKERS, Device, Section, problem_at
 
 ContentLayer = Literal[
     "conv1_1",
@@ -30,6 +30,8 @@ _ADVERSARIAL = ("discriminator", "relativistic", "warmup_steps", "pixel_weight")
 
 
 class TrainParams(Section):
+    """What `pipeline train` trains, on which crops, losses and device."""
+
     generator: GeneratorParams = Field(
         SRResNetParams(),
         description="architecture of the generator: srresnet, SRGAN's; rrdb, ESRGAN's; rcan, RCAN; "
@@ -144,11 +146,7 @@ class TrainParams(Section):
         description="processes that train together, each on its part of every batch; on CUDA each "
         "has a GPU",
     )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="auto, cpu, cuda, cuda:N or mps",
-    )
+    device: Device = "auto"
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="auto: bf16 if the hardware supports it"
     )
@@ -160,13 +158,13 @@ class TrainParams(Section):
     )
 
     @model_validator(mode="after")
-    def _crop_fits_scale(self) -> "TrainParams":
+    def _check_crop_fits_scale(self) -> "TrainParams":
         if self.crop % self.scale:
             raise problem_at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
         return self
 
     @model_validator(mode="after")
-    def _one_start(self) -> "TrainParams":
+    def _check_one_start(self) -> "TrainParams":
         if self.init is not None and self.resume is not None:
             raise problem_at(
                 ("resume",), "train.init names another start; set one of the two to null"
@@ -174,7 +172,7 @@ class TrainParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _equal_parts(self) -> "TrainParams":
+    def _check_equal_parts(self) -> "TrainParams":
         if self.batch % self.processes:
             raise problem_at(
                 ("processes",),
@@ -183,7 +181,7 @@ class TrainParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _content_layers_once(self) -> "TrainParams":
+    def _check_content_layers_once(self) -> "TrainParams":
         for number, layer in enumerate(self.content_layers):
             if layer in self.content_layers[:number]:
                 raise problem_at(
@@ -193,7 +191,7 @@ class TrainParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _steps_with_discriminator(self) -> "TrainParams":
+    def _check_steps_with_discriminator(self) -> "TrainParams":
         if self.adv_weight > 0 and self.steps is not None:
             pretrain_steps = self.pretrain_steps or 0
             if self.steps <= pretrain_steps:
@@ -205,9 +203,10 @@ class TrainParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _something_to_normalise(self) -> "TrainParams":
-        # 16 pixels leave one position after the discriminator's strides.
-        if self.adv_weight > 0 and self.crop == 16 and self.batch == 1:
+    def _check_something_to_normalise(self) -> "TrainParams":
+        # 16 pixels leave one position after the strides of srgan; unet has no batch normalisation.
+        normalised = self.adv_weight > 0 and self.discriminator == "srgan"
+        if normalised and self.crop == 16 and self.batch == 1:
             raise problem_at(
                 ("batch",),
                 "one crop of 16 pixels is too little for the discriminator's batch normalisation; "

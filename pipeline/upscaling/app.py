@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,6 +25,7 @@ from pipeline.images.decode import ImageRefused
 from pipeline.progress import Silent
 from pipeline.shipped import AUTO
 from pipeline.upscaling.encoding import check_format, encode_picture
+from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.model_choice import model_for
 from pipeline.upscaling.pictures import decode_picture
 from pipeline.upscaling.upscaler import Upscaler
@@ -33,8 +35,9 @@ MAX_PIXELS = 16_000_000
 """Limit for a picture, all frames together; a quarter of it at scale 8."""
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 POLL_SECONDS = 0.2
+KEPT_UPSCALERS = 4
 SCALES = ("2", "3", "4", "8")
-MIME_TYPES = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
+OFFERED_FORMATS = ("png", "webp", "jpg")
 # The page loads nothing from elsewhere, and shows only pictures from memory.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src blob: data:; style-src 'unsafe-inline'; "
@@ -59,15 +62,18 @@ class UpscaleApp:
         hosts: Sequence[str] | None = LOOPBACK,
     ) -> None:
         self._models = dict(models)
-        self._device = device
         self._hosts = None if hosts is None else list(hosts)
+        self._upscaler = lru_cache(KEPT_UPSCALERS)(partial(_make_upscaler, device=device))
         self._computing = threading.Lock()
         self._closed = threading.Event()
         templates = Environment(
             loader=PackageLoader("pipeline.upscaling"), autoescape=True, undefined=StrictUndefined
         )
         self._page = templates.get_template("page.html.j2").render(
-            models=self._models, scales=SCALES, formats=MIME_TYPES, megabytes=MAX_BYTES // 10**6
+            models=self._models,
+            scales=SCALES,
+            formats=OFFERED_FORMATS,
+            megabytes=MAX_BYTES // 10**6,
         )
 
     def close(self) -> None:
@@ -108,14 +114,14 @@ class UpscaleApp:
             raise Forbidden("This page takes pictures from itself alone.")
         model = _choice(request, "model", self._models)
         scale = float(_choice(request, "scale", SCALES))
-        format = _choice(request, "format", MIME_TYPES)
+        format = _choice(request, "format", OFFERED_FORMATS)
         data = _body(request)
         listener = _AbortListener(self._closed, request.environ.get("werkzeug.socket"))
         try:
             with self._exclusive(listener):
                 picture = decode_picture(data, int(MAX_PIXELS / max(scale / 4, 1) ** 2))
                 name = model_for(self._models[model], picture)
-                upscaler = Upscaler(name, scale=scale, device=self._device)
+                upscaler = self._upscaler(name, scale)
                 height, width = picture.frames[0].shape[:2]
                 check_format(format, picture, *upscaler.size_of(width, height))
                 result = encode_picture(upscaler.upscale_picture(picture, listener), format)
@@ -124,7 +130,7 @@ class UpscaleApp:
         except PipelineError as error:
             raise UnprocessableEntity(f"{error}.") from None
         headers = {"X-Model": name} if self._models[model] == AUTO else {}
-        return Response(result, mimetype=MIME_TYPES[format], headers=headers)
+        return Response(result, mimetype=FORMATS[format].mime_type, headers=headers)
 
     @contextmanager
     def _exclusive(self, listener: "_AbortListener") -> Iterator[None]:
@@ -135,6 +141,10 @@ class UpscaleApp:
             yield
         finally:
             self._computing.release()
+
+
+def _make_upscaler(model: str, scale: float, device: str) -> Upscaler:
+    return Upscaler(model, scale=scale, device=device)
 
 
 class _RequestAborted(Exception):  # noqa: N818 - not an error

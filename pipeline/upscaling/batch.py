@@ -10,7 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
 from pipeline.images.decode import ImageRefused
 from pipeline.machine_errors import fault_text
-from pipeline.progress import Progress, Silent
+from pipeline.progress import Progress, Silent, task
 from pipeline.upscaling.encoding import Encoding, check_format, encode_picture
 from pipeline.upscaling.pictures import Picture, decode_picture
 from pipeline.upscaling.plan import PIPE, Job
@@ -65,8 +65,11 @@ def upscale_all(
 
     tile_progress = progress if len(jobs) == 1 else Silent()
     batch_progress = Silent() if len(jobs) == 1 else progress
-    batch_progress.start("upscale", len(jobs), "pictures")
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+    with (
+        task(batch_progress, "upscale", len(jobs), "pictures"),
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(1) as writer,
+    ):
         writing: Future[None] | None = None
         for done, (job, decoded) in enumerate(_decoded_ahead(reader, jobs), 1):
             try:
@@ -81,7 +84,6 @@ def upscale_all(
             batch_progress.update(done)
         if writing is not None:
             writing.result()
-    progress.finish()
     return problems
 
 

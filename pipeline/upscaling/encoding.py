@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.upscaling.pictures import Picture, Pixels, to_pil
+from pipeline.upscaling.formats import FORMATS
+from pipeline.upscaling.gif_loops import gif_repetitions
+from pipeline.upscaling.pictures import Picture, Pixels, has_alpha, to_pil
 
-FORMAT_BY_SUFFIX = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg", ".gif": "gif"}
-MAX_SIDE_PIXELS = {"png": 2**31 - 1, "webp": 16_383, "jpg": 65_500, "gif": 65_535}
 JPEG_QUALITY = 95
 # The largest values of GIF's fields of 16 bits; durations are in hundredths of a second.
-MAX_MILLISECONDS = 655_350
+MAX_DURATION_MS = 655_350
 MAX_LOOPS = 65_535
 
 
@@ -31,10 +31,10 @@ class Encoding:
 
 def check_format(format: str, picture: Picture, width: int, height: int) -> None:
     """Raise `PipelineError` unless the format can hold `picture` enlarged to that size."""
-    if format == "jpg" and (picture.animated or picture.channels in (2, 4)):
+    if format == "jpg" and (picture.animated or picture.has_alpha):
         missing = "animations" if picture.animated else "transparency"
         raise PipelineError(f"JPEG has no {missing}; choose png or webp")
-    limit = MAX_SIDE_PIXELS[format]
+    limit = FORMATS[format].max_side
     if max(width, height) > limit:
         raise PipelineError(
             f"{format} has no picture of {width}×{height}, its sides end at {limit}; choose png"
@@ -80,17 +80,14 @@ def _save_options(format: str, quality: int | None) -> dict[str, Any]:
 
 
 def _animation_options(picture: Picture, format: str) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "duration": [min(duration, MAX_MILLISECONDS) for duration in picture.milliseconds],
-        "loop": min(picture.loops, MAX_LOOPS),
-    }
+    plays = min(picture.loops, MAX_LOOPS)
+    durations = [min(duration, MAX_DURATION_MS) for duration in picture.frame_durations_ms]
+    options: dict[str, Any] = {"duration": durations, "loop": plays}
     if format == "gif":
-        # GIF counts repetitions, and has no field when there is none.
-        if picture.loops == 1:
+        options["loop"] = gif_repetitions(plays)
+        if options["loop"] is None:
             del options["loop"]
-        elif picture.loops:
-            options["loop"] -= 1
-        if picture.channels in (2, 4):
+        if picture.has_alpha:
             # Clear each frame: the next one would show it through its transparent pixels.
             options["disposal"] = 2
     return options
@@ -98,7 +95,7 @@ def _animation_options(picture: Picture, format: str) -> dict[str, Any]:
 
 def _binary_alpha(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Round alpha to 0 or 255, the only values of GIF."""
-    if pixels.shape[2] in (1, 3):
+    if not has_alpha(pixels.shape[2]):
         return pixels
     opaque = pixels[..., -1:] >= 128
     result: NDArray[np.uint8] = np.where(opaque, pixels, 0).astype(np.uint8)
@@ -117,7 +114,7 @@ def _encode_png16(picture: Picture) -> bytes:
     pixels = picture.frames[0]
     height, width, channels = pixels.shape
     writer = png.Writer(
-        width, height, greyscale=channels < 3, alpha=channels in (2, 4), bitdepth=16, compression=6
+        width, height, greyscale=channels < 3, alpha=picture.has_alpha, bitdepth=16, compression=6
     )
     without_metadata = io.BytesIO()
     rows = pixels.astype(">u2").reshape(height, -1)

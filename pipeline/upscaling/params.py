@@ -4,13 +4,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from pipeline.device_names import DEVICE_NAMES
 from pipeline.errors import UsageError
+from pipeline.fields import first_problem
 from pipeline.params import Section
 from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG
 
 MAX_SCALE = 16
+MIN_TILE, MAX_TILE = 16, 65_536
 Format = Literal["png", "webp", "jpg", "gif"]
-# numpy's numbers are no instances of float and int, as strict types would have it.
+# Strict types would refuse numpy's scalars, as `numpy.float32(2.5)`.
 Real = Annotated[float, Field(strict=False)]
 Whole = Annotated[int, Field(strict=False)]
 
@@ -55,11 +58,12 @@ class UpscaleParams(Section):
     )
     tile: Whole | None = Field(
         None,
-        ge=1,
+        ge=MIN_TILE,
+        le=MAX_TILE,
         description="side of a tile, pixels of the picture: less takes less memory; auto: by what "
         "is free  [default: auto]",
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    device: str = Field("auto", description=DEVICE_NAMES)
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="fp32, bf16, or auto: bf16 where the hardware computes in it"
     )
@@ -69,7 +73,7 @@ class UpscaleParams(Section):
 _PROBLEMS = {
     "alpha": "alpha: {} is not between 0 and 1",
     "scale": f"scale: {{}} is not between 1 and {MAX_SCALE}",
-    "tile": "tile: {} is not a number of pixels",
+    "tile": f"tile: {{}} is not a number of pixels from {MIN_TILE} to {MAX_TILE}",
     "precision": "precision: {} is unknown; use auto, fp32 or bf16",
     "format": "--format: {} is unknown; use png, webp, jpg or gif",
     "quality": "--quality: {} is not between 1 and 100",
@@ -84,5 +88,6 @@ def upscale_params(**options: Any) -> UpscaleParams:
         details = error.errors()[0]
         name, value = str(details["loc"][0]), details["input"]
         shown = f"{value:g}" if isinstance(value, float) else str(value)
-        problem = _PROBLEMS.get(name, f"{name}: {details['msg']}")
-        raise UsageError(problem.format(shown)) from None
+        known = _PROBLEMS.get(name)
+        problem = first_problem(error) if known is None else known.format(shown)
+        raise UsageError(problem) from None

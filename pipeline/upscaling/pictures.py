@@ -18,6 +18,7 @@ from pipeline.images.decode import (
     too_many_pixels,
 )
 from pipeline.images.quality import jpeg_of
+from pipeline.upscaling.gif_loops import plays_of_gif
 from pipeline.upscaling.png16 import read_png16
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -25,8 +26,8 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 MAX_PIXELS = 100_000_000
 ORIENTATION = ExifTags.Base.Orientation
-# How long browsers show a frame whose duration is 0 or missing.
-DEFAULT_MILLISECONDS = 100
+DEFAULT_DURATION_MS = 100
+"""How long browsers show a frame whose duration is 0 or missing."""
 COLOUR_SPACES = {1: "GRAY", 2: "GRAY", 3: "RGB", 4: "RGB"}
 
 
@@ -37,7 +38,7 @@ class Picture:
     frames: tuple[Pixels, ...]
     icc_profile: bytes | None = None
     dpi: tuple[float, float] | None = None
-    milliseconds: tuple[int, ...] = ()
+    frame_durations_ms: tuple[int, ...] = ()
     """how long each frame of an animation is shown"""
     loops: int = 0
     """how often an animation is played; 0: for ever"""
@@ -55,6 +56,11 @@ class Picture:
         return int(self.frames[0].shape[2])
 
     @property
+    def has_alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return has_alpha(self.channels)
+
+    @property
     def pil_info(self) -> dict[str, Any]:
         """Profile and resolution, if present, as Pillow's `save` takes them."""
         info = {"icc_profile": self.icc_profile, "dpi": self.dpi}
@@ -66,12 +72,16 @@ class Picture:
         return self.frames[0].dtype == np.uint16
 
 
+def has_alpha(channels: int) -> bool:
+    """Return whether the last of 1 to 4 channels is alpha, as of `Pixels`."""
+    return channels in (2, 4)
+
+
 def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode the bytes of a file; its format is recognised by its content.
 
-    16 bits stay 16, grey stays grey, palettes become RGB. A profile of the picture's own colour
-    space is kept beside values that are not touched; CMYK, YCbCr and LAB become sRGB. Raises
-    `ImageRefused`.
+    Depth and grey are kept, palettes become RGB. Values whose colour space the profile describes
+    stay as they are, and keep the profile; CMYK, YCbCr and LAB become sRGB. Raises `ImageRefused`.
     """
     with opened(data, max_pixels) as image, decoding():
         if frame_count(image) > 1:
@@ -141,7 +151,7 @@ def _raw_modes(image: Image.Image) -> list[str]:
 
 
 def _drop_opaque_alpha(pixels: Pixels) -> Pixels:
-    opaque = pixels.shape[2] in (2, 4) and (pixels[..., -1] == np.iinfo(pixels.dtype).max).all()
+    opaque = has_alpha(pixels.shape[2]) and (pixels[..., -1] == np.iinfo(pixels.dtype).max).all()
     return pixels[..., :-1] if opaque else pixels
 
 
@@ -168,7 +178,7 @@ def _is_grey_or_rgb(mode: str) -> bool:
 
 def _read_animation(image: Image.Image, max_pixels: int) -> Picture:
     frames: list[Pixels] = []
-    milliseconds = []
+    durations_ms = []
     # An APNG may begin with a still picture for programs that play none.
     first = 1 if getattr(image, "default_image", False) else 0
     for index in range(first, frame_count(image)):
@@ -177,16 +187,20 @@ def _read_animation(image: Image.Image, max_pixels: int) -> Picture:
         if image.width * image.height * frame_count(image) > max_pixels:
             raise too_many_pixels(image, max_pixels)
         image.load()
-        milliseconds.append(round(image.info.get("duration", 0)) or DEFAULT_MILLISECONDS)
+        durations_ms.append(round(image.info.get("duration", 0)) or DEFAULT_DURATION_MS)
         frames.append(np.array(oriented(image.convert("RGBA"))))
     if all((frame[..., 3] == 255).all() for frame in frames):
         frames = [frame[..., :3] for frame in frames]
     profile = _matching_profile(image.info.get("icc_profile"), 3)
-    loops = int(image.info.get("loop", 1 if image.format == "GIF" else 0))
-    # A GIF counts repetitions, and has no field when there is none; other formats count plays.
-    if image.format == "GIF" and "loop" in image.info and loops:
-        loops += 1
-    return Picture(tuple(frames), profile, _dpi(image), tuple(milliseconds), loops)
+    return Picture(tuple(frames), profile, _dpi(image), tuple(durations_ms), _plays(image))
+
+
+def _plays(image: Image.Image) -> int:
+    """Return how often an animation is played; 0: for ever."""
+    field = image.info.get("loop")
+    if image.format == "GIF":
+        return plays_of_gif(None if field is None else int(field))
+    return int(field or 0)
 
 
 def _matching_profile(profile: object, channels: int) -> bytes | None:

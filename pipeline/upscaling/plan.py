@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.upscaling.encoding import FORMAT_BY_SUFFIX, Encoding
+from pipeline.upscaling.encoding import Encoding
+from pipeline.upscaling.formats import FORMAT_BY_SUFFIX
 
 PIPE = Path("-")
 PICTURE_SUFFIXES = {
@@ -56,9 +57,10 @@ def choose_encoding(format: str | None, quality: int | None, output: Path | None
 def plan_jobs(inputs: Sequence[Path], output: Path | None, format: str, suffix: str) -> list[Job]:
     """Return one job for each picture of `inputs`, which are pictures and folders of pictures.
 
-    One picture alone is written to `output`, or beside itself as NAME`suffix`. In a folder `output`
-    every picture keeps its name, and its path below the folder that it came from. A folder without
-    `output` becomes FOLDER`suffix`. Raises `UsageError`.
+    A single picture becomes the file `output`, or without it a file beside itself whose name ends
+    in `suffix`. In a folder `output` every picture keeps its name, and its path below the folder
+    that it came from. Without `output` the results of a folder go to one beside it whose name ends
+    in `suffix`. Raises `UsageError`.
     """
     if PIPE in inputs or output == PIPE:
         return _plan_pipe(inputs, output)
@@ -120,7 +122,7 @@ def _sibling_folder(folder: Path, suffix: str) -> Path:
 
 
 def _pictures_in(folder: Path, results: Path) -> list[Path]:
-    """Return the pictures of a folder, but hidden files and those below `results`."""
+    """Return the pictures of a folder, without hidden files and those below `results`."""
     top, inner = folder.resolve(), results.resolve()
     if inner == top:
         raise UsageError(f"--output: {results} is the folder itself; name another")

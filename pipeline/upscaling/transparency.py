@@ -7,18 +7,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.upscaling.pictures import has_alpha
+
 WHITE_LEVELS = {torch.uint8: 255, torch.uint16: 65_535, torch.float32: 1}
 """The value of white in each type of pixels."""
 
 
-def has_alpha(picture: Tensor) -> bool:
+def to_unit_range(pixels: Tensor) -> Tensor:
+    """Return pixels of any type of `WHITE_LEVELS` as float32 in [0, 1]."""
+    return pixels.to(torch.float32) / WHITE_LEVELS[pixels.dtype]
+
+
+def from_unit_range(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return values in [0, 1] as levels of `dtype`, rounded where that is whole, still as float."""
+    white = WHITE_LEVELS[dtype]
+    return (values * white).round() if white > 1 else values
+
+
+def picture_has_alpha(picture: Tensor) -> bool:
     """Return whether the last channel of `(c, h, w)` is alpha."""
-    return len(picture) in (2, 4)
+    return has_alpha(len(picture))
 
 
 def premultiply(picture: Tensor) -> Tensor:
     """Return the colours of `(c, h, w) float in [0, 1]`, times alpha where there is one."""
-    return picture[:-1] * picture[-1:] if has_alpha(picture) else picture
+    return picture[:-1] * picture[-1:] if picture_has_alpha(picture) else picture
 
 
 def unpremultiply(colours: Tensor, alpha: Tensor) -> Tensor:
@@ -47,21 +60,19 @@ def resize(picture: Tensor, height: int, width: int) -> Tensor:
 
     Channel by channel: float copies of a whole picture would take several times its memory.
     """
-    white = WHITE_LEVELS[picture.dtype]
-    size = (height, width)
-    alpha = picture[-1].to(torch.float32) / white if has_alpha(picture) else None
-    resized = torch.empty(len(picture), height, width, dtype=picture.dtype)
-    resized_alpha = None if alpha is None else _resize_channel(alpha, size)
-    for index in range(len(picture)):
-        if alpha is None or resized_alpha is None:
-            channel = _resize_channel(picture[index].to(torch.float32) / white, size)
-        elif index < len(picture) - 1:
-            premultiplied = picture[index].to(torch.float32).div_(white).mul_(alpha)
-            colours = _resize_channel(premultiplied, size)
-            channel = unpremultiply(colours[None], resized_alpha[None])[0]
-        else:
-            channel = resized_alpha
-        resized[index].copy_((channel * white).round() if white > 1 else channel)
+    size, dtype = (height, width), picture.dtype
+    resized = torch.empty(len(picture), *size, dtype=dtype)
+    if not picture_has_alpha(picture):
+        for target, channel in zip(resized, picture, strict=True):
+            target.copy_(from_unit_range(_resize_channel(to_unit_range(channel), size), dtype))
+        return resized
+    alpha = to_unit_range(picture[-1])
+    resized_alpha = _resize_channel(alpha, size)
+    for target, channel in zip(resized[:-1], picture[:-1], strict=True):
+        colour = _resize_channel(to_unit_range(channel).mul_(alpha), size)
+        straight = unpremultiply(colour[None], resized_alpha[None])[0]
+        target.copy_(from_unit_range(straight, dtype))
+    resized[-1].copy_(from_unit_range(resized_alpha, dtype))
     return resized
 
 

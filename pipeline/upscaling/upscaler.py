@@ -12,12 +12,13 @@ from torch import Tensor
 
 from pipeline.devices import free_memory, pick_device, uses_bf16
 from pipeline.errors import PipelineError, UsageError
+from pipeline.machine_errors import is_memory_fault
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import load_generator
 from pipeline.networks.folding import fold_batch_norm
 from pipeline.networks.self_ensemble import self_ensemble
-from pipeline.progress import Progress, Silent
+from pipeline.progress import Progress, Silent, task
 from pipeline.shipped import DEFAULT, model_file
 from pipeline.upscaling.params import upscale_params
 from pipeline.upscaling.pictures import Picture, from_pil, to_pil
@@ -30,9 +31,11 @@ from pipeline.upscaling.tiles import (
 from pipeline.upscaling.transparency import (
     WHITE_LEVELS,
     clamp_to_neighbours,
-    has_alpha,
+    from_unit_range,
+    picture_has_alpha,
     premultiply,
     resize,
+    to_unit_range,
     unpremultiply,
 )
 
@@ -52,7 +55,7 @@ class Upscaler:
     RCAN's, or a `Generator`. `alpha`: instead of a model, a blend of the shipped ones, 0
     "distortion" to 1 "perception". `scale`: None is the model's own; others, up to 16, by repeating
     it and a last antialiased resize. `tta`: the mean over the picture turned and mirrored, eight
-    times the time. `tile`: side of a tile, LR pixels; None: by the free memory. `precision`:
+    times the time. `tile`: side of a tile, 16 LR pixels or more; None: by free memory. `precision`:
     "fp32", "bf16", or "auto" for bf16 where the hardware computes in it. Raises `UsageError` and,
     for a file that is no generator, `PipelineError`.
     """
@@ -91,8 +94,30 @@ class Upscaler:
         """
         if isinstance(image, Image.Image):
             return to_pil(self.upscale_picture(from_pil(image), progress))
+        listener = progress or Silent()
         if isinstance(image, Tensor):
-            return self._upscale_tensor(image.cpu(), progress)
+            return self._upscale_tensor(image.cpu(), listener)
+        return self._upscale_array(image, listener)
+
+    def upscale_picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
+        """Enlarge every frame, and keep profile, resolution and times."""
+        listener = progress or Silent()
+        _check_memory(sum(frame.nbytes for frame in picture.frames) * self._largest_factor**2)
+        if not picture.animated:
+            return replace(picture, frames=(self._upscale_array(picture.frames[0], listener),))
+        frames = []
+        with task(listener, "upscale", len(picture.frames), "frames"):
+            for frame in picture.frames:
+                frames.append(self._upscale_array(frame, Silent()))
+                listener.update(len(frames))
+        return replace(picture, frames=tuple(frames))
+
+    def size_of(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height of the result of a picture of that size, pixels."""
+        return max(round(width * self.scale), 1), max(round(height * self.scale), 1)
+
+    def _upscale_array(self, image: NDArray[Any], progress: Progress) -> NDArray[Any]:
+        """Enlarge `(h, w)` or `(h, w, c)` to the same type."""
         is_grey = image.ndim == 2
         if not is_grey and image.ndim != 3:
             raise ValueError(f"shape {image.shape} is neither (h, w) nor (h, w, c)")
@@ -100,26 +125,8 @@ class Upscaler:
         hr = self._upscale_tensor(lr.permute(2, 0, 1), progress).permute(1, 2, 0).numpy()
         return np.ascontiguousarray(hr[..., 0] if is_grey else hr)
 
-    def upscale_picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
-        """Enlarge every frame, and keep profile, resolution and times."""
-        listener = progress or Silent()
-        _check_memory(sum(frame.nbytes for frame in picture.frames) * self._largest_factor**2)
-        if not picture.animated:
-            return replace(picture, frames=(self(picture.frames[0], listener),))
-        listener.start("upscale", len(picture.frames), "frames")
-        frames = []
-        for frame in picture.frames:
-            frames.append(self(frame))
-            listener.update(len(frames))
-        listener.finish()
-        return replace(picture, frames=tuple(frames))
-
-    def size_of(self, width: int, height: int) -> tuple[int, int]:
-        """Return width and height of the result of a picture of that size, pixels."""
-        return max(round(width * self.scale), 1), max(round(height * self.scale), 1)
-
-    def _upscale_tensor(self, lr: Tensor, progress: Progress | None) -> Tensor:
-        """`(..., c, h, w)` to `(..., c, H, W)` of the same type."""
+    def _upscale_tensor(self, lr: Tensor, progress: Progress) -> Tensor:
+        """Enlarge `(..., c, h, w)` to `(..., c, H, W)` of the same type."""
         if lr.dtype not in WHITE_LEVELS or lr.ndim < 3 or not 1 <= lr.shape[-3] <= 4:
             raise ValueError(
                 f"{lr.dtype} of shape {tuple(lr.shape)}: pixels are uint8, uint16 or float32, with "
@@ -129,10 +136,10 @@ class Upscaler:
             raise ValueError(f"shape {tuple(lr.shape)} has no pixels")
         images = lr.reshape(-1, *lr.shape[-3:])
         try:
-            results = [self._upscale_image(image, progress or Silent()) for image in images]
+            results = [self._upscale_image(image, progress) for image in images]
             batch = results[0][None] if len(results) == 1 else torch.stack(results)
-        except RuntimeError as error:
-            if "memory" not in str(error):
+        except (MemoryError, RuntimeError) as error:
+            if not is_memory_fault(error):
                 raise
             raise PipelineError("memory ran out") from None
         return batch.reshape(*lr.shape[:-2], *batch.shape[-2:])
@@ -151,9 +158,9 @@ class Upscaler:
         return int(self._generator.scale**self._passes)
 
     def _upscale_image(self, lr: Tensor, progress: Progress) -> Tensor:
-        """`(c, h, w)` to `(c, H, W)` of the same type."""
+        """Enlarge `(c, h, w)` to `(c, H, W)` of the same type."""
         white = WHITE_LEVELS[lr.dtype]
-        opaque = has_alpha(lr) and bool((lr[-1] == white).all())
+        opaque = picture_has_alpha(lr) and bool((lr[-1] == white).all())
         width, height = self.size_of(lr.shape[2], lr.shape[1])
         hr = lr[:-1] if opaque else lr
         _check_memory(hr.numel() * self._largest_factor**2 * hr.element_size())
@@ -167,13 +174,13 @@ class Upscaler:
         return hr
 
     def _apply_generator(self, lr: Tensor, progress: Progress) -> Tensor:
-        """One pass, `(c, h, w)` to `(c, h·scale, w·scale)`; smaller tiles if memory runs out."""
+        """Enlarge `(c, h, w)` to `(c, h·scale, w·scale)`, in smaller tiles if memory runs out."""
         tile = self._tile or best_tile(self._generator, self._device)
         while True:
             try:
                 return self._apply_tiled(lr, tile, progress)
-            except RuntimeError as error:
-                if "memory" not in str(error):
+            except (MemoryError, RuntimeError) as error:
+                if not is_memory_fault(error):
                     raise
             if tile <= SMALLEST_TILE:
                 raise PipelineError(f"memory ran out, even with tiles of {tile} pixels")
@@ -181,32 +188,29 @@ class Upscaler:
             progress.message(f"memory ran out; goes on with tiles of {tile} pixels")
 
     def _apply_tiled(self, lr: Tensor, tile: int, progress: Progress) -> Tensor:
-        scale, white = self._generator.scale, WHITE_LEVELS[lr.dtype]
+        """Enlarge `(c, h, w)` to `(c, h·scale, w·scale)` of the same type, tile by tile."""
+        scale, exact = self._generator.scale, lr.dtype != torch.uint8
         channels, height, width = lr.shape
         hr = torch.empty(channels, height * scale, width * scale, dtype=lr.dtype)
         tiles = list(tile_windows(width, height, tile, tile_overlap(self._generator)))
-        progress.start("upscale", len(tiles), "tile")
-        try:
+        with task(progress, "upscale", len(tiles), "tile"):
             for done, window in enumerate(tiles, 1):
                 left, top, right, bottom = window.outer
-                lr_tile = lr[:, top:bottom, left:right].to(self._device, torch.float32) / white
-                sr = self._upscale_tile(lr_tile, exact=white > 255)
-                pixels = sr[:, *window.crop_slices(scale)] * white
-                output = hr[:, *window.output_slices(scale)]
-                output.copy_(pixels.round() if white > 1 else pixels)
+                lr_tile = to_unit_range(lr[:, top:bottom, left:right]).to(self._device)
+                sr = self._upscale_tile(lr_tile, exact)[:, *window.crop_slices(scale)]
+                hr[:, *window.output_slices(scale)].copy_(from_unit_range(sr, lr.dtype))
                 progress.update(done)
-        finally:
-            progress.finish()
         return hr
 
     def _upscale_tile(self, lr: Tensor, exact: bool) -> Tensor:
-        """`(c, h, w) float in [0, 1]` to `(c, h·scale, w·scale)`, in [0, 1] too.
+        """Enlarge `(c, h, w) float in [0, 1]` to `(c, h·scale, w·scale)`, in [0, 1] too.
 
         Alpha is enlarged as a grey picture of its own, and colours premultiplied: what lies under
-        full transparency is arbitrary, and must not bleed into edges. `exact`: always in fp32.
+        full transparency is arbitrary, and must not bleed into edges. `exact`: always in fp32,
+        as where the result is not rounded to 8 bits.
         """
         colours = premultiply(lr)
-        if has_alpha(lr):
+        if picture_has_alpha(lr):
             alpha = lr[-1:].expand(3, -1, -1)
             sr, sr_alpha = self._run(torch.stack([colours.expand(3, -1, -1), alpha]), exact)
             sr_alpha = clamp_to_neighbours(sr_alpha.mean(0, keepdim=True), lr[-1:])
@@ -224,7 +228,8 @@ class Upscaler:
         Raises `PipelineError` where the result is not finite.
         """
         batch = lr.contiguous(memory_format=torch.channels_last)
-        for bf16 in (True, False) if self._bf16 and not exact else (False,):
+        attempts = (True, False) if self._bf16 and not exact else (False,)
+        for bf16 in attempts:
             with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
                 sr = self_ensemble(self._generator, batch) if self._tta else self._generator(batch)
             if torch.isfinite(sr).all():

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-DRAWINGS_FOLDER = Path("data/.store/drawings")
+from stages.paths import STORE
+
+DRAWINGS_FOLDER = STORE / "drawings"
 DEFAULT_DRAWINGS = 200
 
 

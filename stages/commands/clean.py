@@ -9,7 +9,8 @@ from pipeline.errors import PipelineError
 if TYPE_CHECKING:
     from pipeline.kept_work import KeptFiles
 
-COLUMN = 26
+NAME_WIDTH, SIZE_WIDTH = 12, 12
+INDENT = " " * (NAME_WIDTH + SIZE_WIDTH + 2)
 
 
 def clean(
@@ -56,11 +57,11 @@ def _print_list(kept: "list[KeptFiles]") -> None:
         _print_row(one.kind, size.bytes, f"{one.path}: {one.about}")
         if size.freed < size.bytes:
             print(
-                f"{'':{COLUMN}}removing frees {_megabytes(size.freed)}: the rest has other hard "
+                f"{INDENT}removing frees {_megabytes(size.freed)}: the rest has other hard "
                 "links, as in data/raw, data/resized or DVC's cache"
             )
         if (user := one.user) is not None:
-            print(f"{'':{COLUMN}}in use by {user}")
+            print(f"{INDENT}in use by {user}")
     total = disk_usage(file for one in kept for file in one.files)
     _print_row("total", total.bytes, f"removing all frees {_megabytes(total.freed)}")
     if kept:
@@ -69,7 +70,7 @@ def _print_list(kept: "list[KeptFiles]") -> None:
 
 
 def _print_row(name: str, size: int, text: str) -> None:
-    print(f"{name:<12}{_megabytes(size):>12}  {text}")
+    print(f"{name:<{NAME_WIDTH}}{_megabytes(size):>{SIZE_WIDTH}}  {text}")
 
 
 def _name(kept: "KeptFiles") -> str:

@@ -8,10 +8,8 @@ import typer
 from pipeline.locks import hold, lock_file
 from pipeline.params.file import load_params
 from stages.console import ConsoleProgress
+from stages.paths import MANIFEST, RESIZED
 from stages.runner import PARAMS_FILE
-
-MANIFEST = Path("data/manifest.csv")
-RESIZED = Path("data/resized")
 
 
 def pairs(

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.device_names import DEVICE_NAMES
+
 
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="port; 0: any free one")] = 8932,
@@ -18,7 +20,7 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
+    device: Annotated[str, typer.Option(help=DEVICE_NAMES)] = "auto",
 ) -> None:
     """Serve a page that enlarges the picture dropped on it. Nothing leaves this computer.
 
@@ -36,7 +38,7 @@ def serve(
     if model is not None:
         load_generator(model)
         models = {str(model): str(model)} | models
-    hosts = LOOPBACK if host in ("localhost", *LOOPBACK, "::1") else None
+    hosts = LOOPBACK if host in (*LOOPBACK, "::1") else None
     app = UpscaleApp(models, device, hosts)
     server = Server(app, host, port, app.close)
     print(f"{server.url}  (Ctrl-C ends)", flush=True)

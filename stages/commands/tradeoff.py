@@ -1,6 +1,6 @@
 """`pipeline tradeoff`: the perception-distortion plane over DVC's experiments."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +9,7 @@ import typer
 from pipeline.errors import PipelineError
 from pipeline.locks import hold, lock_file
 from pipeline.params import Params, section_type
-from pipeline.params.names import params_of
+from pipeline.params.leaf_params import params_of
 
 
 def tradeoff(
@@ -73,9 +73,7 @@ def _measured_experiments(revisions: list[str] | None) -> list[Any]:
             )
     experiments = [
         Experiment(
-            name=_name(row),
-            params={name: row[name] for name in params if name in row},
-            metrics={key.rpartition(":")[2]: row[key] for key in row if _is_number(row[key])},
+            _name(row), {name: row[name] for name in params if name in row}, _metrics(row, params)
         )
         for row in rows
     ]
@@ -92,5 +90,10 @@ def _name(row: Mapping[str, Any]) -> str:
     return str(row["Experiment"] or row["rev"])
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, float | int)
+def _metrics(row: Mapping[str, Any], params: Sequence[str]) -> dict[str, float]:
+    """Return the metrics of a row, which DVC mixes with params; it names the file of some."""
+    return {
+        key.rpartition(":")[2]: value
+        for key, value in row.items()
+        if key not in params and isinstance(value, float | int)
+    }

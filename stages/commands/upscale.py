@@ -8,7 +8,7 @@ import typer
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.shipped import AUTO
-from pipeline.upscaling.params import UpscaleParams, upscale_params
+from pipeline.upscaling.params import MAX_TILE, MIN_TILE, UpscaleParams, upscale_params
 from stages.console import ConsoleProgress
 from stages.typed_options import options_from
 
@@ -21,8 +21,10 @@ def parse_tile(text: str) -> int | None:
     """Return a tile's side, LR pixels; None for "auto". Raises `UsageError`."""
     if text == "auto":
         return None
-    if not text.isdecimal() or not 16 <= int(text) <= 65_536:
-        raise UsageError(f"--tile: {text} is neither auto nor a number of pixels from 16 on")
+    if not text.isdecimal() or not MIN_TILE <= int(text) <= MAX_TILE:
+        raise UsageError(
+            f"--tile: {text} is neither auto nor a number of pixels from {MIN_TILE} on"
+        )
     return int(text)
 
 

@@ -187,6 +187,28 @@ def test_the_table_sorts_by_a_column_and_back(page: Page) -> None:
     assert page.locator("#per-image tbody tr:visible").count() == 4
 
 
+def test_names_of_images_sort_by_number_and_part(page: Page) -> None:
+    names = ["10-10", "9", "10", "100", "10-2", "10-1"]
+    page.evaluate(
+        """names => document.querySelectorAll("#per-image tbody th").forEach(
+          (cell, index) => { cell.textContent = names[index % names.length]; }
+        )""",
+        names,
+    )
+    heading = page.locator("#per-image thead button", has_text="Image")
+    for direction in (-1, 1):
+        heading.click()
+        texts = page.locator("#per-image tbody th").all_inner_texts()
+        assert list(dict.fromkeys(texts))[::direction] == [
+            "9",
+            "10",
+            "10-1",
+            "10-2",
+            "10-10",
+            "100",
+        ]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_nothing_is_wider_than_the_page(page: Page, scheme: str, width: int) -> None:

@@ -33,9 +33,16 @@ def test_values_that_are_no_finite_numbers_are_left_out(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("a\tb\n1\t2\n", "not a curve"), ("step\tloss\n0\tmuch\n", "no number"), ("", "not a curve")],
+    [
+        (b"a\tb\n1\t2\n", "not a curve"),
+        (b"step\tloss\n0\tmuch\n", "no number"),
+        (b"", "not a curve"),
+        (b"\xff\xd8\xff\xe0", "no table of text"),
+        (b"step\tloss\n0\t\xff\n", "no table of text"),
+        (b"step\tloss\n0\t" + b"1" * 200_000, "no table of text"),
+    ],
 )
 def test_other_files_are_refused_by_name(tmp_path, text, reason):
-    (tmp_path / "loss.tsv").write_text(text)
+    (tmp_path / "loss.tsv").write_bytes(text)
     with pytest.raises(PipelineError, match=rf"loss\.tsv: .*{reason}"):
         read_training_curves(tmp_path)

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.pairs import PairedImages, evenly_spaced, write_pairs
+from pipeline.evaluation.pairs import PairedImages, write_pairs
+from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.images.resample import downscale
 from pipeline.progress import Silent
 from tests.evaluation.world import make_world
@@ -35,7 +36,7 @@ def test_spread(length, count, expected):
 def test_sides_are_cropped_to_a_multiple_of_the_scale(tmp_path: Path) -> None:
     make_world(tmp_path, {"test": 2}, side=50)
     selected = pairs(tmp_path)
-    assert (len(selected), selected.side) == (2, 48)
+    assert (len(selected), selected.size) == (2, (48, 48))
     assert selected.hr(1).shape == (3, 48, 48)
 
 

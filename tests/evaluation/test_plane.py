@@ -94,7 +94,7 @@ def test_the_chart():
     assert bicubic[1] == lanczos[1] < model[1]
     dots = lpips.select(".dot")
     assert [dot["class"] for dot in dots] == [["dot"], ["dot"], ["dot", "ours"]]
-    assert dots[2].title.string == "model: RMSE 12.00 (26.55 dB), LPIPS 0.1000"
+    assert dots[2].title.string == "model: RMSE 12.00, mean PSNR 26.6 dB, LPIPS 0.1000"
 
 
 def test_the_chart_has_the_pages_colours_and_no_references():
@@ -131,6 +131,24 @@ def test_labels_of_equal_points_are_clear_of_each_other() -> None:
     points = [Point(f"method {number}", 10.0, 28.0, {"swd": 0.3}, False) for number in range(5)]
     _, labels = labelled_panel(Plane([*points, Point("model", 11.0, 27.0, {"swd": 0.2}, True)]))
     assert not any(one.overlaps(other) for one, other in combinations(labels, 2))
+
+
+def test_a_name_that_finds_no_room_has_no_line_to_its_point() -> None:
+    """One method equals the originals, so that the others are a crowd in a corner."""
+    values = {
+        "nearest": (25.93396, 0.16263),
+        "area": (25.93396, 0.16263),
+        "bilinear": (24.7898, 0.26448),
+        "bicubic": (23.94374, 0.23053),
+        "lanczos": (23.67203, 0.21518),
+        "model": (23.80217, 0.22163),
+        "other": (23.82467, 0.22304),
+        "other 0.33": (23.80505, 0.22186),
+        "copied": (0.0, 0.0),
+    }
+    points = [Point(name, x, 21.0, {"swd": y}, name == "model") for name, (x, y) in values.items()]
+    crowd = Plane(points, [["other", "other 0.33", "model"]])
+    assert len(chart(crowd).select(".dot text")) == 8
 
 
 def test_a_label_is_clear_of_points_without_label() -> None:

@@ -12,12 +12,12 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from pipeline.evaluation.charts import curve_chart
-from pipeline.evaluation.comparison import Box, Picture
+from pipeline.evaluation.example_images import Box, ExampleImage
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.plane import Plane, Point
 from pipeline.evaluation.report_page import write_page
 from pipeline.evaluation.results import Evaluation, Notice
-from pipeline.evaluation.statistics import mean_intervals, paired_comparisons
+from pipeline.evaluation.significance import mean_intervals, paired_tests
 from pipeline.manifest.rows import Row
 from pipeline.params import EvaluateParams
 
@@ -32,13 +32,14 @@ IMAGE_SCORES = {
 }
 
 
-def picture(name: str, seed: int = 0) -> Picture:
+def example(name: str, seed: int = 0) -> ExampleImage:
     generator = torch.Generator().manual_seed(seed)
     lr = torch.randint(0, 256, (3, 16, 16), generator=generator, dtype=torch.uint8)
     nearest = lr.repeat_interleave(4, 1).repeat_interleave(4, 2)
-    versions = {"bicubic": nearest, "model": nearest.flip(1), "original": nearest.flip(2)}
+    results = {"bicubic": nearest, "model": nearest.flip(1)}
+    original, box = nearest.flip(2), Box(16, 16, 48, 48)
     captions = [METRIC_BY_KEY["lpips"], METRIC_BY_KEY["psnr_y"]]
-    return Picture(name, lr, versions, IMAGE_SCORES, Box(16, 16, 48, 48), captions)
+    return ExampleImage(name, lr, results, original, IMAGE_SCORES, box, captions)
 
 
 def post(number: int, post_url: str) -> Row:
@@ -74,8 +75,8 @@ def report() -> Evaluation:
         ],
         image_scores=[IMAGE_SCORES, IMAGE_SCORES],
         means=MEANS,
-        pictures=[picture("11", 1), picture("12", 2)],
-        worst=[picture("13", 3)],
+        examples=[example("11", 1), example("12", 2)],
+        worst=[example("13", 3)],
         plane=Plane(
             [
                 Point(name, row["rmse_y"], row["psnr_y"], {"swd": row["swd"]}, name == "model")
@@ -84,7 +85,7 @@ def report() -> Evaluation:
             [["bicubic", "model"]],
         ),
         intervals=mean_intervals([IMAGE_SCORES, IMAGE_SCORES], 0),
-        comparisons=paired_comparisons([IMAGE_SCORES, IMAGE_SCORES], 0),
+        paired_tests=paired_tests([IMAGE_SCORES, IMAGE_SCORES], 0),
         ranked_by=METRIC_BY_KEY["lpips"],
         curves=[curve_chart("train/<loss>", [0, 1], [2, 1])],
         summaries={"scrape": {"accepted": 18000, "rejected": {"too_small": 7}, "tags": []}},
@@ -133,7 +134,7 @@ def test_every_image_decodes(soup):
 def test_details_are_lossless(report, soup):
     tag = soup.find("img", alt="Detail of image 11, model")
     image = Image.open(io.BytesIO(base64.b64decode(tag["src"].partition(",")[2])))
-    expected = report.pictures[0].detail("model").permute(1, 2, 0)
+    expected = report.examples[0].detail("model").permute(1, 2, 0)
     assert image.convert("RGB").tobytes() == expected.contiguous().numpy().tobytes()
 
 
@@ -239,7 +240,7 @@ def test_notices_data_params_and_provenance_are_shown(soup):
 
 
 def test_parts_without_data_are_left_out(tmp_path, report):
-    bare = replace(report, curves=(), summaries={}, notices=(), worst=(), comparisons=())
+    bare = replace(report, curves=(), summaries={}, notices=(), worst=(), paired_tests=())
     write_page(tmp_path / "index.html", bare)
     soup = BeautifulSoup((tmp_path / "index.html").read_text(encoding="utf-8"), "html.parser")
     assert not soup.select("#training, #data, #worst, .notice")
@@ -254,10 +255,10 @@ def test_parts_without_data_are_left_out(tmp_path, report):
 
 
 def test_the_page_keeps_to_its_size(tmp_path, report, monkeypatch):
-    pictures = [picture(str(number), number) for number in range(9)]
-    many = replace(report, pictures=pictures, worst=pictures[:3])
+    examples = [example(str(number), number) for number in range(9)]
+    many = replace(report, examples=examples, worst=examples[:3])
     write_page(tmp_path / "all.html", many)
-    monkeypatch.setattr("pipeline.evaluation.report_page.MAX_PICTURE_CHARACTERS", 60_000)
+    monkeypatch.setattr("pipeline.evaluation.encoded_examples.MAX_CHARACTERS", 60_000)
     write_page(tmp_path / "some.html", many)
     everything = BeautifulSoup((tmp_path / "all.html").read_text(), "html.parser")
     some = BeautifulSoup((tmp_path / "some.html").read_text(), "html.parser")

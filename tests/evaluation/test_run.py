@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -296,7 +297,7 @@ def test_another_manifest_is_a_red_notice(tmp_path):
 def test_images_are_cropped_to_the_scale(tmp_path):
     make_world(tmp_path, {"test": 1}, side=50)
     evaluation = run(tmp_path, lpips="off")
-    assert evaluation.pictures[0].versions["original"].shape == (3, 48, 48)
+    assert evaluation.examples[0].original.shape == (3, 48, 48)
 
 
 def test_tiny_images_have_no_lpips(tmp_path):
@@ -330,13 +331,53 @@ def test_missing_and_damaged_inputs_are_named(tmp_path, name):
     assert not (tmp_path / "reports").exists()
 
 
-def test_a_damaged_summary_is_named(world):
-    (world / "damaged").mkdir()
-    (world / "damaged/resize.json").write_text("{")
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No image is measured: what is wrong is found first."""
+
+    def measure(*_: object) -> None:
+        raise AssertionError("an image was measured")
+
+    monkeypatch.setattr("pipeline.evaluation.run.measure_image", measure)
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("content", [b"{", b"\xff"])
+def test_a_damaged_summary_is_named(world, tmp_path, content):
+    (tmp_path / "resize.json").write_bytes(content)
     with pytest.raises(PipelineError, match=r"resize\.json: damaged JSON"):
-        run(world, "damaged", max_images=1)
+        run(world, str(tmp_path), max_images=1)
 
 
+@pytest.mark.usefixtures("unmeasured")
+def test_a_damaged_curve_is_named(world, tmp_path):
+    path = tmp_path / "train/plots/metrics/loss.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\xff")
+    with pytest.raises(PipelineError, match=r"loss\.tsv: no table of text"):
+        run(world, str(tmp_path), max_images=1)
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda path: path.unlink(), r"106\.png: not found; evaluate\.results: other needs"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-60]), r"106\.png: no complete PNG file"),
+        (lambda path: Image.new("RGB", (8, 4)).save(path), r"106\.png: 8×4, not 64×64"),
+    ],
+)
+def test_another_programs_last_result_is_read_before_the_first_is_measured(
+    world: Path, tmp_path: Path, damage: Callable[[Path], None], problem: str
+) -> None:
+    split = PairedImages.from_split(world / "data/manifest.csv", world / "data/resized", "test", 4)
+    write_pairs(split, tmp_path, Silent())
+    damage(tmp_path / "hr/106.png")
+    with pytest.raises(PipelineError, match=problem):
+        run(world, "none", results={"other": str(tmp_path / "hr")})
+
+
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("params", ["[" * 100_000, "[1]", "null", "nothing"])
 def test_a_model_whose_params_are_no_mapping_is_named(
     params: str, world: Path, tmp_path: Path

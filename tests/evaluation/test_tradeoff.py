@@ -63,3 +63,38 @@ def test_a_param_that_is_no_number_cannot_order():
     for by in ("train.vgg", "train.absent"):
         with pytest.raises(UsageError, match=f"--by: {by} is no number in all experiments"):
             tradeoff_plane(SWEEP, by=by)
+
+
+def test_params_of_two_stages_with_one_short_name_are_two_params() -> None:
+    values = [("none", "none", 0.0), ("none", "none", 1.0), ("none", "web", 0.0), ("web", "web", 0)]
+    experiments = [
+        Experiment(
+            f"run {number}",
+            {"train.degradation": train, "evaluate.degradation": evaluate, "train.adv_weight": adv},
+            experiment("", 10.0 + number).metrics,
+        )
+        for number, (train, evaluate, adv) in enumerate(values)
+    ]
+    names = [point.method for point in tradeoff_plane(experiments).points]
+    assert names[2] == "train.degradation none, evaluate.degradation web, adv_weight 0"
+    (curve,) = tradeoff_plane(experiments, by="train.adv_weight").curves
+    assert curve == ["adv_weight 0", "adv_weight 1"]
+
+
+def test_a_curve_connects_no_values_that_only_look_alike() -> None:
+    weights = ((0.0, 0.1234567), (1.0, 0.1234568))
+    experiments = [
+        experiment(f"run {adv:g}", 10.0 + adv, adv_weight=adv, pixel_weight=pixel)
+        for adv, pixel in weights
+    ]
+    assert tradeoff_plane(experiments, by="train.adv_weight").curves == []
+
+
+def test_a_list_may_vary_beside_the_param_that_orders() -> None:
+    layers = (["conv1_1"], ["conv1_1"], ["conv2_1"])
+    experiments = [
+        experiment(str(number), 10.0 + number, adv_weight=number, content_layers=layer)
+        for number, layer in enumerate(layers)
+    ]
+    (curve,) = tradeoff_plane(experiments, by="train.adv_weight").curves
+    assert curve == ["adv_weight 0", "adv_weight 1"]

@@ -83,6 +83,7 @@ def test_the_limit_of_pixels_is_that_of_the_decoder() -> None:
         "steps: 501\n  pretrain_steps: 500",
         "adv_weight: 0.005\n  pixel_weight: 1",
         "generator: {kind: rrdb}\n  discriminator: unet\n  relativistic: true",
+        "discriminator: unet\n  crop: 16\n  batch: 1",
     ],
 )
 def test_what_is_no_mistake_is_accepted(tmp_path: Path, text: str) -> None:

@@ -58,10 +58,10 @@ def test_sixteen_bits_become_the_nearest_eight_elsewhere() -> None:
 @pytest.mark.parametrize("format", ["png", "webp", "gif"])
 def test_animations_come_back(format: str, loops: int) -> None:
     frames = tuple(np.full((5, 6, 3), level, np.uint8) for level in (0, 128, 255))
-    picture = Picture(frames, milliseconds=(40, 80, 120), loops=loops)
+    picture = Picture(frames, frame_durations_ms=(40, 80, 120), loops=loops)
     back = decode_picture(encode_picture(picture, format))
     assert [int(frame[0, 0, 0]) for frame in back.frames] == [0, 128, 255]
-    assert (back.milliseconds, back.loops) == ((40, 80, 120), loops)
+    assert (back.frame_durations_ms, back.loops) == ((40, 80, 120), loops)
 
 
 def test_gif_shows_a_pixel_or_does_not() -> None:
@@ -70,7 +70,7 @@ def test_gif_shows_a_pixel_or_does_not() -> None:
     left[:, :4] = (255, 0, 0, 255)
     right[:, 12:] = (0, 0, 255, 255)
     left[:, 8:10], right[:, :2] = (9, 9, 9, 127), (0, 255, 0, 128)
-    picture = Picture((left, right), milliseconds=(40, 40))
+    picture = Picture((left, right), frame_durations_ms=(40, 40))
     back = decode_picture(encode_picture(picture, "gif"))
     for frame, original in zip(back.frames, picture.frames, strict=True):
         assert (frame[..., 3] == np.where(original[..., 3] >= 128, 255, 0)).all()
@@ -79,7 +79,7 @@ def test_gif_shows_a_pixel_or_does_not() -> None:
 @pytest.mark.parametrize("format", ["png", "webp", "gif"])
 def test_times_that_a_format_cannot_hold_are_its_longest(format: str) -> None:
     frames = (noise(4, 4), noise(4, 4) // 2)
-    picture = Picture(frames, milliseconds=(40, 10**7), loops=10**6)
+    picture = Picture(frames, frame_durations_ms=(40, 10**7), loops=10**6)
     assert len(decode_picture(encode_picture(picture, format)).frames) == 2
 
 

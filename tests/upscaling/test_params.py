@@ -25,7 +25,7 @@ def test_the_library_has_the_commands_options_and_defaults() -> None:
         ({"alpha": -0.1}, "alpha: -0.1 is not between 0 and 1"),
         ({"alpha": float("nan")}, "alpha: nan is not between 0 and 1"),
         ({"scale": 40.0}, "scale: 40 is not between 1 and 16"),
-        ({"tile": 0}, "tile: 0 is not a number of pixels"),
+        ({"tile": 0}, "tile: 0 is not a number of pixels from 16 to 65536"),
         ({"format": "bmp"}, "--format: bmp is unknown; use png, webp, jpg or gif"),
         ({"quality": 101}, "--quality: 101 is not between 1 and 100"),
         ({"precision": "fp16"}, "precision: fp16 is unknown; use auto, fp32 or bf16"),

@@ -140,7 +140,7 @@ def test_frames_and_their_times_are_kept(format: str, loop: int) -> None:
         [0, 0, 255],
     ]
     plays = loop + 1 if format == "GIF" else loop
-    assert (picture.milliseconds, picture.loops) == ((40, 80, 120), plays)
+    assert (picture.frame_durations_ms, picture.loops) == ((40, 80, 120), plays)
 
 
 def test_of_pages_of_a_tiff_the_first_is_taken() -> None:
@@ -202,7 +202,7 @@ GOOD = [
     encode_picture(Picture((noise(9, 8),)), "png"),
     encode_picture(Picture((noise(9, 8),)), "jpg"),
     encode_picture(Picture((noise(9, 8, 4),)), "webp"),
-    encode_picture(Picture((noise(9, 8), noise(9, 8) // 2), milliseconds=(40, 60)), "gif"),
+    encode_picture(Picture((noise(9, 8), noise(9, 8) // 2), frame_durations_ms=(40, 60)), "gif"),
     encode_picture(Picture((noise(9, 8, 3, np.uint16),)), "png"),
 ]
 

@@ -114,6 +114,21 @@ def test_floats_stay_unrounded() -> None:
     torch.testing.assert_close(Upscaler(bicubic(), device="cpu")(lr), expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
+def test_only_what_is_rounded_to_eight_bits_is_computed_in_bf16(dtype: torch.dtype) -> None:
+    computed: list[bool] = []
+
+    class Watched(SRResNet):
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            computed.append(torch.is_autocast_enabled("cpu"))
+            return super().forward(lr)
+
+    network = Watched(blocks=1, features=8, norm="none")
+    upscaler = Upscaler(network, tile=32, device="cpu", precision="bf16")
+    upscaler(torch.zeros(3, 8, 8, dtype=dtype))
+    assert computed[-1] == (dtype == torch.uint8)
+
+
 def test_sixteen_bits_are_sixteen() -> None:
     lr = noise(8, 8, 3, np.uint16)
     expected = F.interpolate(
@@ -224,11 +239,11 @@ def test_no_repetition_of_a_model_that_enlarges_nothing_enlarges() -> None:
 
 def test_frames_are_enlarged_one_by_one(upscaler: Upscaler) -> None:
     frames = (noise(5, 6), noise(6, 5).transpose(1, 0, 2))
-    picture = upscaler.upscale_picture(Picture(frames, milliseconds=(40, 60), loops=3))
+    picture = upscaler.upscale_picture(Picture(frames, frame_durations_ms=(40, 60), loops=3))
     assert [(a == upscaler(b)).all() for a, b in zip(picture.frames, frames, strict=True)] == [
         True
     ] * 2
-    assert (picture.milliseconds, picture.loops) == ((40, 60), 3)
+    assert (picture.frame_durations_ms, picture.loops) == ((40, 60), 3)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr", "I;16", "LA", "RGBA"])
@@ -276,6 +291,18 @@ def test_where_memory_runs_out_tiles_become_smaller() -> None:
     assert (Upscaler(network, tile=160, device="cpu")(lr) == expected).all()
     with pytest.raises(PipelineError, match="memory ran out, even with tiles of 32 pixels"):
         Upscaler(Hungry(blocks=40, features=2, norm="none"), tile=64, device="cpu")(lr)
+
+
+def test_another_error_that_speaks_of_memory_is_no_lack_of_it() -> None:
+    class Wrong(SRResNet):
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            if lr.shape[-1] > 16:
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
+            return super().forward(lr)
+
+    upscaler = Upscaler(Wrong(blocks=1, features=8, norm="none"), tile=64, device="cpu")
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        upscaler(noise(20, 20))
 
 
 def test_what_memory_cannot_hold_is_refused_at_once() -> None:

@@ -88,15 +88,16 @@ const table = document.querySelector("#per-image");
 const body = table.tBodies[0];
 const headings = [...table.tHead.rows[0].cells];
 
+// Names are numbers, and numbers with a part behind them: 123, 123-1.
+const collator = new Intl.Collator("en", { numeric: true });
+
 const sortBy = (column, direction) => {
-  const key = (row) => {
-    const text = row.cells[column].textContent;
-    return text !== "" && !Number.isNaN(Number(text)) ? Number(text) : text;
-  };
+  const text = (row) => row.cells[column].textContent;
+  const compare = headings[column].classList.contains("figure")
+    ? (a, b) => Number(text(a)) - Number(text(b))
+    : (a, b) => collator.compare(text(a), text(b));
   const sign = direction === "ascending" ? 1 : -1;
-  const rows = [...body.rows].map((row) => [key(row), row]);
-  rows.sort(([a], [b]) => (a < b ? -sign : a > b ? sign : 0));
-  body.replaceChildren(...rows.map(([, row]) => row));
+  body.replaceChildren(...[...body.rows].sort((a, b) => sign * compare(a, b)));
   headings.forEach((heading) => heading.removeAttribute("aria-sort"));
   headings[column].setAttribute("aria-sort", direction);
 };

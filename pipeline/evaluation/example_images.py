@@ -1,4 +1,4 @@
-"""Side-by-side pictures: choice of images and details, and the figure `comparison.png`."""
+"""Example images of a report: their choice, their details, and the figure `comparison.png`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,16 @@ from PIL import Image, ImageDraw, ImageFont
 from torch.nn import functional as F
 
 from pipeline.evaluation.measurement import Metric, Scores
-from pipeline.evaluation.pairs import evenly_spaced
+from pipeline.evaluation.methods import LR, ORIGINAL
+from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.files import atomic_path
 from pipeline.metrics import luma
 
 CELL = 192
 GAP = 8
 TEXT_HEIGHT = 20
+OVERVIEW = "picture"
+"""Title of the first column."""
 INK, PAPER, FRAME = (32, 36, 43), (255, 255, 255), (230, 60, 30)
 
 
@@ -31,14 +34,16 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ExampleImage:
     """An image with every method's result, its scores and the detail that is shown."""
 
     name: str
     lr: torch.Tensor
     """(3, h, w) uint8"""
-    versions: Mapping[str, torch.Tensor]
-    """method → (3, H, W) uint8, and the original as the last, under `original`"""
+    results: Mapping[str, torch.Tensor]
+    """method → (3, H, W) uint8"""
+    original: torch.Tensor
+    """(3, H, W) uint8"""
     scores: Scores
     """method → metric → value"""
     box: Box
@@ -46,25 +51,30 @@ class Picture:
     captions: Sequence[Metric]
     """metrics whose values are shown with it; of a worst case, those by which it is worst"""
 
-    def detail(self, version: str) -> torch.Tensor:
-        """Crop the detail from one version, or from `lr`: (3, side, side) uint8."""
-        image = self.lr if version == "lr" else self.versions[version]
-        step = self.versions["original"].shape[-1] // image.shape[-1]
+    @property
+    def shown(self) -> dict[str, torch.Tensor]:
+        """The images of the original's size: method → result, and last the original."""
+        return {**self.results, ORIGINAL: self.original}
+
+    def detail(self, name: str) -> torch.Tensor:
+        """Crop the detail from one of `shown`, or from `LR`: (3, side, side) uint8."""
+        image = self.lr if name == LR else self.shown[name]
+        step = self.original.shape[-1] // image.shape[-1]
         rows = slice(self.box.top // step, self.box.bottom // step)
         columns = slice(self.box.left // step, self.box.right // step)
         return image[:, rows, columns]
 
 
-def choose_detail(a: torch.Tensor, b: torch.Tensor, side: int, step: int) -> Box:
-    """Return the square with the largest summed difference of Y between two images.
+def choose_crop(sr: torch.Tensor, baseline: torch.Tensor, side: int, step: int) -> Box:
+    """Return the square with the largest summed difference of Y between two results.
 
-    `a` and `b` are (3, H, W) uint8. The corners lie on multiples of `step`, so that the square also
-    fits the pixels of an image `step` times smaller; `side` is lowered to such a multiple and to
-    the images' size. Of equal squares the first by rows is returned.
+    Both are (3, H, W) uint8. The corners lie on multiples of `step`, so that the square also fits
+    the pixels of an image `step` times smaller; `side` is lowered to such a multiple and to the
+    images' size. Of equal squares the first by rows is returned.
     """
-    height, width = a.shape[-2:]
+    height, width = sr.shape[-2:]
     side = max(step, min(side, height, width) // step * step)
-    difference = (luma(a[None].float()) - luma(b[None].float())).abs()
+    difference = (luma(sr[None].float()) - luma(baseline[None].float())).abs()
     blocks = F.avg_pool2d(difference.double(), step)
     sums = F.avg_pool2d(blocks, side // step, stride=1)[0, 0]
     row, column = divmod(int(sums.argmax()), sums.shape[1])
@@ -81,17 +91,17 @@ def choose_images(gains: Sequence[float], count: int) -> list[int]:
     return [ranked[index] for index in evenly_spaced(len(ranked), count)]
 
 
-def draw_comparison(path: Path, pictures: Sequence[Picture]) -> None:
-    """Draw one row per picture: the original in full, then the detail of each version.
+def draw_examples(path: Path, examples: Sequence[ExampleImage]) -> None:
+    """Draw one row per image: the original in full, then its detail in LR, results and original.
 
-    Details are enlarged without smoothing. Below each stands the value of the picture's first
-    caption metric, which is of the full result.
+    Details are enlarged without smoothing. Below each stands the value of the image's first caption
+    metric, which is of the full result.
     """
-    columns = ["picture", "lr", *pictures[0].versions]
+    columns = [OVERVIEW, LR, *examples[0].shown]
     row_height = CELL + TEXT_HEIGHT + GAP
     canvas = Image.new(
         "RGB",
-        (len(columns) * (CELL + GAP) + GAP, TEXT_HEIGHT + GAP + len(pictures) * row_height),
+        (len(columns) * (CELL + GAP) + GAP, TEXT_HEIGHT + GAP + len(examples) * row_height),
         PAPER,
     )
     draw = ImageDraw.Draw(canvas)
@@ -99,11 +109,11 @@ def draw_comparison(path: Path, pictures: Sequence[Picture]) -> None:
     for column, title in enumerate(columns):
         left = GAP + column * (CELL + GAP)
         draw.text((left + CELL / 2, GAP), title, INK, font, anchor="mt")
-        for row, picture in enumerate(pictures):
+        for row, example in enumerate(examples):
             top = TEXT_HEIGHT + GAP + row * row_height
-            cell = _cell(picture, title)
+            cell = _cell(example, title)
             canvas.paste(cell, (left + (CELL - cell.width) // 2, top + (CELL - cell.height) // 2))
-            draw.text((left + CELL / 2, top + CELL + 4), _caption(picture, title), INK, font, "mt")
+            draw.text((left + CELL / 2, top + CELL + 4), _caption(example, title), INK, font, "mt")
     with atomic_path(path) as temporary:
         canvas.save(temporary, format="PNG", optimize=True)
 
@@ -113,29 +123,30 @@ def to_image(pixels: torch.Tensor) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
 
 
-def _caption(picture: Picture, column: str) -> str:
-    if column == "picture":
-        return picture.name
-    if column not in picture.scores:
+def _caption(example: ExampleImage, column: str) -> str:
+    if column == OVERVIEW:
+        return example.name
+    if column not in example.scores:
         return ""
-    metric = picture.captions[0]
-    return f"{metric.name}: {metric.format(picture.scores[column][metric.key])}"
+    metric = example.captions[0]
+    return f"{metric.name}: {metric.format(example.scores[column][metric.key])}"
 
 
-def _thumbnail(picture: Picture) -> Image.Image:
-    image = to_image(picture.versions["original"])
+def _overview(example: ExampleImage) -> Image.Image:
+    """Return the original, made smaller, with a frame around the detail."""
+    image = to_image(example.original)
     scale = CELL / max(image.size)
     small = image.resize((round(image.width * scale), round(image.height * scale)))
-    box = picture.box
+    box = example.box
     corners = [round(side * scale) for side in (box.left, box.top, box.right, box.bottom)]
     ImageDraw.Draw(small).rectangle(corners, outline=FRAME, width=2)
     return small
 
 
-def _cell(picture: Picture, column: str) -> Image.Image:
+def _cell(example: ExampleImage, column: str) -> Image.Image:
     """Return a cell of the figure; the LR detail stays `scale` times smaller than the others."""
-    if column == "picture":
-        return _thumbnail(picture)
-    detail = to_image(picture.detail(column))
-    side = CELL * detail.width // (picture.box.right - picture.box.left)
+    if column == OVERVIEW:
+        return _overview(example)
+    detail = to_image(example.detail(column))
+    side = CELL * detail.width // (example.box.right - example.box.left)
     return detail.resize((side, side), Image.Resampling.NEAREST)

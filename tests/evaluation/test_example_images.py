@@ -4,13 +4,13 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.evaluation.comparison import (
+from pipeline.evaluation.example_images import (
     CELL,
     Box,
-    Picture,
-    choose_detail,
+    ExampleImage,
+    choose_crop,
     choose_images,
-    draw_comparison,
+    draw_examples,
 )
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 
@@ -24,7 +24,7 @@ def test_the_detail_is_where_two_images_differ_most():
     b = a.clone()
     b[:, 40:44, 20:24] += 90
     b[:, 4:8, 52:56] += 60
-    box = choose_detail(a, b, side=16, step=4)
+    box = choose_crop(a, b, side=16, step=4)
     assert box == Box(left=8, top=28, right=24, bottom=44)
 
 
@@ -33,16 +33,16 @@ def test_much_everywhere_counts_more_than_a_speck():
     b = a.clone()
     b[:, 2, 2] += 150
     b[:, 32:48, 16:32] += 5
-    assert choose_detail(a, b, side=16, step=4) == Box(16, 32, 32, 48)
+    assert choose_crop(a, b, side=16, step=4) == Box(16, 32, 32, 48)
 
 
 def test_equal_images_show_their_first_corner():
-    assert choose_detail(flat(), flat(), side=16, step=4) == Box(0, 0, 16, 16)
+    assert choose_crop(flat(), flat(), side=16, step=4) == Box(0, 0, 16, 16)
 
 
 @pytest.mark.parametrize(("side", "expected"), [(17, 16), (2, 4), (500, 64)])
 def test_the_detail_fits_the_image_and_the_scale(side, expected):
-    box = choose_detail(flat(), flat(), side, step=4)
+    box = choose_crop(flat(), flat(), side, step=4)
     assert (box.right - box.left, box.bottom - box.top) == (expected, expected)
 
 
@@ -54,28 +54,28 @@ def test_images_from_the_greatest_gain_to_the_least():
     assert choose_images([0.0, 0.0], 9) == [0, 1]
 
 
-def picture() -> Picture:
+def example() -> ExampleImage:
     original = flat()
     original[0, :32] = 250
     lr = original[:, ::4, ::4].contiguous()
     nearest = lr.repeat_interleave(4, 1).repeat_interleave(4, 2)
     scores = {"nearest": {"psnr_y": 20.126}}
     box = Box(16, 24, 32, 40)
-    return Picture(
-        "7", lr, {"nearest": nearest, "original": original}, scores, box, [METRIC_BY_KEY["psnr_y"]]
+    return ExampleImage(
+        "7", lr, {"nearest": nearest}, original, scores, box, [METRIC_BY_KEY["psnr_y"]]
     )
 
 
-def test_details_of_all_versions_show_the_same_part():
-    shown = picture()
+def test_details_of_all_images_show_the_same_part():
+    shown = example()
     assert shown.detail("lr").shape == (3, 4, 4)
-    assert torch.equal(shown.detail("original"), shown.versions["original"][:, 24:40, 16:32])
+    assert torch.equal(shown.detail("original"), shown.original[:, 24:40, 16:32])
     assert torch.equal(shown.detail("lr")[:, :, :1], shown.lr[:, 6:10, 4:5])
 
 
-def test_the_comparison_has_one_row_per_picture_and_one_column_per_version(tmp_path):
+def test_the_figure_has_one_row_per_example_and_one_column_per_method(tmp_path):
     path = tmp_path / "comparison.png"
-    draw_comparison(path, [picture(), picture()])
+    draw_examples(path, [example(), example()])
     image = Image.open(path)
     assert image.mode == "RGB"
     assert image.width // CELL == 4

@@ -25,17 +25,23 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedTest:
     """Two methods on the same images: the mean of `method` minus `other`, and its p-value.
 
-    `p` is of Wilcoxon's signed-rank test, two-sided, not corrected for the number of comparisons.
+    `p` is of Wilcoxon's signed-rank test, two-sided, not corrected for the number of tests.
     """
 
     metric: str
     method: str
     other: str
-    difference: Interval
+    mean_difference: Interval
     p: float
+
+    def reversed(self) -> "PairedTest":
+        """Return the test of `other` minus `method`, which has the same p-value."""
+        difference = self.mean_difference
+        negated = Interval(-difference.mean, -difference.high, -difference.low)
+        return PairedTest(self.metric, self.other, self.method, negated, self.p)
 
 
 def mean_intervals(image_scores: Sequence[Scores], seed: int) -> dict[str, dict[str, Interval]]:
@@ -49,17 +55,17 @@ def mean_intervals(image_scores: Sequence[Scores], seed: int) -> dict[str, dict[
     }
 
 
-def paired_comparisons(image_scores: Sequence[Scores], seed: int) -> list[Comparison]:
+def paired_tests(image_scores: Sequence[Scores], seed: int) -> list[PairedTest]:
     """Compare every pair of methods by every metric, the later method minus the earlier one."""
-    comparisons = []
+    tests = []
     for other, method in combinations(image_scores[0], 2):
         for metric in image_scores[0][method]:
             differences = _values(image_scores, method, metric)
             differences -= _values(image_scores, other, metric)
             interval = _interval(differences, seed)
             p = _wilcoxon_p(differences)
-            comparisons.append(Comparison(metric, method, other, interval, p))
-    return comparisons
+            tests.append(PairedTest(metric, method, other, interval, p))
+    return tests
 
 
 def _values(image_scores: Sequence[Scores], method: str, metric: str) -> NDArray[np.float64]:
@@ -74,6 +80,7 @@ def _interval(values: NDArray[np.float64], seed: int) -> Interval:
         (values,),
         np.mean,
         n_resamples=RESAMPLES,
+        # Batches stay in the CPU's cache: for 180 images three times as fast as all at once.
         batch=256,
         confidence_level=CONFIDENCE,
         method="percentile",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.evaluation.statistics import mean_intervals, paired_comparisons
+from pipeline.evaluation.significance import mean_intervals, paired_tests
 
 
 def images(**methods: list[float]) -> list[dict[str, dict[str, float]]]:
@@ -45,28 +45,38 @@ def test_the_seed_alone_decides():
 
 def test_pairing_removes_the_noise_that_both_share():
     shared = noisy(0)
-    (comparison,) = paired_comparisons(images(a=shared, b=[value + 0.1 for value in shared]), 0)
-    assert (comparison.metric, comparison.method, comparison.other) == ("psnr_y", "b", "a")
-    assert comparison.difference.mean == pytest.approx(0.1)
-    assert comparison.difference.low == pytest.approx(0.1)
-    assert comparison.p < 1e-6
+    (test,) = paired_tests(images(a=shared, b=[value + 0.1 for value in shared]), 0)
+    assert (test.metric, test.method, test.other) == ("psnr_y", "b", "a")
+    assert test.mean_difference.mean == pytest.approx(0.1)
+    assert test.mean_difference.low == pytest.approx(0.1)
+    assert test.p < 1e-6
 
 
 def test_the_test_is_wilcoxons():
     a, b = noisy(1), noisy(2)
-    (comparison,) = paired_comparisons(images(a=a, b=b), 0)
-    assert comparison.p == pytest.approx(stats.wilcoxon(np.array(b) - np.array(a)).pvalue)
-    assert comparison.p > 0.05
-    assert comparison.difference.low < 0 < comparison.difference.high
+    (test,) = paired_tests(images(a=a, b=b), 0)
+    assert test.p == pytest.approx(stats.wilcoxon(np.array(b) - np.array(a)).pvalue)
+    assert test.p > 0.05
+    assert test.mean_difference.low < 0 < test.mean_difference.high
 
 
 def test_equal_methods_and_single_images_have_no_p_below_one():
-    (equal,) = paired_comparisons(images(a=[1.0, 2.0], b=[1.0, 2.0]), 0)
-    assert (equal.p, equal.difference.low, equal.difference.high) == (1.0, 0.0, 0.0)
-    (single,) = paired_comparisons(images(a=[1.0], b=[3.0]), 0)
-    assert (single.difference.low, single.difference.high, single.p) == (2.0, 2.0, 1.0)
+    (equal,) = paired_tests(images(a=[1.0, 2.0], b=[1.0, 2.0]), 0)
+    assert (equal.p, equal.mean_difference.low, equal.mean_difference.high) == (1.0, 0.0, 0.0)
+    (single,) = paired_tests(images(a=[1.0], b=[3.0]), 0)
+    assert (single.mean_difference.low, single.mean_difference.high, single.p) == (2.0, 2.0, 1.0)
+
+
+def test_a_reversed_test_is_of_the_other_method():
+    (test,) = paired_tests(images(a=noisy(1), b=noisy(2)), 0)
+    (expected,) = paired_tests(images(b=noisy(2), a=noisy(1)), 0)
+    turned = test.reversed()
+    assert (turned.method, turned.other, turned.metric) == ("a", "b", "psnr_y")
+    assert turned.mean_difference.mean == pytest.approx(expected.mean_difference.mean)
+    assert turned.mean_difference.low <= turned.mean_difference.mean <= turned.mean_difference.high
+    assert (turned.p, turned.reversed()) == (test.p, test)
 
 
 def test_every_pair_of_methods_is_compared():
-    compared = paired_comparisons(images(a=noisy(0), b=noisy(1), c=noisy(2)), 0)
+    compared = paired_tests(images(a=noisy(0), b=noisy(1), c=noisy(2)), 0)
     assert [(one.other, one.method) for one in compared] == [("a", "b"), ("a", "c"), ("b", "c")]
