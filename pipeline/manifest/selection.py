@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,7 +115,8 @@ def build_manifest(
     """Select the images, assign each to a split, and write `manifest` and `report`.
 
     An image's split depends on the seed, the fractions, its post's id and its parent's id alone:
-    adding posts moves none from one split to another. Images that are linked by parents or as
+    adding posts moves none from one split to another, except in sets so small that the fractions
+    give fewer than `params.min_split` images. Images that are linked by parents or as
     duplicates are a group, of which only the images in one split stay: that with most of them.
 
     Raises `PipelineError` where the earlier stages' results are missing or do not match, where too
@@ -128,7 +130,7 @@ def build_manifest(
     duplicates = find_duplicates(images, roots, params.phash_distance, progress)
     dropped = duplicates.exact | duplicates.near
     unique = [image for image in images if image.key not in dropped]
-    splits = {image.key: _split(params, posts[image.id]) for image in unique}
+    splits = _splits(unique, posts, params)
     separated = _one_split_per_group(unique, duplicates.groups, splits)
     selected = _sample(separated, params)
     result = ManifestReport(
@@ -213,14 +215,35 @@ def _sample(images: Sequence[ImageRecord], params: ManifestParams) -> list[Image
     return sorted(drawn[: params.count], key=lambda image: image.key)
 
 
-def _split(params: ManifestParams, post: Post) -> Split:
-    """Draw a post's split by the seed and its parent's id, or else its own."""
+def _splits(
+    images: Sequence[ImageRecord], posts: Mapping[int, Post], params: ManifestParams
+) -> dict[Key, Split]:
+    """Draw each image's split by the seed and its post's parent, or else its post."""
     # Of its relatives, only the parent that its own post names never changes as posts are added.
-    drawn = _draw(params.seed, "split", post.parent_id or post.id)
+    drawn = {
+        image.key: _draw(params.seed, "split", posts[image.id].parent_id or image.id)
+        for image in images
+    }
+    val_end, test_start = _split_bounds(sorted(drawn.values()), params)
     # val is at one end and test at the other: changing one fraction does not move the other split.
-    if drawn < params.val_fraction:
-        return "val"
-    return "test" if drawn >= 1 - params.test_fraction else "train"
+    return {
+        key: "val" if value < val_end else "test" if value >= test_start else "train"
+        for key, value in drawn.items()
+    }
+
+
+def _split_bounds(drawn: Sequence[float], params: ManifestParams) -> tuple[float, float]:
+    """Return the number below which an image is in val, and that from which on it is in test.
+
+    `drawn` are the numbers of all images, ascending.
+    """
+    least = min(params.min_split, len(drawn) // 10)
+    val_end, test_start = params.val_fraction, 1 - params.test_fraction
+    if least and params.val_fraction:
+        val_end = max(val_end, math.nextafter(drawn[least - 1], 1))
+    if least and params.test_fraction:
+        test_start = min(test_start, drawn[-least])
+    return val_end, test_start
 
 
 def _draw(seed: int, purpose: str, *key: int) -> float:

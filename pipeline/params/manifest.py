@@ -20,6 +20,13 @@ class ManifestParams(Section):
     test_fraction: float = Field(
         0.01, ge=0, lt=1, description="share of the groups of related pictures for testing"
     )
+    min_split: int = Field(
+        8,
+        ge=1,
+        description="least number of images for validation, and for testing, unless their fraction "
+        "is 0: in a small set the fractions are raised until they have it, but to no more than a "
+        "tenth of the images each",
+    )
     min_jpeg_quality: int | None = Field(
         None,
         ge=1,

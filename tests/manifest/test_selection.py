@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline.errors import PipelineError
 from pipeline.images.shards import read_images
 from pipeline.manifest.rows import Row, read_manifest, write_manifest
-from pipeline.manifest.selection import ManifestReport, build_manifest
+from pipeline.manifest.selection import ManifestReport, _draw, build_manifest
 from pipeline.params import ManifestParams, ResizeParams
 from pipeline.resizing.run import resize
 from tests.images.originals import drawing, write_originals
@@ -317,6 +317,29 @@ def test_too_few_are_told_with_the_reasons(tmp_path: Path) -> None:
         build(tmp_path, count=60, min_count=48)
     assert (tmp_path / "manifest.csv").read_bytes() == before
     assert build(tmp_path, count=47, min_count=48).rows == 47
+
+
+@pytest.mark.parametrize(("count", "least"), [(10, 1), (52, 5), (100, 8), (300, 8), (1200, 8)])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_small_sets_have_images_to_validate_and_to_test(
+    tmp_path: Path, count: int, least: int, seed: int
+) -> None:
+    write_index(tmp_path, range(1, count + 1))
+    report = build(tmp_path, val_fraction=0.01, test_fraction=0.01, seed=seed)
+    expected = [max(least, drawn) for drawn in drawn_splits(count, seed)]
+    assert [report.val, report.test] == expected
+
+
+def drawn_splits(count: int, seed: int) -> tuple[int, int]:
+    """How many of `count` images the fractions of 0.01 alone draw for val and test."""
+    drawn = [_draw(seed, "split", id) for id in range(1, count + 1)]
+    return sum(value < 0.01 for value in drawn), sum(value >= 0.99 for value in drawn)
+
+
+def test_a_split_that_is_not_wanted_stays_empty(tmp_path: Path) -> None:
+    write_index(tmp_path, range(1, 101))
+    report = build(tmp_path, val_fraction=0.0, test_fraction=0.01, min_split=3)
+    assert (report.val, report.test) == (0, max(3, drawn_splits(100, 0)[1]))
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
