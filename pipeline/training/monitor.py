@@ -43,12 +43,13 @@ class Monitor:
         self._validation, self._recorder, self._progress = validation, recorder, progress
         adversarial = training.state.adversary is not None
         self._best = BestTracker(training.best, validation, adversarial)
-        self._remeasured = False
+        self._outdated_step: int | None = None
 
     def resume(self) -> None:
         """Measure the best generator again where needed, and replay the history."""
         if self._best.remeasure():
-            self._remeasured = True
+            # So are the figures of the step at which the training was saved.
+            self._outdated_step = self._state.step
             self._progress.message(
                 f"the best generator so far, of step {self._best.best.step}, is measured again: "
                 "its score was of another metric or of other validation pictures"
@@ -77,27 +78,26 @@ class Monitor:
             self._validate()
 
     def final_validation(self) -> FinalValidation:
-        """Validate the last generator, unless its step was validated, and let it be the best.
+        """Validate the last generator, unless that was done on these pictures; it may be the best.
 
         Nothing of it goes into the training: a longer one would not have validated here. Raises
         `NotFiniteError`.
         """
         state, best = self._state, self._best.best
         figures = self._history.validation_at(state.step)
-        if figures and not self._remeasured:
+        if figures and state.step != self._outdated_step:
             return FinalValidation(figures, best.generator, best.step)
         measured, strip = self._validation(state.average)
-        if not figures:
-            figures = {f"val/{name}": value for name, value in measured.items()}
-            self._recorder.figures(state.step, figures)
-            self._history.show_samples(self._recorder, strip)
-            self._report_validation(measured)
+        figures = {f"val/{name}": value for name, value in measured.items()}
+        self._recorder.figures(state.step, figures)
+        self._history.show_samples(self._recorder, strip)
+        self._report_validation(measured)
         if self._best.is_better(measured):
             return FinalValidation(figures, state.average, state.step)
         return FinalValidation(figures, best.generator, best.step)
 
     def _read(self, result: StepResult) -> Figures:
-        """Return the losses as numbers, or none where the step updated nothing."""
+        """Return the losses as numbers, or none where the step was skipped."""
         losses = list(result.losses.values())
         # Each process computed those of its part of the batch.
         self._group.average(losses)

@@ -171,20 +171,42 @@ def remove_run(folder: Path) -> bool:
 
 
 def nearest_checkpoints(root: Path, description: Description) -> list[str]:
-    """Return at most three lines: the checkpoints that differ least, and why they do not fit."""
-    near: list[tuple[bool, list[str], Path]] = []
-    for folder in _folders(root):
-        newest = next(iter(Checkpoints(folder).paths()), None)
-        if newest is not None:
-            run = read_run(folder)
-            theirs = {} if run is None else run.description
-            readable = is_of_this_format(theirs)
-            near.append((readable, differences(theirs, description), newest))
-    near.sort(key=lambda one: (not one[0], len(one[1]), -step_of(one[2]), one[2]))
-    lines = [f"{path} does not fit: {_first_three(reasons)}" for _, reasons, path in near[:2]]
-    if near and near[0][0]:
-        lines.append(f"to go on from the first all the same: train.resume={near[0][2]}")
+    """Return at most three lines: the checkpoints that differ least, and why they do not fit.
+
+    Folders that cannot be read are left out: a hint must not stop a training.
+    """
+    found = [_newest_of(folder, description) for folder in _folders(root)]
+    nearest = sorted((one for one in found if one is not None), key=_Candidate.distance)[:2]
+    lines = [f"{one.path} does not fit: {_first_three(one.reasons)}" for one in nearest]
+    if nearest and nearest[0].is_of_this_format:
+        lines.append(f"to go on from the first all the same: train.resume={nearest[0].path}")
     return lines
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """The newest checkpoint of another run, and the reasons why it does not fit."""
+
+    path: Path
+    is_of_this_format: bool
+    reasons: Sequence[str]
+
+    def distance(self) -> tuple[bool, int, int, Path]:
+        """Return what candidates are sorted by: the nearest is the smallest."""
+        return not self.is_of_this_format, len(self.reasons), -step_of(self.path), self.path
+
+
+def _newest_of(folder: Path, description: Description) -> _Candidate | None:
+    """Return the newest checkpoint in a run's folder, or None where none can be read."""
+    try:
+        paths = Checkpoints(folder).paths()
+    except PipelineError:
+        return None
+    if not paths:
+        return None
+    run = read_run(folder)
+    theirs = {} if run is None else run.description
+    return _Candidate(paths[0], is_of_this_format(theirs), differences(theirs, description))
 
 
 def recorded_resume_sha256(root: Path, resume: str) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pipeline.devices import uses_bf16
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.fingerprints import code_of, training_versions
 from pipeline.images.shards import read_images
 from pipeline.manifest.rows import Row, read_manifest
@@ -24,6 +24,7 @@ from pipeline.training.monitor import Monitor
 from pipeline.training.perceptual import ContentNetwork, load_content_network, load_lpips
 from pipeline.training.run_description import Description, describe_run, run_key
 from pipeline.training.run_inputs import TrainPaths, input_hashes
+from pipeline.training.schedules import pretrain_steps
 from pipeline.training.step import TrainStep
 from pipeline.training.validation import Validation
 
@@ -88,7 +89,7 @@ def set_up(
     image_size = images.shape[1]
     validation = _new_validation(images, params, device)
     _check_crop(params, image_size, paths)
-    steps = params.steps or math.ceil(params.epochs * len(rows) / params.batch)
+    steps = _steps(params, len(rows))
     bf16 = uses_bf16(params.precision, device)
     training = new_training(resolved, device, group)
     state, vgg = training.state, content.network
@@ -110,6 +111,21 @@ def set_up(
         Checkpoints(paths.checkpoints / run_key(description)),
         _metadata(params, training, content, description, bf16),
     )
+
+
+def _steps(params: TrainParams, images: int) -> int:
+    """Return the number of steps. Raises `UsageError` where the discriminator is never trained."""
+    if params.steps is not None:
+        return params.steps
+    steps = math.ceil(params.epochs * images / params.batch)
+    pretraining = pretrain_steps(params, steps)
+    if params.adv_weight > 0 and steps <= pretraining:
+        raise UsageError(
+            f"train.epochs: {params.epochs} epochs of {images} images are {steps} steps, which end "
+            f"in the pre-training of {pretraining}, before the discriminator; raise epochs, lower "
+            "pretrain_steps, or set adv_weight to 0"
+        )
+    return steps
 
 
 def _read_rows(params: TrainParams, paths: TrainPaths) -> tuple[list[Row], list[Row]]:

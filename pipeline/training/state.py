@@ -43,11 +43,11 @@ class State:
     adversary: Adversary | None
     step: int = 0
     skips: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.int64))
-    """how many steps updated nothing, in all and since the last one that did; on the device"""
+    """how many steps did not update the generator: in all, and since one did; on the device"""
 
     @property
     def skipped(self) -> int:
-        """How many of the steps updated nothing."""
+        """How many of the steps did not update the generator."""
         return int(self.skips[0])
 
     @torch.no_grad()

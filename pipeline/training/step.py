@@ -4,14 +4,14 @@ Equations are those of Ledig et al. 2017, "Photo-Realistic Single Image Super-Re
 Generative Adversarial Network".
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
@@ -49,8 +49,9 @@ class StepResult:
     """The losses of one step, `() float` each, and whether the generator was updated: `() bool`.
 
     Beside the losses stand the discriminator's mean outputs and, with each row of the curves, the
-    gradient norms. Where a loss or its gradients were not finite, what they would have updated is
-    unchanged. On CUDA the host has not waited for the step: reading a value does.
+    gradient norms. Where gradients were not finite, the network that they would have updated is as
+    before, with its optimiser and its statistics of batch normalisation. On CUDA the host has not
+    waited for the step: reading a value does.
     """
 
     losses: Losses
@@ -61,8 +62,9 @@ class StepResult:
 class TrainStep:
     """Update `state` by one of `steps` steps; `vgg` is None without a discriminator.
 
-    On CUDA no step waits for the GPU, and a single process replays each kind of step as a CUDA
-    graph, unless `graphed` is False.
+    On CUDA a single process replays each kind of step as a CUDA graph, unless `graphed` is False,
+    and no step waits for the GPU, but for one thing: degradation `web` is computed by the host,
+    which reads back crops that were cut on the GPU.
     """
 
     params: TrainParams
@@ -90,9 +92,7 @@ class TrainStep:
             # first ones of features would move the weights many times too far.
             for optimiser in self.state.optimisers.values():
                 optimiser.state.clear()
-        if self.device.type == "cuda":
-            hr_uint8 = to_device_async(hr_uint8, self.device)
-        lr_uint8 = self._make_lr(hr_uint8, step)
+        hr_uint8, lr_uint8 = self._with_lr(hr_uint8, step)
         outputs = dict(self._compute(kind, hr_uint8, lr_uint8, rates))
         self.state.step = step + 1
         updated = outputs.pop(_UPDATED)
@@ -118,6 +118,17 @@ class TrainStep:
             return rates
         return to_device_async(torch.tensor(rates), self.device)
 
+    def _with_lr(self, hr_uint8: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Return HR and LR crops, on CUDA on the GPU."""
+        if self.device.type != "cuda":
+            return hr_uint8, self._make_lr(hr_uint8, step)
+        if self.params.degradation == "web":
+            # Before the copy: the host would have to wait until it could read the crops back.
+            lr_uint8 = self._make_lr(hr_uint8, step)
+            return to_device_async(hr_uint8, self.device), to_device_async(lr_uint8, self.device)
+        hr_uint8 = to_device_async(hr_uint8, self.device)
+        return hr_uint8, self._make_lr(hr_uint8, step)
+
     def _make_lr(self, hr_uint8: Tensor, step: int) -> Tensor:
         """Return the LR crops; their degradation depends on seed, step and index in the batch."""
         first = self.group.rank * len(hr_uint8)
@@ -135,6 +146,9 @@ class TrainStep:
     ) -> Mapping[str, Tensor]:
         """Update all networks; return the losses, and as `_UPDATED` whether the generator moved."""
         learning_rate, average_weight, adversarial_weight = rates
+        adversary = self.state.adversary
+        buffers = _Buffers(self.state.generator)
+        d_buffers = _Buffers(adversary.network if kind.adversarial and adversary else None)
         lr, hr = self._to_float(lr_uint8), self._to_float(hr_uint8)
         # SR = G(LR), the same for both networks' losses.
         with self._autocast():
@@ -152,6 +166,9 @@ class TrainStep:
             losses = {"loss": loss.detach(), self.params.loss_without_adv: loss.detach()}
         # Equation 1: G's weights minimise the loss.
         updated = self._descend(self.state.optimisers.values(), loss, learning_rate, allowed)
+        # After the backward passes, which need the buffers as the forward passes left them.
+        buffers.restore_unless(updated)
+        d_buffers.restore_unless(allowed)
         self._update_average(average_weight, updated)
         self.state.count_skipped(updated)
         return losses | {_UPDATED: updated}
@@ -183,14 +200,12 @@ class TrainStep:
         adversary = self._adversary
         assert self.vgg is not None
         # D is constant here: its own gradients would be computed for nothing.
-        adversary.network.requires_grad_(False)
-        with self._autocast():
+        with _frozen(adversary.network), self._autocast():
             with torch.no_grad():
                 hr_features = self.vgg(hr)
                 hr_logits = adversary.network(hr) if self.params.relativistic else None
             sr_features = self.vgg(sr)
             sr_logits = adversary.network(sr)
-        adversary.network.requires_grad_(True)
         losses = {
             # Equation 5: squared error of VGG features.
             "content": content_loss(sr_features, hr_features),
@@ -262,12 +277,14 @@ class TrainStep:
         return finite
 
     def _update_average(self, weight: Rate, updated: Tensor) -> None:
+        if self.device.type != "cuda" and not updated:
+            return
         if average_decay(self.params) == 0:
+            # The generator to the bit: a difference times a weight on the device, which is added,
+            # is rounded. Where the step was skipped both are equal already.
             weight = 1.0
         elif isinstance(weight, Tensor):
             weight = weight * updated
-        elif not updated:
-            return
         update_average(self.state.average, self.state.generator, weight)
 
     @property
@@ -282,3 +299,33 @@ class TrainStep:
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Compute no gradients of a network's parameters inside the block.
+
+    They are computed again after an error in it: a step whose graph cannot be captured is repeated.
+    """
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+class _Buffers:
+    """The buffers of a network before a step: statistics that its forward pass changes."""
+
+    def __init__(self, network: nn.Module | None) -> None:
+        self._buffers = [] if network is None else list(network.buffers())
+        self._before = [buffer.clone() for buffer in self._buffers]
+
+    @torch.no_grad()
+    def restore_unless(self, updated: Tensor) -> None:
+        """Make the buffers what they were where `updated`, `() bool`, is False.
+
+        The choice is the device's: on CUDA the host must not wait to learn it.
+        """
+        for buffer, before in zip(self._buffers, self._before, strict=True):
+            buffer.copy_(torch.where(updated, buffer, before))

@@ -32,7 +32,7 @@ MAX_SKIPPED_IN_A_ROW = 10
 class TrainResult:
     """The averaged generator's file, the number of steps, and the last validation figures.
 
-    `skipped` of the steps changed nothing, because the loss or its gradients were not finite.
+    `skipped` of the steps did not update the generator, because gradients were not finite.
     """
 
     generator: Path
@@ -119,7 +119,7 @@ def _open_batches(run: TrainRun) -> RandomCrops | Prefetcher:
 
 
 def _report_skipped(run: TrainRun, reported: int) -> int:
-    """Report steps that updated nothing, beyond those `reported`; return how many there are.
+    """Report steps that were skipped, beyond those `reported`; return how many there are.
 
     A GPU is read no more often than the losses are. Raises `PipelineError` after too many in a row.
     """
@@ -129,10 +129,10 @@ def _report_skipped(run: TrainRun, reported: int) -> int:
     skipped, in_a_row = state.skips.tolist()
     if skipped > reported:
         run.progress.message(
-            f"step {state.step}: {skipped - reported} skipped, the loss was not finite"
+            f"step {state.step}: {skipped - reported} skipped, its gradients were not finite"
         )
     if in_a_row >= MAX_SKIPPED_IN_A_ROW:
-        raise run.not_finite(f"the loss was not finite in the last {in_a_row} steps")
+        raise run.not_finite(f"the gradients were not finite in the last {in_a_row} steps")
     return int(skipped)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,23 @@ FOREIGN = {
     "resume zero byte": run_file(resume="\0"),
     "init number": run_file(init=1),
 }
+
+
+def test_a_run_whose_folder_cannot_be_read_stops_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept(tmp_path, "run", 100, described({"lr": 1.0}), ended=False)
+    foreign = kept(tmp_path, "foreign", 100, described({"lr": 1.0}), ended=False)
+    iterdir = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder == foreign:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    hint, _ = nearest_checkpoints(tmp_path, described())
+    assert hint.startswith(f"{tmp_path}/run/step-000000100.pt does not fit: ")
 
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
@@ -401,6 +419,20 @@ def test_other_rows_and_validations_leave_the_weights_as_they_are(
     assert "training goes on from step 4 of 6" in progress.messages
     assert any("is measured again" in message for message in progress.messages)
     assert resumed.generator.read_bytes() == expected.generator.read_bytes()
+
+
+def test_a_finished_training_is_validated_on_the_present_pictures(
+    world: Path, tmp_path: Path
+) -> None:
+    changes = {"adv_weight": 0, "steps": 3}
+    before = run(world, tmp_path / "parts", **changes).figures
+    rows = Recorded()
+    again = run(world, tmp_path / "parts", rows, validation_images=1, **changes)
+    expected = run(world, tmp_path / "whole", validation_images=1, **changes)
+    assert again.figures == expected.figures != before
+    assert rows.rows[-1] == (3, expected.figures)
+    assert rows.pictures is not None
+    assert rows.pictures.shape == (64, 64, 3)
 
 
 def test_the_best_is_measured_again_when_alexnets_weights_appear(

@@ -242,6 +242,18 @@ def test_epochs_are_passes_over_the_training_images(world: Path, tmp_path: Path)
     assert run(world, tmp_path, steps="null", epochs=2, batch=4).steps == 3
 
 
+def test_epochs_that_end_before_the_discriminator_are_refused(world: Path, tmp_path: Path) -> None:
+    changes = {"steps": "null", "epochs": 2, "batch": 5, "pretrain_steps": 2}
+    with pytest.raises(UsageError) as raised:
+        run(world, tmp_path, **changes)
+    assert str(raised.value) == (
+        "train.epochs: 2 epochs of 5 images are 2 steps, which end in the pre-training of 2, "
+        "before the discriminator; raise epochs, lower pretrain_steps, or set adv_weight to 0"
+    )
+    assert run(world, tmp_path, **(changes | {"adv_weight": 0})).steps == 2
+    assert run(world, tmp_path, **(changes | {"pretrain_steps": 1})).steps == 2
+
+
 def test_training_lowers_the_error(world: Path, tmp_path: Path) -> None:
     recorded = Recorded()
     changes = {
@@ -258,7 +270,7 @@ def test_training_lowers_the_error(world: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("validate_every", "skipped", "problem"),
     [
-        (100, 10, "step 11: the loss was not finite in the last 10 steps; lower train.lr"),
+        (100, 10, "step 11: the gradients were not finite in the last 10 steps; lower train.lr"),
         (3, 2, "step 3: the generator's result is not finite; lower train.lr"),
     ],
 )

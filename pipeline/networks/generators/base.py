@@ -25,7 +25,11 @@ class Generator(nn.Module, ABC):
     @property
     @abstractmethod
     def receptive_radius(self) -> int:
-        """Radius of the receptive field, LR pixels: the overlap that makes tiles exact."""
+        """Radius of the receptive field of the convolutions, LR pixels.
+
+        Tiles that overlap by it are exact, unless a layer depends on the whole picture, as RCAN's
+        channel attention does.
+        """
 
     @property
     @abstractmethod
@@ -46,8 +50,9 @@ class Generator(nn.Module, ABC):
     def enlarge(self, lr: Tensor) -> Tensor:
         """Enlarge pictures: `(N, 3, h, w) uint8` → `(N, 3, h·scale, w·scale) uint8`, rounded.
 
-        Computes on the weights' device; the result is on the CPU. Raises `NotFiniteError` when it
-        contains NaN, which a cast to uint8 would turn into black.
+        Computes on the weights' device; the result is on the CPU. The caller puts the network into
+        eval mode. Raises `NotFiniteError` where the result contains NaN or infinity, which a cast
+        to uint8 would turn into black or white.
         """
         device = next(self.parameters()).device
         batch = lr.to(device, torch.float32) / LEVELS
