@@ -11,7 +11,7 @@ from pipeline.networks.perceptual.dists import SMALLEST_SIDE as DISTS_SIDE
 from pipeline.networks.perceptual.dists import Dists
 from pipeline.networks.perceptual.lpips import SMALLEST_SIDE as LPIPS_SIDE
 from pipeline.networks.perceptual.lpips import Lpips
-from pipeline.networks.perceptual.weights import Backbone, WeightsMissing, backbone_state
+from pipeline.networks.perceptual.weights import Backbone, WeightsUnavailableError, backbone_state
 from pipeline.params import EvaluateParams
 
 N = TypeVar("N", bound=nn.Module)
@@ -53,10 +53,11 @@ def load_perceptual_metrics(
             missing[metrics] = f"{backbone} needs images of {smallest_side} pixels or more."
             return None
         try:
-            state, origins[metrics] = backbone_state(backbone, "imagenet")
-        except WeightsMissing as error:
+            state = backbone_state(backbone, "imagenet")
+        except WeightsUnavailableError as error:
             missing[metrics] = f"ImageNet weights of {backbone} are not available: {error}."
             return None
+        origins[metrics] = "imagenet"
         return build(state).to(device)
 
     lpips = load("LPIPS", "lpips", "alexnet", LPIPS_SIDE, Lpips)

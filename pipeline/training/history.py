@@ -22,7 +22,7 @@ class Recorder(Protocol):
         """Begin anew: every row since the first step follows, also when a training goes on."""
 
     def figures(self, step: int, figures: Figures) -> None:
-        """Record losses or validation figures after `step` generator updates."""
+        """Record losses or validation figures after `step` steps."""
 
     def samples(self, pixels: np.ndarray) -> None:
         """Record `(H, W, 3) uint8`: the same validation details, one row for each validation."""

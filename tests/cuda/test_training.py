@@ -59,7 +59,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train_step(graphed: bool, **changes: object) -> TrainStep:
     params = override(SMALL, {name: str(value) for name, value in changes.items()})
-    vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(CUDA)
+    vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")).to(CUDA)
     state = new_state(params, CUDA)
     return TrainStep(params, 20, state, vgg, CUDA, params.precision != "fp32", graphed=graphed)
 
@@ -89,8 +89,8 @@ def test_graphs_take_the_steps_that_are_taken_without_them(kind: str) -> None:
     graphed, eager = (train_step(each, **KINDS[kind]) for each in (True, False))
     results = [take_steps(step, 20) for step in (graphed, eager)]
     for ours, theirs in zip(*results, strict=True):
-        assert ours.losses.keys() == theirs.losses.keys()
-        torch.testing.assert_close(dict(ours.losses), dict(theirs.losses), rtol=0, atol=0)
+        assert ours.figures.keys() == theirs.figures.keys()
+        torch.testing.assert_close(dict(ours.figures), dict(theirs.figures), rtol=0, atol=0)
     states = [step.state.state_dict() for step in (graphed, eager)]
     torch.testing.assert_close(*states, rtol=0, atol=0)
     assert len(vars(graphed._compute)["_captured"]) == (1 if kind.startswith("mse") else 3)
@@ -192,10 +192,10 @@ def test_a_step_is_that_of_the_cpu_within_rounding() -> None:
     params = SMALL.model_copy(update={"pretrain_steps": 0, "precision": "fp32"})
     losses = []
     for device in (CUDA, torch.device("cpu")):
-        vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(device)
+        vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")).to(device)
         step = TrainStep(params, 20, new_state(params, device), vgg, device, False)
         results = take_steps(step, 2)
-        losses.append({name: value.cpu() for name, value in results[-1].losses.items()})
+        losses.append({name: value.cpu() for name, value in results[-1].figures.items()})
     # LR pixels may be a level apart.
     torch.testing.assert_close(*losses, rtol=5e-3, atol=1e-5)
 
@@ -225,7 +225,7 @@ def test_the_articles_step_takes_less_than_two_gib() -> None:
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0]).to(CUDA)
+    vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")).to(CUDA)
     step = TrainStep(params, 20, new_state(params, CUDA), vgg, CUDA, True)
     hr = torch.randint(0, 256, (params.batch, 3, params.crop, params.crop)).byte()
     for _ in range(12):

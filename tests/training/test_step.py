@@ -29,7 +29,7 @@ HR = torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_se
 
 def train_step(steps: int = 10, **changes: object) -> TrainStep:
     params = SMALL.model_copy(update=changes)
-    vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")[0])
+    vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random"))
     return TrainStep(params, steps, new_state(params, CPU), vgg, CPU, bf16=False)
 
 
@@ -68,9 +68,9 @@ def test_gradients_are_scaled_down_to_the_norm() -> None:
 
 def test_gradient_norms_are_recorded_with_the_losses_and_follow_the_weights() -> None:
     once, twice = train_step(content_weight=1.0), train_step(content_weight=2.0)
-    assert not any("grad_norm" in name for name in once(HR).losses)
+    assert not any("grad_norm" in name for name in once(HR).figures)
     twice.state.load_state_dict(copy.deepcopy(once.state.state_dict()))
-    norms, doubled = once(HR).losses, twice(HR).losses
+    norms, doubled = once(HR).figures, twice(HR).figures
     assert norms["grad_norm_content"] > 0
     assert norms["grad_norm_adversarial"] > 0
     assert doubled["grad_norm_content"].item() == pytest.approx(
@@ -83,13 +83,13 @@ def test_gradient_norms_are_recorded_with_the_losses_and_follow_the_weights() ->
 
 def test_a_relativistic_step_is_another_step() -> None:
     plain, relativistic = train_step(adv_weight=0.5), train_step(adv_weight=0.5, relativistic=True)
-    assert plain(HR).losses["adversarial"] != relativistic(HR).losses["adversarial"]
+    assert plain(HR).figures["adversarial"] != relativistic(HR).figures["adversarial"]
 
 
 @pytest.mark.parametrize(("given", "first"), [(None, 2), (0, 0), (3, 3)])
 def test_the_discriminator_comes_after_the_pre_training(given: int | None, first: int) -> None:
     step = train_step(10, pretrain_steps=given)
-    adversarial = ["adversarial" in step(HR).losses for _ in range(5)]
+    adversarial = ["adversarial" in step(HR).figures for _ in range(5)]
     assert adversarial.index(True) == first
     assert all(adversarial[first:])
 
@@ -104,7 +104,7 @@ def test_weights_are_averaged_where_statistics_fit_them(
     step = train_step(generator=SRResNetParams(blocks=1, features=8, norm=norm), ema=ema)
     step(HR)
     state = step.state
-    pairs = zip(state.average.parameters(), state.generator.parameters(), strict=True)
+    pairs = zip(state.ema.parameters(), state.generator.parameters(), strict=True)
     assert all(torch.equal(mean, weight) for mean, weight in pairs) is not averaged
 
 
@@ -148,5 +148,5 @@ def test_after_an_error_in_a_step_the_discriminator_still_learns() -> None:
 
 def test_the_averages_weight_falls_from_that_of_the_first_steps() -> None:
     schedule = train_step().schedule
-    assert schedule.average_weight(0) == pytest.approx(0.9)
-    assert schedule.average_weight(10_000_000) == pytest.approx(0.001)
+    assert schedule.ema_weight(0) == pytest.approx(0.9)
+    assert schedule.ema_weight(10_000_000) == pytest.approx(0.001)
