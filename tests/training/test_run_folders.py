@@ -133,6 +133,8 @@ def test_differences_say_what_differs() -> None:
         "torch 2.13, here 2.14",
     ]
     assert differences({"format": 1}, ours) == ["another version of the program wrote it"]
+    many = described(code={"a": "1", "b": "1", "c": "1"})
+    assert differences(many, described()) == ["code: a, b and 1 more changed"]
 
 
 def kept(
