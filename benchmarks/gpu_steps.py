@@ -237,7 +237,7 @@ def _time_compiled(task: Task, results: Results) -> None:
         network.compile(dynamic=False)
     hr = _crops(case.params, device)
     for name, graphed in (("compiled, eager bf16", False), ("compiled, graphed bf16", True)):
-        step = TrainStep(case.params, 1, state, vgg, device, True, graphed=graphed)
+        step = TrainStep(case.params, 1, state, vgg, device, True, graphed=graphed, report=print)
         started = time.monotonic()
         for _ in range(2 if task.toy else WARM_UP):
             step(hr)
@@ -270,7 +270,7 @@ def memory(task: Task, results: Results) -> None:
 
 
 def _vgg(params: TrainParams, device: torch.device) -> VGG16Features:
-    weights, _ = backbone_state("vgg16", "random")
+    weights = backbone_state("vgg16", "random")
     network = VGG16Features(params.content_layers, weights)
     return network.to(device=device, memory_format=torch.channels_last)
 

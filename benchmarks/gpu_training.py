@@ -172,7 +172,8 @@ def _steps_per_second(params: TrainParams, project: Path, task: Task) -> float:
     )
     vgg = load_content_network(located, device, Silent()).network
     state = new_state(located, device)
-    step = TrainStep(located, 10**9, state, vgg, device, computes_in_bf16(device), graphed=True)
+    bf16 = computes_in_bf16(device)
+    step = TrainStep(located, 10**9, state, vgg, device, bf16, graphed=True, report=print)
     images = torch.randint(0, 256, (64, 512, 512, 3), dtype=torch.uint8, device=device)
     batches = RandomCrops.from_params(located, lambda numbers: (images, numbers), len(images))
     counts = (TOY_RATE_STEPS,) * 2 if task.toy else (RATE_WARM_UP, RATE_STEPS)

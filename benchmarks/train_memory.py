@@ -23,7 +23,7 @@ from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.params.file import override
-from pipeline.training.checkpointed import Training, new_training
+from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
 from pipeline.training.step import TrainStep
 
 WARM_UP = 8
@@ -49,7 +49,7 @@ def main() -> None:
         torch.cuda.set_per_process_memory_fraction(arguments.limit * 2**30 / total, device)
     settings = dict(text.split("=", 1) for text in arguments.params)
     params = override(TrainParams(vgg="random"), settings | {"log_every": "1"})
-    generator = new_training(params, torch.device("cpu")).state.generator
+    generator = new_checkpointed_state(params, torch.device("cpu")).state.generator
     weights = sum(parameter.numel() for parameter in generator.parameters())
     print(f"{weights:,} parameters, {params.batch} crops of {params.crop} pixels, {device}")
     for bf16 in [True, False] if computes_in_bf16(device) else [False]:
@@ -68,10 +68,10 @@ def measure_peak(params: TrainParams, device: torch.device, bf16: bool, graphed:
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    weights, _ = backbone_state("vgg16", "random")
+    weights = backbone_state("vgg16", "random")
     vgg = VGG16Features(params.content_layers, weights).to(device)
-    training = new_training(params, device)
-    step = TrainStep(params, 1, training.state, vgg, device, bf16, graphed=graphed)
+    training = new_checkpointed_state(params, device)
+    step = TrainStep(params, 1, training.state, vgg, device, bf16, graphed=graphed, report=print)
     side = params.crop
     hr = torch.randint(0, 256, (params.batch, 3, side, side), dtype=torch.uint8)
     if device.type == "cuda":
@@ -84,11 +84,11 @@ def measure_peak(params: TrainParams, device: torch.device, bf16: bool, graphed:
     return Peak(_persistent_bytes(training, vgg) + _peak_rise(lambda: step(hr)), None)
 
 
-def _persistent_bytes(training: Training, vgg: VGG16Features) -> int:
+def _persistent_bytes(training: CheckpointedState, vgg: VGG16Features) -> int:
     """Return the bytes of what is kept between two steps."""
     state, best = training.state, training.best.generator
     assert state.adversary is not None
-    networks = (state.generator, state.average, best, state.adversary.network, vgg)
+    networks = (state.generator, state.ema, best, state.adversary.network, vgg)
     tensors: list[Tensor] = [t for network in networks for t in network.state_dict().values()]
     for optimiser in (*state.optimisers.values(), state.adversary.optimiser):
         tensors += [t for moments in optimiser.state.values() for t in moments.values()]

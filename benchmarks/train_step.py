@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from pipeline.devices import computes_in_bf16, pick_device
 from pipeline.networks import SRResNet
-from pipeline.networks.discriminators.srgan import Discriminator
+from pipeline.networks.discriminators.srgan import SRGANDiscriminator
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
@@ -44,7 +44,7 @@ def main() -> None:
     side, batch = arguments.crop, arguments.batch
     hr = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8)
     params = TrainParams(crop=side, batch=batch, vgg="random")
-    weights, _ = backbone_state("vgg16", "random")
+    weights = backbone_state("vgg16", "random")
     vgg = VGG16Features(params.content_layers, weights).to(device)
     steps = {
         "straightforward, fp32": straightforward(params, vgg, device),
@@ -64,7 +64,7 @@ def main() -> None:
 
 def straightforward(params: TrainParams, vgg: VGG16Features, device: torch.device) -> Step:
     """Return the step without any optimisation."""
-    generator, discriminator = PlainGenerator().to(device), Discriminator().to(device)
+    generator, discriminator = PlainGenerator().to(device), SRGANDiscriminator().to(device)
     adam = {"lr": params.lr, "betas": (params.optimiser.beta1, params.optimiser.beta2)}
     g_optimiser = torch.optim.Adam(generator.parameters(), **adam)
     d_optimiser = torch.optim.Adam(discriminator.parameters(), **adam)
@@ -99,7 +99,7 @@ def ours(
 ) -> Step:
     """Return the step that training takes, on CUDA as a graph unless `graphed` is False."""
     state = new_state(params, device)
-    return TrainStep(params, 1, state, vgg, device, bf16, graphed=graphed)
+    return TrainStep(params, 1, state, vgg, device, bf16, graphed=graphed, report=print)
 
 
 def timed(step: Step, hr: Tensor, device: torch.device) -> float:

@@ -49,7 +49,7 @@ def code_of(module: str, root: Path = ROOT) -> dict[str, str]:
     return {path.relative_to(root).as_posix(): _file_hash(path) for path in sorted(files)}
 
 
-def combined(parts: Mapping[str, object]) -> str:
+def short_hash(parts: Mapping[str, object]) -> str:
     """Return a hash of `parts` (of JSON's types) in 16 hex digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

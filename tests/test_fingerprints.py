@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.fingerprints import ROOT, code_of, combined, image_versions, training_versions
+from pipeline.fingerprints import ROOT, code_of, image_versions, short_hash, training_versions
 from stages.commands.code import FOLDER, STAGES, code
 
 STAGE = '''"""A stage."""
@@ -102,7 +102,7 @@ def test_other_code_is_another_fingerprint(root: Path, old: str, new: str) -> No
     (root / "pipeline/losses.py").write_text(LOSSES.replace(old, new))
     after = code_of("stages.train", root)
     assert {name for name in before if before[name] != after[name]} == {"pipeline/losses.py"}
-    assert combined(before) != combined(after)
+    assert short_hash(before) != short_hash(after)
 
 
 def test_templates_count_by_their_bytes(root: Path) -> None:

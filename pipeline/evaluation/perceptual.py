@@ -11,7 +11,7 @@ from pipeline.networks.perceptual.dists import SMALLEST_SIDE as DISTS_SIDE
 from pipeline.networks.perceptual.dists import Dists
 from pipeline.networks.perceptual.lpips import SMALLEST_SIDE as LPIPS_SIDE
 from pipeline.networks.perceptual.lpips import Lpips
-from pipeline.networks.perceptual.weights import Backbone, WeightsMissing, backbone_state
+from pipeline.networks.perceptual.weights import Backbone, WeightsUnavailableError, backbone_state
 from pipeline.params import EvaluateParams
 
 N = TypeVar("N", bound=nn.Module)
@@ -82,8 +82,8 @@ def _load(
         text = f"{spec.backbone} needs images of {spec.smallest_side} pixels or more."
         return _Loaded(missing=text)
     try:
-        state, origin = backbone_state(spec.backbone, "imagenet")
-    except WeightsMissing as error:
+        state = backbone_state(spec.backbone, "imagenet")
+    except WeightsUnavailableError as error:
         text = f"ImageNet weights of {spec.backbone} are not available: {error}."
         return _Loaded(missing=text)
-    return _Loaded(spec.build(state).to(device), origin)
+    return _Loaded(spec.build(state).to(device), "imagenet")

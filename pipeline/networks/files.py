@@ -15,7 +15,7 @@ from pipeline.networks.generators.from_config import generator_from_config
 from pipeline.networks.public_files import public_generator
 from pipeline.networks.tensor_files import error_line, machine_fault, read_tensors
 
-CHECKPOINT = "anime-sr-pipeline checkpoint"
+CHECKPOINT_KIND = "anime-sr-pipeline checkpoint"
 """The value of the key `kind` in training checkpoints."""
 
 
@@ -74,7 +74,7 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGene
     if not isinstance(saved, Mapping):
         raise PipelineError(f"{path}: holds no weights by their names")
     try:
-        if saved.get("kind") == CHECKPOINT:
+        if saved.get("kind") == CHECKPOINT_KIND:
             saved, metadata = _averaged_generator(saved)
         if "architecture" in metadata:
             generator = _from_metadata(saved, metadata)

@@ -11,8 +11,10 @@ from pipeline.networks.generators.rcan import RCAN
 from pipeline.networks.generators.rrdb import RRDBNet
 
 WRAPPERS = ("params_ema", "params", "state_dict")
-"""Keys under which training programs save the weights; averaged ones first."""
+"""Keys under which training programs save the weights. Where a file has several, the first counts:
+`params_ema` are the averaged ones."""
 MAX_WRAPPERS = 8
+"""Such keys in each other; a hostile file may have any number."""
 # From the names of ESRGAN's first and second code to BasicSR's, which are ours.
 RENAMES = (
     (r"^model\.0\.", "conv_first."),

@@ -48,6 +48,10 @@ class DamagedFileError(PipelineError):
     """A file of tensors is damaged, cut off, or of another format."""
 
 
+class DamagedArchiveError(ValueError):
+    """A file is no whole archive of torch.save; the text says what is wrong, in one line."""
+
+
 def read_tensors(path: Path) -> tuple[object, Mapping[str, str]]:
     """Return a file's content and metadata. Tensors may be views of the mapped file.
 
@@ -62,7 +66,7 @@ def read_tensors(path: Path) -> tuple[object, Mapping[str, str]]:
         is_torch = head[8:] != b"{" and head.startswith((ZIP_MAGIC, b"\x80\2"))
         if path.suffix in TORCH_SUFFIXES or is_torch:
             kind = "file of weights and nothing else"
-            return unpickle(path), {}
+            return load_torch_file(path), {}
         with safe_open(path, "pt") as tensors:
             names = list(tensors.keys())
             return {name: tensors.get_tensor(name) for name in names}, tensors.metadata() or {}
@@ -162,17 +166,20 @@ def _checked_tensor(name: str, expected: Tensor, state: Mapping[str, object]) ->
     return tensor
 
 
-def archive_damage(path: Path) -> str | None:
-    """Return the damage of a file of torch.save, or None for an undamaged one.
+def load_archive(path: Path) -> object:
+    """Return the content of an archive of torch.save, copied from the file.
 
-    Raises `OSError` and `MemoryError` where the machine is at fault.
+    Raises `DamagedArchiveError` for any other file, `ValueError` for an archive that torch.save did
+    not write, any exception of torch.load, and `OSError` and `MemoryError` where the machine is at
+    fault.
     """
     with path.open("rb") as file:
-        return _damage(file)
+        _check_archive(file)
+    return _load(path, mmap=False)
 
 
-def unpickle(path: Path, mapped: bool = True) -> object:
-    """Return the content of a file of torch.save; `mapped`: its tensors may be views of the file.
+def load_torch_file(path: Path) -> object:
+    """Return the content of a file of torch.save; tensors may be views of it.
 
     Raises `ValueError` for a file that torch.save did not write, and any exception of torch.load.
     """
@@ -185,10 +192,14 @@ def unpickle(path: Path, mapped: bool = True) -> object:
             pickles = io.BytesIO(file.read(MAX_PICKLE_BYTES))
             for _ in range(LEGACY_PICKLES):
                 _check_pickle(pickles)
+    return _load(path, mmap=is_zip)
+
+
+def _load(path: Path, mmap: bool) -> object:
     with warnings.catch_warnings():
         # They concern the file's author, not its reader.
         warnings.simplefilter("ignore")
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and is_zip)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
 
 
 def _damage(file: IO[bytes]) -> str | None:
@@ -212,9 +223,9 @@ def _damage(file: IO[bytes]) -> str | None:
 
 
 def _check_archive(file: IO[bytes]) -> None:
-    """Raise `ValueError` for a damaged archive, or one with pickles that PyTorch did not write."""
+    """Raise `DamagedArchiveError`, or `ValueError` for pickles that PyTorch did not write."""
     if (damage := _damage(file)) is not None:
-        raise ValueError(damage)
+        raise DamagedArchiveError(damage)
     with zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
             if entry.filename.endswith(".pkl"):

@@ -25,8 +25,23 @@ ContentLayer = Literal[
 ]
 ContentLayers = Annotated[tuple[ContentLayer, ...], Field(strict=False, min_length=1)]
 
-# Params that nothing reads without a discriminator.
-_ADVERSARIAL = ("discriminator", "relativistic", "warmup_steps", "pixel_weight")
+ADVERSARIAL_PARAMS = frozenset(
+    {
+        "content_layers",
+        "content_weight",
+        "discriminator",
+        "pixel_weight",
+        "pretrain_steps",
+        "relativistic",
+        "vgg",
+        "warmup_steps",
+    }
+)
+"""Params that nothing reads without a discriminator."""
+
+# Those of them that one may expect to act without a discriminator all the same, or that ask for
+# one. The names of the others say that they belong to the loss that is switched off.
+_WARNED = ("discriminator", "relativistic", "warmup_steps", "pixel_weight")
 
 
 class TrainParams(Section):
@@ -223,4 +238,4 @@ class TrainParams(Section):
         if self.adv_weight > 0:
             return ()
         fields = type(self).model_fields
-        return tuple(name for name in _ADVERSARIAL if getattr(self, name) != fields[name].default)
+        return tuple(name for name in _WARNED if getattr(self, name) != fields[name].default)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError, some_of
 from pipeline.files import write_text, writing
-from pipeline.fingerprints import code_of, combined, image_versions
+from pipeline.fingerprints import code_of, image_versions, short_hash
 from pipeline.images.records import INDEX_FILE, POSTS_FILE, Post, read_posts
 from pipeline.images.shards import shard_name
 from pipeline.params import ResizeParams
@@ -80,7 +80,7 @@ def resize(
 
 def _fingerprint(params: ResizeParams) -> str:
     """Return a hash of everything but the original that determines an image's bytes."""
-    return combined(
+    return short_hash(
         {
             "params": params.model_dump(exclude=set(_NOT_IN_FINGERPRINT)),
             "code": code_of(make_images.__module__),

@@ -19,8 +19,8 @@ class Best:
     """larger is better"""
     step: int = 0
     """0: none was validated yet"""
-    measure: str = ""
-    """the metric of `score` and a hash of the pictures that it was measured on"""
+    score_basis: str = ""
+    """the metric of `score` and a hash of the pictures: scores of one basis can be compared"""
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything as tensors and plain values."""
@@ -28,14 +28,14 @@ class Best:
             "best": self.generator.state_dict(),
             "best_score": self.score,
             "best_step": self.step,
-            "best_measure": self.measure,
+            "best_measure": self.score_basis,
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned; `saved` must have been checked."""
         self.generator.load_state_dict(saved["best"])
         self.score, self.step = saved["best_score"], saved["best_step"]
-        self.measure = saved["best_measure"]
+        self.score_basis = saved["best_measure"]
 
 
 class BestTracker:
@@ -54,17 +54,17 @@ class BestTracker:
         AlexNet's weights may have come or gone since, `validation_images` may have changed.
         Return whether it was measured.
         """
-        if not self.best.step or self.best.measure == self._measure:
+        if not self.best.step or self.best.score_basis == self._score_basis:
             return False
         figures, _ = self._validation(self.best.generator)
-        self.best.score, self.best.measure = self._score(figures), self._measure
+        self.best.score, self.best.score_basis = self._score(figures), self._score_basis
         return True
 
     def offer(self, generator: Generator, step: int, figures: Figures) -> None:
         """Keep a copy of `generator` if its validation figures are better than the best's."""
         if self.is_better(figures):
             self.best.score, self.best.step = self._score(figures), step
-            self.best.measure = self._measure
+            self.best.score_basis = self._score_basis
             self.best.generator.load_state_dict(generator.state_dict())
 
     def is_better(self, figures: Figures) -> bool:
@@ -72,7 +72,7 @@ class BestTracker:
         return self._score(figures) > self.best.score
 
     @property
-    def _measure(self) -> str:
+    def _score_basis(self) -> str:
         return f"{self._metric} {self._validation.sha256}"
 
     def _score(self, figures: Figures) -> float:

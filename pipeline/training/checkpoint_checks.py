@@ -1,11 +1,21 @@
-"""Check the content of a checkpoint before any of it is loaded: the file may be anyone's."""
+"""Check the content of a checkpoint before any of it is loaded: the file is untrusted."""
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    NonNegativeInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
@@ -15,40 +25,69 @@ from pipeline.training.muon import Muon
 MAX_STEP = 999_999_999
 # DVCLive names a file after each.
 FIGURE = re.compile(r"(train|val)/[a-z0-9_]+")
-RECORDED = frozenset(
-    {
-        "step",
-        "skipped",
-        "best_step",
-        "best_score",
-        "best_measure",
-        "devices",
-        "curve",
-        "samples",
-    }
-)
-"""What a checkpoint holds beside networks and optimisers."""
 MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {
     Adam: ("exp_avg", "exp_avg_sq"),
     Muon: ("momentum",),
 }
 
 
+class Recorded(BaseModel):
+    """What a checkpoint holds beside networks and optimisers."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    step: int = Field(ge=0, le=MAX_STEP)
+    skipped: NonNegativeInt
+    best_step: NonNegativeInt
+    best_score: InstanceOf[float]
+    best_measure: str
+    devices: list[str]
+    curve: list[dict[str, InstanceOf[int] | InstanceOf[float]]]
+    samples: list[InstanceOf[Tensor]]
+
+    @field_validator("skipped", "best_step")
+    @classmethod
+    def _within_steps(cls, value: int, info: ValidationInfo) -> int:
+        _require(value <= info.data.get("step", 0))
+        return value
+
+    @field_validator("best_score")
+    @classmethod
+    def _comparable(cls, score: float) -> float:
+        _require(not math.isnan(score))
+        return score
+
+    @field_validator("devices")
+    @classmethod
+    def _printable(cls, devices: list[str]) -> list[str]:
+        _require(all(map(str.isprintable, devices)))
+        return devices
+
+    @field_validator("curve")
+    @classmethod
+    def _rows(cls, curve: list[dict[str, Any]], info: ValidationInfo) -> list[dict[str, Any]]:
+        _require(all(_is_row(row, info.data.get("step", 0)) for row in curve))
+        return curve
+
+    @field_validator("samples")
+    @classmethod
+    def _strips(cls, samples: list[Tensor]) -> list[Tensor]:
+        _require(all(map(_is_strip, samples)))
+        return samples
+
+
+RECORDED = frozenset(Recorded.model_fields)
+"""The keys of `Recorded`."""
+
+
 def wrong_record(saved: Mapping[str, Any]) -> str | None:
-    """Return the name of a value of `RECORDED` that no training writes, or None."""
-    if not _is_count(saved["step"], MAX_STEP):
-        return "step"
-    step = saved["step"]
-    checks: dict[str, Callable[[Any], bool]] = {
-        "skipped": lambda value: _is_count(value, step),
-        "best_step": lambda value: _is_count(value, step),
-        "best_score": lambda value: type(value) is float and not math.isnan(value),
-        "best_measure": lambda value: type(value) is str,
-        "devices": _are_devices,
-        "curve": lambda value: type(value) is list and all(_is_row(row, step) for row in value),
-        "samples": lambda value: type(value) is list and all(map(_is_strip, value)),
-    }
-    return next((name for name, fits in checks.items() if not fits(saved[name])), None)
+    """Return the first key of `RECORDED` whose value no training writes, or None."""
+    try:
+        Recorded.model_validate({name: saved[name] for name in RECORDED})
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        return str(problems[0]["loc"][0])
+    return None
 
 
 def same_tensors(ours: Mapping[str, Tensor], saved: Any) -> bool:
@@ -71,32 +110,32 @@ def fits_optimiser(optimiser: Optimizer, saved: Any) -> bool:
     groups = optimiser.state_dict()["param_groups"]
     if not isinstance(saved["param_groups"], list) or not isinstance(saved["state"], Mapping):
         return False
-    if not _same_numbers([group["params"] for group in groups], saved["param_groups"]):
+    if not _same_indices([group["params"] for group in groups], saved["param_groups"]):
         return False
-    weights = dict(numbered_weights(optimiser))
+    parameters = dict(indexed_parameters(optimiser))
     return all(
-        type(number) is int
-        and number in weights
-        and _has_moments(moments, weights[number], optimiser)
-        for number, moments in saved["state"].items()
+        type(index) is int
+        and index in parameters
+        and _has_moments(moments, parameters[index], optimiser)
+        for index, moments in saved["state"].items()
     )
 
 
-def numbered_weights(optimiser: Optimizer) -> Iterator[tuple[int, Tensor]]:
-    """Yield each weight with its number in `optimiser.state_dict()`."""
+def indexed_parameters(optimiser: Optimizer) -> Iterator[tuple[int, Tensor]]:
+    """Yield each parameter with its index in `optimiser.state_dict()`."""
     for saved_group, group in zip(
         optimiser.state_dict()["param_groups"], optimiser.param_groups, strict=True
     ):
         yield from zip(saved_group["params"], group["params"], strict=True)
 
 
-def _same_numbers(ours: list[list[int]], groups: list[Any]) -> bool:
+def _same_indices(ours: list[list[int]], groups: list[Any]) -> bool:
     theirs = [group.get("params") if isinstance(group, Mapping) else None for group in groups]
     # Other types are not compared: of two tensors that raises an error.
     return (
         all(
-            isinstance(numbers, list) and all(type(one) is int for one in numbers)
-            for numbers in theirs
+            isinstance(indices, list) and all(type(index) is int for index in indices)
+            for indices in theirs
         )
         and theirs == ours
     )
@@ -120,29 +159,22 @@ def _is_tensor(value: Any, shape: torch.Size, dtype: torch.dtype) -> bool:
     return isinstance(value, Tensor) and value.shape == shape and value.dtype == dtype
 
 
-def _is_count(value: Any, largest: int) -> bool:
-    return type(value) is int and 0 <= value <= largest
+def _require(fits: bool) -> None:
+    if not fits:
+        raise ValueError("no training writes this")
 
 
-def _are_devices(value: Any) -> bool:
-    return type(value) is list and all(type(name) is str and name.isprintable() for name in value)
-
-
-def _is_row(row: Any, step: int) -> bool:
-    if type(row) is not dict or not _is_count(row.get("step"), step):
-        return False
-    return all(
-        type(name) is str and FIGURE.fullmatch(name) is not None and type(value) is float
-        for name, value in row.items()
-        if name != "step"
-    )
-
-
-def _is_strip(value: Any) -> bool:
+def _is_row(row: Mapping[str, Any], step: int) -> bool:
+    """Return whether a row has figures, as floats, and an integer step of at most `step`."""
+    figures = dict(row)
+    at = figures.pop("step", None)
     return (
-        isinstance(value, Tensor)
-        and value.dtype == torch.uint8
-        and value.ndim == 3
-        and value.shape[0] == 3
-        and value.numel() > 0
+        type(at) is int
+        and 0 <= at <= step
+        and all(FIGURE.fullmatch(name) and type(value) is float for name, value in figures.items())
     )
+
+
+def _is_strip(strip: Tensor) -> bool:
+    is_picture = strip.dtype == torch.uint8 and strip.ndim == 3
+    return is_picture and strip.shape[0] == 3 and strip.numel() > 0

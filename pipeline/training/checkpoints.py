@@ -9,19 +9,20 @@ import torch
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
-from pipeline.networks.files import CHECKPOINT
+from pipeline.networks.files import CHECKPOINT_KIND
 from pipeline.networks.tensor_files import (
-    archive_damage,
+    DamagedArchiveError,
     error_line,
     exceeds_storage,
+    load_archive,
     printable_line,
-    unpickle,
 )
-from pipeline.training.checkpointed import Training, mismatch
+from pipeline.training.checkpointed_state import CheckpointedState, mismatch
 
 # Raised whenever the layout of the file changes. Code that changes the weights is in the run's key.
-FORMAT = 3
-NAME = re.compile(r"step-(\d{9})\.pt")
+CHECKPOINT_FORMAT = 3
+# `pipeline/kept_work.py` has a twin, because `pipeline clean` must not import torch.
+CHECKPOINT_NAME = re.compile(r"step-(\d{9})\.pt")
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Checkpoints:
     """the last one that this run wrote or went on from"""
     _unusable: set[Path] = field(default_factory=set)
 
-    def save(self, training: Training, metadata: Mapping[str, str]) -> None:
+    def save(self, training: CheckpointedState, metadata: Mapping[str, str]) -> None:
         """Write `training`; keep it and the checkpoint before.
 
         `metadata` is that of a file of the averaged generator. Raises `PipelineError` where the
@@ -41,8 +42,8 @@ class Checkpoints:
         """
         path = self.folder / f"step-{training.state.step:09}.pt"
         content = {
-            "kind": CHECKPOINT,
-            "format": FORMAT,
+            "kind": CHECKPOINT_KIND,
+            "format": CHECKPOINT_FORMAT,
             "metadata": dict(metadata),
             "state": training.state_dict(),
         }
@@ -61,7 +62,7 @@ class Checkpoints:
         if self.newest is not None:
             self._remove_before(step_of(self.newest))
 
-    def restore(self, training: Training, steps: int) -> list[str]:
+    def restore_newest(self, training: CheckpointedState, steps: int) -> list[str]:
         """Restore `training` from the newest usable checkpoint of at most `steps` steps.
 
         Returns a line for each that is not used, and why. A damaged one is renamed, so that it no
@@ -73,7 +74,7 @@ class Checkpoints:
         for path in checkpoints:
             if step_of(path) > steps:
                 continue
-            problem = self._restore_from(path, training)
+            problem = self._restore_or_set_aside(path, training)
             if problem is None:
                 self.newest = path
                 return messages
@@ -96,16 +97,16 @@ class Checkpoints:
             return []
         except OSError as error:
             raise _unreadable(self.folder, error) from None
-        return [path for path in paths if NAME.fullmatch(path.name)]
+        return [path for path in paths if CHECKPOINT_NAME.fullmatch(path.name)]
 
-    def _restore_from(self, path: Path, training: Training) -> str | None:
-        """Restore `training` from one file, or return why not."""
+    def _restore_or_set_aside(self, path: Path, training: CheckpointedState) -> str | None:
+        """Restore `training` from one file, or return why not; rename a damaged file."""
         try:
-            damage = archive_damage(path)
-            if damage is not None:
+            try:
+                problem = load_checkpoint(path, training)
+            except DamagedArchiveError as damage:
                 path.rename(path.with_name(f"{path.name}.damaged"))
                 return f"damaged, renamed to {path.name}.damaged ({damage})"
-            problem = restore(path, training)
         except (OSError, MemoryError, RuntimeError) as error:
             raise _unreadable(path, error) from None
         if problem is None:
@@ -119,28 +120,28 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
 
 
-def restore(path: Path, training: Training) -> str | None:
-    """Restore `training` from an undamaged checkpoint, or return why that cannot be.
+def load_checkpoint(path: Path, training: CheckpointedState) -> str | None:
+    """Restore `training` from a checkpoint, or return why that cannot be.
 
-    The file may be anyone's: it takes no more memory than it has bytes. Raises `OSError`,
-    `MemoryError` and `RuntimeError`, the machine's own faults.
+    The file is untrusted: it takes no more memory than it has bytes. Raises `DamagedArchiveError`,
+    and `OSError`, `MemoryError` and `RuntimeError`, the machine's own faults.
     """
     try:
         # Networks and optimisers copy their tensors to their device themselves; the history stays
         # in the machine's memory.
-        content = unpickle(path, mapped=False)
-    except (OSError, MemoryError, RuntimeError):
+        content = load_archive(path)
+    except (DamagedArchiveError, OSError, MemoryError, RuntimeError):
         raise
     except Exception as error:
         # The file is undamaged, so it was written like this.
         return f"is no checkpoint of this program ({error_line(error)})"
-    if not isinstance(content, dict) or content.get("kind") != CHECKPOINT:
+    if not isinstance(content, dict) or content.get("kind") != CHECKPOINT_KIND:
         return "is no checkpoint of this version of the program"
     file_format = content.get("format")
     if type(file_format) is not int:
         return "is no checkpoint of this version of the program"
-    if file_format != FORMAT:
-        return f"has format {file_format}, and this version reads {FORMAT}"
+    if file_format != CHECKPOINT_FORMAT:
+        return f"has format {file_format}, and this version reads {CHECKPOINT_FORMAT}"
     if exceeds_storage(content):
         return "is no checkpoint of this program (its tensors share their values)"
     problem = mismatch(training, content)
@@ -153,16 +154,15 @@ def restore(path: Path, training: Training) -> str | None:
 
 def step_of(path: Path) -> int:
     """Return the step after which a checkpoint was written, by its name."""
-    match = NAME.fullmatch(path.name)
+    match = CHECKPOINT_NAME.fullmatch(path.name)
     assert match is not None
     return int(match[1])
 
 
 def _unreadable(path: Path, error: BaseException) -> PipelineError:
-    reason = " ".join(str(error).split()) or type(error).__name__
     return PipelineError(
-        f"{path}: cannot be read now ({reason}); nothing was removed: run again, or move it away "
-        "to train without it"
+        f"{path}: cannot be read now ({error_line(error)}); nothing was removed: run again, or "
+        "move it away to train without it"
     )
 
 
@@ -173,4 +173,4 @@ def _system_error(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         cause = cause.__context__
-    return " ".join(str(error).split())
+    return error_line(error)

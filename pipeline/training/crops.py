@@ -1,8 +1,6 @@
 """Random crops of the training images, the same for the same seed and step."""
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,13 +13,16 @@ from pipeline.devices import to_device_async
 from pipeline.params import TrainParams
 
 LoadImages = Callable[[Sequence[int]], tuple[Tensor, Sequence[int]]]
-"""Numbers of images → `(N, H, W, 3) uint8` that holds them, and the index of each in it."""
+"""Indices of images → `(N, H, W, 3) uint8` that holds them, and the position of each in it."""
 
 MID_LEVEL = 127.5
-# One channel in two loses contrast or becomes flat in parts; shifts do that to bright or dark ones.
 LOG2_GAINS = (-1.0, 1.5)
+"""Range of log2 of a channel's gain: from half the contrast to 2.8 times, where many levels end
+beyond 0 or 255 and so become flat."""
 LARGEST_SHIFT = 96.0
-"""levels of 255"""
+"""Levels of 255 by which a channel becomes brighter or darker: a bright or dark one gets flat."""
+LEAST_DETAIL = 0.1
+"""Levels added to each crop's detail: where all candidates are flat, each can be chosen."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ class RandomCrops:
         part = self.batch // self.processes
         own = slice(self.rank * part, (self.rank + 1) * part)
         samples = range(step * self.batch, (step + 1) * self.batch)[own]
-        images, indices = self.load([self._image_number(sample) for sample in samples])
-        crops = self._crop(images, indices, positions[own, :, :2])
+        images, owners = self.load([self._image_index(sample) for sample in samples])
+        crops = self._crop(images, owners, positions[own, :, :2])
         mirrored = _to_device(images.device, positions[own, :, 2].ravel() < 0.5)
         if self.candidates > 1:
             chosen = self._choose(crops, _to_device(images.device, choices[own]))
@@ -96,16 +97,16 @@ class RandomCrops:
             )
         return crops.contiguous(memory_format=torch.channels_last)
 
-    def _crop(self, images: Tensor, indices: Sequence[int], positions: np.ndarray) -> Tensor:
-        """Return crops of the images at `indices`, `(N · candidates, 3, crop, crop)`.
+    def _crop(self, images: Tensor, owners: Sequence[int], positions: np.ndarray) -> Tensor:
+        """Return crops of the images at `owners`, `(N · candidates, 3, crop, crop)`.
 
         `positions (N, candidates, 2) in [0, 1)` are shares of the range of top and left. All are
         cut by a few operations, however many they are, because each operation costs a GPU the same.
         """
         windows = images.unfold(1, self.crop, 1).unfold(2, self.crop, 1).movedim(3, 5)
         corners = (positions * windows.shape[1:3]).astype(np.int64).reshape(-1, 2)
-        owners = np.repeat(np.asarray(indices, np.int64), self.candidates)
-        selected = _to_device(images.device, np.column_stack([owners, corners]))
+        repeated = np.repeat(np.asarray(owners, np.int64), self.candidates)
+        selected = _to_device(images.device, np.column_stack([repeated, corners]))
         return windows[selected.unbind(1)].permute(0, 3, 1, 2)
 
     def _choose(self, crops: Tensor, choices: Tensor) -> Tensor:
@@ -113,13 +114,12 @@ class RandomCrops:
 
         It is the first at which the cumulated share of detail reaches `choices (N,) in [0, 1)`.
         """
-        # A little more than none, so that one of several flat ones can be chosen.
-        details = detail(crops).view(-1, self.candidates) + 0.1
+        details = detail(crops).view(-1, self.candidates) + LEAST_DETAIL
         cumulated = details.cumsum(1) / details.sum(1, keepdim=True)
         chosen = (cumulated < choices.to(cumulated)[:, None]).sum(1).clamp(max=self.candidates - 1)
         return torch.arange(len(chosen), device=chosen.device) * self.candidates + chosen
 
-    def _image_number(self, sample: int) -> int:
+    def _image_index(self, sample: int) -> int:
         epoch, position = divmod(sample, self.count)
         return int(_permutation(self.seed, epoch, self.count)[position])
 
@@ -137,8 +137,8 @@ def recolour_levels(crops: Tensor, channels: Tensor, gains: Tensor, shifts: Tens
     Each result's channel is `gain · (level - mid) + mid + shift`, `mid` being 127.5, of the crop's
     channel that `channels` names; all three are `(N, 3)`. Results are clamped to [0, 255].
     """
-    number = torch.arange(len(crops), device=crops.device)[:, None]
-    levels = crops[number, channels].float() - MID_LEVEL
+    index = torch.arange(len(crops), device=crops.device)[:, None]
+    levels = crops[index, channels].float() - MID_LEVEL
     stretched = torch.addcmul(shifts[..., None, None] + MID_LEVEL, levels, gains[..., None, None])
     return stretched.round().clamp(0, 255).to(crops.dtype)
 
@@ -183,27 +183,3 @@ def _select(condition: Tensor, crops: Tensor, others: Tensor) -> Tensor:
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     """Return the order of the images in one epoch."""
     return np.random.default_rng((seed, epoch, count)).permutation(count)
-
-
-class Prefetcher:
-    """Make batches in threads while the steps before them are taken.
-
-    `make` returns the batch of a step; each of `workers` threads (0: one per core) makes one at a
-    time.
-    """
-
-    def __init__(self, make: Callable[[int], Tensor], workers: int = 0) -> None:
-        self._make, self._workers = make, workers or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(self._workers)
-        self._ahead: dict[int, Future[Tensor]] = {}
-
-    def __call__(self, step: int) -> Tensor:
-        """Return the batch of a step, and begin those after it. Raises what `make` raises."""
-        for later in range(step, step + 2 * self._workers):
-            if later not in self._ahead:
-                self._ahead[later] = self._pool.submit(self._make, later)
-        return self._ahead.pop(step).result()
-
-    def close(self) -> None:
-        """Cancel the batches that no thread has begun."""
-        self._pool.shutdown(cancel_futures=True)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from pipeline.devices import free_memory
+from pipeline.errors import PipelineError
 from pipeline.images.shards import read_image, read_images
 from pipeline.manifest.rows import Row
 from pipeline.progress import Progress
@@ -22,11 +23,11 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class Images:
-    """Access to the training images by their numbers."""
+    """Access to the training images by their indices."""
 
     load: LoadImages
-    on_device: bool
-    """whether all are in the memory that the training device reads; else batches are prefetched"""
+    prefetch: bool
+    """whether batches are to be made ahead: images are decoded for each, or far from the GPU"""
 
 
 def load_images(
@@ -41,7 +42,7 @@ def load_images(
 
     They take at most `MEMORY_SHARE` of the free memory: of the device, else of the machine, whose
     memory `processes` share. Where they fit into neither they are decoded for each batch. Raises
-    `PipelineError` where one cannot be read.
+    `PipelineError` where one cannot be read or has another size.
     """
     needed = len(rows) * size * size * 3
     # LR is made on the CPU for MPS, whose memory is the machine's in any case.
@@ -50,9 +51,9 @@ def load_images(
     for target in devices:
         if needed <= _free_bytes(target, processes) * MEMORY_SHARE:
             images = _decode_all(folder, rows, size, target, progress)
-            return Images(partial(_from_memory, images), on_device=target is devices[0])
+            return Images(partial(_from_memory, images), prefetch=target is not devices[0])
     progress.message("the images do not fit into memory: they are decoded at each step")
-    return Images(partial(_from_shards, folder, rows), on_device=False)
+    return Images(partial(_from_shards, folder, rows, size), prefetch=True)
 
 
 def _free_bytes(device: torch.device, processes: int) -> float:
@@ -62,16 +63,19 @@ def _free_bytes(device: torch.device, processes: int) -> float:
 
 
 def _from_memory(
-    images: torch.Tensor, numbers: Sequence[int]
+    images: torch.Tensor, indices: Sequence[int]
 ) -> tuple[torch.Tensor, Sequence[int]]:
-    return images, numbers
+    return images, indices
 
 
 def _from_shards(
-    folder: Path, rows: Sequence[Row], numbers: Sequence[int]
+    folder: Path, rows: Sequence[Row], size: int, indices: Sequence[int]
 ) -> tuple[torch.Tensor, Sequence[int]]:
-    images = np.stack([read_image(folder, rows[number]) for number in numbers])
-    return torch.from_numpy(images), range(len(numbers))
+    images = []
+    for index in indices:
+        images.append(read_image(folder, rows[index]))
+        _check_size(folder, rows[index], images[-1], size)
+    return torch.from_numpy(np.stack(images)), range(len(indices))
 
 
 def _decode_all(
@@ -82,8 +86,17 @@ def _decode_all(
     try:
         for start in range(0, len(rows), _CHUNK):
             part = read_images(folder, rows[start : start + _CHUNK])
+            _check_size(folder, rows[start], part[0], size)
             images[start : start + _CHUNK] = torch.from_numpy(part)
             progress.update(start + len(part))
     finally:
         progress.finish()
     return images
+
+
+def _check_size(folder: Path, row: Row, image: np.ndarray, size: int) -> None:
+    if image.shape != (size, size, 3):
+        raise PipelineError(
+            f"{folder / row.shard}: the image at byte {row.offset} has another size than the "
+            f"validation images, {size} pixels; run pipeline resize and pipeline manifest again"
+        )

@@ -41,13 +41,13 @@ class Group:
         """Whether this is the process that writes and reports."""
         return self.rank == 0
 
-    def mean(self, values: Tensor) -> Tensor:
+    def global_mean(self, values: Tensor) -> Tensor:
         """Return the mean over all processes' values, equally many in each, with its gradient."""
         mean = values.mean()
         return mean if self.size == 1 else _all_reduce_mean(mean)
 
     @torch.no_grad()
-    def average(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce_mean_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each process's `tensors` by their means over the processes, in one message."""
         if self.size == 1 or not tensors:
             return
@@ -77,8 +77,8 @@ class Group:
             raise problem
         return cast(T, value)
 
-    def any(self, flag: bool, device: torch.device) -> bool:
-        """Return whether `flag` is True in any process."""
+    def any_process(self, flag: bool, device: torch.device) -> bool:
+        """Return whether `flag` is True in any process; of several, wait for the others."""
         if self.size == 1:
             return flag
         largest = torch.tensor(float(flag), device=device)
@@ -98,7 +98,8 @@ def launch(processes: int, work: Callable[..., None], *arguments: object) -> int
     """Run `work(*arguments)` in several processes, as torchrun does on one machine.
 
     Return the exit code of the first that failed, or 0. Any of the signals that stop a training
-    reaches all of them, as SIGTERM; then raise `KeyboardInterrupt`.
+    reaches all of them, as SIGTERM; then raise `KeyboardInterrupt`. Handlers of signals and the
+    level of logging are afterwards as before.
     """
     config = LaunchConfig(
         min_nodes=1,
@@ -112,21 +113,40 @@ def launch(processes: int, work: Callable[..., None], *arguments: object) -> int
         signals_to_handle="SIGTERM",
     )
     start_resource_tracker()
-    # PyTorch would log pages of tracebacks; the process that failed reports its error itself.
+    with _silent_logging(), _signals_as_sigterm():
+        try:
+            elastic_launch(config, work)(*arguments)
+        except ChildFailedError as error:
+            _, failure = error.get_first_failure()
+            return failure.exitcode
+        except SignalException:
+            raise KeyboardInterrupt from None
+    return 0
+
+
+@contextmanager
+def _silent_logging() -> Iterator[None]:
+    """PyTorch would log pages of tracebacks; the process that failed reports its error itself."""
+    before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
-    for number in handled_signals():
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _signals_as_sigterm() -> Iterator[None]:
+    """Send this process SIGTERM, which PyTorch handles, for each other signal that ends it."""
+    before = {number: signal.getsignal(number) for number in handled_signals()}
+    for number in before:
         if number != signal.SIGTERM:
             signal.signal(number, _terminate)
     try:
-        elastic_launch(config, work)(*arguments)
-    except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        return failure.exitcode
-    except SignalException:
-        raise KeyboardInterrupt from None
+        yield
     finally:
-        logging.disable(logging.NOTSET)
-    return 0
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -161,7 +181,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise `(N, C, H, W)`."""
+        """Normalise `(N, C, H, W)` to the same shape."""
         if not self.training:
             return super().forward(x)
         values = x.float()
@@ -192,7 +212,7 @@ def sync_batch_norm(network: nn.Module | None, group: Group) -> None:
     for parent in network.modules():
         for name, child in parent.named_children():
             if type(child) is nn.BatchNorm2d:
-                replacement = SyncBatchNorm2d(child.num_features, child.eps)
+                replacement = SyncBatchNorm2d(child.num_features, child.eps, child.momentum)
                 replacement.load_state_dict(child.state_dict())
                 setattr(parent, name, replacement.to(child.weight.device))
 

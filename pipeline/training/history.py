@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# With more strips than this every second one is dropped: the picture still shows all of the run.
+# With one strip more every second one is dropped, but neither the first nor the newest: the picture
+# still shows all of the run.
 MAX_STRIPS = 16
 
 Figures = Mapping[str, float]
@@ -21,7 +22,7 @@ class Recorder(Protocol):
         """Begin anew: every row since the first step follows, also when a training goes on."""
 
     def figures(self, step: int, figures: Figures) -> None:
-        """Record losses or validation figures after `step` generator updates."""
+        """Record losses or validation figures after `step` steps."""
 
     def samples(self, pixels: np.ndarray) -> None:
         """Record `(H, W, 3) uint8`: the same validation details, one row for each validation."""
@@ -54,7 +55,7 @@ class History:
         """Append the strip `(3, h, w) uint8` of one validation."""
         self.samples.append(strip)
         if len(self.samples) > MAX_STRIPS:
-            self.samples = self.samples[1::2]
+            self.samples = self.samples[::2]
 
     def add_device(self, name: str) -> None:
         """Note that this device computes the next steps."""

@@ -12,7 +12,7 @@ REPEATED = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Context manager in which the first of `ENDING_SIGNALS` only sets `stop`.
+    """Context manager that lets the first of `ENDING_SIGNALS` only set `stop`.
 
     With `at_once` a second SIGINT or SIGTERM raises `KeyboardInterrupt`. One of several processes
     must not do that, because it gets Ctrl-C from the terminal and again from the process that

@@ -38,34 +38,35 @@ def content_loss(sr_features: Sequence[Tensor], hr_features: Sequence[Tensor]) -
 
 
 def adversarial_loss(
-    sr_logits: Tensor, hr_logits: Tensor | None = None, mean: Mean = torch.mean
+    hr_logits: Tensor | None, sr_logits: Tensor, mean: Mean | None = None
 ) -> Tensor:
-    """Return -log D(G(LR)), the mean over `(N, 1)` logits (equation 6).
+    """Return -log D(G(LR)), the mean over all logits (equation 6).
 
-    With `hr_logits` it is the relativistic average loss (Wang et al. 2018, "ESRGAN", equation 2),
-    which also makes originals look less real than results; `mean` is over the whole batch.
+    Logits are `(N, 1)`, or `(N, 1, H, W)` of a discriminator per pixel. With a `mean` over the
+    whole batch it is the relativistic average loss (Wang et al. 2018, "ESRGAN", equation 2), which
+    also makes HR crops look less real than results; it alone needs `hr_logits`.
     """
     fake = sr_logits.float()
-    if hr_logits is None:
-        return _binary_cross_entropy(fake, real=True)
-    original = hr_logits.float()
-    return _binary_cross_entropy(original - mean(fake), real=False) + _binary_cross_entropy(
-        fake - mean(original), real=True
-    )
+    if mean is None:
+        return _binary_cross_entropy(fake, 1.0)
+    assert hr_logits is not None
+    real = hr_logits.float()
+    fake_loss = _binary_cross_entropy(fake - mean(real), 1.0)
+    return _binary_cross_entropy(real - mean(fake), 0.0) + fake_loss
 
 
 def discriminator_loss(hr_logits: Tensor, sr_logits: Tensor, mean: Mean | None = None) -> Tensor:
-    """Return -log D(HR) - log(1 - D(G(LR))), the mean over `(N, 1)` logits (equation 2).
+    """Return -log D(HR) - log(1 - D(G(LR))), the mean over all logits (equation 2).
 
-    With a `mean` over the whole batch D is relativistic: it compares each logit with the mean of
-    the others (ESRGAN, equation 1).
+    Logits are `(N, 1)`, or `(N, 1, H, W)` of a discriminator per pixel. With a `mean` over the
+    whole batch D is relativistic: it compares each logit with the mean of the others (ESRGAN,
+    equation 1).
     """
-    original, fake = hr_logits.float(), sr_logits.float()
+    real, fake = hr_logits.float(), sr_logits.float()
     if mean is not None:
-        original, fake = original - mean(fake), fake - mean(original)
-    return _binary_cross_entropy(original, real=True) + _binary_cross_entropy(fake, real=False)
+        real, fake = real - mean(fake), fake - mean(real)
+    return _binary_cross_entropy(real, 1.0) + _binary_cross_entropy(fake, 0.0)
 
 
-def _binary_cross_entropy(logits: Tensor, real: bool) -> Tensor:
-    target = torch.full_like(logits, float(real))
-    return F.binary_cross_entropy_with_logits(logits, target)
+def _binary_cross_entropy(logits: Tensor, target: float) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))

@@ -9,7 +9,7 @@ from pipeline.networks import Generator
 from pipeline.params import TrainParams
 from pipeline.progress import Progress
 from pipeline.training.best import BestTracker
-from pipeline.training.checkpointed import Training
+from pipeline.training.checkpointed_state import CheckpointedState
 from pipeline.training.distributed import Group
 from pipeline.training.history import Figures, Recorder
 from pipeline.training.step import StepResult
@@ -30,9 +30,10 @@ class Monitor:
 
     def __init__(
         self,
+        *,
         params: TrainParams,
         steps: int,
-        training: Training,
+        training: CheckpointedState,
         validation: Validation,
         group: Group,
         recorder: Recorder,
@@ -43,12 +44,14 @@ class Monitor:
         self._validation, self._recorder, self._progress = validation, recorder, progress
         adversarial = training.state.adversary is not None
         self._best = BestTracker(training.best, validation, adversarial)
-        self._remeasured = False
+        self._outdated_step: int | None = None
+        self._first_step, self._started = training.state.step, time.monotonic()
 
     def resume(self) -> None:
         """Measure the best generator again where needed, and replay the history."""
         if self._best.remeasure():
-            self._remeasured = True
+            # So are the figures of the step at which the training was saved.
+            self._outdated_step = self._state.step
             self._progress.message(
                 f"the best generator so far, of step {self._best.best.step}, is measured again: "
                 "its score was of another metric or of other validation pictures"
@@ -77,38 +80,37 @@ class Monitor:
             self._validate()
 
     def final_validation(self) -> FinalValidation:
-        """Validate the last generator, unless its step was validated, and let it be the best.
+        """Validate the last generator, unless that was done on these pictures; it may be the best.
 
         Nothing of it goes into the training: a longer one would not have validated here. Raises
         `NotFiniteError`.
         """
         state, best = self._state, self._best.best
         figures = self._history.validation_at(state.step)
-        if figures and not self._remeasured:
+        if figures and state.step != self._outdated_step:
             return FinalValidation(figures, best.generator, best.step)
-        measured, strip = self._validation(state.average)
-        if not figures:
-            figures = {f"val/{name}": value for name, value in measured.items()}
-            self._recorder.figures(state.step, figures)
-            self._history.show_samples(self._recorder, strip)
-            self._report_validation(measured)
+        measured, strip = self._validation(state.ema)
+        figures = {f"val/{name}": value for name, value in measured.items()}
+        self._recorder.figures(state.step, figures)
+        self._history.show_samples(self._recorder, strip)
+        self._report_validation(measured)
         if self._best.is_better(measured):
-            return FinalValidation(figures, state.average, state.step)
+            return FinalValidation(figures, state.ema, state.step)
         return FinalValidation(figures, best.generator, best.step)
 
     def _read(self, result: StepResult) -> Figures:
-        """Return the losses as numbers, or none where the step updated nothing."""
-        losses = list(result.losses.values())
+        """Return the step's figures as numbers, or none where the step was skipped."""
+        figures = list(result.figures.values())
         # Each process computed those of its part of the batch.
-        self._group.average(losses)
+        self._group.all_reduce_mean_(figures)
         # One read in place of ten: the host waits for a GPU at each.
-        *values, updated = torch.stack([*losses, result.updated.to(losses[0])]).tolist()
-        return dict(zip(result.losses, values, strict=True)) if updated else {}
+        *values, updated = torch.stack([*figures, result.updated.to(figures[0])]).tolist()
+        return dict(zip(result.figures, values, strict=True)) if updated else {}
 
     def _validate(self) -> None:
         state = self._state
-        measured, strip = self._validation(state.average)
-        self._best.offer(state.average, state.step, measured)
+        measured, strip = self._validation(state.ema)
+        self._best.offer(state.ema, state.step, measured)
         self._add_row({f"val/{name}": value for name, value in measured.items()})
         self._history.add_samples(strip)
         self._history.show_samples(self._recorder)

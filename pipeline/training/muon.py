@@ -34,7 +34,10 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update every kernel that has a gradient, those of one shape together."""
+        """Update every kernel that has a gradient, those of one shape together.
+
+        Return what `closure` returns, which PyTorch's optimisers call first.
+        """
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
@@ -46,6 +49,7 @@ class Muon(Optimizer):
         return loss
 
     def _update(self, kernels: list[Tensor], lr: float | Tensor, momentum: float) -> None:
+        """Update kernels of one shape `(out, in, h, w)`."""
         matrices = torch.stack(self._momenta(kernels, momentum)).flatten(2)
         length = lr * ADAM_RMS * math.sqrt(max(matrices.shape[1:]))
         if self.found_inf is not None:
@@ -59,6 +63,7 @@ class Muon(Optimizer):
         torch._foreach_sub_(kernels, directions, alpha=length)
 
     def _momenta(self, kernels: list[Tensor], momentum: float) -> tuple[Tensor, ...]:
+        """Update the momentum of each kernel; return Nesterov's, of the kernels' shapes."""
         gradients, averages = [], []
         for kernel in kernels:
             gradient, state = kernel.grad, self.state[kernel]
@@ -85,14 +90,15 @@ def orthogonal(matrices: Tensor) -> Tensor:
     """
     rows, columns = matrices.shape[1:]
     x = matrices.mT if rows > columns else matrices
-    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=1e-7)
     a, b, c = QUINTIC
     square = x @ x.mT
     product = torch.eye(square.shape[1], dtype=square.dtype, device=square.device)
-    for _ in range(ITERATIONS):
+    for iteration in range(ITERATIONS):
         factor = torch.baddbmm(square, square, square, beta=b, alpha=c)
         factor.diagonal(dim1=1, dim2=2).add_(a)
         product = factor @ product
-        square = factor @ square @ factor
+        if iteration < ITERATIONS - 1:
+            square = factor @ square @ factor
     result: Tensor = product @ x
     return result.mT if rows > columns else result

@@ -13,7 +13,7 @@ from pipeline.progress import Progress
 
 @dataclass(frozen=True)
 class ContentNetwork:
-    """The content loss's VGG16, or None without a discriminator."""
+    """VGG16, or None without a discriminator, and the hash of its weights."""
 
     network: VGG16Features | None = None
     sha256: str | None = None
@@ -23,16 +23,17 @@ class ContentNetwork:
 def load_content_network(
     params: TrainParams, device: torch.device, progress: Progress
 ) -> ContentNetwork:
-    """Return the content loss's VGG16 on `device`.
+    """Return the content loss's VGG16 on `device`, or none where there is no discriminator.
 
-    Raises `WeightsMissing` where ImageNet's weights are not available.
+    Its ImageNet weights are downloaded where they are missing; random ones are reported. Raises
+    `WeightsUnavailableError` where they are not available.
     """
     if params.adv_weight == 0:
         return ContentNetwork()
     if params.vgg == "imagenet" and not has_backbone("vgg16"):
         progress.message("VGG16's ImageNet weights are fetched: 528 MB, once")
-    state, origin = backbone_state("vgg16", params.vgg, params.seed)
-    if origin == "random":
+    state = backbone_state("vgg16", params.vgg, params.seed)
+    if params.vgg == "random":
         progress.message(
             "note: train.vgg is random: the content loss compares features of a VGG16 that learnt "
             "nothing, which is another experiment than the article's"
@@ -43,12 +44,11 @@ def load_content_network(
 
 
 def load_lpips(side: int, device: torch.device) -> Lpips | None:
-    """Return LPIPS on `device`, or None where AlexNet's ImageNet weights were not fetched before.
+    """Return LPIPS on `device`, or None where images of `side` pixels are too small for it.
 
-    They are not downloaded for a validation figure. None, too, where images of `side` pixels are
-    too small for LPIPS.
+    None, too, where AlexNet's ImageNet weights were not fetched before: they are not downloaded for
+    a validation figure.
     """
     if side < SMALLEST_SIDE or not has_backbone("alexnet"):
         return None
-    state, _ = backbone_state("alexnet", "imagenet")
-    return Lpips(state).to(device)
+    return Lpips(backbone_state("alexnet", "imagenet")).to(device)

@@ -6,30 +6,30 @@ from pathlib import Path
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import writing
 from pipeline.locks import hold
-from pipeline.networks.tensor_files import archive_damage
-from pipeline.training.checkpointed import Training
-from pipeline.training.checkpoints import restore
+from pipeline.networks.tensor_files import DamagedArchiveError, error_line
+from pipeline.training.checkpointed_state import CheckpointedState
+from pipeline.training.checkpoints import load_checkpoint
 from pipeline.training.run_folders import LOCK_FILE, nearest_checkpoints, record_start
 from pipeline.training.run_setup import TrainRun
 
 
-def resume(run: TrainRun, lock: ExitStack) -> None:
-    """Restore the newest checkpoint in all processes; `lock` then keeps others from this run.
+def resume(run: TrainRun, exit_stack: ExitStack) -> None:
+    """Restore the newest checkpoint in all processes.
 
-    Raises `PipelineError`.
+    The run's lock, in `exit_stack`, then keeps others from it. Raises `PipelineError`.
     """
-    path = run.group.from_main(lambda: _resume_main(run, lock))
+    path = run.group.from_main(lambda: _resume_in_main_process(run, exit_stack))
     if path is not None and not run.group.is_main:
-        _restore_as_main(path, run.training)
+        _restore_in_other_process(path, run.training)
 
 
-def _resume_main(run: TrainRun, lock: ExitStack) -> Path | None:
-    """Restore in the main process; return the checkpoint's file, or None at step 0."""
+def _resume_in_main_process(run: TrainRun, exit_stack: ExitStack) -> Path | None:
+    """Restore a checkpoint; return its file, or None at step 0."""
     folder, params, steps = run.checkpoints.folder, run.params, run.steps
     with writing(folder):
-        lock.enter_context(hold(folder / LOCK_FILE, "pipeline train"))
+        exit_stack.enter_context(hold(folder / LOCK_FILE, "pipeline train"))
         record_start(folder, run.description, steps, params.resume, params.init)
-    messages = run.checkpoints.restore(run.training, steps)
+    messages = run.checkpoints.restore_newest(run.training, steps)
     path = run.checkpoints.newest
     if path is None and params.resume is not None:
         path = run.paths.resolve(params.resume)
@@ -46,14 +46,16 @@ def _resume_main(run: TrainRun, lock: ExitStack) -> Path | None:
     return path
 
 
-def _restore_named(path: Path, training: Training, steps: int) -> None:
+def _restore_named(path: Path, training: CheckpointedState, steps: int) -> None:
     """Restore the checkpoint that `train.resume` names. Raises `PipelineError`."""
     try:
-        damage = archive_damage(path)
-        problem = f"is damaged ({damage})" if damage else restore(path, training)
+        problem = load_checkpoint(path, training)
+    except DamagedArchiveError as damage:
+        problem = f"is damaged ({damage})"
     except (OSError, MemoryError, RuntimeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PipelineError(f"train.resume: {path}: cannot be read now ({reason})") from None
+        raise PipelineError(
+            f"train.resume: {path}: cannot be read now ({error_line(error)})"
+        ) from None
     step = training.state.step
     if problem is None and step > steps:
         problem = f"is of step {step}, after the {steps} steps that this training has"
@@ -61,12 +63,12 @@ def _restore_named(path: Path, training: Training, steps: int) -> None:
         raise UsageError(f"train.resume: {path}: it {problem}")
 
 
-def _restore_as_main(path: Path, training: Training) -> None:
-    """Restore in another process what the main one restored. Raises `PipelineError`."""
+def _restore_in_other_process(path: Path, training: CheckpointedState) -> None:
+    """Restore what the main process restored. Raises `PipelineError`."""
     try:
-        problem = restore(path, training)
-    except (OSError, MemoryError, RuntimeError) as error:
-        problem = " ".join(str(error).split())
+        problem = load_checkpoint(path, training)
+    except (DamagedArchiveError, OSError, MemoryError, RuntimeError) as error:
+        problem = error_line(error)
     if problem is not None:
         raise PipelineError(
             f"{path}: one of the processes cannot read it ({problem}); models/ must lie on a "

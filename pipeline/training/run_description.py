@@ -1,16 +1,17 @@
 """What makes two trainings the same run: the description of all that shapes the weights."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.errors import some_of
+from pipeline.networks.tensor_files import printable_line
 from pipeline.params import TrainParams
+from pipeline.params.train import ADVERSARIAL_PARAMS
 from pipeline.training.build import generator_params
-from pipeline.training.checkpoints import FORMAT
-from pipeline.training.schedules import average_decay, pretrain_steps
+from pipeline.training.checkpoints import CHECKPOINT_FORMAT
+from pipeline.training.schedules import resolved_ema_decay, resolved_pretrain_steps
 
 # When and where training computes, what it reports, and what `describe_run` resolves.
 NOT_IN_KEY = {
@@ -28,14 +29,6 @@ NOT_IN_KEY = {
     "validate_every",
     "validation_images",
     "vgg",
-}
-ADVERSARIAL_PARAMS = {
-    "content_layers",
-    "content_weight",
-    "discriminator",
-    "pixel_weight",
-    "relativistic",
-    "warmup_steps",
 }
 INPUT_DIFFERENCES = {
     "manifest_sha256": "the manifest is another",
@@ -76,15 +69,15 @@ def describe_run(
     shaping |= generator_params(params.generator.kind, config)
     optimiser = params.optimiser.model_dump(mode="json")
     shaping |= {f"optimiser.{name}": value for name, value in optimiser.items()}
-    shaping |= {"ema": average_decay(params), "precision": precision}
+    shaping |= {"ema": resolved_ema_decay(params), "precision": precision}
     if params.adv_weight > 0:
-        shaping["pretrain_steps"] = pretrain_steps(params, steps)
+        shaping["pretrain_steps"] = resolved_pretrain_steps(params, steps)
     else:
         shaping = {key: value for key, value in shaping.items() if key not in ADVERSARIAL_PARAMS}
     if params.lr_schedule != "constant":
         shaping["steps"] = steps
     return {
-        "format": FORMAT,
+        "format": CHECKPOINT_FORMAT,
         "params": shaping,
         "inputs": dict(inputs),
         "code": dict(code),
@@ -92,18 +85,12 @@ def describe_run(
     }
 
 
-def run_key(description: Description) -> str:
-    """Return 16 hex digits that differ wherever two runs may not train the same weights."""
-    text = json.dumps(description, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def differences(theirs: Description, ours: Description) -> list[str]:
     """Return the reasons why a run of `theirs` is not a run of `ours`."""
     if not is_of_this_format(theirs):
         return ["another version of the program wrote it"]
     reasons = [
-        f"train.{name} {_printable(value)}, here {ours['params'][name]}"
+        f"train.{name} {value}, here {ours['params'][name]}"
         for name, value in theirs["params"].items()
         if name in ours["params"] and value != ours["params"][name]
     ]
@@ -116,28 +103,22 @@ def differences(theirs: Description, ours: Description) -> list[str]:
     ]
     changed = _differing(theirs["code"], ours["code"])
     if changed:
-        more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
-        reasons.append(f"code: {', '.join(map(_printable, changed[:2]))}{more} changed")
+        reasons.append(f"code: {some_of(changed, most=2)} changed")
     versions = theirs["versions"]
     reasons += [
-        f"{_printable(name)} {_printable(versions.get(name))}, here {ours['versions'].get(name)}"
+        f"{name} {versions.get(name)}, here {ours['versions'].get(name)}"
         for name in _differing(versions, ours["versions"])
     ]
-    return reasons
+    # Names and values in `theirs` are an untrusted file's.
+    return [printable_line(reason) for reason in reasons]
 
 
 def is_of_this_format(description: Description) -> bool:
     """Return whether this version of the program writes descriptions of that format."""
-    return type(description.get("format")) is int and description["format"] == FORMAT
+    return type(description.get("format")) is int and description["format"] == CHECKPOINT_FORMAT
 
 
 def _differing(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
     return sorted(
         name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)
     )
-
-
-def _printable(value: object) -> str:
-    """Return a value of anyone's file as text that cannot break a line."""
-    text = str(value)
-    return text if text.isprintable() else repr(text)

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,30 +27,18 @@ LOCK_FILE = "lock"
 _PathText = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
 
-class _RunFileSchema(BaseModel):
-    """The types of `run.json`, whichever version wrote it."""
+class RunRecord(BaseModel):
+    """The content of `run.json`, whichever version wrote it."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
     description: dict[str, Any]
     finished: bool
+    """whether a training ended, after `step` steps"""
     step: NonNegativeInt
     resume: _PathText | None
-    init: _PathText | None = None
-
-
-@dataclass(frozen=True)
-class Run:
-    """The run in `folder`, as its `run.json` describes it."""
-
-    folder: Path
-    description: Description
-    finished: bool
-    """whether a training ended, after `step` steps"""
-    step: int
-    resume: str | None
     """`train.resume` as the params had it"""
-    init: str | None = None
+    init: _PathText | None = None
     """`train.init` as the params had it"""
 
     def started_from(self, folder: Path) -> bool:
@@ -59,30 +47,32 @@ class Run:
         return any(_is_in_run(folder, name) for name in names if name is not None)
 
 
-def read_run(folder: Path) -> Run | None:
-    """Return the run in `folder`, or None without a `run.json` that can be read.
+@dataclass(frozen=True)
+class KeptRun:
+    """The run in `folder`, as its `run.json` describes it."""
 
-    The file may be anyone's: a description of this version's format is checked.
+    folder: Path
+    record: RunRecord
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    """Return the record in a run's folder, or None without a `run.json` that can be read.
+
+    The file is untrusted: a description of this version's format is checked.
     """
     try:
-        content = _RunFileSchema.model_validate_json((folder / RUN_FILE).read_bytes())
-        if is_of_this_format(content.description):
-            DescriptionSchema.model_validate(content.description)
+        record = RunRecord.model_validate_json((folder / RUN_FILE).read_bytes())
+        if is_of_this_format(record.description):
+            DescriptionSchema.model_validate(record.description)
     except (OSError, ValueError):
         return None
-    return Run(
-        folder,
-        content.description,
-        content.finished,
-        content.step,
-        content.resume,
-        content.init,
-    )
+    return record
 
 
-def read_runs(root: Path) -> list[Run]:
+def read_runs(root: Path) -> list[KeptRun]:
     """Return the runs kept under `root`, sorted by key."""
-    return [run for run in map(read_run, _folders(root)) if run is not None]
+    records = [(folder, read_record(folder)) for folder in _folders(root)]
+    return [KeptRun(folder, record) for folder, record in records if record is not None]
 
 
 def record_start(
@@ -92,10 +82,20 @@ def record_start(
     resume: str | None = None,
     init: str | None = None,
 ) -> None:
-    """Write `run.json` at the start of a training of `steps` steps. Raises `OSError`."""
-    before = read_run(folder)
-    step = before.step if before is not None and before.finished else 0
-    _write(Run(folder, description, step >= steps, step, resume, init))
+    """Write `run.json` at the start of a training of `steps` steps. Raises `OSError`.
+
+    The run stays finished where an earlier training in the folder ended after as many, or more.
+    """
+    before = read_record(folder)
+    ended_after = before.step if before is not None and before.finished else 0
+    record = RunRecord(
+        description=dict(description),
+        finished=ended_after >= steps,
+        step=ended_after,
+        resume=resume,
+        init=init,
+    )
+    _write(folder, record)
 
 
 def record_end(checkpoints: Checkpoints, steps: int, needed: Collection[str] = ()) -> list[str]:
@@ -104,12 +104,12 @@ def record_end(checkpoints: Checkpoints, steps: int, needed: Collection[str] = (
     Of this run only the last checkpoint stays, and those of a longer training in the same folder.
     Other finished runs are removed, unless a process works in them, one of the files `needed` is
     theirs, or a run that stays started from a file in them. Returns one line per run that was
-    removed or could not be. Raises `OSError`.
+    removed or could not be. Raises `OSError`, or `PipelineError` where the folder cannot be read.
     """
     folder = checkpoints.folder
-    run = read_run(folder)
-    if run is not None and all(step_of(path) <= steps for path in checkpoints.paths()):
-        _write(replace(run, finished=True, step=steps))
+    record = read_record(folder)
+    if record is not None and all(step_of(path) <= steps for path in checkpoints.paths()):
+        _write(folder, record.model_copy(update={"finished": True, "step": steps}))
     checkpoints.keep_newest_only()
     lines = []
     for other in _no_longer_needed(folder, needed):
@@ -132,15 +132,17 @@ def _no_longer_needed(current: Path, needed: Collection[str]) -> list[Path]:
         run
         for run in runs
         if run.folder == current
-        or not run.finished
-        or not is_of_this_format(run.description)
+        or not run.record.finished
+        or not is_of_this_format(run.record.description)
         or any(_is_in_run(run.folder, name) for name in needed)
     ]
     waiting = list(staying)
     while waiting:
         run = waiting.pop()
         sources = [
-            other for other in runs if other not in staying and run.started_from(other.folder)
+            other
+            for other in runs
+            if other not in staying and run.record.started_from(other.folder)
         ]
         staying += sources
         waiting += sources
@@ -161,8 +163,8 @@ def remove_run(folder: Path) -> bool:
     try:
         with hold(folder / LOCK_FILE, "pipeline train"):
             # Before the lock was held, another process may have made the run longer.
-            run = read_run(folder)
-            if run is None or not run.finished:
+            record = read_record(folder)
+            if record is None or not record.finished:
                 return False
             shutil.rmtree(folder)
     except PipelineError:
@@ -171,20 +173,42 @@ def remove_run(folder: Path) -> bool:
 
 
 def nearest_checkpoints(root: Path, description: Description) -> list[str]:
-    """Return at most three lines: the checkpoints that differ least, and why they do not fit."""
-    near: list[tuple[bool, list[str], Path]] = []
-    for folder in _folders(root):
-        newest = next(iter(Checkpoints(folder).paths()), None)
-        if newest is not None:
-            run = read_run(folder)
-            theirs = {} if run is None else run.description
-            readable = is_of_this_format(theirs)
-            near.append((readable, differences(theirs, description), newest))
-    near.sort(key=lambda one: (not one[0], len(one[1]), -step_of(one[2]), one[2]))
-    lines = [f"{path} does not fit: {_first_three(reasons)}" for _, reasons, path in near[:2]]
-    if near and near[0][0]:
-        lines.append(f"to go on from the first all the same: train.resume={near[0][2]}")
+    """Return at most three lines: the checkpoints that differ least, and why they do not fit.
+
+    Folders that cannot be read are left out: a hint must not stop a training.
+    """
+    found = [_newest_of(folder, description) for folder in _folders(root)]
+    nearest = sorted((one for one in found if one is not None), key=_Candidate.distance)[:2]
+    lines = [f"{one.path} does not fit: {_first_three(one.reasons)}" for one in nearest]
+    if nearest and nearest[0].is_of_this_format:
+        lines.append(f"to go on from the first all the same: train.resume={nearest[0].path}")
     return lines
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """The newest checkpoint of another run, and the reasons why it does not fit."""
+
+    path: Path
+    is_of_this_format: bool
+    reasons: Sequence[str]
+
+    def distance(self) -> tuple[bool, int, int, Path]:
+        """Return what candidates are sorted by: the nearest is the smallest."""
+        return not self.is_of_this_format, len(self.reasons), -step_of(self.path), self.path
+
+
+def _newest_of(folder: Path, description: Description) -> _Candidate | None:
+    """Return the newest checkpoint in a run's folder, or None where none can be read."""
+    try:
+        paths = Checkpoints(folder).paths()
+    except PipelineError:
+        return None
+    if not paths:
+        return None
+    record = read_record(folder)
+    theirs = {} if record is None else record.description
+    return _Candidate(paths[0], is_of_this_format(theirs), differences(theirs, description))
 
 
 def recorded_resume_sha256(root: Path, resume: str) -> str | None:
@@ -194,9 +218,9 @@ def recorded_resume_sha256(root: Path, resume: str) -> str | None:
     """
     recorded = {
         sha256
-        for run in read_runs(root)
-        if run.resume == resume and is_of_this_format(run.description)
-        if (sha256 := run.description["inputs"].get("resume_sha256")) is not None
+        for record in (run.record for run in read_runs(root))
+        if record.resume == resume and is_of_this_format(record.description)
+        if (sha256 := record.description["inputs"].get("resume_sha256")) is not None
     }
     if len(recorded) > 1:
         raise UsageError(
@@ -213,15 +237,9 @@ def _folders(root: Path) -> list[Path]:
         return []
 
 
-def _write(run: Run) -> None:
-    content = {
-        "finished": run.finished,
-        "step": run.step,
-        "resume": run.resume,
-        "init": run.init,
-        "description": run.description,
-    }
-    write_text(run.folder / RUN_FILE, json.dumps(content, indent=2, sort_keys=True) + "\n")
+def _write(folder: Path, record: RunRecord) -> None:
+    text = json.dumps(record.model_dump(), indent=2, sort_keys=True)
+    write_text(folder / RUN_FILE, f"{text}\n")
 
 
 def _first_three(reasons: Sequence[str]) -> str:

@@ -8,8 +8,10 @@ from pipeline.files import sha256_of
 from pipeline.params import TrainParams
 from pipeline.training.run_folders import recorded_resume_sha256
 
-RESULTS = ("generator.safetensors", "best.safetensors")
+GENERATOR_FILE = "generator.safetensors"
+BEST_FILE = "best.safetensors"
 VGG_CHOICES = ("imagenet", "random")
+"""Values of `train.vgg` that are no paths."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ class TrainPaths:
 
     def resolve_params(self, params: TrainParams) -> TrainParams:
         """Return `params` with the paths in them resolved."""
-        named = {"init": params.init, "resume": params.resume, "vgg": params.vgg}
-        paths = {key: name for key, name in named.items() if name not in (None, *VGG_CHOICES)}
+        vgg = None if params.vgg in VGG_CHOICES else params.vgg
+        named = {"init": params.init, "resume": params.resume, "vgg": vgg}
         return params.model_copy(
-            update={key: str(self.resolve(str(name))) for key, name in paths.items()}
+            update={key: str(self.resolve(name)) for key, name in named.items() if name is not None}
         )
 
 
@@ -61,7 +63,7 @@ def _init_sha256(params: TrainParams, paths: TrainPaths) -> str | None:
         return sha256_of(path)
     except OSError as error:
         why = ""
-        if path.parent == paths.models and path.name in RESULTS:
+        if path.parent == paths.models and path.name in (GENERATOR_FILE, BEST_FILE):
             why = "; it is a result of this stage, removed before the stage runs: name a copy of it"
         raise UsageError(f"train.init: {params.init}: {error.strerror}{why}") from None
 

@@ -10,20 +10,22 @@ import numpy as np
 import torch
 
 from pipeline.devices import uses_bf16
-from pipeline.errors import PipelineError
-from pipeline.fingerprints import code_of, training_versions
+from pipeline.errors import PipelineError, UsageError
+from pipeline.fingerprints import code_of, short_hash, training_versions
 from pipeline.images.shards import read_images
 from pipeline.manifest.rows import Row, read_manifest
 from pipeline.params import TrainParams
 from pipeline.progress import Progress
-from pipeline.training.checkpointed import Training, new_training
+from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.distributed import Group
 from pipeline.training.history import Recorder
 from pipeline.training.monitor import Monitor
 from pipeline.training.perceptual import ContentNetwork, load_content_network, load_lpips
-from pipeline.training.run_description import Description, describe_run, run_key
+from pipeline.training.run_description import Description, describe_run
 from pipeline.training.run_inputs import TrainPaths, input_hashes
+from pipeline.training.schedules import resolved_pretrain_steps
+from pipeline.training.state import State
 from pipeline.training.step import TrainStep
 from pipeline.training.validation import Validation
 
@@ -45,7 +47,7 @@ class TrainRun:
     image_size: int
     """pixels, the side of every image"""
     steps: int
-    training: Training
+    training: CheckpointedState
     train_step: TrainStep
     monitor: Monitor
     description: Description
@@ -59,7 +61,7 @@ class TrainRun:
         devices = ", ".join(self.training.history.devices)
         return {**self.metadata, "step": str(step), "device": devices}
 
-    def not_finite(self, problem: str) -> PipelineError:
+    def overflow_error(self, problem: str) -> PipelineError:
         """Return the error of a training whose numbers overflowed."""
         return PipelineError(
             f"training: step {self.training.state.step}: {problem}; lower train.lr, or set "
@@ -77,39 +79,103 @@ def set_up(
 ) -> TrainRun:
     """Read manifest and validation images, load pretrained networks, build those to be trained.
 
-    Raises `PipelineError` where params, files and group do not fit each other.
+    Raises `PipelineError` where params, files and group do not fit each other, as far as possible
+    before VGG16's weights are downloaded.
     """
     _check_batch(params, group)
-    rows, validation_rows = _read_rows(params, paths)
-    resolved = paths.resolve_params(params)
+    data = _read_data(params, paths)
     inputs = input_hashes(params, paths)
+    # Networks are loaded from resolved paths; files and messages have those that the user gave.
+    resolved = paths.resolve_params(params)
     content = load_content_network(resolved, device, progress)
-    images = read_images(paths.resized, validation_rows)
-    image_size = images.shape[1]
-    validation = _new_validation(images, params, device)
-    _check_crop(params, image_size, paths)
-    steps = params.steps or math.ceil(params.epochs * len(rows) / params.batch)
+    training = new_checkpointed_state(resolved, device, group)
     bf16 = uses_bf16(params.precision, device)
-    training = new_training(resolved, device, group)
-    state, vgg = training.state, content.network
-    inputs["vgg_sha256"] = content.sha256
-    description = _describe(params, state.generator.config, steps, bf16, inputs)
-    return TrainRun(
-        params,
-        paths,
-        group,
-        device,
-        progress,
-        rows,
-        image_size,
-        steps,
-        training,
-        TrainStep(params, steps, state, vgg, device, bf16, group, report=progress.message),
-        Monitor(params, steps, training, validation, group, recorder, progress),
-        description,
-        Checkpoints(paths.checkpoints / run_key(description)),
-        _metadata(params, training, content, description, bf16),
+    inputs |= {"vgg_sha256": content.sha256}
+    description = _describe(params, training.state.generator.config, data.steps, bf16, inputs)
+    monitor = Monitor(
+        params=params,
+        steps=data.steps,
+        training=training,
+        validation=_new_validation(data.validation_images, params, device),
+        group=group,
+        recorder=recorder,
+        progress=progress,
     )
+    return TrainRun(
+        params=params,
+        paths=paths,
+        group=group,
+        device=device,
+        progress=progress,
+        rows=data.rows,
+        image_size=data.image_size,
+        steps=data.steps,
+        training=training,
+        train_step=_new_step(params, data.steps, training.state, content, device, group, progress),
+        monitor=monitor,
+        description=description,
+        checkpoints=Checkpoints(paths.checkpoints / short_hash(description)),
+        metadata=_metadata(params, training, content, description, bf16),
+    )
+
+
+@dataclass(frozen=True)
+class _Data:
+    rows: list[Row]
+    """the manifest's training rows"""
+    validation_images: np.ndarray
+    """`(N, H, W, 3) uint8`"""
+    steps: int
+
+    @property
+    def image_size(self) -> int:
+        """The side of every image, pixels."""
+        return int(self.validation_images.shape[1])
+
+
+def _read_data(params: TrainParams, paths: TrainPaths) -> _Data:
+    """Read manifest and validation images. Raises `PipelineError` where params do not fit them."""
+    rows, validation_rows = _read_rows(params, paths)
+    steps = _steps(params, len(rows))
+    data = _Data(rows, read_images(paths.resized, validation_rows), steps)
+    _check_crop(params, data.image_size, paths)
+    return data
+
+
+def _new_step(
+    params: TrainParams,
+    steps: int,
+    state: State,
+    content: ContentNetwork,
+    device: torch.device,
+    group: Group,
+    progress: Progress,
+) -> TrainStep:
+    return TrainStep(
+        params=params,
+        steps=steps,
+        state=state,
+        vgg=content.network,
+        device=device,
+        bf16=uses_bf16(params.precision, device),
+        group=group,
+        report=progress.message,
+    )
+
+
+def _steps(params: TrainParams, images: int) -> int:
+    """Return the number of steps. Raises `UsageError` where the discriminator is never trained."""
+    if params.steps is not None:
+        return params.steps
+    steps = math.ceil(params.epochs * images / params.batch)
+    pretraining = resolved_pretrain_steps(params, steps)
+    if params.adv_weight > 0 and steps <= pretraining:
+        raise UsageError(
+            f"train.epochs: {params.epochs} epochs of {images} images are {steps} steps, which end "
+            f"in the pre-training of {pretraining}, before the discriminator; raise epochs, lower "
+            "pretrain_steps, or set adv_weight to 0"
+        )
+    return steps
 
 
 def _read_rows(params: TrainParams, paths: TrainPaths) -> tuple[list[Row], list[Row]]:
@@ -174,7 +240,7 @@ def _describe(
 
 def _metadata(
     params: TrainParams,
-    training: Training,
+    training: CheckpointedState,
     content: ContentNetwork,
     description: Description,
     bf16: bool,
@@ -187,5 +253,5 @@ def _metadata(
         # The version is a class of torch's own, which a checkpoint must not hold.
         "torch": str(torch.__version__),
         "precision": _precision(bf16),
-        "code": run_key(description["code"]),
+        "code": short_hash(description["code"]),
     }

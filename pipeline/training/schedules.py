@@ -2,13 +2,19 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
 
 from pipeline.params import TrainParams
 from pipeline.params.generator import SRResNetParams
 
+Scalar = float | Tensor
+"""a number, or `() float` on the device: a CUDA graph reads it anew at each replay"""
 
-def average_decay(params: TrainParams) -> float:
-    """Return the decay of the averaged generator, resolving `train.ema: null`."""
+
+def resolved_ema_decay(params: TrainParams) -> float:
+    """Return the decay of the generator's moving average, resolving `train.ema: null`."""
     if params.ema is not None:
         return params.ema
     generator = params.generator
@@ -16,9 +22,18 @@ def average_decay(params: TrainParams) -> float:
     return 0.0 if normalised else 0.999
 
 
-def pretrain_steps(params: TrainParams, steps: int) -> int:
+def resolved_pretrain_steps(params: TrainParams, steps: int) -> int:
     """Return how many of `steps` have no discriminator, resolving `train.pretrain_steps: null`."""
     return steps // 5 if params.pretrain_steps is None else params.pretrain_steps
+
+
+class StepScalars(NamedTuple):
+    """What the schedule sets for a step."""
+
+    learning_rate: Scalar
+    ema_weight: Scalar
+    """the part of the new weights in their moving average"""
+    adversarial_weight: Scalar
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,13 @@ class Schedule:
     @property
     def pretrain_steps(self) -> int:
         """The first step with a discriminator."""
-        return pretrain_steps(self.params, self.steps)
+        return resolved_pretrain_steps(self.params, self.steps)
+
+    def scalars(self, step: int) -> StepScalars:
+        """Return all that is set for a step."""
+        return StepScalars(
+            self.learning_rate(step), self.ema_weight(step), self.adversarial_weight(step)
+        )
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step: constant, or a cosine from `lr` to 0."""
@@ -39,12 +60,13 @@ class Schedule:
             return self.params.lr
         return self.params.lr * (1 + math.cos(math.pi * step / self.steps)) / 2
 
-    def average_weight(self, step: int) -> float:
+    def ema_weight(self, step: int) -> float:
         """Return the new weights' part in their moving average, 1 - decay.
 
-        It is larger in the first steps, so that the random start is soon forgotten.
+        It is larger in the first steps, so that the random start is soon forgotten: as TensorFlow's
+        `ExponentialMovingAverage` with `num_updates`.
         """
-        return 1 - min(average_decay(self.params), (1 + step) / (10 + step))
+        return 1 - min(resolved_ema_decay(self.params), (1 + step) / (10 + step))
 
     def adversarial_weight(self, step: int) -> float:
         """Return `adv_weight`, reached linearly over the warm-up after pre-training."""

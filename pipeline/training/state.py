@@ -17,7 +17,7 @@ from pipeline.training.build import (
     build_generator,
     build_optimisers,
 )
-from pipeline.training.checkpoint_checks import numbered_weights
+from pipeline.training.checkpoint_checks import indexed_parameters
 from pipeline.training.distributed import SINGLE_PROCESS, Group, sync_batch_norm
 
 M = TypeVar("M", bound=nn.Module)
@@ -33,21 +33,21 @@ class Adversary:
 
 @dataclass
 class State:
-    """Networks and optimisers after `step` generator updates."""
+    """Networks and optimisers after `step` steps."""
 
     generator: Generator
-    average: Generator
+    ema: Generator
     """the exponential moving average of `generator`: what is validated and saved"""
     optimisers: Mapping[str, Optimizer]
     """of the generator, by their keys in a checkpoint: `adam`, and `muon` for convolutions"""
     adversary: Adversary | None
     step: int = 0
     skips: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.int64))
-    """how many steps updated nothing, in all and since the last one that did; on the device"""
+    """how many steps did not update the generator: in all, and since one did; on the device"""
 
     @property
     def skipped(self) -> int:
-        """How many of the steps updated nothing."""
+        """How many of the steps did not update the generator."""
         return int(self.skips[0])
 
     @torch.no_grad()
@@ -62,7 +62,8 @@ class State:
         """Return networks and optimisers by their keys in a checkpoint."""
         parts: dict[str, nn.Module | Optimizer] = {
             "generator": self.generator,
-            "average": self.average,
+            # The key under which models are read from checkpoints, those of earlier versions too.
+            "average": self.ema,
             **self.optimisers,
         }
         if self.adversary is not None:
@@ -90,6 +91,23 @@ class State:
         self.skips.copy_(torch.tensor([saved["skipped"], 0]))
 
 
+class BufferCopies:
+    """The buffers of a network before a step, such as the statistics of its batch normalisation."""
+
+    def __init__(self, network: nn.Module | None) -> None:
+        self._buffers = [] if network is None else list(network.buffers())
+        self._copies = [buffer.clone() for buffer in self._buffers]
+
+    @torch.no_grad()
+    def restore_unless(self, updated: Tensor) -> None:
+        """Give the buffers their former values where `updated`, `() bool`, is False.
+
+        The device chooses, so that on CUDA the host need not wait for the value.
+        """
+        for buffer, before in zip(self._buffers, self._copies, strict=True):
+            buffer.copy_(torch.where(updated, buffer, before))
+
+
 def new_state(params: TrainParams, device: torch.device, group: Group = SINGLE_PROCESS) -> State:
     """Return networks drawn from `params.seed`, the discriminator only where its loss has weight.
 
@@ -102,7 +120,7 @@ def new_state(params: TrainParams, device: torch.device, group: Group = SINGLE_P
         discriminator = build_discriminator(params) if params.adv_weight > 0 else None
     for network in (generator, discriminator):
         sync_batch_norm(network, group)
-    average = copy.deepcopy(generator).requires_grad_(False)
+    ema = copy.deepcopy(generator).requires_grad_(False)
     adversary = None
     if discriminator is not None:
         discriminator = _to_device(discriminator, device)
@@ -110,7 +128,7 @@ def new_state(params: TrainParams, device: torch.device, group: Group = SINGLE_P
     generator = _to_device(generator, device)
     return State(
         generator,
-        _to_device(average, device),
+        _to_device(ema, device),
         build_optimisers(generator, params),
         adversary,
         skips=torch.zeros(2, dtype=torch.int64, device=device),
@@ -118,12 +136,12 @@ def new_state(params: TrainParams, device: torch.device, group: Group = SINGLE_P
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, weight: float | Tensor) -> None:
-    """Move the weights of `average` towards those of `network`, all the way with a `weight` of 1.
+def update_ema(ema: nn.Module, network: nn.Module, weight: float | Tensor) -> None:
+    """Move the weights of `ema` towards those of `network`, all the way with a `weight` of 1.
 
     Statistics of batch normalisation are averages already and are copied.
     """
-    means: list[Tensor] = list(average.parameters())
+    means: list[Tensor] = list(ema.parameters())
     weights: list[Tensor] = list(network.parameters())
     if isinstance(weight, Tensor):
         changes = torch._foreach_sub(weights, means)
@@ -131,7 +149,7 @@ def update_average(average: nn.Module, network: nn.Module, weight: float | Tenso
         torch._foreach_add_(means, changes)
     else:
         torch._foreach_lerp_(means, weights, weight)
-    for mean, statistic in zip(average.buffers(), network.buffers(), strict=True):
+    for mean, statistic in zip(ema.buffers(), network.buffers(), strict=True):
         mean.copy_(statistic)
 
 
@@ -150,13 +168,13 @@ def _with_own_settings(optimiser: Optimizer, saved: Mapping[str, Any]) -> dict[s
     They are those of the params; the run that is resumed may have had others. Moments get the
     strides of their weights, which the fused Adam takes for granted.
     """
-    weights = dict(numbered_weights(optimiser))
+    parameters = dict(indexed_parameters(optimiser))
     moments = {
-        number: {
-            name: value if name == "step" else torch.empty_like(weights[number]).copy_(value)
+        index: {
+            name: value if name == "step" else torch.empty_like(parameters[index]).copy_(value)
             for name, value in saved_moments.items()
         }
-        for number, saved_moments in saved["state"].items()
+        for index, saved_moments in saved["state"].items()
     }
     return {"state": moments, "param_groups": optimiser.state_dict()["param_groups"]}
 

@@ -4,21 +4,22 @@ Equations are those of Ledig et al. 2017, "Photo-Realistic Single Image Super-Re
 Generative Adversarial Network".
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pipeline.devices import to_device_async
 from pipeline.images.degradation import make_lr
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.params import TrainParams
+from pipeline.progress import Silent
+from pipeline.training.descent import descend
 from pipeline.training.distributed import SINGLE_PROCESS, Group
 from pipeline.training.graphs import Graphed
 from pipeline.training.losses import (
@@ -27,12 +28,13 @@ from pipeline.training.losses import (
     discriminator_loss,
     pixel_loss,
 )
-from pipeline.training.schedules import Schedule, average_decay
-from pipeline.training.state import Adversary, State, update_average
+from pipeline.training.schedules import Scalar, Schedule, StepScalars, resolved_ema_decay
+from pipeline.training.state import Adversary, BufferCopies, State, update_ema
 
-Losses = Mapping[str, Tensor]
-Rate = float | Tensor
+StepFigures = Mapping[str, Tensor]
+"""losses, the discriminator's mean outputs, gradient norms: `() float` each"""
 
+# Beside the figures: a CUDA graph's outputs are one mapping of tensors.
 _UPDATED = "updated"
 
 
@@ -46,14 +48,14 @@ class StepKind(NamedTuple):
 
 @dataclass(frozen=True)
 class StepResult:
-    """The losses of one step, `() float` each, and whether the generator was updated: `() bool`.
+    """The figures of one step, and whether the generator was updated: `() bool`.
 
-    Beside the losses stand the discriminator's mean outputs and, with each row of the curves, the
-    gradient norms. Where a loss or its gradients were not finite, what they would have updated is
-    unchanged. On CUDA the host has not waited for the step: reading a value does.
+    Gradient norms come with each row of the curves. Where gradients were not finite, the network
+    that they would have updated is as before, with its optimiser and its statistics of batch
+    normalisation. On CUDA the host has not waited for the step: reading a value does.
     """
 
-    losses: Losses
+    figures: StepFigures
     updated: Tensor
 
 
@@ -61,8 +63,9 @@ class StepResult:
 class TrainStep:
     """Update `state` by one of `steps` steps; `vgg` is None without a discriminator.
 
-    On CUDA no step waits for the GPU, and a single process replays each kind of step as a CUDA
-    graph, unless `graphed` is False.
+    On CUDA a single process replays each kind of step as a CUDA graph, unless `graphed` is False,
+    and no step waits for the GPU, but for one thing: degradation `web` is computed by the host,
+    which reads back crops that were cut on the GPU.
     """
 
     params: TrainParams
@@ -73,7 +76,7 @@ class TrainStep:
     bf16: bool
     group: Group = SINGLE_PROCESS
     graphed: bool = True
-    report: Callable[[str], None] = print
+    report: Callable[[str], None] = Silent().message
     """called with a line where graphs cannot be used"""
 
     @cached_property
@@ -82,18 +85,16 @@ class TrainStep:
         return Schedule(self.params, self.steps)
 
     def __call__(self, hr_uint8: Tensor) -> StepResult:
-        """Take one step on `(N, 3, H, W) uint8` originals."""
+        """Take one step on HR crops `(N, 3, H, W) uint8`."""
         step = self.state.step
-        kind, rates = self._kind(step), self._rates(step)
+        kind, scalars = self._kind(step), self._scalars(step)
         if self.state.adversary is not None and step == self.schedule.pretrain_steps:
-            # Adam's moments are of the pixel loss's small gradients; measured against those, the
-            # first ones of features would move the weights many times too far.
+            # The optimisers' moments are of the pixel loss's small gradients; Adam, measuring by
+            # those, would move the weights many times too far for the first gradients of features.
             for optimiser in self.state.optimisers.values():
                 optimiser.state.clear()
-        if self.device.type == "cuda":
-            hr_uint8 = to_device_async(hr_uint8, self.device)
-        lr_uint8 = self._make_lr(hr_uint8, step)
-        outputs = dict(self._compute(kind, hr_uint8, lr_uint8, rates))
+        hr_uint8, lr_uint8 = self._with_lr(hr_uint8, step)
+        outputs = dict(self._compute(kind, hr_uint8, lr_uint8, scalars))
         self.state.step = step + 1
         updated = outputs.pop(_UPDATED)
         return StepResult(outputs, updated)
@@ -103,20 +104,23 @@ class TrainStep:
         logged = (step + 1) % self.params.log_every == 0
         return StepKind(adversarial, with_grad_norms=adversarial and logged)
 
-    def _rates(self, step: int) -> Iterable[Rate]:
-        """Return learning rate, average weight and adversarial weight of a step.
-
-        On CUDA they are `(3,) float`, so that a graph can read other values each time.
-        """
-        schedule = self.schedule
-        rates = (
-            schedule.learning_rate(step),
-            schedule.average_weight(step),
-            schedule.adversarial_weight(step),
-        )
+    def _scalars(self, step: int) -> StepScalars | Tensor:
+        """Return the scalars of a step; on CUDA as one tensor `(3,) float`, for one copy."""
+        scalars = self.schedule.scalars(step)
         if self.device.type != "cuda":
-            return rates
-        return to_device_async(torch.tensor(rates), self.device)
+            return scalars
+        return to_device_async(torch.tensor(scalars), self.device)
+
+    def _with_lr(self, hr_uint8: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Return HR and LR crops, on CUDA on the GPU."""
+        if self.device.type != "cuda":
+            return hr_uint8, self._make_lr(hr_uint8, step)
+        if self.params.degradation == "web":
+            # Before the copy: the host would have to wait until it could read the crops back.
+            lr_uint8 = self._make_lr(hr_uint8, step)
+            return to_device_async(hr_uint8, self.device), to_device_async(lr_uint8, self.device)
+        hr_uint8 = to_device_async(hr_uint8, self.device)
+        return hr_uint8, self._make_lr(hr_uint8, step)
 
     def _make_lr(self, hr_uint8: Tensor, step: int) -> Tensor:
         """Return the LR crops; their degradation depends on seed, step and index in the batch."""
@@ -125,47 +129,51 @@ class TrainStep:
         return make_lr(hr_uint8, self.params.scale, self.params.degradation, seeds, cut_out=True)
 
     @cached_property
-    def _compute(self) -> Callable[..., Mapping[str, Tensor]]:
+    def _compute(self) -> Callable[..., StepFigures]:
         if self.graphed and self.device.type == "cuda" and self.group.size == 1:
             return Graphed(self._update_networks, self.device, self.report)
         return self._update_networks
 
     def _update_networks(
-        self, kind: StepKind, hr_uint8: Tensor, lr_uint8: Tensor, rates: Iterable[Rate]
-    ) -> Mapping[str, Tensor]:
-        """Update all networks; return the losses, and as `_UPDATED` whether the generator moved."""
-        learning_rate, average_weight, adversarial_weight = rates
+        self, kind: StepKind, hr_uint8: Tensor, lr_uint8: Tensor, scalars: Iterable[Scalar]
+    ) -> StepFigures:
+        """Update all networks; return the figures, and `_UPDATED` whether the generator moved."""
+        learning_rate, ema_weight, adversarial_weight = scalars
+        adversary = self.state.adversary if kind.adversarial else None
+        buffers = BufferCopies(self.state.generator)
+        d_buffers = BufferCopies(None if adversary is None else adversary.network)
         lr, hr = self._to_float(lr_uint8), self._to_float(hr_uint8)
-        # SR = G(LR), the same for both networks' losses.
+        # Computed once, for both networks' losses.
         with self._autocast():
             sr = self.state.generator(lr).float()
         if kind.adversarial:
-            # Equation 2: one step of D's maximisation, then of G's minimisation.
-            losses, allowed = self._update_discriminator(hr, sr.detach(), learning_rate)
-            # Equation 3: perceptual loss = content loss + weighted adversarial loss.
-            loss, generator_losses = self._perceptual_loss(kind, hr, sr, adversarial_weight)
-            losses |= generator_losses
+            figures, d_updated = self._update_discriminator(hr, sr.detach(), learning_rate)
+            loss, generator_figures = self._perceptual_loss(kind, hr, sr, adversarial_weight)
+            figures |= generator_figures
         else:
-            # Equation 4, or another pixel loss.
-            allowed = torch.ones((), dtype=torch.bool, device=self.device)
+            d_updated = torch.ones((), dtype=torch.bool, device=self.device)
             loss = pixel_loss(self.params.loss_without_adv, sr, hr)
-            losses = {"loss": loss.detach(), self.params.loss_without_adv: loss.detach()}
-        # Equation 1: G's weights minimise the loss.
-        updated = self._descend(self.state.optimisers.values(), loss, learning_rate, allowed)
-        self._update_average(average_weight, updated)
+            figures = {"loss": loss.detach(), self.params.loss_without_adv: loss.detach()}
+        # Equation 1. A generator whose discriminator cannot follow stays where it is, too.
+        updated = self._descend(self.state.optimisers.values(), loss, learning_rate, d_updated)
+        # After the backward passes, which need the buffers as the forward passes left them.
+        buffers.restore_unless(updated)
+        d_buffers.restore_unless(d_updated)
+        self._update_ema(ema_weight, updated)
         self.state.count_skipped(updated)
-        return losses | {_UPDATED: updated}
+        return figures | {_UPDATED: updated}
 
     def _update_discriminator(
-        self, hr: Tensor, sr: Tensor, learning_rate: Rate
+        self, hr: Tensor, sr: Tensor, learning_rate: Scalar
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Return D's loss and its mean outputs, and whether it was updated: `() bool`."""
+        """Take a step of D's part of equation 2.
+
+        Return D's loss and its mean outputs, and whether it was updated: `() bool`.
+        """
         adversary = self._adversary
         with self._autocast():
             hr_logits, sr_logits = adversary.network(hr), adversary.network(sr)
-        # -log D(HR) - log(1 - D(G(LR)))
-        mean = self.group.mean if self.params.relativistic else None
-        loss = discriminator_loss(hr_logits, sr_logits, mean)
+        loss = discriminator_loss(hr_logits, sr_logits, self._relativistic_mean)
         updated = self._descend([adversary.optimiser], loss, learning_rate)
         return {
             "discriminator": loss.detach(),
@@ -174,30 +182,26 @@ class TrainStep:
         }, updated
 
     def _perceptual_loss(
-        self, kind: StepKind, hr: Tensor, sr: Tensor, adversarial_weight: Rate
+        self, kind: StepKind, hr: Tensor, sr: Tensor, adversarial_weight: Scalar
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return equation 3, and its parts detached, unweighted.
 
         The weights are params; pixels are added where `pixel_weight` says so.
         """
-        adversary = self._adversary
+        network, mean = self._adversary.network, self._relativistic_mean
         assert self.vgg is not None
         # D is constant here: its own gradients would be computed for nothing.
-        adversary.network.requires_grad_(False)
-        with self._autocast():
+        with _frozen(network), self._autocast():
             with torch.no_grad():
                 hr_features = self.vgg(hr)
-                hr_logits = adversary.network(hr) if self.params.relativistic else None
+                hr_logits = None if mean is None else network(hr)
             sr_features = self.vgg(sr)
-            sr_logits = adversary.network(sr)
-        adversary.network.requires_grad_(True)
+            sr_logits = network(sr)
         losses = {
-            # Equation 5: squared error of VGG features.
             "content": content_loss(sr_features, hr_features),
-            # Equation 6: -log D(G(LR)).
-            "adversarial": adversarial_loss(sr_logits, hr_logits, self.group.mean),
+            "adversarial": adversarial_loss(hr_logits, sr_logits, mean),
         }
-        weights: dict[str, Rate] = {
+        weights: dict[str, Scalar] = {
             "content": self.params.content_weight,
             "adversarial": adversarial_weight,
         }
@@ -206,11 +210,11 @@ class TrainStep:
             weights["pixel"] = self.params.pixel_weight
         weighted = {name: weights[name] * loss for name, loss in losses.items()}
         total = torch.stack(list(weighted.values())).sum()
-        recorded = {"loss": total.detach()}
-        recorded |= {name: loss.detach() for name, loss in losses.items()}
+        figures = {"loss": total.detach()}
+        figures |= {name: loss.detach() for name, loss in losses.items()}
         if kind.with_grad_norms:
-            recorded |= self._grad_norms(weighted)
-        return total, recorded
+            figures |= self._grad_norms(weighted)
+        return total, figures
 
     def _grad_norms(self, weighted_losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the norm of each weighted loss's gradient at the generator's last layer."""
@@ -219,56 +223,33 @@ class TrainStep:
             name: torch.autograd.grad(loss, last, retain_graph=True)[0]
             for name, loss in weighted_losses.items()
         }
-        self.group.average(list(gradients.values()))
+        self.group.all_reduce_mean_(list(gradients.values()))
         return {f"grad_norm_{name}": gradient.norm() for name, gradient in gradients.items()}
 
     def _descend(
         self,
         optimisers: Iterable[Optimizer],
         loss: Tensor,
-        learning_rate: Rate,
-        allowed: Tensor | None = None,
+        learning_rate: Scalar,
+        condition: Tensor | None = None,
     ) -> Tensor:
-        """Update the optimisers' weights where that is `allowed` and all gradients are finite.
+        max_norm = self.params.max_grad_norm
+        return descend(optimisers, loss, learning_rate, self.group, max_norm, condition)
 
-        Return whether they were updated: `() bool`. Otherwise nothing changes.
-        """
-        optimisers = list(optimisers)
-        for optimiser in optimisers:
-            optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        groups = [group for optimiser in optimisers for group in optimiser.param_groups]
-        weights = [
-            weight for group in groups for weight in group["params"] if weight.grad is not None
-        ]
-        gradients = [weight.grad for weight in weights]
-        self.group.average(gradients)
-        norm = get_total_norm(gradients)
-        # A finite loss may have gradients that are not finite.
-        finite = torch.isfinite(norm)
-        if allowed is not None:
-            finite = finite & allowed
-        if self.device.type != "cuda" and not finite:
-            return finite
-        if self.params.max_grad_norm is not None:
-            clip_grads_with_norm_(weights, self.params.max_grad_norm, norm)
-        for group in groups:
-            group["lr"] = learning_rate
-        for optimiser in optimisers:
-            if self.device.type == "cuda":
-                # As `torch.amp.GradScaler` sets it: where it is 1, the optimiser moves nothing.
-                optimiser.found_inf = (~finite).float()  # type: ignore[attr-defined]
-            optimiser.step()
-        return finite
-
-    def _update_average(self, weight: Rate, updated: Tensor) -> None:
-        if average_decay(self.params) == 0:
+    def _update_ema(self, weight: Scalar, updated: Tensor) -> None:
+        if self.device.type != "cuda" and not updated:
+            return
+        if resolved_ema_decay(self.params) == 0:
+            # The generator to the bit: adding a difference, as a weight on the device makes it, is
+            # rounded. Where the step was skipped both are equal already.
             weight = 1.0
         elif isinstance(weight, Tensor):
             weight = weight * updated
-        elif not updated:
-            return
-        update_average(self.state.average, self.state.generator, weight)
+        update_ema(self.state.ema, self.state.generator, weight)
+
+    @property
+    def _relativistic_mean(self) -> Callable[[Tensor], Tensor] | None:
+        return self.group.global_mean if self.params.relativistic else None
 
     @property
     def _adversary(self) -> Adversary:
@@ -282,3 +263,16 @@ class TrainStep:
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Compute no gradients of a network's parameters inside the block.
+
+    They are computed again after an error in it: a step whose graph cannot be captured is repeated.
+    """
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)

@@ -14,14 +14,15 @@ from pipeline.networks.generators.base import NotFiniteError
 from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, step_of
-from pipeline.training.crops import Prefetcher, RandomCrops
+from pipeline.training.crops import RandomCrops
 from pipeline.training.data import load_images
 from pipeline.training.distributed import process_group
 from pipeline.training.history import Figures, NullRecorder, Recorder
 from pipeline.training.interrupts import Interrupts
+from pipeline.training.prefetch import Prefetcher
 from pipeline.training.resuming import resume
 from pipeline.training.run_folders import record_end
-from pipeline.training.run_inputs import RESULTS, TrainPaths
+from pipeline.training.run_inputs import BEST_FILE, GENERATOR_FILE, TrainPaths
 from pipeline.training.run_setup import TrainRun, set_up
 
 # One overflow may be chance; this many in a row are a run that will not recover.
@@ -32,7 +33,7 @@ MAX_SKIPPED_IN_A_ROW = 10
 class TrainResult:
     """The averaged generator's file, the number of steps, and the last validation figures.
 
-    `skipped` of the steps changed nothing, because the loss or its gradients were not finite.
+    `skipped` of the steps did not update the generator, because gradients were not finite.
     """
 
     generator: Path
@@ -64,13 +65,13 @@ def train(
     the working folder is a temporary copy of it. Finished runs that hold one of the files `needed`
     are not removed.
     """
-    with process_group(params.device) as (group, device), ExitStack() as lock:
+    with process_group(params.device) as (group, device), ExitStack() as exit_stack:
         if not group.is_main:
             recorder, progress = NullRecorder(), Silent()
         paths = TrainPaths(manifest, resized, models, project)
         run = set_up(params, paths, group, device, recorder, progress)
-        resume(run, lock)
-        with _usable_checkpoint_reported(run.checkpoints, progress):
+        resume(run, exit_stack)
+        with _usage_hint_reported(run.checkpoints, progress):
             _take_steps(run)
             return _write_results(run, needed) if group.is_main else None
 
@@ -100,7 +101,7 @@ def _step_until_stopped(
         skipped = _report_skipped(run, skipped)
         with _overflow_reported(run):
             run.monitor.after_step(result)
-        stop = run.group.any(interrupts.stop, run.device)
+        stop = run.group.any_process(interrupts.stop, run.device)
         due = time.monotonic() - saved_at >= run.params.checkpoint_seconds
         if run.group.is_main and (due or stop or state.step == run.steps):
             _save_checkpoint(run)
@@ -115,11 +116,11 @@ def _open_batches(run: TrainRun) -> RandomCrops | Prefetcher:
         run.paths.resized, run.rows, run.image_size, run.device, group.size, run.progress
     )
     crops = RandomCrops.from_params(params, images.load, len(run.rows), group.rank, group.size)
-    return crops if images.on_device else Prefetcher(crops)
+    return Prefetcher(crops, run.steps) if images.prefetch else crops
 
 
 def _report_skipped(run: TrainRun, reported: int) -> int:
-    """Report steps that updated nothing, beyond those `reported`; return how many there are.
+    """Report steps that were skipped, beyond those `reported`; return how many there are.
 
     A GPU is read no more often than the losses are. Raises `PipelineError` after too many in a row.
     """
@@ -129,16 +130,16 @@ def _report_skipped(run: TrainRun, reported: int) -> int:
     skipped, in_a_row = state.skips.tolist()
     if skipped > reported:
         run.progress.message(
-            f"step {state.step}: {skipped - reported} skipped, the loss was not finite"
+            f"step {state.step}: {skipped - reported} skipped, its gradients were not finite"
         )
     if in_a_row >= MAX_SKIPPED_IN_A_ROW:
-        raise run.not_finite(f"the loss was not finite in the last {in_a_row} steps")
+        raise run.overflow_error(f"the gradients were not finite in the last {in_a_row} steps")
     return int(skipped)
 
 
 def _save_checkpoint(run: TrainRun) -> None:
     state = run.training.state
-    metadata = run.generator_metadata(state.step) | architecture_metadata(state.average)
+    metadata = run.generator_metadata(state.step) | architecture_metadata(state.ema)
     run.checkpoints.save(run.training, metadata)
 
 
@@ -147,9 +148,9 @@ def _write_results(run: TrainRun, needed: Collection[str]) -> TrainResult:
     state = run.training.state
     with _overflow_reported(run):
         final = run.monitor.final_validation()
-    path, best = (run.paths.models / name for name in RESULTS)
+    path, best = run.paths.models / GENERATOR_FILE, run.paths.models / BEST_FILE
     with writing(path):
-        save_generator(path, state.average, run.generator_metadata(state.step))
+        save_generator(path, state.ema, run.generator_metadata(state.step))
     with writing(best):
         save_generator(best, final.best, run.generator_metadata(final.best_step))
     with writing(run.checkpoints.folder):
@@ -160,26 +161,28 @@ def _write_results(run: TrainRun, needed: Collection[str]) -> TrainResult:
 
 @contextmanager
 def _overflow_reported(run: TrainRun) -> Iterator[None]:
+    """Say what to do about a generator's result that is not finite. Raises `PipelineError`."""
     try:
         yield
     except NotFiniteError as error:
-        raise run.not_finite(str(error)) from None
+        raise run.overflow_error(str(error)) from None
 
 
 @contextmanager
-def _usable_checkpoint_reported(checkpoints: Checkpoints, progress: Progress) -> Iterator[None]:
-    """Whatever stops the training, report how to use its newest checkpoint, if there is one."""
+def _usage_hint_reported(checkpoints: Checkpoints, progress: Progress) -> Iterator[None]:
+    """Report how to use the newest checkpoint, if there is one, whatever stops the training."""
     try:
         yield
     except PipelineError as error:
-        raise type(error)("; ".join([str(error), *_usable(checkpoints)])) from None
+        raise type(error)("; ".join([str(error), *_usage_hint(checkpoints)])) from None
     except BaseException:
-        for text in _usable(checkpoints):
+        for text in _usage_hint(checkpoints):
             progress.message(text)
         raise
 
 
-def _usable(checkpoints: Checkpoints) -> list[str]:
+def _usage_hint(checkpoints: Checkpoints) -> list[str]:
+    """Return a line that says how to use the newest checkpoint, or none."""
     path = checkpoints.newest
     if path is None:
         return []

@@ -1,12 +1,14 @@
 """Validation of the generator on images that it is not trained on."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.images.degradation import Degradation, make_lr
 from pipeline.metrics import luma, psnr, ssim
@@ -14,8 +16,8 @@ from pipeline.networks import Generator
 from pipeline.networks.perceptual.lpips import Lpips
 from pipeline.networks.perceptual.weights import sha256_of_tensors
 
-# As in evaluation, so that both measure the same.
-BORDER = 4
+CROP_BORDER = 4
+"""The default of `evaluate.crop_border`, pixels."""
 SAMPLES = 4
 SAMPLE_SIDE = 128
 
@@ -58,20 +60,21 @@ class Validation:
 
         The strip is `(3, side, n·side) uint8`. Raises `NotFiniteError`.
         """
-        was_training = generator.training
-        generator.eval()
+        with _in_eval_mode(generator):
+            return self._measure(generator)
+
+    def _measure(self, generator: Generator) -> tuple[dict[str, float], Tensor]:
         figures: dict[str, list[float]] = defaultdict(list)
         crops: list[Tensor] = []
         for lr, hr in zip(self.lr, self.hr, strict=True):
             sr = generator.enlarge(lr[None])
             pair = luma(sr.float()), luma(hr[None].float())
-            figures["psnr_y"].append(psnr(*pair, border=BORDER).item())
-            figures["ssim_y"].append(ssim(*pair, border=BORDER).item())
+            figures["psnr_y"].append(psnr(*pair, border=CROP_BORDER).item())
+            figures["ssim_y"].append(ssim(*pair, border=CROP_BORDER).item())
             if self.lpips is not None:
                 figures["lpips"].append(self._lpips_distance(sr, hr[None]))
             if len(crops) < SAMPLES:
                 crops.append(_centre_crop(sr[0]))
-        generator.train(was_training)
         means = {name: sum(values) / len(values) for name, values in figures.items()}
         return means, torch.cat(crops, dim=2)
 
@@ -80,6 +83,16 @@ class Validation:
         device = self.lpips.get_buffer("shift").device
         distance: Tensor = self.lpips(sr.to(device).float(), hr.to(device).float())
         return distance.item()
+
+
+@contextmanager
+def _in_eval_mode(network: nn.Module) -> Iterator[None]:
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
 
 
 def _centre_crop(image: Tensor) -> Tensor:

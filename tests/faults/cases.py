@@ -123,7 +123,7 @@ def make_project(folder: Path, driver: "FaultyDriver", site: str) -> None:
     """Run all stages in a new project, and commit their results."""
     folder.mkdir()
     weights = folder.with_name("vgg16.safetensors")
-    save_file(backbone_state("vgg16", "random")[0], weights)
+    save_file(backbone_state("vgg16", "random"), weights)
     settings = SETTINGS | {
         "scrape": SETTINGS["scrape"] | {"site": site},
         "train": SETTINGS["train"] | {"vgg": str(weights)},

@@ -24,7 +24,7 @@ from torchvision.models import vgg16
 from pipeline.errors import PipelineError
 from pipeline.networks import RCAN, RRDBNet, SRResNet
 from pipeline.networks.files import load_generator, save_generator
-from pipeline.networks.perceptual.weights import WeightsMissing, backbone_state
+from pipeline.networks.perceptual.weights import WeightsUnavailableError, backbone_state
 from tests.mutations import mutations
 from tests.stages.program import pipeline
 
@@ -423,7 +423,7 @@ def test_commands_end_in_one_line_too(name: str, command: str, tmp_path: Path) -
 def test_weights_of_backbones_end_in_one_line_too(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"vgg16.{'safetensors' if name in COMMON else 'pth'}"
     (COMMON | PICKLED)[name](path)
-    with pytest.raises(WeightsMissing) as raised:
+    with pytest.raises(WeightsUnavailableError) as raised:
         backbone_state("vgg16", str(path))
     assert "memory" not in one_line(raised.value, path)
 

@@ -2,6 +2,7 @@ import os
 import resource
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from pipeline.networks.files import architecture_metadata, load_generator
 from pipeline.params import TrainParams
 from pipeline.params.file import override
 from pipeline.params.generator import SRResNetParams
-from pipeline.training.checkpointed import Training, new_training
-from pipeline.training.checkpoints import FORMAT, Checkpoints, restore
+from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
+from pipeline.training.checkpoints import CHECKPOINT_FORMAT, Checkpoints, load_checkpoint
 
 CPU = torch.device("cpu")
 PARAMS = TrainParams(generator=SRResNetParams(blocks=1, features=8), adv_weight=0.0)
@@ -21,31 +22,29 @@ LATE = 1_000_000
 
 
 @pytest.fixture
-def training() -> Training:
-    return new_training(PARAMS, CPU)
+def training() -> CheckpointedState:
+    return new_checkpointed_state(PARAMS, CPU)
 
 
-def save(folder: Path, training: Training, *steps: int) -> Checkpoints:
+def save(folder: Path, training: CheckpointedState, *steps: int) -> Checkpoints:
     checkpoints = Checkpoints(folder)
     for step in steps:
         training.state.step = step
-        checkpoints.save(
-            training, architecture_metadata(training.state.average) | {"step": str(step)}
-        )
+        checkpoints.save(training, architecture_metadata(training.state.ema) | {"step": str(step)})
     return checkpoints
 
 
-def restored(folder: Path, steps: int = LATE) -> tuple[Training, list[str]]:
+def restored(folder: Path, steps: int = LATE) -> tuple[CheckpointedState, list[str]]:
     """What a new process makes of the checkpoints in `folder`."""
-    training = new_training(PARAMS, CPU)
-    return training, Checkpoints(folder).restore(training, steps)
+    training = new_checkpointed_state(PARAMS, CPU)
+    return training, Checkpoints(folder).restore_newest(training, steps)
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_newest_two_are_kept(training: Training, tmp_path: Path) -> None:
+def test_the_newest_two_are_kept(training: CheckpointedState, tmp_path: Path) -> None:
     save(tmp_path, training, 9, 10, 100)
     assert names(tmp_path) == ["step-000000010.pt", "step-000000100.pt"]
     again, messages = restored(tmp_path)
@@ -59,15 +58,30 @@ def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
 def test_strips_of_pictures_stay_on_the_cpu_wherever_training_goes_on(
-    training: Training, tmp_path: Path
+    training: CheckpointedState, tmp_path: Path
 ) -> None:
     """There the next strip will be, which has to fit them; `meta` stands in for a card."""
     training.history.samples.append(torch.zeros(3, 4, 8, dtype=torch.uint8))
     checkpoints = save(tmp_path, training, 10)
-    elsewhere = new_training(PARAMS, torch.device("meta"))
-    assert checkpoints.restore(elsewhere, LATE) == []
+    elsewhere = new_checkpointed_state(PARAMS, torch.device("meta"))
+    assert checkpoints.restore_newest(elsewhere, LATE) == []
     assert [strip.device.type for strip in elsewhere.history.samples] == ["cpu"]
     assert {weight.device.type for weight in elsewhere.state.generator.parameters()} == {"meta"}
+
+
+def test_checksums_are_computed_once(
+    training: CheckpointedState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, training, 10)
+    testzip, calls = zipfile.ZipFile.testzip, list[str]()
+
+    def counted(archive: zipfile.ZipFile) -> str | None:
+        calls.append("testzip")
+        return testzip(archive)
+
+    monkeypatch.setattr(zipfile.ZipFile, "testzip", counted)
+    assert restored(tmp_path)[1] == []
+    assert calls == ["testzip"]
 
 
 def cut_off(content: bytes) -> bytes:
@@ -86,7 +100,7 @@ def one_byte_changed(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("damage", [cut_off, emptied, one_byte_changed])
 def test_a_damaged_newest_falls_back_to_the_one_before(
-    damage, training: Training, tmp_path: Path
+    damage, training: CheckpointedState, tmp_path: Path
 ) -> None:
     save(tmp_path, training, 10, 20)
     newest = tmp_path / "step-000000020.pt"
@@ -100,12 +114,12 @@ def test_a_damaged_newest_falls_back_to_the_one_before(
     assert (tmp_path / "step-000000020.pt.damaged").read_bytes() == content
 
 
-def test_a_damaged_one_displaces_no_whole_one(training: Training, tmp_path: Path) -> None:
+def test_a_damaged_one_displaces_no_whole_one(training: CheckpointedState, tmp_path: Path) -> None:
     save(tmp_path, training, 10, 20)
     (tmp_path / "step-000000020.pt").write_bytes(b"")
-    again = new_training(PARAMS, CPU)
+    again = new_checkpointed_state(PARAMS, CPU)
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.restore(again, LATE)
+    checkpoints.restore_newest(again, LATE)
     again.state.step = 11
     checkpoints.save(again, {})
     assert names(tmp_path) == [
@@ -116,7 +130,7 @@ def test_a_damaged_one_displaces_no_whole_one(training: Training, tmp_path: Path
 
 
 def test_where_all_are_damaged_it_is_said_that_training_starts_anew(
-    training: Training, tmp_path: Path
+    training: CheckpointedState, tmp_path: Path
 ) -> None:
     save(tmp_path, training, 10, 20)
     for path in list(tmp_path.iterdir()):
@@ -129,7 +143,7 @@ def test_where_all_are_damaged_it_is_said_that_training_starts_anew(
 
 
 def test_a_process_without_free_files_loses_no_checkpoint(
-    training: Training, tmp_path: Path
+    training: CheckpointedState, tmp_path: Path
 ) -> None:
     """A resource that the machine lacks now says nothing about a file."""
     save(tmp_path, training, 10, 20)
@@ -150,18 +164,18 @@ SHORT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
 from pipeline.errors import PipelineError
-from tests.training.test_checkpoints import CPU, LATE, PARAMS, Checkpoints, new_training
-training = new_training(PARAMS, CPU)
+from tests.training.test_checkpoints import CPU, LATE, PARAMS, Checkpoints, new_checkpointed_state
+training = new_checkpointed_state(PARAMS, CPU)
 in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (in_use + 30_000_000, -1))
 try:
-    Checkpoints(Path(sys.argv[1])).restore(training, LATE)
+    Checkpoints(Path(sys.argv[1])).restore_newest(training, LATE)
 except PipelineError as error:
     print(error)
 """
 
 
-def test_short_memory_loses_no_checkpoint(training: Training, tmp_path: Path) -> None:
+def test_short_memory_loses_no_checkpoint(training: CheckpointedState, tmp_path: Path) -> None:
     save(tmp_path, training, 10)
     training.history.samples.append(torch.zeros(3, 4000, 8000, dtype=torch.uint8))
     save(tmp_path, training, 20)
@@ -175,12 +189,15 @@ def test_short_memory_loses_no_checkpoint(training: Training, tmp_path: Path) ->
     assert (again.state.step, messages) == (20, [])
 
 
-def test_another_format_is_not_used_and_not_deleted(training: Training, tmp_path: Path) -> None:
+def test_another_format_is_not_used_and_not_deleted(
+    training: CheckpointedState, tmp_path: Path
+) -> None:
     save(tmp_path, training, 10)
     path = tmp_path / "step-000000010.pt"
     content = torch.load(path, weights_only=True)
-    torch.save(content | {"format": FORMAT - 1}, path)
-    expected = f"{path}: not used: it has format {FORMAT - 1}, and this version reads {FORMAT}"
+    torch.save(content | {"format": CHECKPOINT_FORMAT - 1}, path)
+    formats = f"format {CHECKPOINT_FORMAT - 1}, and this version reads {CHECKPOINT_FORMAT}"
+    expected = f"{path}: not used: it has {formats}"
     assert restored(tmp_path)[1][0] == expected
     torch.save(content["state"], path)
     expected = f"{path}: not used: it is no checkpoint of this version of the program"
@@ -197,17 +214,17 @@ def test_another_format_is_not_used_and_not_deleted(training: Training, tmp_path
     ],
 )
 def test_one_of_another_network_is_one_line(
-    changes: dict[str, str], message: str, training: Training, tmp_path: Path
+    changes: dict[str, str], message: str, training: CheckpointedState, tmp_path: Path
 ) -> None:
     checkpoints = save(tmp_path, training, 10)
-    other = new_training(override(PARAMS, changes), CPU)
+    other = new_checkpointed_state(override(PARAMS, changes), CPU)
     weights = [weight.clone() for weight in other.state.generator.parameters()]
-    line = checkpoints.restore(other, LATE)[0]
+    line = checkpoints.restore_newest(other, LATE)[0]
     assert line == f"{tmp_path / 'step-000000010.pt'}: {message}"
     assert all(map(torch.equal, weights, other.state.generator.parameters()))
 
 
-def test_one_that_lacks_a_key_is_one_line(training: Training, tmp_path: Path) -> None:
+def test_one_that_lacks_a_key_is_one_line(training: CheckpointedState, tmp_path: Path) -> None:
     save(tmp_path, training, 10)
     path = tmp_path / "step-000000010.pt"
     content = torch.load(path, weights_only=True)
@@ -217,7 +234,7 @@ def test_one_that_lacks_a_key_is_one_line(training: Training, tmp_path: Path) ->
 
 
 def test_a_run_of_fewer_steps_takes_an_earlier_one_and_leaves_the_rest(
-    training: Training, tmp_path: Path
+    training: CheckpointedState, tmp_path: Path
 ) -> None:
     save(tmp_path, training, 10, 20)
     assert restored(tmp_path, 19)[0].state.step == 10
@@ -225,7 +242,7 @@ def test_a_run_of_fewer_steps_takes_an_earlier_one_and_leaves_the_rest(
     assert again.state.step == 0
     assert "training starts at step 0" in message
     short = Checkpoints(tmp_path)
-    short.restore(again, 5)
+    short.restore_newest(again, 5)
     for step in (3, 4, 5):
         again.state.step = step
         short.save(again, {})
@@ -233,14 +250,16 @@ def test_a_run_of_fewer_steps_takes_an_earlier_one_and_leaves_the_rest(
     assert names(tmp_path) == [f"step-{step:09}.pt" for step in (5, 10, 20)]
 
 
-def test_other_files_in_the_folder_are_left_alone(training: Training, tmp_path: Path) -> None:
+def test_other_files_in_the_folder_are_left_alone(
+    training: CheckpointedState, tmp_path: Path
+) -> None:
     (tmp_path / "notes.pt").write_text("mine")
     save(tmp_path, training, 1, 2, 3)
     assert (tmp_path / "notes.pt").read_text() == "mine"
 
 
 def test_moments_that_share_their_values_are_no_checkpoint(
-    training: Training, tmp_path: Path
+    training: CheckpointedState, tmp_path: Path
 ) -> None:
     """Their shapes are compared with nothing, and copies of them would be whole."""
     save(tmp_path, training, 10)
@@ -249,17 +268,17 @@ def test_moments_that_share_their_values_are_no_checkpoint(
     content["state"]["adam"]["state"] = {0: {"exp_avg": torch.zeros(1).double().expand(10**12)}}
     torch.save(content, path)
     problem = "is no checkpoint of this program (its tensors share their values)"
-    assert restore(path, training) == problem
+    assert load_checkpoint(path, training) == problem
 
 
 FULL = """
 import resource, sys
 from pathlib import Path
 from pipeline.errors import PipelineError
-from tests.training.test_checkpoints import CPU, PARAMS, Checkpoints, new_training
+from tests.training.test_checkpoints import CPU, PARAMS, Checkpoints, new_checkpointed_state
 checkpoints = Checkpoints(Path(sys.argv[1]))
-training = new_training(PARAMS, CPU)
-checkpoints.restore(training, 1000)
+training = new_checkpointed_state(PARAMS, CPU)
+checkpoints.restore_newest(training, 1000)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 training.state.step = 21
 try:
@@ -270,7 +289,7 @@ except PipelineError as error:
 
 
 def test_a_write_that_fails_is_one_line_and_costs_nothing(
-    training: Training, tmp_path: Path
+    training: CheckpointedState, tmp_path: Path
 ) -> None:
     """A limit on the size of files stands in for a full disk: the write fails half way."""
     save(tmp_path, training, 10, 20)
@@ -283,15 +302,15 @@ def test_a_write_that_fails_is_one_line_and_costs_nothing(
     assert restored(tmp_path)[0].state.step == 20
 
 
-def test_a_checkpoint_is_a_generators_file_too(training: Training, tmp_path: Path) -> None:
+def test_a_checkpoint_is_a_generators_file_too(training: CheckpointedState, tmp_path: Path) -> None:
     with torch.no_grad():
-        for weight in training.state.average.parameters():
+        for weight in training.state.ema.parameters():
             weight.add_(1.0)
     save(tmp_path, training, 10)
     path = tmp_path / "step-000000010.pt"
     loaded = load_generator(path)
     assert loaded.metadata["step"] == "10"
-    expected = training.state.average.state_dict()
+    expected = training.state.ema.state_dict()
     assert all(torch.equal(v, expected[k]) for k, v in loaded.generator.state_dict().items())
     path.write_bytes(one_byte_changed(path.read_bytes()))
     with pytest.raises(

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import PipelineError
 from pipeline.training.crops import (
     LoadImages,
-    Prefetcher,
     RandomCrops,
     detail,
     recolour_levels,
@@ -143,26 +141,6 @@ def test_detail_is_what_blurring_takes_away() -> None:
     stripes = flat.clone()
     stripes[:, :, ::2] = 100
     assert detail(torch.stack([flat, stripes])).tolist() == [0, 50]
-
-
-def test_prefetched_batches_are_the_same_in_any_order() -> None:
-    draw = random_crops()
-    ahead = Prefetcher(draw, workers=3)
-    try:
-        for step in (0, 1, 2, 7, 3, 20):
-            assert torch.equal(ahead(step), draw(step))
-    finally:
-        ahead.close()
-
-
-def test_what_a_thread_raises_reaches_the_training() -> None:
-    def broken(step: int) -> torch.Tensor:
-        raise PipelineError(f"no batch {step}")
-
-    ahead = Prefetcher(broken, workers=1)
-    with pytest.raises(PipelineError, match="no batch 0"):
-        ahead(0)
-    ahead.close()
 
 
 def test_colours_are_exchanged_stretched_and_shifted() -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pipeline.errors import PipelineError
 from pipeline.images.shards import read_images
 from pipeline.manifest.rows import read_manifest
 from pipeline.networks.perceptual.weights import backbone_state
@@ -31,7 +32,7 @@ def test_images_are_in_memory_where_they_fit(
     rows = read_manifest(tmp_path / "data/manifest.csv")
     needed = len(rows) * SIDE * SIDE * 3
     expected = torch.from_numpy(read_images(tmp_path / "data/resized", rows))
-    for free, processes, on_device in (
+    for free, processes, in_memory in (
         (3 * needed, 1, True),
         (2 * needed, 1, False),
         (4 * needed, 2, False),
@@ -40,10 +41,26 @@ def test_images_are_in_memory_where_they_fit(
         monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: Memory(free))
         progress = RecordedProgress()
         images = load_images(tmp_path / "data/resized", rows, SIDE, CPU, processes, progress)
-        assert images.on_device == on_device
-        assert bool(progress.messages) != on_device
+        assert images.prefetch != in_memory
+        assert bool(progress.messages) != in_memory
         stack, indices = images.load([4, 0, 4])
         assert torch.equal(stack[list(indices)], expected[[4, 0, 4]])
+
+
+@pytest.mark.parametrize("free", [0, 10**9])
+def test_images_of_another_size_are_one_line(
+    free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_world(tmp_path, {"train": 2, "val": 1})
+    rows = read_manifest(tmp_path / "data/manifest.csv")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(free))
+
+    def load() -> None:
+        folder, progress = tmp_path / "data/resized", RecordedProgress()
+        load_images(folder, rows, SIDE // 2, CPU, 1, progress).load([0, 1])
+
+    with pytest.raises(PipelineError, match=r"at byte \d+ has another size than the validation"):
+        load()
 
 
 @pytest.mark.parametrize("side", [30, 66])
@@ -52,7 +69,7 @@ def test_images_of_any_side_are_trained_on(
 ) -> None:
     """No multiple of the scale; and too small for LPIPS, whose weights are there."""
     make_world(tmp_path, {"train": 5, "val": 1}, side)
-    state, _ = backbone_state("alexnet", "random")
+    state = backbone_state("alexnet", "random")
     save_file(state, tmp_path / "alexnet.safetensors")
     monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path))
     recorded = Recorded()

@@ -1,5 +1,7 @@
 """Two processes take the step that one takes."""
 
+import logging
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.params.generator import SRResNetParams
+from pipeline.processes import ENDING_SIGNALS
 from pipeline.training.distributed import (
     SINGLE_PROCESS,
     Group,
@@ -49,14 +52,14 @@ def part(tensor: torch.Tensor, group: Group) -> torch.Tensor:
 
 def normalised(group: Group) -> dict[str, Any]:
     """What batch normalisation makes of `VALUES`, and its gradients for a weighted mean."""
-    network = nn.Sequential(nn.BatchNorm2d(5))
+    network = nn.Sequential(nn.BatchNorm2d(5, momentum=0.3))
     sync_batch_norm(network, group)
     with torch.no_grad():
         network[0].weight.copy_(torch.arange(5) + 1.0)
     values = part(VALUES, group).clone().requires_grad_()
     result = network(values)
     (result * part(WEIGHTS, group)).mean().backward()
-    group.average([parameter.grad for parameter in network.parameters()])  # type: ignore[misc]
+    group.all_reduce_mean_([parameter.grad for parameter in network.parameters()])  # type: ignore[misc]
     return {
         "result": result.detach(),
         "gradient": values.grad,
@@ -68,15 +71,15 @@ def normalised(group: Group) -> dict[str, Any]:
 
 def stepped(group: Group) -> dict[str, Any]:
     """Figures and gradients of one SRGAN step."""
-    vgg = VGG16Features(PARAMS.content_layers, backbone_state("vgg16", "random")[0])
+    vgg = VGG16Features(PARAMS.content_layers, backbone_state("vgg16", "random"))
     state = new_state(PARAMS, CPU, group)
-    losses = TrainStep(PARAMS, 1, state, vgg, CPU, False, group)(part(BATCH, group)).losses
-    figures = list(losses.values())
-    group.average(figures)
+    result = TrainStep(PARAMS, 1, state, vgg, CPU, False, group)(part(BATCH, group))
+    figures = list(result.figures.values())
+    group.all_reduce_mean_(figures)
     assert state.adversary is not None
     networks = {"generator": state.generator, "discriminator": state.adversary.network}
     return {
-        "figures": dict(zip(losses, figures, strict=True)),
+        "figures": dict(zip(result.figures, figures, strict=True)),
         "gradients": {
             f"{name}.{key}": parameter.grad
             for name, network in networks.items()
@@ -94,8 +97,8 @@ def work(folder: Path) -> None:
     torch.set_num_threads(1)
     with process_group("cpu") as (group, device):
         results = {
-            "mean": group.mean(torch.tensor([1.0, 2.0 + 4 * group.rank])),
-            "any": [group.any(group.rank == 1, device), group.any(False, device)],
+            "mean": group.global_mean(torch.tensor([1.0, 2.0 + 4 * group.rank])),
+            "any": [group.any_process(group.rank == 1, device), group.any_process(False, device)],
             "normalised": normalised(group),
             "stepped": stepped(group),
         }
@@ -145,7 +148,11 @@ def test_a_step_of_two_is_a_step_of_one(what: str, results: list[dict[str, Any]]
 
 
 def test_a_process_that_fails_gives_its_exit_code() -> None:
+    logged = logging.root.manager.disable
+    handlers = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     assert launch(2, fail) == 3
+    assert logging.root.manager.disable == logged
+    assert {number: signal.getsignal(number) for number in ENDING_SIGNALS} == handlers
 
 
 def fail() -> None:

@@ -10,18 +10,18 @@ import psutil
 import pytest
 import torch
 
-from pipeline.networks.files import CHECKPOINT, architecture_metadata
+from pipeline.networks.files import CHECKPOINT_KIND, architecture_metadata
 from pipeline.params import TrainParams
 from pipeline.params.generator import SRResNetParams
 from pipeline.params.optimiser import AdamParams, MuonParams
-from pipeline.training.checkpointed import Training, new_training
-from pipeline.training.checkpoints import FORMAT, restore
+from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
+from pipeline.training.checkpoints import CHECKPOINT_FORMAT, load_checkpoint
 from tests.networks.test_hostile_files import Make, archive, called, inside_itself, saved
 
 
 @pytest.fixture
-def training() -> Training:
-    return new_training(
+def training() -> CheckpointedState:
+    return new_checkpointed_state(
         TrainParams(generator=SRResNetParams(blocks=1, features=8), adv_weight=0.0),
         torch.device("cpu"),
     )
@@ -31,15 +31,21 @@ HOSTILE = {
     "bytearray": archive(called("builtins bytearray", 4 * 10**9)),
     "storage": archive(called("torch FloatTensor", 4 * 10**9)),
     "views": saved(
-        {"kind": CHECKPOINT, "format": FORMAT, "state": torch.zeros(1).expand(10**6, 10**6)}
+        {
+            "kind": CHECKPOINT_KIND,
+            "format": CHECKPOINT_FORMAT,
+            "state": torch.zeros(1).expand(10**6, 10**6),
+        }
     ),
-    "inside itself": saved({"kind": CHECKPOINT, "format": FORMAT, "state": inside_itself()}),
+    "inside itself": saved(
+        {"kind": CHECKPOINT_KIND, "format": CHECKPOINT_FORMAT, "state": inside_itself()}
+    ),
 }
 
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_file_is_one_line_and_takes_no_memory(
-    make: Make, training: Training, tmp_path: Path
+    make: Make, training: CheckpointedState, tmp_path: Path
 ) -> None:
     path = tmp_path / "given.pt"
     make(path)
@@ -47,7 +53,7 @@ def test_a_hostile_file_is_one_line_and_takes_no_memory(
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000, before[1]))
     try:
-        problem = restore(path, training)
+        problem = load_checkpoint(path, training)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
     assert problem is not None
@@ -64,15 +70,15 @@ Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture
-def trained() -> Training:
+def trained() -> CheckpointedState:
     """A training after one step, with all that a training records."""
-    training = new_training(PARAMS, torch.device("cpu"))
+    training = new_checkpointed_state(PARAMS, torch.device("cpu"))
     training.state.generator(torch.rand(2, 3, 8, 8)).mean().backward()
     for optimiser in training.state.optimisers.values():
         optimiser.step()
     training.state.step, training.best.step = 12, 10
     training.state.skips[0] = 1
-    training.best.score, training.best.measure = 20.5, "psnr_y 0"
+    training.best.score, training.best.score_basis = 20.5, "psnr_y 0"
     training.history.devices.append("cuda (NVIDIA H100)")
     training.history.curve += [
         {"step": 10, "train/loss": 0.5},
@@ -82,12 +88,12 @@ def trained() -> Training:
     return training
 
 
-def write(path: Path, training: Training, change: Change) -> None:
+def write(path: Path, training: CheckpointedState, change: Change) -> None:
     """Write a checkpoint with a change in its `state`."""
     content = {
-        "kind": CHECKPOINT,
-        "format": FORMAT,
-        "metadata": architecture_metadata(training.state.average),
+        "kind": CHECKPOINT_KIND,
+        "format": CHECKPOINT_FORMAT,
+        "metadata": architecture_metadata(training.state.ema),
         "state": training.state_dict(),
     }
     change(content["state"])
@@ -179,12 +185,12 @@ RECORDS: dict[str, tuple[object, str]] = {
 }
 
 
-def refused(path: Path, trained: Training, change: Change) -> str:
+def refused(path: Path, trained: CheckpointedState, change: Change) -> str:
     """Return why a checkpoint is refused, after a look that nothing of it was loaded."""
     write(path, trained, change)
-    training = new_training(PARAMS.model_copy(update={"seed": 1}), torch.device("cpu"))
+    training = new_checkpointed_state(PARAMS.model_copy(update={"seed": 1}), torch.device("cpu"))
     weights = [weight.clone() for weight in training.state.generator.parameters()]
-    problem = restore(path, training)
+    problem = load_checkpoint(path, training)
     assert problem is not None
     assert all(map(torch.equal, weights, training.state.generator.parameters()))
     assert not any(optimiser.state for optimiser in training.state.optimisers.values())
@@ -196,7 +202,7 @@ def refused(path: Path, trained: Training, change: Change) -> str:
     ("change", "name"), NETWORKS_AND_OPTIMISERS.values(), ids=NETWORKS_AND_OPTIMISERS
 )
 def test_other_tensors_are_refused_before_anything_is_loaded(
-    change: Change, name: str, trained: Training, tmp_path: Path
+    change: Change, name: str, trained: CheckpointedState, tmp_path: Path
 ) -> None:
     problem = refused(tmp_path / "given.pt", trained, change)
     assert problem == f"has another {name} than this training"
@@ -204,35 +210,35 @@ def test_other_tensors_are_refused_before_anything_is_loaded(
 
 @pytest.mark.parametrize(("value", "name"), RECORDS.values(), ids=RECORDS)
 def test_other_records_are_refused_before_anything_is_loaded(
-    value: object, name: str, trained: Training, tmp_path: Path
+    value: object, name: str, trained: CheckpointedState, tmp_path: Path
 ) -> None:
     problem = refused(tmp_path / "given.pt", trained, put(value, name))
     assert problem == f"is no checkpoint of this version of the program (wrong {name})"
 
 
-def test_the_files_own_names_break_no_line(trained: Training, tmp_path: Path) -> None:
+def test_the_files_own_names_break_no_line(trained: CheckpointedState, tmp_path: Path) -> None:
     problem = refused(tmp_path / "given.pt", trained, put(1, "more\n\x1b"))
     assert problem.startswith("has more ")
     assert problem.isprintable()
 
 
-def test_a_format_that_is_no_number_is_refused(training: Training, tmp_path: Path) -> None:
+def test_a_format_that_is_no_number_is_refused(training: CheckpointedState, tmp_path: Path) -> None:
     path = tmp_path / "given.pt"
-    torch.save({"kind": CHECKPOINT, "format": torch.ones(2)}, path)
-    assert restore(path, training) == "is no checkpoint of this version of the program"
+    torch.save({"kind": CHECKPOINT_KIND, "format": torch.ones(2)}, path)
+    assert load_checkpoint(path, training) == "is no checkpoint of this version of the program"
 
 
-def test_a_training_goes_on_from_what_it_wrote(trained: Training, tmp_path: Path) -> None:
+def test_a_training_goes_on_from_what_it_wrote(trained: CheckpointedState, tmp_path: Path) -> None:
     write(tmp_path / "given.pt", trained, lambda content: None)
-    training = new_training(PARAMS, torch.device("cpu"))
-    assert restore(tmp_path / "given.pt", training) is None
+    training = new_checkpointed_state(PARAMS, torch.device("cpu"))
+    assert load_checkpoint(tmp_path / "given.pt", training) is None
     assert (training.state.step, training.history.curve) == (12, trained.history.curve)
 
 
 def test_moments_get_the_strides_of_their_weights(tmp_path: Path) -> None:
     """The fused Adam goes through the memory of both alike."""
     params = PARAMS.model_copy(update={"optimiser": AdamParams()})
-    given = new_training(params, torch.device("cpu"))
+    given = new_checkpointed_state(params, torch.device("cpu"))
     given.state.generator(torch.rand(2, 3, 8, 8)).mean().backward()
     given.state.optimisers["adam"].step()
 
@@ -242,8 +248,8 @@ def test_moments_get_the_strides_of_their_weights(tmp_path: Path) -> None:
                 moments[name] = value.contiguous()
 
     write(tmp_path / "given.pt", given, contiguous)
-    training = new_training(params, torch.device("cpu"))
-    assert restore(tmp_path / "given.pt", training) is None
+    training = new_checkpointed_state(params, torch.device("cpu"))
+    assert load_checkpoint(tmp_path / "given.pt", training) is None
     pairs = zip(
         training.state.generator.parameters(), given.state.generator.parameters(), strict=True
     )

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +15,23 @@ from filelock import FileLock
 from safetensors.torch import save_file
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.fingerprints import short_hash
 from pipeline.locks import hold
 from pipeline.networks.files import load_generator
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.params.generator import RRDBParams, SRResNetParams
 from pipeline.params.optimiser import AdamParams, MuonParams
-from pipeline.training.checkpoints import FORMAT, Checkpoints
+from pipeline.training.checkpoints import CHECKPOINT_FORMAT, Checkpoints
 from pipeline.training.run_description import (
     Description,
     describe_run,
     differences,
-    run_key,
 )
 from pipeline.training.run_folders import (
     LOCK_FILE,
     nearest_checkpoints,
-    read_run,
+    read_record,
     record_end,
     record_start,
     recorded_resume_sha256,
@@ -78,17 +79,17 @@ def described(
     ],
 )
 def test_what_shapes_the_weights_shapes_the_key(changes: dict[str, object]) -> None:
-    assert run_key(described(changes)) != run_key(described())
+    assert short_hash(described(changes)) != short_hash(described())
 
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_other_files_are_another_run(name: str) -> None:
-    assert run_key(described(inputs=INPUTS | {name: "other"})) != run_key(described())
+    assert short_hash(described(inputs=INPUTS | {name: "other"})) != short_hash(described())
 
 
 def test_other_code_and_other_versions_are_another_run() -> None:
-    assert run_key(described(code={"a": "1"})) != run_key(described())
-    assert run_key(described(torch_version="2.14")) != run_key(described())
+    assert short_hash(described(code={"a": "1"})) != short_hash(described())
+    assert short_hash(described(torch_version="2.14")) != short_hash(described())
 
 
 @pytest.mark.parametrize(
@@ -105,21 +106,21 @@ def test_other_code_and_other_versions_are_another_run() -> None:
     ],
 )
 def test_what_does_not_shape_the_weights_does_not(changes: dict[str, object]) -> None:
-    assert run_key(described(changes)) == run_key(described())
+    assert short_hash(described(changes)) == short_hash(described())
 
 
 def test_more_steps_are_a_longer_run_where_no_step_depends_on_their_number() -> None:
-    assert run_key(described(steps=20)) != run_key(described(steps=10))
+    assert short_hash(described(steps=20)) != short_hash(described(steps=10))
     for changes in ({"pretrain_steps": 2}, {"adv_weight": 0.0}):
-        assert run_key(described(changes, 20)) == run_key(described(changes, 10))
+        assert short_hash(described(changes, 20)) == short_hash(described(changes, 10))
         cosine = changes | {"lr_schedule": "cosine"}
-        assert run_key(described(cosine, 20)) != run_key(described(cosine, 10))
+        assert short_hash(described(cosine, 20)) != short_hash(described(cosine, 10))
 
 
 def test_without_a_discriminator_its_params_do_not_count() -> None:
     distortion: dict[str, object] = {"adv_weight": 0.0}
     more = {"content_weight": 3.0, "relativistic": True, "warmup_steps": 9}
-    assert run_key(described(distortion | more)) == run_key(described(distortion))
+    assert short_hash(described(distortion | more)) == short_hash(described(distortion))
 
 
 def test_differences_say_what_differs() -> None:
@@ -132,6 +133,8 @@ def test_differences_say_what_differs() -> None:
         "torch 2.13, here 2.14",
     ]
     assert differences({"format": 1}, ours) == ["another version of the program wrote it"]
+    many = described(code={"a": "1", "b": "1", "c": "1"})
+    assert differences(many, described()) == ["code: a, b and 1 more changed"]
 
 
 def kept(
@@ -183,13 +186,13 @@ FOREIGN = {
     "no UTF-8": b"\xff",
     "deep": b"[" * 100_000,
     "description list": run_file(description=[]),
-    "only a format": run_file(description={"format": FORMAT}),
+    "only a format": run_file(description={"format": CHECKPOINT_FORMAT}),
     "params list": run_file(description={**described(), "params": [1]}),
     "input number": run_file(description={**described(), "inputs": {"resume_sha256": 1}}),
     "code list": run_file(description={**described(), "code": []}),
     "version list": run_file(description={**described(), "versions": {"torch": []}}),
-    "another format": run_file(description={"format": FORMAT + 1}),
-    "format list": run_file(description={"format": [FORMAT]}),
+    "another format": run_file(description={"format": CHECKPOINT_FORMAT + 1}),
+    "format list": run_file(description={"format": [CHECKPOINT_FORMAT]}),
     "step below 0": run_file(step=-1),
     "step text": run_file(step="1"),
     "finished number": run_file(finished=1),
@@ -197,6 +200,23 @@ FOREIGN = {
     "resume zero byte": run_file(resume="\0"),
     "init number": run_file(init=1),
 }
+
+
+def test_a_run_whose_folder_cannot_be_read_stops_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept(tmp_path, "run", 100, described({"lr": 1.0}), ended=False)
+    foreign = kept(tmp_path, "foreign", 100, described({"lr": 1.0}), ended=False)
+    iterdir = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder == foreign:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    hint, _ = nearest_checkpoints(tmp_path, described())
+    assert hint.startswith(f"{tmp_path}/run/step-000000100.pt does not fit: ")
 
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
@@ -217,7 +237,7 @@ def test_a_foreign_run_file_stops_no_training_and_is_kept(content: bytes, tmp_pa
 
 def test_a_run_of_another_format_records_no_file(tmp_path: Path) -> None:
     (tmp_path / "older").mkdir()
-    content = run_file(description={"format": FORMAT - 1}, resume="model.pt")
+    content = run_file(description={"format": CHECKPOINT_FORMAT - 1}, resume="model.pt")
     (tmp_path / "older/run.json").write_bytes(content)
     assert recorded_resume_sha256(tmp_path, "model.pt") is None
 
@@ -225,7 +245,7 @@ def test_a_run_of_another_format_records_no_file(tmp_path: Path) -> None:
 def test_a_foreign_value_breaks_no_line(tmp_path: Path) -> None:
     kept(tmp_path, "run", 10, described({"lr_schedule": "a\nb\x1b"}), ended=False)
     lines = nearest_checkpoints(tmp_path, described())
-    assert "train.lr_schedule 'a\\nb\\x1b', here constant" in lines[0]
+    assert "train.lr_schedule a b\N{REPLACEMENT CHARACTER}, here constant" in lines[0]
     assert all(line.isprintable() for line in lines)
 
 
@@ -332,7 +352,7 @@ def test_a_run_that_is_made_longer_is_unfinished_again(tmp_path: Path) -> None:
     folder = kept(tmp_path, "run", 10, described(), ended=True)
     for steps, finished in ((10, True), (5, True), (20, False)):
         record_start(folder, described(), steps, None)
-        again = read_run(folder)
+        again = read_record(folder)
         assert again is not None
         assert again.finished is finished
 
@@ -403,6 +423,20 @@ def test_other_rows_and_validations_leave_the_weights_as_they_are(
     assert resumed.generator.read_bytes() == expected.generator.read_bytes()
 
 
+def test_a_finished_training_is_validated_on_the_present_pictures(
+    world: Path, tmp_path: Path
+) -> None:
+    changes = {"adv_weight": 0, "steps": 3}
+    before = run(world, tmp_path / "parts", **changes).figures
+    rows = Recorded()
+    again = run(world, tmp_path / "parts", rows, validation_images=1, **changes)
+    expected = run(world, tmp_path / "whole", validation_images=1, **changes)
+    assert again.figures == expected.figures != before
+    assert rows.rows[-1] == (3, expected.figures)
+    assert rows.pictures is not None
+    assert rows.pictures.shape == (64, 64, 3)
+
+
 def test_the_best_is_measured_again_when_alexnets_weights_appear(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,7 +445,7 @@ def test_the_best_is_measured_again_when_alexnets_weights_appear(
     monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path / "none"))
     interrupted(world, tmp_path, 4)
     monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path))
-    save_file(backbone_state("alexnet", "random")[0], tmp_path / "alexnet.safetensors")
+    save_file(backbone_state("alexnet", "random"), tmp_path / "alexnet.safetensors")
     progress = RecordedProgress()
     run(world, tmp_path, Recorded(), progress)
     assert any("of step 3, is measured again" in message for message in progress.messages)
@@ -440,7 +474,7 @@ def test_a_finished_run_keeps_one_checkpoint(world: Path, tmp_path: Path) -> Non
     run(world, tmp_path)
     (folder,) = (tmp_path / "checkpoints").iterdir()
     assert [path.name for path in folder.glob("*.pt")] == ["step-000000006.pt"]
-    ended = read_run(folder)
+    ended = read_record(folder)
     assert ended is not None
     assert (ended.finished, ended.step) == (True, 6)
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.networks.discriminators.srgan import Discriminator
+from pipeline.networks.discriminators.srgan import SRGANDiscriminator
 from pipeline.params import TrainParams
 from pipeline.params.generator import SRResNetParams
 from pipeline.params.optimiser import MuonParams
-from pipeline.training.checkpointed import new_training
-from pipeline.training.state import new_state, update_average
+from pipeline.training.checkpointed_state import new_checkpointed_state
+from pipeline.training.state import new_state, update_ema
 
 CPU = torch.device("cpu")
 SMALL = TrainParams(generator=SRResNetParams(blocks=1, features=8), crop=32)
@@ -19,7 +19,7 @@ def test_without_adversarial_weight_no_discriminator_exists() -> None:
     assert new_state(SMALL.model_copy(update={"adv_weight": 0.0}), CPU).adversary is None
     adversary = new_state(SMALL, CPU).adversary
     assert adversary is not None
-    assert isinstance(adversary.network, Discriminator)
+    assert isinstance(adversary.network, SRGANDiscriminator)
 
 
 def test_networks_start_from_the_seed_alone() -> None:
@@ -42,22 +42,22 @@ def test_the_average_moves_by_its_weight(weight: float | torch.Tensor) -> None:
     with torch.no_grad():
         network.weight.fill_(1.0)
         average.weight.fill_(0.0)
-    update_average(average, network, weight)
+    update_ema(average, network, weight)
     assert average.weight.item() == 0.25
-    update_average(average, network, weight)
+    update_ema(average, network, weight)
     assert average.weight.item() == 0.25 + 0.75 * 0.25
 
 
 def test_with_a_weight_of_one_the_average_is_the_network() -> None:
     network, average = nn.Linear(3, 3), nn.Linear(3, 3)
-    update_average(average, network, 1.0)
+    update_ema(average, network, 1.0)
     assert torch.equal(average.weight, network.weight)
 
 
 def test_the_average_copies_statistics() -> None:
     network, average = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
     network(torch.rand(4, 2, 3, 3))
-    update_average(average, network, 0.001)
+    update_ema(average, network, 0.001)
     assert torch.equal(average.running_mean, network.running_mean)
     assert average.num_batches_tracked.item() == 1
 
@@ -78,7 +78,7 @@ def test_a_learning_rate_on_the_device_is_saved_as_a_number() -> None:
 
 def test_a_saved_state_loads_without_pickled_code() -> None:
     params = SMALL.model_copy(update={"optimiser": MuonParams()})
-    training = new_training(params, CPU)
+    training = new_checkpointed_state(params, CPU)
     state, history = training.state, training.history
     state.step = 12
     state.skips[0] = 1
@@ -90,7 +90,7 @@ def test_a_saved_state_loads_without_pickled_code() -> None:
     file = io.BytesIO()
     torch.save(training.state_dict(), file)
     file.seek(0)
-    again = new_training(params.model_copy(update={"seed": 1}), CPU)
+    again = new_checkpointed_state(params.model_copy(update={"seed": 1}), CPU)
     again.load_state_dict(torch.load(file, weights_only=True))
     assert (again.state.step, again.state.skipped) == (12, 1)
     assert again.history.curve == history.curve == [{"step": 10, "train/loss": 0.5}]

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from safetensors.torch import save_file
 from pipeline.errors import PipelineError, UsageError
 from pipeline.manifest.rows import read_manifest, write_manifest
 from pipeline.networks.files import load_generator
-from pipeline.networks.perceptual.weights import WeightsMissing, backbone_state
+from pipeline.networks.perceptual.weights import WeightsUnavailableError, backbone_state
+from pipeline.params.file import override
+from pipeline.training.trainer import train
 from tests.evaluation.world import make_world
-from tests.training.runs import OTHER_KIND, Recorded, RecordedProgress, run
+from tests.training.runs import OTHER_KIND, SMALL, Recorded, RecordedProgress, run
 
 KINDS: dict[str, dict[str, object]] = {
     "srgan": {"adv_weight": 0.01},
@@ -167,7 +170,7 @@ def test_without_adversarial_weight_nothing_of_it_is_needed(
     assert not any("discriminator" in name for name in checkpoint)
     metadata = load_generator(path).metadata
     assert (metadata["adversarial"], metadata["vgg"], metadata["step"]) == ("false", "none", "6")
-    with pytest.raises(WeightsMissing, match="vgg16"):
+    with pytest.raises(WeightsUnavailableError, match="vgg16"):
         run(world, tmp_path, vgg="imagenet")
 
 
@@ -203,6 +206,15 @@ def test_training_goes_on_from_given_weights(world: Path, tmp_path: Path) -> Non
         run(world, tmp_path / "other", init="nowhere")
 
 
+def test_a_start_may_have_the_name_of_a_choice_of_vgg(world: Path, tmp_path: Path) -> None:
+    """Relative names are the project's, also where the working folder is another."""
+    first = run(world, tmp_path / "first", adv_weight=0, steps=1).generator
+    shutil.copy(first, tmp_path / "random")
+    params = override(SMALL, {"adv_weight": "0", "steps": "1", "init": "random"})
+    folders = world / "data/manifest.csv", world / "data/resized", tmp_path / "again"
+    assert train(params, *folders, Recorded(), project=tmp_path) is not None
+
+
 def test_a_deeper_generator_goes_on_from_a_shallower_one(world: Path, tmp_path: Path) -> None:
     changes = {"steps": 1, "lr": 1e-20, "adv_weight": 0, "generator.norm": "none"}
     deeper = changes | {"generator.blocks": 2}
@@ -226,7 +238,7 @@ def test_lpips_is_measured_where_its_weights_are(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Random ones here: that they are found and used, not what they say."""
-    state, _ = backbone_state("alexnet", "random")
+    state = backbone_state("alexnet", "random")
     save_file(state, tmp_path / "alexnet.safetensors")
     monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path))
     recorded = Recorded()
@@ -240,6 +252,18 @@ def test_lpips_is_measured_where_its_weights_are(
 
 def test_epochs_are_passes_over_the_training_images(world: Path, tmp_path: Path) -> None:
     assert run(world, tmp_path, steps="null", epochs=2, batch=4).steps == 3
+
+
+def test_epochs_that_end_before_the_discriminator_are_refused(world: Path, tmp_path: Path) -> None:
+    changes = {"steps": "null", "epochs": 2, "batch": 5, "pretrain_steps": 2}
+    with pytest.raises(UsageError) as raised:
+        run(world, tmp_path, **changes)
+    assert str(raised.value) == (
+        "train.epochs: 2 epochs of 5 images are 2 steps, which end in the pre-training of 2, "
+        "before the discriminator; raise epochs, lower pretrain_steps, or set adv_weight to 0"
+    )
+    assert run(world, tmp_path, **(changes | {"adv_weight": 0})).steps == 2
+    assert run(world, tmp_path, **(changes | {"pretrain_steps": 1})).steps == 2
 
 
 def test_training_lowers_the_error(world: Path, tmp_path: Path) -> None:
@@ -258,7 +282,7 @@ def test_training_lowers_the_error(world: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("validate_every", "skipped", "problem"),
     [
-        (100, 10, "step 11: the loss was not finite in the last 10 steps; lower train.lr"),
+        (100, 10, "step 11: the gradients were not finite in the last 10 steps; lower train.lr"),
         (3, 2, "step 3: the generator's result is not finite; lower train.lr"),
     ],
 )
@@ -274,9 +298,13 @@ def test_a_training_that_overflows_stops_with_one_line(
     assert not (tmp_path / "generator.safetensors").exists()
 
 
-def test_crops_must_fit_into_the_images(world: Path, tmp_path: Path) -> None:
+def test_crops_must_fit_into_the_images(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is known before VGG16 is downloaded."""
+    monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path))
     with pytest.raises(PipelineError, match=r"train\.crop: 96 is larger .* 64 pixels"):
-        run(world, tmp_path, crop=96)
+        run(world, tmp_path, crop=96, vgg="imagenet")
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

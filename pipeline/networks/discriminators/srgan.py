@@ -6,8 +6,8 @@ from torch import Tensor, nn
 LAYERS = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2))
 
 
-class Discriminator(nn.Module):
-    """Distinguishes originals from results, for crops of any size of at least 16 pixels.
+class SRGANDiscriminator(nn.Module):
+    """Distinguishes HR crops from results, for crops of any size of at least 16 pixels.
 
     The paper flattens the last features into a dense layer: 306,681,025 parameters in all for crops
     of 384 pixels. Here the head takes their mean over the picture: 5,215,425 parameters.
@@ -34,6 +34,6 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """`(N, 3, H, W) float in [0, 1]` to logits `(N, 1)`, larger for originals."""
+        """Return logits `(N, 1)`, larger for HR, of crops `(N, 3, H, W) float in [0, 1]`."""
         logits: Tensor = self.head(self.features(images * 2 - 1))
         return logits

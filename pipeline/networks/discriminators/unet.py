@@ -38,7 +38,7 @@ class UNetDiscriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """`(N, 3, H, W) float in [0, 1]` to logits `(N, 1, H, W)`, larger for originals."""
+        """Return logits `(N, 1, H, W)`, larger for HR, of crops `(N, 3, H, W) float in [0, 1]`."""
         levels = [F.leaky_relu(self.first(images), LEAKY_SLOPE)]
         for convolution in self.down:
             levels.append(F.leaky_relu(convolution(levels[-1]), LEAKY_SLOPE))

@@ -18,7 +18,7 @@ class SharedPReLU(nn.PReLU):
         super().__init__(num_parameters=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape to the same shape: `x` where it is positive, `slope · x` elsewhere."""
+        """Return `x`, of any shape, where it is positive, and `slope · x` elsewhere."""
         if x.device.type != "cpu" or not self.training:
             return F.prelu(x, self.weight)
         activated: Tensor = _LeakyReLUWithSlopeGradient.apply(x, self.weight)

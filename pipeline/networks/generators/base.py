@@ -1,5 +1,6 @@
-"""Base class of generators, and rounding to 8 bits."""
+"""Base class of generators, what several of them are built of, and rounding to 8 bits."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 
-LEVELS = 255
+MAX_LEVEL = 255
+"""of 8 bits, for white"""
 
 
 class NotFiniteError(PipelineError):
@@ -25,7 +27,11 @@ class Generator(nn.Module, ABC):
     @property
     @abstractmethod
     def receptive_radius(self) -> int:
-        """Radius of the receptive field, LR pixels: the overlap that makes tiles exact."""
+        """Radius of the receptive field of the convolutions, LR pixels.
+
+        Tiles that overlap by it are exact, unless a layer depends on the whole picture, as RCAN's
+        channel attention does.
+        """
 
     @property
     @abstractmethod
@@ -33,24 +39,29 @@ class Generator(nn.Module, ABC):
         """The output convolution, at which the gradients of the losses are compared."""
 
     accepts_fewer_blocks = False
-    """whether `start_from` takes a network with fewer blocks, too"""
+    """whether `start_from` takes a network with fewer blocks, too: where it does, override that"""
 
     @abstractmethod
-    def forward(self, lr: Tensor) -> Tensor: ...
+    def forward(self, lr: Tensor) -> Tensor:
+        """Enlarge `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
 
     def start_from(self, pretrained: "Generator") -> None:
-        """Copy the weights of a network with the same config."""
+        """Copy the weights of a network of the same class and config.
+
+        With `accepts_fewer_blocks`, the config's blocks may be fewer.
+        """
         self.load_state_dict(pretrained.state_dict())
 
     @torch.no_grad()
     def enlarge(self, lr: Tensor) -> Tensor:
         """Enlarge pictures: `(N, 3, h, w) uint8` → `(N, 3, h·scale, w·scale) uint8`, rounded.
 
-        Computes on the weights' device; the result is on the CPU. Raises `NotFiniteError` when it
-        contains NaN, which a cast to uint8 would turn into black.
+        Computes on the weights' device; the result is on the CPU. The caller puts the network into
+        eval mode. Raises `NotFiniteError` where the result contains NaN or infinity, which a cast
+        to uint8 would turn into black or white.
         """
         device = next(self.parameters()).device
-        batch = lr.to(device, torch.float32) / LEVELS
+        batch = lr.to(device, torch.float32) / MAX_LEVEL
         sr = self(batch.contiguous(memory_format=torch.channels_last))
         if not torch.isfinite(sr).all():
             raise NotFiniteError("the generator's result is not finite")
@@ -62,7 +73,30 @@ def quantise(images: Tensor) -> Tensor:
 
     A cast to uint8 would truncate instead.
     """
-    return (images.float() * LEVELS).round().clamp(0, LEVELS)
+    return (images.float() * MAX_LEVEL).round().clamp(0, MAX_LEVEL)
+
+
+def conv3x3(channels_in: int, channels_out: int) -> nn.Conv2d:
+    """Return a 3 × 3 convolution that keeps the size."""
+    return nn.Conv2d(channels_in, channels_out, 3, padding=1)
+
+
+def draws_weights(convolution: nn.Conv2d) -> bool:
+    """Return whether initial weights are to be drawn for a convolution.
+
+    Not on the meta device: there is nothing to draw, and PyTorch would import its compiler for it,
+    seconds at each start.
+    """
+    return not convolution.weight.is_meta
+
+
+def radius_of(*convolutions: tuple[int, int]) -> int:
+    """Return the radius, LR pixels, of convolutions in a row: pairs of kernel radius and size.
+
+    The size is that of the convolution's input in multiples of LR: a pixel of an input twice as
+    large is half an LR pixel.
+    """
+    return math.ceil(sum(radius / size for radius, size in convolutions))
 
 
 def doublings_of(scale: int) -> int:

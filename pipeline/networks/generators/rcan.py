@@ -1,11 +1,9 @@
 """RCAN (Zhang et al. 2018, "Image Super-Resolution Using Very Deep Residual Channel Attention
 Networks", figures 2 to 4)."""
 
-import math
-
 from torch import Tensor, nn
 
-from pipeline.networks.generators.base import Generator, doublings_of
+from pipeline.networks.generators.base import Generator, conv3x3, doublings_of, radius_of
 
 
 class RCAN(Generator):
@@ -34,26 +32,23 @@ class RCAN(Generator):
             "features": features,
             "reduction": reduction,
         }
-        self.head = nn.Sequential(_convolution(3, features))
+        self.head = nn.Sequential(conv3x3(3, features))
         self.body = nn.Sequential(
             *(ResidualGroup(blocks, features, reduction) for _ in range(groups)),
-            _convolution(features, features),
+            conv3x3(features, features),
         )
         shufflers: list[nn.Module] = []
         for _ in range(doublings_of(scale)):
-            shufflers += [_convolution(features, 4 * features), nn.PixelShuffle(2)]
-        self.tail = nn.Sequential(nn.Sequential(*shufflers), _convolution(features, 3))
+            shufflers += [conv3x3(features, 4 * features), nn.PixelShuffle(2)]
+        self.tail = nn.Sequential(nn.Sequential(*shufflers), conv3x3(features, 3))
 
     @property
     def receptive_radius(self) -> int:
         """Of the convolutions alone: channel attention depends on the whole picture."""
         groups, blocks = int(self.config["groups"]), int(self.config["blocks"])
-        radius = 1.0 + groups * (2 * blocks + 1) + 1
-        size = 1
-        while size < self.scale:
-            radius += 1 / size
-            size *= 2
-        return math.ceil(radius + 1 / self.scale)
+        in_body = groups * (2 * blocks + 1) + 1
+        shufflers = [(1, 2**number) for number in range(doublings_of(self.scale))]
+        return radius_of((1 + in_body, 1), *shufflers, (1, self.scale))
 
     @property
     def last_layer(self) -> nn.Conv2d:
@@ -63,7 +58,7 @@ class RCAN(Generator):
         return last
 
     def forward(self, lr: Tensor) -> Tensor:
-        """`(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
+        """Enlarge `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
         shallow = self.head(lr)
         sr: Tensor = self.tail(shallow + self.body(shallow))
         return sr
@@ -76,11 +71,11 @@ class ResidualGroup(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             *(AttentionBlock(features, reduction) for _ in range(blocks)),
-            _convolution(features, features),
+            conv3x3(features, features),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, features, h, w)` to the same shape."""
+        """Return what the block makes of `(N, features, h, w)`, of the same shape."""
         y: Tensor = self.body(x)
         return x + y
 
@@ -91,14 +86,14 @@ class AttentionBlock(nn.Module):
     def __init__(self, features: int, reduction: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _convolution(features, features),
+            conv3x3(features, features),
             nn.ReLU(),
-            _convolution(features, features),
+            conv3x3(features, features),
             ChannelAttention(features, reduction),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, features, h, w)` to the same shape."""
+        """Return what the block makes of `(N, features, h, w)`, of the same shape."""
         y: Tensor = self.body(x)
         return x + y
 
@@ -116,10 +111,6 @@ class ChannelAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, features, h, w)` to the same shape."""
+        """Weight the channels of `(N, features, h, w)`."""
         weights: Tensor = self.conv_du(x.mean((2, 3), keepdim=True))
         return x * weights
-
-
-def _convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
-    return nn.Conv2d(channels_in, channels_out, 3, padding=1)

@@ -1,13 +1,17 @@
 """RRDBNet, the generator of ESRGAN (Wang et al. 2018, "ESRGAN: Enhanced Super-Resolution Generative
 Adversarial Networks", figure 4)."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.networks.generators.base import Generator, doublings_of
+from pipeline.networks.generators.base import (
+    Generator,
+    conv3x3,
+    doublings_of,
+    draws_weights,
+    radius_of,
+)
 
 RESIDUAL_SCALE = 0.2
 """β of the paper (section 3.1, residual scaling): the factor of what a branch adds."""
@@ -30,13 +34,13 @@ class RRDBNet(Generator):
         super().__init__()
         self.scale = scale
         self.config = {"scale": scale, "blocks": blocks, "features": features, "growth": growth}
-        self.conv_first = _convolution(3, features)
+        self.conv_first = conv3x3(3, features)
         self.body = nn.Sequential(*(RRDB(features, growth) for _ in range(blocks)))
-        self.conv_body = _convolution(features, features)
+        self.conv_body = conv3x3(features, features)
         for number in range(1, self.doublings + 1):
-            self.add_module(f"conv_up{number}", _convolution(features, features))
-        self.conv_hr = _convolution(features, features)
-        self.conv_last = _convolution(features, 3)
+            self.add_module(f"conv_up{number}", conv3x3(features, features))
+        self.conv_hr = conv3x3(features, features)
+        self.conv_last = conv3x3(features, 3)
 
     @property
     def doublings(self) -> int:
@@ -46,13 +50,10 @@ class RRDBNet(Generator):
     @property
     def receptive_radius(self) -> int:
         """349 at ×4 with 23 blocks, 94 with 6: one pixel for each convolution in a row."""
-        radius = 1.0 + 15 * int(self.config["blocks"]) + 1
-        size = 1
-        for _ in range(self.doublings):
-            size *= 2
-            # The nearest neighbour adds nothing; the convolution after it adds one HR pixel.
-            radius += 1 / size
-        return math.ceil(radius + 2 / size)
+        in_body = 15 * int(self.config["blocks"]) + 1
+        # Nearest neighbours add nothing, the convolution after them one pixel of its size.
+        upsamplers = [(1, 2**number) for number in range(1, self.doublings + 1)]
+        return radius_of((1 + in_body, 1), *upsamplers, (2, self.scale))
 
     @property
     def last_layer(self) -> nn.Conv2d:
@@ -60,7 +61,7 @@ class RRDBNet(Generator):
         return self.conv_last
 
     def forward(self, lr: Tensor) -> Tensor:
-        """`(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
+        """Enlarge `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
         shallow = self.conv_first(lr)
         deep = shallow + self.conv_body(self.body(shallow))
         for number in range(1, self.doublings + 1):
@@ -80,7 +81,7 @@ class RRDB(nn.Module):
         self.rdb3 = DenseBlock(features, growth)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, features, h, w)` to the same shape."""
+        """Return what the block makes of `(N, features, h, w)`, of the same shape."""
         y: Tensor = self.rdb3(self.rdb2(self.rdb1(x)))
         return x + RESIDUAL_SCALE * y
 
@@ -92,24 +93,19 @@ class DenseBlock(nn.Module):
         super().__init__()
         for number in range(1, 6):
             channels_in = features + (number - 1) * growth
-            convolution = _convolution(channels_in, growth if number < 5 else features)
-            # On the meta device PyTorch would import its compiler for the draws.
-            if not convolution.weight.is_meta:
+            convolution = conv3x3(channels_in, growth if number < 5 else features)
+            if draws_weights(convolution):
                 _init_small(convolution)
             self.add_module(f"conv{number}", convolution)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, features, h, w)` to the same shape."""
+        """Return what the block makes of `(N, features, h, w)`, of the same shape."""
         features = [x]
         for number in range(1, 5):
             layer = self.get_submodule(f"conv{number}")
             features.append(_activated(layer(torch.cat(features, 1))))
         y: Tensor = self.get_submodule("conv5")(torch.cat(features, 1))
         return x + RESIDUAL_SCALE * y
-
-
-def _convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
-    return nn.Conv2d(channels_in, channels_out, 3, padding=1)
 
 
 def _activated(x: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """SRResNet, the generator of SRGAN (Ledig et al. 2017, "Photo-Realistic Single Image
 Super-Resolution Using a Generative Adversarial Network", figure 4)."""
 
-import math
 from typing import Literal, cast
 
 import torch
@@ -9,7 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.networks.generators.activation import SharedPReLU
-from pipeline.networks.generators.base import Generator, doublings_of
+from pipeline.networks.generators.base import (
+    Generator,
+    conv3x3,
+    doublings_of,
+    draws_weights,
+    radius_of,
+)
 
 # Radius of the kernel of bicubic interpolation, LR pixels.
 BICUBIC_RADIUS = 2
@@ -62,33 +67,30 @@ class SRResNet(Generator):
         self.head = nn.Sequential(nn.Conv2d(3, features, 9, padding=4), SharedPReLU())
         self.body = nn.Sequential(
             *(ResidualBlock(features, norm) for _ in range(blocks)),
-            nn.Conv2d(features, features, 3, padding=1),
+            conv3x3(features, features),
             _norm(features, norm),
         )
         if upsampling == "direct":
             self.upsample = nn.Sequential()
-            self.tail = nn.Conv2d(features, 3 * scale**2, 3, padding=1)
+            self.tail = conv3x3(features, 3 * scale**2)
         else:
             self.upsample = nn.Sequential(
                 *(_shuffler(features) for _ in range(doublings_of(scale)))
             )
             self.tail = nn.Conv2d(features, 3, 9, padding=4)
-        # On the meta device PyTorch would import its compiler for the draws: seconds at each start.
-        if skip == "bicubic" and not self.tail.weight.is_meta:
+        if skip == "bicubic" and draws_weights(self.tail):
             self._init_for_bicubic_skip()
 
     @property
     def receptive_radius(self) -> int:
         """14 at ×4 with 3 blocks: convolutions after a shuffle reach less far in LR pixels."""
-        radius = 4.0 + 2 * int(self.config["blocks"]) + 1
+        in_body = 2 * int(self.config["blocks"]) + 1
         if self.config["upsampling"] == "direct":
-            radius += 1
+            radius = radius_of((4 + in_body, 1), (1, 1))
         else:
-            radius += sum(1 / 2**shuffler for shuffler in range(len(self.upsample)))
-            radius += 4 / self.scale
-        if self.config["skip"] == "bicubic":
-            radius = max(radius, BICUBIC_RADIUS)
-        return math.ceil(radius)
+            shufflers = [(1, 2**number) for number in range(len(self.upsample))]
+            radius = radius_of((4 + in_body, 1), *shufflers, (4, self.scale))
+        return max(radius, BICUBIC_RADIUS) if self.config["skip"] == "bicubic" else radius
 
     @property
     def last_layer(self) -> nn.Conv2d:
@@ -96,7 +98,7 @@ class SRResNet(Generator):
         return self.tail
 
     def forward(self, lr: Tensor) -> Tensor:
-        """`(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
+        """Enlarge `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
         shallow = self.head(lr)
         sr = self._upsampled(shallow + self.body(shallow))
         if self.config["skip"] == "bicubic":
@@ -160,15 +162,15 @@ class ResidualBlock(nn.Module):
     def __init__(self, features: int, norm: Literal["batch", "none"]) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(features, features, 3, padding=1),
+            conv3x3(features, features),
             _norm(features, norm),
             SharedPReLU(),
-            nn.Conv2d(features, features, 3, padding=1),
+            conv3x3(features, features),
             _norm(features, norm),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, features, h, w)` to the same shape."""
+        """Return what the block makes of `(N, features, h, w)`, of the same shape."""
         y: Tensor = self.layers(x)
         return x + y
 
@@ -179,7 +181,7 @@ def _norm(features: int, norm: Literal["batch", "none"]) -> nn.Module:
 
 def _shuffler(features: int) -> nn.Sequential:
     """Return a ×2 upsampler: convolution to 4 times the channels, pixel shuffle, activation."""
-    convolution = nn.Conv2d(features, 4 * features, 3, padding=1)
+    convolution = conv3x3(features, 4 * features)
     _init_icnr(convolution)
     return nn.Sequential(convolution, nn.PixelShuffle(2), SharedPReLU())
 

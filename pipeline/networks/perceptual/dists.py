@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.networks.perceptual.backbone import pretrained_convolution
 from pipeline.networks.perceptual.vgg import CONVOLUTIONS, IMAGENET_MEAN, IMAGENET_STD
 
 STAGES = (
@@ -44,14 +45,19 @@ class Dists(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Distance of each pair, 0 for equal ones: (N, 3, H, W) and (N or 1, 3, H, W) → (N,).
+        """Compute the distance of each pair, 0 for equal images: `(N,)`.
 
-        Images are RGB, float in [0, 255], each side at least `SMALLEST_SIDE`.
+        Images are RGB, `(N, 3, H, W)` and `(N or 1, 3, H, W) float in [0, 255]`, each side at least
+        `SMALLEST_SIDE` pixels.
         """
         return self.distance(self.features(a), self.features(b))
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return the images in [0, 1], then the features after each of VGG16's five stages."""
+        """Return the images in [0, 1], then the features after each of VGG16's five stages.
+
+        Images are `(N, 3, H, W) float in [0, 255]`; a stage's features are `(N, C, h, w)`, of half
+        the size of the stage before.
+        """
         # On a CPU a quarter faster than channels first.
         image = images.float().contiguous(memory_format=torch.channels_last) / 255
         x = (image - self.get_buffer("mean")) / self.get_buffer("std")
@@ -62,7 +68,7 @@ class Dists(nn.Module):
         return features
 
     def distance(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
-        """Return the distance of each pair, (N,), from both images' `features` (equation 7)."""
+        """Return the distance of each pair, `(N,)`, from both images' `features` (equation 7)."""
         alphas = torch.split(self.get_buffer("alpha"), CHANNELS)
         betas = torch.split(self.get_buffer("beta"), CHANNELS)
         similarity = torch.zeros(len(a[0]), device=a[0].device)
@@ -72,13 +78,13 @@ class Dists(nn.Module):
         return 1 - similarity
 
     def _pooled(self, x: Tensor) -> Tensor:
-        """Halve the size by L2 pooling (equation 3)."""
+        """Halve the size of `(N, C, h, w)` by L2 pooling (equation 3)."""
         window = self.get_buffer("window").expand(x.shape[1], 1, 3, 3)
         return (F.conv2d(x.square(), window, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
 
 
 def _similarities(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the similarities of means and of structures (equations 5 and 6), (N, C) each."""
+    """Return the similarities of means and of structures (equations 5 and 6), `(N, C)` each."""
     axes = (2, 3)
     mean_a, mean_b = a.mean(axes), b.mean(axes)
     deviation_a, deviation_b = a - mean_a[..., None, None], b - mean_b[..., None, None]
@@ -89,19 +95,15 @@ def _similarities(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _stage(names: Sequence[str], backbone: Mapping[str, Tensor]) -> nn.Sequential:
+    """Return convolutions of VGG16, each with its ReLU."""
     layers: list[nn.Module] = []
     for name in names:
-        index = CONVOLUTIONS[name]
-        weight = backbone[f"features.{index}.weight"]
-        convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
-        bias = backbone[f"features.{index}.bias"]
-        convolution.load_state_dict({"weight": weight, "bias": bias})
-        layers += [convolution, nn.ReLU(inplace=True)]
+        layers += [pretrained_convolution(backbone, CONVOLUTIONS[name]), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
 def _official_weights() -> tuple[Tensor, Tensor]:
-    """Return the weights α of means and β of structures, (1475,) each, which sum to 1 together.
+    """Return the weights α of means and β of structures, `(1475,)` each, which sum to 1 together.
 
     They are read from the package's file: importing the package would import torchvision.
     """

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from pipeline.networks.perceptual.backbone import pretrained_convolution
+
 # ImageNet's mean and deviation for images in [-1, 1], rounded as in the official code.
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
@@ -26,7 +28,7 @@ SHAPES = tuple(
 SMALLEST_SIDE = 31
 """pixels; smaller images have no pixel left after AlexNet's poolings"""
 POOLED = (1, 2)
-"""Convolutions after a max pooling."""
+"""positions of the convolutions that follow a max pooling"""
 
 
 class Lpips(nn.Module):
@@ -39,12 +41,8 @@ class Lpips(nn.Module):
     def __init__(self, backbone: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList()
-        for index, channels_in, channels_out, kernel, stride, padding in CONVOLUTIONS:
-            convolution = nn.Conv2d(channels_in, channels_out, kernel, stride, padding)
-            convolution.load_state_dict(
-                {part: backbone[f"features.{index}.{part}"] for part in ("weight", "bias")}
-            )
-            self.convolutions.append(convolution)
+        for index, *_, stride, padding in CONVOLUTIONS:
+            self.convolutions.append(pretrained_convolution(backbone, index, stride, padding))
         for layer, head in enumerate(_official_heads()):
             self.register_buffer(f"head{layer}", head)
         self.register_buffer("shift", torch.tensor(SHIFT).view(1, 3, 1, 1))
@@ -52,9 +50,10 @@ class Lpips(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """Distance of each pair, 0 for equal ones: (N, 3, H, W) and (N or 1, 3, H, W) → (N,).
+        """Compute the distance of each pair, 0 for equal images: `(N,)`.
 
-        Images are RGB, float in [0, 255], each side at least `SMALLEST_SIDE`.
+        Images are RGB, `(N, 3, H, W)` and `(N or 1, 3, H, W) float in [0, 255]`, each side at least
+        `SMALLEST_SIDE` pixels.
         """
         total = torch.zeros(len(a), device=a.device)
         for layer, (features_a, features_b) in enumerate(
@@ -65,7 +64,10 @@ class Lpips(nn.Module):
         return total
 
     def _features(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return the features after each ReLU, normalised to length 1 over the channels."""
+        """Return the features after each ReLU, normalised to length 1 over the channels.
+
+        Images are `(N, 3, H, W) float in [0, 255]`; each layer's features are `(N, C, h, w)`.
+        """
         x = (images.float() / 127.5 - 1 - self.get_buffer("shift")) / self.get_buffer("scale")
         features = []
         for layer, convolution in enumerate(self.convolutions):
@@ -78,7 +80,7 @@ class Lpips(nn.Module):
 
 
 def _official_heads() -> list[torch.Tensor]:
-    """Return the five 1 × 1 convolutions' weights, (1, C, 1, 1) each, from the `lpips` package."""
+    """Return the weights of the five 1 × 1 convolutions of the package `lpips`, `(1, C, 1, 1)`."""
     with as_file(files("lpips") / "weights/v0.1/alex.pth") as path:
         state = torch.load(path, map_location="cpu", weights_only=True)
     return [state[f"lin{layer}.model.1.weight"] for layer in range(len(CONVOLUTIONS))]

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.networks.perceptual.backbone import pretrained_convolution
+
 # Index of each convolution in torchvision's `features`.
 CONVOLUTIONS = {
     "conv1_1": 0,
@@ -51,19 +53,16 @@ class VGG16Features(nn.Module):
         self.layers = tuple(layers)
         self.convolutions = nn.ModuleList()
         for name in self.names:
-            weight = state[f"features.{CONVOLUTIONS[name]}.weight"]
-            convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
-            with torch.no_grad():
-                convolution.weight.copy_(weight)
-                assert convolution.bias is not None
-                convolution.bias.copy_(state[f"features.{CONVOLUTIONS[name]}.bias"])
-            self.convolutions.append(convolution)
+            self.convolutions.append(pretrained_convolution(state, CONVOLUTIONS[name]))
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """`(N, 3, H, W) float in [0, 1]` to each layer's features, in the order of `layers`."""
+        """Compute the features of `(N, 3, H, W) float in [0, 1]`.
+
+        Return `(N, C, h, w)` for each of `layers`, in their order.
+        """
         x = (images - self.mean) / self.std
         features_of = {}
         for name, convolution in zip(self.names, self.convolutions, strict=True):

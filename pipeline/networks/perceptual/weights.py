@@ -33,25 +33,23 @@ DOWNLOAD_NAMES = {"vgg16": "vgg16-397923af.pth", "alexnet": "alexnet-owt-7be5be7
 SOCKET_TIMEOUT_SECONDS = 10.0
 
 
-class WeightsMissing(PipelineError):  # noqa: N818
+class WeightsUnavailableError(PipelineError):
     """Weights of a backbone are not available."""
 
 
-def backbone_state(name: Backbone, choice: str, seed: int = 0) -> tuple[dict[str, Tensor], str]:
+def backbone_state(name: Backbone, choice: str, seed: int = 0) -> dict[str, Tensor]:
     """Return the convolutions of `name` by `choice`: `imagenet`, `random`, or a file or folder.
 
-    Returns fp32 tensors `features.N.weight` and `.bias`, and the weights' name in reports.
-    `imagenet` searches the folder in `PIPELINE_WEIGHTS`, then torchvision's cache, then downloads.
-    Raises `WeightsMissing` that says what to do.
+    They are fp32 tensors `features.N.weight` and `features.N.bias`. `imagenet` searches the folder
+    in `PIPELINE_WEIGHTS`, then torchvision's cache, then downloads. Raises
+    `WeightsUnavailableError` that says what to do.
     """
     if choice == "random":
-        return _random_state(name, seed), "random"
+        return _random_state(name, seed)
     if choice != "imagenet":
-        return _read(name, _find_file(name, Path(choice))), choice
+        return _read(name, _find_file(name, Path(choice)))
     path = find_backbone(name)
-    if path is None:
-        return _download(name), "imagenet"
-    return _read(name, path), "imagenet"
+    return _download(name) if path is None else _read(name, path)
 
 
 def backbone_shapes(name: Backbone) -> dict[str, tuple[int, ...]]:
@@ -85,7 +83,7 @@ def has_backbone(name: Backbone) -> bool:
     """Return whether ImageNet weights are available without a download."""
     try:
         return find_backbone(name) is not None
-    except WeightsMissing:
+    except WeightsUnavailableError:
         return False
 
 
@@ -97,12 +95,15 @@ def imagenet_weights(name: Backbone) -> "WeightsEnum":
 
 
 def _find_file(name: Backbone, path: Path) -> Path:
-    """Return `path`, or the backbone's file in the folder `path`. Raises `WeightsMissing`."""
+    """Return `path`, or the backbone's file in the folder `path`.
+
+    Raises `WeightsUnavailableError`.
+    """
     if path.is_file():
         return path
     files = sorted(path.glob(f"{name}*.safetensors"))
     if not files:
-        raise WeightsMissing(
+        raise WeightsUnavailableError(
             f"{path}: holds no {name}*.safetensors; name a folder that does, or the file itself"
         )
     return files[0]
@@ -112,9 +113,11 @@ def _read(name: Backbone, path: Path) -> dict[str, Tensor]:
     try:
         loaded, _ = read_tensors(path)
     except FileNotFoundError:
-        raise WeightsMissing(f"{path}: no such file; name another file or folder") from None
+        raise WeightsUnavailableError(
+            f"{path}: no such file; name another file or folder"
+        ) from None
     except DamagedFileError as error:
-        raise WeightsMissing(
+        raise WeightsUnavailableError(
             f"{error}: it is damaged; remove it or put a whole one there"
         ) from None
     expected = {
@@ -125,7 +128,7 @@ def _read(name: Backbone, path: Path) -> dict[str, Tensor]:
             raise ValueError("it holds no weights by their names")
         return checked_state_dict(expected, {key: loaded.get(key) for key in expected})
     except ValueError as error:
-        raise WeightsMissing(
+        raise WeightsUnavailableError(
             f"{path}: {error_line(error)}, as {name} in torchvision's layout has it; name another "
             "file or folder, or remove this one"
         ) from None
@@ -145,7 +148,7 @@ def _download(name: Backbone) -> dict[str, Tensor]:
         with _socket_timeout():
             state = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
-        raise WeightsMissing(
+        raise WeightsUnavailableError(
             f"{weights.url}: ImageNet weights of {name} cannot be downloaded ({error}); put "
             f"{name}.safetensors into a folder and name it in {FOLDER_VARIABLE}, or ask for random "
             "weights by name: train.vgg=random"

@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from pipeline.networks.discriminators.srgan import Discriminator
+from pipeline.networks.discriminators.srgan import SRGANDiscriminator
 from pipeline.networks.discriminators.unet import UNetDiscriminator
 
 
 @pytest.mark.parametrize(
-    ("build", "count"), [(Discriminator, 5_215_425), (UNetDiscriminator, 4_376_897)]
+    ("build", "count"), [(SRGANDiscriminator, 5_215_425), (UNetDiscriminator, 4_376_897)]
 )
 def test_a_head_that_pools_or_convolves_keeps_it_small(build, count: int) -> None:
     assert sum(parameter.numel() for parameter in build().parameters()) == count
@@ -15,7 +15,7 @@ def test_a_head_that_pools_or_convolves_keeps_it_small(build, count: int) -> Non
 @pytest.mark.parametrize("side", [16, 96, 100])
 def test_judges_crops_of_any_size(side: int) -> None:
     crops = torch.rand(2, 3, side, side)
-    assert Discriminator()(crops).shape == (2, 1)
+    assert SRGANDiscriminator()(crops).shape == (2, 1)
     assert UNetDiscriminator()(crops).shape == (2, 1, side, side)
 
 
@@ -28,7 +28,7 @@ def test_spectral_norms_are_at_most_one() -> None:
     assert torch.linalg.matrix_norm(kernel, 2).item() == pytest.approx(1, abs=0.05)
 
 
-@pytest.mark.parametrize(("build", "steps"), [(Discriminator, 8), (UNetDiscriminator, 40)])
+@pytest.mark.parametrize(("build", "steps"), [(SRGANDiscriminator, 8), (UNetDiscriminator, 40)])
 def test_learns_to_tell_noise_from_flat_pictures(build, steps: int) -> None:
     torch.manual_seed(0)
     network = build()

@@ -61,7 +61,7 @@ def test_agrees_with_the_official_package(images):
 def test_agrees_with_the_official_package_on_imagenet_weights(images, monkeypatch):
     a, b = images
     monkeypatch.setenv(FOLDER_VARIABLE, os.environ["PIPELINE_TEST_WEIGHTS"])
-    backbone, _ = backbone_state("alexnet", "imagenet")
+    backbone = backbone_state("alexnet", "imagenet")
     with torch.no_grad():
         expected = official(backbone)(a / 127.5 - 1, b / 127.5 - 1).flatten()
         ours = Lpips(backbone)(a, b)

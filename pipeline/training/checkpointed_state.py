@@ -25,7 +25,7 @@ from pipeline.training.state import State, new_state
 
 
 @dataclass
-class Training:
+class CheckpointedState:
     """A training between two steps."""
 
     state: State
@@ -42,15 +42,15 @@ class Training:
             part.load_state_dict(saved)
 
 
-def new_training(
+def new_checkpointed_state(
     params: TrainParams, device: torch.device, group: Group = SINGLE_PROCESS
-) -> Training:
+) -> CheckpointedState:
     """Return a training at step 0. Raises what `new_state` raises."""
     state = new_state(params, device, group)
-    return Training(state, Best(copy.deepcopy(state.average)))
+    return CheckpointedState(state, Best(copy.deepcopy(state.ema)))
 
 
-def mismatch(training: Training, checkpoint: Mapping[str, Any]) -> str | None:
+def mismatch(training: CheckpointedState, checkpoint: Mapping[str, Any]) -> str | None:
     """Return why `training` cannot take over a checkpoint, or None where it can.
 
     `checkpoint` has the generator's `metadata` and the `state` of a training.
@@ -67,7 +67,7 @@ def mismatch(training: Training, checkpoint: Mapping[str, Any]) -> str | None:
         return f"is no checkpoint of this version of the program ({error!r})"
 
 
-def _state_mismatch(training: Training, saved: Mapping[str, Any]) -> str | None:
+def _state_mismatch(training: CheckpointedState, saved: Mapping[str, Any]) -> str | None:
     parts = {**training.state.parts(), "best": training.best.generator}
     ours = parts.keys() | RECORDED
     if ours != saved.keys():
