@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 PYTEST := pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick test-long coverage lint sync clean
+.PHONY: help install demo test quick test-long coverage lint sync docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -34,11 +34,14 @@ lint: $(VENV)/.installed-dev ## lint and types
 	ruff format --check
 	mypy
 
-sync: $(VENV)/.installed-dev ## write what is made from the schema: params.yaml's comments, params.schema.json
+sync: $(VENV)/.installed-dev ## write what is made from code: params.yaml's comments, its schema, reference pages
 	python -m stages.sync
 
-clean: ## remove .venv and demo
-	rm -rf $(VENV) demo
+docs: $(VENV)/docs/.installed ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
+
+clean: ## remove .venv, demo and site
+	rm -rf $(VENV) demo site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -52,3 +55,9 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	@echo 'installing into $(VENV): PyTorch, test tools and more, up to 6 GB on disk; this takes minutes'
 	$(VENV)/bin/python -m pip install --editable '.[dev]'
 	touch $(VENV)/.installed $@
+
+# Of its own: it imports nothing of the program, and shares no versions with it.
+$(VENV)/docs/.installed: docs/requirements.txt
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -m pip install --requirement $<
+	touch $@

@@ -65,8 +65,8 @@ def _options(
     """Take the options of the program itself."""
 
 
-def main() -> None:
-    """Run `pipeline`."""
+def program() -> typer.Typer:
+    """Return the program: all stages, with the values of the params file here, and commands."""
     app = new_app(
         "Scrape anime illustrations, train a 4× super-resolution GAN, measure and use it.",
         completion=True,
@@ -75,4 +75,9 @@ def main() -> None:
     add_stages(app, STAGES)
     for command in COMMANDS:
         app.command()(command)
-    run_app(app)
+    return app
+
+
+def main() -> None:
+    """Run `pipeline`."""
+    run_app(program())

@@ -45,11 +45,12 @@ I = TypeVar("I", Image.Image, NDArray[Any], Tensor)  # noqa: E741
 class Upscaler:
     """Enlarges pictures: returns what it was called with, of the same type, `scale` times as large.
 
-    >>> import numpy as np
-    >>> from pipeline import Upscaler
-    >>> upscaler = Upscaler("distortion", device="cpu")
-    >>> upscaler(np.full((20, 30, 3), 255, np.uint8)).shape
-    (80, 120, 3)
+    Examples:
+        >>> import numpy as np
+        >>> from pipeline import Upscaler
+        >>> upscaler = Upscaler("distortion", device="cpu")
+        >>> upscaler(np.full((20, 30, 3), 255, np.uint8)).shape
+        (80, 120, 3)
 
     `model`: the name of a generator that comes with the program, a file of ours, ESRGAN's or
     RCAN's, or a `Generator`. `alpha`: instead of a model, a blend of the shipped ones, 0
