@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.shipped import named_file
 
 FOLDER = Path("inputs")
 """Its folders `train` and `evaluate` are dependencies of these stages in `dvc.yaml`."""
@@ -26,12 +27,15 @@ class Input:
 
 
 def inputs_of(stage: str, paths: Mapping[str, str | Mapping[str, str] | None]) -> list[Input]:
-    """Return the inputs that a stage's params name: param → path, or name → path, or None."""
+    """Return the inputs that a stage's params name: param → path, or name → path, or None.
+
+    Shipped models are none: they belong to the program, whose fingerprint covers those in use.
+    """
     inputs = []
     for param, value in paths.items():
         named = value.items() if isinstance(value, Mapping) else [("", value)]
         for name, path in named:
-            if path is not None:
+            if path is not None and named_file(path) == Path(path):
                 key = f"{stage}.{param}.{name}" if name else f"{stage}.{param}"
                 inputs.append(Input(stage, key, Path(path)))
     return inputs

@@ -15,6 +15,7 @@ from stages.commands.export import export
 from stages.commands.init import init
 from stages.commands.models import models
 from stages.commands.pairs import pairs
+from stages.commands.recipe import recipe
 from stages.commands.serve import serve
 from stages.commands.tradeoff import tradeoff
 from stages.commands.upscale import upscale
@@ -36,6 +37,7 @@ COMMANDS = (
     tradeoff,
     pairs,
     init,
+    recipe,
     demo,
     booru,
     clean,

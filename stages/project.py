@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import write_text
 from pipeline.params import Params
+from pipeline.params.file import with_changes
 from pipeline.params.text import params_text
 from pipeline.processes import PARENT_VARIABLE
 
@@ -71,8 +72,7 @@ def create_project(folder: Path, settings: Settings, message: str) -> None:
         shutil.copyfile(source / name, folder / name)
     shutil.copyfile(README, folder / "README.md")
     write_text(folder / "dvc.yaml", _stages_of_installed_program(source / "dvc.yaml"))
-    params = Params.model_validate(merged(Params().model_dump(mode="json"), settings))
-    write_text(folder / "params.yaml", params_text(params))
+    write_text(folder / "params.yaml", params_text(with_changes(Params(), settings)))
     git(folder, "init", "--quiet")
     _name_author(folder)
     commit(folder, [*FILES, "README.md", "dvc.yaml", "params.yaml"], message)
@@ -154,13 +154,3 @@ def _stages_of_installed_program(path: Path) -> str:
     text = StringIO()
     yaml.dump(document, text)
     return text.getvalue()
-
-
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values` with `changes` in their place, those of sections within sections too."""
-    content = dict(values)
-    for name, change in changes.items():
-        value = content.get(name)
-        is_section = isinstance(value, Mapping) and isinstance(change, Mapping)
-        content[name] = merged(value, change) if is_section and value else change
-    return content

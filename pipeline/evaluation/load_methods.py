@@ -12,6 +12,7 @@ from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import EvaluateParams
+from pipeline.shipped import named_file
 
 
 def load_methods(
@@ -44,7 +45,7 @@ def _load_models(
 ) -> dict[str, Generator]:
     models = {MODEL: trained.generator}
     for name, path in params.models.items():
-        other = load_generator(Path(path), device).generator
+        other = load_generator(named_file(path), device).generator
         if other.scale != trained.generator.scale:
             raise UsageError(
                 f"evaluate.models: {name} enlarges {other.scale} times, the trained generator "

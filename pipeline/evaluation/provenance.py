@@ -15,6 +15,7 @@ from pipeline.files import sha256_of
 from pipeline.manifest.rows import Row
 from pipeline.networks.files import LoadedGenerator
 from pipeline.params import EvaluateParams
+from pipeline.shipped import named_file
 
 SUMMARIES = ("scrape", "resize", "manifest")
 
@@ -49,7 +50,7 @@ def describe_inputs(
         "generator's parameters": sum(p.numel() for p in trained.generator.parameters()),
         "generator's file, SHA-256": sha256_of(inputs.model_file),
         **{
-            f"file of {name}, SHA-256": sha256_of(Path(path))
+            f"file of {name}, SHA-256": sha256_of(named_file(path))
             for name, path in params.models.items()
         },
         **{

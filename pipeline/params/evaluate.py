@@ -17,7 +17,11 @@ class EvaluateParams(Section):
     degradation: Literal["none", "web"] = Field(
         "none", description="how the LR images are made, as in train.degradation"
     )
-    models: Paths = Field({}, description="generators measured beside the trained one: name → file")
+    models: Paths = Field(
+        {},
+        description="generators measured beside the trained one: name → file, or name of a shipped "
+        "model",
+    )
     results: Paths = Field(
         {},
         description="results of other programs: name → folder with one PNG file per image; "

@@ -83,9 +83,31 @@ def override(section: S, texts: Mapping[str, str]) -> S:
         raise UsageError("\n".join(lines)) from None
 
 
+def with_changes(params: Params, changes: Mapping[str, Mapping[str, Any]]) -> Params:
+    """Return `params` with `changes`, section → param → value, in their place.
+
+    Raises `UsageError` with one line per problem, `KEY: PROBLEM`.
+    """
+    try:
+        return Params.model_validate(_merged(params.model_dump(mode="json"), changes))
+    except ValidationError as error:
+        lines = [f"{one.key}: {one.problem}" for one in _mistakes(Params, error)]
+        raise UsageError("\n".join(lines)) from None
+
+
 def option_name(param: str) -> str:
     """Return the command-line option of a param: `adv_weight` → `--adv-weight`."""
     return "--" + param.replace("_", "-")
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with `changes` in their place, those of sections within sections too."""
+    content = dict(values)
+    for name, change in changes.items():
+        value = content.get(name)
+        is_section = isinstance(value, Mapping) and isinstance(change, Mapping)
+        content[name] = _merged(value, change) if is_section and value else change
+    return content
 
 
 def _option_value(param: LeafParam, text: str) -> object:

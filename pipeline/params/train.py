@@ -83,8 +83,9 @@ class TrainParams(Section):
     init: str | None = Field(
         None,
         min_length=1,
-        description="file of a generator whose weights training starts from, of the same "
-        "architecture, for srresnet also one of fewer blocks; null: random weights",
+        description="generator whose weights training starts from: a file, or the name of a "
+        "shipped model; of the same architecture, for srresnet also one of fewer blocks; null: "
+        "random weights",
     )
     resume: str | None = Field(
         None,

@@ -27,6 +27,12 @@ def shipped_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
 
 
+def named_file(name: str) -> Path:
+    """Return the file that a param names: a shipped model's, or the path itself if there is one."""
+    path = Path(name)
+    return path if path.exists() else shipped_models().get(name, path)
+
+
 def model_file(model: str) -> Path:
     """Return the file of `model`, the name of a shipped generator or a path.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.errors import UsageError
 from pipeline.files import sha256_of
 from pipeline.params import TrainParams
+from pipeline.shipped import named_file
 from pipeline.training.run_folders import recorded_resume_sha256
 
 GENERATOR_FILE = "generator.safetensors"
@@ -34,13 +35,19 @@ class TrainPaths:
         path = Path(name)
         return path if path.exists() else self.project / path
 
+    def resolve_init(self, name: str) -> Path:
+        """Return the path of `train.init`: the file of a shipped model, or of that name."""
+        path = self.resolve(name)
+        return path if path.exists() else named_file(name)
+
     def resolve_params(self, params: TrainParams) -> TrainParams:
         """Return `params` with the paths in them resolved."""
         vgg = None if params.vgg in VGG_CHOICES else params.vgg
-        named = {"init": params.init, "resume": params.resume, "vgg": vgg}
-        return params.model_copy(
-            update={key: str(self.resolve(name)) for key, name in named.items() if name is not None}
-        )
+        named = {"resume": params.resume, "vgg": vgg}
+        paths = {key: str(self.resolve(name)) for key, name in named.items() if name is not None}
+        if params.init is not None:
+            paths["init"] = str(self.resolve_init(params.init))
+        return params.model_copy(update=paths)
 
 
 def input_hashes(params: TrainParams, paths: TrainPaths) -> dict[str, str | None]:
@@ -58,7 +65,7 @@ def input_hashes(params: TrainParams, paths: TrainPaths) -> dict[str, str | None
 def _init_sha256(params: TrainParams, paths: TrainPaths) -> str | None:
     if params.init is None:
         return None
-    path = paths.resolve(params.init)
+    path = paths.resolve_init(params.init)
     try:
         return sha256_of(path)
     except OSError as error:

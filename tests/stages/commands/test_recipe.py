@@ -1,0 +1,50 @@
+"""`pipeline recipe`: settings that DVC and the params take."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from dvc.utils.hydra import apply_overrides
+
+from pipeline.params import Params
+from pipeline.params.file import load_params, with_changes
+from pipeline.params.text import params_text
+from stages.commands.recipe import load_recipe, names, settings_of
+from tests.stages.program import pipeline
+
+
+@pytest.mark.parametrize("name", names())
+def test_dvc_makes_the_params_of_a_recipe(name: str, tmp_path: Path) -> None:
+    recipe, path = load_recipe(name), tmp_path / "params.yaml"
+    path.write_text(params_text(Params()))
+    settings = shlex.split(settings_of(recipe, Params()))
+    apply_overrides(path, [setting for setting in settings if setting != "-S"])
+    assert load_params(path) == with_changes(Params(), recipe.params)
+
+
+def test_a_recipe_that_contradicts_the_file_is_one_line(tmp_path: Path) -> None:
+    text = "train:\n  generator: {kind: rcan, groups: 2}\n"
+    (tmp_path / "params.yaml").write_text(text)
+    result = pipeline(tmp_path, "recipe", "best", "--dry-run")
+    problem = "train.generator.groups: srresnet has none; remove it, or choose another kind\n"
+    assert (result.code, result.err) == (2, problem)
+
+
+def test_recipes_are_listed_and_described(tmp_path: Path) -> None:
+    listed = pipeline(tmp_path, "recipe")
+    assert [line.split()[0] for line in listed.out.splitlines()] == names()
+    (tmp_path / "params.yaml").write_text("{}")
+    described = pipeline(tmp_path, "recipe", "article", "--dry-run")
+    assert (described.code, described.err) == (0, "")
+    assert described.out.splitlines()[-1] == (
+        "dvc exp run -S ++train.generator.kind=srresnet -S ++train.generator.norm=batch "
+        "-S ++train.generator.skip=none -S train.pretrain_steps=0"
+    )
+
+
+def test_an_unknown_recipe_names_the_known(tmp_path: Path) -> None:
+    result = pipeline(tmp_path, "recipe", "best-of-all")
+    assert (result.code, result.err) == (
+        2,
+        f"recipe best-of-all: unknown; there are {', '.join(names())}\n",
+    )
