@@ -18,7 +18,7 @@ from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 
 from pipeline.params import Params, section_type
 from pipeline.params.file import load_params, override
-from pipeline.params.names import params_of
+from pipeline.params.leaf_params import params_of
 from pipeline.params.text import params_text
 from pipeline.upscaling.params import UpscaleParams, upscale_params
 from stages.app import STAGES, program
