@@ -64,6 +64,8 @@ def _metavar(annotation: Any) -> str:
     if is_mapping(annotation):
         return "NAME=PATH,..."
     kinds = get_args(annotation) or (annotation,)
+    if bool in kinds:
+        return "true|false"
     kind = "TEXT" if str in kinds else "NUMBER" if float in kinds else "INTEGER"
     return kind + ("|null" if type(None) in kinds else "")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stages.program import pipeline
+from tests.stages.program import end, pipeline, start
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("scrape", "resize", "manifest", "train", "evaluate")
@@ -158,7 +158,8 @@ def test_the_version_names_the_libraries_too(tmp_path: Path) -> None:
 
 def test_a_shell_completes_options(tmp_path: Path) -> None:
     words = {"COMP_WORDS": "pipeline train --generator.k", "COMP_CWORD": "2"}
-    result = pipeline(tmp_path, _PIPELINE_COMPLETE="complete_bash", **words)
+    # By its own name, which the variable has.
+    result = end(start(tmp_path, _PIPELINE_COMPLETE="complete_bash", **words))
     assert (result.code, result.out.split()) == (0, ["--generator.kind"])
 
 
