@@ -10,6 +10,7 @@ from stages.commands.blend import blend
 from stages.commands.booru import booru
 from stages.commands.clean import clean
 from stages.commands.code import code
+from stages.commands.compare import compare
 from stages.commands.demo import demo
 from stages.commands.export import export
 from stages.commands.init import init
@@ -34,6 +35,7 @@ COMMANDS = (
     models,
     blend,
     export,
+    compare,
     tradeoff,
     pairs,
     init,

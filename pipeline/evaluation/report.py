@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.evaluation.example_images import draw_examples
 from pipeline.evaluation.measurement import DECIMALS
+from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.plane import write_points
 from pipeline.evaluation.plane_figure import draw_plane
 from pipeline.evaluation.report_page import write_page
@@ -12,11 +13,15 @@ from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.significance import Interval
 from pipeline.files import write_table, write_text
 
+# Columns of `dvc exp show`; the others are in `means.csv`.
+MAIN_METRICS = ("psnr_y", "ssim_y", "ms_ssim_y", "rmse_y", "lpips", "dists", "swd", "kvd")
+
 
 def write_reports(folder: Path, evaluation: Evaluation) -> None:
     """Write `metrics.json`, `evaluate/` and `index.html` into `folder`."""
     details = folder / "evaluate"
     _write_metrics(folder / "metrics.json", evaluation)
+    _write_means(details / "means.csv", evaluation)
     _write_image_scores(details / "per_image.csv", evaluation)
     write_points(details / "plane.csv", evaluation.plane)
     draw_plane(details / "plane.png", evaluation.plane)
@@ -29,12 +34,19 @@ def write_reports(folder: Path, evaluation: Evaluation) -> None:
 
 
 def _write_metrics(path: Path, evaluation: Evaluation) -> None:
-    flat = {
-        f"{method}.{metric}": value
+    """Write the trained generator's main means, each a column of `dvc exp show`."""
+    means = evaluation.means[MODEL]
+    flat = {f"{MODEL}.{key}": means[key] for key in MAIN_METRICS if key in means}
+    write_text(path, json.dumps(flat, indent=2) + "\n")
+
+
+def _write_means(path: Path, evaluation: Evaluation) -> None:
+    rows = [
+        [method, metric, value]
         for method, scores in evaluation.means.items()
         for metric, value in scores.items()
-    }
-    write_text(path, json.dumps(flat, indent=2) + "\n")
+    ]
+    write_table(path, ["method", "metric", "mean"], rows)
 
 
 def _write_image_scores(path: Path, evaluation: Evaluation) -> None:

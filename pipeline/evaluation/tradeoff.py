@@ -29,7 +29,7 @@ def tradeoff_plane(experiments: Sequence[Experiment], by: str | None = None) -> 
     labelled by all of them. Experiments with equal params and metrics are one point. Raises
     `UsageError` if `by` is set and is not a number in every experiment.
     """
-    varying = _varying_params(experiments)
+    varying = varying_params(experiments)
     if by is None:
         by = _only_number(varying, experiments)
     elif not _are_numbers(by, experiments):
@@ -87,7 +87,7 @@ def _baselines(experiment: Experiment) -> list[Point]:
     ]
 
 
-def _varying_params(experiments: Sequence[Experiment]) -> list[str]:
+def varying_params(experiments: Sequence[Experiment]) -> list[str]:
     """Return the params with more than one value, in the order in which experiments have them."""
     names = dict.fromkeys(name for experiment in experiments for name in experiment.params)
     first, *others = experiments
@@ -112,7 +112,7 @@ def _unambiguous_names(params: Sequence[str], varying: Sequence[str]) -> dict[st
 def _label(experiment: Experiment, shown_names: Mapping[str, str]) -> str:
     """Return the values of params; a generator has not those of other kinds."""
     return ", ".join(
-        f"{name} {_format_value(experiment.params[param])}"
+        f"{name} {format_value(experiment.params[param])}"
         for param, name in shown_names.items()
         if param in experiment.params
     )
@@ -123,7 +123,8 @@ def _short_name(param: str) -> str:
     return param.removesuffix(".kind").rpartition(".")[-1]
 
 
-def _format_value(value: object) -> str:
+def format_value(value: object) -> str:
+    """Return a param's value as names and tables show it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

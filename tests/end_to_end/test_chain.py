@@ -131,7 +131,9 @@ def test_the_chain_leaves_what_it_promises(project: Project) -> None:
         "shard-000002.tar",
     ]
     metrics = json.loads((folder / "reports/metrics.json").read_text())
-    methods = {name.split(".")[0] for name in metrics}
+    assert {name.split(".")[0] for name in metrics} == {"model"}
+    with (folder / "reports/evaluate/means.csv").open() as file:
+        methods = {row["method"] for row in csv.DictReader(file)}
     assert methods == {"nearest", "area", "bilinear", "bicubic", "lanczos", "model"}
     assert (folder / "reports/index.html").stat().st_size > 10_000
     metadata, _ = project.generator()

@@ -32,6 +32,7 @@ FILES = [
     "evaluate/comparison.png",
     "evaluate/comparisons.csv",
     "evaluate/intervals.csv",
+    "evaluate/means.csv",
     "evaluate/per_image.csv",
     "evaluate/plane.csv",
     "evaluate/plane.png",
@@ -93,15 +94,27 @@ def test_writes_the_files_of_the_contract(reports):
     assert list(written(reports)) == FILES
 
 
-def test_metrics_are_flat_and_complete(reports):
-    metrics = json.loads((reports / "metrics.json").read_text())
+def read_means(reports):
+    with (reports / "evaluate/means.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return {f"{row['method']}.{row['metric']}": float(row["mean"]) for row in rows}
+
+
+def test_means_are_of_all_methods_and_metrics(reports):
     expected = {f"{method}.{key}" for method in METHODS for key in DISTORTION | SWD | PERCEPTION}
-    assert set(metrics) == expected
-    assert all(isinstance(value, float) for value in metrics.values())
+    assert set(read_means(reports)) == expected
+
+
+def test_metrics_are_the_generators_main_means(reports):
+    metrics, means = json.loads((reports / "metrics.json").read_text()), read_means(reports)
+    assert metrics == {name: means[name] for name in metrics}
+    names = ("psnr_y", "ssim_y", "rmse_y", "lpips", "dists", "swd", "kvd")
+    assert list(metrics) == [f"model.{name}" for name in names if f"model.{name}" in means]
+    assert len(metrics) > 4
 
 
 def test_means_are_of_the_table(reports):
-    metrics = json.loads((reports / "metrics.json").read_text())
+    metrics = read_means(reports)
     with (reports / "evaluate/per_image.csv").open() as file:
         rows = list(csv.DictReader(file))
     measured = ["psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists"]
@@ -116,14 +129,14 @@ def test_means_are_of_the_table(reports):
 
 def test_the_untrained_model_is_near_bicubic(reports):
     """Its network adds nothing yet to torch's bicubic, which is a little sharper than Pillow's."""
-    metrics = json.loads((reports / "metrics.json").read_text())
+    metrics = read_means(reports)
     assert metrics["model.psnr_y"] == pytest.approx(metrics["bicubic.psnr_y"], abs=0.1)
     assert metrics["model.swd"] == pytest.approx(metrics["bicubic.swd"], abs=0.05)
     assert metrics["nearest.psnr_y"] < metrics["bicubic.psnr_y"] - 0.3
 
 
 def test_the_plane_is_of_the_metrics(reports):
-    metrics = json.loads((reports / "metrics.json").read_text())
+    metrics = read_means(reports)
     with (reports / "evaluate/plane.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows] == METHODS
@@ -205,7 +218,7 @@ def test_what_is_not_measured_has_its_reason(world, tmp_path, monkeypatch, param
 
 
 def test_differences_and_intervals_are_of_the_table(reports):
-    metrics = json.loads((reports / "metrics.json").read_text())
+    metrics = read_means(reports)
     with (reports / "evaluate/intervals.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(METHODS) * 6

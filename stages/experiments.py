@@ -1,0 +1,90 @@
+"""DVC's experiments with their params and metrics."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import PipelineError
+from pipeline.params import Params, section_type
+from pipeline.params.leaf_params import params_of
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.tradeoff import Experiment
+
+MEANS = Path("reports/evaluate/means.csv")
+
+
+def measured_experiments(revisions: list[str] | None) -> "list[Experiment]":
+    """Return the experiments with metrics that start from `revisions`, None: from HEAD.
+
+    The first one also has the means of interpolation. Raises `PipelineError`.
+    """
+    from dvc.api import exp_show
+    from dvc.exceptions import DvcException
+    from dvc.scm import SCMError
+
+    from pipeline.evaluation.tradeoff import Experiment
+
+    try:
+        rows = exp_show(revs=revisions)
+    except (DvcException, SCMError) as error:
+        raise PipelineError(
+            f"dvc: {error}; it lists the experiments of the git repository of this folder"
+        ) from None
+    params = [
+        f"{section}.{param.name}"
+        for section in Params.model_fields
+        for param in params_of(section_type(section))
+    ]
+    rows = [row for row in rows if row["rev"] != "workspace"]
+    for row in rows:
+        # DVC lists an experiment that it cannot read without params.
+        if not any(row.get(name) is not None for name in params):
+            raise PipelineError(
+                f"dvc: the experiment {_name(row)} cannot be read; `dvc exp show -v` says why"
+            )
+    experiments = [
+        Experiment(
+            _name(row), {name: row[name] for name in params if name in row}, _metrics(row, params)
+        )
+        for row in rows
+    ]
+    measured = [each for each in experiments if "model.rmse_y" in each.metrics]
+    if not measured:
+        raise PipelineError(
+            "no experiment here has metrics; commit the reports of `dvc repro`, run some with "
+            "`dvc exp run`, then try again"
+        )
+    # Interpolation is the same in all of them, as far as they measured the same images.
+    first, means = measured[0], _means(str(rows[experiments.index(measured[0])]["rev"]))
+    return [replace(first, metrics={**means, **first.metrics}), *measured[1:]]
+
+
+def _means(revision: str) -> dict[str, float]:
+    """Return `METHOD.METRIC` → mean of all methods in a commit's evaluation, if it has them."""
+    from dvc.api import read
+    from dvc.exceptions import DvcException
+
+    try:
+        table = read(str(MEANS), rev=revision)
+    except (DvcException, OSError):
+        return {}
+    return {
+        f"{row['method']}.{row['metric']}": float(row["mean"])
+        for row in csv.DictReader(table.splitlines())
+    }
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return str(row["Experiment"] or row["rev"])
+
+
+def _metrics(row: Mapping[str, Any], params: Sequence[str]) -> dict[str, float]:
+    """Return the metrics of a row, which DVC mixes with params; it names the file of some."""
+    return {
+        key.rpartition(":")[2]: value
+        for key, value in row.items()
+        if key not in params and isinstance(value, float | int)
+    }
