@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -19,6 +20,34 @@ os.environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile("thorough", max_examples=10_000)
+
+
+# Whole folders and files: a file's tests share what they set up.
+SLOW = (
+    "booru",
+    "drawings",
+    "end_to_end",
+    "evaluation/test_browser.py",
+    "evaluation/test_run.py",
+    "faults",
+    "networks/discriminators",
+    "networks/test_export.py",
+    "resizing/test_executors.py",
+    "stages",
+    "test_processes.py",
+    "training/test_distributed.py",
+    "training/test_run_folders.py",
+    "training/test_trainer.py",
+    "upscaling/test_app.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests."""
+    tests = Path(__file__).parent
+    for item in items:
+        if any(item.path.is_relative_to(tests / name) for name in SLOW):
+            item.add_marker("slow")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -88,7 +88,7 @@ def find_notices(
             "The content loss compared features of a VGG16 with random weights, which is another "
             "experiment than the article's: these figures do not speak for it."
         )
-        notices.append(Notice("Random VGG weights.", text, grave=True))
+        notices.append(Notice("Random VGG weights.", text))
     measured = inputs.manifest_sha256
     if trained.metadata.get("manifest_sha256", measured) != measured:
         text = "The model was trained on another manifest; it may have seen the images below."

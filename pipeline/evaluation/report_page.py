@@ -1,5 +1,6 @@
 """The report page: one HTML file that opens from disk and makes no network requests."""
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -89,6 +90,14 @@ def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
+# Anchored at the end of the host: `http://localhost.example` is another's.
+LOOPBACK_ADDRESS = re.compile(r"https?://(127(\.\d+){3}|localhost|\[::1\])(:\d+)?(/|$)")
+
+
 def _web_link(address: str) -> str:
-    """Return the address if it is http(s), else nothing: others wrote it."""
-    return address if address.startswith(("https://", "http://")) else ""
+    """Return the address if it is http(s), else nothing: others wrote it.
+
+    Nor if it is of this computer, where the embedded booru has ended since.
+    """
+    is_web = address.startswith(("https://", "http://"))
+    return address if is_web and not LOOPBACK_ADDRESS.match(address) else ""

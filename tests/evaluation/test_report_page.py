@@ -15,7 +15,7 @@ from pipeline.evaluation.charts import curve_chart
 from pipeline.evaluation.example_images import Box, ExampleImage
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.plane import Plane, Point
-from pipeline.evaluation.report_page import write_page
+from pipeline.evaluation.report_page import _web_link, write_page
 from pipeline.evaluation.results import Evaluation, Notice
 from pipeline.evaluation.significance import mean_intervals, paired_tests
 from pipeline.manifest.rows import Row
@@ -91,7 +91,7 @@ def report() -> Evaluation:
         summaries={"scrape": {"accepted": 18000, "rejected": {"too_small": 7}, "tags": []}},
         provenance={"manifest": "ab" * 32, "adversarial": True},
         train_params={"lr": 0.0002, "steps": None, "content_layers": ["conv2_1", "conv3_1"]},
-        notices=[Notice("Random VGG weights.", "Not the article's.", grave=True)],
+        notices=[Notice("Another manifest.", "Not the article's.", grave=True)],
     )
 
 
@@ -219,6 +219,24 @@ def test_only_web_addresses_become_links(path, soup):
     assert "javascript:" not in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("address", "is_linked"),
+    [
+        ("https://safebooru.org/index.php?id=1", True),
+        ("http://localhost.example/a", True),
+        ("http://127.0.0.1.example", True),
+        ("http://127.0.0.1:8931/index.php", False),
+        ("http://localhost", False),
+        ("https://[::1]:80/a", False),
+        ("file:///a", False),
+        ("javascript:alert(1)", False),
+    ],
+)
+def test_only_addresses_on_the_web_are_linked(address: str, is_linked: bool) -> None:
+    """Those of the embedded booru lead nowhere once it has ended."""
+    assert _web_link(address) == (address if is_linked else "")
+
+
 def test_foreign_text_is_escaped(path):
     text = path.read_text(encoding="utf-8")
     assert "train/&lt;loss&gt;" in text
@@ -233,7 +251,7 @@ def test_the_lead_compares_model_and_bicubic(soup):
 
 
 def test_notices_data_params_and_provenance_are_shown(soup):
-    assert soup.select_one(".notice.grave strong").string == "Random VGG weights."
+    assert soup.select_one(".notice.grave strong").string == "Another manifest."
     words = soup.find("main").get_text(" ", strip=True)
     for expected in ("too small 7", "18,000", "ab" * 32, "conv2_1, conv3_1", "adversarial yes"):
         assert expected in words

@@ -296,7 +296,7 @@ def test_a_model_of_another_scale_is_refused(world):
 def test_random_vgg_weights_are_a_red_notice(tmp_path):
     make_world(tmp_path, {"test": 1}, vgg="random")
     run(tmp_path, lpips="off")
-    assert "random weights" in soup(tmp_path / "reports").select_one(".notice.grave").get_text()
+    assert "random weights" in soup(tmp_path / "reports").select_one(".notice").get_text()
 
 
 def test_another_manifest_is_a_red_notice(tmp_path):
