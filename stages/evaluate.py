@@ -22,9 +22,12 @@ def run(params: EvaluateParams) -> None:
     check_inputs(inputs)
     warn_of_unwatched(inputs, progress)
 
+    from pipeline.evaluation.provenance import Inputs
     from pipeline.evaluation.run import evaluate
 
-    evaluation = evaluate(params, MANIFEST, RESIZED, GENERATOR, REPORTS, revision(), progress)
+    evaluation = evaluate(
+        params, Inputs(MANIFEST, RESIZED, GENERATOR, revision()), REPORTS, progress
+    )
     for method, scores in evaluation.means.items():
         distances = [f"{key} {scores[key]:.4f}" for key in ("lpips", "swd") if key in scores]
         print(f"{method}: PSNR_Y {scores['psnr_y']:.2f} dB, {', '.join(distances)}")

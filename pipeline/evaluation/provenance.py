@@ -25,8 +25,9 @@ class Inputs:
     """The files of an evaluation, and the code that evaluates."""
 
     manifest_file: Path
+    shard_folder: Path
     model_file: Path
-    revision: str | None
+    revision: str | None = None
     """of the code; None outside git"""
 
     @cached_property

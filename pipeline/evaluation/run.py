@@ -44,28 +44,21 @@ from pipeline.progress import Progress, Silent, task
 
 
 def evaluate(
-    params: EvaluateParams,
-    manifest_file: Path,
-    shard_folder: Path,
-    model_file: Path,
-    report_folder: Path,
-    revision: str | None = None,
-    progress: Progress | None = None,
+    params: EvaluateParams, inputs: Inputs, report_folder: Path, progress: Progress | None = None
 ) -> Evaluation:
-    """Compare the generator in `model_file` with other methods, and write all reports.
+    """Compare a generator with other methods, and write all reports.
 
-    `revision` names the code; the page also shows the summaries and curves that are in
-    `report_folder`. Raises `PipelineError` if an input is missing or damaged, `UsageError` if
-    params do not fit it.
+    The page also shows the summaries and curves that are in `report_folder`. Raises
+    `PipelineError` if an input is missing or damaged, `UsageError` if params do not fit it.
     """
     device = pick_device(params.device)
-    trained = load_generator(model_file, device)
+    trained = load_generator(inputs.model_file, device)
     # All that can be missing or damaged is read before the measurement, which may take hours.
-    train_params = read_train_params(trained.metadata, model_file)
+    train_params = read_train_params(trained.metadata, inputs.model_file)
     summaries = read_summaries(report_folder)
     curves = read_training_curves(report_folder / "train/plots/metrics")
     methods = load_methods(params, trained, device)
-    images = _load_images(manifest_file, shard_folder, params, methods.scale)
+    images = _load_images(inputs, params, methods.scale)
     methods.check_results([row.name for row in images.rows], images.size)
     perceptual = load_perceptual_metrics(params, min(images.size), device)
     measurement = _Measurement(images, methods, perceptual, params, device)
@@ -73,7 +66,6 @@ def evaluate(
     ranked_by = METRIC_BY_KEY["psnr_y" if perceptual.lpips is None else "lpips"]
     means = mean_scores(image_scores, set_scores)
     examples = _ExampleMaker(images, methods, image_scores, params)
-    inputs = Inputs(manifest_file, model_file, revision)
     evaluation = Evaluation(
         params=params,
         scale=methods.scale,
@@ -96,11 +88,14 @@ def evaluate(
     return evaluation
 
 
-def _load_images(
-    manifest_file: Path, shard_folder: Path, params: EvaluateParams, scale: int
-) -> PairedImages:
+def _load_images(inputs: Inputs, params: EvaluateParams, scale: int) -> PairedImages:
     images = PairedImages.from_split(
-        manifest_file, shard_folder, params.split, scale, params.max_images, params.degradation
+        inputs.manifest_file,
+        inputs.shard_folder,
+        params.split,
+        scale,
+        params.max_images,
+        params.degradation,
     )
     side = min(images.size)
     if side - 2 * params.crop_border < SSIM_WINDOW:

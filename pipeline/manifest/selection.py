@@ -1,10 +1,8 @@
 """Select the images of the manifest and split them, without duplicates within or across splits."""
 
-import hashlib
 import json
-import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +12,13 @@ from pipeline.images.records import (
     INDEX_FILE,
     POSTS_FILE,
     ImageRecord,
-    Key,
     Post,
     read_index,
     read_posts,
 )
 from pipeline.manifest.duplicates import find_duplicates
 from pipeline.manifest.rows import HEADER, SPLITS, Row, Split, write_manifest
+from pipeline.manifest.splits import draw, draw_splits, one_split_per_group
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
 
@@ -114,10 +112,8 @@ def build_manifest(
 ) -> ManifestReport:
     """Select the images, assign each to a split, and write `manifest` and `report`.
 
-    An image's split depends on the seed, the fractions, its post's id and its parent's id alone:
-    adding posts moves none from one split to another, except in sets so small that the fractions
-    give fewer than `params.min_split` images. Images that are linked by parents or as
-    duplicates are a group, of which only the images in one split stay: that with most of them.
+    Images that are linked by parents or as duplicates are a group, of which only the images in one
+    split stay: that with most of them.
 
     Raises `PipelineError` where the earlier stages' results are missing or do not match, where too
     few rows remain, where a requested split is empty, or where a file cannot be written.
@@ -130,8 +126,8 @@ def build_manifest(
     duplicates = find_duplicates(images, roots, params.phash_distance, progress)
     dropped = duplicates.exact | duplicates.near
     unique = [image for image in images if image.key not in dropped]
-    splits = _splits(unique, posts, params)
-    separated = _one_split_per_group(unique, duplicates.groups, splits)
+    splits = draw_splits(unique, posts, params)
+    separated = one_split_per_group(unique, duplicates.groups, splits)
     selected = _sample(separated, params)
     result = ManifestReport(
         rows=len(selected),
@@ -195,62 +191,10 @@ def _root(posts: dict[int, Post], id: int) -> int:
     return chain[-1]
 
 
-def _one_split_per_group(
-    images: Sequence[ImageRecord], groups: Mapping[Key, int], splits: Mapping[Key, str]
-) -> list[ImageRecord]:
-    """Return the images without those in another split than most of their group.
-
-    Of splits with equally many, the first in `SPLITS` stays.
-    """
-    counts: dict[int, Counter[str]] = defaultdict(Counter)
-    for image in images:
-        counts[groups[image.key]][splits[image.key]] += 1
-    largest = {group: max(SPLITS, key=lambda name: n[name]) for group, n in counts.items()}
-    return [image for image in images if splits[image.key] == largest[groups[image.key]]]
-
-
 def _sample(images: Sequence[ImageRecord], params: ManifestParams) -> list[ImageRecord]:
     """Return at most `params.count` of the images, drawn at random, by ascending key."""
-    drawn = sorted(images, key=lambda image: _draw(params.seed, "choice", *image.key))
+    drawn = sorted(images, key=lambda image: draw(params.seed, "choice", *image.key))
     return sorted(drawn[: params.count], key=lambda image: image.key)
-
-
-def _splits(
-    images: Sequence[ImageRecord], posts: Mapping[int, Post], params: ManifestParams
-) -> dict[Key, Split]:
-    """Draw each image's split by the seed and its post's parent, or else its post."""
-    # Of its relatives, only the parent that its own post names never changes as posts are added.
-    drawn = {
-        image.key: _draw(params.seed, "split", posts[image.id].parent_id or image.id)
-        for image in images
-    }
-    val_end, test_start = _split_bounds(sorted(drawn.values()), params)
-    # val is at one end and test at the other: changing one fraction does not move the other split.
-    return {
-        key: "val" if value < val_end else "test" if value >= test_start else "train"
-        for key, value in drawn.items()
-    }
-
-
-def _split_bounds(drawn: Sequence[float], params: ManifestParams) -> tuple[float, float]:
-    """Return the number below which an image is in val, and that from which on it is in test.
-
-    `drawn` are the numbers of all images, ascending.
-    """
-    least = min(params.min_split, len(drawn) // 10)
-    val_end, test_start = params.val_fraction, 1 - params.test_fraction
-    if least and params.val_fraction:
-        val_end = max(val_end, math.nextafter(drawn[least - 1], 1))
-    if least and params.test_fraction:
-        test_start = min(test_start, drawn[-least])
-    return val_end, test_start
-
-
-def _draw(seed: int, purpose: str, *key: int) -> float:
-    """Return a number in [0, 1) that is the same on every machine and in every run."""
-    text = ":".join([str(seed), purpose, *map(str, key)])
-    digest = hashlib.sha256(text.encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def _row(image: ImageRecord, post: Post, split: Split) -> Row:

@@ -92,15 +92,6 @@ def set_up(
     bf16 = uses_bf16(params.precision, device)
     inputs |= {"vgg_sha256": content.sha256}
     description = _describe(params, training.state.generator.config, data.steps, bf16, inputs)
-    monitor = Monitor(
-        params=params,
-        steps=data.steps,
-        training=training,
-        validation=_new_validation(data.validation_images, params, device),
-        group=group,
-        recorder=recorder,
-        progress=progress,
-    )
     return TrainRun(
         params=params,
         paths=paths,
@@ -112,7 +103,7 @@ def set_up(
         steps=data.steps,
         training=training,
         train_step=_new_step(params, data.steps, training.state, content, device, group, progress),
-        monitor=monitor,
+        monitor=_new_monitor(params, data, training, device, group, recorder, progress),
         description=description,
         checkpoints=Checkpoints(paths.checkpoints / short_hash(description)),
         metadata=_metadata(params, training, content, description, bf16),
@@ -204,9 +195,26 @@ def _check_batch(params: TrainParams, group: Group) -> None:
         )
 
 
-def _new_validation(images: np.ndarray, params: TrainParams, device: torch.device) -> Validation:
+def _new_monitor(
+    params: TrainParams,
+    data: _Data,
+    training: CheckpointedState,
+    device: torch.device,
+    group: Group,
+    recorder: Recorder,
+    progress: Progress,
+) -> Monitor:
+    images = data.validation_images
     lpips = load_lpips(_hr_side(images.shape[1], params), device)
-    return Validation.from_images(images, params.scale, lpips, params.degradation)
+    return Monitor(
+        params=params,
+        steps=data.steps,
+        training=training,
+        validation=Validation.from_images(images, params.scale, lpips, params.degradation),
+        group=group,
+        recorder=recorder,
+        progress=progress,
+    )
 
 
 def _hr_side(image_size: int, params: TrainParams) -> int:

@@ -8,6 +8,7 @@ import torch
 from playwright.sync_api import Browser, Locator, Page
 
 from pipeline.evaluation.pairs import PairedImages, write_pairs
+from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.run import evaluate
 from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
@@ -41,7 +42,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     curves.mkdir(parents=True)
     (curves / "loss.tsv").write_text("step\tloss\n0\t2\n10\t1\n")
     model = root / "models/generator.safetensors"
-    evaluate(params, manifest, resized, model, root / "reports")
+    evaluate(params, Inputs(manifest, resized, model), root / "reports")
     return root / "reports/index.html"
 
 

@@ -16,6 +16,7 @@ from torchvision.models import alexnet, vgg16
 from pipeline.errors import PipelineError, UsageError
 from pipeline.evaluation.measurement import PSNR_CEILING
 from pipeline.evaluation.pairs import PairedImages, write_pairs
+from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.run import evaluate
 from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
@@ -43,14 +44,15 @@ FILES = [
 ]
 
 
+def inputs(root: Path, model: Path) -> Inputs:
+    return Inputs(root / "data/manifest.csv", root / "data/resized", model, "0" * 40)
+
+
 def run(root: Path, reports: str = "reports", **params):
     return evaluate(
         EvaluateParams(device="cpu", detail=32, **params),
-        root / "data/manifest.csv",
-        root / "data/resized",
-        root / "models/generator.safetensors",
+        inputs(root, root / "models/generator.safetensors"),
         root / reports,
-        revision="0" * 40,
     )
 
 
@@ -401,10 +403,7 @@ def test_a_model_whose_params_are_no_mapping_is_named(
     with pytest.raises(PipelineError, match=r"model\.safetensors: .*; make it again") as raised:
         evaluate(
             EvaluateParams(device="cpu", detail=32, max_images=1),
-            world / "data/manifest.csv",
-            world / "data/resized",
-            model,
+            inputs(world, model),
             tmp_path / "reports",
-            revision="0" * 40,
         )
     assert str(raised.value).isprintable()

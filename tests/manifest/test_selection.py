@@ -13,7 +13,8 @@ from PIL import Image
 from pipeline.errors import PipelineError
 from pipeline.images.shards import read_images
 from pipeline.manifest.rows import Row, read_manifest, write_manifest
-from pipeline.manifest.selection import ManifestReport, _draw, build_manifest
+from pipeline.manifest.selection import ManifestReport, build_manifest
+from pipeline.manifest.splits import draw
 from pipeline.params import ManifestParams, ResizeParams
 from pipeline.resizing.run import resize
 from tests.images.originals import drawing, write_originals
@@ -332,7 +333,7 @@ def test_small_sets_have_images_to_validate_and_to_test(
 
 def drawn_splits(count: int, seed: int) -> tuple[int, int]:
     """How many of `count` images the fractions of 0.01 alone draw for val and test."""
-    drawn = [_draw(seed, "split", id) for id in range(1, count + 1)]
+    drawn = [draw(seed, "split", id) for id in range(1, count + 1)]
     return sum(value < 0.01 for value in drawn), sum(value >= 0.99 for value in drawn)
 
 
