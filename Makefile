@@ -4,18 +4,19 @@ PYTHON ?= python3
 VENV := .venv
 # DVC runs the stages through its own PATH: `pipeline` must be found there.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-PYTEST := pytest -n auto --dist loadfile
+BIN := $(VENV)/bin/
+PYTEST := $(BIN)pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test quick test-long coverage lint sync docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## the program in .venv
 
 demo: $(VENV)/.installed ## all stages on generated drawings: offline, on a CPU, in minutes
-	pipeline demo
+	$(BIN)pipeline demo
 
 test: $(VENV)/.installed-dev lint ## lint, types and all tests but the long ones
 	$(PYTEST)
@@ -30,12 +31,12 @@ coverage: $(VENV)/.installed-dev ## lines and branches that `make test` reaches
 	$(PYTEST) --cov
 
 lint: $(VENV)/.installed-dev ## lint and types
-	ruff check
-	ruff format --check
-	mypy
+	$(BIN)ruff check
+	$(BIN)ruff format --check
+	$(BIN)mypy
 
 sync: $(VENV)/.installed-dev ## write what is made from code: params.yaml's comments, its schema, reference pages
-	python -m stages.sync
+	$(BIN)python -m stages.sync
 
 docs: $(VENV)/docs/.installed ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict

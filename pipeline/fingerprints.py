@@ -23,6 +23,8 @@ NOT_IN_FINGERPRINT = frozenset(
         "pipeline/named_files.py",
         "pipeline/locks.py",
         "pipeline/processes.py",
+        # Files that names lead to are hashed themselves.
+        "pipeline/shipped/__init__.py",
         "pipeline/progress.py",
         "stages/options.py",
         "stages/runner.py",
@@ -60,6 +62,12 @@ def training_versions() -> dict[str, str]:
     Pillow and its JPEG encoder degrade LR images with `train.degradation`.
     """
     return _versions(("numpy", "pillow", "torch"), ("libjpeg_turbo",))
+
+
+def evaluation_versions() -> dict[str, str]:
+    """Return the versions of the libraries that an evaluation's figures and pictures depend on."""
+    packages = ("DISTS-pytorch", "lpips", "matplotlib", "pytorch-msssim", "scipy", "textalloc")
+    return training_versions() | _versions(packages, ())
 
 
 def image_versions() -> dict[str, str]:

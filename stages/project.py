@@ -23,9 +23,10 @@ from pipeline.processes import PARENT_VARIABLE
 WHEEL_FILES = Path(__file__).with_name("project_files")
 CLONE = Path(__file__).parents[1]
 README = Path(__file__).with_name("project_readme.md")
+# Not the clone's, which may name a remote.
+DVC_CONFIG = Path(__file__).with_name("project_dvc_config.ini")
 FILES = (
     ".dvc/.gitignore",
-    ".dvc/config",
     ".dvc/plots/plane.json",
     ".dvcignore",
     ".gitignore",
@@ -71,16 +72,18 @@ def create_project(folder: Path, settings: Settings, message: str) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, folder / name)
     shutil.copyfile(README, folder / "README.md")
+    shutil.copyfile(DVC_CONFIG, folder / ".dvc/config")
     write_text(folder / "dvc.yaml", _stages_of_installed_program(source / "dvc.yaml"))
     write_text(folder / "params.yaml", params_text(with_changes(Params(), settings)))
     git(folder, "init", "--quiet")
     _name_author(folder)
-    commit(folder, [*FILES, "README.md", "dvc.yaml", "params.yaml"], message)
+    commit(folder, [*FILES, ".dvc/config", "README.md", "dvc.yaml", "params.yaml"], message)
 
 
 def commit(folder: Path, paths: Sequence[str], message: str) -> None:
     """Commit `paths`, if any of them changed. Raises `PipelineError`."""
-    git(folder, "add", "--", *paths)
+    # Also where the user's own ignore file matches one of them.
+    git(folder, "add", "--force", "--", *paths)
     if git(folder, "diff", "--cached", "--name-only", "--", *paths):
         # Neither a key nor hooks of the user: they may ask, or refuse.
         options = ["--quiet", "--no-gpg-sign", "--no-verify", "-m", message]

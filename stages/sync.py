@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.errors import UsageError
 from pipeline.files import write_text
 from pipeline.params import Params
 from pipeline.params.file import load_params
@@ -31,17 +32,33 @@ def contents(params: Params) -> Iterator[tuple[Path, str]]:
 
 def main() -> None:
     """Write the files, or check them."""
-    if sys.argv[1:] not in ([], ["--check"]):
+    if sys.argv[1:] == ["--check"]:
+        stale = [str(path) for path, text in contents(Params()) if _read(path) != text]
+        if stale:
+            sys.exit(f"{', '.join(stale)}: not as the code has it; run make sync")
+        return
+    if sys.argv[1:]:
         sys.exit(f"usage: {__doc__}")
-    is_check = bool(sys.argv[1:])
-    stale = []
-    for path, text in contents(Params() if is_check else load_params(PARAMS_FILE)):
-        if is_check and not (path.is_file() and path.read_text(encoding="utf-8") == text):
-            stale.append(str(path))
-        elif not is_check:
-            write_text(path, text)
-    if stale:
-        sys.exit(f"{', '.join(stale)}: not as the code has it; run make sync")
+    try:
+        params = load_params(PARAMS_FILE)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    for path, text in contents(params):
+        if path == PARAMS_FILE:
+            _print_removed_comments(_read(path), text)
+        write_text(path, text)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _print_removed_comments(old: str, new: str) -> None:
+    """Print the comments of a params file that the new text lacks: some may be the user's own."""
+    for line in old.splitlines():
+        if line.lstrip().startswith("#") and line not in new.splitlines():
+            print(f"{PARAMS_FILE}: removed the comment {line.strip()}", file=sys.stderr)
 
 
 if __name__ == "__main__":

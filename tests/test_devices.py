@@ -46,6 +46,8 @@ def test_an_old_gpu_is_named_before_it_fails(
         "get_device_name": lambda index: "GTX 970",
     }
     monkeypatch.setattr(devices.torch, "cuda", SimpleNamespace(**answers))
+    monkeypatch.setattr(devices.torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(devices.torch.version, "hip", None)
     if runs:
         assert (pick_device("auto").type, pick_device("cuda:0").type) == ("cuda", "cuda")
         assert not caplog.messages

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.fingerprints import ROOT, code_of, image_versions, short_hash, training_versions
+from pipeline.fingerprints import (
+    ROOT,
+    code_of,
+    evaluation_versions,
+    image_versions,
+    short_hash,
+    training_versions,
+)
 from stages.commands.code import FOLDER, STAGES, code
 
 STAGE = '''"""A stage."""
@@ -135,6 +142,7 @@ def test_this_program_s_stages_have_fingerprints() -> None:
 def test_libraries_that_shape_bytes_are_named() -> None:
     assert {"webp", "pillow", "torch", "libjpeg_turbo", "simplejpeg"} <= image_versions().keys()
     assert {"imagehash", "scipy"} <= image_versions().keys()
+    assert {"lpips", "torch", "scipy", "matplotlib"} <= evaluation_versions().keys()
     assert training_versions().keys() == {"libjpeg_turbo", "numpy", "pillow", "torch"}
     assert all(image_versions().values())
 

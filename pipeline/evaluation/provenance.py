@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def describe_inputs(
     """Return the page's table of provenance: label → value."""
     metadata = trained.metadata
     return {
-        "code": inputs.revision or "not in a git repository",
+        "program": f"anime-sr-pipeline {version('anime-sr-pipeline')}",
+        "commit of this folder": inputs.revision or "not in a git repository",
         "generator": metadata.get("architecture", "unknown"),
         "generator's parameters": sum(p.numel() for p in trained.generator.parameters()),
         "generator's file, SHA-256": sha256_of(inputs.model_file),

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from pipeline.images.records import (
     INDEX_FILE,
     POSTS_FILE,
     ImageRecord,
+    Key,
     Post,
     read_index,
     read_posts,
 )
 from pipeline.manifest.duplicates import find_duplicates
 from pipeline.manifest.rows import HEADER, SPLITS, Row, Split, write_manifest
-from pipeline.manifest.splits import draw, draw_splits, one_split_per_group
+from pipeline.manifest.splits import draw, draw_splits, least_per_split, one_split_per_group
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
 
@@ -128,7 +129,7 @@ def build_manifest(
     unique = [image for image in images if image.key not in dropped]
     splits = draw_splits(unique, posts, params)
     separated = one_split_per_group(unique, duplicates.groups, splits)
-    selected = _sample(separated, params)
+    selected = _sample(separated, splits, params)
     result = ManifestReport(
         rows=len(selected),
         **_split_sizes(splits[image.key] for image in selected),
@@ -191,10 +192,23 @@ def _root(posts: dict[int, Post], id: int) -> int:
     return chain[-1]
 
 
-def _sample(images: Sequence[ImageRecord], params: ManifestParams) -> list[ImageRecord]:
-    """Return at most `params.count` of the images, drawn at random, by ascending key."""
+def _sample(
+    images: Sequence[ImageRecord], splits: Mapping[Key, Split], params: ManifestParams
+) -> list[ImageRecord]:
+    """Return at most `params.count` of the images, drawn at random, by ascending key.
+
+    The least number of images for validation and for testing is among them.
+    """
     drawn = sorted(images, key=lambda image: draw(params.seed, "choice", *image.key))
-    return sorted(drawn[: params.count], key=lambda image: image.key)
+    least = least_per_split(min(params.count, len(drawn)), params)
+    reserved = [
+        image
+        for split in ("val", "test")
+        for image in [one for one in drawn if splits[one.key] == split][:least]
+    ]
+    chosen = dict.fromkeys(image.key for image in [*reserved, *drawn])
+    kept = set(list(chosen)[: params.count])
+    return sorted((image for image in images if image.key in kept), key=lambda image: image.key)
 
 
 def _row(image: ImageRecord, post: Post, split: Split) -> Row:

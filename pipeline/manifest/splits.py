@@ -31,12 +31,17 @@ def draw_splits(
     }
 
 
+def least_per_split(images: int, params: ManifestParams) -> int:
+    """Return how many of all `images` validation and testing have at least."""
+    return min(params.min_split, images // 10)
+
+
 def _split_bounds(drawn: Sequence[float], params: ManifestParams) -> tuple[float, float]:
     """Return the number below which an image is in val, and that from which on it is in test.
 
     `drawn` are the numbers of all images, ascending.
     """
-    least = min(params.min_split, len(drawn) // 10)
+    least = least_per_split(len(drawn), params)
     val_end, test_start = params.val_fraction, 1 - params.test_fraction
     if least and params.val_fraction:
         val_end = max(val_end, math.nextafter(drawn[least - 1], 1))

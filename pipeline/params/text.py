@@ -49,7 +49,7 @@ def _value_lines(name: str, value: Any, indent: str) -> Iterator[str]:
         yield from (f"{indent}  - {_scalar(item)}" for item in value)
     elif isinstance(value, Mapping) and value:
         yield f"{indent}{name}:"
-        yield from (f"{indent}  {key}: {_scalar(item)}" for key, item in value.items())
+        yield from (f"{indent}  {_scalar(key)}: {_scalar(item)}" for key, item in value.items())
     else:
         yield f"{indent}{name}: {_scalar(value)}"
 

@@ -5,7 +5,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.files import sha256_of, write_text
-from pipeline.fingerprints import code_of, image_versions, public, training_versions
+from pipeline.fingerprints import (
+    code_of,
+    evaluation_versions,
+    image_versions,
+    public,
+    training_versions,
+)
 from pipeline.params import Params, section_type
 from pipeline.params.file import load_params
 from pipeline.shipped import named_file
@@ -17,7 +23,7 @@ VERSIONS = {
     "resize": image_versions,
     "manifest": image_versions,
     "train": training_versions,
-    "evaluate": training_versions,
+    "evaluate": evaluation_versions,
 }
 STAGES = tuple(VERSIONS)
 

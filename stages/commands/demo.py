@@ -97,6 +97,8 @@ def demo(
 
 def _claim(folder: Path) -> None:
     """Mark `folder` as a demo; raise `UsageError` where it has other contents."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file; name a folder")
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).is_file():
         raise UsageError(f"{folder}: holds something else; name a new or an empty folder")
     folder.mkdir(parents=True, exist_ok=True)

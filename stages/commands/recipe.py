@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,12 +11,15 @@ from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
 from pipeline.errors import UsageError
-from pipeline.params import Params
+from pipeline.params import Params, ResizeParams, Section, TrainParams
 from pipeline.params.file import load_params, with_changes
+from pipeline.params.leaf_params import params_of, value_of
 from stages.dvc_settings import dvc_settings
 from stages.project import run_dvc
 from stages.runner import PARAMS_FILE
 
+# Of the machine rather than of the training.
+MACHINE_PARAMS = ("checkpoint_seconds", "device", "precision", "processes", "vgg")
 FOLDER = Path(__file__).parents[1] / "recipes"
 
 
@@ -69,19 +73,37 @@ def load_recipe(name: str) -> Recipe:
 def settings_of(recipe: Recipe, before: Params) -> str:
     """Return a recipe's params as options of `dvc exp run`, for a project with params `before`.
 
-    Raises `UsageError` where the two contradict each other.
+    What recipes set and this one does not name is the default again: all of `train` but
+    `MACHINE_PARAMS`, `resize.mode` and `evaluate.degradation`. Raises `UsageError` where the file
+    has params of another kind of generator or optimiser.
     """
-    after = with_changes(before, recipe.params)
+    machine = {name: getattr(before.train, name) for name in MACHINE_PARAMS}
+    start = before.model_copy(
+        update={
+            "resize": before.resize.model_copy(update={"mode": ResizeParams().mode}),
+            "train": TrainParams(**machine),
+            "evaluate": before.evaluate.model_copy(update={"degradation": "none"}),
+        }
+    )
+    after = with_changes(start, recipe.params)
+    # DVC changes the file's values, and leaves those of another kind in it.
+    with_changes(before, {"train": after.train.model_dump()})
     return " ".join(
-        dvc_settings(getattr(before, section), getattr(after, section), section, _leaves(params))
-        for section, params in recipe.params.items()
+        dvc_settings(getattr(before, name), getattr(after, name), name, changed)
+        for name in Params.model_fields
+        if (changed := _changed(getattr(before, name), getattr(after, name)))
     )
 
 
-def _leaves(params: dict[str, Any], prefix: str = "") -> list[str]:
-    """Return the names of params, those of sections within sections with a dot."""
-    found: list[str] = []
-    for name, value in params.items():
-        is_section = isinstance(value, dict)
-        found += _leaves(value, f"{prefix}{name}.") if is_section else [f"{prefix}{name}"]
-    return found
+def _changed(before: Section, after: Section) -> list[str]:
+    """Return the names of the params of `after` that `before` has not, or with other values."""
+    old, new = _values(before), _values(after)
+    return [name for name in new if name not in old or old[name] != new[name]]
+
+
+def _values(section: Section) -> dict[str, Any]:
+    values = {}
+    for param in params_of(type(section)):
+        with suppress(AttributeError):
+            values[param.name] = value_of(section, param.name)
+    return values

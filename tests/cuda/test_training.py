@@ -204,6 +204,8 @@ def test_a_step_is_that_of_the_cpu_within_rounding() -> None:
 def test_an_interrupted_training_ends_with_the_same_bytes(
     kind: str, world: Path, tmp_path: Path
 ) -> None:
+    if KINDS[kind].get("discriminator") == "unet":
+        pytest.skip("PyTorch's gradient of bilinear enlargement is not deterministic on CUDA")
     changes = {"device": "cuda", "steps": 18, "pretrain_steps": 6, "log_every": 2} | KINDS[kind]
     if changes.get("adv_weight") == 0:
         changes["pretrain_steps"] = 0

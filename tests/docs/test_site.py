@@ -36,7 +36,7 @@ def test_every_paper_of_the_code_is_cited() -> None:
     references = (ROOT / "docs/explanation/references.md").read_text(encoding="utf-8")
     listed = set(PAPER.findall(references))
     sources = [*ROOT.glob("pipeline/**/*.py"), ROOT / "docs/decisions.md"]
-    texts = {path.name: " ".join(path.read_text(encoding="utf-8").split()) for path in sources}
+    texts = {str(path): " ".join(path.read_text(encoding="utf-8").split()) for path in sources}
     cited = {(paper, name) for name, text in texts.items() for paper in PAPER.findall(text)}
     assert cited
     assert sorted(one for one in cited if one[0] not in listed) == []

@@ -39,12 +39,13 @@ SETTINGS = {
         "steps": 6,
         "pretrain_steps": 2,
         "vgg": "random",
+        "device": "cpu",
         "log_every": 1,
         "validate_every": 3,
         "validation_images": 2,
         "checkpoint_seconds": 0.3,
     },
-    "evaluate": {"lpips": "off", "dists": "off", "pictures": 2, "detail": 16},
+    "evaluate": {"device": "cpu", "lpips": "off", "dists": "off", "pictures": 2, "detail": 16},
 }
 STAGES = ["scrape", "resize", "manifest", "train", "evaluate"]
 

@@ -337,6 +337,14 @@ def drawn_splits(count: int, seed: int) -> tuple[int, int]:
     return sum(value < 0.01 for value in drawn), sum(value >= 0.99 for value in drawn)
 
 
+@pytest.mark.parametrize(("count", "least"), [(20, 2), (50, 5), (100, 8), (500, 8)])
+def test_a_small_choice_of_many_has_them_too(tmp_path: Path, count: int, least: int) -> None:
+    write_index(tmp_path, range(1, 2001))
+    report = build(tmp_path, val_fraction=0.01, test_fraction=0.01, count=count)
+    assert report.rows == count
+    assert (min(report.val, report.test) >= least, report.train > count / 2) == (True, True)
+
+
 def test_a_split_that_is_not_wanted_stays_empty(tmp_path: Path) -> None:
     write_index(tmp_path, range(1, 101))
     report = build(tmp_path, val_fraction=0.0, test_fraction=0.01, min_split=3)

@@ -24,6 +24,15 @@ def test_any_text_reads_back(text: str, tmp_path: Path) -> None:
     assert load_params(tmp_path / "params.yaml") == params
 
 
+@pytest.mark.parametrize(
+    "name", ["4", "2019", "null", "true", "1e5", "+1", "0x1f", "1_0", "a-b", "-"]
+)
+def test_any_name_reads_back(name: str, tmp_path: Path) -> None:
+    params = Params.model_validate({"evaluate": {"models": {name: "a"}}})
+    (tmp_path / "params.yaml").write_text(params_text(params))
+    assert load_params(tmp_path / "params.yaml") == params
+
+
 def test_another_kind_reads_back(tmp_path: Path) -> None:
     changes = {"generator": {"kind": "rcan", "groups": 2}, "optimiser": {"kind": "muon"}}
     params = Params.model_validate({"train": changes})

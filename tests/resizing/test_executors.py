@@ -95,7 +95,7 @@ def test_workers_that_die_again_and_again_are_one_line() -> None:
         pytest.raises(PipelineError, match=r"^resize: the workers that made a shard were killed"),
         dask_executor(cluster.scheduler_address, 1) as executor,
     ):
-        executor.submit(os._exit, 1).result()
+        executor.submit(signal.raise_signal, signal.SIGKILL).result()
 
 
 def wait_while_closing(executor: Executor, cluster: LocalCluster) -> None:
@@ -118,7 +118,7 @@ def test_a_process_that_is_killed_is_one_line() -> None:
         pytest.raises(PipelineError, match=r"^resize: a process was killed, .* resize\.workers$"),
         process_pool(1) as executor,
     ):
-        executor.submit(os._exit, 1).result()
+        executor.submit(signal.raise_signal, signal.SIGKILL).result()
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(raw: Path, tmp_path: Path) -> None:

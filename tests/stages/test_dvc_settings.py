@@ -7,7 +7,9 @@ import pytest
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 
+from pipeline.params import Params
 from pipeline.params.file import load_params, override
+from pipeline.params.text import params_text
 from stages.dvc_settings import InexpressibleError, dvc_settings
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +57,7 @@ def reproduced(path: Path, section: str, texts: dict[str, str]) -> bool:
 @pytest.fixture
 def params_file(tmp_path: Path) -> Path:
     path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    path.write_text(params_text(Params()), encoding="utf-8")
     return path
 
 

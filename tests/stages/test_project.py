@@ -31,7 +31,7 @@ def test_a_new_project_has_the_defaults_and_a_commit(tmp_path: Path) -> None:
     assert (result.code, result.err) == (0, "")
     assert "dvc repro" in result.out
     assert load_params(folder / "params.yaml") == Params()
-    assert set(files_of(folder)) == {*FILES, "README.md", "dvc.yaml", "params.yaml"}
+    assert set(files_of(folder)) == {*FILES, ".dvc/config", "README.md", "dvc.yaml", "params.yaml"}
     assert git(folder, "status", "--porcelain") == ""
     assert pipeline(folder, "code").code == 0
     assert git(folder, "status", "--porcelain").splitlines() == ["?? reports/code/"]

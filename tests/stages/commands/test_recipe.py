@@ -13,13 +13,36 @@ from stages.commands.recipe import load_recipe, names, settings_of
 from tests.stages.program import pipeline
 
 
+def apply(name: str, path: Path) -> Params:
+    """The params that DVC makes of a file and a recipe."""
+    settings = shlex.split(settings_of(load_recipe(name), load_params(path)))
+    apply_overrides(path, [setting for setting in settings if setting != "-S"])
+    return load_params(path)
+
+
 @pytest.mark.parametrize("name", names())
 def test_dvc_makes_the_params_of_a_recipe(name: str, tmp_path: Path) -> None:
-    recipe, path = load_recipe(name), tmp_path / "params.yaml"
+    path = tmp_path / "params.yaml"
     path.write_text(params_text(Params()))
-    settings = shlex.split(settings_of(recipe, Params()))
-    apply_overrides(path, [setting for setting in settings if setting != "-S"])
-    assert load_params(path) == with_changes(Params(), recipe.params)
+    assert apply(name, path) == with_changes(Params(), load_recipe(name).params)
+
+
+# The one with another kind of generator takes the file with defaults alone.
+OF_ONE_KIND = [name for name in names() if name != "esrgan"]
+
+
+@pytest.mark.parametrize("first", OF_ONE_KIND)
+@pytest.mark.parametrize("second", OF_ONE_KIND)
+def test_nothing_of_the_training_stays_from_the_recipe_before(
+    first: str, second: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(params_text(with_changes(Params(), {"train": {"device": "cpu"}})))
+    apply(first, path)
+    expected = with_changes(Params(), load_recipe(second).params)
+    after = apply(second, path)
+    assert after.train == expected.train.model_copy(update={"device": "cpu"})
+    assert (after.resize, after.evaluate) == (expected.resize, expected.evaluate)
 
 
 def test_a_recipe_that_contradicts_the_file_is_one_line(tmp_path: Path) -> None:
@@ -37,8 +60,8 @@ def test_recipes_are_listed_and_described(tmp_path: Path) -> None:
     described = pipeline(tmp_path, "recipe", "article", "--dry-run")
     assert (described.code, described.err) == (0, "")
     assert described.out.splitlines()[-1] == (
-        "dvc exp run -S ++train.generator.kind=srresnet -S ++train.generator.norm=batch "
-        "-S ++train.generator.skip=none -S train.pretrain_steps=0"
+        "dvc exp run -S ++train.generator.norm=batch -S ++train.generator.skip=none "
+        "-S train.pretrain_steps=0"
     )
 
 
