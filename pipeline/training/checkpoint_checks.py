@@ -15,10 +15,12 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
+from pipeline.training.curve_tables import are_tensors_of_rows
 from pipeline.training.muon import Muon
 
 # The name of a checkpoint has nine digits for it.
@@ -29,6 +31,24 @@ MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {
     Adam: ("exp_avg", "exp_avg_sq"),
     Muon: ("momentum",),
 }
+
+
+class SavedCurve(BaseModel):
+    """Rows of figures as `curve_tables.to_tensors` makes them."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    names: list[str]
+    steps: InstanceOf[Tensor]
+    values: InstanceOf[Tensor]
+    present: InstanceOf[Tensor]
+
+    @model_validator(mode="after")
+    def _of_rows(self) -> "SavedCurve":
+        _require(all(map(FIGURE.fullmatch, self.names)))
+        _require(len(set(self.names)) == len(self.names))
+        _require(are_tensors_of_rows(self.steps, self.values, self.present, len(self.names)))
+        return self
 
 
 class Recorded(BaseModel):
@@ -42,7 +62,7 @@ class Recorded(BaseModel):
     best_score: InstanceOf[float]
     best_measure: str
     devices: list[str]
-    curve: list[dict[str, InstanceOf[int] | InstanceOf[float]]]
+    curve: SavedCurve
     samples: list[InstanceOf[Tensor]]
 
     @field_validator("skipped", "best_step")
@@ -65,8 +85,9 @@ class Recorded(BaseModel):
 
     @field_validator("curve")
     @classmethod
-    def _rows(cls, curve: list[dict[str, Any]], info: ValidationInfo) -> list[dict[str, Any]]:
-        _require(all(_is_row(row, info.data.get("step", 0)) for row in curve))
+    def _of_taken_steps(cls, curve: SavedCurve, info: ValidationInfo) -> SavedCurve:
+        last = info.data.get("step", 0)
+        _require(bool(((curve.steps >= 0) & (curve.steps <= last)).all()))
         return curve
 
     @field_validator("samples")
@@ -162,17 +183,6 @@ def _is_tensor(value: Any, shape: torch.Size, dtype: torch.dtype) -> bool:
 def _require(fits: bool) -> None:
     if not fits:
         raise ValueError("no training writes this")
-
-
-def _is_row(row: Mapping[str, Any], step: int) -> bool:
-    """Return whether a row has figures, as floats, and an integer step of at most `step`."""
-    figures = dict(row)
-    at = figures.pop("step", None)
-    return (
-        type(at) is int
-        and 0 <= at <= step
-        and all(FIGURE.fullmatch(name) and type(value) is float for name, value in figures.items())
-    )
 
 
 def _is_strip(strip: Tensor) -> bool:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.training.curve_tables import to_rows, to_tensors
+
 # With one strip more every second one is dropped, but neither the first nor the newest: the picture
 # still shows all of the run.
 MAX_STRIPS = 16
@@ -87,12 +89,13 @@ class History:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything as plain values and tensors."""
-        return {"devices": self.devices, "curve": self.curve, "samples": self.samples}
+        curve = to_tensors(self.curve)
+        return {"devices": self.devices, "curve": curve, "samples": self.samples}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned; `saved` must have been checked."""
-        self.devices, self.curve = saved["devices"], saved["curve"]
-        self.samples = saved["samples"]
+        self.devices, self.samples = saved["devices"], saved["samples"]
+        self.curve = to_rows(saved["curve"])
 
 
 def _without_step(row: Figures) -> Figures:

@@ -16,6 +16,7 @@ from pipeline.params.generator import SRResNetParams
 from pipeline.params.optimiser import AdamParams, MuonParams
 from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
 from pipeline.training.checkpoints import CHECKPOINT_FORMAT, load_checkpoint
+from pipeline.training.curve_tables import to_tensors
 from tests.networks.test_hostile_files import Make, archive, called, inside_itself, saved
 
 
@@ -156,6 +157,14 @@ NETWORKS_AND_OPTIMISERS: dict[str, tuple[Change, str]] = {
     "group of tensors": (put([torch.ones(2)], "adam", "param_groups", 0, "params"), "adam"),
     "optimiser list": (put([], "muon"), "muon"),
 }
+TWO = torch.zeros(1, 2, dtype=torch.float64)
+
+
+def curve(**changes: object) -> dict[str, object]:
+    """Return the curve of a checkpoint, one row, with changes."""
+    return to_tensors([{"step": 10, "train/loss": 0.5}]) | changes
+
+
 RECORDS: dict[str, tuple[object, str]] = {
     "step below 0": (-5, "step"),
     "step huge": (2**1000, "step"),
@@ -169,14 +178,18 @@ RECORDS: dict[str, tuple[object, str]] = {
     "best measure number": (1.0, "best_measure"),
     "devices numbers": ([1, 2], "devices"),
     "devices surrogate": (["\ud800"], "devices"),
-    "curve numbers": ([1, 2], "curve"),
-    "curve without steps": ([{"train/loss": 0.5}], "curve"),
-    "curve of floats": ([{"step": 1.5, "train/loss": 0.5}], "curve"),
-    "curve later": ([{"step": 13, "train/loss": 0.5}], "curve"),
-    "curve texts": ([{"step": 10, "train/loss": "0.5"}], "curve"),
-    "curve huge": ([{"step": 10, "train/loss": 2**1000}], "curve"),
-    "curve numbered": ([{"step": 10, 1: 0.5}], "curve"),
-    "curve elsewhere": ([{"step": 10, "train/../../../mine": 0.5}], "curve"),
+    "curve list": ([{"step": 10, "train/loss": 0.5}], "curve"),
+    "curve empty": ({}, "curve"),
+    "curve of floats": (curve(steps=torch.tensor([10.0])), "curve"),
+    "curve later": (curve(steps=torch.tensor([13])), "curve"),
+    "curve before": (curve(steps=torch.tensor([-1])), "curve"),
+    "curve shorter": (curve(steps=torch.tensor([], dtype=torch.int64)), "curve"),
+    "curve of one number": (curve(steps=torch.tensor(10)), "curve"),
+    "curve wider": (curve(values=torch.zeros(1, 2, dtype=torch.float64)), "curve"),
+    "curve in half": (curve(values=torch.zeros(1, 1, dtype=torch.float16)), "curve"),
+    "curve numbered": (curve(names=[1]), "curve"),
+    "curve twice": (curve(names=["train/loss"] * 2, values=TWO, present=TWO.bool()), "curve"),
+    "curve elsewhere": (curve(names=["train/../../../mine"]), "curve"),
     "samples texts": (["x"], "samples"),
     "samples floats": ([torch.zeros(3, 4, 8)], "samples"),
     "samples flat": ([torch.zeros(3, 4, dtype=torch.uint8)], "samples"),
