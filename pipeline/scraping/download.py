@@ -169,7 +169,7 @@ def _stream(
 
 
 def _chunks(response: requests.Response, session: Session) -> Iterator[bytes]:
-    """Yield the body, in pieces of which the first tells a web page from a picture.
+    """Yield the body, in pieces of which the first is long enough to recognise a web page.
 
     A server that sends HTTP chunks may send very small ones.
     """
