@@ -77,13 +77,18 @@ def create_project(folder: Path, settings: Settings, message: str) -> None:
     write_text(folder / "params.yaml", params_text(with_changes(Params(), settings)))
     git(folder, "init", "--quiet")
     _name_author(folder)
-    commit(folder, [*FILES, ".dvc/config", "README.md", "dvc.yaml", "params.yaml"], message)
+    files = [*FILES, ".dvc/config", "README.md", "dvc.yaml", "params.yaml"]
+    # The user's own ignore file may match some of them.
+    commit(folder, files, message, ignored_too=True)
 
 
-def commit(folder: Path, paths: Sequence[str], message: str) -> None:
-    """Commit `paths`, if any of them changed. Raises `PipelineError`."""
-    # Also where the user's own ignore file matches one of them.
-    git(folder, "add", "--force", "--", *paths)
+def commit(folder: Path, paths: Sequence[str], message: str, *, ignored_too: bool = False) -> None:
+    """Commit `paths`, if any of them changed. Raises `PipelineError`.
+
+    Of folders only what git does not ignore, since DVC's outputs must not be git's, unless
+    `ignored_too`.
+    """
+    git(folder, "add", *(["--force"] if ignored_too else []), "--", *paths)
     if git(folder, "diff", "--cached", "--name-only", "--", *paths):
         # Neither a key nor hooks of the user: they may ask, or refuse.
         options = ["--quiet", "--no-gpg-sign", "--no-verify", "-m", message]

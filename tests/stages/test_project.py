@@ -11,7 +11,7 @@ import pytest
 from pipeline.fingerprints import ROOT
 from pipeline.params import Params
 from pipeline.params.file import load_params
-from stages.project import FILES, create_project
+from stages.project import FILES, commit, create_project
 from tests.stages.program import pipeline
 
 
@@ -35,6 +35,29 @@ def test_a_new_project_has_the_defaults_and_a_commit(tmp_path: Path) -> None:
     assert git(folder, "status", "--porcelain") == ""
     assert pipeline(folder, "code").code == 0
     assert git(folder, "status", "--porcelain").splitlines() == ["?? reports/code/"]
+
+
+def test_a_commit_of_reports_holds_none_of_dvcs_outputs(tmp_path: Path) -> None:
+    """DVC refuses an output that git tracks."""
+    create_project(tmp_path / "mine", {}, "A new project")
+    for name in ("plots/metrics/loss.tsv", "metrics.json"):
+        path = tmp_path / "mine/reports/train" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    commit(tmp_path / "mine", ["reports"], "Results")
+    last = git(tmp_path / "mine", "show", "--name-only", "--format=", "HEAD").split()
+    assert last == ["reports/train/metrics.json"]
+
+
+def test_files_that_the_user_ignores_are_in_the_project_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ignore").write_text("data/\n.gitkeep\n*.yaml\n")
+    (tmp_path / "gitconfig").write_text(f"[core]\n\texcludesFile = {tmp_path / 'ignore'}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    create_project(tmp_path / "mine", {}, "A new project")
+    names = {"dvc.yaml", "params.yaml", "data/.gitignore", "inputs/train/.gitkeep"}
+    assert names <= files_of(tmp_path / "mine").keys()
 
 
 def test_without_an_identity_of_git_the_project_has_one(
