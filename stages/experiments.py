@@ -19,7 +19,7 @@ MEANS = Path("reports/evaluate/means.csv")
 def measured_experiments(revisions: list[str] | None) -> "list[Experiment]":
     """Return the experiments with metrics that start from `revisions`, None: from HEAD.
 
-    The first one also has the means of interpolation. Raises `PipelineError`.
+    Raises `PipelineError`.
     """
     from dvc.api import exp_show
     from dvc.exceptions import DvcException
@@ -47,7 +47,10 @@ def measured_experiments(revisions: list[str] | None) -> "list[Experiment]":
             )
     experiments = [
         Experiment(
-            _name(row), {name: row[name] for name in params if name in row}, _metrics(row, params)
+            _name(row),
+            {name: row[name] for name in params if name in row},
+            _metrics(row, params),
+            str(row["rev"]),
         )
         for row in rows
     ]
@@ -57,24 +60,23 @@ def measured_experiments(revisions: list[str] | None) -> "list[Experiment]":
             "no experiment here has metrics; commit the reports of `dvc repro`, run some with "
             "`dvc exp run`, then try again"
         )
-    # Interpolation is the same in all of them, as far as they measured the same images.
-    first, means = measured[0], _means(str(rows[experiments.index(measured[0])]["rev"]))
-    return [replace(first, metrics={**means, **first.metrics}), *measured[1:]]
+    return measured
 
 
-def _means(revision: str) -> dict[str, float]:
-    """Return `METHOD.METRIC` → mean of all methods in a commit's evaluation, if it has them."""
+def with_all_means(experiment: "Experiment") -> "Experiment":
+    """Return the experiment with the means of all methods in its commit, if it has them."""
     from dvc.api import read
     from dvc.exceptions import DvcException
 
     try:
-        table = read(str(MEANS), rev=revision)
+        table = read(str(MEANS), rev=experiment.revision)
     except (DvcException, OSError):
-        return {}
-    return {
+        return experiment
+    means = {
         f"{row['method']}.{row['metric']}": float(row["mean"])
         for row in csv.DictReader(table.splitlines())
     }
+    return replace(experiment, metrics={**means, **experiment.metrics})
 
 
 def _name(row: Mapping[str, Any]) -> str:

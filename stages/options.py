@@ -8,7 +8,7 @@ import typer
 
 from pipeline.params import Section, is_list, is_mapping
 from pipeline.params.file import option_name
-from pipeline.params.leaf_params import LeafParam, params_of, value_of
+from pipeline.params.leaf_params import LeafParam, params_of, values_of
 
 
 def param_options(shown: Section, source: str) -> list[inspect.Parameter]:
@@ -16,7 +16,10 @@ def param_options(shown: Section, source: str) -> list[inspect.Parameter]:
 
     Help texts show the values of `shown`, which come from `source`.
     """
-    return [_option(param, shown, source) for param in params_of(type(shown))]
+    values = values_of(shown)
+    # Another kind may have params that the shown one has not.
+    notes = {name: f"  [{source}: {_yaml(value)}]" for name, value in values.items()}
+    return [_option(param, notes.get(param.name, "")) for param in params_of(type(shown))]
 
 
 def keyword(param: str) -> str:
@@ -36,15 +39,10 @@ def set_signature(
     command.__doc__ = inspect.getdoc(documented)
 
 
-def _option(param: LeafParam, shown: Section, source: str) -> inspect.Parameter:
-    try:
-        value = f"  [{source}: {_yaml(value_of(shown, param.name))}]"
-    except AttributeError:
-        # Another kind has this param, but not the one that is shown.
-        value = ""
+def _option(param: LeafParam, note: str) -> inspect.Parameter:
     option = typer.Option(
         option_name(param.name),
-        help=f"{param.description}{value}",
+        help=f"{param.description}{note}",
         metavar=_metavar(param.annotation),
         show_default=False,
     )

@@ -19,6 +19,8 @@ class Experiment:
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
     """`METHOD.METRIC` → value"""
+    revision: str = ""
+    """its commit"""
 
 
 def tradeoff_plane(experiments: Sequence[Experiment], by: str | None = None) -> Plane:

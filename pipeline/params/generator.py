@@ -11,12 +11,15 @@ from pipeline.params.section import Section, problem_at
 # of kind.
 
 
+_Features = Annotated[int, Field(ge=1, description="channels")]
+
+
 class SRResNetParams(Section):
     """SRGAN's generator."""
 
     kind: Literal["srresnet"] = "srresnet"
     blocks: int | None = Field(None, ge=1, description="residual blocks (null: 3)")
-    features: int = Field(64, ge=1, description="channels")
+    features: _Features = 64
     norm: Literal["batch", "none"] = Field(
         "none", description="normalisation in the residual blocks"
     )
@@ -38,7 +41,7 @@ class RRDBParams(Section):
 
     kind: Literal["rrdb"] = "rrdb"
     blocks: int | None = Field(None, ge=1, description="residual blocks (null: 23)")
-    features: int = Field(64, ge=1, description="channels")
+    features: _Features = 64
     growth: int = Field(32, ge=1, description="channels that each layer of a dense block adds")
 
 
@@ -47,7 +50,7 @@ class RCANParams(Section):
 
     kind: Literal["rcan"] = "rcan"
     blocks: int | None = Field(None, ge=1, description="residual blocks per group (null: 20)")
-    features: int = Field(64, ge=1, description="channels")
+    features: _Features = 64
     groups: int = Field(10, ge=1, description="groups of residual blocks")
     reduction: int = Field(
         16, ge=1, description="factor by which channel attention reduces the channels"

@@ -15,6 +15,12 @@ def kinds_of(annotation: Any) -> dict[str, type[Section]]:
     return {section.model_fields["kind"].default: section for section in sections}
 
 
+def names_of_all(kinds: Mapping[str, type[Section]]) -> list[str]:
+    """Return the params that any of the kinds has, but for `kind` itself."""
+    names = dict.fromkeys(name for section in kinds.values() for name in section.model_fields)
+    return [name for name in names if name != "kind"]
+
+
 def own_params_only(annotation: Any) -> BeforeValidator:
     """Return the check that a section has no param of another kind.
 

@@ -1,12 +1,13 @@
 """The leaves of a section of `params.yaml`, by name: `adv_weight`, `generator.blocks`."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
-from pipeline.params.kinds import kinds_of
+from pipeline.params.kinds import kinds_of, names_of_all
 from pipeline.params.section import Section
 
 
@@ -32,6 +33,15 @@ def value_of(section: Section, name: str) -> Any:
     return value
 
 
+def values_of(section: Section) -> dict[str, Any]:
+    """Return the values of the params that the section, with its kind, has."""
+    values = {}
+    for param in params_of(type(section)):
+        with suppress(AttributeError):
+            values[param.name] = value_of(section, param.name)
+    return values
+
+
 def with_values(section: Section, values: Mapping[str, object]) -> dict[str, Any]:
     """Return the section as plain values, with those of the params in `values` replaced."""
     content = section.model_dump()
@@ -50,9 +60,8 @@ def _leaves(name: str, field: FieldInfo) -> Iterator[LeafParam]:
         yield LeafParam(name, field.annotation, field.description or "")
         return
     yield LeafParam(f"{name}.kind", Literal[tuple(kinds)], field.description or "")
-    for own_name in dict.fromkeys(own for kind in kinds.values() for own in kind.model_fields):
-        if own_name != "kind":
-            yield _merge_kinds(name, own_name, kinds)
+    for own_name in names_of_all(kinds):
+        yield _merge_kinds(name, own_name, kinds)
 
 
 def _merge_kinds(name: str, own_name: str, kinds: Mapping[str, type[Section]]) -> LeafParam:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from pipeline.params import Params, section_type
-from pipeline.params.kinds import kinds_of
+from pipeline.params.kinds import kinds_of, names_of_all
 from pipeline.params.section import Section
 
 HEAD = """\
@@ -55,9 +55,8 @@ def _with_kinds(key: str, field: FieldInfo, kinds: Kinds) -> Iterator[str]:
     for kind, section in kinds.items():
         yield f"- `{kind}`: {section.__doc__}"
     yield ""
-    for name in dict.fromkeys(name for section in kinds.values() for name in section.model_fields):
-        if name != "kind":
-            yield _of_kinds(f"{key}.{name}", name, kinds)
+    for name in names_of_all(kinds):
+        yield _of_kinds(f"{key}.{name}", name, kinds)
 
 
 def _of_kinds(key: str, name: str, kinds: Kinds) -> str:

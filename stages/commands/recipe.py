@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from ruamel.yaml import YAML
 from pipeline.errors import UsageError
 from pipeline.params import Params, ResizeParams, Section, TrainParams
 from pipeline.params.file import load_params, with_changes
-from pipeline.params.leaf_params import params_of, value_of
+from pipeline.params.leaf_params import values_of
 from stages.dvc_settings import dvc_settings
 from stages.project import run_dvc
 from stages.runner import PARAMS_FILE
@@ -97,13 +96,5 @@ def settings_of(recipe: Recipe, before: Params) -> str:
 
 def _changed(before: Section, after: Section) -> list[str]:
     """Return the names of the params of `after` that `before` has not, or with other values."""
-    old, new = _values(before), _values(after)
+    old, new = values_of(before), values_of(after)
     return [name for name in new if name not in old or old[name] != new[name]]
-
-
-def _values(section: Section) -> dict[str, Any]:
-    values = {}
-    for param in params_of(type(section)):
-        with suppress(AttributeError):
-            values[param.name] = value_of(section, param.name)
-    return values

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.locks import hold, lock_file
-from stages.experiments import measured_experiments
+from stages.experiments import measured_experiments, with_all_means
 
 
 def tradeoff(
@@ -30,7 +30,9 @@ def tradeoff(
     from pipeline.evaluation.plane_figure import draw_plane
     from pipeline.evaluation.tradeoff import tradeoff_plane
 
-    plane = tradeoff_plane(measured_experiments(rev), by)
+    first, *others = measured_experiments(rev)
+    # Interpolation is the same in all of them, as far as they measured the same images.
+    plane = tradeoff_plane([with_all_means(first), *others], by)
     # Files of two planes must not mix.
     with hold(lock_file(output, "tradeoff"), "pipeline tradeoff"):
         write_points(output / "plane.csv", plane)
