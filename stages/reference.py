@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from typer.models import ArgumentInfo, OptionInfo
 
+from pipeline.params.file import option_name
 from pipeline.params.reference import escaped
 from stages.runner import Stage
 
@@ -84,7 +85,7 @@ def _names(parameter: inspect.Parameter) -> Sequence[str]:
     info = _info(parameter)
     # Within Annotated, Typer takes the first name for the default.
     declared = [name for name in (info.default, *(info.param_decls or ())) if isinstance(name, str)]
-    return declared or ["--" + parameter.name.replace("_", "-")]
+    return declared or [option_name(parameter.name)]
 
 
 def _metavar(parameter: inspect.Parameter) -> str:
