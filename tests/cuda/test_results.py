@@ -8,6 +8,7 @@ from pipeline import Upscaler
 from pipeline.devices import free_memory, pick_device
 from pipeline.metrics import luma, ms_ssim, psnr, ssim
 from pipeline.upscaling.tiles import best_tile
+from tests.training.runs import RecordedProgress
 
 pytestmark = pytest.mark.cuda
 
@@ -67,3 +68,20 @@ def test_a_second_picture_is_cut_as_the_first() -> None:
     first = upscaler(PICTURE)
     assert best_tile(upscaler._generator, torch.device("cuda")) == tile
     assert np.array_equal(upscaler(PICTURE), first)
+
+
+def test_where_memory_ends_smaller_tiles_give_the_same_picture() -> None:
+    device = torch.device("cuda")
+    picture = np.random.default_rng(1).integers(0, 256, (400, 500, 3), np.uint8)
+    upscaler = Upscaler("distortion", device="cuda", precision="fp32", tile=512)
+    expected = upscaler(picture)
+    progress = RecordedProgress()
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(0.4 * 2**30 / total, device)
+    try:
+        result = upscaler(picture, progress)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    assert any(text.startswith("memory ran out; goes on") for text in progress.messages)
+    assert difference(result, expected).max() <= 1
