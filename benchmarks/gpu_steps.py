@@ -35,8 +35,6 @@ from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.params.file import override
-from pipeline.training.state import new_state
-from pipeline.training.step import TrainStep
 
 DISTORTION = {
     "generator.blocks": "16",
@@ -87,6 +85,7 @@ CUDNN = tuple(
         ("benchmark and deterministic", True, True),
     )
 )
+COMPILED = _Variant("compiled, graphed bf16", True)
 LOGGED = _Variant("graphed bf16, every 10th step logged", True, logged=True)
 
 
@@ -220,7 +219,7 @@ def _operations(step: Step, hr: Tensor) -> int:
 
 
 def compiled(task: Task, results: Results) -> None:
-    """The default step with the networks' forward passes compiled by PyTorch."""
+    """Steps whose networks are compiled, as training compiles them."""
     with tempfile.TemporaryDirectory() as cache:
         # A killed compiler leaves half a file in the cache that all processes share.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", cache)
@@ -229,23 +228,26 @@ def compiled(task: Task, results: Results) -> None:
 
 def _time_compiled(task: Task, results: Results) -> None:
     device = torch.device(task.device)
-    batch, crop = _sizes(SRGAN_SIZES, task)[0]
-    case = _case("SRGAN", override(TrainParams(), {"log_every": NEVER}), batch, crop, ())
-    vgg, state = _vgg(case.params, device), new_state(case.params, device)
-    assert state.adversary is not None
-    for network in (vgg, state.generator, state.adversary.network):
-        network.compile(dynamic=False)
-    hr = _crops(case.params, device)
-    for name, graphed in (("compiled, eager bf16", False), ("compiled, graphed bf16", True)):
-        step = TrainStep(case.params, 1, state, vgg, device, True, graphed=graphed, report=print)
+    srgan = override(TrainParams(vgg="random"), {"log_every": NEVER})
+    vgg = _vgg(srgan, device)
+    cases = [
+        _case("SRGAN", srgan, *_sizes(SRGAN_SIZES, task)[0], ()),
+        _case("PSNR, Muon", override(srgan, DISTORTION), *_sizes(DISTORTION_SIZES, task)[0], ()),
+        _case("SRGAN", srgan, *_sizes(SRGAN_SIZES, task)[2 % len(_sizes(SRGAN_SIZES, task))], ()),
+    ]
+    for case in cases:
+        params, hr = case.params, _crops(case.params, device)
+        step = ours(params, vgg, device, bf16=True, compiled=True)
         started = time.monotonic()
         for _ in range(2 if task.toy else WARM_UP):
             step(hr)
         synchronise(device)
         warm_up = time.monotonic() - started
-        seconds = median_seconds(lambda step=step: step(hr), 2 if task.toy else 10, device, 3)
-        figures = {"ms": 1000 * seconds, "images_per_s": batch / seconds, "warm_up_s": warm_up}
-        results.append("steps", _labels(case, _Variant(name, graphed)) | figures)
+        seconds = median_seconds(lambda step=step, hr=hr: step(hr), 2 if task.toy else 10, device)
+        images_per_s = params.batch / seconds
+        figures = {"ms": 1000 * seconds, "images_per_s": images_per_s, "warm_up_s": warm_up}
+        results.append("steps", _labels(case, COMPILED) | figures)
+        free_unused(device)
 
 
 def memory(task: Task, results: Results) -> None:

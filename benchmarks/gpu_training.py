@@ -24,7 +24,9 @@ from pipeline.networks.perceptual.weights import has_backbone
 from pipeline.params import TrainParams
 from pipeline.params.file import option_name, override
 from pipeline.progress import Silent
+from pipeline.training.compiling import is_compiled
 from pipeline.training.crops import RandomCrops
+from pipeline.training.distributed import SINGLE_PROCESS
 from pipeline.training.perceptual import load_content_network
 from pipeline.training.state import new_state
 from pipeline.training.step import TrainStep
@@ -170,10 +172,11 @@ def _steps_per_second(params: TrainParams, project: Path, task: Task) -> float:
     located = params.model_copy(
         update={"init": params.init and str(project / params.init), "pretrain_steps": 0}
     )
-    vgg = load_content_network(located, device, Silent()).network
+    bf16, steps = computes_in_bf16(device), 10**9
+    vgg = load_content_network(located, device, bf16, Silent()).network
     state = new_state(located, device)
-    bf16 = computes_in_bf16(device)
-    step = TrainStep(located, 10**9, state, vgg, device, bf16, graphed=True, report=print)
+    compiled = is_compiled(located, steps, device, SINGLE_PROCESS, print)
+    step = TrainStep(located, steps, state, vgg, device, bf16, compiled=compiled, report=print)
     images = torch.randint(0, 256, (64, 512, 512, 3), dtype=torch.uint8, device=device)
     batches = RandomCrops.from_params(located, lambda numbers: (images, numbers), len(images))
     counts = (TOY_RATE_STEPS,) * 2 if task.toy else (RATE_WARM_UP, RATE_STEPS)

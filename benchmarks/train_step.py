@@ -96,10 +96,13 @@ def ours(
     device: torch.device,
     bf16: bool,
     graphed: bool = True,
+    compiled: bool = False,
 ) -> Step:
     """Return the step that training takes, on CUDA as a graph unless `graphed` is False."""
     state = new_state(params, device)
-    return TrainStep(params, 1, state, vgg, device, bf16, graphed=graphed, report=print)
+    return TrainStep(
+        params, 1, state, vgg, device, bf16, graphed=graphed, compiled=compiled, report=print
+    )
 
 
 def timed(step: Step, hr: Tensor, device: torch.device) -> float:

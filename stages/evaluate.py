@@ -35,15 +35,17 @@ def run(params: EvaluateParams) -> None:
 
 
 def revision() -> str | None:
-    """Return the commit of the code, noting uncommitted changes; None outside git."""
+    """Return the commit of the code, noting uncommitted changes; None where git cannot tell."""
     commit = _git("rev-parse", "HEAD")
-    if not commit:
+    # Without its lock git writes nothing, and so needs no room on the disk.
+    changed = _git("--no-optional-locks", "status", "--porcelain", "--", *CODE)
+    if not commit or changed is None:
         return None
-    changed = _git("status", "--porcelain", "--", *CODE)
     return f"{commit}, with changes that are not committed" if changed else commit
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str) -> str | None:
+    """Return what git prints, or None where it fails."""
     try:
         result = subprocess.run(  # noqa: S603
             ["git", *arguments],  # noqa: S607
@@ -52,8 +54,8 @@ def _git(*arguments: str) -> str:
             check=False,
         )
     except FileNotFoundError:
-        return ""
-    return result.stdout.strip() if result.returncode == 0 else ""
+        return None
+    return result.stdout.strip() if result.returncode == 0 else None
 
 
 STAGE = Stage("evaluate", run, REPORTS)

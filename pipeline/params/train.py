@@ -163,6 +163,11 @@ class TrainParams(Section):
         "has a GPU",
     )
     device: Device = "auto"
+    compile: Literal["auto", "off"] = Field(
+        "auto",
+        description="auto: on a CUDA GPU, networks are compiled by torch.compile where a training "
+        "has 5,000 steps or more; the first steps then take a minute",
+    )
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="auto: bf16 if the hardware supports it"
     )

@@ -21,7 +21,7 @@ class ContentNetwork:
 
 
 def load_content_network(
-    params: TrainParams, device: torch.device, progress: Progress
+    params: TrainParams, device: torch.device, bf16: bool, progress: Progress
 ) -> ContentNetwork:
     """Return the content loss's VGG16 on `device`, or none where there is no discriminator.
 
@@ -39,6 +39,9 @@ def load_content_network(
             "nothing, which is another experiment than the article's"
         )
     network = VGG16Features(params.content_layers, state)
+    if bf16:
+        # Once, rather than at each step.
+        network.convolutions.to(torch.bfloat16)
     on_device = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ContentNetwork(on_device, sha256_of_tensors(state))
 

@@ -16,6 +16,7 @@ from pipeline.training.schedules import resolved_ema_decay, resolved_pretrain_st
 # When and where training computes, what it reports, and what `describe_run` resolves.
 NOT_IN_KEY = {
     "checkpoint_seconds",
+    "compile",
     "device",
     "epochs",
     "generator",
@@ -56,20 +57,23 @@ def describe_run(
     config: Mapping[str, object],
     steps: int,
     precision: str,
+    compiled: bool,
     inputs: Mapping[str, str | None],
     code: Mapping[str, str],
     versions: Mapping[str, str],
 ) -> Description:
     """Return all that shapes the weights, as plain values.
 
-    Params are resolved: `config` is the generator's, `precision` is bf16 or fp32. `steps` counts
-    only where weights depend on the number of steps to come.
+    Params are resolved: `config` is the generator's, `precision` is bf16 or fp32, and
+    `compiled` whether the networks are. `steps` counts only where weights depend on the number of
+    steps to come.
     """
     shaping = params.model_dump(mode="json", exclude=NOT_IN_KEY)
     shaping |= generator_params(params.generator.kind, config)
     optimiser = params.optimiser.model_dump(mode="json")
     shaping |= {f"optimiser.{name}": value for name, value in optimiser.items()}
     shaping |= {"ema": resolved_ema_decay(params), "precision": precision}
+    shaping |= {"compile": compiled}
     if params.adv_weight > 0:
         shaping["pretrain_steps"] = resolved_pretrain_steps(params, steps)
     else:

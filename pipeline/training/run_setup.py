@@ -18,6 +18,7 @@ from pipeline.params import TrainParams
 from pipeline.progress import Progress
 from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
 from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.compiling import is_compiled
 from pipeline.training.distributed import Group
 from pipeline.training.history import Recorder
 from pipeline.training.monitor import Monitor
@@ -25,7 +26,6 @@ from pipeline.training.perceptual import ContentNetwork, load_content_network, l
 from pipeline.training.run_description import Description, describe_run
 from pipeline.training.run_inputs import TrainPaths, input_hashes
 from pipeline.training.schedules import resolved_pretrain_steps
-from pipeline.training.state import State
 from pipeline.training.step import TrainStep
 from pipeline.training.validation import Validation
 
@@ -87,11 +87,12 @@ def set_up(
     inputs = input_hashes(params, paths)
     # Networks are loaded from resolved paths; files and messages have those that the user gave.
     resolved = paths.resolve_params(params)
-    content = load_content_network(resolved, device, progress)
-    training = new_checkpointed_state(resolved, device, group)
     bf16 = uses_bf16(params.precision, device)
+    content = load_content_network(resolved, device, bf16, progress)
+    training = new_checkpointed_state(resolved, device, group)
+    computed = _Computed(bf16, is_compiled(params, data.steps, device, group, progress.message))
     inputs |= {"vgg_sha256": content.sha256}
-    description = _describe(params, training.state.generator.config, data.steps, bf16, inputs)
+    description = _describe(params, training.state.generator.config, data.steps, computed, inputs)
     return TrainRun(
         params=params,
         paths=paths,
@@ -102,12 +103,34 @@ def set_up(
         image_size=data.image_size,
         steps=data.steps,
         training=training,
-        train_step=_new_step(params, data.steps, training.state, content, device, group, progress),
+        train_step=TrainStep(
+            params=params,
+            steps=data.steps,
+            state=training.state,
+            vgg=content.network,
+            device=device,
+            bf16=computed.bf16,
+            group=group,
+            compiled=computed.compiled,
+            report=progress.message,
+        ),
         monitor=_new_monitor(params, data, training, device, group, recorder, progress),
         description=description,
         checkpoints=Checkpoints(paths.checkpoints / short_hash(description)),
-        metadata=_metadata(params, training, content, description, bf16),
+        metadata=_metadata(params, training, content, description, computed),
     )
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """How steps are computed, as params and device say."""
+
+    bf16: bool
+    compiled: bool
+
+    @property
+    def precision(self) -> str:
+        return "bf16" if self.bf16 else "fp32"
 
 
 @dataclass(frozen=True)
@@ -131,27 +154,6 @@ def _read_data(params: TrainParams, paths: TrainPaths) -> _Data:
     data = _Data(rows, read_images(paths.resized, validation_rows), steps)
     _check_crop(params, data.image_size, paths)
     return data
-
-
-def _new_step(
-    params: TrainParams,
-    steps: int,
-    state: State,
-    content: ContentNetwork,
-    device: torch.device,
-    group: Group,
-    progress: Progress,
-) -> TrainStep:
-    return TrainStep(
-        params=params,
-        steps=steps,
-        state=state,
-        vgg=content.network,
-        device=device,
-        bf16=uses_bf16(params.precision, device),
-        group=group,
-        report=progress.message,
-    )
 
 
 def _steps(params: TrainParams, images: int) -> int:
@@ -231,19 +233,17 @@ def _check_crop(params: TrainParams, image_size: int, paths: TrainPaths) -> None
         )
 
 
-def _precision(bf16: bool) -> str:
-    return "bf16" if bf16 else "fp32"
-
-
 def _describe(
     params: TrainParams,
     config: Mapping[str, object],
     steps: int,
-    bf16: bool,
+    computed: _Computed,
     inputs: Mapping[str, str | None],
 ) -> Description:
     code, versions = code_of(TRAINER), training_versions()
-    return describe_run(params, config, steps, _precision(bf16), inputs, code, versions)
+    return describe_run(
+        params, config, steps, computed.precision, computed.compiled, inputs, code, versions
+    )
 
 
 def _metadata(
@@ -251,7 +251,7 @@ def _metadata(
     training: CheckpointedState,
     content: ContentNetwork,
     description: Description,
-    bf16: bool,
+    computed: _Computed,
 ) -> dict[str, str]:
     return {
         "params": json.dumps(params.model_dump(mode="json"), sort_keys=True),
@@ -260,6 +260,6 @@ def _metadata(
         "adversarial": "true" if training.state.adversary is not None else "false",
         # The version is a class of torch's own, which a checkpoint must not hold.
         "torch": str(torch.__version__),
-        "precision": _precision(bf16),
+        "precision": computed.precision,
         "code": short_hash(description["code"]),
     }

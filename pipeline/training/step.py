@@ -19,6 +19,7 @@ from pipeline.images.degradation import make_lr
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.params import TrainParams
 from pipeline.progress import Silent
+from pipeline.training.compiling import compile_function, compile_network
 from pipeline.training.descent import descend
 from pipeline.training.distributed import SINGLE_PROCESS, Group
 from pipeline.training.graphs import Graphed
@@ -65,7 +66,8 @@ class TrainStep:
 
     On CUDA a single process replays each kind of step as a CUDA graph, unless `graphed` is False,
     and no step waits for the GPU, but for one thing: degradation `web` is computed by the host,
-    which reads back crops that were cut on the GPU.
+    which reads back crops that were cut on the GPU. Where `compiled` is True the networks are
+    compiled by `torch.compile`, at the first steps.
     """
 
     params: TrainParams
@@ -76,8 +78,17 @@ class TrainStep:
     bf16: bool
     group: Group = SINGLE_PROCESS
     graphed: bool = True
+    compiled: bool = False
     report: Callable[[str], None] = Silent().message
     """called with a line where graphs cannot be used"""
+
+    def __post_init__(self) -> None:
+        if self.compiled:
+            compile_network(self.state.generator)
+            if self.state.adversary is not None:
+                compile_network(self.state.adversary.network)
+            if self.vgg is not None:
+                compile_network(self.vgg)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -127,6 +138,10 @@ class TrainStep:
         first = self.group.rank * len(hr_uint8)
         seeds = [(self.params.seed, step, first + index) for index in range(len(hr_uint8))]
         return make_lr(hr_uint8, self.params.scale, self.params.degradation, seeds, cut_out=True)
+
+    @cached_property
+    def _content_loss(self) -> Callable[..., Tensor]:
+        return compile_function(content_loss) if self.compiled else content_loss
 
     @cached_property
     def _compute(self) -> Callable[..., StepFigures]:
@@ -198,7 +213,7 @@ class TrainStep:
             sr_features = self.vgg(sr)
             sr_logits = network(sr)
         losses = {
-            "content": content_loss(sr_features, hr_features),
+            "content": self._content_loss(sr_features, hr_features),
             "adversarial": adversarial_loss(hr_logits, sr_logits, mean),
         }
         weights: dict[str, Scalar] = {

@@ -8,6 +8,7 @@ from pipeline import Upscaler
 from pipeline.devices import free_memory, pick_device
 from pipeline.metrics import luma, ms_ssim, psnr, ssim
 from pipeline.upscaling.tiles import best_tile
+from tests.evaluation.world import drawing
 from tests.training.runs import RecordedProgress
 
 pytestmark = pytest.mark.cuda
@@ -31,12 +32,14 @@ def test_pictures_are_those_of_the_cpu(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_half_the_precision_is_half_a_level_in_the_mean(model: str) -> None:
+def test_half_precision_differs_little_on_a_drawing(model: str) -> None:
+    """As on a CPU, where the mean difference is 0.03 to 0.10 levels."""
+    picture = np.asarray(drawing(1, 96))
     exact, fast = (
-        Upscaler(model, device="cuda", precision=precision)(PICTURE)
+        Upscaler(model, device="cuda", precision=precision)(picture)
         for precision in ("fp32", "bf16")
     )
-    assert difference(fast, exact).mean() < 0.5
+    assert 0 < difference(fast, exact).mean() < 0.2
 
 
 def test_figures_are_those_of_the_cpu() -> None:
@@ -71,7 +74,7 @@ def test_a_second_picture_is_cut_as_the_first() -> None:
 
 
 def test_where_memory_ends_smaller_tiles_give_the_same_picture() -> None:
-    device = torch.device("cuda")
+    device = torch.device("cuda", 0)
     picture = np.random.default_rng(1).integers(0, 256, (400, 500, 3), np.uint8)
     upscaler = Upscaler("distortion", device="cuda", precision="fp32", tile=512)
     expected = upscaler(picture)

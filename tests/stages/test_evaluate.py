@@ -1,6 +1,7 @@
 """The command `pipeline evaluate`, run as a user runs it."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -97,4 +98,21 @@ def test_the_revision_notes_changed_code_only(project, commit, monkeypatch):
 def test_outside_git_there_is_no_revision(project, monkeypatch):
     monkeypatch.chdir(project)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(project.parent))
+    assert revision() is None
+
+
+def test_git_is_only_read(project: Path, commit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    # Another time and the same content: a plain `git status` would write the index anew.
+    os.utime(project / "params.yaml", (0, 0))
+    index = (project / ".git/index").read_bytes()
+    assert revision() == commit
+    assert (project / ".git/index").read_bytes() == index
+
+
+def test_a_damaged_index_is_no_sign_of_a_clean_folder(
+    project: Path, commit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    (project / ".git/index").write_bytes(b"damaged")
     assert revision() is None

@@ -61,7 +61,7 @@ def described(
     params = PARAMS.model_copy(update=changes or {})
     versions = {"torch": torch_version}
     config = {"blocks": params.generator.blocks}
-    return describe_run(params, config, steps, "fp32", inputs, code or {}, versions)
+    return describe_run(params, config, steps, "fp32", False, inputs, code or {}, versions)
 
 
 @pytest.mark.parametrize(

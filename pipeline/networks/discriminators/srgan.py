@@ -9,8 +9,8 @@ LAYERS = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (5
 class SRGANDiscriminator(nn.Module):
     """Distinguishes HR crops from results, for crops of any size of at least 16 pixels.
 
-    The paper flattens the last features into a dense layer: 306,681,025 parameters in all for crops
-    of 384 pixels. Here the head takes their mean over the picture: 5,215,425 parameters.
+    The paper flattens the last features into a dense layer: 306,679,169 parameters in all for crops
+    of 384 pixels. Here the head takes their mean over the picture: 5,213,569 parameters.
     """
 
     def __init__(self) -> None:
@@ -18,9 +18,11 @@ class SRGANDiscriminator(nn.Module):
         layers: list[nn.Module] = []
         channels_in = 3
         for number, (channels, stride) in enumerate(LAYERS):
-            # No batch normalisation after the first: it would remove the picture's colours.
-            layers.append(nn.Conv2d(channels_in, channels, 3, stride, padding=1))
-            if number:
+            # No batch normalisation after the first: it would remove the picture's colours. After
+            # the others it would remove a bias.
+            normalised = number > 0
+            layers.append(nn.Conv2d(channels_in, channels, 3, stride, 1, bias=not normalised))
+            if normalised:
                 layers.append(nn.BatchNorm2d(channels))
             layers.append(nn.LeakyReLU(0.2))
             channels_in = channels

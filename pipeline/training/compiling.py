@@ -1,0 +1,62 @@
+"""Networks compiled by `torch.compile`, so that a step on a GPU is fewer and larger kernels.
+
+By themselves biases, normalisations and activations, which read and write whole feature maps, take
+a GPU longer than the convolutions between them.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch._functorch.config
+from torch import Tensor, nn
+
+from pipeline.params import TrainParams
+from pipeline.training.distributed import Group
+
+MIN_STEPS = 5000
+"""Compiling takes up to a minute, as much as this many steps gain on a fast GPU."""
+# Kernels that are chosen by timing them may round differently in the next process.
+_OPTIONS: dict[str, str | int | bool | Callable[..., object]] = {"deterministic": True}
+
+
+def is_compiled(
+    params: TrainParams,
+    steps: int,
+    device: torch.device,
+    group: Group,
+    report: Callable[[str], None],
+) -> bool:
+    """Return whether the networks of a training of `steps` steps are compiled.
+
+    They are on a single CUDA device, where the training is long enough, and a function can be
+    compiled: that takes Triton and a C compiler. `report` is called with a line that says so, or
+    why they are not.
+    """
+    if params.compile == "off" or device.type != "cuda" or group.size > 1 or steps < MIN_STEPS:
+        return False
+    try:
+        torch.compile(_probe, dynamic=False, options=_OPTIONS)(torch.ones(64, device=device))
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        report(f"networks are not compiled, and steps are slower: {reason}")
+        return False
+    report("networks are compiled: the first steps take up to a minute")
+    return True
+
+
+def compile_network(network: nn.Module) -> None:
+    """Let a network compile itself for each shape that it is called with."""
+    # A logged step computes gradients several times, and the first must not use up what the next
+    # one needs.
+    torch._functorch.config.donated_buffer = False
+    network.compile(dynamic=False, options=_OPTIONS)
+
+
+def compile_function(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return `function`, compiled for each shape that it is called with."""
+    compiled: Callable[..., Tensor] = torch.compile(function, dynamic=False, options=_OPTIONS)
+    return compiled
+
+
+def _probe(x: Tensor) -> Tensor:
+    return x * 2 + 1
