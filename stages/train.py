@@ -135,8 +135,11 @@ def _train(params: TrainParams) -> None:
         return
     recorder.end()
     figures = ", ".join(f"{name} {value:.4f}" for name, value in result.figures.items())
+    speed = ", ".join(f"{value:.4g} {name}" for name, value in result.throughput.items())
     skipped = f" ({result.skipped} skipped)" if result.skipped else ""
     print(f"{result.generator}: {result.steps} steps{skipped}; {figures}")
+    if speed:
+        print(f"speed: {speed}")
 
 
 class LiveRecorder:

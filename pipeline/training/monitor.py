@@ -1,6 +1,5 @@
 """Recording of each step's losses, validation, and the best generator."""
 
-import time
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +12,7 @@ from pipeline.training.checkpointed_state import CheckpointedState
 from pipeline.training.distributed import Group
 from pipeline.training.history import Figures, Recorder
 from pipeline.training.step import StepResult
+from pipeline.training.throughput import Throughput
 from pipeline.training.validation import Validation
 
 
@@ -38,6 +38,7 @@ class Monitor:
         group: Group,
         recorder: Recorder,
         progress: Progress,
+        throughput: Throughput,
     ) -> None:
         self._params, self._steps, self._group = params, steps, group
         self._state, self._history = training.state, training.history
@@ -45,7 +46,7 @@ class Monitor:
         adversarial = training.state.adversary is not None
         self._best = BestTracker(training.best, validation, adversarial)
         self._outdated_step: int | None = None
-        self._first_step, self._started = training.state.step, time.monotonic()
+        self.throughput = throughput
 
     def resume(self) -> None:
         """Measure the best generator again where needed, and replay the history."""
@@ -60,9 +61,9 @@ class Monitor:
 
     def start(self) -> None:
         """Start the progress line and the clock, before the first step."""
-        self._first_step, self._started = self._state.step, time.monotonic()
+        self.throughput.start(self._state.step)
         self._progress.start("train", self._steps, "steps")
-        self._progress.update(self._first_step)
+        self._progress.update(self._state.step)
 
     def after_step(self, result: StepResult) -> None:
         """Record and validate as the params say. Raises `NotFiniteError`.
@@ -73,7 +74,7 @@ class Monitor:
         step = self._state.step
         if step % self._params.log_every == 0 and (figures := self._read(result)):
             self._add_row({f"train/{name}": value for name, value in figures.items()})
-            self._progress.update(step, **figures, **{"images/s": self._images_per_second()})
+            self._progress.update(step, **figures, **self.throughput.figures(step))
         else:
             self._progress.update(step)
         if self._group.is_main and step % self._params.validate_every == 0:
@@ -123,7 +124,3 @@ class Monitor:
     def _report_validation(self, measured: Figures) -> None:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
         self._progress.message(f"step {self._state.step}: validation {figures}")
-
-    def _images_per_second(self) -> float:
-        steps = self._state.step - self._first_step
-        return steps * self._params.batch / (time.monotonic() - self._started)

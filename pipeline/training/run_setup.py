@@ -27,6 +27,7 @@ from pipeline.training.run_description import Description, describe_run
 from pipeline.training.run_inputs import TrainPaths, input_hashes
 from pipeline.training.schedules import resolved_pretrain_steps
 from pipeline.training.step import TrainStep
+from pipeline.training.throughput import Throughput
 from pipeline.training.validation import Validation
 
 # Its imports are all modules that shape the weights.
@@ -114,7 +115,18 @@ def set_up(
             compiled=computed.compiled,
             report=progress.message,
         ),
-        monitor=_new_monitor(params, data, training, device, group, recorder, progress),
+        monitor=Monitor(
+            params=params,
+            steps=data.steps,
+            training=training,
+            validation=_validation(params, data, device),
+            group=group,
+            recorder=recorder,
+            progress=progress,
+            throughput=Throughput.of(
+                params, resolved_pretrain_steps(params, data.steps), device, computed.bf16
+            ),
+        ),
         description=description,
         checkpoints=Checkpoints(paths.checkpoints / short_hash(description)),
         metadata=_metadata(params, training, content, description, computed),
@@ -197,26 +209,10 @@ def _check_batch(params: TrainParams, group: Group) -> None:
         )
 
 
-def _new_monitor(
-    params: TrainParams,
-    data: _Data,
-    training: CheckpointedState,
-    device: torch.device,
-    group: Group,
-    recorder: Recorder,
-    progress: Progress,
-) -> Monitor:
+def _validation(params: TrainParams, data: _Data, device: torch.device) -> Validation:
     images = data.validation_images
     lpips = load_lpips(_hr_side(images.shape[1], params), device)
-    return Monitor(
-        params=params,
-        steps=data.steps,
-        training=training,
-        validation=Validation.from_images(images, params.scale, lpips, params.degradation),
-        group=group,
-        recorder=recorder,
-        progress=progress,
-    )
+    return Validation.from_images(images, params.scale, lpips, params.degradation)
 
 
 def _hr_side(image_size: int, params: TrainParams) -> int:

@@ -34,12 +34,14 @@ class TrainResult:
     """The averaged generator's file, the number of steps, and the last validation figures.
 
     `skipped` of the steps did not update the generator, because gradients were not finite.
+    `throughput` is that of the steps which this process took; empty where it took none.
     """
 
     generator: Path
     steps: int
     skipped: int
     figures: Figures
+    throughput: Figures
 
 
 def train(
@@ -72,14 +74,14 @@ def train(
         run = set_up(params, paths, group, device, recorder, progress)
         resume(run, exit_stack)
         with _usage_hint_reported(run.checkpoints, progress):
-            _take_steps(run)
-            return _write_results(run, needed) if group.is_main else None
+            throughput = _take_steps(run)
+            return _write_results(run, throughput, needed) if group.is_main else None
 
 
-def _take_steps(run: TrainRun) -> None:
-    """Take the steps that are missing. Raises `KeyboardInterrupt` after a signal."""
+def _take_steps(run: TrainRun) -> Figures:
+    """Take the steps that are missing, and return how fast. Raises `KeyboardInterrupt`."""
     if run.training.state.step >= run.steps:
-        return
+        return {}
     run.training.history.add_device(device_name(run.device))
     batches = _open_batches(run)
     run.monitor.start()
@@ -90,6 +92,7 @@ def _take_steps(run: TrainRun) -> None:
         run.progress.finish()
         if isinstance(batches, Prefetcher):
             batches.close()
+    return run.monitor.throughput.figures(run.training.state.step)
 
 
 def _step_until_stopped(
@@ -143,7 +146,7 @@ def _save_checkpoint(run: TrainRun) -> None:
     run.checkpoints.save(run.training, metadata)
 
 
-def _write_results(run: TrainRun, needed: Collection[str]) -> TrainResult:
+def _write_results(run: TrainRun, throughput: Figures, needed: Collection[str]) -> TrainResult:
     """Write the generators, and remove the checkpoints that are no longer needed."""
     state = run.training.state
     with _overflow_reported(run):
@@ -156,7 +159,7 @@ def _write_results(run: TrainRun, needed: Collection[str]) -> TrainResult:
     with writing(run.checkpoints.folder):
         for line in record_end(run.checkpoints, run.steps, needed):
             run.progress.message(line)
-    return TrainResult(path, state.step, state.skipped, final.figures)
+    return TrainResult(path, state.step, state.skipped, final.figures, throughput)
 
 
 @contextmanager

@@ -1,0 +1,67 @@
+"""How fast a training is: images and operations per second."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from pipeline.params import TrainParams
+from pipeline.training.operations import product_rate, step_operations
+
+TERA = 10**12
+
+
+@dataclass
+class Throughput:
+    """The speed of the steps since this process began to take them, validations included."""
+
+    batch: int
+    pretrain_steps: int
+    """steps without the discriminator: all, where there is none"""
+    pretraining_operations: int
+    """of one of those steps"""
+    adversarial_operations: int
+    """of one of the others"""
+    peak: float | None
+    """operations per second of a large matrix product on this device; None: not measured"""
+    _first_step: int = 0
+    _started: float = field(default_factory=time.monotonic)
+
+    @staticmethod
+    def of(
+        params: TrainParams, pretrain_steps: int, device: torch.device, bf16: bool
+    ) -> "Throughput":
+        """Count the operations of `params`' steps, and measure the peak of a CUDA device."""
+        adversarial = params.adv_weight > 0
+        return Throughput(
+            params.batch,
+            pretrain_steps,
+            step_operations(params, adversarial=False),
+            step_operations(params, adversarial=True) if adversarial else 0,
+            product_rate(device, bf16) if device.type == "cuda" else None,
+        )
+
+    def start(self, step: int) -> None:
+        """Begin to measure, after `step` steps."""
+        self._first_step, self._started = step, time.monotonic()
+
+    def figures(self, step: int) -> Mapping[str, float]:
+        """Return `images/s`, `TFLOP/s` and, where the peak is known, `MFU`, the share of it.
+
+        MFU is model FLOPs utilisation (Chowdhery et al. 2022, "PaLM", appendix B), here of a
+        measured peak. Empty before the first step.
+        """
+        steps, seconds = step - self._first_step, time.monotonic() - self._started
+        if steps == 0 or seconds == 0:
+            return {}
+        rate = self._operations(step) / seconds
+        figures = {"images/s": steps * self.batch / seconds, "TFLOP/s": rate / TERA}
+        return figures if self.peak is None else figures | {"MFU": rate / self.peak}
+
+    def _operations(self, step: int) -> int:
+        """Return the operations of all steps since the first."""
+        until = min(step, self.pretrain_steps)
+        pretraining = max(until - self._first_step, 0)
+        adversarial = step - self._first_step - pretraining
+        return pretraining * self.pretraining_operations + adversarial * self.adversarial_operations
