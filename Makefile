@@ -8,7 +8,7 @@ BIN := $(VENV)/bin/
 PYTEST := $(BIN)pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick test-long coverage lint sync docs clean
+.PHONY: help install demo test quick test-long coverage lint sync lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,13 @@ lint: $(VENV)/.installed-dev ## lint and types
 
 sync: $(VENV)/.installed-dev ## write what is made from code: params.yaml's comments, its schema, reference pages
 	$(BIN)python -m stages.sync
+
+lock: $(VENV)/.installed-dev ## write constraints.txt: the versions that are installed in .venv; needs uv
+	$(BIN)pip freeze --exclude-editable > $(VENV)/freeze.txt
+	echo '# The versions with which the tests last passed: pip install -c constraints.txt . Made by make lock.' > $(VENV)/constraints.txt
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11.5 --constraint $(VENV)/freeze.txt \
+	  --no-header --no-annotate --no-emit-index-url --quiet >> $(VENV)/constraints.txt
+	mv $(VENV)/constraints.txt constraints.txt
 
 docs: $(VENV)/docs/.installed ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict

@@ -25,6 +25,7 @@ CLONE = Path(__file__).parents[1]
 README = Path(__file__).with_name("project_readme.md")
 # Not the clone's, which may name a remote.
 DVC_CONFIG = Path(__file__).with_name("project_dvc_config.ini")
+STAGES_FILE = "dvc.yaml"
 FILES = (
     ".dvc/.gitignore",
     ".dvc/plots/plane.json",
@@ -67,19 +68,48 @@ def create_project(folder: Path, settings: Settings, message: str) -> None:
     It is a git repository with a commit, which DVC's experiments and DVCLive need. Raises
     `PipelineError` where git fails, `OSError`.
     """
-    source = WHEEL_FILES if WHEEL_FILES.is_dir() else CLONE
-    for name in FILES:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, folder / name)
+    _write_program_files(folder)
     shutil.copyfile(README, folder / "README.md")
     shutil.copyfile(DVC_CONFIG, folder / ".dvc/config")
-    write_text(folder / "dvc.yaml", _stages_of_installed_program(source / "dvc.yaml"))
     write_text(folder / "params.yaml", params_text(with_changes(Params(), settings)))
     git(folder, "init", "--quiet")
     _name_author(folder)
-    files = [*FILES, ".dvc/config", "README.md", "dvc.yaml", "params.yaml"]
+    files = [*FILES, ".dvc/config", "README.md", STAGES_FILE, "params.yaml"]
     # The user's own ignore file may match some of them.
     commit(folder, files, message, ignored_too=True)
+
+
+def update_project(folder: Path) -> list[str]:
+    """Replace the files that a project has from the program by those of this version.
+
+    Params, README and DVC's config stay. Return the names of the files that changed; they are not
+    committed. Raises `UsageError` where `folder` is no project, or holds changes to those files
+    that git does not know yet.
+    """
+    if not (folder / "dvc.yaml").is_file() or not (folder / "params.yaml").is_file():
+        raise UsageError(f"{folder}: is no project: it has no dvc.yaml and params.yaml")
+    names = [*FILES, STAGES_FILE]
+    if folder.resolve() == CLONE:
+        raise UsageError(f"{folder}: is the program's own repository; update it by git pull")
+    changed = git(folder, "diff", "HEAD", "--name-only", "--relative", "--", *names).split()
+    if changed:
+        raise UsageError(f"{folder}: {', '.join(changed)} would be lost; commit your changes first")
+    before = {name: _content(folder / name) for name in names}
+    _write_program_files(folder)
+    return [name for name in names if _content(folder / name) != before[name]]
+
+
+def _write_program_files(folder: Path) -> None:
+    """Write what a project has from the program."""
+    source = WHEEL_FILES if WHEEL_FILES.is_dir() else CLONE
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_text(folder / name, (source / name).read_text(encoding="utf-8"))
+    write_text(folder / STAGES_FILE, _stages_of_installed_program(source / STAGES_FILE))
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def commit(folder: Path, paths: Sequence[str], message: str, *, ignored_too: bool = False) -> None:

@@ -5,16 +5,26 @@ from typing import Annotated
 
 import typer
 
-from stages.project import check_is_new, create_project
+from stages.project import check_is_new, create_project, update_project
 
 
 def init(
     folder: Annotated[Path, typer.Argument(help="new or empty folder, outside a git repository")],
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="bring dvc.yaml and the like of a project to this version"),
+    ] = False,
 ) -> None:
     """Create a project: params.yaml, dvc.yaml, a git and DVC repository, and a README.
 
     The installed program runs its stages, again where a new version would give another result.
+    After a new version is installed, --update replaces what a project has from the program; its
+    params, data and models stay, and git shows what changed.
     """
+    if update:
+        changed = update_project(folder)
+        print(f"{folder}: {', '.join(changed) or 'nothing'} changed")
+        return
     check_is_new(folder)
     create_project(folder, {}, "A new project")
     print(f"{folder}: a new project. Set scrape.contact in params.yaml, then:")

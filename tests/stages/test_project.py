@@ -37,6 +37,35 @@ def test_a_new_project_has_the_defaults_and_a_commit(tmp_path: Path) -> None:
     assert git(folder, "status", "--porcelain").splitlines() == ["?? reports/code/"]
 
 
+def test_an_update_replaces_the_programs_files_and_keeps_the_users(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    create_project(folder, {"train": {"batch": 7}}, "A new project")
+    current = files_of(folder)
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    (folder / ".dvc/plots/plane.json").unlink()
+    (folder / "README.md").write_text("Mine.\n")
+    result = pipeline(tmp_path, "init", "mine", "--update")
+    assert result.code == 2
+    lost = ".dvc/plots/plane.json, dvc.yaml"
+    assert result.err == f"mine: {lost} would be lost; commit your changes first\n"
+    git(folder, "commit", "--quiet", "--all", "-m", "As an earlier version had it")
+    result = pipeline(tmp_path, "init", "mine", "--update")
+    assert (result.code, result.out) == (0, "mine: .dvc/plots/plane.json, dvc.yaml changed\n")
+    for name in (".dvc/plots/plane.json", "dvc.yaml", "params.yaml"):
+        assert (folder / name).read_bytes() == current[name]
+    assert (folder / "README.md").read_text() == "Mine.\n"
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "-m", "Updated")
+    assert pipeline(folder, "init", ".", "--update").out == ".: nothing changed\n"
+
+
+def test_only_a_project_can_be_updated(tmp_path: Path) -> None:
+    result = pipeline(tmp_path, "init", ".", "--update")
+    assert result.code == 2
+    assert result.err == ".: is no project: it has no dvc.yaml and params.yaml\n"
+    assert pipeline(ROOT, "init", ".", "--update").err.endswith("update it by git pull\n")
+
+
 def test_a_commit_of_reports_holds_none_of_dvcs_outputs(tmp_path: Path) -> None:
     """DVC refuses an output that git tracks."""
     create_project(tmp_path / "mine", {}, "A new project")
