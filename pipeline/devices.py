@@ -4,12 +4,12 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 
-import psutil
 import torch
 from torch import Tensor
 
 from pipeline.device_names import DEVICE_NAMES
 from pipeline.errors import UsageError
+from pipeline.machine_limits import available_memory, usable_cores
 
 _LOG = logging.getLogger(__name__)
 
@@ -18,14 +18,16 @@ def pick_device(name: str) -> torch.device:
     """Return the device of `name`, one of `DEVICE_NAMES`.
 
     `auto` takes CUDA, then MPS, then the CPU; it logs a warning where PyTorch has no code for the
-    GPU. Also sets flags of cuDNN for the whole process: deterministic algorithms, and IEEE's single
-    precision in place of TF32. Raises `UsageError` where the device does not exist, or PyTorch has
-    no code for it.
+    GPU. Also sets, for the whole process: no more threads than this process may use cores, and of
+    cuDNN deterministic algorithms and IEEE's single precision in place of TF32. Raises `UsageError`
+    where the device does not exist, or PyTorch has no code for it.
     """
     # PyTorch rounds the factors of convolutions to TF32's 10 bits otherwise, which moves SSIM in
     # its second decimal.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
+    # PyTorch sees neither a container's share of the cores nor, in some builds, affinity.
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     if name == "auto":
         if torch.cuda.is_available():
             problem = _missing_code(0)
@@ -114,7 +116,7 @@ def device_name(device: torch.device) -> str:
 def free_memory(device: torch.device) -> int:
     """Return the free bytes of a GPU, with those that PyTorch holds unused, or of the machine."""
     if device.type != "cuda":
-        return int(psutil.virtual_memory().available)
+        return available_memory()
     free: int = torch.cuda.mem_get_info(device)[0]
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 

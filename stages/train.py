@@ -94,11 +94,12 @@ def _train_in_group(params: TrainParams, problems: Path) -> None:
     """Train in one of several processes; write the error that stops it to a file in `problems`."""
     import torch
 
+    from pipeline.machine_limits import usable_cores
     from pipeline.processes import interrupt_on_signals
 
     # Also SIGINT, which PyTorch sends when the parent is killed: background jobs may ignore it.
     interrupt_on_signals()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // params.processes))
+    torch.set_num_threads(max(1, usable_cores() // params.processes))
     try:
         _train(params)
     except PipelineError as error:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -12,6 +11,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import atomic_path, write_text
 from pipeline.images.collection import BooruPicture, read_picture_file
 from pipeline.locks import hold
+from pipeline.machine_limits import usable_cores
 from pipeline.processes import new_pool, start_worker
 from pipeline.progress import Progress, Silent
 
@@ -82,7 +82,7 @@ def _draw_missing(paths: dict[int, Path], progress: Progress) -> None:
     }
     if not missing:
         return
-    pool = new_pool(min(len(missing), os.cpu_count() or 1), start_worker)
+    pool = new_pool(min(len(missing), usable_cores()), start_worker)
     progress.start("drawing", len(missing), "drawings")
     try:
         tasks = [pool.submit(_draw, seed, path) for seed, path in missing.items()]

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
+from pipeline.machine_limits import usable_cores
 
 
 class Located(Protocol):
@@ -136,7 +136,7 @@ def read_images(folder: Path, entries: Sequence[Located], workers: int = 0) -> N
             )
         images[index] = image
 
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(workers or usable_cores()) as pool:
         for _ in pool.map(read, range(1, len(entries))):
             pass
     return images

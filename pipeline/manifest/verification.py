@@ -1,6 +1,5 @@
 """Compare the images in the shards with the manifest."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -9,6 +8,7 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.images.quality import perceptual_hash
 from pipeline.images.shards import read_image
+from pipeline.machine_limits import usable_cores
 from pipeline.manifest.rows import Row, read_manifest
 from pipeline.progress import Progress, Silent
 
@@ -44,7 +44,7 @@ def check_manifest(
 
 
 def _problems(resized: Path, rows: list[Row]) -> Iterator[str | None]:
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         yield from pool.map(partial(_problem, resized), rows)
 
 

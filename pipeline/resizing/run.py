@@ -1,7 +1,6 @@
 """The resize stage: originals of any format become shards of lossless squares of one size."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pipeline.files import write_text, writing
 from pipeline.fingerprints import code_of, image_versions, short_hash
 from pipeline.images.records import INDEX_FILE, POSTS_FILE, Post, read_posts
 from pipeline.images.shards import shard_name
+from pipeline.machine_limits import usable_cores
 from pipeline.params import ResizeParams
 from pipeline.progress import Progress, Silent
 from pipeline.resizing.executors import dask_executor, process_pool
@@ -136,7 +136,7 @@ def _shards(originals: list[Post], size: int) -> Iterator[tuple[Post, ...]]:
 
 
 def _workers(params: ResizeParams) -> int:
-    return params.workers or os.cpu_count() or 1
+    return params.workers or usable_cores()
 
 
 def _results(

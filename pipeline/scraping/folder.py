@@ -1,7 +1,6 @@
 """Scrape a folder of the user's own pictures instead of a site: same rules, same raw set."""
 
 import io
-import os
 import shutil
 import warnings
 from collections import Counter, deque
@@ -16,6 +15,7 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.files import sha256_of
 from pipeline.images.collection import BooruPicture, collect_folder
 from pipeline.images.damage import check_decodes
+from pipeline.machine_limits import usable_cores
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
 from pipeline.scraping.download import raise_machine_fault
@@ -106,7 +106,7 @@ def _check_pictures(
 
     Decodes in as many threads as there are CPUs, at most so many pictures ahead.
     """
-    workers = os.cpu_count() or 1
+    workers = usable_cores()
     pending: deque[tuple[BooruPicture, Post, Future[str | None]]] = deque()
     # Pillow warns of damaged metadata. Filters belong to the process, so they enclose all threads.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers) as pool:

@@ -1,6 +1,5 @@
 """Verify the files of store, raw set and DVC's cache by their hashes."""
 
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from pipeline.errors import PipelineError, some_of
 from pipeline.images.records import POSTS_FILE, read_posts
 from pipeline.machine_errors import fault_text
+from pipeline.machine_limits import usable_cores
 from pipeline.progress import Progress, Silent
 from pipeline.scraping.download import Digests
 from pipeline.scraping.store import Store, naming_faults
@@ -91,7 +91,7 @@ def _hash_all(files: list[_File], progress: Progress) -> Iterator[tuple[_File, o
     progress.start("check", len(files), "files")
     done = damaged = 0
     try:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             hashes = pool.map(_hash, [names[0].path for names in by_inode.values()])
             for (inode, names), digests in zip(by_inode.items(), hashes, strict=True):
                 for file in names:

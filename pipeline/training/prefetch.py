@@ -1,10 +1,11 @@
 """Batches that are made in threads while the steps before them are taken."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from torch import Tensor
+
+from pipeline.machine_limits import usable_cores
 
 
 class Prefetcher:
@@ -16,7 +17,7 @@ class Prefetcher:
 
     def __init__(self, make: Callable[[int], Tensor], end: int, workers: int = 0) -> None:
         self._make, self._end = make, end
-        self._workers = workers or os.cpu_count() or 1
+        self._workers = workers or usable_cores()
         self._pool = ThreadPoolExecutor(self._workers)
         self._ahead: dict[int, Future[Tensor]] = {}
 
