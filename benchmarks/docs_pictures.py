@@ -2,6 +2,7 @@
 
 python benchmarks/docs_pictures.py docs/images/shipped.png    the models that come with the program
 python benchmarks/docs_pictures.py docs/images/demo.png --model demo/models/generator.safetensors
+python benchmarks/docs_pictures.py docs/images/drawings.png --all    a drawing of the benchmark
 """
 
 import argparse
@@ -11,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pipeline import Upscaler
 from pipeline.drawings import draw
 from pipeline.metrics import luma, psnr
+from pipeline.shipped import shipped_models
 from stages.commands.demo import UNSEEN_SEED
 
 GAP = 8
@@ -24,29 +26,39 @@ LABEL = 22
 
 @dataclass(frozen=True)
 class Detail:
-    """A part of the drawing of `seed`; `box` is left, top, right and bottom, pixels."""
+    """A part of the drawing of `seed`; `box` is left, top, right and bottom, pixels.
+
+    With `side`, the drawing is a square of so many pixels, as images of the benchmark are.
+    """
 
     seed: int
     box: tuple[int, int, int, int]
+    side: int | None = None
 
 
 # Chosen by hand among seeds that nothing else uses: a face with thin lines, one with texture.
 SHIPPED = (Detail(20_030, (312, 306, 552, 530)), Detail(20_013, (578, 256, 818, 480)))
 DEMO = (Detail(UNSEEN_SEED, (130, 263, 350, 483)),)
+BENCHMARK = (Detail(30_001, (180, 220, 380, 420), 512),)
+COLUMNS = 4
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=Path)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--all", action="store_true", help="all shipped models")
     arguments = parser.parse_args()
-    if arguments.model is None:
+    if arguments.all:
+        upscalers = {name: Upscaler(name, device="cpu") for name in shipped_models()}
+        details = BENCHMARK
+    elif arguments.model is None:
         upscalers = {name: Upscaler(name, device="cpu") for name in ("distortion", "perception")}
         details = SHIPPED
     else:
         upscalers = {"model": Upscaler(arguments.model, device="cpu")}
         details = DEMO
-    rows = [results_of(detail, upscalers) for detail in details]
+    rows = [row for detail in details for row in wrapped(results_of(detail, upscalers))]
     sheet = draw_sheet(rows)
     arguments.target.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(arguments.target, optimize=True)
@@ -56,6 +68,8 @@ def main() -> None:
 def results_of(detail: Detail, upscalers: Mapping[str, Upscaler]) -> dict[str, Image.Image]:
     """Label → the detail as bicubic and each model enlarge it, and as it was drawn."""
     hr = draw(detail.seed).image
+    if detail.side is not None:
+        hr = ImageOps.fit(hr, (detail.side, detail.side), Image.Resampling.LANCZOS)
     hr = hr.crop((0, 0, hr.width // 4 * 4, hr.height // 4 * 4))
     lr = hr.resize((hr.width // 4, hr.height // 4), Image.Resampling.BICUBIC)
     results = {"bicubic": lr.resize(hr.size, Image.Resampling.BICUBIC)}
@@ -65,6 +79,12 @@ def results_of(detail: Detail, upscalers: Mapping[str, Upscaler]) -> dict[str, I
         for name, image in results.items()
     }
     return details | {"original": hr.crop(detail.box)}
+
+
+def wrapped(results: Mapping[str, Image.Image]) -> list[dict[str, Image.Image]]:
+    """Rows of at most `COLUMNS` pictures."""
+    items = list(results.items())
+    return [dict(items[start : start + COLUMNS]) for start in range(0, len(items), COLUMNS)]
 
 
 def draw_sheet(rows: Sequence[Mapping[str, Image.Image]]) -> Image.Image:
