@@ -23,6 +23,7 @@ from pipeline.networks.files import save_generator
 from pipeline.networks.perceptual.weights import FOLDER_VARIABLE
 from pipeline.params import EvaluateParams
 from pipeline.progress import Silent
+from tests.evaluation.page_bytes import without_seconds
 from tests.evaluation.world import make_world
 
 METHODS = ["nearest", "area", "bilinear", "bicubic", "lanczos", "model"]
@@ -57,8 +58,11 @@ def run(root: Path, reports: str = "reports", **params):
 
 
 def written(folder: Path) -> dict[str, bytes]:
+    """The files, the page without its measured seconds."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    return {
+        path.relative_to(folder).as_posix(): without_seconds(path.read_bytes()) for path in files
+    }
 
 
 def soup(folder: Path) -> BeautifulSoup:
@@ -189,8 +193,10 @@ def test_other_stages_reports_are_shown(world):
     (reports / "scrape.json").write_text('{"accepted": 7}')
     run(world, "complete", max_images=1)
     page = soup(reports)
-    assert page.select_one("#training figcaption").get_text(" ", strip=True) == "val/psnr_y last 21"
-    assert page.select_one("#data").get_text(" ", strip=True) == "Data Scrape accepted 7"
+    caption = page.select_one("#training figcaption").get_text(" ", strip=True)
+    assert caption == "Validation: PSNR of Y (dB), last 21, not smoothed"
+    words = page.select_one("#data").get_text(" ", strip=True)
+    assert words == "Data Counts of scrape Scrape accepted 7"
 
 
 def test_at_most_so_many_images_of_the_other_split(world):
