@@ -2,6 +2,7 @@
 
 import csv
 import json
+import platform
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -176,6 +177,10 @@ def test_the_page_shows_pictures_and_provenance(world, reports):
     assert "0" * 40 in provenance
     for value in ("2.14.1+cu130", "cuda (NVIDIA H100)", "bf16", "c0de" * 4):
         assert value in provenance
+    assert (
+        f"PyTorch {torch.__version__} Python {platform.python_version()} device cpu" in provenance
+    )
+    assert "max images 4" in provenance
     assert "adv weight" in provenance
     assert not page.select(".notice")
 
@@ -273,6 +278,21 @@ def test_other_models_results_and_blends_stand_beside_the_trained_one(world):
     ]
 
 
+def test_models_of_other_seeds_have_a_row_with_their_spread(world: Path, tmp_path: Path) -> None:
+    models = {}
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
+        path = tmp_path / f"seed{seed}.safetensors"
+        save_generator(path, model, {"params": json.dumps({"seed": seed, "lr": 1.0})})
+        models[f"seed{seed}"] = str(path)
+    evaluation = run(world, "seeds", lpips="off", dists="off", models=models)
+    assert evaluation.seed_groups == [["seed0", "seed1"]]
+    (row,) = soup(world / "seeds").select("#seeds tbody tr")
+    assert row.th.string == "seed0, seed1"
+    assert "±" in row.select("td")[1].string
+
+
 @pytest.mark.parametrize(
     ("params", "error", "problem"),
     [
@@ -326,6 +346,16 @@ def test_tiny_images_have_no_lpips(tmp_path):
     (notice,) = run(tmp_path).notices
     assert notice.title == "Not measured: LPIPS."
     assert "31 pixels" in notice.text
+
+
+def test_every_method_but_other_programs_is_timed(world):
+    evaluation = run(world, "timed", max_images=1, lpips="off", dists="off")
+    assert list(evaluation.costs) == METHODS
+    assert all(cost.seconds > 0 for cost in evaluation.costs.values())
+    parameters = [cost.parameters for cost in evaluation.costs.values()]
+    assert parameters[:-1] == [None] * 5
+    assert parameters[-1] > 1000
+    assert evaluation.seconds > 0
 
 
 def test_a_border_that_leaves_nothing_is_a_usage_error(world):
