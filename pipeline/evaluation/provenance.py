@@ -3,7 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -68,13 +68,7 @@ def describe_inputs(
             f"results of {name}, SHA-256": _results_sha256(Path(path), rows)
             for name, path in params.results.items()
         },
-        "trained for, steps": metadata.get("step", "unknown"),
-        "trained on device": metadata.get("device", "unknown"),
-        "trained in precision": metadata.get("precision", "unknown"),
-        "trained with PyTorch": metadata.get("torch", "unknown"),
-        "trained by code, hash": metadata.get("code", "unknown"),
-        "trained with a discriminator": metadata.get("adversarial") == "true",
-        "VGG16 weights of the content loss": metadata.get("vgg", "unknown"),
+        **_training(metadata),
         **{
             f"backbone's weights of {metrics}": origin
             for metrics, origin in perceptual.origins.items()
@@ -83,6 +77,19 @@ def describe_inputs(
         "manifest trained on, SHA-256": metadata.get("manifest_sha256", "unknown"),
         "images measured": len(rows),
         "split": params.split,
+    }
+
+
+def _training(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the metadata of a model say of its training."""
+    return {
+        "trained for, steps": metadata.get("step", "unknown"),
+        "trained on device": metadata.get("device", "unknown"),
+        "trained in precision": metadata.get("precision", "unknown"),
+        "trained with PyTorch": metadata.get("torch", "unknown"),
+        "trained by code, hash": metadata.get("code", "unknown"),
+        "trained with a discriminator": metadata.get("adversarial") == "true",
+        "VGG16 weights of the content loss": metadata.get("vgg", "unknown"),
     }
 
 

@@ -335,6 +335,15 @@ def test_another_manifest_is_a_red_notice(tmp_path):
     assert "Another manifest." in soup(tmp_path / "reports").select_one(".notice.grave").get_text()
 
 
+def test_a_model_that_makes_noise_is_a_red_notice(tmp_path):
+    make_world(tmp_path, {"test": 1})
+    noise = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="none")
+    save_generator(tmp_path / "models/generator.safetensors", noise, {})
+    run(tmp_path, lpips="off", dists="off")
+    (grave,) = soup(tmp_path / "reports").select("main > .notice.grave strong")
+    assert grave.string == "The model has collapsed."
+
+
 def test_images_are_cropped_to_the_scale(tmp_path):
     make_world(tmp_path, {"test": 1}, side=50)
     evaluation = run(tmp_path, lpips="off")
