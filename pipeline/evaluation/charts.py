@@ -13,6 +13,9 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 MAX_CURVE_POINTS = 400
 """Longer curves are drawn as means of neighbouring values."""
 
+PHASE_NAME_WIDTH = 80
+"""Pixels that the name of a phase takes at most, in a font of 12 pixels."""
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -57,14 +60,31 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Phases:
+    """The line between a training's phases and their names above it, pixels from the left."""
+
+    line: float
+    before_end: float
+    """where the name of the first phase ends"""
+    after_start: float
+    """where the name of the second phase begins"""
+
+
+@dataclass(frozen=True)
 class CurveChart:
     """A training curve, ready to be drawn."""
 
     title: str
+    unit: str
+    """of the vertical axis; empty for a pure number"""
     frame: Frame
     points: str
     """pairs `x,y` in pixels, for the attribute `points` of SVG's polyline"""
     last_value: str
+    smoothing: str
+    """what a point of the line is"""
+    phases: Phases | None = None
+    """of a training with a discriminator"""
 
 
 def padded_range(values: Sequence[float], padding: float) -> tuple[float, float]:
@@ -74,11 +94,18 @@ def padded_range(values: Sequence[float], padding: float) -> tuple[float, float]
     return low - extra, high + extra
 
 
-def curve_chart(title: str, steps: Sequence[float], values: Sequence[float]) -> CurveChart:
-    """Return a line chart of `values` over `steps`.
+def curve_chart(
+    title: str,
+    steps: Sequence[float],
+    values: Sequence[float],
+    unit: str = "",
+    last_step: float | None = None,
+    adversarial_from: int | None = None,
+) -> CurveChart:
+    """Return a line chart of `values` over the steps from 0 to `last_step`, None: to their last.
 
-    A long curve is drawn as means of neighbouring values, and its title says of how many. Raises
-    `ValueError` if there are no values.
+    A long curve is drawn as means of neighbouring values. `adversarial_from` is the first step with
+    a discriminator. Raises `ValueError` if there are no values.
     """
     if not steps:
         raise ValueError(f"{title}: no values")
@@ -87,12 +114,29 @@ def curve_chart(title: str, steps: Sequence[float], values: Sequence[float]) -> 
         (fmean(steps[start : start + bin_size]), fmean(values[start : start + bin_size]))
         for start in range(0, len(steps), bin_size)
     ]
-    x_range = (min(steps), max(steps)) if len(set(steps)) > 1 else padded_range(steps, 0.5)
+    x_range = (0, (max(steps) if last_step is None else last_step) or 1)
     y_range = padded_range([value for _, value in means], 0.06)
-    frame = Frame(360, 190, x_range, y_range, top=8, bottom=26)
-    points = " ".join(f"{frame.x(step)},{frame.y(value)}" for step, value in means)
-    suffix = f" (means of {bin_size})" if bin_size > 1 else ""
-    return CurveChart(title + suffix, frame, points, f"{values[-1]:.4g}")
+    frame = Frame(360, 210, x_range, y_range, top=26, bottom=40)
+    return CurveChart(
+        title,
+        unit,
+        frame,
+        points=" ".join(f"{frame.x(step)},{frame.y(value)}" for step, value in means),
+        last_value=f"{values[-1]:.4g}",
+        smoothing=f"means of {bin_size} logged values" if bin_size > 1 else "not smoothed",
+        phases=_phases(frame, adversarial_from),
+    )
+
+
+def _phases(frame: Frame, adversarial_from: int | None) -> Phases | None:
+    """Return where the phases are marked, or None where the axis has but one of them."""
+    if not adversarial_from or adversarial_from >= frame.x_range[1]:
+        return None
+    line = frame.x(adversarial_from)
+    # Both names stay inside the chart, in their order, where the line is near an edge.
+    last_start = frame.width - PHASE_NAME_WIDTH
+    before_end = min(max(line - 5, PHASE_NAME_WIDTH), last_start - 10)
+    return Phases(line, before_end, min(max(line + 5, before_end + 10), last_start))
 
 
 def _round_values(axis_range: tuple[float, float], max_ticks: int) -> list[tuple[float, str]]:

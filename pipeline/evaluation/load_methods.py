@@ -23,9 +23,14 @@ def load_methods(
     Raises `UsageError` if two methods share a name or enlarge by different factors.
     """
     _check_names(params)
-    models = _load_models(params, trained, device)
-    folders = {name: Path(folder) for name, folder in params.results.items()}
-    return UpscalingMethods(models | _blends(params, models), trained.generator.scale, folders)
+    loaded = _load_models(params, trained, device)
+    models = {name: each.generator for name, each in loaded.items()}
+    return UpscalingMethods(
+        models | _blends(params, models),
+        trained.generator.scale,
+        {name: Path(folder) for name, folder in params.results.items()},
+        {name: each.metadata for name, each in loaded.items()},
+    )
 
 
 def blend_names(params: EvaluateParams) -> list[str]:
@@ -42,14 +47,15 @@ def _check_names(params: EvaluateParams) -> None:
 
 def _load_models(
     params: EvaluateParams, trained: LoadedGenerator, device: torch.device
-) -> dict[str, Generator]:
-    models = {MODEL: trained.generator}
+) -> dict[str, LoadedGenerator]:
+    models = {MODEL: trained}
     for name, path in params.models.items():
-        other = load_generator(named_file(path), device).generator
-        if other.scale != trained.generator.scale:
+        other = load_generator(named_file(path), device)
+        scale, ours = other.generator.scale, trained.generator.scale
+        if scale != ours:
             raise UsageError(
-                f"evaluate.models: {name} enlarges {other.scale} times, the trained generator "
-                f"{trained.generator.scale} times; their results cannot be compared"
+                f"evaluate.models: {name} enlarges {scale} times, the trained generator {ours} "
+                "times; their results cannot be compared"
             )
         models[name] = other
     return models

@@ -9,6 +9,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.costs import Timings
 from pipeline.evaluation.interpolation import FILTERS, interpolate
 from pipeline.networks import Generator
 
@@ -28,22 +29,31 @@ class UpscalingMethods:
     scale: int
     folders: Mapping[str, Path] = field(default_factory=dict)
     """method → folder of another program's results: IMAGE.png for each image, 8-bit RGB"""
+    metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """method → metadata of its generator's file"""
 
     @property
     def names(self) -> tuple[str, ...]:
         """All methods, in the order of the reports."""
         return (*FILTERS, *self.models, *self.folders)
 
-    def upscale(self, lr: torch.Tensor, image_name: str) -> dict[str, torch.Tensor]:
+    def upscale(
+        self, lr: torch.Tensor, image_name: str, timings: Timings | None = None
+    ) -> dict[str, torch.Tensor]:
         """Return method → result: (3, h, w) uint8 → (3, h·scale, w·scale) uint8.
 
-        Results of other programs are read from `image_name`.png in their folders. Raises
-        `PipelineError` if a generator's result is not finite, or a file is missing, damaged or of
-        another size.
+        Results of other programs are read from `image_name`.png in their folders; the seconds of
+        all others are added to `timings`. Raises `PipelineError` if a generator's result is not
+        finite, or a file is missing, damaged or of another size.
         """
-        results = {method: interpolate(lr, self.scale, method) for method in FILTERS}
+        timings = Timings() if timings is None else timings
+        results = {}
+        for name in FILTERS:
+            with timings.measure(name):
+                results[name] = interpolate(lr, self.scale, name)
         for name, model in self.models.items():
-            results[name] = _generate(name, model, lr)
+            with timings.measure(name):
+                results[name] = _generate(name, model, lr)
         height, width = (side * self.scale for side in lr.shape[-2:])
         for name, folder in self.folders.items():
             results[name] = _read_result(folder / f"{image_name}.png", name, (width, height))

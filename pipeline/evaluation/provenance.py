@@ -1,7 +1,8 @@
-"""What the report says of its inputs: hashes, the trained generator's metadata, notices."""
+"""What the report says of its inputs: hashes, versions, the trained generator's metadata."""
 
 import hashlib
 import json
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,9 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pipeline.errors import PipelineError
+from pipeline.evaluation.costs import parameter_count
 from pipeline.evaluation.perceptual import PerceptualMetrics
-from pipeline.evaluation.results import Notice
 from pipeline.files import sha256_of
 from pipeline.manifest.rows import Row
 from pipeline.networks.files import LoadedGenerator
@@ -43,14 +46,19 @@ def describe_inputs(
     params: EvaluateParams,
     rows: Sequence[Row],
     perceptual: PerceptualMetrics,
+    device: str,
 ) -> dict[str, Any]:
     """Return the page's table of provenance: label → value."""
     metadata = trained.metadata
     return {
         "program": f"anime-sr-pipeline {version('anime-sr-pipeline')}",
         "commit of this folder": inputs.revision or "not in a git repository",
+        "PyTorch": str(torch.__version__),
+        "Python": platform.python_version(),
+        "device": device,
+        "precision": "fp32",
         "generator": metadata.get("architecture", "unknown"),
-        "generator's parameters": sum(p.numel() for p in trained.generator.parameters()),
+        "generator's parameters": parameter_count(trained.generator),
         "generator's file, SHA-256": sha256_of(inputs.model_file),
         **{
             f"file of {name}, SHA-256": sha256_of(named_file(path))
@@ -60,13 +68,7 @@ def describe_inputs(
             f"results of {name}, SHA-256": _results_sha256(Path(path), rows)
             for name, path in params.results.items()
         },
-        "trained for, steps": metadata.get("step", "unknown"),
-        "trained on": metadata.get("device", "unknown"),
-        "trained in precision": metadata.get("precision", "unknown"),
-        "trained with PyTorch": metadata.get("torch", "unknown"),
-        "trained by code, hash": metadata.get("code", "unknown"),
-        "trained with a discriminator": metadata.get("adversarial") == "true",
-        "VGG16 weights of the content loss": metadata.get("vgg", "unknown"),
+        **_training(metadata),
         **{
             f"backbone's weights of {metrics}": origin
             for metrics, origin in perceptual.origins.items()
@@ -78,33 +80,17 @@ def describe_inputs(
     }
 
 
-def find_notices(
-    inputs: Inputs,
-    trained: LoadedGenerator,
-    params: EvaluateParams,
-    perceptual: PerceptualMetrics,
-) -> list[Notice]:
-    """Return warnings about the trained generator and the data, and what was not measured."""
-    notices = []
-    if trained.metadata.get("vgg") == "random":
-        text = (
-            "The content loss compared features of a VGG16 with random weights, which is another "
-            "experiment than the article's: these figures do not speak for it."
-        )
-        notices.append(Notice("Random VGG weights.", text))
-    measured = inputs.manifest_sha256
-    if trained.metadata.get("manifest_sha256", measured) != measured:
-        text = "The model was trained on another manifest; it may have seen the images below."
-        notices.append(Notice("Another manifest.", text, grave=True))
-    if params.degradation == "web":
-        text = (
-            "The images that were enlarged are damaged as pictures on the web are, by other "
-            "filters, noise and JPEG: these figures do not compare with those of clean ones."
-        )
-        notices.append(Notice("Another task.", text))
-    for metrics, reason in perceptual.missing.items():
-        notices.append(Notice(f"Not measured: {metrics}.", reason))
-    return notices
+def _training(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the metadata of a model say of its training."""
+    return {
+        "trained for, steps": metadata.get("step", "unknown"),
+        "trained on device": metadata.get("device", "unknown"),
+        "trained in precision": metadata.get("precision", "unknown"),
+        "trained with PyTorch": metadata.get("torch", "unknown"),
+        "trained by code, hash": metadata.get("code", "unknown"),
+        "trained with a discriminator": metadata.get("adversarial") == "true",
+        "VGG16 weights of the content loss": metadata.get("vgg", "unknown"),
+    }
 
 
 def read_summaries(folder: Path) -> dict[str, Any]:
@@ -118,14 +104,6 @@ def read_summaries(folder: Path) -> dict[str, Any]:
         if path.is_file():
             summaries[name] = _parse_json(path.read_bytes(), path)
     return summaries
-
-
-def read_train_params(metadata: Mapping[str, str], model_file: Path) -> dict[str, Any]:
-    """Return the params that `model_file` was trained with; raises `PipelineError` if damaged."""
-    params = _parse_json(metadata.get("params", "{}"), model_file)
-    if not isinstance(params, dict):
-        raise PipelineError(f"{model_file}: its params are no mapping; make it again")
-    return params
 
 
 def _parse_json(text: str | bytes, source: Path) -> Any:

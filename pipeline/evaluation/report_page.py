@@ -1,6 +1,5 @@
 """The report page: one HTML file that opens from disk and makes no network requests."""
 
-import re
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -10,11 +9,22 @@ from pipeline.evaluation.encoded_examples import encode_examples
 from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.methods import MODEL
+from pipeline.evaluation.origins import origins_of, source_link, web_link
 from pipeline.evaluation.plane import BOUND_DB
 from pipeline.evaluation.plane_figure import inline_svg
-from pipeline.evaluation.report_tables import differences_table, level_metrics, means_table
+from pipeline.evaluation.report_tables import (
+    cost_cells,
+    differences_table,
+    level_metrics,
+    means_table,
+    written_tables,
+)
 from pipeline.evaluation.results import Evaluation
+from pipeline.evaluation.seeds import seeds_table
 from pipeline.files import write_text
+
+TABLES = ("means.csv", "intervals.csv", "comparisons.csv", "per_image.csv", "plane.csv")
+"""Files of `reports/evaluate/` that the page links."""
 
 
 def write_page(path: Path, evaluation: Evaluation) -> None:
@@ -27,6 +37,11 @@ def write_page(path: Path, evaluation: Evaluation) -> None:
         css=css,
         script=script,
         evaluation=evaluation,
+        background=evaluation.background,
+        rows_by_name={row.name: row for row in evaluation.rows},
+        grave_notices=[notice for notice in evaluation.notices if notice.grave],
+        other_notices=[notice for notice in evaluation.notices if not notice.grave],
+        marked=any(curve.phases is not None for curve in evaluation.background.curves),
         examples=examples,
         worst=worst,
         omitted=total - len(examples) - len(worst),
@@ -43,13 +58,23 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"words": _words, "number": _number, "web_link": _web_link}
+    environment.filters |= {
+        "words": _words,
+        "number": _number,
+        "web_link": web_link,
+        "source_link": source_link,
+    }
     environment.globals |= {
         "MODEL": MODEL,
         "BASELINE": BASELINE,
         "BOUND_DB": BOUND_DB,
+        "FILES": TABLES,
         "summary_sentences": summary_sentences,
+        "origins_of": origins_of,
         "means_table": means_table,
+        "cost_cells": cost_cells,
+        "seeds_table": seeds_table,
+        "written_tables": written_tables,
         "level_metrics": level_metrics,
         "differences_table": differences_table,
         "inline_svg": inline_svg,
@@ -88,16 +113,3 @@ def _words(key: object) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
-
-
-# Anchored at the end of the host: `http://localhost.example` is another's.
-LOOPBACK_ADDRESS = re.compile(r"https?://(127(\.\d+){3}|localhost|\[::1\])(:\d+)?(/|$)")
-
-
-def _web_link(address: str) -> str:
-    """Return the address if it is http(s), else nothing: others wrote it.
-
-    Nor if it is of this computer, where the embedded booru has ended since.
-    """
-    is_web = address.startswith(("https://", "http://"))
-    return address if is_web and not LOOPBACK_ADDRESS.match(address) else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.evaluation.charts import CurveChart
+from pipeline.evaluation.costs import Cost
 from pipeline.evaluation.example_images import ExampleImage
 from pipeline.evaluation.measurement import (
     IMAGE_METRICS,
@@ -15,6 +16,7 @@ from pipeline.evaluation.measurement import (
 )
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.plane import Plane
+from pipeline.evaluation.resolved_params import TrainedWith
 from pipeline.evaluation.significance import Interval, PairedTest
 from pipeline.manifest.rows import Row
 from pipeline.params import EvaluateParams
@@ -22,7 +24,7 @@ from pipeline.params import EvaluateParams
 
 @dataclass(frozen=True)
 class Notice:
-    """A warning that the page shows before the metrics; grave ones are red."""
+    """A warning: a grave one is red and above all, another stands behind the pictures."""
 
     title: str
     text: str
@@ -30,8 +32,22 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Background:
+    """What the page says of data, model and params beside the results."""
+
+    curves: Sequence[CurveChart] = ()
+    """training curves"""
+    summaries: Mapping[str, Any] = field(default_factory=dict)
+    """data stage → its summary"""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    used_params: Mapping[str, Any] = field(default_factory=dict)
+    """of the evaluation, resolved"""
+    trained_with: TrainedWith = field(default_factory=lambda: TrainedWith({}))
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """All scores of the compared methods, and the provenance of data and models."""
+    """All scores of the compared methods, examples, and the background."""
 
     params: EvaluateParams
     scale: int
@@ -50,12 +66,13 @@ class Evaluation:
     """evenly spaced in the ranking, from the trained generator's largest gain to its least"""
     worst: Sequence[ExampleImage]
     """images for which the trained generator is worst, by one metric or more"""
-    curves: Sequence[CurveChart] = ()
-    """training curves"""
-    summaries: Mapping[str, Any] = field(default_factory=dict)
-    """data stage → its summary"""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    train_params: Mapping[str, Any] = field(default_factory=dict)
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+    """method → what it costs"""
+    seconds: float = 0.0
+    """of the whole evaluation but for writing the reports"""
+    seed_groups: Sequence[Sequence[str]] = ()
+    """methods that differ in the seed of their training alone"""
+    background: Background = field(default_factory=Background)
     notices: Sequence[Notice] = ()
 
     @property

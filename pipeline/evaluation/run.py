@@ -1,14 +1,19 @@
 """The evaluation: enlarge a split's images by every method, measure, and write the reports."""
 
+import math
+import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from pipeline.devices import pick_device
+from pipeline.devices import device_name, pick_device
 from pipeline.errors import UsageError
+from pipeline.evaluation.charts import CurveChart
+from pipeline.evaluation.costs import Timings, costs_of
 from pipeline.evaluation.curves import read_training_curves
 from pipeline.evaluation.example_images import ExampleImage, choose_crop, choose_images
 from pipeline.evaluation.interpolation import BASELINE, NOT_PICTURED
@@ -23,22 +28,27 @@ from pipeline.evaluation.measurement import (
     measure_image,
 )
 from pipeline.evaluation.methods import MODEL, ORIGINAL, UpscalingMethods
+from pipeline.evaluation.notices import input_notices, result_notices
 from pipeline.evaluation.pairs import PairedImages
 from pipeline.evaluation.perceptual import PerceptualMetrics, load_perceptual_metrics
 from pipeline.evaluation.plane import Plane, Point
 from pipeline.evaluation.provenance import (
     Inputs,
     describe_inputs,
-    find_notices,
     read_summaries,
-    read_train_params,
 )
 from pipeline.evaluation.report import write_reports
-from pipeline.evaluation.results import Evaluation
+from pipeline.evaluation.resolved_params import (
+    TrainedWith,
+    read_train_params,
+    resolved_evaluate_params,
+)
+from pipeline.evaluation.results import Background, Evaluation, Notice
+from pipeline.evaluation.seeds import seed_groups
 from pipeline.evaluation.significance import mean_intervals, paired_tests
 from pipeline.evaluation.swd import PatchSets
 from pipeline.metrics import SSIM_WINDOW
-from pipeline.networks.files import load_generator
+from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import EvaluateParams
 from pipeline.progress import Progress, Silent, task
 
@@ -51,19 +61,12 @@ def evaluate(
     The page also shows the summaries and curves that are in `report_folder`. Raises
     `PipelineError` if an input is missing or damaged, `UsageError` if params do not fit it.
     """
-    device = pick_device(params.device)
-    trained = load_generator(inputs.model_file, device)
+    started, timings = time.perf_counter(), Timings()
     # All that can be missing or damaged is read before the measurement, which may take hours.
-    train_params = read_train_params(trained.metadata, inputs.model_file)
-    summaries = read_summaries(report_folder)
-    curves = read_training_curves(report_folder / "train/plots/metrics")
-    methods = load_methods(params, trained, device)
-    images = _load_images(inputs, params, methods.scale)
-    methods.check_results([row.name for row in images.rows], images.size)
-    perceptual = load_perceptual_metrics(params, min(images.size), device)
-    measurement = _Measurement(images, methods, perceptual, params, device)
-    image_scores, set_scores = measurement.run(progress or Silent())
-    ranked_by = METRIC_BY_KEY["psnr_y" if perceptual.lpips is None else "lpips"]
+    loaded = _load(params, inputs, report_folder)
+    images, methods = loaded.images, loaded.methods
+    image_scores, set_scores = _measure(loaded, params, timings, progress or Silent())
+    ranked_by = METRIC_BY_KEY["psnr_y" if loaded.perceptual.lpips is None else "lpips"]
     means = mean_scores(image_scores, set_scores)
     examples = _ExampleMaker(images, methods, image_scores, params)
     evaluation = Evaluation(
@@ -78,14 +81,67 @@ def evaluate(
         ranked_by=ranked_by,
         examples=examples.ranked(ranked_by),
         worst=examples.worst(),
-        curves=curves,
-        summaries=summaries,
-        provenance=describe_inputs(inputs, trained, params, images.rows, perceptual),
-        train_params=train_params,
-        notices=find_notices(inputs, trained, params, perceptual),
+        costs=costs_of(methods.names, methods.models, timings, math.prod(images.size)),
+        seconds=time.perf_counter() - started,
+        seed_groups=seed_groups(methods.metadata),
+        background=_background(loaded, params, inputs),
+        notices=result_notices(means) + loaded.notices,
     )
     write_reports(report_folder, evaluation)
     return evaluation
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """All that an evaluation reads."""
+
+    device: torch.device
+    trained: LoadedGenerator
+    trained_with: TrainedWith
+    summaries: Mapping[str, Any]
+    curves: Sequence[CurveChart]
+    methods: UpscalingMethods
+    images: PairedImages
+    perceptual: PerceptualMetrics
+    notices: list[Notice]
+
+
+def _load(params: EvaluateParams, inputs: Inputs, report_folder: Path) -> _Loaded:
+    """Read all inputs. Raises `PipelineError`, `UsageError`."""
+    device = pick_device(params.device)
+    trained = load_generator(inputs.model_file, device)
+    trained_with = read_train_params(trained, inputs.model_file)
+    summaries = read_summaries(report_folder)
+    curves = read_training_curves(
+        report_folder / "train/plots/metrics", trained_with.adversarial_from
+    )
+    methods = load_methods(params, trained, device)
+    images = _load_images(inputs, params, methods.scale)
+    methods.check_results([row.name for row in images.rows], images.size)
+    perceptual = load_perceptual_metrics(params, min(images.size), device)
+    return _Loaded(
+        device,
+        trained,
+        trained_with,
+        summaries,
+        curves,
+        methods,
+        images,
+        perceptual,
+        input_notices(inputs, trained, params, perceptual),
+    )
+
+
+def _background(loaded: _Loaded, params: EvaluateParams, inputs: Inputs) -> Background:
+    rows, perceptual = loaded.images.rows, loaded.perceptual
+    device = device_name(loaded.device)
+    return Background(
+        curves=loaded.curves,
+        summaries=loaded.summaries,
+        provenance=describe_inputs(inputs, loaded.trained, params, rows, perceptual, device),
+        used_params=resolved_evaluate_params(params, len(rows), device, perceptual),
+        trained_with=loaded.trained_with,
+    )
 
 
 def _load_images(inputs: Inputs, params: EvaluateParams, scale: int) -> PairedImages:
@@ -112,32 +168,29 @@ def _plane(means: Scores, params: EvaluateParams) -> Plane:
     return Plane(points, [curve] if curve else [])
 
 
-@dataclass(frozen=True)
-class _Measurement:
-    """Measures all methods' results, image by image and as sets."""
+def _measure(
+    loaded: _Loaded, params: EvaluateParams, timings: Timings, progress: Progress
+) -> tuple[list[Scores], dict[str, dict[str, float]]]:
+    """Return the scores of each image, and method → metric of its set of results.
 
-    images: PairedImages
-    methods: UpscalingMethods
-    perceptual: PerceptualMetrics
-    params: EvaluateParams
-    device: torch.device
-
-    def run(self, progress: Progress) -> tuple[list[Scores], dict[str, dict[str, float]]]:
-        """Return the scores of each image, and method → metric of its set of results."""
-        image_scores: list[Scores] = []
-        patch_sets = PatchSets(len(self.images), self.params.seed)
-        descriptor_sets = DescriptorSets()
-        border = self.params.crop_border
-        with task(progress, "evaluate", len(self.images), "image"):
-            for index, row in enumerate(self.images.rows):
-                lr, hr = self.images.pair(index)
-                results = self.methods.upscale(lr, row.name)
-                measured = measure_image(results, hr, border, self.perceptual, self.device)
-                patch_sets.add({**results, ORIGINAL: hr})
-                descriptor_sets.add(measured.descriptors)
-                image_scores.append(measured.scores)
-                progress.update(index + 1, psnr_y=measured.scores[MODEL]["psnr_y"])
-        return image_scores, _set_scores(patch_sets, descriptor_sets)
+    Adds the seconds of each method to `timings`.
+    """
+    images = loaded.images
+    image_scores: list[Scores] = []
+    patch_sets = PatchSets(len(images), params.seed)
+    descriptor_sets = DescriptorSets()
+    with task(progress, "evaluate", len(images), "image"):
+        for index, row in enumerate(images.rows):
+            lr, hr = images.pair(index)
+            results = loaded.methods.upscale(lr, row.name, timings)
+            measured = measure_image(
+                results, hr, params.crop_border, loaded.perceptual, loaded.device
+            )
+            patch_sets.add({**results, ORIGINAL: hr})
+            descriptor_sets.add(measured.descriptors)
+            image_scores.append(measured.scores)
+            progress.update(index + 1, psnr_y=measured.scores[MODEL]["psnr_y"])
+    return image_scores, _set_scores(patch_sets, descriptor_sets)
 
 
 def _set_scores(

@@ -224,6 +224,44 @@ def test_nothing_is_wider_than_the_page(page: Page, scheme: str, width: int) -> 
     assert contrast(page, "#figures .ours th") > 4.5
 
 
+def test_a_button_copies_the_table_or_selects_it(page: Page) -> None:
+    text = page.locator("textarea[data-written=LaTeX]").input_value()
+    assert text.startswith("\\begin{tabular}")
+    page.evaluate(
+        """() => Object.defineProperty(navigator, "clipboard", {
+          configurable: true, value: { writeText: async (text) => { window.written = text; } },
+        })"""
+    )
+    page.get_by_role("button", name="Copy as LaTeX").click()
+    page.wait_for_function("window.written !== undefined")
+    assert page.evaluate("window.written") == text
+    assert page.locator(".copied").inner_text() == "The table is in the clipboard, as LaTeX."
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.get_by_role("button", name="Copy as Markdown").click()
+    shown = page.locator("textarea[data-written=Markdown]")
+    shown.wait_for(state="visible")
+    assert page.evaluate("getSelection().toString()") == shown.input_value()
+    assert page.locator(".copied").inner_text() == "The table is selected below: copy it."
+
+
+def test_details_are_folded_on_phones_and_open_elsewhere(browser: Browser, report: Path) -> None:
+    opened = {}
+    for width in (390, 1440):
+        page = browser.new_page(viewport={"width": width, "height": 844})
+        page.goto(report.as_uri())
+        folds = page.locator("details.fold")
+        opened[width] = folds.evaluate_all("folds => folds.map((fold) => fold.open)")
+        if width == 390:
+            page.get_by_role("link", name="Training").click()
+            page.wait_for_function("document.querySelector('#training details.fold').open")
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide == 390
+        page.close()
+    assert not any(opened[390])
+    assert all(opened[1440])
+    assert len(opened[390]) == len(opened[1440]) > 4
+
+
 def contrast(page: Page, selector: str) -> float:
     """WCAG 2's contrast of a text with the page, 1 to 21."""
     ratio = page.evaluate(

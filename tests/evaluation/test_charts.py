@@ -2,7 +2,13 @@
 
 import pytest
 
-from pipeline.evaluation.charts import MAX_CURVE_POINTS, Frame, curve_chart, padded_range
+from pipeline.evaluation.charts import (
+    MAX_CURVE_POINTS,
+    PHASE_NAME_WIDTH,
+    Frame,
+    curve_chart,
+    padded_range,
+)
 
 
 @pytest.fixture
@@ -39,13 +45,13 @@ def test_a_curve_goes_through_its_values():
     pairs = [tuple(map(float, pair.split(","))) for pair in drawn.points.split()]
     expected = [(drawn.frame.x(s), drawn.frame.y(v)) for s, v in ((0, 3), (10, 1), (20, 2))]
     assert pairs == expected
-    assert (drawn.title, drawn.last_value) == ("loss", "2")
+    assert (drawn.title, drawn.last_value, drawn.smoothing) == ("loss", "2", "not smoothed")
 
 
 def test_a_long_curve_is_of_means_and_says_so():
     steps = list(range(4 * MAX_CURVE_POINTS))
     drawn = curve_chart("loss", steps, [step % 4 for step in steps])
-    assert drawn.title == "loss (means of 4)"
+    assert (drawn.title, drawn.smoothing) == ("loss", "means of 4 logged values")
     assert len(drawn.points.split()) == MAX_CURVE_POINTS
     assert {pair.split(",")[1] for pair in drawn.points.split()} == {str(drawn.frame.y(1.5))}
 
@@ -53,6 +59,25 @@ def test_a_long_curve_is_of_means_and_says_so():
 def test_a_curve_of_one_value():
     drawn = curve_chart("loss", [100], [0.5])
     assert drawn.points == f"{drawn.frame.x(100)},{drawn.frame.y(0.5)}"
+
+
+def test_the_steps_begin_at_0_and_end_where_the_training_does():
+    assert curve_chart("loss", [500, 1000], [3, 1]).frame.x_range == (0, 1000)
+    assert curve_chart("loss", [500, 1000], [3, 1], last_step=1800).frame.x_range == (0, 1800)
+    assert curve_chart("loss", [0], [3]).frame.x_range == (0, 1)
+
+
+@pytest.mark.parametrize("start", [1, 10, 500, 990, 999])
+def test_the_phases_are_named_in_order_inside_the_chart(start):
+    drawn = curve_chart("loss", [0, 1000], [3, 1], adversarial_from=start)
+    assert drawn.phases.line == drawn.frame.x(start)
+    assert PHASE_NAME_WIDTH <= drawn.phases.before_end < drawn.phases.after_start
+    assert drawn.phases.after_start <= drawn.frame.width - PHASE_NAME_WIDTH
+
+
+@pytest.mark.parametrize("start", [None, 0, 1000, 2000])
+def test_a_chart_of_one_phase_marks_none(start):
+    assert curve_chart("loss", [0, 1000], [3, 1], adversarial_from=start).phases is None
 
 
 def test_a_curve_of_nothing_is_refused():

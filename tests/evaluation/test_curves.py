@@ -15,9 +15,18 @@ def test_reads_what_dvclive_writes(tmp_path):
             live.log_metric("train/generator", 1 / (step + 1))
             live.next_step()
     generator, psnr = read_training_curves(tmp_path / "plots/metrics")
-    assert (generator.title, psnr.title) == ("train/generator", "val/psnr_y")
+    assert (generator.title, generator.unit) == ("train/generator", "")
+    assert (psnr.title, psnr.unit) == ("Validation: PSNR of Y", "dB")
     assert psnr.last_value == "40"
     assert psnr.frame.x_range == (0, 20)
+
+
+def test_all_curves_have_the_steps_of_the_longest_and_its_phases(tmp_path):
+    (tmp_path / "l1.tsv").write_text("step\tl1\n10\t3\n20\t2\n")
+    (tmp_path / "loss.tsv").write_text("step\tloss\n10\t3\n40\t2\n")
+    short, whole = read_training_curves(tmp_path, adversarial_from=20)
+    assert short.frame.x_range == whole.frame.x_range == (0, 40)
+    assert short.phases.line == whole.phases.line == whole.frame.x(20)
 
 
 def test_no_folder_no_curves(tmp_path):

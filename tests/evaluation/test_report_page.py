@@ -12,14 +12,18 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from pipeline.evaluation.charts import curve_chart
+from pipeline.evaluation.costs import Cost
 from pipeline.evaluation.example_images import Box, ExampleImage
 from pipeline.evaluation.measurement import METRIC_BY_KEY
+from pipeline.evaluation.origins import web_link
 from pipeline.evaluation.plane import Plane, Point
-from pipeline.evaluation.report_page import _web_link, write_page
-from pipeline.evaluation.results import Evaluation, Notice
+from pipeline.evaluation.report_page import write_page
+from pipeline.evaluation.resolved_params import TrainedWith
+from pipeline.evaluation.results import Background, Evaluation, Notice
 from pipeline.evaluation.significance import mean_intervals, paired_tests
 from pipeline.manifest.rows import Row
 from pipeline.params import EvaluateParams
+from tests.evaluation.page_bytes import without_seconds
 
 METRICS = ("psnr_y", "ssim_y", "rmse_y", "lpips", "swd", "swd_64")
 MEANS = {
@@ -87,11 +91,27 @@ def report() -> Evaluation:
         intervals=mean_intervals([IMAGE_SCORES, IMAGE_SCORES], 0),
         paired_tests=paired_tests([IMAGE_SCORES, IMAGE_SCORES], 0),
         ranked_by=METRIC_BY_KEY["lpips"],
-        curves=[curve_chart("train/<loss>", [0, 1], [2, 1])],
-        summaries={"scrape": {"accepted": 18000, "rejected": {"too_small": 7}, "tags": []}},
-        provenance={"manifest": "ab" * 32, "adversarial": True},
-        train_params={"lr": 0.0002, "steps": None, "content_layers": ["conv2_1", "conv3_1"]},
-        notices=[Notice("Another manifest.", "Not the article's.", grave=True)],
+        costs={"bicubic": Cost(None, 0.0123), "model": Cost(1_261_953, 1.5)},
+        seconds=61.23,
+        background=Background(
+            curves=[
+                curve_chart("train/<loss>", [0, 1], [2, 1]),
+                curve_chart("Validation", [10, 1000], [2, 1], "dB", None, 200),
+            ],
+            summaries={
+                "scrape": {"accepted": 18000, "rejected": {"too_small": 7}, "tags": []},
+                "manifest": {"rows": 2},
+            },
+            provenance={"manifest": "ab" * 32, "adversarial": True},
+            used_params={"max_images": 2, "device": "cuda (NVIDIA H100)", "results": {}},
+            trained_with=TrainedWith(
+                {"lr": 0.0002, "init": None, "content_layers": ["conv2_1", "conv3_1"]}, True
+            ),
+        ),
+        notices=[
+            Notice("Not measured: DISTS.", "It is off."),
+            Notice("Another manifest.", "Not the article's.", grave=True),
+        ],
     )
 
 
@@ -164,7 +184,11 @@ def test_every_image_and_chart_has_words(soup):
 def test_the_best_of_each_column_is_marked(soup):
     rows = soup.select("#figures table")[0].select("tbody tr")
     marked = [[cell.find("strong") is not None for cell in row.find_all("td")] for row in rows]
-    assert marked == [[True, False, True, False, False], [False, True, False, True, True]]
+    # The last two are the parameters and the seconds.
+    assert marked == [
+        [True, False, True, False, False, False, False],
+        [False, True, False, True, True, False, False],
+    ]
     assert rows[0].find("strong").string == "25.00"
 
 
@@ -172,7 +196,7 @@ def test_means_have_their_intervals(soup):
     cells = soup.select("#figures table")[0].select("tbody tr")[0].find_all("td")
     ranges = [cell.select_one(".range") for cell in cells]
     assert ranges[0].string == "25.00–25.00"
-    assert [each is None for each in ranges] == [False, False, True, False, True]
+    assert [each is None for each in ranges] == [False, False, True, False, True, True, True]
 
 
 def test_the_model_is_compared_with_each_method(soup):
@@ -234,7 +258,7 @@ def test_only_web_addresses_become_links(path, soup):
 )
 def test_only_addresses_on_the_web_are_linked(address: str, is_linked: bool) -> None:
     """Those of the embedded booru lead nowhere once it has ended."""
-    assert _web_link(address) == (address if is_linked else "")
+    assert web_link(address) == (address if is_linked else "")
 
 
 def test_foreign_text_is_escaped(path):
@@ -257,11 +281,103 @@ def test_notices_data_params_and_provenance_are_shown(soup):
         assert expected in words
 
 
+def test_grave_notices_are_above_the_pictures_and_others_behind(soup):
+    order = [
+        tag.get("id") or tag.strong.string for tag in soup.select("main > section, main > .notice")
+    ]
+    assert order[:5] == ["Another manifest.", "pictures", "worst", "notes", "figures"]
+    assert [tag.string for tag in soup.select("#notes strong")] == ["Not measured: DISTS."]
+
+
+def test_it_says_what_the_pictures_are(soup):
+    words = " ".join(soup.select_one(".origins").get_text().split())
+    assert words == (
+        "2 pictures of the test split were measured, 1 from an unknown place, 1 from "
+        "safebooru.org. The data sheet has the counts of the whole set."
+    )
+    assert soup.select_one(".origins a")["href"] == "manifest/index.html"
+    links = [link["href"] for link in soup.select("#pictures .compare .origin a")]
+    assert links == ["https://safebooru.org/index.php?id=11&s=view"]
+
+
+def test_the_main_table_has_parameters_and_seconds(soup):
+    table = soup.select("#figures table")[0]
+    headings = [heading.get_text() for heading in table.select("thead th")[-2:]]
+    assert headings == ["Parameters", "s/MP"]
+    cells = [
+        [cell.get_text() for cell in row.select("td")[-2:]] for row in table.select("tbody tr")
+    ]
+    assert cells == [["–", "0.012"], ["1,261,953", "1.5"]]
+
+
+def test_the_main_table_is_there_as_markdown_and_latex(soup):
+    markdown, latex = (area.string.strip() for area in soup.select("textarea[data-written]"))
+    assert [line.replace(" ", "") for line in markdown.splitlines()][2:] == [
+        "|bicubic|**25.00**|0.8000|**14.30**|0.4000|0.2000|–|0.012|",
+        "|model|24.00|**0.9000**|16.10|**0.1000**|**0.1000**|1,261,953|1.5|",
+    ]
+    assert latex.startswith("\\begin{tabular}{lrrrrrrr}\n\\toprule")
+    assert "model & 24.00 & 0.9000" in " ".join(latex.split())
+    names = [button["data-copy"] for button in soup.select("[data-copy]")]
+    assert names == ["Markdown", "LaTeX"]
+
+
+def test_the_tables_and_the_plane_are_linked(soup):
+    links = [link["href"] for link in soup.select(".files a")]
+    names = ("means", "intervals", "comparisons", "per_image", "plane")
+    expected = [f"evaluate/{name}.csv" for name in names]
+    assert links == [*expected, "evaluate/plane.png", "evaluate/plane.svg"]
+
+
+def test_params_are_those_that_were_used(soup):
+    cards = {
+        card.h3.string: card.get_text(" ", strip=True) for card in soup.select("#provenance .card")
+    }
+    assert "max images 2 device cuda (NVIDIA H100) results –" in cards["Params: evaluate, as used"]
+    assert "init – content layers conv2_1, conv3_1" in cards["Params: train, as used"]
+    assert cards["Where this comes from"].endswith("time of the evaluation, s 61.2")
+
+
+def test_charts_have_axes_units_smoothing_and_phases(soup):
+    loss, validation = soup.select("#training figure")
+    assert loss.figcaption.get_text(" ", strip=True) == "train/<loss> last 1, not smoothed"
+    words = validation.figcaption.get_text(" ", strip=True)
+    assert words == "Validation (dB), last 1, not smoothed"
+    assert [text.string for text in validation.select(".phases text")] == [
+        "pre-training",
+        "adversarial",
+    ]
+    assert not loss.select(".phases")
+    assert [text.string for text in soup.select("#training .name")] == ["steps", "steps"]
+    assert validation.select(".ticks text[text-anchor=middle]")[0].string == "0"
+
+
+def test_what_was_measured_by_a_clock_alone_differs(tmp_path, report):
+    slower = {name: replace(cost, seconds=9.0) for name, cost in report.costs.items()}
+    write_page(tmp_path / "a.html", report)
+    write_page(tmp_path / "b.html", replace(report, costs=slower, seconds=99.9))
+    first, second = ((tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
+    assert first != second
+    assert without_seconds(first) == without_seconds(second)
+
+
+def test_models_of_several_seeds_have_one_row_with_their_spread(tmp_path, report):
+    write_page(tmp_path / "index.html", replace(report, seed_groups=[["bicubic", "model"]]))
+    soup = BeautifulSoup((tmp_path / "index.html").read_text(encoding="utf-8"), "html.parser")
+    (row,) = soup.select("#seeds tbody tr")
+    assert [cell.get_text() for cell in row.find_all(["th", "td"])][:4] == [
+        "bicubic, model",
+        "2",
+        "24.50 ± 0.71",
+        "0.8500 ± 0.0707",
+    ]
+
+
 def test_parts_without_data_are_left_out(tmp_path, report):
-    bare = replace(report, curves=(), summaries={}, notices=(), worst=(), paired_tests=())
+    bare = replace(report, background=Background(), notices=(), worst=(), paired_tests=())
     write_page(tmp_path / "index.html", bare)
     soup = BeautifulSoup((tmp_path / "index.html").read_text(encoding="utf-8"), "html.parser")
-    assert not soup.select("#training, #data, #worst, .notice")
+    assert not soup.select("#training, #data, #worst, #notes, #seeds, .notice")
     assert len(soup.select("#figures table")) == 2
     assert [link["href"] for link in soup.select("nav a")] == [
         "#pictures",

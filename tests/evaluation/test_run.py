@@ -2,6 +2,7 @@
 
 import csv
 import json
+import platform
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,7 @@ from pipeline.networks.files import save_generator
 from pipeline.networks.perceptual.weights import FOLDER_VARIABLE
 from pipeline.params import EvaluateParams
 from pipeline.progress import Silent
+from tests.evaluation.page_bytes import without_seconds
 from tests.evaluation.world import make_world
 
 METHODS = ["nearest", "area", "bilinear", "bicubic", "lanczos", "model"]
@@ -57,8 +59,11 @@ def run(root: Path, reports: str = "reports", **params):
 
 
 def written(folder: Path) -> dict[str, bytes]:
+    """The files, the page without its measured seconds."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    return {
+        path.relative_to(folder).as_posix(): without_seconds(path.read_bytes()) for path in files
+    }
 
 
 def soup(folder: Path) -> BeautifulSoup:
@@ -172,6 +177,10 @@ def test_the_page_shows_pictures_and_provenance(world, reports):
     assert "0" * 40 in provenance
     for value in ("2.14.1+cu130", "cuda (NVIDIA H100)", "bf16", "c0de" * 4):
         assert value in provenance
+    assert (
+        f"PyTorch {torch.__version__} Python {platform.python_version()} device cpu" in provenance
+    )
+    assert "max images 4" in provenance
     assert "adv weight" in provenance
     assert not page.select(".notice")
 
@@ -189,8 +198,10 @@ def test_other_stages_reports_are_shown(world):
     (reports / "scrape.json").write_text('{"accepted": 7}')
     run(world, "complete", max_images=1)
     page = soup(reports)
-    assert page.select_one("#training figcaption").get_text(" ", strip=True) == "val/psnr_y last 21"
-    assert page.select_one("#data").get_text(" ", strip=True) == "Data Scrape accepted 7"
+    caption = page.select_one("#training figcaption").get_text(" ", strip=True)
+    assert caption == "Validation: PSNR of Y (dB), last 21, not smoothed"
+    words = page.select_one("#data").get_text(" ", strip=True)
+    assert words == "Data Counts of scrape Scrape accepted 7"
 
 
 def test_at_most_so_many_images_of_the_other_split(world):
@@ -267,6 +278,21 @@ def test_other_models_results_and_blends_stand_beside_the_trained_one(world):
     ]
 
 
+def test_models_of_other_seeds_have_a_row_with_their_spread(world: Path, tmp_path: Path) -> None:
+    models = {}
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
+        path = tmp_path / f"seed{seed}.safetensors"
+        save_generator(path, model, {"params": json.dumps({"seed": seed, "lr": 1.0})})
+        models[f"seed{seed}"] = str(path)
+    evaluation = run(world, "seeds", lpips="off", dists="off", models=models)
+    assert evaluation.seed_groups == [["seed0", "seed1"]]
+    (row,) = soup(world / "seeds").select("#seeds tbody tr")
+    assert row.th.string == "seed0, seed1"
+    assert "±" in row.select("td")[1].string
+
+
 @pytest.mark.parametrize(
     ("params", "error", "problem"),
     [
@@ -309,6 +335,15 @@ def test_another_manifest_is_a_red_notice(tmp_path):
     assert "Another manifest." in soup(tmp_path / "reports").select_one(".notice.grave").get_text()
 
 
+def test_a_model_that_makes_noise_is_a_red_notice(tmp_path):
+    make_world(tmp_path, {"test": 1})
+    noise = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="none")
+    save_generator(tmp_path / "models/generator.safetensors", noise, {})
+    run(tmp_path, lpips="off", dists="off")
+    (grave,) = soup(tmp_path / "reports").select("main > .notice.grave strong")
+    assert grave.string == "The model has collapsed."
+
+
 def test_images_are_cropped_to_the_scale(tmp_path):
     make_world(tmp_path, {"test": 1}, side=50)
     evaluation = run(tmp_path, lpips="off")
@@ -320,6 +355,16 @@ def test_tiny_images_have_no_lpips(tmp_path):
     (notice,) = run(tmp_path).notices
     assert notice.title == "Not measured: LPIPS."
     assert "31 pixels" in notice.text
+
+
+def test_every_method_but_other_programs_is_timed(world):
+    evaluation = run(world, "timed", max_images=1, lpips="off", dists="off")
+    assert list(evaluation.costs) == METHODS
+    assert all(cost.seconds > 0 for cost in evaluation.costs.values())
+    parameters = [cost.parameters for cost in evaluation.costs.values()]
+    assert parameters[:-1] == [None] * 5
+    assert parameters[-1] > 1000
+    assert evaluation.seconds > 0
 
 
 def test_a_border_that_leaves_nothing_is_a_usage_error(world):

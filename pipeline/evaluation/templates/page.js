@@ -84,6 +84,39 @@ for (const dot of dots) {
   });
 }
 
+const copied = document.querySelector(".copied");
+const written = [...document.querySelectorAll("textarea[data-written]")];
+
+const copy = async (name) => {
+  const text = written.find((area) => area.dataset.written === name);
+  for (const area of written) area.hidden = true;
+  try {
+    await navigator.clipboard.writeText(text.value);
+    copied.textContent = `The table is in the clipboard, as ${name}.`;
+  } catch {
+    // Without a clipboard, or leave to write it, the text is there to be copied by hand.
+    text.hidden = false;
+    text.focus();
+    text.select();
+    copied.textContent = "The table is selected below: copy it.";
+  }
+};
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", () => copy(button.dataset.copy));
+}
+
+// Folded, a phone's page is pictures and figures; a link to a part opens it.
+const unfold = () => {
+  const part = location.hash && document.querySelector(location.hash);
+  for (const fold of part ? part.querySelectorAll(":scope > details.fold") : []) fold.open = true;
+};
+if (matchMedia("(max-width: 40rem)").matches) {
+  for (const fold of document.querySelectorAll("details.fold")) fold.open = false;
+}
+addEventListener("hashchange", unfold);
+unfold();
+
 const table = document.querySelector("#per-image");
 const body = table.tBodies[0];
 const headings = [...table.tHead.rows[0].cells];

@@ -1,0 +1,62 @@
+"""What each method costs: the parameters of its network, and its measured seconds."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+from pipeline.networks import Generator
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a method; None where it has no network, or is another program's result."""
+
+    parameters: int | None = None
+    seconds: float | None = None
+    """per megapixel of the result, one picture at a time"""
+
+
+class Timings:
+    """The seconds that each method took for each picture."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, list[float]] = defaultdict(list)
+
+    @contextmanager
+    def measure(self, method: str) -> Iterator[None]:
+        """Count the seconds of the block as those of one picture by `method`."""
+        started = time.perf_counter()
+        yield
+        self._seconds[method].append(time.perf_counter() - started)
+
+    def medians(self) -> dict[str, float]:
+        """Return method → seconds of a picture.
+
+        Of the pictures the median, because a device's first one waits for its kernels.
+        """
+        return {method: median(seconds) for method, seconds in self._seconds.items()}
+
+
+def costs_of(
+    names: Iterable[str],
+    models: Mapping[str, Generator],
+    timings: Timings,
+    pixels: int,
+) -> dict[str, Cost]:
+    """Return method → its cost, for results of so many `pixels`."""
+    medians = timings.medians()
+    return {
+        name: Cost(
+            parameter_count(models[name]) if name in models else None,
+            medians[name] / (pixels / 1e6) if name in medians else None,
+        )
+        for name in names
+    }
+
+
+def parameter_count(generator: Generator) -> int:
+    """Return the number of a network's trainable numbers."""
+    return sum(parameter.numel() for parameter in generator.parameters())

@@ -1,0 +1,64 @@
+"""Where the measured pictures come from, by the addresses in their manifest's rows."""
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from pipeline.manifest.rows import Row
+
+# Anchored at the end of the host: `http://localhost.example` is another's.
+LOOPBACK_ADDRESS = re.compile(r"https?://(127(\.\d+){3}|localhost|\[::1\])(:\d+)?(/|$)")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A site or folder, and how many of the pictures come from it."""
+
+    name: str
+    images: int
+
+
+def origins_of(rows: Sequence[Row]) -> list[Origin]:
+    """Return the sites and folders of `rows`, the largest first."""
+    folder = _common_folder([row.post_url for row in rows if _is_file(row.post_url)])
+    counts = Counter(_origin(row.post_url, folder) for row in rows)
+    return [Origin(*pair) for pair in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
+
+
+def web_link(address: str) -> str:
+    """Return the address if it is http(s), else nothing: others wrote it.
+
+    Nor if it is of this computer, where the embedded booru has ended since.
+    """
+    is_web = address.startswith(("https://", "http://"))
+    return address if is_web and not LOOPBACK_ADDRESS.match(address) else ""
+
+
+def source_link(row: Row) -> str:
+    """Return the first address on the web that the post names as the picture's source."""
+    return next((link for word in row.source.split() if (link := web_link(word))), "")
+
+
+def _is_file(address: str) -> bool:
+    return address.startswith("file:")
+
+
+def _origin(address: str, folder: str) -> str:
+    if LOOPBACK_ADDRESS.match(address):
+        return "a booru on this computer"
+    if _is_file(address):
+        return f"the folder {folder}"
+    try:
+        host = urlsplit(address).hostname if web_link(address) else None
+    except ValueError:
+        host = None
+    return host or "an unknown place"
+
+
+def _common_folder(addresses: Sequence[str]) -> str:
+    """Return the name of the innermost folder of all files, without the path of this computer."""
+    parents = [posixpath.dirname(unquote(address.removeprefix("file://"))) for address in addresses]
+    return posixpath.basename(posixpath.commonpath(parents)) if parents else ""

@@ -1,0 +1,49 @@
+"""Where the measured pictures come from."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.evaluation.origins import Origin, origins_of, source_link
+from pipeline.manifest.rows import Row
+from tests.evaluation.test_report_page import post
+
+
+def rows(*addresses: str) -> list[Row]:
+    return [post(number, address) for number, address in enumerate(addresses)]
+
+
+def test_sites_are_counted_the_largest_first():
+    addresses = ["https://b.example/1", "https://a.example:8/2", "https://b.example/3"]
+    assert origins_of(rows(*addresses)) == [Origin("b.example", 2), Origin("a.example", 1)]
+
+
+def test_a_folder_is_named_without_its_path():
+    addresses = ["file:///home/me/my%20pictures/a.png", "file:///home/me/my%20pictures/b/c.png"]
+    assert origins_of(rows(*addresses)) == [Origin("the folder my pictures", 2)]
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("http://127.0.0.1:8931/index.php?id=1", "a booru on this computer"),
+        ("javascript:alert(1)", "an unknown place"),
+        ("https://[broken/", "an unknown place"),
+        ("", "an unknown place"),
+    ],
+)
+def test_other_addresses(address, name):
+    assert origins_of(rows(address)) == [Origin(name, 1)]
+
+
+@pytest.mark.parametrize(
+    ("source", "link"),
+    [
+        ("https://artist.example/1", "https://artist.example/1"),
+        ("drawn by hand, https://artist.example/1 https://b.example", "https://artist.example/1"),
+        ("javascript:alert(1)", ""),
+        ("", ""),
+    ],
+)
+def test_the_source_is_the_first_address_on_the_web(source, link):
+    assert source_link(replace(post(1, ""), source=source)) == link
