@@ -3,9 +3,11 @@
 python benchmarks/docs_pictures.py docs/images/shipped.png    the models that come with the program
 python benchmarks/docs_pictures.py docs/images/demo.png --model demo/models/generator.safetensors
 python benchmarks/docs_pictures.py docs/images/drawings.png --all    a drawing of the benchmark
+python benchmarks/docs_pictures.py docs/images/slider.webp    bicubic and the default model, animated
 """
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from pipeline import Upscaler
 from pipeline.drawings import draw
 from pipeline.metrics import luma, psnr
-from pipeline.shipped import shipped_models
+from pipeline.shipped import DEFAULT, shipped_models
 from stages.commands.demo import UNSEEN_SEED
 
 GAP = 8
@@ -41,6 +43,8 @@ SHIPPED = (Detail(20_030, (312, 306, 552, 530)), Detail(20_013, (578, 256, 818, 
 DEMO = (Detail(UNSEEN_SEED, (130, 263, 350, 483)),)
 BENCHMARK = (Detail(30_001, (180, 220, 380, 420), 512),)
 COLUMNS = 4
+SLIDER = Detail(20_030, (212, 250, 692, 590))
+FRAMES, FRAME_MS = 48, 80
 
 
 def main() -> None:
@@ -49,6 +53,10 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--all", action="store_true", help="all shipped models")
     arguments = parser.parse_args()
+    arguments.target.parent.mkdir(parents=True, exist_ok=True)
+    if arguments.target.suffix == ".webp":
+        save_slider(arguments.target)
+        return
     if arguments.all:
         upscalers = {name: Upscaler(name, device="cpu") for name in shipped_models()}
         details = BENCHMARK
@@ -60,7 +68,6 @@ def main() -> None:
         details = DEMO
     rows = [row for detail in details for row in wrapped(results_of(detail, upscalers))]
     sheet = draw_sheet(rows)
-    arguments.target.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(arguments.target, optimize=True)
     print(f"{arguments.target}: {sheet.width}×{sheet.height}")
 
@@ -101,6 +108,37 @@ def draw_sheet(rows: Sequence[Mapping[str, Image.Image]]) -> Image.Image:
             pen.text((left + 2, top + 2), label, "black", ImageFont.load_default(14))
             sheet.paste(image, (left, top + LABEL))
     return sheet
+
+
+def save_slider(path: Path) -> None:
+    """Save an animation in which a line moves from side to side between two results."""
+    results = results_of(SLIDER, {DEFAULT: Upscaler(DEFAULT, device="cpu")})
+    left, right, _ = results.values()
+    labels = [label.partition(",")[0] for label in results]
+    frames = []
+    for number in range(FRAMES):
+        share = 0.5 - 0.42 * math.cos(2 * math.pi * number / FRAMES)
+        frames.append(slider_frame(left, right, round(share * left.width), labels))
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0, quality=80
+    )
+    print(
+        f"{path}: {len(frames)} frames of {left.width}×{left.height}, {path.stat().st_size:,} bytes"
+    )
+
+
+def slider_frame(
+    left: Image.Image, right: Image.Image, line: int, labels: Sequence[str]
+) -> Image.Image:
+    """Return `left` up to the column `line`, and `right` from there."""
+    frame = right.copy()
+    frame.paste(left.crop((0, 0, line, left.height)), (0, 0))
+    pen = ImageDraw.Draw(frame)
+    pen.line((line, 0, line, frame.height), "white", 3)
+    outlined = {"font": ImageFont.load_default(16), "stroke_width": 2, "stroke_fill": "black"}
+    pen.text((8, frame.height - 8), labels[0], "white", anchor="ls", **outlined)
+    pen.text((frame.width - 8, frame.height - 8), labels[1], "white", anchor="rs", **outlined)
+    return frame
 
 
 def decibels(image: Image.Image, hr: Image.Image) -> float:
