@@ -3,7 +3,7 @@
 python benchmarks/docs_pictures.py docs/images/shipped.png    the models that come with the program
 python benchmarks/docs_pictures.py docs/images/demo.png --model demo/models/generator.safetensors
 python benchmarks/docs_pictures.py docs/images/drawings.png --all    a drawing of the benchmark
-python benchmarks/docs_pictures.py docs/images/slider.webp    bicubic and the default model, animated
+python benchmarks/docs_pictures.py docs/images/slider.webp    bicubic, the default model
 """
 
 import argparse
