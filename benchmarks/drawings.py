@@ -1,7 +1,7 @@
 """The public benchmark: all shipped models on 100 drawings that anyone can make again, offline.
 
-python benchmarks/drawings.py ../drawings            minutes on two CPU cores
-python benchmarks/drawings.py ../drawings --dists    with DISTS, if VGG16's weights are at hand
+python benchmarks/drawings.py ../drawings            a quarter of an hour on two CPU cores
+python benchmarks/drawings.py ../drawings --dists    an hour more, if VGG16's weights are at hand
 
 FOLDER, new or empty, becomes a project whose test split they are, so that `pipeline
 evaluate` and `pipeline pairs` work there with further models. The tables are also in
