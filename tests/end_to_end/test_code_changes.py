@@ -10,6 +10,7 @@ import pytest
 from pipeline.booru.app import Site
 from pipeline.fingerprints import PACKAGES, ROOT
 from pipeline.images.collection import collect_folder
+from pipeline.shipped import shipped_models
 from pipeline.wsgi import Server
 from stages.project import Settings, commit, create_project
 from tests.end_to_end.test_chain import SETTINGS, STAGES, Project, draw_pictures
@@ -110,7 +111,7 @@ def test_a_second_machine_neither_asks_the_site_nor_trains(
 
 def test_another_file_under_the_name_of_an_input_is_seen(project: Project) -> None:
     other = project.folder / "inputs/evaluate/other.safetensors"
-    other.write_bytes((project.folder / "models/best.safetensors").read_bytes())
+    other.write_bytes(shipped_models()["article-distortion"].read_bytes())
     change(project, "params.yaml", "  models: {}\n", f"  models:\n    other: {other}\n")
     try:
         assert project.repro() == ["evaluate"]
