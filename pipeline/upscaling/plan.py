@@ -60,7 +60,8 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None, format: str, suffix: 
     A single picture becomes the file `output`, or without it a file beside itself whose name ends
     in `suffix`. In a folder `output` every picture keeps its name, and its path below the folder
     that it came from. Without `output` the results of a folder go to one beside it whose name ends
-    in `suffix`. Raises `UsageError`.
+    in `suffix`, and pictures that are the results of others of `inputs` get no job. Raises
+    `UsageError`.
     """
     if PIPE in inputs or output == PIPE:
         return _plan_pipe(inputs, output)
@@ -74,6 +75,9 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None, format: str, suffix: 
         targets = _targets(inputs, folders, output, suffix)
         name_suffix = suffix if output is None else ""
         jobs = _jobs(targets, set(inputs), name_suffix, f".{format}")
+        if output is None:
+            results = {job.target for job in jobs}
+            jobs = [job for job in jobs if job.source not in results]
     _refuse_collisions(jobs)
     return jobs
 
@@ -144,20 +148,44 @@ def _pictures_in(folder: Path, results: Path) -> list[Path]:
 def _jobs(
     targets: list[tuple[Path, Path]], renamed: Container[Path], name_suffix: str, extension: str
 ) -> list[Job]:
-    """Return the jobs: `a.jpg` becomes `a.png`, but `a.jpg.png` beside `a.webp`'s `a.png`.
+    """Return the jobs: `a.jpg` becomes `a.png`, but `a.jpg.png` where `a.webp` lies beside it.
 
-    The pictures in `renamed` have `name_suffix` before the extension.
+    So the name of a result depends on the picture's folder, not on the other jobs. The pictures in
+    `renamed` have `name_suffix` before the extension.
     """
 
     def result(source: Path, target: Path, stem: str) -> Path:
         return target.with_name(stem + (name_suffix if source in renamed else "") + extension)
 
+    stems = _StemCounts({})
     short = [result(source, target, _stem(target)) for source, target in targets]
     counts = Counter(short)
     return [
-        Job(source, path if counts[path] == 1 else result(source, target, target.name))
+        Job(source, path)
+        if counts[path] == 1 and stems.of(source) <= 1
+        else Job(source, result(source, target, target.name))
         for (source, target), path in zip(targets, short, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class _StemCounts:
+    """How many pictures of a folder have one stem."""
+
+    _folders: dict[Path, Counter[str]]
+
+    def of(self, picture: Path) -> int:
+        """Return how many pictures in the folder of `picture` have its stem, itself included."""
+        folder = picture.parent
+        if folder not in self._folders:
+            try:
+                names = [path for path in folder.iterdir() if path.is_file()]
+            except OSError:
+                names = []
+            self._folders[folder] = Counter(
+                _stem(path) for path in names if path.suffix.lower() in PICTURE_SUFFIXES
+            )
+        return self._folders[folder][_stem(picture)]
 
 
 def _stem(path: Path) -> str:

@@ -65,7 +65,8 @@ def upscale(
     encoding = choose_encoding(options.format, options.quality, output)
     chooser = UpscalerChooser.from_params(options)
     jobs = plan_jobs(pictures, output, encoding.format, f"_x{chooser.scale:g}")
-    pending = jobs if overwrite else _pending(jobs)
+    _report_left_out(pictures, jobs)
+    pending = jobs if overwrite else _pending(jobs, single=len(pictures) == len(jobs) == 1)
 
     def print_written(job: "Job", picture: "Picture") -> None:
         if job.writes_file:
@@ -79,13 +80,26 @@ def upscale(
             raise PipelineError("\n".join(problems))
 
 
-def _pending(jobs: "list[Job]") -> "list[Job]":
+def _report_left_out(pictures: list[Path], jobs: "list[Job]") -> None:
+    """Name the pictures that are results of others, as `*` gives them in the next run."""
+    sources = {job.source for job in jobs}
+    for path in pictures:
+        if path not in sources and path.is_file():
+            print(f"{path}: left out, it is the result of another picture", file=sys.stderr)
+
+
+def _pending(jobs: "list[Job]", single: bool) -> "list[Job]":
     """Return the jobs without a result. Raises `UsageError` for a single picture that has one."""
     pending = [job for job in jobs if not (job.writes_file and job.target.exists())]
-    if len(jobs) == 1 and not pending:
-        raise UsageError(f"{jobs[0].target}: exists; --overwrite replaces it")
+    if single and not pending:
+        raise UsageError(
+            f"{jobs[0].target}: exists already, whatever options made it; --overwrite replaces it, "
+            "-o writes another file"
+        )
     if existing := len(jobs) - len(pending):
         print(
-            f"{existing} of {len(jobs)} exist already; --overwrite replaces them", file=sys.stderr
+            f"{existing} of {len(jobs)} exist already, whatever options made them; --overwrite "
+            "replaces them",
+            file=sys.stderr,
         )
     return pending

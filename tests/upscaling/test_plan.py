@@ -66,6 +66,23 @@ def test_two_of_one_name_keep_their_endings(folder: Path) -> None:
     }
 
 
+def test_a_result_has_the_same_name_whatever_is_enlarged_with_it(folder: Path) -> None:
+    """Else a picture may seem to have a result, which is another one's."""
+    (folder / "a.jpg").touch()
+    for inputs in (["a.png"], ["a.png", "b.jpg"], ["a.png", "a.jpg"]):
+        assert planned(inputs, None)["a.png"] == "a.png_x4.png"
+        assert planned(inputs, "out")["a.png"] == "out/a.png.png"
+
+
+@pytest.mark.usefixtures("folder")
+def test_results_of_the_run_before_are_no_pictures() -> None:
+    assert planned(["a.png", "a_x4.png", "b.jpg"], None) == {
+        "a.png": "a_x4.png",
+        "b.jpg": "b_x4.png",
+    }
+    assert planned(["a_x4.png"], None) == {"a_x4.png": "a_x4_x4.png"}
+
+
 def test_results_within_a_folder_are_not_its_pictures(folder: Path) -> None:
     first = planned(["set"], "set/large")
     for target in first.values():

@@ -88,7 +88,7 @@ def test_a_folder_keeps_its_folders_and_goes_on_where_it_stopped(folder: Path) -
     (folder / "set_x4/deep/b.png").unlink()
     again = upscale(folder, "set")
     assert again.out == "set_x4/deep/b.png: 48×36\n"
-    assert "2 of 3 exist already; --overwrite replaces them" in again.err
+    assert "2 of 3 exist already, whatever options made them; --overwrite" in again.err
     assert upscale(folder, "set").code == 0
 
 
@@ -106,8 +106,18 @@ def test_an_existing_file_is_kept_without_overwrite(folder: Path) -> None:
     (folder / "a_x4.png").write_text("mine")
     result = upscale(folder, "a.png")
     assert (result.code, (folder / "a_x4.png").read_text()) == (2, "mine")
-    assert result.err == "a_x4.png: exists; --overwrite replaces it\n"
+    assert result.err == (
+        "a_x4.png: exists already, whatever options made it; --overwrite replaces it, -o writes "
+        "another file\n"
+    )
     assert upscale(folder, "a.png", "--overwrite").code == 0
+
+
+def test_all_pictures_of_a_folder_can_be_named_again(folder: Path) -> None:
+    for _ in range(2):
+        result = upscale(folder, *sorted(path.name for path in folder.glob("*.png")))
+        assert result.code == 0, result.err
+    assert "a_x4.png: left out, it is the result of another picture" in result.err
 
 
 def test_a_bad_picture_does_not_stop_the_others(folder: Path) -> None:
