@@ -1,6 +1,6 @@
 """The public benchmark: all shipped models on 100 drawings that anyone can make again, offline.
 
-python benchmarks/drawings.py ../drawings            a quarter of an hour on two CPU cores
+python benchmarks/drawings.py ../drawings            11 minutes on two CPU cores
 python benchmarks/drawings.py ../drawings --dists    an hour more, if VGG16's weights are at hand
 
 FOLDER, new or empty, becomes a project whose test split they are, so that `pipeline
