@@ -5,6 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import tomllib
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -83,20 +85,40 @@ def update_project(folder: Path) -> list[str]:
     """Replace the files that a project has from the program by those of this version.
 
     Params, README and DVC's config stay. Return the names of the files that changed; they are not
-    committed. Raises `UsageError` where `folder` is no project, or holds changes to those files
-    that git does not know yet.
+    committed. Raises `UsageError` where `folder` is no project, or where a file would be lost that
+    is not committed as it is.
     """
-    if not (folder / "dvc.yaml").is_file() or not (folder / "params.yaml").is_file():
+    if not (folder / STAGES_FILE).is_file() or not (folder / "params.yaml").is_file():
         raise UsageError(f"{folder}: is no project: it has no dvc.yaml and params.yaml")
-    names = [*FILES, STAGES_FILE]
-    if folder.resolve() == CLONE:
+    if _is_clone(folder):
         raise UsageError(f"{folder}: is the program's own repository; update it by git pull")
-    changed = git(folder, "diff", "HEAD", "--name-only", "--relative", "--", *names).split()
-    if changed:
-        raise UsageError(f"{folder}: {', '.join(changed)} would be lost; commit your changes first")
-    before = {name: _content(folder / name) for name in names}
+    if repository_of(folder) is None:
+        raise UsageError(f"{folder}: is no git repository, so nothing could be had back; git init")
+    with tempfile.TemporaryDirectory() as temporary:
+        _write_program_files(Path(temporary))
+        new = {name: (Path(temporary) / name).read_bytes() for name in (*FILES, STAGES_FILE)}
+    changed = [name for name in new if _content(folder / name) != new[name]]
+    lost = [name for name in changed if _content(folder / name) not in (None, _head(folder, name))]
+    if lost:
+        raise UsageError(f"{folder}: {', '.join(lost)} would be lost; commit your changes first")
     _write_program_files(folder)
-    return [name for name in names if _content(folder / name) != before[name]]
+    return changed
+
+
+def _is_clone(folder: Path) -> bool:
+    """Return whether `folder` is a clone of the program, whose `dvc.yaml` watches its code."""
+    try:
+        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+        return bool(tomllib.loads(text)["project"]["name"] == "anime-sr-pipeline")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _head(folder: Path, name: str) -> bytes | None:
+    """Return a file as it was committed last, or None."""
+    command = ["git", "show", f"HEAD:./{name}"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, check=False)  # noqa: S603
+    return None if result.returncode else result.stdout
 
 
 def _write_program_files(folder: Path) -> None:

@@ -57,7 +57,8 @@ def _resolved(params: TrainParams, trained: LoadedGenerator) -> TrainedWith:
     resolved["generator"] = {"kind": metadata.get("architecture"), **network}
     steps = params.steps
     if steps is None:
-        steps = int(metadata["step"]) if metadata.get("step", "").isdecimal() else None
+        # Not `step`, which is that of the best generator in its file.
+        steps = int(text) if (text := metadata.get("steps", "")[:12]).isdecimal() else None
         resolved["steps"] = steps
     else:
         del resolved["epochs"]

@@ -33,6 +33,8 @@ def seed_groups(metadata: Mapping[str, Mapping[str, str]]) -> list[list[str]]:
             seed = params["seed"]
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
+        if type(seed) is not int:
+            continue
         others = {name: value for name, value in params.items() if name not in NOT_COMPARED}
         kept = {name: text for name, text in entries.items() if name not in ("params", "device")}
         groups[json.dumps([others, kept], sort_keys=True)].setdefault(seed, method)

@@ -124,12 +124,12 @@ def set_up(
             recorder=recorder,
             progress=progress,
             throughput=Throughput.of(
-                params, resolved_pretrain_steps(params, data.steps), device, computed.bf16
+                params, resolved_pretrain_steps(params, data.steps), device, computed.bf16, group
             ),
         ),
         description=description,
         checkpoints=Checkpoints(paths.checkpoints / short_hash(description)),
-        metadata=_metadata(params, training, content, description, computed),
+        metadata=_metadata(params, data.steps, training, content, description, computed),
     )
 
 
@@ -244,6 +244,7 @@ def _describe(
 
 def _metadata(
     params: TrainParams,
+    steps: int,
     training: CheckpointedState,
     content: ContentNetwork,
     description: Description,
@@ -251,6 +252,7 @@ def _metadata(
 ) -> dict[str, str]:
     return {
         "params": json.dumps(params.model_dump(mode="json"), sort_keys=True),
+        "steps": str(steps),
         "manifest_sha256": str(description["inputs"]["manifest_sha256"]),
         "vgg": "none" if content.network is None else params.vgg,
         "adversarial": "true" if training.state.adversary is not None else "false",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from pipeline.params import TrainParams
+from pipeline.training.distributed import SINGLE_PROCESS, Group
 from pipeline.training.operations import product_rate, step_operations
 
 TERA = 10**12
@@ -24,22 +25,29 @@ class Throughput:
     adversarial_operations: int
     """of one of the others"""
     peak: float | None
-    """operations per second of a large matrix product on this device; None: not measured"""
+    """operations per second of large matrix products on the devices; None: not measured"""
     _first_step: int = 0
     _started: float = field(default_factory=time.monotonic)
 
     @staticmethod
     def of(
-        params: TrainParams, pretrain_steps: int, device: torch.device, bf16: bool
+        params: TrainParams,
+        pretrain_steps: int,
+        device: torch.device,
+        bf16: bool,
+        group: Group = SINGLE_PROCESS,
     ) -> "Throughput":
-        """Count the operations of `params`' steps, and measure the peak of a CUDA device."""
+        """Count the operations of `params`' steps, and measure the peak of a CUDA device.
+
+        The peak is that of all devices of `group`, taken to be alike.
+        """
         adversarial = params.adv_weight > 0
         return Throughput(
             params.batch,
             pretrain_steps,
             step_operations(params, adversarial=False),
             step_operations(params, adversarial=True) if adversarial else 0,
-            product_rate(device, bf16) if device.type == "cuda" else None,
+            group.size * product_rate(device, bf16) if device.type == "cuda" else None,
         )
 
     def start(self, step: int) -> None:

@@ -28,7 +28,8 @@ def written(**params: object) -> dict[str, object]:
 def test_epochs_and_null_are_what_they_stood_for():
     model = trained(
         written(epochs=7, adv_weight=0.1),
-        step="500",
+        step="300",
+        steps="500",
         adversarial="true",
         device="cuda (A)",
         precision="bf16",

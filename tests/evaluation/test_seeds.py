@@ -34,3 +34,8 @@ def test_a_row_has_means_and_sample_deviations():
     means = {"a": {"psnr_y": 27.0}, "b": {"psnr_y": 28.0}, "c": {"psnr_y": 29.0}}
     (row,) = seeds_table([["a", "b", "c"]], means, [METRIC_BY_KEY["psnr_y"]])
     assert (row.methods, row.cells) == (["a", "b", "c"], ["28.00 ± 1.00"])
+
+
+def test_a_seed_that_is_no_number_makes_no_group() -> None:
+    metadata = {name: {"params": f'{{"seed": [{name}]}}'} for name in ("1", "2")}
+    assert seed_groups(metadata) == []

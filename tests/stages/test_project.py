@@ -1,6 +1,7 @@
 """`pipeline init`, from a clone and from a wheel."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -46,8 +47,7 @@ def test_an_update_replaces_the_programs_files_and_keeps_the_users(tmp_path: Pat
     (folder / "README.md").write_text("Mine.\n")
     result = pipeline(tmp_path, "init", "mine", "--update")
     assert result.code == 2
-    lost = ".dvc/plots/plane.json, dvc.yaml"
-    assert result.err == f"mine: {lost} would be lost; commit your changes first\n"
+    assert result.err == "mine: dvc.yaml would be lost; commit your changes first\n"
     git(folder, "commit", "--quiet", "--all", "-m", "As an earlier version had it")
     result = pipeline(tmp_path, "init", "mine", "--update")
     assert (result.code, result.out) == (0, "mine: .dvc/plots/plane.json, dvc.yaml changed\n")
@@ -64,6 +64,32 @@ def test_only_a_project_can_be_updated(tmp_path: Path) -> None:
     assert result.code == 2
     assert result.err == ".: is no project: it has no dvc.yaml and params.yaml\n"
     assert pipeline(ROOT, "init", ".", "--update").err.endswith("update it by git pull\n")
+
+
+def test_an_update_loses_nothing_that_git_does_not_know(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    create_project(folder, {}, "A new project")
+    git(folder, "rm", "--quiet", "--cached", "dvc.yaml")
+    git(folder, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "-m", "Mine")
+    (folder / "dvc.yaml").write_text("stages: {}  # precious\n")
+    assert pipeline(folder, "init", ".", "--update").code == 2
+    assert "precious" in (folder / "dvc.yaml").read_text()
+
+
+def test_an_update_outside_git_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    create_project(folder, {}, "A new project")
+    shutil.rmtree(folder / ".git")
+    result = pipeline(folder, "init", ".", "--update")
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
+    assert result.err.startswith(".: is no git repository")
+
+
+def test_a_clone_elsewhere_is_no_project(tmp_path: Path) -> None:
+    create_project(tmp_path / "clone", {}, "A new project")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path / "clone")
+    result = pipeline(tmp_path, "init", "clone", "--update")
+    assert (result.code, result.err.endswith("update it by git pull\n")) == (2, True)
 
 
 def test_a_commit_of_reports_holds_none_of_dvcs_outputs(tmp_path: Path) -> None:
