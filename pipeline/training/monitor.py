@@ -38,7 +38,6 @@ class Monitor:
         group: Group,
         recorder: Recorder,
         progress: Progress,
-        throughput: Throughput,
     ) -> None:
         self._params, self._steps, self._group = params, steps, group
         self._state, self._history = training.state, training.history
@@ -46,7 +45,7 @@ class Monitor:
         adversarial = training.state.adversary is not None
         self._best = BestTracker(training.best, validation, adversarial)
         self._outdated_step: int | None = None
-        self.throughput = throughput
+        self._throughput: Throughput | None = None
 
     def resume(self) -> None:
         """Measure the best generator again where needed, and replay the history."""
@@ -59,9 +58,9 @@ class Monitor:
             )
         self._history.replay(self._recorder)
 
-    def start(self) -> None:
-        """Start the progress line and the clock, before the first step."""
-        self.throughput.start(self._state.step)
+    def start(self, throughput: Throughput) -> None:
+        """Start the progress line, which shows `throughput`, before the first step."""
+        self._throughput = throughput
         self._progress.start("train", self._steps, "steps")
         self._progress.update(self._state.step)
 
@@ -74,7 +73,8 @@ class Monitor:
         step = self._state.step
         if step % self._params.log_every == 0 and (figures := self._read(result)):
             self._add_row({f"train/{name}": value for name, value in figures.items()})
-            self._progress.update(step, **figures, **self.throughput.figures(step))
+            speed = {} if self._throughput is None else self._throughput.figures(step)
+            self._progress.update(step, **figures, **speed)
         else:
             self._progress.update(step)
         if self._group.is_main and step % self._params.validate_every == 0:

@@ -27,7 +27,6 @@ from pipeline.training.run_description import Description, describe_run
 from pipeline.training.run_inputs import TrainPaths, input_hashes
 from pipeline.training.schedules import resolved_pretrain_steps
 from pipeline.training.step import TrainStep
-from pipeline.training.throughput import Throughput
 from pipeline.training.validation import Validation
 
 # Its imports are all modules that shape the weights.
@@ -123,9 +122,6 @@ def set_up(
             group=group,
             recorder=recorder,
             progress=progress,
-            throughput=Throughput.of(
-                params, resolved_pretrain_steps(params, data.steps), device, computed.bf16, group
-            ),
         ),
         description=description,
         checkpoints=Checkpoints(paths.checkpoints / short_hash(description)),

@@ -9,6 +9,7 @@ import torch
 from pipeline.params import TrainParams
 from pipeline.training.distributed import SINGLE_PROCESS, Group
 from pipeline.training.operations import product_rate, step_operations
+from pipeline.training.schedules import resolved_pretrain_steps
 
 TERA = 10**12
 
@@ -32,19 +33,20 @@ class Throughput:
     @staticmethod
     def of(
         params: TrainParams,
-        pretrain_steps: int,
+        steps: int,
         device: torch.device,
         bf16: bool,
         group: Group = SINGLE_PROCESS,
     ) -> "Throughput":
         """Count the operations of `params`' steps, and measure the peak of a CUDA device.
 
-        The peak is that of all devices of `group`, taken to be alike.
+        `steps` are all of the training. The peak is that of all devices of `group`, taken to be
+        alike.
         """
         adversarial = params.adv_weight > 0
         return Throughput(
             params.batch,
-            pretrain_steps,
+            resolved_pretrain_steps(params, steps) if adversarial else steps,
             step_operations(params, adversarial=False),
             step_operations(params, adversarial=True) if adversarial else 0,
             group.size * product_rate(device, bf16) if device.type == "cuda" else None,

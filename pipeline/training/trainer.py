@@ -24,6 +24,7 @@ from pipeline.training.resuming import resume
 from pipeline.training.run_folders import record_end
 from pipeline.training.run_inputs import BEST_FILE, GENERATOR_FILE, TrainPaths
 from pipeline.training.run_setup import TrainRun, set_up
+from pipeline.training.throughput import Throughput
 
 # One overflow may be chance; this many in a row are a run that will not recover.
 MAX_SKIPPED_IN_A_ROW = 10
@@ -84,7 +85,9 @@ def _take_steps(run: TrainRun) -> Figures:
         return {}
     run.training.history.add_device(device_name(run.device))
     batches = _open_batches(run)
-    run.monitor.start()
+    throughput = Throughput.of(run.params, run.steps, run.device, run.train_step.bf16, run.group)
+    throughput.start(run.training.state.step)
+    run.monitor.start(throughput)
     try:
         with Interrupts(at_once=run.group.size == 1) as interrupts:
             _step_until_stopped(run, batches, interrupts)
@@ -92,7 +95,7 @@ def _take_steps(run: TrainRun) -> Figures:
         run.progress.finish()
         if isinstance(batches, Prefetcher):
             batches.close()
-    return run.monitor.throughput.figures(run.training.state.step)
+    return throughput.figures(run.training.state.step)
 
 
 def _step_until_stopped(

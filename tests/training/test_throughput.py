@@ -15,13 +15,14 @@ from pipeline.training.throughput import TERA, Throughput
 from tests.training.runs import OTHER_KIND, SMALL
 
 CPU = torch.device("cpu")
+NO_ADVERSARY = "without discriminator"
 KINDS: dict[str, dict[str, object]] = {
     "srgan": {},
     "unet, relativistic": {"discriminator": "unet", "relativistic": True},
     "rrdb": OTHER_KIND | {"generator.kind": "rrdb", "generator.growth": 4},
     "rcan": OTHER_KIND
     | {"generator.kind": "rcan", "generator.groups": 1, "generator.reduction": 4},
-    "without discriminator": {"adv_weight": 0.0, "pixel_weight": 0.0, "warmup_steps": 0},
+    NO_ADVERSARY: {"adv_weight": 0.0, "pixel_weight": 0.0, "warmup_steps": 0},
 }
 
 
@@ -68,6 +69,17 @@ def test_each_phase_counts_its_own_operations(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_a_measured_peak_there_is_no_share_of_it() -> None:
-    throughput = Throughput.of(SMALL, pretrain_steps=2, device=CPU, bf16=False)
+    throughput = Throughput.of(SMALL, steps=6, device=CPU, bf16=False)
     throughput.start(0)
     assert throughput.figures(1).keys() == {"images/s", "TFLOP/s"}
+
+
+def test_without_a_discriminator_all_steps_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`train.pretrain_steps` is of trainings that have one."""
+    params = override(SMALL, {key: str(value) for key, value in KINDS[NO_ADVERSARY].items()})
+    throughput = Throughput.of(params, steps=10, device=CPU, bf16=False)
+    monkeypatch.setattr("time.monotonic", lambda: 100.0)
+    throughput.start(0)
+    monkeypatch.setattr("time.monotonic", lambda: 101.0)
+    operations = step_operations(params, adversarial=False)
+    assert throughput.figures(10)["TFLOP/s"] == 10 * operations / TERA
