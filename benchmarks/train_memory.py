@@ -50,7 +50,7 @@ def main() -> None:
     settings = dict(text.split("=", 1) for text in arguments.params)
     params = override(TrainParams(vgg="random"), settings | {"log_every": "1"})
     generator = new_checkpointed_state(params, torch.device("cpu")).state.generator
-    weights = sum(parameter.numel() for parameter in generator.parameters())
+    weights = generator.parameter_count
     print(f"{weights:,} parameters, {params.batch} crops of {params.crop} pixels, {device}")
     for bf16 in [True, False] if computes_in_bf16(device) else [False]:
         for graphed in [True, False] if device.type == "cuda" else [False]:

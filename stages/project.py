@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from io import StringIO
@@ -70,7 +69,7 @@ def create_project(folder: Path, settings: Settings, message: str) -> None:
     It is a git repository with a commit, which DVC's experiments and DVCLive need. Raises
     `PipelineError` where git fails, `OSError`.
     """
-    _write_program_files(folder)
+    _write_files(folder, _program_files())
     shutil.copyfile(README, folder / "README.md")
     shutil.copyfile(DVC_CONFIG, folder / ".dvc/config")
     write_text(folder / "params.yaml", params_text(with_changes(Params(), settings)))
@@ -94,15 +93,16 @@ def update_project(folder: Path) -> list[str]:
         raise UsageError(f"{folder}: is the program's own repository; update it by git pull")
     if repository_of(folder) is None:
         raise UsageError(f"{folder}: is no git repository, so nothing could be had back; git init")
-    with tempfile.TemporaryDirectory() as temporary:
-        _write_program_files(Path(temporary))
-        new = {name: (Path(temporary) / name).read_bytes() for name in (*FILES, STAGES_FILE)}
-    changed = [name for name in new if _content(folder / name) != new[name]]
-    lost = [name for name in changed if _content(folder / name) not in (None, _head(folder, name))]
+    new = {
+        name: text
+        for name, text in _program_files().items()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()
+    }
+    lost = [name for name in new if (folder / name).is_file() and not _is_committed(folder, name)]
     if lost:
         raise UsageError(f"{folder}: {', '.join(lost)} would be lost; commit your changes first")
-    _write_program_files(folder)
-    return changed
+    _write_files(folder, new)
+    return list(new)
 
 
 def _is_clone(folder: Path) -> bool:
@@ -114,24 +114,23 @@ def _is_clone(folder: Path) -> bool:
         return False
 
 
-def _head(folder: Path, name: str) -> bytes | None:
-    """Return a file as it was committed last, or None."""
-    command = ["git", "show", f"HEAD:./{name}"]
-    result = subprocess.run(command, cwd=folder, capture_output=True, check=False)  # noqa: S603
-    return None if result.returncode else result.stdout
+def _is_committed(folder: Path, name: str) -> bool:
+    """Return whether git's last commit has a file as it is."""
+    committed = _run_git(folder, "rev-parse", "--verify", "--quiet", f"HEAD:./{name}")
+    return committed.returncode == 0 and committed.stdout == git(folder, "hash-object", name)
 
 
-def _write_program_files(folder: Path) -> None:
-    """Write what a project has from the program."""
+def _program_files() -> dict[str, str]:
+    """Return the content of the files that a project has from the program, by their names."""
     source = WHEEL_FILES if WHEEL_FILES.is_dir() else CLONE
-    for name in FILES:
+    texts = {name: (source / name).read_text(encoding="utf-8") for name in FILES}
+    return texts | {STAGES_FILE: _stages_of_installed_program(source / STAGES_FILE)}
+
+
+def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_text(folder / name, (source / name).read_text(encoding="utf-8"))
-    write_text(folder / STAGES_FILE, _stages_of_installed_program(source / STAGES_FILE))
-
-
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+        write_text(folder / name, text)
 
 
 def commit(folder: Path, paths: Sequence[str], message: str, *, ignored_too: bool = False) -> None:

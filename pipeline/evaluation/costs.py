@@ -50,13 +50,8 @@ def costs_of(
     medians = timings.medians()
     return {
         name: Cost(
-            parameter_count(models[name]) if name in models else None,
+            models[name].parameter_count if name in models else None,
             medians[name] / (pixels / 1e6) if name in medians else None,
         )
         for name in names
     }
-
-
-def parameter_count(generator: Generator) -> int:
-    """Return the number of a network's trainable numbers."""
-    return sum(parameter.numel() for parameter in generator.parameters())

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.costs import parameter_count
 from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.files import sha256_of
 from pipeline.manifest.rows import Row
@@ -58,7 +57,7 @@ def describe_inputs(
         "device": device,
         "precision": "fp32",
         "generator": metadata.get("architecture", "unknown"),
-        "generator's parameters": parameter_count(trained.generator),
+        "generator's parameters": trained.generator.parameter_count,
         "generator's file, SHA-256": sha256_of(inputs.model_file),
         **{
             f"file of {name}, SHA-256": sha256_of(named_file(path))

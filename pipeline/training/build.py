@@ -24,13 +24,18 @@ def build_generator(params: TrainParams) -> Generator:
 
     Raises `UsageError` where those are of another generator.
     """
-    sizes = params.generator.model_dump(exclude={"kind"}, exclude_none=True)
-    generator = GENERATORS[params.generator.kind](scale=params.scale, **sizes)
+    generator = new_generator(params)
     if params.init is not None:
         initial = load_generator(Path(params.init))
         _check_initial(initial, generator, params)
         generator.start_from(initial.generator)
     return generator
+
+
+def new_generator(params: TrainParams) -> Generator:
+    """Return the generator that the params describe, with weights drawn anew."""
+    sizes = params.generator.model_dump(exclude={"kind"}, exclude_none=True)
+    return GENERATORS[params.generator.kind](scale=params.scale, **sizes)
 
 
 def build_discriminator(params: TrainParams) -> nn.Module:

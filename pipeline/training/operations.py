@@ -6,11 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.networks import GENERATORS
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_shapes
 from pipeline.params import TrainParams
-from pipeline.training.build import build_discriminator
+from pipeline.training.build import build_discriminator, new_generator
 
 META = torch.device("meta")
 PRODUCT_SIDE = 4096
@@ -27,8 +26,7 @@ def step_operations(params: TrainParams, adversarial: bool) -> int:
     hr_shape = (params.batch, 3, params.crop, params.crop)
     side = params.crop // params.scale
     with META, FlopCounterMode(display=False) as counter:
-        sizes = params.generator.model_dump(exclude={"kind"}, exclude_none=True)
-        generator = GENERATORS[params.generator.kind](scale=params.scale, **sizes)
+        generator = new_generator(params)
         sr = generator(torch.empty(params.batch, 3, side, side))
         loss = sr.sum()
         if adversarial:

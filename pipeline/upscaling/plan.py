@@ -1,7 +1,8 @@
 """The plan of a batch: which picture becomes which file, and in which format."""
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,35 +158,24 @@ def _jobs(
     def result(source: Path, target: Path, stem: str) -> Path:
         return target.with_name(stem + (name_suffix if source in renamed else "") + extension)
 
-    stems = _StemCounts({})
+    folders = {source.parent for source, _ in targets}
+    stems = Counter(picture for folder in folders for picture in _stems_in(folder))
     short = [result(source, target, _stem(target)) for source, target in targets]
     counts = Counter(short)
     return [
         Job(source, path)
-        if counts[path] == 1 and stems.of(source) <= 1
+        if counts[path] == 1 and stems[source.parent, _stem(source)] <= 1
         else Job(source, result(source, target, target.name))
         for (source, target), path in zip(targets, short, strict=True)
     ]
 
 
-@dataclass(frozen=True)
-class _StemCounts:
-    """How many pictures of a folder have one stem."""
-
-    _folders: dict[Path, Counter[str]]
-
-    def of(self, picture: Path) -> int:
-        """Return how many pictures in the folder of `picture` have its stem, itself included."""
-        folder = picture.parent
-        if folder not in self._folders:
-            try:
-                names = [path for path in folder.iterdir() if path.is_file()]
-            except OSError:
-                names = []
-            self._folders[folder] = Counter(
-                _stem(path) for path in names if path.suffix.lower() in PICTURE_SUFFIXES
-            )
-        return self._folders[folder][_stem(picture)]
+def _stems_in(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield folder and stem of each picture directly in a folder, as far as it can be read."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+                yield folder, _stem(path)
 
 
 def _stem(path: Path) -> str:

@@ -14,12 +14,11 @@ def models() -> None:
     }
     for name, path in shipped_models().items():
         loaded = load_generator(path)
-        count = sum(parameter.numel() for parameter in loaded.generator.parameters())
         figures = json.loads(loaded.metadata["figures"])
         metrics = ", ".join(f"{metric} {value}" for metric, value in figures.items())
         use = f" ({uses[name]})" if name in uses else ""
         print(
             f"{name}{use}: {loaded.metadata['architecture']}, {loaded.generator.scale}×, "
-            f"{count:,} parameters, {path.stat().st_size / 1e6:.1f} MB\n"
+            f"{loaded.generator.parameter_count:,} parameters, {path.stat().st_size / 1e6:.1f} MB\n"
             f"  {loaded.metadata['about']}\n  {metrics}\n  {path}"
         )

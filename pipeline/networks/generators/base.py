@@ -25,6 +25,11 @@ class Generator(nn.Module, ABC):
     """the constructor's arguments, as a model file stores them"""
 
     @property
+    def parameter_count(self) -> int:
+        """How many trainable numbers it has."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
     @abstractmethod
     def receptive_radius(self) -> int:
         """Radius of the receptive field of the convolutions, LR pixels.
