@@ -64,9 +64,10 @@ def upscale(
     options = upscale_params(**params)
     encoding = choose_encoding(options.format, options.quality, output)
     chooser = UpscalerChooser.from_params(options)
-    jobs = plan_jobs(pictures, output, encoding.format, f"_x{chooser.scale:g}")
-    _report_left_out(pictures, jobs)
-    pending = jobs if overwrite else _pending(jobs, single=len(pictures) == len(jobs) == 1)
+    plan = plan_jobs(pictures, output, encoding.format, f"_x{chooser.scale:g}")
+    _report_left_out(plan.left_out)
+    is_single = len(plan.jobs) == 1 and not plan.left_out
+    pending = plan.jobs if overwrite else _pending(plan.jobs, is_single)
 
     def print_written(job: "Job", picture: "Picture") -> None:
         if job.writes_file:
@@ -80,26 +81,30 @@ def upscale(
             raise PipelineError("\n".join(problems))
 
 
-def _report_left_out(pictures: list[Path], jobs: "list[Job]") -> None:
-    """Name the pictures that are results of others, as `*` gives them in the next run."""
-    sources = {job.source for job in jobs}
-    for path in pictures:
-        if path not in sources and path.is_file():
-            print(f"{path}: left out, it is the result of another picture", file=sys.stderr)
+def _report_left_out(results: list[Path]) -> None:
+    """Say which pictures are the results of others, as `*` gives them in the next call."""
+    if len(results) == 1:
+        print(f"{results[0]}: left out, as it is the result of another picture", file=sys.stderr)
+    elif results:
+        print(
+            f"{results[0]} and {len(results) - 1} more: left out, as they are the results of other "
+            "pictures",
+            file=sys.stderr,
+        )
 
 
-def _pending(jobs: "list[Job]", single: bool) -> "list[Job]":
+def _pending(jobs: "list[Job]", is_single: bool) -> "list[Job]":
     """Return the jobs without a result. Raises `UsageError` for a single picture that has one."""
     pending = [job for job in jobs if not (job.writes_file and job.target.exists())]
-    if single and not pending:
+    if is_single and not pending:
         raise UsageError(
-            f"{jobs[0].target}: exists already, whatever options made it; --overwrite replaces it, "
-            "-o writes another file"
+            f"{jobs[0].target}: exists, made with whatever options; -o names another file, "
+            "--overwrite replaces it"
         )
     if existing := len(jobs) - len(pending):
         print(
-            f"{existing} of {len(jobs)} exist already, whatever options made them; --overwrite "
-            "replaces them",
+            f"{existing} of {len(jobs)} exist, made with whatever options; -o names another "
+            "folder, --overwrite replaces them",
             file=sys.stderr,
         )
     return pending

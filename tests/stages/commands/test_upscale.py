@@ -88,7 +88,7 @@ def test_a_folder_keeps_its_folders_and_goes_on_where_it_stopped(folder: Path) -
     (folder / "set_x4/deep/b.png").unlink()
     again = upscale(folder, "set")
     assert again.out == "set_x4/deep/b.png: 48×36\n"
-    assert "2 of 3 exist already, whatever options made them; --overwrite" in again.err
+    assert "2 of 3 exist, made with whatever options; -o names another folder, --over" in again.err
     assert upscale(folder, "set").code == 0
 
 
@@ -107,17 +107,30 @@ def test_an_existing_file_is_kept_without_overwrite(folder: Path) -> None:
     result = upscale(folder, "a.png")
     assert (result.code, (folder / "a_x4.png").read_text()) == (2, "mine")
     assert result.err == (
-        "a_x4.png: exists already, whatever options made it; --overwrite replaces it, -o writes "
-        "another file\n"
+        "a_x4.png: exists, made with whatever options; -o names another file, --overwrite replaces "
+        "it\n"
     )
     assert upscale(folder, "a.png", "--overwrite").code == 0
 
 
 def test_all_pictures_of_a_folder_can_be_named_again(folder: Path) -> None:
+    shutil.copy(folder / "a.png", folder / "icon.png")
     for _ in range(2):
         result = upscale(folder, *sorted(path.name for path in folder.glob("*.png")))
         assert result.code == 0, result.err
-    assert "a_x4.png: left out, it is the result of another picture" in result.err
+    left_out = "left out, as they are the results of other pictures"
+    assert f"a_x4.png and 1 more: {left_out}" in result.err
+    again = upscale(folder, "a.png", "a_x4.png", "--overwrite")
+    assert "a_x4.png: left out, as it is the result of another picture\n" in again.err
+
+
+def test_no_picture_is_passed_over_for_the_result_of_another(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "icon.png")
+    Image.new("RGB", (7, 5), "gold").save(folder / "a.jpg")
+    upscale(folder, "a.jpg")
+    Image.new("RGB", (3, 2), "teal").save(folder / "a.png")
+    result = upscale(folder, "a.png", "icon.png")
+    assert result.out == "a.png_x4.png: 12×8\nicon_x4.png: 48×36\n"
 
 
 def test_a_bad_picture_does_not_stop_the_others(folder: Path) -> None:
