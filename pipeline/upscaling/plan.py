@@ -7,22 +7,9 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.upscaling.encoding import Encoding
-from pipeline.upscaling.formats import FORMAT_BY_SUFFIX
+from pipeline.upscaling.formats import FORMAT_BY_SUFFIX, PICTURE_SUFFIXES
 
 PIPE = Path("-")
-PICTURE_SUFFIXES = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".jp2",
-}
-"""Suffixes of the files that are taken from folders; a file that is named may have any."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.errors import PipelineError, UsageError
-from pipeline.shipped import AUTO
+from pipeline.errors import Interrupted, PipelineError, UsageError
 from pipeline.upscaling.params import MAX_TILE, MIN_TILE, UpscaleParams, upscale_params
 from stages.console import ConsoleProgress
 from stages.typed_options import options_from
@@ -72,13 +71,18 @@ def upscale(
     def print_written(job: "Job", picture: "Picture") -> None:
         if job.writes_file:
             height, width = picture.frames[0].shape[:2]
-            model = f", by {chooser.model_name(picture)}" if chooser.model == AUTO else ""
-            print(f"{job.target}: {width}×{height}{model}", flush=True)
+            print(f"{job.target}: {width}×{height}, by {chooser.shown_name(picture)}", flush=True)
 
-    if pending:
+    if not pending:
+        return
+    try:
         problems = upscale_all(pending, chooser, encoding, print_written, ConsoleProgress())
-        if problems:
-            raise PipelineError("\n".join(problems))
+    except KeyboardInterrupt:
+        if len(pending) > 1:
+            raise
+        raise Interrupted("interrupted; the same command begins the picture again") from None
+    if problems:
+        raise PipelineError("\n".join(problems))
 
 
 def _report_left_out(results: list[Path]) -> None:
