@@ -43,7 +43,7 @@ class UsageError(PipelineError):
     exit_code = 2
 
 
-class Interrupted(PipelineError):
+class Interrupted(PipelineError):  # noqa: N818 - not an error
     """The user ended a command, for which the usual advice, to go on by running it, is wrong."""
 
     exit_code = 130
