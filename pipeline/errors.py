@@ -43,6 +43,12 @@ class UsageError(PipelineError):
     exit_code = 2
 
 
+class Interrupted(PipelineError):  # noqa: N818 - not an error
+    """The user ended a command, for which the usual advice, to go on by running it, is wrong."""
+
+    exit_code = 130
+
+
 def fault_line(error: BaseException) -> str | None:
     """Describe a fault of the machine in one line that says what to do; None for another error."""
     text = " ".join(str(error).split())

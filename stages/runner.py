@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from pipeline.errors import PipelineError, UsageError, fault_line
+from pipeline.errors import Interrupted, PipelineError, UsageError, fault_line
 from pipeline.locks import hold, lock_file
 from pipeline.named_files import FOLDER, Input, unwatched
 from pipeline.params import Params, Section
@@ -23,9 +23,10 @@ from pipeline.progress import Progress
 from stages.dvc_settings import InexpressibleError, dvc_settings
 from stages.options import keyword, param_options, set_signature
 from stages.streams import flush_output, prepare_streams
+from stages.usage_messages import usage_message
 
 PARAMS_FILE = Path("params.yaml")
-INTERRUPTED = 130
+INTERRUPTED = Interrupted.exit_code
 
 
 @dataclass(frozen=True)
@@ -157,12 +158,16 @@ def _run(app: typer.Typer) -> int:
     """Run `app`, print why it ended early, and return the exit code."""
     try:
         returned = app(standalone_mode=False)
+        # Typer returns this code where it met a KeyboardInterrupt.
+        if returned == INTERRUPTED:
+            raise KeyboardInterrupt
         code = returned if isinstance(returned, int) else 0
     except (PipelineError, typer.TyperException) as error:
-        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        message = usage_message(error) if isinstance(error, typer.TyperException) else str(error)
         print(message, file=sys.stderr)
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
+        print("interrupted; run the same command again to go on", file=sys.stderr)
         code = INTERRUPTED
     except Exception as error:
         fault = fault_line(error)
@@ -170,8 +175,6 @@ def _run(app: typer.Typer) -> int:
             raise
         print(fault, file=sys.stderr)
         code = PipelineError.exit_code
-    if code == INTERRUPTED:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
     return code
 
 

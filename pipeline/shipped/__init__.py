@@ -27,6 +27,16 @@ def shipped_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
 
 
+def any_case(model: str) -> str:
+    """Return `AUTO` or a shipped model's name that `model` is in other case, else `model` itself.
+
+    A file of that very name comes first.
+    """
+    name = model.lower()
+    is_known = name == AUTO or name in shipped_models()
+    return name if is_known and not Path(model).exists() else model
+
+
 def named_file(name: str) -> Path:
     """Return the file that a param names: a shipped model's, or the path itself if there is one."""
     path = Path(name)

@@ -74,6 +74,8 @@ class UpscaleApp:
             scales=SCALES,
             formats=OFFERED_FORMATS,
             megabytes=MAX_BYTES // 10**6,
+            megapixels=_max_pixels(4) // 10**6,
+            megapixels_at_8=_max_pixels(8) // 10**6,
         )
 
     def close(self) -> None:
@@ -119,7 +121,7 @@ class UpscaleApp:
         listener = _AbortListener(self._closed, request.environ.get("werkzeug.socket"))
         try:
             with self._exclusive(listener):
-                picture = decode_picture(data, int(MAX_PIXELS / max(scale / 4, 1) ** 2))
+                picture = decode_picture(data, _max_pixels(scale))
                 name = model_for(self._models[model], picture)
                 upscaler = self._upscaler(name, scale)
                 height, width = picture.frames[0].shape[:2]
@@ -141,6 +143,11 @@ class UpscaleApp:
             yield
         finally:
             self._computing.release()
+
+
+def _max_pixels(scale: float) -> int:
+    """Return the largest number of pixels, all frames together, that are enlarged by `scale`."""
+    return int(MAX_PIXELS / max(scale / 4, 1) ** 2)
 
 
 def _make_upscaler(model: str, scale: float, device: str) -> Upscaler:

@@ -16,6 +16,9 @@ from pipeline.upscaling.pictures import Picture, decode_picture
 from pipeline.upscaling.plan import PIPE, Job
 from pipeline.upscaling.upscaler import Upscaler
 
+LONG_TO_WRITE = 10_000_000
+"""Pixels of a result, all frames together, that are compressed for seconds."""
+
 
 def read_picture(path: Path) -> Picture:
     """Decode a file, or standard input. Raises `PipelineError` that names the file."""
@@ -51,7 +54,8 @@ def upscale_all(
     """Enlarge pictures, and return what went wrong, one line per picture.
 
     `choose` returns the upscaler for a picture; `on_written` is called after each file. With one
-    picture `progress` counts its tiles, else pictures.
+    picture `progress` counts its tiles, else pictures; it names a large last file while that is
+    compressed.
     """
     problems: list[str] = []
 
@@ -80,6 +84,8 @@ def upscale_all(
                 # No more than one enlarged picture waits in memory.
                 if writing is not None:
                     writing.result()
+                if done == len(jobs) and job.writes_file and _pixels(picture) >= LONG_TO_WRITE:
+                    progress.message(f"writing {job.target}")
                 writing = writer.submit(write, job, picture)
             batch_progress.update(done)
         if writing is not None:
@@ -114,6 +120,11 @@ def _upscale(
         return upscaler.upscale_picture(picture, progress)
     except PipelineError as error:
         raise PipelineError(f"{job.source}: {error}") from None
+
+
+def _pixels(picture: Picture) -> int:
+    height, width = picture.frames[0].shape[:2]
+    return int(height * width * len(picture.frames))
 
 
 def _encode(job: Job, picture: Picture, encoding: Encoding) -> bytes:

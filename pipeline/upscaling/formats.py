@@ -1,4 +1,4 @@
-"""The formats in which pictures are written."""
+"""The formats in which pictures are read and written."""
 
 from dataclasses import dataclass
 
@@ -20,3 +20,16 @@ FORMATS = {
     "gif": FileFormat((".gif",), "image/gif", 65_535),
 }
 FORMAT_BY_SUFFIX = {suffix: name for name, one in FORMATS.items() for suffix in one.suffixes}
+PICTURE_SUFFIXES = {
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".avif",
+    ".jp2",
+}
+"""Suffixes of the files that are taken from folders; a file that is named may have any."""

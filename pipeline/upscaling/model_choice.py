@@ -18,11 +18,15 @@ class UpscalerChooser:
     """Returns the upscaler for each picture.
 
     `make` constructs the upscaler of a model's name; it is called once for each model that is
-    needed, and its errors are passed on. `scale`: the factor by which pictures are enlarged.
+    needed, and its errors are passed on. `blend`: what results are said to be by, in place of a
+    model. `scale`: the factor by which pictures are enlarged.
     """
 
-    def __init__(self, model: str, make: Callable[[str], Upscaler]) -> None:
+    def __init__(
+        self, model: str, make: Callable[[str], Upscaler], blend: str | None = None
+    ) -> None:
         self.model = model
+        self._blend = blend
         self._upscaler = cache(make)
         self.scale = self._upscaler(DEFAULT if model == AUTO else model).scale
 
@@ -39,11 +43,16 @@ class UpscalerChooser:
             device=params.device,
             precision=params.precision,
         )
-        return cls(DEFAULT if blended else params.model, make)
+        blend = None if params.alpha is None else f"a blend, alpha {params.alpha:g}"
+        return cls(DEFAULT if blended else params.model, make, blend)
 
     def model_name(self, picture: Picture) -> str:
         """Return the name or path of the model for a picture."""
         return model_for(self.model, picture)
+
+    def shown_name(self, picture: Picture) -> str:
+        """Return what enlarges a picture, as users are told: a model's name or path, or a blend."""
+        return self._blend or self.model_name(picture)
 
     def __call__(self, picture: Picture) -> Upscaler:
         """Return the upscaler for a picture."""

@@ -2,17 +2,25 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from pipeline.device_names import DEVICE_NAMES
 from pipeline.errors import UsageError
 from pipeline.fields import first_problem
 from pipeline.params import Section
-from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG
+from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG, any_case
 
 MAX_SCALE = 16
 MIN_TILE, MAX_TILE = 16, 65_536
-Format = Literal["png", "webp", "jpg", "gif"]
+
+
+def _format_name(value: object) -> object:
+    """Return a format as the schema names it: in lower case, and jpg for jpeg."""
+    name = value.lower() if isinstance(value, str) else value
+    return "jpg" if name == "jpeg" else name
+
+
+Format = Annotated[Literal["png", "webp", "jpg", "gif"], BeforeValidator(_format_name)]
 # Strict types would refuse numpy's scalars, as `numpy.float32(2.5)`.
 Real = Annotated[float, Field(strict=False)]
 Whole = Annotated[int, Field(strict=False)]
@@ -67,6 +75,11 @@ class UpscaleParams(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="fp32, bf16, or auto: bf16 where the hardware computes in it"
     )
+
+    @field_validator("model")
+    @classmethod
+    def _model_in_any_case(cls, model: str) -> str:
+        return any_case(model)
 
 
 # A problem that is not listed here is pydantic's, after the option's name.

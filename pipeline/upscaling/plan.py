@@ -8,22 +8,9 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.upscaling.encoding import Encoding
-from pipeline.upscaling.formats import FORMAT_BY_SUFFIX
+from pipeline.upscaling.formats import FORMAT_BY_SUFFIX, PICTURE_SUFFIXES
 
 PIPE = Path("-")
-PICTURE_SUFFIXES = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".jp2",
-}
-"""Suffixes of the files that are taken from folders; a file that is named may have any."""
 
 
 @dataclass(frozen=True)
@@ -55,32 +42,59 @@ def choose_encoding(format: str | None, quality: int | None, output: Path | None
     return Encoding(chosen, quality)
 
 
-def plan_jobs(inputs: Sequence[Path], output: Path | None, format: str, suffix: str) -> list[Job]:
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a call, and the pictures that get none, as they are the results of others."""
+
+    jobs: list[Job]
+    left_out: list[Path]
+
+
+def plan_jobs(inputs: Sequence[Path], output: Path | None, format: str, suffix: str) -> Plan:
     """Return one job for each picture of `inputs`, which are pictures and folders of pictures.
 
     A single picture becomes the file `output`, or without it a file beside itself whose name ends
     in `suffix`. In a folder `output` every picture keeps its name, and its path below the folder
     that it came from. Without `output` the results of a folder go to one beside it whose name ends
-    in `suffix`, and pictures that are the results of others of `inputs` get no job. Raises
-    `UsageError`.
+    in `suffix`. Pictures that have `suffix` in their path, and are so the results of others of
+    `inputs`, get no job. Raises `UsageError`.
     """
     if PIPE in inputs or output == PIPE:
-        return _plan_pipe(inputs, output)
+        return Plan(_plan_pipe(inputs, output), [])
     folders = [path for path in inputs if _is_folder(path)]
     single = len(inputs) == 1 and not folders
     if output is not None and single and output.suffix and not _is_folder(output):
-        jobs = [Job(inputs[0], _checked_file(output))]
+        jobs, left_out = [Job(inputs[0], _checked_file(output))], []
     else:
         if output is not None and (output.is_file() or output.suffix.lower() in FORMAT_BY_SUFFIX):
             raise UsageError(f"--output: {output} is a file, for one picture; name a folder")
         targets = _targets(inputs, folders, output, suffix)
+        left_out = _results_among([source for source, _ in targets], suffix)
+        results = set(left_out)
+        targets = [target for target in targets if target[0] not in results]
         name_suffix = suffix if output is None else ""
         jobs = _jobs(targets, set(inputs), name_suffix, f".{format}")
-        if output is None:
-            results = {job.target for job in jobs}
-            jobs = [job for job in jobs if job.source not in results]
     _refuse_collisions(jobs)
-    return jobs
+    return Plan(jobs, left_out)
+
+
+def _results_among(pictures: Sequence[Path], suffix: str) -> list[Path]:
+    """Return the pictures that earlier calls made of others of `pictures`, in any format.
+
+    A result has `suffix` at the end of its name's stem, or of the name of a folder that holds it.
+    """
+    sources = {path.parent / name for path in pictures for name in (_stem(path), path.name)}
+
+    def is_result(path: Path) -> bool:
+        parts = (*path.parent.parts, _stem(path))
+        return any(
+            part.endswith(suffix)
+            and Path(*parts[:at], part.removesuffix(suffix), *parts[at + 1 :]) in sources
+            for at, part in enumerate(parts)
+            if part != suffix
+        )
+
+    return [path for path in pictures if is_result(path)]
 
 
 def _plan_pipe(inputs: Sequence[Path], output: Path | None) -> list[Job]:

@@ -60,7 +60,7 @@ def booru(
     from pipeline.booru.app import Site
     from pipeline.booru.drawn_collection import collect_drawings
     from pipeline.booru.fault_injection import FAULTS, FaultInjector
-    from pipeline.errors import UsageError
+    from pipeline.errors import Interrupted, UsageError
     from pipeline.images.collection import collect_folder
     from pipeline.wsgi import Server
     from stages.console import ConsoleProgress
@@ -80,4 +80,7 @@ def booru(
     typer.echo(f"{len(pictures)} pictures at {server.url}  (Ctrl-C ends)")
     typer.echo(f"  pipeline scrape --site {server.url} --limit {len(pictures)}")
     typer.echo(f"  gallery-dl 'gelbooru_v02:{server.url}/index.php?page=post&s=list&tags=all'")
-    server.serve_forever()
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None

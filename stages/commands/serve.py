@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.device_names import DEVICE_NAMES
+from pipeline.errors import Interrupted
 
 
 def serve(
@@ -42,4 +43,7 @@ def serve(
     app = UpscaleApp(models, device, hosts)
     server = Server(app, host, port, app.close)
     print(f"{server.url}  (Ctrl-C ends)", flush=True)
-    server.serve_forever()
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None

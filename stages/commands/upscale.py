@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.errors import PipelineError, UsageError
-from pipeline.shipped import AUTO
+from pipeline.errors import Interrupted, PipelineError, UsageError
 from pipeline.upscaling.params import MAX_TILE, MIN_TILE, UpscaleParams, upscale_params
 from stages.console import ConsoleProgress
 from stages.typed_options import options_from
@@ -64,42 +63,52 @@ def upscale(
     options = upscale_params(**params)
     encoding = choose_encoding(options.format, options.quality, output)
     chooser = UpscalerChooser.from_params(options)
-    jobs = plan_jobs(pictures, output, encoding.format, f"_x{chooser.scale:g}")
-    _report_left_out(pictures, jobs)
-    pending = jobs if overwrite else _pending(jobs, single=len(pictures) == len(jobs) == 1)
+    plan = plan_jobs(pictures, output, encoding.format, f"_x{chooser.scale:g}")
+    _report_left_out(plan.left_out)
+    is_single = len(plan.jobs) == 1 and not plan.left_out
+    pending = plan.jobs if overwrite else _pending(plan.jobs, is_single)
 
     def print_written(job: "Job", picture: "Picture") -> None:
         if job.writes_file:
             height, width = picture.frames[0].shape[:2]
-            model = f", by {chooser.model_name(picture)}" if chooser.model == AUTO else ""
-            print(f"{job.target}: {width}×{height}{model}", flush=True)
+            print(f"{job.target}: {width}×{height}, by {chooser.shown_name(picture)}", flush=True)
 
-    if pending:
+    if not pending:
+        return
+    try:
         problems = upscale_all(pending, chooser, encoding, print_written, ConsoleProgress())
-        if problems:
-            raise PipelineError("\n".join(problems))
+    except KeyboardInterrupt:
+        if len(pending) > 1:
+            raise
+        raise Interrupted("interrupted; the same command begins the picture again") from None
+    if problems:
+        raise PipelineError("\n".join(problems))
 
 
-def _report_left_out(pictures: list[Path], jobs: "list[Job]") -> None:
-    """Name the pictures that are results of others, as `*` gives them in the next run."""
-    sources = {job.source for job in jobs}
-    for path in pictures:
-        if path not in sources and path.is_file():
-            print(f"{path}: left out, it is the result of another picture", file=sys.stderr)
+def _report_left_out(results: list[Path]) -> None:
+    """Say which pictures are the results of others, as `*` gives them in the next call."""
+    if len(results) == 1:
+        print(f"{results[0]}: left out, as it is the result of another picture", file=sys.stderr)
+    elif results:
+        print(
+            f"{results[0]} and {len(results) - 1} more: left out, as they are the results of other "
+            "pictures",
+            file=sys.stderr,
+        )
 
 
-def _pending(jobs: "list[Job]", single: bool) -> "list[Job]":
+def _pending(jobs: "list[Job]", is_single: bool) -> "list[Job]":
     """Return the jobs without a result. Raises `UsageError` for a single picture that has one."""
     pending = [job for job in jobs if not (job.writes_file and job.target.exists())]
-    if single and not pending:
+    if is_single and not pending:
         raise UsageError(
-            f"{jobs[0].target}: exists already, whatever options made it; --overwrite replaces it, "
-            "-o writes another file"
+            f"{jobs[0].target}: exists, made with whatever options; -o names another file, "
+            "--overwrite replaces it"
         )
     if existing := len(jobs) - len(pending):
         print(
-            f"{existing} of {len(jobs)} exist already, whatever options made them; --overwrite "
-            "replaces them",
+            f"{existing} of {len(jobs)} exist, made with whatever options; -o names another "
+            "folder, --overwrite replaces them",
             file=sys.stderr,
         )
     return pending

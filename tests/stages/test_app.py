@@ -81,11 +81,14 @@ def test_help_answers_without_params(tmp_path: Path) -> None:
         (["scarpe"], "scarpe"),
         (["scrape", "--limit"], "--limit"),
         (["scrape", "--limit", "0"], "--limit: 0 should be greater than or equal to 1"),
-        (["upscale"], "pictures"),
+        (["upscale"], "'pictures'. For example: pipeline upscale picture.png"),
+        (["photo.JPG"], "'photo.JPG'. For example: pipeline upscale picture.png"),
+        (["blend", "--alpha", "half"], "--alpha: half is no number"),
+        (["serve", "--port", "80a"], "--port: 80a is no whole number; for example 80"),
         (["upscale", "x.png", "--device", "tpu"], "device tpu: unknown"),
         (["booru", "--port", "x"], "--port"),
         (["clean", "--remove", "everything"], "--remove: everything is neither kept here nor"),
-        (["demo", "--port", "70000"], "--port"),
+        (["demo", "--port", "70000"], "--port: 70000 is more than 65535"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(

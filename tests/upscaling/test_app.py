@@ -205,6 +205,26 @@ def test_the_caption_names_the_model_of_auto(page: Page, picture: Path) -> None:
 
 
 @needs_chromium
+def test_a_picture_that_the_browser_cannot_show_leaves_the_result_alone(
+    page: Page, picture: Path, tmp_path: Path
+) -> None:
+    with Image.open(picture) as image:
+        image.save(tmp_path / "drawing.tif")
+    for file, is_shown in ((tmp_path / "drawing.tif", False), (picture, True)):
+        page.set_input_files("#file", file)
+        expect(page.locator("#caption")).to_contain_text("480 × 360")
+        for part in ("#before", "#divider"):
+            expect(page.locator(part)).to_be_visible(visible=is_shown)
+        line = "getComputedStyle(document.getElementById('stage'), '::after').display"
+        assert (page.evaluate(line) != "none") == is_shown
+
+
+def test_the_page_names_both_limits(url: str) -> None:
+    text = " ".join(requests.get(url, timeout=60).text.split())
+    assert "up to 64 MB and 16 megapixels; 4 for eight times" in text
+
+
+@needs_chromium
 def test_a_dropped_picture_is_taken(page: Page, picture: Path) -> None:
     page.evaluate(
         """bytes => {

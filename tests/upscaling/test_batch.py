@@ -37,6 +37,26 @@ def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
     assert steps == [1, 2, 3]
 
 
+@pytest.mark.parametrize("missing_pixels", [0, 1])
+def test_a_large_last_file_is_named_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing_pixels: int
+) -> None:
+    shown: list[str] = []
+
+    class Messages(Silent):
+        def message(self, text: str) -> None:
+            shown.append(text)
+
+    upscaler = Upscaler(bicubic(), device="cpu")
+    width, height = upscaler.size_of(3, 2)
+    monkeypatch.setattr("pipeline.upscaling.batch.LONG_TO_WRITE", width * height + missing_pixels)
+    jobs = [Job(tmp_path / name, tmp_path / f"big {name}") for name in ("a.png", "b.png")]
+    for job in jobs:
+        Image.new("RGB", (3, 2)).save(job.source)
+    upscale_all(jobs, lambda _: upscaler, Encoding("png"), lambda *_: None, Messages())
+    assert shown == ([f"writing {jobs[-1].target}"] if missing_pixels == 0 else [])
+
+
 def test_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(image: PngImagePlugin.PngImageFile) -> None:
         raise MemoryError

@@ -43,3 +43,10 @@ def test_numbers_of_numpy_are_numbers() -> None:
     numpy = pytest.importorskip("numpy")
     params = upscale_params(scale=numpy.float32(2.5), tile=numpy.int64(64), alpha=1)
     assert (params.scale, params.tile, params.alpha) == (2.5, 64, 1)
+
+
+def test_names_have_any_case() -> None:
+    params = upscale_params(model="Web", format="JPEG")
+    assert (params.model, params.format) == ("web", "jpg")
+    assert upscale_params(model="AUTO").model == "auto"
+    assert upscale_params(model="Mine.pth").model == "Mine.pth"

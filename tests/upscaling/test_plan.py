@@ -20,8 +20,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def planned(inputs: list[str], output: str | None, format: str = "png") -> dict[str, str]:
     paths = [Path(text) for text in inputs]
-    jobs = plan_jobs(paths, None if output is None else Path(output), format, "_x4")
-    return {str(job.source): str(job.target) for job in jobs}
+    plan = plan_jobs(paths, None if output is None else Path(output), format, "_x4")
+    return {str(job.source): str(job.target) for job in plan.jobs}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,28 @@ def test_results_of_the_run_before_are_no_pictures() -> None:
     assert planned(["a_x4.png"], None) == {"a_x4.png": "a_x4_x4.png"}
 
 
+@pytest.mark.parametrize("output", [None, "../out"])
+def test_a_folder_may_hold_results_beside_their_sources(folder: Path, output: str | None) -> None:
+    for name in (
+        "a_x4.png",
+        "a_x4.webp",
+        "a_x4_x4.png",
+        "b.jpg_x4.png",
+        "other_x4.png",
+        "set_x4/c.png",
+        "set_x4/deep/d.png",
+        "set_x4/own.png",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).touch()
+    kept = ["a.png", "b.jpg", "other_x4.png", "set/c.webp", "set/deep/d.PNG", "set_x4/own.png"]
+    assert list(planned(["."], output)) == kept
+    everything = sorted(str(path.relative_to(folder)) for path in folder.iterdir())
+    assert list(planned(everything, output)) == kept
+    plan = plan_jobs([Path("set"), Path("set_x4")], None, "png", "_x4")
+    assert plan.left_out == [Path("set_x4/c.png"), Path("set_x4/deep/d.png")]
+
+
 def test_results_within_a_folder_are_not_its_pictures(folder: Path) -> None:
     first = planned(["set"], "set/large")
     for target in first.values():
@@ -92,9 +114,9 @@ def test_results_within_a_folder_are_not_its_pictures(folder: Path) -> None:
 
 
 def test_pipes() -> None:
-    assert plan_jobs([PIPE], None, "png", "_x4") == [Job(PIPE, PIPE)]
-    assert plan_jobs([PIPE], Path("a.png"), "png", "_x4") == [Job(PIPE, Path("a.png"))]
-    assert plan_jobs([Path("a.png")], PIPE, "png", "_x4") == [Job(Path("a.png"), PIPE)]
+    assert plan_jobs([PIPE], None, "png", "_x4").jobs == [Job(PIPE, PIPE)]
+    assert plan_jobs([PIPE], Path("a.png"), "png", "_x4").jobs == [Job(PIPE, Path("a.png"))]
+    assert plan_jobs([Path("a.png")], PIPE, "png", "_x4").jobs == [Job(Path("a.png"), PIPE)]
 
 
 @pytest.mark.parametrize(

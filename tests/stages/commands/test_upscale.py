@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -39,6 +40,7 @@ def upscale(folder: Path, *arguments: str) -> Finished:
         (["a.png", "--tile", "16", "-o", "c.jpg", "--quality", "80"], {"c.jpg": (48, 36)}),
         (["a.png", "--scale", "2.5"], {"a_x2.5.png": (30, 22)}),
         (["a.png", "--format", "webp"], {"a_x4.webp": (48, 36)}),
+        (["a.png", "--format", "JPEG"], {"a_x4.jpg": (48, 36)}),
         (["a.png", "--precision", "fp32", "--device", "cpu"], {"a_x4.png": (48, 36)}),
         (["a.png", "--tta"], {"a_x4.png": (48, 36)}),
     ],
@@ -49,7 +51,7 @@ def test_pictures_come_out_where_they_should(
     result = upscale(folder, *arguments)
     assert result.code == 0, result.err
     assert result.out.splitlines() == [
-        f"{name}: {size[0]}×{size[1]}" for name, size in written.items()
+        f"{name}: {size[0]}×{size[1]}, by small.safetensors" for name, size in written.items()
     ]
     for name, size in written.items():
         assert Image.open(folder / name).size == size
@@ -59,7 +61,7 @@ def test_a_model_that_enlarges_nothing_changes_the_picture(folder: Path) -> None
     torch.manual_seed(0)
     save_generator(folder / "1x.safetensors", RRDBNet(1, blocks=1, features=8, growth=4), {})
     result = pipeline(folder, "upscale", "--model", "1x.safetensors", "a.png")
-    assert (result.code, result.out) == (0, "a_x1.png: 12×9\n")
+    assert (result.code, result.out) == (0, "a_x1.png: 12×9, by 1x.safetensors\n")
     before, after = (np.asarray(Image.open(folder / name)) for name in ("a.png", "a_x1.png"))
     assert (before != after).any()
     larger = pipeline(folder, "upscale", "--model", "1x.safetensors", "--scale", "2", "a.png")
@@ -70,11 +72,11 @@ def test_without_a_model_a_worn_jpeg_is_enlarged_by_web(folder: Path) -> None:
     result = pipeline(folder, "upscale", "a.png", "b.jpg", "-o", "out")
     assert result.code == 0, result.err
     assert result.out == "out/a.png: 48×36, by perception\nout/b.png: 28×20, by web\n"
-    named = pipeline(folder, "upscale", "b.jpg", "-o", "named.png", "--model", "web")
-    assert named.out == "named.png: 28×20\n"
+    named = pipeline(folder, "upscale", "b.jpg", "-o", "named.png", "--model", "Web")
+    assert named.out == "named.png: 28×20, by web\n"
     assert np.array_equal(Image.open(folder / "out/b.png"), Image.open(folder / "named.png"))
     between = pipeline(folder, "upscale", "b.jpg", "-o", "between.png", "--alpha", "0.5")
-    assert between.out == "between.png: 28×20\n"
+    assert between.out == "between.png: 28×20, by a blend, alpha 0.5\n"
 
 
 def test_a_folder_keeps_its_folders_and_goes_on_where_it_stopped(folder: Path) -> None:
@@ -83,12 +85,12 @@ def test_a_folder_keeps_its_folders_and_goes_on_where_it_stopped(folder: Path) -
         shutil.copy(folder / "a.png", folder / name)
     first = upscale(folder, "set")
     assert first.out.splitlines() == [
-        f"set_x4/{name}.png: 48×36" for name in ("a", "deep/b", "deep/c")
+        f"set_x4/{name}.png: 48×36, by small.safetensors" for name in ("a", "deep/b", "deep/c")
     ]
     (folder / "set_x4/deep/b.png").unlink()
     again = upscale(folder, "set")
-    assert again.out == "set_x4/deep/b.png: 48×36\n"
-    assert "2 of 3 exist already, whatever options made them; --overwrite" in again.err
+    assert again.out == "set_x4/deep/b.png: 48×36, by small.safetensors\n"
+    assert "2 of 3 exist, made with whatever options; -o names another folder, --over" in again.err
     assert upscale(folder, "set").code == 0
 
 
@@ -107,17 +109,32 @@ def test_an_existing_file_is_kept_without_overwrite(folder: Path) -> None:
     result = upscale(folder, "a.png")
     assert (result.code, (folder / "a_x4.png").read_text()) == (2, "mine")
     assert result.err == (
-        "a_x4.png: exists already, whatever options made it; --overwrite replaces it, -o writes "
-        "another file\n"
+        "a_x4.png: exists, made with whatever options; -o names another file, --overwrite replaces "
+        "it\n"
     )
     assert upscale(folder, "a.png", "--overwrite").code == 0
 
 
 def test_all_pictures_of_a_folder_can_be_named_again(folder: Path) -> None:
+    shutil.copy(folder / "a.png", folder / "icon.png")
     for _ in range(2):
         result = upscale(folder, *sorted(path.name for path in folder.glob("*.png")))
         assert result.code == 0, result.err
-    assert "a_x4.png: left out, it is the result of another picture" in result.err
+    left_out = "left out, as they are the results of other pictures"
+    assert f"a_x4.png and 1 more: {left_out}" in result.err
+    again = upscale(folder, "a.png", "a_x4.png", "--overwrite")
+    assert "a_x4.png: left out, as it is the result of another picture\n" in again.err
+
+
+def test_no_picture_is_passed_over_for_the_result_of_another(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "icon.png")
+    Image.new("RGB", (7, 5), "gold").save(folder / "a.jpg")
+    upscale(folder, "a.jpg")
+    Image.new("RGB", (3, 2), "teal").save(folder / "a.png")
+    result = upscale(folder, "a.png", "icon.png")
+    assert result.out == "".join(
+        f"{text}, by small.safetensors\n" for text in ("a.png_x4.png: 12×8", "icon_x4.png: 48×36")
+    )
 
 
 def test_a_bad_picture_does_not_stop_the_others(folder: Path) -> None:
@@ -153,6 +170,8 @@ def test_transparency_is_refused_by_jpeg_before_it_is_enlarged(folder: Path) -> 
         (["a.png", "--quality", "90"], 2, "--quality: png has none"),
         (["a.png", "--tile", "small"], 2, "--tile: small is neither auto nor a number"),
         (["a.png", "--scale", "40"], 2, "scale: 40 is not between 1 and 16"),
+        (["a.png", "--scale", "4x"], 2, "--scale: 4x is no number; for example 4"),
+        (["a.png", "--quality", "9.5"], 2, "--quality: 9.5 is no whole number; for example 9"),
         (["a.png", "--precision", "fp16"], 2, "precision: fp16 is unknown"),
         (["a.png", "-o", "small.safetensors/x"], 1, "cannot be written: Not a directory"),
     ],
@@ -199,6 +218,19 @@ def test_an_interrupt_leaves_whole_files_and_the_rest_for_later(folder: Path) ->
         Image.open(folder / "set_x4" / name).load()
     assert upscale(folder, "set").code == 0
     assert {path.name for path in (folder / "set_x4").iterdir()} == names
+
+
+def test_a_single_picture_that_was_interrupted_begins_again(folder: Path) -> None:
+    Image.effect_noise((2000, 2000), 50).save(folder / "large.png")
+    process = start(folder, "upscale", "--model", "distortion", "large.png")
+    times = psutil.Process(process.pid).cpu_times
+    wait_until(lambda: times().user > 6)
+    process.send_signal(signal.SIGINT)
+    stopped = end(process)
+    assert (stopped.code, stopped.problems[-1]) == (
+        130,
+        "interrupted; the same command begins the picture again",
+    )
 
 
 def test_without_any_set_up_the_shipped_model_is_used(folder: Path) -> None:
