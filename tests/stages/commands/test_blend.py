@@ -37,7 +37,7 @@ def test_the_file_lies_between_the_two(files: Path) -> None:
     [
         (["a.safetensors", "other.safetensors"], 1, "weights of two kinds of generator"),
         (["a.safetensors", "absent.safetensors"], 1, "absent.safetensors: no such file"),
-        (["a.safetensors", "b.safetensors", "--alpha", "2"], 2, "Invalid value for '--alpha'"),
+        (["a.safetensors", "b.safetensors", "--alpha", "2"], 2, "--alpha: 2 is more than 1"),
         (["a.safetensors", "b.safetensors", "-o", "b.safetensors"], 2, "--output: b.safetensors"),
     ],
 )
