@@ -56,6 +56,19 @@ def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
     assert (again.state.step, messages) == (0, [])
 
 
+def test_the_newest_step_is_of_at_most_the_steps(
+    training: CheckpointedState, tmp_path: Path
+) -> None:
+    checkpoints = save(tmp_path, training, 10, 20)
+    assert [checkpoints.newest_step(steps) for steps in (9, 10, 19, 20, 21)] == [
+        None,
+        10,
+        10,
+        20,
+        20,
+    ]
+
+
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
 def test_strips_of_pictures_stay_on_the_cpu_wherever_training_goes_on(
     training: CheckpointedState, tmp_path: Path
