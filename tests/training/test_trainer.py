@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.evaluation.curves import NAMES
 from pipeline.manifest.rows import read_manifest, write_manifest
 from pipeline.networks.files import load_generator
 from pipeline.networks.perceptual.weights import WeightsUnavailableError, backbone_state
@@ -148,6 +149,7 @@ def test_the_losses_follow_the_schedule(world: Path, tmp_path: Path) -> None:
         assert 0 < row["train/d_sr"] < 1
         assert 0 < row["train/d_hr"] < 1
         assert row["train/discriminator"] > 0
+    assert {name for _, row in recorded.rows for name in row} <= NAMES.keys()
 
 
 def test_validation_comes_in_time_and_at_the_end(world: Path, tmp_path: Path) -> None:
