@@ -193,6 +193,7 @@ def test_a_fault_of_one_of_several_processes_is_one_line(project: Path) -> None:
     assert result.problems == ["reports/train: cannot be written: Not a directory"]
 
 
+@pytest.mark.limits_files
 def test_a_full_disk_is_one_line_and_the_next_run_goes_on(project: Path) -> None:
     """A limit on the size of files, above that of the reports, stands in for it."""
     process = start(project, "train", "--steps", "50", "--checkpoint-seconds", "0")
@@ -215,6 +216,7 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(project: Path) -> None
     assert f"training goes on from step {reached} of 50" in result.problems
 
 
+@pytest.mark.limits_files
 @pytest.mark.parametrize("blocks", [1, 9])
 def test_a_full_disk_for_the_curves_is_one_line(blocks: int, project: Path) -> None:
     limited = f'ulimit -f {blocks}; exec "{PROGRAM}" train --checkpoint-seconds 1000'
