@@ -1,5 +1,6 @@
 """Which trainings have compiled networks."""
 
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -62,6 +63,12 @@ def test_a_finished_compiled_training_compiles_nothing(steps: int) -> None:
     assert decide(off, steps, kept={True: steps}) == (False, [])
 
 
+compiles = pytest.mark.skipif(
+    sys.platform != "linux", reason="networks are compiled on CUDA alone, which macOS has not"
+)
+
+
+@compiles
 def test_a_compiled_function_computes_the_same() -> None:
     random = torch.Generator().manual_seed(0)
     sr, hr = (torch.randn(2, 4, 8, 8, generator=random, requires_grad=True) for _ in range(2))
@@ -72,6 +79,7 @@ def test_a_compiled_function_computes_the_same() -> None:
     torch.testing.assert_close(*gradients)
 
 
+@compiles
 def test_a_compiled_network_gives_each_gradient_that_is_asked_for() -> None:
     """A row of the curves takes several through the same network."""
     torch.manual_seed(0)
