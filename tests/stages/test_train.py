@@ -193,7 +193,6 @@ def test_a_fault_of_one_of_several_processes_is_one_line(project: Path) -> None:
     assert result.problems == ["reports/train: cannot be written: Not a directory"]
 
 
-@pytest.mark.limits_files
 def test_a_full_disk_is_one_line_and_the_next_run_goes_on(project: Path) -> None:
     """A limit on the size of files, above that of the reports, stands in for it."""
     process = start(project, "train", "--steps", "50", "--checkpoint-seconds", "0")

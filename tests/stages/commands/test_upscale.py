@@ -183,7 +183,6 @@ def test_mistakes_are_named(folder: Path, arguments: list[str], code: int, messa
     assert message in problems[0]
 
 
-@pytest.mark.limits_files
 def test_a_full_disk_leaves_no_half_file(folder: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
     Image.fromarray(pixels).save(folder / "big.png")
