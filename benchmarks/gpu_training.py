@@ -175,7 +175,7 @@ def _steps_per_second(params: TrainParams, project: Path, task: Task) -> float:
     bf16, steps = computes_in_bf16(device), 10**9
     vgg = load_content_network(located, device, bf16, Silent()).network
     state = new_state(located, device)
-    compiled = is_compiled(located, steps, device, SINGLE_PROCESS, print)
+    compiled = is_compiled(located, steps, device, SINGLE_PROCESS, lambda _: None, print)
     step = TrainStep(located, steps, state, vgg, device, bf16, compiled=compiled, report=print)
     images = torch.randint(0, 256, (64, 512, 512, 3), dtype=torch.uint8, device=device)
     batches = RandomCrops.from_params(located, lambda numbers: (images, numbers), len(images))

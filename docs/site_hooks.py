@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,18 @@ def pages() -> Iterator[tuple[str, str]]:
     yield from PAGES.items()
     for card in sorted((ROOT / CARDS).glob("*.md")):
         yield f"{CARDS}/{card.name}", f"results/cards/{card.name}"
+
+
+def on_config(config: Any) -> Any:
+    """Take the repository's and the site's address from pyproject.toml, where they are set."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    urls = project.get("urls", {})
+    if "Repository" in urls:
+        config.repo_url = urls["Repository"]
+        config.repo_name = "Repository"
+    if "Documentation" in urls:
+        config.site_url = urls["Documentation"]
+    return config
 
 
 def on_files(files: Any, config: Any) -> None:

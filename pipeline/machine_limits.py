@@ -1,6 +1,8 @@
 """How much of the machine this process may use: cores and main memory."""
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -25,6 +27,21 @@ def available_memory() -> int:
     return min([available, *_left_in_groups(CGROUPS, OWN_GROUPS)])
 
 
+@dataclass(frozen=True)
+class _Files:
+    """Names of a control group's files in one version of control groups."""
+
+    limits: tuple[str, ...]
+    usage: str
+    cached: str
+    """the key in `memory.stat` of what can be had back"""
+
+
+# Above `memory.high` the kernel stops no process, but slows it down until it takes less.
+_VERSION_2 = _Files(("memory.max", "memory.high"), "memory.current", "inactive_file")
+_VERSION_1 = _Files(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_inactive_file")
+
+
 def _left_in_groups(root: Path, own_groups: Path) -> Iterator[int]:
     """Yield the bytes that each control group of this process, with a limit, leaves.
 
@@ -32,34 +49,46 @@ def _left_in_groups(root: Path, own_groups: Path) -> Iterator[int]:
     version 1. What a file's pages take can be had back, so they count as free.
     """
     try:
-        lines = own_groups.read_text(encoding="utf-8").splitlines()
+        # A group's name is any bytes.
+        lines = os.fsdecode(own_groups.read_bytes()).splitlines()
     except OSError:
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            names = ("memory.max", "memory.current", "inactive_file")
-            mounts = [root, root / "unified"]
+            files, mounts = _VERSION_2, [root, root / "unified"]
         elif "memory" in controllers.split(","):
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            mounts = [root / "memory"]
+            files, mounts = _VERSION_1, [root / "memory"]
         else:
             continue
         for mount in mounts:
-            yield from _left_up_to(mount, mount / path.strip("/"), names)
+            yield from _left_up_to(mount, mount / path.strip("/"), files)
 
 
-def _left_up_to(mount: Path, group: Path, names: tuple[str, str, str]) -> Iterator[int]:
+def _left_up_to(mount: Path, group: Path, files: _Files) -> Iterator[int]:
     """Yield what a group and those around it leave; in a container its own is the mount itself."""
-    limit_file, usage_file, cached_key = names
     for folder in (group, *group.parents):
-        try:
-            limit = int((folder / limit_file).read_text())
-            usage = int((folder / usage_file).read_text())
-            pairs = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            yield max(limit - usage + int(dict(pairs).get(cached_key, 0)), 0)
-        except (OSError, ValueError):
-            # No such group, or no limit: "max".
-            pass
+        limits = [_number(folder / name) for name in files.limits]
+        usage = _number(folder / files.usage)
+        if usage is not None:
+            used = usage - _cached(folder / "memory.stat", files.cached)
+            yield from (max(limit - used, 0) for limit in limits if limit is not None)
         if folder == mount:
             return
+
+
+def _number(path: Path) -> int | None:
+    """Return the number in a file; None where there is no such group or no limit, `max`."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _cached(path: Path, key: str) -> int:
+    """Return the bytes of a group that can be had back; 0 where its statistics cannot be read."""
+    try:
+        pairs = (line.split() for line in path.read_text().splitlines())
+        return int(dict(pairs).get(key, 0))
+    except (OSError, ValueError):
+        return 0

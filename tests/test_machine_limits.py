@@ -58,6 +58,31 @@ def test_more_used_than_the_limit_leaves_nothing(tmp_path: Path) -> None:
     assert left(tmp_path, "0::/\n") == [0]
 
 
+def test_the_lower_limit_from_which_the_kernel_slows_processes_down_counts(tmp_path: Path) -> None:
+    write_group(tmp_path / "cgroup", "max", GIB, 0)
+    (tmp_path / "cgroup/memory.high").write_text(f"{3 * GIB}\n")
+    assert left(tmp_path, "0::/\n") == [2 * GIB]
+    (tmp_path / "cgroup/memory.max").write_text(f"{4 * GIB}\n")
+    assert sorted(left(tmp_path, "0::/\n")) == [2 * GIB, 3 * GIB]
+
+
+@pytest.mark.parametrize("content", [None, "", "inactive_file\n"])
+def test_a_limit_counts_where_statistics_are_missing(content: str | None, tmp_path: Path) -> None:
+    write_group(tmp_path / "cgroup", str(2 * GIB), GIB, GIB)
+    (tmp_path / "cgroup/memory.stat").unlink()
+    if content is not None:
+        (tmp_path / "cgroup/memory.stat").write_text(content)
+    assert left(tmp_path, "0::/\n") == [GIB]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has names in UTF-8 alone")
+def test_a_groups_name_is_any_bytes(tmp_path: Path) -> None:
+    own = b"0::/caf\xe9\n"
+    write_group(tmp_path / "cgroup" / os.fsdecode(b"caf\xe9"), str(2 * GIB), GIB, 0)
+    (tmp_path / "own").write_bytes(own)
+    assert list(_left_in_groups(tmp_path / "cgroup", tmp_path / "own")) == [GIB]
+
+
 def test_available_memory_is_at_most_the_machines() -> None:
     assert 0 < available_memory() <= psutil.virtual_memory().total
 

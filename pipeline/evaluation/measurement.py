@@ -33,6 +33,8 @@ class Metric:
     name: str
     decimals: int
     higher_is_better: bool
+    per_image: bool = True
+    """whether each image has a value; else it is of a whole set"""
 
     def format(self, value: float) -> str:
         """Return the value as tables show it."""
@@ -58,15 +60,15 @@ METRICS = (
     Metric("ms_ssim_y", "MS-SSIM Y", 4, True),
     Metric("psnr_rgb", "PSNR RGB", 2, True),
     Metric("ssim_rgb", "SSIM RGB", 4, True),
-    Metric("rmse_y", "RMSE Y", 2, False),
+    Metric("rmse_y", "RMSE Y", 2, False, per_image=False),
     Metric("lpips", "LPIPS", 4, False),
     Metric("dists", "DISTS", 4, False),
-    Metric("swd", "SWD", 4, False),
-    Metric("kvd", "KVD", 5, False),
+    Metric("swd", "SWD", 4, False, per_image=False),
+    Metric("kvd", "KVD", 5, False, per_image=False),
 )
 METRIC_BY_KEY = {metric.key: metric for metric in METRICS}
-IMAGE_METRICS = ("psnr_y", "ssim_y", "ms_ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists")
-"""Keys of the metrics that each image has; the others are of a whole set."""
+IMAGE_METRICS = tuple(metric.key for metric in METRICS if metric.per_image)
+"""Keys of the metrics that each image has."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,12 @@ ADVERSARIAL_PARAMS = frozenset(
 )
 """Params that nothing reads without a discriminator."""
 
+COMPILED_STEPS = 5000
+"""The least steps for which networks are compiled by themselves.
+
+Compiling takes up to a minute, as much as this many steps gain on a fast GPU.
+"""
+
 # Those of them that one may expect to act without a discriminator all the same, or that ask for
 # one. The names of the others say that they belong to the loss that is switched off.
 _WARNED = ("discriminator", "relativistic", "warmup_steps", "pixel_weight")
@@ -166,7 +172,8 @@ class TrainParams(Section):
     compile: Literal["auto", "off"] = Field(
         "auto",
         description="auto: on a CUDA GPU, networks are compiled by torch.compile where a training "
-        "has 5,000 steps or more; the first steps then take a minute",
+        f"has {COMPILED_STEPS:,} steps or more; the first steps then take a minute; a training "
+        "that goes on keeps what it began with",
     )
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="auto: bf16 if the hardware supports it"

@@ -88,6 +88,13 @@ class Checkpoints:
             )
         return messages
 
+    def newest_step(self, steps: int) -> int | None:
+        """Return the step of the newest checkpoint of at most `steps` steps, or None without one.
+
+        Raises `PipelineError`.
+        """
+        return next((step for step in map(step_of, self.paths()) if step <= steps), None)
+
     def paths(self) -> list[Path]:
         """Return the checkpoints, newest first. Raises `PipelineError`."""
         try:

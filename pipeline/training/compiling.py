@@ -11,10 +11,9 @@ import torch._functorch.config
 from torch import Tensor, nn
 
 from pipeline.params import TrainParams
+from pipeline.params.train import COMPILED_STEPS
 from pipeline.training.distributed import Group
 
-MIN_STEPS = 5000
-"""Compiling takes up to a minute, as much as this many steps gain on a fast GPU."""
 # Kernels that are chosen by timing them may round differently in the next process.
 _OPTIONS: dict[str, str | int | bool | Callable[..., object]] = {"deterministic": True}
 
@@ -24,16 +23,31 @@ def is_compiled(
     steps: int,
     device: torch.device,
     group: Group,
+    kept_step: Callable[[bool], int | None],
     report: Callable[[str], None],
 ) -> bool:
     """Return whether the networks of a training of `steps` steps are compiled.
 
     They are on a single CUDA device, where the training is long enough, and a function can be
-    compiled: that takes Triton and a C compiler. `report` is called with a line that says so, or
-    why they are not.
+    compiled: that takes Triton and a C compiler. A training that goes on from a kept run is as that
+    run is: `kept_step` returns the step that the run with compiled networks, or the one without,
+    has reached, or None. `report` is called with a line that says what is decided.
     """
-    if params.compile == "off" or device.type != "cuda" or group.size > 1 or steps < MIN_STEPS:
+    if params.compile == "off" or device.type != "cuda" or group.size > 1:
         return False
+    compiled = steps >= COMPILED_STEPS
+    if kept_step(compiled) is None and kept_step(not compiled) is not None:
+        compiled = not compiled
+        if not compiled:
+            report("networks are not compiled: the training goes on as it began")
+    if not compiled:
+        return False
+    # A finished one computes nothing.
+    return kept_step(True) == steps or _can_compile(device, report)
+
+
+def _can_compile(device: torch.device, report: Callable[[str], None]) -> bool:
+    """Return whether a function can be compiled; report it, or why it cannot be."""
     try:
         torch.compile(_probe, dynamic=False, options=_OPTIONS)(torch.ones(64, device=device))
     except Exception as error:

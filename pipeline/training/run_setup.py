@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -90,9 +91,9 @@ def set_up(
     bf16 = uses_bf16(params.precision, device)
     content = load_content_network(resolved, device, bf16, progress)
     training = new_checkpointed_state(resolved, device, group)
-    computed = _Computed(bf16, is_compiled(params, data.steps, device, group, progress.message))
     inputs |= {"vgg_sha256": content.sha256}
-    description = _describe(params, training.state.generator.config, data.steps, computed, inputs)
+    runs = _Runs(params, paths, training.state.generator.config, data.steps, bf16, inputs)
+    compiled = is_compiled(params, data.steps, device, group, runs.newest_step, progress.message)
     return TrainRun(
         params=params,
         paths=paths,
@@ -109,9 +110,9 @@ def set_up(
             state=training.state,
             vgg=content.network,
             device=device,
-            bf16=computed.bf16,
+            bf16=bf16,
             group=group,
-            compiled=computed.compiled,
+            compiled=compiled,
             report=progress.message,
         ),
         monitor=Monitor(
@@ -123,22 +124,51 @@ def set_up(
             recorder=recorder,
             progress=progress,
         ),
-        description=description,
-        checkpoints=Checkpoints(paths.checkpoints / short_hash(description)),
-        metadata=_metadata(params, data.steps, training, content, description, computed),
+        description=runs.description(compiled),
+        checkpoints=runs.checkpoints(compiled),
+        metadata=_metadata(runs, training, content),
     )
 
 
 @dataclass(frozen=True)
-class _Computed:
-    """How steps are computed, as params and device say."""
+class _Runs:
+    """The two runs that a training may be one of: with compiled networks, and without."""
 
+    params: TrainParams
+    paths: TrainPaths
+    config: Mapping[str, object]
+    """the generator's"""
+    steps: int
     bf16: bool
-    compiled: bool
+    inputs: Mapping[str, str | None]
 
     @property
     def precision(self) -> str:
         return "bf16" if self.bf16 else "fp32"
+
+    @cached_property
+    def code(self) -> Mapping[str, str]:
+        return code_of(TRAINER)
+
+    def description(self, compiled: bool) -> Description:
+        """Return all that shapes the weights."""
+        return describe_run(
+            self.params,
+            self.config,
+            self.steps,
+            self.precision,
+            compiled,
+            self.inputs,
+            self.code,
+            training_versions(),
+        )
+
+    def checkpoints(self, compiled: bool) -> Checkpoints:
+        return Checkpoints(self.paths.checkpoints / short_hash(self.description(compiled)))
+
+    def newest_step(self, compiled: bool) -> int | None:
+        """Return the step of the newest checkpoint to go on from. Raises `PipelineError`."""
+        return self.checkpoints(compiled).newest_step(self.steps)
 
 
 @dataclass(frozen=True)
@@ -225,35 +255,16 @@ def _check_crop(params: TrainParams, image_size: int, paths: TrainPaths) -> None
         )
 
 
-def _describe(
-    params: TrainParams,
-    config: Mapping[str, object],
-    steps: int,
-    computed: _Computed,
-    inputs: Mapping[str, str | None],
-) -> Description:
-    code, versions = code_of(TRAINER), training_versions()
-    return describe_run(
-        params, config, steps, computed.precision, computed.compiled, inputs, code, versions
-    )
-
-
-def _metadata(
-    params: TrainParams,
-    steps: int,
-    training: CheckpointedState,
-    content: ContentNetwork,
-    description: Description,
-    computed: _Computed,
-) -> dict[str, str]:
+def _metadata(runs: _Runs, training: CheckpointedState, content: ContentNetwork) -> dict[str, str]:
+    params = runs.params
     return {
         "params": json.dumps(params.model_dump(mode="json"), sort_keys=True),
-        "steps": str(steps),
-        "manifest_sha256": str(description["inputs"]["manifest_sha256"]),
+        "steps": str(runs.steps),
+        "manifest_sha256": str(runs.inputs["manifest_sha256"]),
         "vgg": "none" if content.network is None else params.vgg,
         "adversarial": "true" if training.state.adversary is not None else "false",
         # The version is a class of torch's own, which a checkpoint must not hold.
         "torch": str(torch.__version__),
-        "precision": computed.precision,
-        "code": short_hash(description["code"]),
+        "precision": runs.precision,
+        "code": short_hash(runs.code),
     }

@@ -22,7 +22,7 @@ from pipeline.training.crops import RandomCrops
 from pipeline.training.state import new_state
 from pipeline.training.step import StepResult, TrainStep
 from tests.evaluation.world import make_world
-from tests.training.runs import OTHER_KIND, Recorded, run
+from tests.training.runs import OTHER_KIND, Recorded, RecordedProgress, run
 
 pytestmark = pytest.mark.cuda
 
@@ -238,8 +238,22 @@ def test_compiled_networks_take_the_same_steps_within_rounding() -> None:
 def test_an_interrupted_compiled_training_ends_with_the_same_bytes(
     kind: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiling, "MIN_STEPS", 0)
+    monkeypatch.setattr(compiling, "COMPILED_STEPS", 0)
     test_an_interrupted_training_ends_with_the_same_bytes(kind, world, tmp_path)
+
+
+def test_a_prolonged_training_stays_uncompiled(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "COMPILED_STEPS", 4)
+    progress = RecordedProgress()
+    for steps in (3, 4):
+        result = run(world, tmp_path, progress=progress, device="cuda", steps=steps)
+    assert result.steps == 4
+    assert progress.messages[-2:] == [
+        "networks are not compiled: the training goes on as it began",
+        "training goes on from step 3 of 4",
+    ]
 
 
 def test_the_articles_step_takes_less_than_two_gib() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import platform
 from collections.abc import Callable
 from hashlib import sha256
@@ -15,9 +16,10 @@ from safetensors.torch import save_file
 from torchvision.models import alexnet, vgg16
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.evaluation.measurement import PSNR_CEILING
+from pipeline.evaluation.measurement import IMAGE_METRICS, METRIC_BY_KEY, PSNR_CEILING
 from pipeline.evaluation.pairs import PairedImages, write_pairs
 from pipeline.evaluation.provenance import Inputs
+from pipeline.evaluation.report import MAIN_METRICS
 from pipeline.evaluation.run import evaluate
 from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
@@ -28,9 +30,11 @@ from tests.evaluation.page_bytes import without_seconds
 from tests.evaluation.world import make_world
 
 METHODS = ["nearest", "area", "bilinear", "bicubic", "lanczos", "model"]
-DISTORTION = {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "rmse_y"}
+# The images are too small for MS-SSIM.
+MEASURED = [key for key in IMAGE_METRICS if key != "ms_ssim_y"]
 SWD = {"swd", "swd_64", "swd_32", "swd_16"}
 PERCEPTION = {"lpips", "dists", "kvd"}
+DISTORTION = {*MEASURED, "rmse_y"} - PERCEPTION
 FILES = [
     "evaluate/comparison.png",
     "evaluate/comparisons.csv",
@@ -115,8 +119,7 @@ def test_means_are_of_all_methods_and_metrics(reports):
 def test_metrics_are_the_generators_main_means(reports):
     metrics, means = json.loads((reports / "metrics.json").read_text()), read_means(reports)
     assert metrics == {name: means[name] for name in metrics}
-    names = ("psnr_y", "ssim_y", "rmse_y", "lpips", "dists", "swd", "kvd")
-    assert list(metrics) == [f"model.{name}" for name in names if f"model.{name}" in means]
+    assert list(metrics) == [f"model.{name}" for name in MAIN_METRICS if f"model.{name}" in means]
     assert len(metrics) > 4
 
 
@@ -124,8 +127,7 @@ def test_means_are_of_the_table(reports):
     metrics = read_means(reports)
     with (reports / "evaluate/per_image.csv").open() as file:
         rows = list(csv.DictReader(file))
-    measured = ["psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists"]
-    assert list(rows[0]) == ["id", "tile", "method", *measured]
+    assert list(rows[0]) == ["id", "tile", "method", *MEASURED]
     assert [(row["id"], row["method"]) for row in rows] == [
         (str(number), method) for number in (103, 104, 105, 106) for method in METHODS
     ]
@@ -168,7 +170,7 @@ def test_the_page_shows_pictures_and_provenance(world, reports):
     assert versions == ["nearest", "bilinear", "bicubic", "lanczos", "model", "original"]
     worst = [heading.string.partition(": worst by ")[2] for heading in page.select("#worst h3")]
     assert sorted(", ".join(worst).split(", ")) == sorted(
-        ["PSNR Y", "SSIM Y", "PSNR RGB", "SSIM RGB", "LPIPS", "DISTS"]
+        METRIC_BY_KEY[key].name for key in MEASURED
     )
     assert len(page.select("#per-image tbody tr")) == 4 * len(METHODS)
     provenance = page.select_one("#provenance").get_text(" ", strip=True)
@@ -234,14 +236,14 @@ def test_differences_and_intervals_are_of_the_table(reports):
     metrics = read_means(reports)
     with (reports / "evaluate/intervals.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(METHODS) * 6
+    assert len(rows) == len(METHODS) * len(MEASURED)
     for row in rows:
         mean = metrics[f"{row['method']}.{row['metric']}"]
         assert float(row["mean"]) == pytest.approx(mean, abs=2e-5)
         assert float(row["low"]) <= float(row["mean"]) <= float(row["high"])
     with (reports / "evaluate/comparisons.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 15 * 6
+    assert len(rows) == math.comb(len(METHODS), 2) * len(MEASURED)
     for row in rows:
         method, other = (metrics[f"{row[key]}.{row['metric']}"] for key in ("method", "other"))
         assert float(row["difference"]) == pytest.approx(method - other, abs=2e-5)

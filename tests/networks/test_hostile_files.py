@@ -26,7 +26,11 @@ from pipeline.networks import RCAN, RRDBNet, SRResNet
 from pipeline.networks.files import load_generator, save_generator
 from pipeline.networks.perceptual.weights import WeightsUnavailableError, backbone_state
 from tests.mutations import mutations
+from tests.platforms import limits_memory
 from tests.stages.program import pipeline
+
+# A file of a few bytes may ask for terabytes.
+pytestmark = limits_memory
 
 MEMORY_BYTES = 300_000_000
 HUGE = 10**12

@@ -101,7 +101,8 @@ class Driver:
 
 def pipeline(folder: Path, *arguments: str, **variables: str) -> Finished:
     """Run `pipeline ARGUMENTS` in `folder` and leave it alone."""
-    if not hasattr(os, "fork") or _read_at_start(os.environ | variables) != _AT_START:
+    # macOS ends a fork of a process that has used its frameworks, as NumPy and PyTorch do.
+    if sys.platform != "linux" or _read_at_start(os.environ | variables) != _AT_START:
         return end(start(folder, *arguments, **variables))
     result = _driver().run(folder, arguments, PATIENCE_SECONDS, **variables)
     assert result.code != -signal.SIGKILL, result.err

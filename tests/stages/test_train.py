@@ -215,6 +215,7 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(project: Path) -> None
     assert f"training goes on from step {reached} of 50" in result.problems
 
 
+@pytest.mark.limits_files
 @pytest.mark.parametrize("blocks", [1, 9])
 def test_a_full_disk_for_the_curves_is_one_line(blocks: int, project: Path) -> None:
     limited = f'ulimit -f {blocks}; exec "{PROGRAM}" train --checkpoint-seconds 1000'

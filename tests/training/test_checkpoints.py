@@ -15,6 +15,7 @@ from pipeline.params.file import override
 from pipeline.params.generator import SRResNetParams
 from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
 from pipeline.training.checkpoints import CHECKPOINT_FORMAT, Checkpoints, load_checkpoint
+from tests.platforms import limits_memory
 
 CPU = torch.device("cpu")
 PARAMS = TrainParams(generator=SRResNetParams(blocks=1, features=8), adv_weight=0.0)
@@ -54,6 +55,19 @@ def test_the_newest_two_are_kept(training: CheckpointedState, tmp_path: Path) ->
 def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
     again, messages = restored(tmp_path / "none")
     assert (again.state.step, messages) == (0, [])
+
+
+def test_the_newest_step_is_of_at_most_the_steps(
+    training: CheckpointedState, tmp_path: Path
+) -> None:
+    checkpoints = save(tmp_path, training, 10, 20)
+    assert [checkpoints.newest_step(steps) for steps in (9, 10, 19, 20, 21)] == [
+        None,
+        10,
+        10,
+        20,
+        20,
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
@@ -175,6 +189,7 @@ except PipelineError as error:
 """
 
 
+@limits_memory
 def test_short_memory_loses_no_checkpoint(training: CheckpointedState, tmp_path: Path) -> None:
     save(tmp_path, training, 10)
     training.history.samples.append(torch.zeros(3, 4000, 8000, dtype=torch.uint8))
@@ -288,6 +303,7 @@ except PipelineError as error:
 """
 
 
+@pytest.mark.limits_files
 def test_a_write_that_fails_is_one_line_and_costs_nothing(
     training: CheckpointedState, tmp_path: Path
 ) -> None:

@@ -1,10 +1,15 @@
 """Which trainings have compiled networks."""
 
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pytest
 import torch
 
 from pipeline.params import TrainParams
-from pipeline.training.compiling import MIN_STEPS, compile_function, compile_network, is_compiled
+from pipeline.params.train import COMPILED_STEPS
+from pipeline.training.compiling import compile_function, compile_network, is_compiled
 from pipeline.training.distributed import SINGLE_PROCESS, Group
 from pipeline.training.losses import content_loss
 
@@ -14,29 +19,56 @@ CUDA = torch.device("cuda")
 @pytest.mark.parametrize(
     ("choice", "steps", "device", "group"),
     [
-        ("off", MIN_STEPS, CUDA, SINGLE_PROCESS),
-        ("auto", MIN_STEPS - 1, CUDA, SINGLE_PROCESS),
-        ("auto", MIN_STEPS, torch.device("cpu"), SINGLE_PROCESS),
-        ("auto", MIN_STEPS, CUDA, Group(0, 2)),
+        ("off", COMPILED_STEPS, CUDA, SINGLE_PROCESS),
+        ("auto", COMPILED_STEPS - 1, CUDA, SINGLE_PROCESS),
+        ("auto", COMPILED_STEPS, torch.device("cpu"), SINGLE_PROCESS),
+        ("auto", COMPILED_STEPS, CUDA, Group(0, 2)),
     ],
 )
 def test_only_long_trainings_on_one_gpu_are_compiled(
     choice: str, steps: int, device: torch.device, group: Group
 ) -> None:
+    assert decide(TrainParams(compile=choice), steps, device, group) == (False, [])  # type: ignore[arg-type]
+
+
+def decide(
+    params: TrainParams,
+    steps: int,
+    device: torch.device = CUDA,
+    group: Group = SINGLE_PROCESS,
+    kept: Mapping[bool, int] = MappingProxyType({}),
+) -> tuple[bool, list[str]]:
+    """Whether networks are compiled, and what is reported."""
     reported: list[str] = []
-    params = TrainParams(compile=choice)  # type: ignore[arg-type]
-    assert not is_compiled(params, steps, device, group, reported.append)
-    assert reported == []
+    return is_compiled(params, steps, device, group, kept.get, reported.append), reported
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="is of machines without CUDA")
-def test_where_nothing_can_be_compiled_training_says_why() -> None:
-    reported: list[str] = []
-    assert not is_compiled(TrainParams(), MIN_STEPS, CUDA, SINGLE_PROCESS, reported.append)
-    assert len(reported) == 1
-    assert reported[0].startswith("networks are not compiled, and steps are slower: ")
+@pytest.mark.parametrize("kept", [{}, {False: 7, True: COMPILED_STEPS - 1}])
+def test_where_nothing_can_be_compiled_training_says_why(kept: Mapping[bool, int]) -> None:
+    compiled, (line,) = decide(TrainParams(), COMPILED_STEPS, kept=kept)
+    assert not compiled
+    assert line.startswith("networks are not compiled, and steps are slower: ")
 
 
+def test_a_short_training_that_is_prolonged_stays_uncompiled() -> None:
+    decision = decide(TrainParams(), COMPILED_STEPS, kept={False: COMPILED_STEPS - 1})
+    assert decision == (False, ["networks are not compiled: the training goes on as it began"])
+
+
+@pytest.mark.parametrize("steps", [COMPILED_STEPS, 10])
+def test_a_finished_compiled_training_compiles_nothing(steps: int) -> None:
+    assert decide(TrainParams(), steps, kept={True: steps}) == (True, [])
+    off = TrainParams(compile="off")
+    assert decide(off, steps, kept={True: steps}) == (False, [])
+
+
+compiles = pytest.mark.skipif(
+    sys.platform != "linux", reason="networks are compiled on CUDA alone, which macOS has not"
+)
+
+
+@compiles
 def test_a_compiled_function_computes_the_same() -> None:
     random = torch.Generator().manual_seed(0)
     sr, hr = (torch.randn(2, 4, 8, 8, generator=random, requires_grad=True) for _ in range(2))
@@ -47,6 +79,7 @@ def test_a_compiled_function_computes_the_same() -> None:
     torch.testing.assert_close(*gradients)
 
 
+@compiles
 def test_a_compiled_network_gives_each_gradient_that_is_asked_for() -> None:
     """A row of the curves takes several through the same network."""
     torch.manual_seed(0)

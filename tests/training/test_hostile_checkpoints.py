@@ -18,6 +18,7 @@ from pipeline.training.checkpointed_state import CheckpointedState, new_checkpoi
 from pipeline.training.checkpoints import CHECKPOINT_FORMAT, load_checkpoint
 from pipeline.training.curve_tables import to_tensors
 from tests.networks.test_hostile_files import Make, archive, called, inside_itself, saved
+from tests.platforms import limits_memory
 
 
 @pytest.fixture
@@ -44,6 +45,7 @@ HOSTILE = {
 }
 
 
+@limits_memory
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_file_is_one_line_and_takes_no_memory(
     make: Make, training: CheckpointedState, tmp_path: Path

@@ -12,10 +12,12 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.evaluation.curves import NAMES
 from pipeline.manifest.rows import read_manifest, write_manifest
 from pipeline.networks.files import load_generator
 from pipeline.networks.perceptual.weights import WeightsUnavailableError, backbone_state
 from pipeline.params.file import override
+from pipeline.training import run_setup
 from pipeline.training.trainer import train
 from tests.evaluation.world import make_world
 from tests.training.runs import OTHER_KIND, SMALL, Recorded, RecordedProgress, run
@@ -147,6 +149,7 @@ def test_the_losses_follow_the_schedule(world: Path, tmp_path: Path) -> None:
         assert 0 < row["train/d_sr"] < 1
         assert 0 < row["train/d_hr"] < 1
         assert row["train/discriminator"] > 0
+    assert {name for _, row in recorded.rows for name in row} <= NAMES.keys()
 
 
 def test_validation_comes_in_time_and_at_the_end(world: Path, tmp_path: Path) -> None:
@@ -232,6 +235,21 @@ def test_other_given_weights_are_another_training(world: Path, tmp_path: Path) -
         run(world, tmp_path / "further", progress=progress, adv_weight=0, init=given)
     first, *_ = (message for message in progress.messages if "does not fit" in message)
     assert first.endswith("does not fit: train.init is another file")
+
+
+def test_whether_networks_are_compiled_is_decided_by_the_kept_runs(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int | None, int | None]] = []
+
+    def decide(params, steps, device, group, kept_step, report) -> bool:
+        seen.append((kept_step(False), kept_step(True)))
+        return False
+
+    monkeypatch.setattr(run_setup, "is_compiled", decide)
+    for steps in (2, 3, 1):
+        run(world, tmp_path, adv_weight=0, steps=steps)
+    assert seen == [(None, None), (2, None), (None, None)]
 
 
 def test_lpips_is_measured_where_its_weights_are(
