@@ -17,10 +17,10 @@ from pipeline.evaluation.report_tables import (
     differences_table,
     level_metrics,
     means_table,
-    written_tables,
 )
 from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.seeds import seeds_table
+from pipeline.evaluation.written_tables import written_tables
 from pipeline.files import write_text
 
 TABLES = ("means.csv", "intervals.csv", "comparisons.csv", "per_image.csv", "plane.csv")

@@ -2,9 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
-
-from tabulate import tabulate
+from dataclasses import dataclass
 
 from pipeline.evaluation.costs import Cost
 from pipeline.evaluation.measurement import METRIC_BY_KEY, Metric
@@ -98,27 +96,6 @@ def cost_cells(evaluation: Evaluation, method: str) -> CostCells:
         parameters="–" if cost.parameters is None else f"{cost.parameters:,}",
         seconds="–" if cost.seconds is None else f"{cost.seconds:.2g}",
     )
-
-
-def written_tables(evaluation: Evaluation) -> dict[str, str]:
-    """Return the main table as Markdown, the best of each metric in bold, and as LaTeX."""
-    header = ["Method", *(metric.name for metric in evaluation.metrics), "Parameters", "s/MP"]
-    tables = {}
-    for name, table_format in (("Markdown", "github"), ("LaTeX", "latex_booktabs")):
-        best = "**{}**" if name == "Markdown" else "{}"
-        rows = [
-            [
-                row.method,
-                *((best if cell.is_best else "{}").format(cell.text) for cell in row.cells),
-                *astuple(cost_cells(evaluation, row.method)),
-            ]
-            for row in means_table(evaluation, evaluation.metrics)
-        ]
-        aligned = ("left", *["right"] * (len(header) - 1))
-        tables[name] = tabulate(
-            rows, header, tablefmt=table_format, disable_numparse=True, colalign=aligned
-        )
-    return tables
 
 
 def differences_table(evaluation: Evaluation) -> list[DifferenceRow]:

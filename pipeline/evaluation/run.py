@@ -29,6 +29,7 @@ from pipeline.evaluation.measurement import (
 )
 from pipeline.evaluation.methods import MODEL, ORIGINAL, UpscalingMethods
 from pipeline.evaluation.notices import input_notices, result_notices
+from pipeline.evaluation.other_programs import check_results
 from pipeline.evaluation.pairs import PairedImages
 from pipeline.evaluation.perceptual import PerceptualMetrics, load_perceptual_metrics
 from pipeline.evaluation.plane import Plane, Point
@@ -117,7 +118,7 @@ def _load(params: EvaluateParams, inputs: Inputs, report_folder: Path) -> _Loade
     )
     methods = load_methods(params, trained, device)
     images = _load_images(inputs, params, methods.scale)
-    methods.check_results([row.name for row in images.rows], images.size)
+    check_results(methods.folders, images)
     perceptual = load_perceptual_metrics(params, min(images.size), device)
     return _Loaded(
         device,

@@ -316,8 +316,13 @@ def test_the_main_table_is_there_as_markdown_and_latex(soup):
         "|bicubic|**25.00**|0.8000|**14.30**|0.4000|0.2000|–|0.012|",
         "|model|24.00|**0.9000**|16.10|**0.1000**|**0.1000**|1,261,953|1.5|",
     ]
-    assert latex.startswith("\\begin{tabular}{lrrrrrrr}\n\\toprule")
-    assert "model & 24.00 & 0.9000" in " ".join(latex.split())
+    comment, *lines = latex.splitlines()
+    assert comment.startswith("% \\usepackage{booktabs}")
+    assert lines[:2] == ["\\begin{tabular}{lrrrrrrr}", "\\toprule"]
+    assert lines[6].startswith(r"model & 24.00 & \textbf{0.9000} & ")
+    assert lines[5].startswith(r" & \scriptsize 25.00--25.00 & ")
+    assert lines[-2:] == ["\\bottomrule", "\\end{tabular}"]
+    assert {line.count(" & ") for line in lines[4:8]} == {7}
     names = [button["data-copy"] for button in soup.select("[data-copy]")]
     assert names == ["Markdown", "LaTeX"]
 
