@@ -31,6 +31,7 @@ class DifferenceCell:
     range: str
     """its confidence interval"""
     p: str
+    """corrected for the number of pairs of methods"""
     is_better: bool
     """whether the trained generator is better, and the test significant"""
 
@@ -124,6 +125,6 @@ def _difference_cell(test: PairedTest) -> DifferenceCell:
     return DifferenceCell(
         text=mean,
         range=f"{low} to {high}",
-        p="p < .001" if test.p < 0.001 else f"p = {test.p:.3f}",
-        is_better=metric.gain(difference.mean, 0) > 0 and test.p < SIGNIFICANT,
+        p="p < .001" if test.p_holm < 0.001 else f"p = {test.p_holm:.3f}",
+        is_better=metric.gain(difference.mean, 0) > 0 and test.p_holm < SIGNIFICANT,
     )

@@ -16,7 +16,7 @@ from pipeline.evaluation.charts import CurveChart
 from pipeline.evaluation.costs import Timings, costs_of
 from pipeline.evaluation.curves import read_training_curves
 from pipeline.evaluation.example_images import ExampleImage, choose_crop, choose_images
-from pipeline.evaluation.interpolation import BASELINE, NOT_PICTURED
+from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.kvd import DescriptorSets
 from pipeline.evaluation.load_methods import blend_names, load_methods
 from pipeline.evaluation.measurement import (
@@ -129,7 +129,7 @@ def _load(params: EvaluateParams, inputs: Inputs, report_folder: Path) -> _Loade
         methods,
         images,
         perceptual,
-        input_notices(inputs, trained, params, perceptual),
+        input_notices(inputs, methods.metadata, params, perceptual, len(images)),
     )
 
 
@@ -245,7 +245,7 @@ class _ExampleMaker:
     def _example(self, index: int, captions: Sequence[Metric]) -> ExampleImage:
         row, (lr, hr) = self.images.rows[index], self.images.pair(index)
         results = self.methods.upscale(lr, row.name)
-        hidden = (*NOT_PICTURED, *blend_names(self.params))
+        hidden = blend_names(self.params)
         return ExampleImage(
             name=row.name,
             lr=lr,

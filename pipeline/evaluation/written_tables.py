@@ -29,7 +29,8 @@ def _markdown(
         for row, costs_of_row in zip(rows, costs, strict=True)
     ]
     aligned = ("left", *["right"] * (len(header) - 1))
-    return tabulate(cells, header, tablefmt="github", disable_numparse=True, colalign=aligned)
+    text: str = tabulate(cells, header, tablefmt="github", disable_numparse=True, colalign=aligned)
+    return text
 
 
 def _latex(header: Sequence[str], rows: Sequence[MeanRow], costs: Sequence[Sequence[str]]) -> str:

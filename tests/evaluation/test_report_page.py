@@ -103,7 +103,12 @@ def report() -> Evaluation:
                 "manifest": {"rows": 2},
             },
             provenance={"manifest": "ab" * 32, "adversarial": True},
-            used_params={"max_images": 2, "device": "cuda (NVIDIA H100)", "results": {}},
+            used_params={
+                "max_images": 2,
+                "seed": 1234,
+                "device": "cuda (NVIDIA H100)",
+                "results": {},
+            },
             trained_with=TrainedWith(
                 {"lr": 0.0002, "init": None, "content_layers": ["conv2_1", "conv3_1"]}, True
             ),
@@ -338,7 +343,10 @@ def test_params_are_those_that_were_used(soup):
     cards = {
         card.h3.string: card.get_text(" ", strip=True) for card in soup.select("#provenance .card")
     }
-    assert "max images 2 device cuda (NVIDIA H100) results –" in cards["Params: evaluate, as used"]
+    assert (
+        "max images 2 seed 1234 device cuda (NVIDIA H100) results –"
+        in cards["Params: evaluate, as used"]
+    )
     assert "init – content layers conv2_1, conv3_1" in cards["Params: train, as used"]
     assert cards["Where this comes from"].endswith("time of the evaluation, s 61.2")
 
