@@ -31,11 +31,12 @@ def check_results(folders: Mapping[str, Path], images: PairedImages) -> None:
     Raises `PipelineError` if a file is missing, damaged or of another size, or if the results are
     of LR images that were made otherwise than those of `images`.
     """
+    size = images.size
     for method, folder in folders.items():
         _check_names(method, folder, [f"{row.name}.png" for row in images.rows])
         share = _DamageShare()
         for index, row in enumerate(images.rows):
-            result = read_result(folder / f"{row.name}.png", method, images.size)
+            result = read_result(folder / f"{row.name}.png", method, size)
             hr = images.hr(index)
             lr = {task: images.lr(index, hr, task) for task in OTHER_TASK}
             share.add(result, lr["none"], lr["web"], images.scale)
