@@ -1,6 +1,7 @@
 """The public benchmark: all shipped models on 100 drawings that anyone can make again, offline.
 
 python benchmarks/drawings.py ../drawings            11 minutes on two CPU cores
+python benchmarks/drawings.py ../drawings --limit 20    a fifth of them, to try it
 python benchmarks/drawings.py ../drawings --dists    an hour more, if VGG16's weights are at hand
 
 FOLDER, new or empty, becomes a project whose test split they are, so that `pipeline
@@ -61,13 +62,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="new or empty, outside a git repository")
     parser.add_argument("--dists", action="store_true", help="measure DISTS too: far slower")
+    parser.add_argument(
+        "--limit", type=positive, help="measure so many of them, evenly spaced: other figures"
+    )
     parser.add_argument("--port", type=int, default=8931, help="of the embedded booru")
     arguments = parser.parse_args()
     start = time.monotonic()
     try:
         check_is_new(arguments.folder)
         make_set(arguments.folder, arguments.port)
-        text = tables(arguments.folder, "auto" if arguments.dists else "off")
+        text = tables(arguments.folder, "auto" if arguments.dists else "off", arguments.limit)
     except PipelineError as error:
         raise SystemExit(str(error)) from None
     write_text(arguments.folder / "reports/tables.md", text)
@@ -75,6 +79,14 @@ def main() -> None:
     print(
         f"{time.monotonic() - start:.0f} s in all, PyTorch with {torch.get_num_threads()} threads"
     )
+
+
+def positive(text: str) -> int:
+    """Return a whole number above 0. Raises `ValueError`, which argparse reports."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def make_set(folder: Path, port: int) -> None:
@@ -135,11 +147,11 @@ def settings(site: str) -> Settings:
     }
 
 
-def tables(folder: Path, dists: Literal["auto", "off"]) -> str:
-    """Measure clean and damaged LR images, and return a table in Markdown of each."""
+def tables(folder: Path, dists: Literal["auto", "off"], limit: int | None = None) -> str:
+    """Measure clean and damaged LR images, `limit` at most; return a table in Markdown of each."""
     seconds = seconds_per_image(folder)
     parts = [
-        f"## {title}\n\n{table(evaluated(folder, degradation, dists), seconds)}"
+        f"## {title}\n\n{table(evaluated(folder, degradation, dists, limit), seconds)}"
         for degradation, title in TITLES.items()
     ]
     return "\n".join(parts)
@@ -164,11 +176,15 @@ def seconds_per_image(folder: Path) -> dict[str, float]:
     return medians
 
 
-def evaluated(folder: Path, degradation: Degradation, dists: Literal["auto", "off"]) -> Evaluation:
+def evaluated(
+    folder: Path, degradation: Degradation, dists: Literal["auto", "off"], limit: int | None
+) -> Evaluation:
     """Evaluate all shipped models, as `pipeline evaluate` does, on the CPU."""
     others = {name: name for name in shipped_models() if name != DEFAULT}
     return evaluate(
-        EvaluateParams(degradation=degradation, models=others, dists=dists, device="cpu"),
+        EvaluateParams(
+            degradation=degradation, models=others, dists=dists, device="cpu", max_images=limit
+        ),
         Inputs(
             folder / "data/manifest.csv", folder / "data/resized", shipped_models()[DEFAULT], None
         ),

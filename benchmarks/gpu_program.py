@@ -73,11 +73,14 @@ class TrainingProgram:
         return code
 
     def rate(self, batch: int) -> float | None:
-        """Return images per second between the first and the last line with a step."""
+        """Return images per second between the first and the last line with a step.
+
+        Each phase has lines of its own, whose steps are counted from the training's first.
+        """
         lines = [
             (moment, int(match[1]))
             for moment, line in self._lines
-            if (match := re.match(r"train: (\d+)/", line))
+            if (match := re.match(r"train: (?:\S+: )?(\d+)/", line))
         ]
         if len(lines) < 2 or lines[-1][1] == lines[0][1]:
             return None

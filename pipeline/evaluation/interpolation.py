@@ -6,22 +6,20 @@ from PIL import Image
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
-    "area": Image.Resampling.BOX,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
 BASELINE = "bicubic"
 """The filter that stands for interpolation in one-to-one comparisons."""
-NOT_PICTURED = ("area",)
-"""Left out of the pictures: at whole factors area equals nearest, as OpenCV's does."""
 
 
 def interpolate(lr: torch.Tensor, scale: int, method: str) -> torch.Tensor:
     """Enlarge (3, h, w) uint8 to (3, h·scale, w·scale) uint8 by a filter of `FILTERS`.
 
     Pillow's bicubic has a = −0.5, OpenCV's −0.75; its Lanczos has three lobes, OpenCV's four;
-    bilinear and nearest are the same in both. Antialiasing changes nothing here, as it only
+    bilinear and nearest are the same in both. A box filter, OpenCV's area, would equal nearest at
+    whole factors. Antialiasing changes nothing here, as it only
     widens filters that shrink.
     """
     height, width = lr.shape[-2:]

@@ -1,16 +1,15 @@
 """The methods that are compared: interpolation, generators, and results of other programs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import Timings
 from pipeline.evaluation.interpolation import FILTERS, interpolate
+from pipeline.evaluation.other_programs import read_result
 from pipeline.networks import Generator
 
 MODEL = "model"
@@ -56,17 +55,8 @@ class UpscalingMethods:
                 results[name] = _generate(name, model, lr)
         height, width = (side * self.scale for side in lr.shape[-2:])
         for name, folder in self.folders.items():
-            results[name] = _read_result(folder / f"{image_name}.png", name, (width, height))
+            results[name] = read_result(folder / f"{image_name}.png", name, (width, height))
         return results
-
-    def check_results(self, image_names: Iterable[str], size: tuple[int, int]) -> None:
-        """Read the results of other programs for all images, of `size`, width and height.
-
-        Raises `PipelineError` if a file is missing, damaged or of another size.
-        """
-        for image_name in image_names:
-            for name, folder in self.folders.items():
-                _read_result(folder / f"{image_name}.png", name, size)
 
 
 def _generate(name: str, model: Generator, lr: torch.Tensor) -> torch.Tensor:
@@ -74,22 +64,3 @@ def _generate(name: str, model: Generator, lr: torch.Tensor) -> torch.Tensor:
         return model.enlarge(lr[None])[0]
     except PipelineError as error:
         raise PipelineError(f"{name}: {error}; its weights are damaged") from None
-
-
-def _read_result(path: Path, method: str, size: tuple[int, int]) -> torch.Tensor:
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            if image.size != size:
-                width, height = image.size
-                raise PipelineError(
-                    f"{path}: {width}×{height}, not {size[0]}×{size[1]}; `pipeline pairs` writes "
-                    f"the images that {method} has to enlarge"
-                )
-            pixels = np.array(image.convert("RGB"))
-    except FileNotFoundError:
-        raise PipelineError(
-            f"{path}: not found; evaluate.results: {method} needs a result for every image"
-        ) from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise PipelineError(f"{path}: no complete PNG file: {error}") from None
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

@@ -1,5 +1,8 @@
 """Warnings of the report page; grave ones stand above all, the others behind the pictures."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.measurement import METRIC_BY_KEY, Scores
 from pipeline.evaluation.methods import MODEL
@@ -7,29 +10,53 @@ from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.evaluation.plane import PERCEPTION
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.results import Notice
-from pipeline.networks.files import LoadedGenerator
 from pipeline.params import EvaluateParams
+from pipeline.shipped import named_file
 
 COLLAPSED = 2.0
 """Times bicubic's RMSE. Perfect perception costs at most √2 times the least one (Blau & Michaeli
 2018, theorem 2), so that no trade for perception explains such an error."""
 
 
+FEW_IMAGES = 10
+"""Below so many, distances of sets are mostly noise, and the bootstrap's intervals too narrow."""
+
+
 def input_notices(
-    inputs: Inputs, trained: LoadedGenerator, params: EvaluateParams, perceptual: PerceptualMetrics
+    inputs: Inputs,
+    models: Mapping[str, Mapping[str, str]],
+    params: EvaluateParams,
+    perceptual: PerceptualMetrics,
+    images: int,
 ) -> list[Notice]:
-    """Return warnings about the trained generator and the data, and what was not measured."""
+    """Return warnings about the generators and the data, and what was not measured.
+
+    `models`: method → metadata of its generator's file; `images` were measured.
+    """
+    trained = models[MODEL]
     notices = []
-    if trained.metadata.get("vgg") == "random":
+    if trained.get("vgg") == "random":
         text = (
             "The content loss compared features of a VGG16 with random weights, which is another "
             "experiment than the article's: these figures do not speak for it."
         )
         notices.append(Notice("Random VGG weights.", text))
     measured = inputs.manifest_sha256
-    if trained.metadata.get("manifest_sha256", measured) != measured:
+    if trained.get("manifest_sha256", measured) != measured:
         text = "The model was trained on another manifest; it may have seen the images below."
         notices.append(Notice("Another manifest.", text, grave=True))
+    if others := _trained_elsewhere(models, params, measured):
+        text = (
+            f"Trained on another manifest: {', '.join(others)}. They may have seen the images "
+            "below, which would make their figures better than they are."
+        )
+        notices.append(Notice("Other models, another manifest.", text))
+    if images < FEW_IMAGES:
+        text = (
+            f"These figures are of {images}: SWD and KVD are mostly noise, intervals are too "
+            f"narrow, and tests see little. Measure {FEW_IMAGES} images at least, better a hundred."
+        )
+        notices.append(Notice("Few images.", text))
     if params.degradation == "web":
         text = (
             "The images that were enlarged are damaged as pictures on the web are, by other "
@@ -39,6 +66,21 @@ def input_notices(
     for metrics, reason in perceptual.missing.items():
         notices.append(Notice(f"Not measured: {metrics}.", reason))
     return notices
+
+
+def _trained_elsewhere(
+    models: Mapping[str, Mapping[str, str]], params: EvaluateParams, measured: str
+) -> list[str]:
+    """Return the models beside the trained one whose files name another manifest.
+
+    Without the shipped ones, whose cards say what they were trained on.
+    """
+    return [
+        name
+        for name, path in params.models.items()
+        if named_file(path) == Path(path)
+        and models[name].get("manifest_sha256", measured) != measured
+    ]
 
 
 def result_notices(means: Scores) -> list[Notice]:

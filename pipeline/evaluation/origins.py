@@ -50,7 +50,7 @@ def _origin(address: str, folder: str) -> str:
     if LOOPBACK_ADDRESS.match(address):
         return "a booru on this computer"
     if _is_file(address):
-        return f"the folder {folder}"
+        return f"the folder {folder}" if folder else "several folders"
     try:
         host = urlsplit(address).hostname if web_link(address) else None
     except ValueError:
@@ -59,6 +59,11 @@ def _origin(address: str, folder: str) -> str:
 
 
 def _common_folder(addresses: Sequence[str]) -> str:
-    """Return the name of the innermost folder of all files, without the path of this computer."""
-    parents = [posixpath.dirname(unquote(address.removeprefix("file://"))) for address in addresses]
+    """Return the name of the innermost folder of all files, without the path of this computer.
+
+    Empty if they have nothing in common but a root.
+    """
+    # All absolute, hosts and drives too (`file://host/a`, `file:///C:/a`): others cannot be mixed.
+    paths = ["/" + unquote(address.removeprefix("file:")).lstrip("/") for address in addresses]
+    parents = [posixpath.dirname(path) for path in paths]
     return posixpath.basename(posixpath.commonpath(parents)) if parents else ""

@@ -1,15 +1,17 @@
 """LR/HR pairs of the images of one split."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.spacing import evenly_spaced
-from pipeline.files import atomic_path
+from pipeline.files import atomic_path, write_text
 from pipeline.images.degradation import Degradation, make_lr
 from pipeline.images.shards import read_image
 from pipeline.manifest.rows import Row, read_manifest
@@ -65,13 +67,21 @@ class PairedImages:
 
     def pair(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return LR (3, H/scale, W/scale) and HR (3, H, W), uint8; deterministic."""
-        row, hr = self.rows[index], self.hr(index)
-        lr = make_lr(hr[None], self.scale, self.degradation, [(row.id, row.tile)])[0]
-        return lr, hr
+        hr = self.hr(index)
+        return self.lr(index, hr, self.degradation), hr
+
+    def lr(self, index: int, hr: torch.Tensor, degradation: Degradation) -> torch.Tensor:
+        """Return LR (3, H/scale, W/scale) of an image's `hr`, uint8; deterministic."""
+        row = self.rows[index]
+        return make_lr(hr[None], self.scale, degradation, [(row.id, row.tile)])[0]
 
 
 def write_pairs(pairs: PairedImages, folder: Path, progress: Progress) -> None:
-    """Write `lr/NAME.png` and `hr/NAME.png` for each image, replacing existing files."""
+    """Write `lr/NAME.png` and `hr/NAME.png` for each image, and `pairs.json`: what they are of.
+
+    Replaces files of the same task. Raises `PipelineError` if `folder` has pairs of another one.
+    """
+    _describe(pairs, folder)
     with task(progress, "pairs", len(pairs), "image"):
         for index, row in enumerate(pairs.rows):
             for side, pixels in zip(("lr", "hr"), pairs.pair(index), strict=True):
@@ -79,3 +89,35 @@ def write_pairs(pairs: PairedImages, folder: Path, progress: Progress) -> None:
                 with atomic_path(folder / side / f"{row.name}.png") as temporary:
                     image.save(temporary, "PNG")
             progress.update(index + 1)
+
+
+def _describe(pairs: PairedImages, folder: Path) -> None:
+    """Write `pairs.json` before the images, so that a run that was stopped has left one too."""
+    path = folder / "pairs.json"
+    if not path.exists() and any((folder / "lr").glob("*.png")):
+        raise PipelineError(
+            f"{folder / 'lr'}: has images of an unknown task; name another folder, or remove it"
+        )
+    ours = {"degradation": pairs.degradation, "scale": pairs.scale, "split": pairs.rows[0].split}
+    images = {row.name: row.sha256 for row in pairs.rows}
+    if path.exists():
+        theirs = _read_description(path)
+        written = theirs.pop("images")
+        different = [f"{key} {theirs.get(key)}" for key in ours if theirs.get(key) != ours[key]]
+        if any(written.get(name, images[name]) != images[name] for name in images):
+            different.append("other images")
+        if different:
+            raise PipelineError(
+                f"{path}: the pairs here have {', '.join(different)}; name another folder, or "
+                f"remove this one"
+            )
+        images = written | images
+    write_text(path, json.dumps(ours | {"images": images}, indent=2) + "\n")
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(path.read_bytes())
+        return {**description, "images": {**description["images"]}}
+    except (ValueError, RecursionError, KeyError, TypeError):
+        raise PipelineError(f"{path}: damaged JSON; remove the folder {path.parent}") from None

@@ -10,6 +10,7 @@ from pipeline.evaluation.plane import write_points
 from pipeline.evaluation.plane_figure import draw_plane
 from pipeline.evaluation.report_page import write_page
 from pipeline.evaluation.results import Evaluation
+from pipeline.evaluation.seeds import write_seeds
 from pipeline.evaluation.significance import Interval
 from pipeline.files import write_table, write_text
 
@@ -30,6 +31,7 @@ def write_reports(folder: Path, evaluation: Evaluation) -> None:
     draw_examples(details / "worst.png", evaluation.worst)
     _write_intervals(details / "intervals.csv", evaluation)
     _write_paired_tests(details / "comparisons.csv", evaluation)
+    write_seeds(details / "seeds.csv", evaluation.seed_groups, evaluation.means, evaluation.metrics)
     write_page(folder / "index.html", evaluation)
 
 
@@ -70,10 +72,17 @@ def _write_intervals(path: Path, evaluation: Evaluation) -> None:
 
 def _write_paired_tests(path: Path, evaluation: Evaluation) -> None:
     rows = [
-        [test.metric, test.method, test.other, *_rounded(test.mean_difference), f"{test.p:.3g}"]
+        [
+            test.metric,
+            test.method,
+            test.other,
+            *_rounded(test.mean_difference),
+            f"{test.p:.3g}",
+            f"{test.p_holm:.3g}",
+        ]
         for test in evaluation.paired_tests
     ]
-    header = ["metric", "method", "other", "difference", "low", "high", "p"]
+    header = ["metric", "method", "other", "difference", "low", "high", "p", "p_holm"]
     write_table(path, header, rows)
 
 

@@ -9,6 +9,7 @@ from pipeline.evaluation.encoded_examples import encode_examples
 from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.methods import MODEL
+from pipeline.evaluation.notices import FEW_IMAGES
 from pipeline.evaluation.origins import origins_of, source_link, web_link
 from pipeline.evaluation.plane import BOUND_DB
 from pipeline.evaluation.plane_figure import inline_svg
@@ -17,10 +18,10 @@ from pipeline.evaluation.report_tables import (
     differences_table,
     level_metrics,
     means_table,
-    written_tables,
 )
 from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.seeds import seeds_table
+from pipeline.evaluation.written_tables import written_tables
 from pipeline.files import write_text
 
 TABLES = ("means.csv", "intervals.csv", "comparisons.csv", "per_image.csv", "plane.csv")
@@ -88,7 +89,10 @@ def _source(environment: Environment, name: str) -> Markup:
 
 
 def summary_sentences(evaluation: Evaluation) -> list[str]:
-    """Return the page's lead: the gain in distortion and in perception over the baseline."""
+    """Return the page's lead: the gain in distortion and in perception over the baseline.
+
+    Of few images nothing is said of perception where LPIPS is not measured.
+    """
     model, baseline = evaluation.means[MODEL], evaluation.means[BASELINE]
     gain = model["psnr_y"] - baseline["psnr_y"]
     distortion = (
@@ -97,6 +101,8 @@ def summary_sentences(evaluation: Evaluation) -> list[str]:
         f"{baseline['psnr_y']:.2f} dB. Pixel by pixel it lies {abs(gain):.2f} dB "
         f"{'nearer to' if gain >= 0 else 'further from'} the originals."
     )
+    if "lpips" not in model and len(evaluation.rows) < FEW_IMAGES:
+        return [distortion]
     metric = METRIC_BY_KEY["lpips" if "lpips" in model else "swd"]
     ours, theirs = (metric.format(scores[metric.key]) for scores in (model, baseline))
     nearer = "nearer to" if model[metric.key] <= baseline[metric.key] else "further from"

@@ -2,9 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
-
-from tabulate import tabulate
+from dataclasses import dataclass
 
 from pipeline.evaluation.costs import Cost
 from pipeline.evaluation.measurement import METRIC_BY_KEY, Metric
@@ -33,6 +31,7 @@ class DifferenceCell:
     range: str
     """its confidence interval"""
     p: str
+    """corrected for the number of pairs of methods"""
     is_better: bool
     """whether the trained generator is better, and the test significant"""
 
@@ -100,27 +99,6 @@ def cost_cells(evaluation: Evaluation, method: str) -> CostCells:
     )
 
 
-def written_tables(evaluation: Evaluation) -> dict[str, str]:
-    """Return the main table as Markdown, the best of each metric in bold, and as LaTeX."""
-    header = ["Method", *(metric.name for metric in evaluation.metrics), "Parameters", "s/MP"]
-    tables = {}
-    for name, table_format in (("Markdown", "github"), ("LaTeX", "latex_booktabs")):
-        best = "**{}**" if name == "Markdown" else "{}"
-        rows = [
-            [
-                row.method,
-                *((best if cell.is_best else "{}").format(cell.text) for cell in row.cells),
-                *astuple(cost_cells(evaluation, row.method)),
-            ]
-            for row in means_table(evaluation, evaluation.metrics)
-        ]
-        aligned = ("left", *["right"] * (len(header) - 1))
-        tables[name] = tabulate(
-            rows, header, tablefmt=table_format, disable_numparse=True, colalign=aligned
-        )
-    return tables
-
-
 def differences_table(evaluation: Evaluation) -> list[DifferenceRow]:
     """Return one row per other method, the trained generator minus it, by the images' metrics."""
     cells: dict[str, dict[str, DifferenceCell]] = defaultdict(dict)
@@ -147,6 +125,6 @@ def _difference_cell(test: PairedTest) -> DifferenceCell:
     return DifferenceCell(
         text=mean,
         range=f"{low} to {high}",
-        p="p < .001" if test.p < 0.001 else f"p = {test.p:.3f}",
-        is_better=metric.gain(difference.mean, 0) > 0 and test.p < SIGNIFICANT,
+        p="p < .001" if test.p_holm < 0.001 else f"p = {test.p_holm:.3f}",
+        is_better=metric.gain(difference.mean, 0) > 0 and test.p_holm < SIGNIFICANT,
     )

@@ -16,7 +16,7 @@ from pipeline.evaluation.charts import CurveChart
 from pipeline.evaluation.costs import Timings, costs_of
 from pipeline.evaluation.curves import read_training_curves
 from pipeline.evaluation.example_images import ExampleImage, choose_crop, choose_images
-from pipeline.evaluation.interpolation import BASELINE, NOT_PICTURED
+from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.kvd import DescriptorSets
 from pipeline.evaluation.load_methods import blend_names, load_methods
 from pipeline.evaluation.measurement import (
@@ -29,6 +29,7 @@ from pipeline.evaluation.measurement import (
 )
 from pipeline.evaluation.methods import MODEL, ORIGINAL, UpscalingMethods
 from pipeline.evaluation.notices import input_notices, result_notices
+from pipeline.evaluation.other_programs import check_results
 from pipeline.evaluation.pairs import PairedImages
 from pipeline.evaluation.perceptual import PerceptualMetrics, load_perceptual_metrics
 from pipeline.evaluation.plane import Plane, Point
@@ -117,7 +118,7 @@ def _load(params: EvaluateParams, inputs: Inputs, report_folder: Path) -> _Loade
     )
     methods = load_methods(params, trained, device)
     images = _load_images(inputs, params, methods.scale)
-    methods.check_results([row.name for row in images.rows], images.size)
+    check_results(methods.folders, images)
     perceptual = load_perceptual_metrics(params, min(images.size), device)
     return _Loaded(
         device,
@@ -128,7 +129,7 @@ def _load(params: EvaluateParams, inputs: Inputs, report_folder: Path) -> _Loade
         methods,
         images,
         perceptual,
-        input_notices(inputs, trained, params, perceptual),
+        input_notices(inputs, methods.metadata, params, perceptual, len(images)),
     )
 
 
@@ -244,7 +245,7 @@ class _ExampleMaker:
     def _example(self, index: int, captions: Sequence[Metric]) -> ExampleImage:
         row, (lr, hr) = self.images.rows[index], self.images.pair(index)
         results = self.methods.upscale(lr, row.name)
-        hidden = (*NOT_PICTURED, *blend_names(self.params))
+        hidden = blend_names(self.params)
         return ExampleImage(
             name=row.name,
             lr=lr,

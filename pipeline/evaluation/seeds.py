@@ -4,21 +4,36 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, stdev
 
-from pipeline.evaluation.measurement import Metric, Scores
+from pipeline.evaluation.measurement import DECIMALS, Metric, Scores
+from pipeline.files import write_table
 
 # Where and when a training computes does not make it another experiment.
 NOT_COMPARED = ("seed", "checkpoint_seconds", "device", "processes")
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Means over images by one metric, of models that differ in their seed."""
+
+    metric: Metric
+    mean: float
+    deviation: float
+    """sample standard deviation over the seeds"""
+
+    def __str__(self) -> str:
+        return f"{self.metric.format(self.mean)} ± {self.metric.format(self.deviation)}"
+
+
+@dataclass(frozen=True)
 class SeedRow:
-    """Models of one training with several seeds: means and standard deviations of their means."""
+    """Models of one training with several seeds."""
 
     methods: Sequence[str]
-    cells: Sequence[str]
-    """one per metric: mean ± sample standard deviation over the seeds"""
+    cells: Sequence[Spread]
+    """one per metric"""
 
 
 def seed_groups(metadata: Mapping[str, Mapping[str, str]]) -> list[list[str]]:
@@ -45,12 +60,30 @@ def seeds_table(
     groups: Sequence[Sequence[str]], means: Scores, metrics: Sequence[Metric]
 ) -> list[SeedRow]:
     """Return one row per group of `seed_groups`, with a cell for each of `metrics`."""
-    rows = []
-    for methods in groups:
-        columns = [[means[method][metric.key] for method in methods] for metric in metrics]
-        cells = [
-            f"{metric.format(fmean(values))} ± {metric.format(stdev(values))}"
-            for metric, values in zip(metrics, columns, strict=True)
+    return [
+        SeedRow(methods, [_spread(metric, methods, means) for metric in metrics])
+        for methods in groups
+    ]
+
+
+def write_seeds(
+    path: Path, groups: Sequence[Sequence[str]], means: Scores, metrics: Sequence[Metric]
+) -> None:
+    """Write `seeds.csv`: methods, seeds, metric, mean, deviation."""
+    rows = [
+        [
+            " ".join(row.methods),
+            len(row.methods),
+            spread.metric.key,
+            round(spread.mean, DECIMALS),
+            round(spread.deviation, DECIMALS),
         ]
-        rows.append(SeedRow(methods, cells))
-    return rows
+        for row in seeds_table(groups, means, metrics)
+        for spread in row.cells
+    ]
+    write_table(path, ["methods", "seeds", "metric", "mean", "deviation"], rows)
+
+
+def _spread(metric: Metric, methods: Sequence[str], means: Scores) -> Spread:
+    values = [means[method][metric.key] for method in methods]
+    return Spread(metric, fmean(values), stdev(values))

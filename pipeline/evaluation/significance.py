@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -28,7 +28,8 @@ class Interval:
 class PairedTest:
     """Two methods on the same images: the mean of `method` minus `other`, and its p-value.
 
-    `p` is of Wilcoxon's signed-rank test, two-sided, not corrected for the number of tests.
+    `p` is of Wilcoxon's signed-rank test, two-sided; `p_holm` is the same, corrected for the number
+    of pairs of methods that are compared by the metric (Holm 1979).
     """
 
     metric: str
@@ -36,12 +37,13 @@ class PairedTest:
     other: str
     mean_difference: Interval
     p: float
+    p_holm: float
 
     def reversed(self) -> "PairedTest":
-        """Return the test of `other` minus `method`, which has the same p-value."""
+        """Return the test of `other` minus `method`, which has the same p-values."""
         difference = self.mean_difference
         negated = Interval(-difference.mean, -difference.high, -difference.low)
-        return PairedTest(self.metric, self.other, self.method, negated, self.p)
+        return PairedTest(self.metric, self.other, self.method, negated, self.p, self.p_holm)
 
 
 def mean_intervals(image_scores: Sequence[Scores], seed: int) -> dict[str, dict[str, Interval]]:
@@ -64,8 +66,21 @@ def paired_tests(image_scores: Sequence[Scores], seed: int) -> list[PairedTest]:
             differences -= _values(image_scores, other, metric)
             interval = _interval(differences, seed)
             p = _wilcoxon_p(differences)
-            tests.append(PairedTest(metric, method, other, interval, p))
-    return tests
+            tests.append(PairedTest(metric, method, other, interval, p, p))
+    corrected = {
+        metric: iter(_holm([test.p for test in tests if test.metric == metric]))
+        for metric in {test.metric for test in tests}
+    }
+    return [replace(test, p_holm=next(corrected[test.metric])) for test in tests]
+
+
+def _holm(values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number, in their order."""
+    order = np.argsort(values)
+    steps = np.asarray(values)[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty(len(values))
+    corrected[order] = np.maximum.accumulate(steps).clip(max=1)
+    return corrected.tolist()
 
 
 def _values(image_scores: Sequence[Scores], method: str, metric: str) -> NDArray[np.float64]:

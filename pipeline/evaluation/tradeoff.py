@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.evaluation.interpolation import FILTERS, NOT_PICTURED
+from pipeline.evaluation.interpolation import FILTERS
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.plane import Plane, Point
 
@@ -85,7 +85,7 @@ def _baselines(experiment: Experiment) -> list[Point]:
     return [
         _point(method, experiment, method)
         for method in FILTERS
-        if method not in NOT_PICTURED and f"{method}.rmse_y" in experiment.metrics
+        if f"{method}.rmse_y" in experiment.metrics
     ]
 
 

@@ -11,6 +11,7 @@ from pipeline.training.best import BestTracker
 from pipeline.training.checkpointed_state import CheckpointedState
 from pipeline.training.distributed import Group
 from pipeline.training.history import Figures, Recorder
+from pipeline.training.schedules import resolved_pretrain_steps
 from pipeline.training.step import StepResult
 from pipeline.training.throughput import Throughput
 from pipeline.training.validation import Validation
@@ -44,6 +45,8 @@ class Monitor:
         self._validation, self._recorder, self._progress = validation, recorder, progress
         adversarial = training.state.adversary is not None
         self._best = BestTracker(training.best, validation, adversarial)
+        pretrain_steps = resolved_pretrain_steps(params, steps) if adversarial else 0
+        self._pretrain_steps = pretrain_steps if 0 < pretrain_steps < steps else None
         self._outdated_step: int | None = None
         self._throughput: Throughput | None = None
 
@@ -61,8 +64,7 @@ class Monitor:
     def start(self, throughput: Throughput) -> None:
         """Start the progress line, which shows `throughput`, before the first step."""
         self._throughput = throughput
-        self._progress.start("train", self._steps, "steps")
-        self._progress.update(self._state.step)
+        self._start_line()
 
     def after_step(self, result: StepResult) -> None:
         """Record and validate as the params say. Raises `NotFiniteError`.
@@ -79,6 +81,9 @@ class Monitor:
             self._progress.update(step)
         if self._group.is_main and step % self._params.validate_every == 0:
             self._validate()
+        if step == self._pretrain_steps:
+            self._progress.finish()
+            self._start_line()
 
     def final_validation(self) -> FinalValidation:
         """Validate the last generator, unless that was done on these pictures; it may be the best.
@@ -98,6 +103,20 @@ class Monitor:
         if self._best.is_better(measured):
             return FinalValidation(figures, state.ema, state.step)
         return FinalValidation(figures, best.generator, best.step)
+
+    def _start_line(self) -> None:
+        """Start the progress line of a phase, so that the time left is by this phase's speed.
+
+        Steps without the discriminator are faster: by their speed the rest would seem shorter.
+        """
+        step, pretrain_steps = self._state.step, self._pretrain_steps
+        if pretrain_steps is None:
+            self._progress.start("train", self._steps, "steps")
+        elif step < pretrain_steps:
+            self._progress.start("train: pre-training", pretrain_steps, "steps")
+        else:
+            self._progress.start("train: adversarial", self._steps, "steps")
+        self._progress.update(step)
 
     def _read(self, result: StepResult) -> Figures:
         """Return the step's figures as numbers, or none where the step was skipped."""

@@ -1,7 +1,7 @@
 """`pipeline pairs`: write the evaluated LR/HR pairs, for another program to enlarge."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,14 +11,29 @@ from stages.console import ConsoleProgress
 from stages.paths import MANIFEST, RESIZED
 from stages.runner import PARAMS_FILE
 
+Degradation = Literal["none", "web"]
+Split = Literal["val", "test"]
+
 
 def pairs(
     folder: Annotated[Path, typer.Argument(help="folder for lr/ and hr/")],
+    degradation: Annotated[
+        Degradation | None,
+        typer.Option(
+            metavar="none|web",
+            help="how the LR images are made; evaluate.degradation by default",
+        ),
+    ] = None,
+    split: Annotated[
+        Split | None,
+        typer.Option(metavar="val|test", help="split that is written; evaluate.split by default"),
+    ] = None,
 ) -> None:
     """Write the LR and HR images of the evaluated split as PNG.
 
     Another program enlarges lr/ into a folder of its own, under the same names; then
-    `pipeline evaluate --results NAME=FOLDER` compares its results with ours.
+    `pipeline evaluate --results NAME=FOLDER` compares its results with ours. Each degradation and
+    split needs a folder of its own: FOLDER/pairs.json says what its images are.
     """
     from pipeline.evaluation.pairs import PairedImages, write_pairs
 
@@ -27,10 +42,10 @@ def pairs(
     images = PairedImages.from_split(
         MANIFEST,
         RESIZED,
-        evaluate.split,
+        split or evaluate.split,
         params.train.scale,
         evaluate.max_images,
-        evaluate.degradation,
+        degradation or evaluate.degradation,
     )
     # Images of two splits must not mix.
     with hold(lock_file(folder, "pairs"), "pipeline pairs"):

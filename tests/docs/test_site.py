@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.shipped import shipped_models
 from tests.docs.pages import PAGES, ROOT
@@ -40,6 +41,14 @@ def test_every_paper_of_the_code_is_cited() -> None:
     cited = {(paper, name) for name, text in texts.items() for paper in PAPER.findall(text)}
     assert cited
     assert sorted(one for one in cited if one[0] not in listed) == []
+
+
+def test_every_paper_of_the_references_is_in_the_citation_file() -> None:
+    references = (ROOT / "docs/explanation/references.md").read_text(encoding="utf-8")
+    titles = set(re.findall(r"^\| [^|“]+“([^”]+)”", references, re.MULTILINE))
+    citation = YAML(typ="safe").load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert titles
+    assert titles <= {one["title"] for one in citation["references"]}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())

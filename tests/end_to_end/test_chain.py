@@ -135,7 +135,7 @@ def test_the_chain_leaves_what_it_promises(project: Project) -> None:
     assert {name.split(".")[0] for name in metrics} == {"model"}
     with (folder / "reports/evaluate/means.csv").open() as file:
         methods = {row["method"] for row in csv.DictReader(file)}
-    assert methods == {"nearest", "area", "bilinear", "bicubic", "lanczos", "model"}
+    assert methods == {"nearest", "bilinear", "bicubic", "lanczos", "model"}
     assert (folder / "reports/index.html").stat().st_size > 10_000
     metadata, _ = project.generator()
     assert (metadata["vgg"], metadata["adversarial"], metadata["step"]) == ("random", "true", "6")

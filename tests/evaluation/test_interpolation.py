@@ -15,7 +15,7 @@ def lr() -> torch.Tensor:
 
 
 def test_methods_are_the_ones_of_the_reports():
-    assert list(FILTERS) == ["nearest", "area", "bilinear", "bicubic", "lanczos"]
+    assert list(FILTERS) == ["nearest", "bilinear", "bicubic", "lanczos"]
 
 
 def test_nearest_repeats_pixels(lr):

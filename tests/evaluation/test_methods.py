@@ -56,7 +56,6 @@ def test_methods_are_interpolation_the_models_and_the_folders(tmp_path):
     assert all(result.shape == (3, 48, 48) for result in results.values())
     assert all(result.dtype == torch.uint8 for result in results.values())
     assert torch.equal(results["theirs"], image().flip(1))
-    assert torch.equal(results["area"], results["nearest"])
 
 
 @pytest.mark.parametrize(

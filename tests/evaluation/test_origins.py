@@ -24,6 +24,24 @@ def test_a_folder_is_named_without_its_path():
 
 
 @pytest.mark.parametrize(
+    ("addresses", "name"),
+    [
+        (["file:///home/me/art/a.png"], "the folder art"),
+        (["file:///home/me/a.png", "file:///mnt/b.png"], "several folders"),
+        (["file:///a.png"], "several folders"),
+        (["file:///home/art/a.png", "file:home/art/b.png"], "the folder art"),
+        (["file:a.png", "file:///art/b.png"], "several folders"),
+        (["file:///C:/art/a.png", "file:///C:/art/b/c.png"], "the folder art"),
+        (["file:///C:/a.png", "file:///D:/b.png"], "several folders"),
+        (["file://server/share/a.png", "file://server/share/b/c.png"], "the folder share"),
+        (["file://server/share/a.png", "file:///art/b.png"], "several folders"),
+    ],
+)
+def test_folders_of_any_address(addresses, name):
+    assert origins_of(rows(*addresses)) == [Origin(name, len(addresses))]
+
+
+@pytest.mark.parametrize(
     ("address", "name"),
     [
         ("http://127.0.0.1:8931/index.php?id=1", "a booru on this computer"),

@@ -103,7 +103,12 @@ def report() -> Evaluation:
                 "manifest": {"rows": 2},
             },
             provenance={"manifest": "ab" * 32, "adversarial": True},
-            used_params={"max_images": 2, "device": "cuda (NVIDIA H100)", "results": {}},
+            used_params={
+                "max_images": 2,
+                "seed": 1234,
+                "device": "cuda (NVIDIA H100)",
+                "results": {},
+            },
             trained_with=TrainedWith(
                 {"lr": 0.0002, "init": None, "content_layers": ["conv2_1", "conv3_1"]}, True
             ),
@@ -316,8 +321,13 @@ def test_the_main_table_is_there_as_markdown_and_latex(soup):
         "|bicubic|**25.00**|0.8000|**14.30**|0.4000|0.2000|–|0.012|",
         "|model|24.00|**0.9000**|16.10|**0.1000**|**0.1000**|1,261,953|1.5|",
     ]
-    assert latex.startswith("\\begin{tabular}{lrrrrrrr}\n\\toprule")
-    assert "model & 24.00 & 0.9000" in " ".join(latex.split())
+    comment, *lines = latex.splitlines()
+    assert comment.startswith("% \\usepackage{booktabs}")
+    assert lines[:2] == ["\\begin{tabular}{lrrrrrrr}", "\\toprule"]
+    assert lines[6].startswith(r"model & 24.00 & \textbf{0.9000} & ")
+    assert lines[5].startswith(r" & \scriptsize 25.00--25.00 & ")
+    assert lines[-2:] == ["\\bottomrule", "\\end{tabular}"]
+    assert {line.count(" & ") for line in lines[4:8]} == {7}
     names = [button["data-copy"] for button in soup.select("[data-copy]")]
     assert names == ["Markdown", "LaTeX"]
 
@@ -333,7 +343,10 @@ def test_params_are_those_that_were_used(soup):
     cards = {
         card.h3.string: card.get_text(" ", strip=True) for card in soup.select("#provenance .card")
     }
-    assert "max images 2 device cuda (NVIDIA H100) results –" in cards["Params: evaluate, as used"]
+    assert (
+        "max images 2 seed 1234 device cuda (NVIDIA H100) results –"
+        in cards["Params: evaluate, as used"]
+    )
     assert "init – content layers conv2_1, conv3_1" in cards["Params: train, as used"]
     assert cards["Where this comes from"].endswith("time of the evaluation, s 61.2")
 

@@ -29,7 +29,7 @@ from pipeline.progress import Silent
 from tests.evaluation.page_bytes import without_seconds
 from tests.evaluation.world import make_world
 
-METHODS = ["nearest", "area", "bilinear", "bicubic", "lanczos", "model"]
+METHODS = ["nearest", "bilinear", "bicubic", "lanczos", "model"]
 # The images are too small for MS-SSIM.
 MEASURED = [key for key in IMAGE_METRICS if key != "ms_ssim_y"]
 SWD = {"swd", "swd_64", "swd_32", "swd_16"}
@@ -44,6 +44,7 @@ FILES = [
     "evaluate/plane.csv",
     "evaluate/plane.png",
     "evaluate/plane.svg",
+    "evaluate/seeds.csv",
     "evaluate/worst.png",
     "index.html",
     "metrics.json",
@@ -184,7 +185,8 @@ def test_the_page_shows_pictures_and_provenance(world, reports):
     )
     assert "max images 4" in provenance
     assert "adv weight" in provenance
-    assert not page.select(".notice")
+    (notice,) = page.select(".notice strong")
+    assert notice.string == "Few images."
 
 
 def test_the_same_again_is_the_same(world, reports):
@@ -225,6 +227,8 @@ def test_what_is_not_measured_has_its_reason(world, tmp_path, monkeypatch, param
     notices = [
         notice.get_text(" ", strip=True) for notice in soup(world / "bare").select(".notice")
     ]
+    assert notices.pop(0).startswith("Few images. These figures are of 2:")
+    assert len(soup(world / "bare").select(".lead")) == 1
     assert [notice.partition(". ")[0] for notice in notices] == [
         "Not measured: LPIPS",
         "Not measured: DISTS and KVD",
@@ -293,6 +297,8 @@ def test_models_of_other_seeds_have_a_row_with_their_spread(world: Path, tmp_pat
     (row,) = soup(world / "seeds").select("#seeds tbody tr")
     assert row.th.string == "seed0, seed1"
     assert "±" in row.select("td")[1].string
+    lines = (world / "seeds/evaluate/seeds.csv").read_text().splitlines()
+    assert lines[1].startswith("seed0 seed1,2,psnr_y,")
 
 
 @pytest.mark.parametrize(
@@ -337,6 +343,20 @@ def test_another_manifest_is_a_red_notice(tmp_path):
     assert "Another manifest." in soup(tmp_path / "reports").select_one(".notice.grave").get_text()
 
 
+def test_another_manifest_of_another_model_is_a_notice(world: Path, tmp_path: Path) -> None:
+    network = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
+    ours = sha256((world / "data/manifest.csv").read_bytes()).hexdigest()
+    models = {"shipped": "distortion"}
+    for name, manifest in (("same", ours), ("elsewhere", "0" * 64), ("unknown", None)):
+        models[name] = str(tmp_path / f"{name}.safetensors")
+        metadata = {} if manifest is None else {"manifest_sha256": manifest}
+        save_generator(Path(models[name]), network, metadata)
+    evaluation = run(world, "elsewhere", lpips="off", dists="off", max_images=1, models=models)
+    notice = evaluation.notices[0]
+    assert notice.title == "Other models, another manifest."
+    assert notice.text.startswith("Trained on another manifest: elsewhere. They may have seen")
+
+
 def test_a_model_that_makes_noise_is_a_red_notice(tmp_path):
     make_world(tmp_path, {"test": 1})
     noise = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="none")
@@ -354,7 +374,7 @@ def test_images_are_cropped_to_the_scale(tmp_path):
 
 def test_tiny_images_have_no_lpips(tmp_path):
     make_world(tmp_path, {"test": 1}, side=28)
-    (notice,) = run(tmp_path).notices
+    _, notice = run(tmp_path).notices
     assert notice.title == "Not measured: LPIPS."
     assert "31 pixels" in notice.text
 
@@ -364,7 +384,7 @@ def test_every_method_but_other_programs_is_timed(world):
     assert list(evaluation.costs) == METHODS
     assert all(cost.seconds > 0 for cost in evaluation.costs.values())
     parameters = [cost.parameters for cost in evaluation.costs.values()]
-    assert parameters[:-1] == [None] * 5
+    assert parameters[:-1] == [None] * 4
     assert parameters[-1] > 1000
     assert evaluation.seconds > 0
 

@@ -60,6 +60,18 @@ def test_the_test_is_wilcoxons():
     assert test.mean_difference.low < 0 < test.mean_difference.high
 
 
+def test_holms_correction_is_of_each_metrics_pairs() -> None:
+    scores = [
+        {name: {"psnr_y": value, "ssim_y": value} for name, value in zip("abc", row, strict=True)}
+        for row in zip(noisy(0), noisy(1, mean=26.0), noisy(2, mean=29.0), strict=True)
+    ]
+    tests = [test for test in paired_tests(scores, 0) if test.metric == "psnr_y"]
+    first, second, third = sorted(tests, key=lambda test: test.p)
+    assert first.p_holm == pytest.approx(3 * first.p)
+    assert second.p_holm == pytest.approx(max(2 * second.p, first.p_holm))
+    assert third.p_holm == pytest.approx(min(max(third.p, second.p_holm), 1.0))
+
+
 def test_equal_methods_and_single_images_have_no_p_below_one():
     (equal,) = paired_tests(images(a=[1.0, 2.0], b=[1.0, 2.0]), 0)
     assert (equal.p, equal.mean_difference.low, equal.mean_difference.high) == (1.0, 0.0, 0.0)

@@ -61,10 +61,12 @@ class RecordedProgress:
     def __init__(self) -> None:
         self.messages: list[str] = []
         self.labels: list[str] = []
+        self.totals: list[int | None] = []
         self.shown: dict[str, object] = {}
 
     def start(self, label: str, total: int | None, unit: str) -> None:
         self.labels.append(label)
+        self.totals.append(total)
 
     def update(self, done: int, **figures: object) -> None:
         self.shown |= figures

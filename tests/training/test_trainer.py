@@ -339,3 +339,21 @@ def test_images_per_second_are_shown_but_not_recorded(world: Path, tmp_path: Pat
     run(world, tmp_path, recorded, progress)
     assert isinstance(progress.shown["images/s"], float)
     assert not any("images" in name for _, row in recorded.rows for name in row)
+
+
+@pytest.mark.parametrize(
+    ("changes", "phases"),
+    [
+        ({}, [("train: pre-training", 2), ("train: adversarial", 6)]),
+        ({"pretrain_steps": 0}, [("train", 6)]),
+        ({"adv_weight": 0}, [("train", 6)]),
+    ],
+)
+def test_each_phase_has_its_own_progress(
+    world: Path, tmp_path: Path, changes: dict[str, object], phases: list[tuple[str, int]]
+) -> None:
+    """One line for both would show the time left by the speed of the first, which is faster."""
+    progress = RecordedProgress()
+    run(world, tmp_path, progress=progress, **changes)
+    started = zip(progress.labels, progress.totals, strict=True)
+    assert [one for one in started if one[0] != "read images"] == phases

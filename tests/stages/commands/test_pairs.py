@@ -1,5 +1,6 @@
 """`pipeline pairs`, run as a user runs it, and its results measured."""
 
+import json
 from pathlib import Path
 
 from pipeline.locks import hold, lock_file
@@ -14,7 +15,8 @@ def test_what_another_program_makes_of_them_is_measured(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(PARAMS)
     result = pipeline(tmp_path, "pairs", "pairs")
     assert result.code == 0, result.err
-    assert sorted(path.name for path in (tmp_path / "pairs").iterdir()) == [".locks", "hr", "lr"]
+    names = sorted(path.name for path in (tmp_path / "pairs").iterdir())
+    assert names == [".locks", "hr", "lr", "pairs.json"]
     assert {path.suffix for path in (tmp_path / "pairs").glob("?r/*")} == {".png"}
     assert not (tmp_path / "reports/.locks").exists()
     assert result.out == "pairs: 2 images in lr/ and in hr/\n"
@@ -22,6 +24,22 @@ def test_what_another_program_makes_of_them_is_measured(tmp_path: Path) -> None:
     assert result.code == 0, result.err
     assert "perfect: PSNR_Y 100.00 dB, swd 0.0000" in result.out
     assert "dvc exp run -S ++evaluate.results.perfect=pairs/hr" in result.err
+
+
+def test_another_degradation_and_split_need_another_folder(tmp_path: Path) -> None:
+    make_world(tmp_path, {"train": 1, "val": 1, "test": 2})
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    options = ("--degradation", "web", "--split", "val")
+    for folder in ("pairs", "web"):
+        assert pipeline(tmp_path, "pairs", folder, *(options if folder == "web" else ())).code == 0
+    description = json.loads((tmp_path / "web/pairs.json").read_text())
+    assert (description["degradation"], description["split"]) == ("web", "val")
+    result = pipeline(tmp_path, "pairs", "pairs", *options)
+    assert result.code == 1
+    assert result.problems == [
+        "pairs/pairs.json: the pairs here have degradation none, split test; name another folder, "
+        "or remove this one"
+    ]
 
 
 def test_a_second_run_beside_it_is_refused(tmp_path: Path) -> None:
