@@ -26,17 +26,22 @@ def test_a_params_file_holds_every_key_and_the_schemas_defaults() -> None:
     assert json.dumps(content) == json.dumps(json.loads(Params().model_dump_json()))
 
 
+def comment_at(lines: list[str], index: int) -> str:
+    """The comment of the key on a line: above it, or below and indented."""
+    indent = lines[index][: -len(lines[index].lstrip())]
+    above = takewhile(lambda line: line.startswith(f"{indent}# "), lines[index - 1 :: -1])
+    below = takewhile(lambda line: line.startswith(f"{indent}  # "), lines[index + 1 :])
+    own = list(below) or list(above)[::-1]
+    return " ".join(line.strip().removeprefix("# ") for line in own)
+
+
 def comments(text: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield the comment of each name, in the file's order: above it, or below and indented."""
+    """Yield the comment of each name, in the file's order."""
     lines = text.splitlines()
     index = 0
     for name in names:
         index = next(i for i in range(index + 1, len(lines)) if lines[i].strip().startswith(name))
-        indent = lines[index][: -len(lines[index].lstrip())]
-        above = takewhile(lambda line: line.startswith(f"{indent}# "), lines[index - 1 :: -1])
-        below = takewhile(lambda line: line.startswith(f"{indent}  # "), lines[index + 1 :])
-        own = list(below) or list(above)[::-1]
-        yield " ".join(line.strip().removeprefix("# ") for line in own)
+        yield comment_at(lines, index)
 
 
 def test_the_comment_of_every_key_is_its_description() -> None:
