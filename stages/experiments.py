@@ -1,14 +1,18 @@
 """DVC's experiments with their params and metrics."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from pipeline.errors import PipelineError
 from pipeline.params import Params, section_type
 from pipeline.params.leaf_params import params_of
+from stages.runner import PARAMS_FILE
 
 if TYPE_CHECKING:
     from pipeline.evaluation.tradeoff import Experiment
@@ -77,6 +81,36 @@ def with_all_means(experiment: "Experiment") -> "Experiment":
         for row in csv.DictReader(table.splitlines())
     }
     return replace(experiment, metrics={**means, **experiment.metrics})
+
+
+def params_changed_since(experiment: "Experiment") -> list[str]:
+    """Return the params of an experiment's commit that differ from those of its results.
+
+    They are in `params.yaml` and in `dvc.lock`. Empty where its commit has not both.
+    """
+    from dvc.api import read
+    from dvc.exceptions import DvcException
+
+    yaml = YAML(typ="safe")
+    try:
+        written = yaml.load(read(str(PARAMS_FILE), rev=experiment.revision))
+        lock = yaml.load(read("dvc.lock", rev=experiment.revision))
+    except (DvcException, OSError, YAMLError):
+        return []
+    now = dict(_flat(written))
+    used: dict[str, Any] = {}
+    for stage in lock["stages"].values():
+        used |= _flat(stage.get("params", {}).get(str(PARAMS_FILE), {}))
+    return sorted(name for name in now.keys() & used.keys() if now[name] != used[name])
+
+
+def _flat(params: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested mappings, by their names with dots between."""
+    if not isinstance(params, Mapping):
+        yield prefix, params
+        return
+    for name, value in params.items():
+        yield from _flat(value, f"{prefix}.{name}" if prefix else str(name))
 
 
 def _name(row: Mapping[str, Any]) -> str:

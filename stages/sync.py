@@ -56,9 +56,10 @@ def _read(path: Path) -> str:
 
 def _print_removed_comments(old: str, new: str) -> None:
     """Print the comments of a params file that the new text lacks: some may be the user's own."""
-    for line in old.splitlines():
-        if line.lstrip().startswith("#") and line not in new.splitlines():
-            print(f"{PARAMS_FILE}: removed the comment {line.strip()}", file=sys.stderr)
+    kept = {line.strip() for line in new.splitlines()}
+    for line in map(str.strip, old.splitlines()):
+        if line.startswith("#") and line not in kept:
+            print(f"{PARAMS_FILE}: removed the comment {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

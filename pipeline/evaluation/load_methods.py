@@ -12,7 +12,7 @@ from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import EvaluateParams
-from pipeline.shipped import named_file
+from pipeline.shipped import named_file, shipped_models
 
 
 def load_methods(
@@ -31,6 +31,20 @@ def load_methods(
         {name: Path(folder) for name, folder in params.results.items()},
         {name: each.metadata for name, each in loaded.items()},
     )
+
+
+def with_initial_model(params: EvaluateParams, init: object) -> EvaluateParams:
+    """Return `params` with the shipped model among its models that the training began with.
+
+    `init` is the training's, as its model's file has it. Where it is no shipped model's name, or
+    another method has that name, nothing is added.
+    """
+    taken = (*RESERVED_NAMES, *params.models, *params.results, *blend_names(params))
+    if not isinstance(init, str) or init not in shipped_models() or init in taken:
+        return params
+    if init in params.models.values() or Path(init).exists():
+        return params
+    return params.model_copy(update={"models": {**params.models, init: init}})
 
 
 def blend_names(params: EvaluateParams) -> list[str]:

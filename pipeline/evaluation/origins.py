@@ -42,6 +42,11 @@ def source_link(row: Row) -> str:
     return next((link for word in row.source.split() if (link := web_link(word))), "")
 
 
+def file_name(address: str) -> str:
+    """Return the name of a file of the user's own, else nothing."""
+    return posixpath.basename(unquote(urlsplit(address).path)) if _is_file(address) else ""
+
+
 def _is_file(address: str) -> bool:
     return address.startswith("file:")
 

@@ -10,7 +10,7 @@ from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.notices import FEW_IMAGES
-from pipeline.evaluation.origins import origins_of, source_link, web_link
+from pipeline.evaluation.origins import file_name, origins_of, source_link, web_link
 from pipeline.evaluation.plane import BOUND_DB
 from pipeline.evaluation.plane_figure import inline_svg
 from pipeline.evaluation.report_tables import (
@@ -62,6 +62,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "words": _words,
         "number": _number,
+        "file_name": file_name,
         "web_link": web_link,
         "source_link": source_link,
     }

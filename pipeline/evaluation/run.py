@@ -18,7 +18,7 @@ from pipeline.evaluation.curves import read_training_curves
 from pipeline.evaluation.example_images import ExampleImage, choose_crop, choose_images
 from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.kvd import DescriptorSets
-from pipeline.evaluation.load_methods import blend_names, load_methods
+from pipeline.evaluation.load_methods import blend_names, load_methods, with_initial_model
 from pipeline.evaluation.measurement import (
     IMAGE_METRICS,
     METRIC_BY_KEY,
@@ -65,6 +65,7 @@ def evaluate(
     started, timings = time.perf_counter(), Timings()
     # All that can be missing or damaged is read before the measurement, which may take hours.
     loaded = _load(params, inputs, report_folder)
+    params = loaded.params
     images, methods = loaded.images, loaded.methods
     image_scores, set_scores = _measure(loaded, params, timings, progress or Silent())
     ranked_by = METRIC_BY_KEY["psnr_y" if loaded.perceptual.lpips is None else "lpips"]
@@ -94,8 +95,9 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Loaded:
-    """All that an evaluation reads."""
+    """All that an evaluation reads, and its params with the model that the training began with."""
 
+    params: EvaluateParams
     device: torch.device
     trained: LoadedGenerator
     trained_with: TrainedWith
@@ -116,11 +118,13 @@ def _load(params: EvaluateParams, inputs: Inputs, report_folder: Path) -> _Loade
     curves = read_training_curves(
         report_folder / "train/plots/metrics", trained_with.adversarial_from
     )
+    params = with_initial_model(params, trained_with.params.get("init"))
     methods = load_methods(params, trained, device)
     images = _load_images(inputs, params, methods.scale)
     check_results(methods.folders, images)
     perceptual = load_perceptual_metrics(params, min(images.size), device)
     return _Loaded(
+        params,
         device,
         trained,
         trained_with,

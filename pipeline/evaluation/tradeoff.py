@@ -26,9 +26,9 @@ class Experiment:
 def tradeoff_plane(experiments: Sequence[Experiment], by: str | None = None) -> Plane:
     """Return a plane of each experiment's trained generator, and of interpolation.
 
-    Points are labelled by the param `by`. A curve connects, in its order, the points that differ in
-    no other param. The default of `by` is the only param that varies; if several do, points are
-    labelled by all of them. Experiments with equal params and metrics are one point. Raises
+    Points are labelled by the param `by` and by the others that vary. A curve connects, in the
+    order of `by`, the points that differ in no other param. The default of `by` is the only param
+    that varies. Experiments with equal params and metrics are one point. Raises
     `UsageError` if `by` is set and is not a number in every experiment.
     """
     varying = varying_params(experiments)
@@ -36,10 +36,10 @@ def tradeoff_plane(experiments: Sequence[Experiment], by: str | None = None) -> 
         by = _only_number(varying, experiments)
     elif not _are_numbers(by, experiments):
         raise UsageError(f"--by: {by} is no number in all experiments")
-    shown = varying if by is None else [by]
+    others = [param for param in varying if param != by]
+    shown = varying if by is None else [by, *others]
     named = _named(experiments, _unambiguous_names(shown, varying))
     points = {name: _point(name, experiment, MODEL) for name, experiment in named}
-    others = [param for param in varying if param != by]
     curves = [] if by is None else _curves(named, by, others)
     return Plane([*points.values(), *_baselines(experiments[0])], curves)
 

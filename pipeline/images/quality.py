@@ -63,11 +63,28 @@ def _quality(table: list[int]) -> int:
     return min(range(1, 101), key=lambda quality: abs(_table_sum(quality) - sum(table)))
 
 
+def quality_of_steps(steps: NDArray[np.float64]) -> int:
+    """Return the quality nearest to luma's steps, `(8, 8)`, of which NaN are not known.
+
+    100 where none is known: steps that leave no trace are small.
+    """
+    known = ~np.isnan(steps)
+    if not known.any():
+        return 100
+    total = float(steps[known].sum())
+    return min(range(1, 101), key=lambda quality: abs(_table(quality)[known].sum() - total))
+
+
 @cache
 def _table_sum(quality: int) -> int:
-    """Return the sum of the IJG library's table for a quality (`jpeg_quality_scaling`)."""
+    return int(_table(quality).sum())
+
+
+@cache
+def _table(quality: int) -> NDArray[np.int64]:
+    """Return the IJG library's table for a quality (`jpeg_quality_scaling`)."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return int(((_STANDARD_TABLE * percent + 50) // 100).clip(1, 255).sum())
+    return ((_STANDARD_TABLE * percent + 50) // 100).clip(1, 255)
 
 
 def perceptual_hash(pixels: NDArray[np.uint8]) -> str:

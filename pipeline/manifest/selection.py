@@ -222,6 +222,11 @@ def _row(image: ImageRecord, post: Post, split: Split) -> Row:
     )
 
 
+def _min_count_hint(rows: int) -> str:
+    """Return what a small set of pictures needs: nothing is wrong with it but the default."""
+    return f"; for a small set: manifest.min_count={rows}" if rows else ""
+
+
 def _split_sizes(splits: Iterable[str]) -> dict[str, int]:
     counts = Counter(splits)
     return {split: counts[split] for split in SPLITS}
@@ -239,7 +244,7 @@ def _check_counts(params: ManifestParams, result: ManifestReport, progress: Prog
         raise PipelineError(
             f"manifest.min_count: {result.rows} images are left, "
             f"{min(params.min_count, params.count)} are needed ({exclusions}); "
-            "raise scrape.limit or lower manifest.min_count"
+            f"raise scrape.limit or lower manifest.min_count{_min_count_hint(result.rows)}"
         )
     for split in ("val", "test"):
         name = f"{split}_fraction"
@@ -253,8 +258,12 @@ def _check_counts(params: ManifestParams, result: ManifestReport, progress: Prog
             f"manifest: all {result.rows} images are in val and test; lower "
             "manifest.val_fraction or manifest.test_fraction"
         )
-    if result.rows < params.count:
-        progress.message(
-            f"warning: {params.count - result.rows} images fewer than manifest.count "
-            f"{params.count}: {exclusions}"
-        )
+    if result.rows >= params.count:
+        return
+    if not reasons and not result.refused:
+        progress.message(f"all {images} images; manifest.count is {params.count}")
+        return
+    progress.message(
+        f"warning: {params.count - result.rows} images fewer than manifest.count "
+        f"{params.count}: {exclusions}"
+    )

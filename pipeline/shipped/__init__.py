@@ -15,11 +15,22 @@ CLEAN_JPEG = 94
 On the 23 validation pictures, compressed at rising qualities, the LPIPS of the two models cross at
 94 without chroma subsampling, and above 95 with 4:2:0.
 """
+CLEAN_WEBP = 17
+"""Index of a WebP's quantiser above which `FOR_JPEG` gives better results than `DEFAULT`.
+
+On 23 pictures the LPIPS of the two models cross between libwebp's qualities 85 (index 20) and 90
+(index 12).
+"""
 
 
 def model_for_jpeg_quality(jpeg_quality: int | None) -> str:
     """Return the model for a picture from a JPEG of that quality; None: from another format."""
     return DEFAULT if jpeg_quality is None or jpeg_quality >= CLEAN_JPEG else FOR_JPEG
+
+
+def model_for_webp_quantiser(quantiser: int) -> str:
+    """Return the model for a picture from a lossy WebP with that index of the quantiser."""
+    return DEFAULT if quantiser <= CLEAN_WEBP else FOR_JPEG
 
 
 def shipped_models() -> dict[str, Path]:

@@ -40,6 +40,9 @@ INPUT_DIFFERENCES = {
 
 Description = Mapping[str, Any]
 
+# Beside the generator's: what decides which tensors a checkpoint has, and their shapes.
+_OF_TENSORS = ("scale", "discriminator", "optimiser.kind")
+
 
 class DescriptionSchema(BaseModel):
     """The types of a description of this version's format."""
@@ -115,6 +118,19 @@ def differences(theirs: Description, ours: Description) -> list[str]:
     ]
     # Names and values in `theirs` are an untrusted file's.
     return [printable_line(reason) for reason in reasons]
+
+
+def has_same_tensors(theirs: Description, ours: Description) -> bool:
+    """Return whether `train.resume` can hand a checkpoint of a run of `theirs` to one of `ours`."""
+    return is_of_this_format(theirs) and _of_tensors(theirs) == _of_tensors(ours)
+
+
+def _of_tensors(description: Description) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in description["params"].items()
+        if name in _OF_TENSORS or name.startswith("generator.")
+    }
 
 
 def is_of_this_format(description: Description) -> bool:

@@ -17,6 +17,7 @@ from pipeline.training.run_description import (
     Description,
     DescriptionSchema,
     differences,
+    has_same_tensors,
     is_of_this_format,
 )
 
@@ -180,8 +181,10 @@ def nearest_checkpoints(root: Path, description: Description) -> list[str]:
     found = [_newest_of(folder, description) for folder in _folders(root)]
     nearest = sorted((one for one in found if one is not None), key=_Candidate.distance)[:2]
     lines = [f"{one.path} does not fit: {_first_three(one.reasons)}" for one in nearest]
-    if nearest and nearest[0].is_of_this_format:
-        lines.append(f"to go on from the first all the same: train.resume={nearest[0].path}")
+    usable = [one.path for one in nearest if one.has_same_tensors]
+    if usable:
+        which = "the first" if usable[0] == nearest[0].path else "the second"
+        lines.append(f"to go on from {which} all the same: train.resume={usable[0]}")
     return lines
 
 
@@ -191,6 +194,7 @@ class _Candidate:
 
     path: Path
     is_of_this_format: bool
+    has_same_tensors: bool
     reasons: Sequence[str]
 
     def distance(self) -> tuple[bool, int, int, Path]:
@@ -208,7 +212,12 @@ def _newest_of(folder: Path, description: Description) -> _Candidate | None:
         return None
     record = read_record(folder)
     theirs = {} if record is None else record.description
-    return _Candidate(paths[0], is_of_this_format(theirs), differences(theirs, description))
+    return _Candidate(
+        paths[0],
+        is_of_this_format(theirs),
+        has_same_tensors(theirs, description),
+        differences(theirs, description),
+    )
 
 
 def recorded_resume_sha256(root: Path, resume: str) -> str | None:

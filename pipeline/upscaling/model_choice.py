@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache, partial
 
-from pipeline.shipped import AUTO, DEFAULT, model_for_jpeg_quality
+from pipeline.shipped import AUTO, DEFAULT, model_for_jpeg_quality, model_for_webp_quantiser
 from pipeline.upscaling.params import UpscaleParams
 from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.upscaler import Upscaler
@@ -11,7 +11,12 @@ from pipeline.upscaling.upscaler import Upscaler
 
 def model_for(model: str, picture: Picture) -> str:
     """Return `model`, or for `AUTO` the name of the shipped model that suits the picture."""
-    return model_for_jpeg_quality(picture.jpeg_quality) if model == AUTO else model
+    if model != AUTO:
+        return model
+    if picture.webp_quantiser is not None:
+        return model_for_webp_quantiser(picture.webp_quantiser)
+    of_file = picture.jpeg_quality
+    return model_for_jpeg_quality(picture.traced_jpeg_quality if of_file is None else of_file)
 
 
 class UpscalerChooser:

@@ -33,7 +33,7 @@ class UpscaleParams(Section):
         AUTO,
         description="generator to enlarge with: one of `pipeline models`, or a file of ours, "
         f"ESRGAN's or RCAN's; auto: {DEFAULT}, but {FOR_JPEG} for JPEG files of a quality below "
-        f"{CLEAN_JPEG}",
+        f"{CLEAN_JPEG}, for lossless files made from such, and for hard compressed WebP files",
     )
     alpha: Real | None = Field(
         None,

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from pipeline.images.decode import (
     oriented,
     too_many_pixels,
 )
+from pipeline.images.jpeg_traces import traced_jpeg_quality
 from pipeline.images.quality import jpeg_of
+from pipeline.images.webp_quality import webp_quantiser
 from pipeline.upscaling.gif_loops import plays_of_gif
 from pipeline.upscaling.png16 import read_png16
 
@@ -44,6 +47,8 @@ class Picture:
     """how often an animation is played; 0: for ever"""
     jpeg_quality: int | None = None
     """estimated from the file by `pipeline.images.quality`; None: no JPEG"""
+    webp_quantiser: int | None = None
+    """how hard a WebP was compressed, by `pipeline.images.webp_quality`; None: without loss"""
 
     @property
     def animated(self) -> bool:
@@ -59,6 +64,16 @@ class Picture:
     def has_alpha(self) -> bool:
         """Whether the last channel is alpha."""
         return has_alpha(self.channels)
+
+    @cached_property
+    def traced_jpeg_quality(self) -> int | None:
+        """Quality of the JPEG that a lossless file's pixels were decoded from; None: no traces.
+
+        Of animations and of 16 bits None.
+        """
+        if self.animated or self.has_16_bits:
+            return None
+        return traced_jpeg_quality(self.frames[0].astype(np.uint8, copy=False))
 
     @property
     def pil_info(self) -> dict[str, Any]:
@@ -84,15 +99,17 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     stay as they are, and keep the profile; CMYK, YCbCr and LAB become sRGB. Raises `ImageRefused`.
     """
     with opened(data, max_pixels) as image, decoding():
+        quantiser = webp_quantiser(data) if image.format == "WEBP" else None
         if frame_count(image) > 1:
-            return _read_animation(image, max_pixels)
+            return replace(_read_animation(image, max_pixels), webp_quantiser=quantiser)
         pixels16 = _read_16_bits(image, data)
         transparency = _scaled_transparency(image)
         image.load()
         image.info.update(transparency)
         if pixels16 is None:
             jpeg = jpeg_of(image)
-            return replace(from_pil(image), jpeg_quality=jpeg.quality if jpeg else None)
+            quality = jpeg.quality if jpeg else None
+            return replace(from_pil(image), jpeg_quality=quality, webp_quantiser=quantiser)
         pixels = _drop_opaque_alpha(pixels16)
         profile = _matching_profile(image.info.get("icc_profile"), pixels.shape[2])
         return Picture((pixels,), profile, _dpi(image))

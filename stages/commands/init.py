@@ -27,5 +27,8 @@ def init(
         return
     check_is_new(folder)
     create_project(folder, {}, "A new project")
-    print(f"{folder}: a new project. Set scrape.contact in params.yaml, then:")
+    print(
+        f"{folder}: a new project. Set scrape.contact in params.yaml, or for pictures of your own"
+    )
+    print("scrape.site to file:///FOLDER and manifest.min_count to fewer than they are, then:")
     print(f"  cd {folder}\n  dvc repro")

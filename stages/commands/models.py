@@ -10,7 +10,7 @@ def models() -> None:
 
     uses = {
         DEFAULT: "used where none is named",
-        FOR_JPEG: f"used there for JPEG files of a quality below {CLEAN_JPEG}",
+        FOR_JPEG: f"used there for JPEG files of a quality below {CLEAN_JPEG} and the like",
     }
     for name, path in shipped_models().items():
         loaded = load_generator(path)

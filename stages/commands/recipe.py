@@ -37,6 +37,15 @@ class Recipe(BaseModel):
 
 def recipe(
     name: Annotated[str | None, typer.Argument(help="recipe; without it, all are listed")] = None,
+    set_param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-param",
+            "-S",
+            help="another value than the recipe's, as `dvc exp run` takes it; repeatable",
+            metavar="SECTION.PARAM=VALUE",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print the recipe and its command, and run nothing")
     ] = False,
@@ -49,7 +58,8 @@ def recipe(
     chosen = load_recipe(name)
     for key in ("title", "time", "memory", "disk", "expect"):
         print(f"{key:<8}{getattr(chosen, key)}")
-    settings = settings_of(chosen, load_params(PARAMS_FILE))
+    own = [f"-S {shlex.quote(setting)}" for setting in set_param or ()]
+    settings = " ".join([settings_of(chosen, load_params(PARAMS_FILE)), *own])
     print(f"\ndvc exp run {settings}")
     sys.stdout.flush()
     if not dry_run:

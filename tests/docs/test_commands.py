@@ -35,7 +35,6 @@ NOT_CHECKED = {
     "docker": "needs a network, and Docker",
     "gallery-dl": "another program; needs the embedded booru beside it",
     "git": "commits to a user's repository; tests/end_to_end does it",
-    "grep": "the shell's own",
     "pip": "needs a network",
     "python3": "makes an environment",
     "torchrun": "needs two machines; tests/training/test_distributed.py starts processes on one",

@@ -4,13 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.evaluation.origins import Origin, origins_of, source_link
+from pipeline.evaluation.origins import Origin, file_name, origins_of, source_link
 from pipeline.manifest.rows import Row
 from tests.evaluation.test_report_page import post
 
 
 def rows(*addresses: str) -> list[Row]:
     return [post(number, address) for number, address in enumerate(addresses)]
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [("file:///home/me/a%20b.png", "a b.png"), ("https://site/index.php?id=1", ""), ("", "")],
+)
+def test_a_picture_of_ones_own_is_named_by_its_file(address: str, name: str) -> None:
+    assert file_name(address) == name
 
 
 def test_sites_are_counted_the_largest_first():

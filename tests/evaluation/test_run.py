@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torchvision.models import alexnet, vgg16
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.evaluation.load_methods import with_initial_model
 from pipeline.evaluation.measurement import IMAGE_METRICS, METRIC_BY_KEY, PSNR_CEILING
 from pipeline.evaluation.pairs import PairedImages, write_pairs
 from pipeline.evaluation.provenance import Inputs
@@ -320,6 +321,16 @@ def test_a_method_that_cannot_be_had_is_one_line(world, params, error, problem):
         run(world, "none", **params)
     assert "\n" not in str(caught.value)
     assert not (world / "none").exists()
+
+
+def test_the_shipped_model_that_training_began_with_is_compared() -> None:
+    params = EvaluateParams(results={"web": "folder"}, models={"mine": "distortion"})
+    assert with_initial_model(params, "perception").models == {
+        "mine": "distortion",
+        "perception": "perception",
+    }
+    for init in ("distortion", "web", "model.safetensors", None):
+        assert with_initial_model(params, init) == params
 
 
 def test_a_model_of_another_scale_is_refused(world):

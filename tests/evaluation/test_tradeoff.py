@@ -40,8 +40,8 @@ def test_curves_connect_what_differs_in_no_other_param():
     assert everything.curves == []
     assert everything.points[3].method == "adv_weight 1, vgg random"
     assert tradeoff_plane([*SWEEP, *more], by="train.adv_weight").curves == [
-        ["adv_weight 0", "adv_weight 0.1", "adv_weight 1"],
-        ["adv_weight 0.1 (d)", "adv_weight 1 (c)"],
+        [f"adv_weight {weight}, vgg imagenet" for weight in ("0", "0.1", "1")],
+        ["adv_weight 0.1, vgg random", "adv_weight 1, vgg random"],
     ]
 
 
@@ -78,7 +78,8 @@ def test_params_of_two_stages_with_one_short_name_are_two_params() -> None:
     names = [point.method for point in tradeoff_plane(experiments).points]
     assert names[2] == "train.degradation none, evaluate.degradation web, adv_weight 0"
     (curve,) = tradeoff_plane(experiments, by="train.adv_weight").curves
-    assert curve == ["adv_weight 0", "adv_weight 1"]
+    others = "train.degradation none, evaluate.degradation none"
+    assert curve == [f"adv_weight 0, {others}", f"adv_weight 1, {others}"]
 
 
 def test_a_curve_connects_no_values_that_only_look_alike() -> None:
@@ -97,4 +98,4 @@ def test_a_list_may_vary_beside_the_param_that_orders() -> None:
         for number, layer in enumerate(layers)
     ]
     (curve,) = tradeoff_plane(experiments, by="train.adv_weight").curves
-    assert curve == ["adv_weight 0", "adv_weight 1"]
+    assert curve == [f"adv_weight {weight}, content_layers ['conv1_1']" for weight in (0, 1)]

@@ -1,7 +1,8 @@
 """`params.yaml`: the schema's defaults, and one clear line for each mistake."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -25,24 +26,28 @@ def test_a_params_file_holds_every_key_and_the_schemas_defaults() -> None:
     assert json.dumps(content) == json.dumps(json.loads(Params().model_dump_json()))
 
 
-def comments(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Keys and comment of each param in the file."""
-    sections, comment = [], []
-    for line in text.splitlines():
-        word = line.lstrip()
-        depth = (len(line) - len(word)) // 2
-        if word.startswith("# ") and depth:
-            comment.append(word.removeprefix("# "))
-        elif word.endswith(":") and not comment:
-            sections = [*sections[:depth], word.removesuffix(":")]
-        elif word[:1].isalpha():
-            yield (*sections[:depth], word.split(":")[0]), " ".join(comment)
-            comment = []
+def comment_at(lines: list[str], index: int) -> str:
+    """The comment of the key on a line: above it, or below and indented."""
+    indent = lines[index][: -len(lines[index].lstrip())]
+    above = takewhile(lambda line: line.startswith(f"{indent}# "), lines[index - 1 :: -1])
+    below = takewhile(lambda line: line.startswith(f"{indent}  # "), lines[index + 1 :])
+    own = list(below) or list(above)[::-1]
+    return " ".join(line.strip().removeprefix("# ") for line in own)
+
+
+def comments(text: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the comment of each name, in the file's order."""
+    lines = text.splitlines()
+    index = 0
+    for name in names:
+        index = next(i for i in range(index + 1, len(lines)) if lines[i].strip().startswith(name))
+        yield comment_at(lines, index)
 
 
 def test_the_comment_of_every_key_is_its_description() -> None:
-    text = params_text(Params())
-    assert dict(comments(text)) == dict(descriptions(Params()))
+    described = list(descriptions(Params()))
+    names = [f"{keys[-1]}:" for keys, _ in described]
+    assert list(comments(params_text(Params()), names)) == [text for _, text in described]
 
 
 def descriptions(section: Section, *keys: str) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -23,7 +23,7 @@ def test_resize_then_manifest(tmp_path: Path) -> None:
     assert pipeline(tmp_path, "resize").code == 0
     result = pipeline(tmp_path, "manifest")
     assert result.code == 0, result.err
-    assert "warning: 2 images fewer than manifest.count 20" in result.err
+    assert "all 18 images; manifest.count is 20\n" in result.err
     rows = read_manifest(tmp_path / "data/manifest.csv")
     assert [row.id for row in rows] == list(range(1, 19))
     assert json.loads((tmp_path / "reports/manifest.json").read_text())["rows"] == 18

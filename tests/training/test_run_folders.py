@@ -176,6 +176,27 @@ def test_the_nearest_runs_are_named_in_three_lines(tmp_path: Path) -> None:
     assert line.endswith("step-000000007.pt does not fit: another version of the program wrote it")
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"generator": RRDBParams(blocks=1)},
+        {"generator": SRResNetParams(blocks=2)},
+        {"discriminator": "unet"},
+        {"optimiser": MuonParams()},
+        {"adv_weight": 0.0},
+    ],
+)
+def test_no_checkpoint_of_other_networks_is_offered(
+    other: dict[str, object], tmp_path: Path
+) -> None:
+    kept(tmp_path, "other", 100, described(other), ended=False)
+    (line,) = nearest_checkpoints(tmp_path, described())
+    assert "does not fit" in line
+    less_near = kept(tmp_path, "same", 9, described({"lr": 1.0, "seed": 2, "crop": 96}), ended=True)
+    *_, hint = nearest_checkpoints(tmp_path, described())
+    assert hint.endswith(f"all the same: train.resume={less_near}/step-000000009.pt")
+
+
 def run_file(**changes: object) -> bytes:
     content = {"description": described(), "finished": True, "step": 1, "resume": None}
     return json.dumps(content | changes).encode()

@@ -1,22 +1,28 @@
 """The choice of a model for each picture."""
 
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from pipeline.drawings import draw
 from pipeline.errors import UsageError
 from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG, model_for_jpeg_quality
-from pipeline.upscaling.model_choice import UpscalerChooser
+from pipeline.upscaling.model_choice import UpscalerChooser, model_for
 from pipeline.upscaling.pictures import decode_picture
 from pipeline.upscaling.upscaler import Upscaler
 from tests.upscaling.small import bicubic
 
 
-def encoded(format: str, **options: object) -> bytes:
+def file_of(image: Image.Image, format: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    Image.linear_gradient("L").convert("RGB").resize((40, 30)).save(file, format, **options)
+    image.save(file, format, **options)
     return file.getvalue()
+
+
+def encoded(format: str, **options: Any) -> bytes:
+    return file_of(Image.linear_gradient("L").convert("RGB").resize((40, 30)), format, **options)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +50,50 @@ def test_a_picture_knows_how_hard_it_was_compressed(data: bytes, quality: int | 
 )
 def test_hard_compressed_jpeg_is_for_web(quality: int | None, model: str) -> None:
     assert model_for_jpeg_quality(quality) == model
+
+
+@pytest.fixture(scope="module")
+def drawing() -> Image.Image:
+    return draw(7).image.resize((300, 400), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("format", ["PNG", "BMP", "GIF"])
+@pytest.mark.parametrize(
+    ("quality", "model"),
+    [(None, DEFAULT), (75, FOR_JPEG), (CLEAN_JPEG - 1, FOR_JPEG), (CLEAN_JPEG, DEFAULT)],
+)
+def test_a_lossless_file_made_from_a_jpeg_is_for_web(
+    drawing: Image.Image, format: str, quality: int | None, model: str
+) -> None:
+    if format == "GIF":
+        drawing = drawing.convert("L")
+    if quality is not None:
+        drawing = Image.open(io.BytesIO(file_of(drawing, "JPEG", quality=quality)))
+    cropped = drawing.crop((3, 5, 300, 400))
+    assert model_for(AUTO, decode_picture(file_of(cropped, format))) == model
+
+
+@pytest.mark.parametrize("animated", [False, True])
+@pytest.mark.parametrize(
+    ("options", "model"),
+    [
+        ({"quality": 60}, FOR_JPEG),
+        ({"quality": 75}, FOR_JPEG),
+        ({"quality": 95}, DEFAULT),
+        ({"lossless": True}, DEFAULT),
+    ],
+)
+def test_hard_compressed_webp_is_for_web(
+    drawing: Image.Image, animated: bool, options: dict[str, Any], model: str
+) -> None:
+    frames: dict[str, Any] = {"save_all": True, "append_images": [drawing.rotate(180)]}
+    picture = decode_picture(file_of(drawing, "WEBP", **options, **(frames if animated else {})))
+    assert picture.animated == animated
+    assert model_for(AUTO, picture) == model
+
+
+def test_a_named_model_is_taken_for_any_picture(drawing: Image.Image) -> None:
+    assert model_for("distortion", decode_picture(file_of(drawing, "WEBP"))) == "distortion"
 
 
 def test_each_model_is_made_once_and_when_it_is_needed() -> None:

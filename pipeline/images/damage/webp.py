@@ -5,6 +5,7 @@ import io
 from PIL import Image
 
 from pipeline.images.damage.zeros import SECTOR, unwritten_sectors
+from pipeline.images.webp_chunks import LOSSLESS, LOSSY, webp_chunks
 
 # libwebp reads ahead by 8 bytes, and encoders end a stream with few superfluous zeros.
 _TAIL = 64
@@ -15,18 +16,14 @@ def webp_damage(data: bytes) -> str | None:
 
     Alpha (ALPH) and the frames of animations (ANMF) are not checked.
     """
-    position = 12
-    while position + 8 <= len(data):
-        name, size = data[position : position + 4], data[position + 4 : position + 8]
-        start, length = position + 8, int.from_bytes(size, "little")
-        if name in (b"VP8 ", b"VP8L"):
-            lossless = name == b"VP8L"
-            end = min(start + length, len(data))
-            if problem := unwritten_sectors(data, start, end, may_end_in_zeros=lossless):
-                return problem
-            if lossless and (problem := _superfluous_zeros(data[start:end])):
-                return problem
-        position = start + length + length % 2
+    for name, start, end in webp_chunks(data):
+        if name not in (LOSSY, LOSSLESS):
+            continue
+        lossless = name == LOSSLESS
+        if problem := unwritten_sectors(data, start, end, may_end_in_zeros=lossless):
+            return problem
+        if lossless and (problem := _superfluous_zeros(data[start:end])):
+            return problem
     return None
 
 
@@ -39,7 +36,7 @@ def _superfluous_zeros(stream: bytes) -> str | None:
     if stream[-SECTOR:].strip(b"\0") or len(stream) <= SECTOR:
         return None
     kept = stream[:-_TAIL]
-    chunk = b"VP8L" + len(kept).to_bytes(4, "little") + kept + bytes(len(kept) % 2)
+    chunk = LOSSLESS + len(kept).to_bytes(4, "little") + kept + bytes(len(kept) % 2)
     shorter = b"RIFF" + (4 + len(chunk)).to_bytes(4, "little") + b"WEBP" + chunk
     try:
         with Image.open(io.BytesIO(shorter), formats=("WEBP",)) as image:

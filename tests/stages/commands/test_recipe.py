@@ -65,6 +65,20 @@ def test_recipes_are_listed_and_described(tmp_path: Path) -> None:
     )
 
 
+def test_a_recipe_takes_other_values(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("{}")
+    other = ("-S", "train.steps=20", "-S", "scrape.site=file:///my%20pictures")
+    described = pipeline(tmp_path, "recipe", "own", *other, "--dry-run")
+    assert (described.code, described.err) == (0, "")
+    command = described.out.splitlines()[-1]
+    assert command.endswith("-S train.steps=20 -S scrape.site=file:///my%20pictures")
+    path = tmp_path / "params.yaml"
+    path.write_text(params_text(Params()))
+    apply_overrides(path, [word for word in shlex.split(command)[3:] if word != "-S"])
+    params = load_params(path)
+    assert (params.train.steps, params.scrape.site) == (20, "file:///my%20pictures")
+
+
 def test_an_unknown_recipe_names_the_known(tmp_path: Path) -> None:
     result = pipeline(tmp_path, "recipe", "best-of-all")
     assert (result.code, result.err) == (
