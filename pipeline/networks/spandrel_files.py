@@ -69,17 +69,24 @@ def _unwrapped(saved: Mapping[str, object]) -> dict[str, object]:
 
 def _checked_weights(content: Mapping[str, object]) -> dict[str, Tensor]:
     """Return copies of the tensors. Raises `ValueError` for what could only be hostile."""
-    weights = {
-        name: value
-        for name, value in content.items()
-        if isinstance(name, str) and isinstance(value, Tensor)
-    }
+    weights = {name: value for name, value in content.items() if isinstance(value, Tensor)}
     if not weights or len(weights) > MAX_TENSORS:
         raise ValueError(f"it holds {len(weights)} weights by their names")
     for name in weights:
+        if not isinstance(name, str) or not name.isprintable():
+            raise ValueError(f"{name!r:.40} is no weight's name")
         if any(int(number[-9:]) > MAX_BLOCKS for number in re.findall(r"\d+", name)):
             raise ValueError(f"its {name} counts more than {MAX_BLOCKS} blocks")
-    return checked_state_dict(weights, weights)
+    expected = {name: _as_computed(name, weight) for name, weight in weights.items()}
+    return checked_state_dict(expected, weights)
+
+
+def _as_computed(name: str, weight: Tensor) -> Tensor:
+    """Return a tensor without data, of the weight's shape and in fp32 where it is of any floats."""
+    if weight.is_complex() or weight.dtype is torch.bool:
+        raise ValueError(f"its {name} holds {weight.dtype}")
+    dtype = torch.float32 if weight.is_floating_point() else weight.dtype
+    return torch.empty(weight.shape, dtype=dtype, device="meta")
 
 
 class _BoundedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]

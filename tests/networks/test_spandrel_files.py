@@ -11,16 +11,15 @@ import torch
 from safetensors.torch import save_file
 from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
 from spandrel.architectures.DAT.__arch.DAT import DAT
-from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet as ESRGAN
+from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet as TheirRRDBNet
 from spandrel.architectures.PLKSR.__arch.RealPLKSR import RealPLKSR
-from spandrel.architectures.RCAN.__arch.rcan_arch import RCAN
+from spandrel.architectures.RCAN.__arch import rcan_arch
 from spandrel.architectures.SPAN.__arch.span import SPAN
 from spandrel.architectures.SwinIR.__arch.SwinIR import SwinIR
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.networks import RCAN as OurRCAN
-from pipeline.networks import Generator, RRDBNet, SRResNet
+from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
 from pipeline.networks.files import load_generator, save_generator
 from pipeline.networks.generators.spandrel_generator import SpandrelGenerator
 from pipeline.upscaling.upscaler import Upscaler
@@ -31,13 +30,15 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "dat": lambda: DAT(
         depth=[2], num_heads=[2], embed_dim=32, split_size=(8, 8), upscale=4, img_size=16
     ),
-    "esrgan": lambda: ESRGAN(num_blocks=1, num_filters=16),
-    "esrgan 2×": lambda: ESRGAN(in_nc=12, num_blocks=1, num_filters=16, shuffle_factor=2, scale=4),
-    "esrgan 8×": lambda: ESRGAN(num_blocks=1, num_filters=16, scale=8),
-    "esrgan, grey": lambda: ESRGAN(in_nc=1, out_nc=1, num_blocks=1, num_filters=16),
-    "esrgan, alpha": lambda: ESRGAN(in_nc=4, out_nc=4, num_blocks=1, num_filters=16),
-    "esrgan+": lambda: ESRGAN(num_blocks=1, num_filters=16, plus=True),
-    "rcan": lambda: RCAN(n_resgroups=1, n_resblocks=2, n_feats=16, reduction=4, scale=4),
+    "esrgan": lambda: TheirRRDBNet(num_blocks=1, num_filters=16),
+    "esrgan 2×": lambda: TheirRRDBNet(
+        in_nc=12, num_blocks=1, num_filters=16, shuffle_factor=2, scale=4
+    ),
+    "esrgan 8×": lambda: TheirRRDBNet(num_blocks=1, num_filters=16, scale=8),
+    "esrgan, grey": lambda: TheirRRDBNet(in_nc=1, out_nc=1, num_blocks=1, num_filters=16),
+    "esrgan, alpha": lambda: TheirRRDBNet(in_nc=4, out_nc=4, num_blocks=1, num_filters=16),
+    "esrgan+": lambda: TheirRRDBNet(num_blocks=1, num_filters=16, plus=True),
+    "rcan": lambda: rcan_arch.RCAN(n_resgroups=1, n_resblocks=2, n_feats=16, reduction=4, scale=4),
     "realplksr": lambda: RealPLKSR(dim=16, n_blocks=2),
     "span": lambda: SPAN(num_in_ch=3, num_out_ch=3, feature_channels=16),
     "swinir": lambda: SwinIR(
@@ -172,7 +173,7 @@ def test_half_precision_becomes_fp32(tmp_path: Path) -> None:
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
 
 
-@pytest.mark.parametrize("network", [RRDBNet(blocks=1), OurRCAN(groups=2, blocks=2, features=16)])
+@pytest.mark.parametrize("network", [RRDBNet(blocks=1), RCAN(groups=2, blocks=2, features=16)])
 def test_weights_of_ours_open_without_their_metadata(network: Generator, tmp_path: Path) -> None:
     save_file(network.state_dict(), tmp_path / "model.safetensors")
     lr = torch.rand(1, 3, 9, 7)
@@ -212,7 +213,7 @@ def test_what_does_not_fit_is_one_line(content: object, problem: str, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "network", [SRResNet(blocks=1, features=8), RRDBNet(blocks=1, features=8), OurRCAN(groups=1)]
+    "network", [SRResNet(blocks=1, features=8), RRDBNet(blocks=1, features=8), RCAN(groups=1)]
 )
 def test_ours_say_what_they_are(network: Generator, tmp_path: Path) -> None:
     save_generator(tmp_path / "model.safetensors", network, {})

@@ -126,7 +126,9 @@ def _switch_off_dropout(network: nn.Module) -> None:
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.p = 0.0
         elif isinstance(getattr(module, "drop_prob", None), float):
-            module.drop_prob = 0.0  # stochastic depth, which each architecture defines itself
+            cast(
+                Any, module
+            ).drop_prob = 0.0  # stochastic depth, which each architecture defines itself
 
 
 def _pad(images: Tensor, width: int, height: int) -> Tensor:
