@@ -12,10 +12,11 @@ from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.generators.from_config import generator_from_config
-from pipeline.networks.generators.spandrel_generator import SpandrelGenerator
+from pipeline.networks.generators.onnx_generator import OnnxGenerator
 from pipeline.networks.spandrel_files import spandrel_generator
 from pipeline.networks.tensor_files import error_line, machine_fault, read_tensors
 
+ONNX_SUFFIX = ".onnx"
 CHECKPOINT_KIND = "anime-sr-pipeline checkpoint"
 """The value of the key `kind` in training checkpoints."""
 
@@ -44,7 +45,7 @@ def save_generator(path: Path, generator: Generator, metadata: Mapping[str, str]
 def architecture_metadata(generator: Generator) -> dict[str, str]:
     """Return the metadata from which `load_generator` constructs the network."""
     return {
-        "architecture": _architecture_name(generator),
+        "architecture": generator.architecture,
         "config": json.dumps(dict(generator.config), sort_keys=True),
         "scale": str(generator.scale),
     }
@@ -65,12 +66,15 @@ def _sort_metadata(content: bytes) -> bytes:
 
 
 def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGenerator:
-    """Load a file of `save_generator`, a training checkpoint, or any that spandrel opens.
+    """Load a file of `save_generator`, a training checkpoint, any that spandrel opens, or an ONNX
+    file.
 
     Of a checkpoint, load the averaged generator. The file may be untrusted: no code in it is run,
     and loading takes memory in proportion to the file's bytes. Raises `PipelineError` that names
     the file.
     """
+    if path.suffix.lower() == ONNX_SUFFIX:
+        return _load_onnx(path)
     saved, metadata = _read(path)
     if not isinstance(saved, Mapping):
         raise PipelineError(f"{path}: holds no weights by their names")
@@ -88,8 +92,20 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGene
         if (fault := machine_fault(error)) is not None:
             raise PipelineError(f"{path}: cannot be loaded: {fault}") from None
         raise PipelineError(f"{path}: its weights fit no network: {error_line(error)}") from None
-    own = {"architecture": _architecture_name(generator), "scale": str(generator.scale)}
+    own = {"architecture": generator.architecture, "scale": str(generator.scale)}
     return LoadedGenerator(generator, dict(metadata) | own)
+
+
+def _load_onnx(path: Path) -> LoadedGenerator:
+    if not path.is_file():
+        raise PipelineError(f"{path}: no such file")
+    try:
+        generator = OnnxGenerator(path)
+    except PipelineError:
+        raise
+    except Exception as error:  # an untrusted file raises nearly any exception
+        raise PipelineError(f"{path}: no network for pictures: {error_line(error)}") from None
+    return LoadedGenerator(generator, architecture_metadata(generator))
 
 
 def _read(path: Path) -> tuple[object, Mapping[str, str]]:
@@ -117,10 +133,3 @@ def _from_metadata(saved: Mapping[str, object], metadata: Mapping[str, str]) -> 
         raise ValueError("its metadata have no config")
     architecture = GENERATORS[metadata["architecture"]]
     return generator_from_config(architecture, json.loads(metadata["config"]), saved)
-
-
-def _architecture_name(generator: Generator) -> str:
-    if isinstance(generator, SpandrelGenerator):
-        return generator.architecture
-    names = {network: name for name, network in GENERATORS.items()}
-    return names[type(generator)]

@@ -51,6 +51,8 @@ def _generator_of_file(params: TrainParams) -> Generator:
             f"train.{name}: {path} enlarges {generator.scale} times, not {params.scale}; set "
             "train.scale to that, or name another model"
         )
+    if not list(generator.parameters()):
+        raise UsageError(f"train.{name}: {path} holds no weights that can be trained")
     return generator.train()
 
 

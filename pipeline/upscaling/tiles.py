@@ -97,6 +97,8 @@ def aligned_tile(generator: Generator, tile: int) -> int:
 @torch.inference_mode()
 def bytes_per_pixel(generator: Generator) -> float:
     """Return the memory per LR pixel in fp32, by the operation with the most input and output."""
+    if generator.values_per_pixel is not None:
+        return generator.values_per_pixel * FLOAT_BYTES * MEMORY_FACTOR
     with _LargestOperation() as largest:
         generator(torch.zeros(1, 3, PROBE_SIDE, PROBE_SIDE, device=generator.device))
     width, height = generator.computed_size(PROBE_SIDE, PROBE_SIDE)

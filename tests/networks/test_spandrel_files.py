@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
+from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import load_generator, save_generator
 from pipeline.networks.generators.spandrel_generator import SpandrelGenerator
 from pipeline.upscaling.upscaler import Upscaler
@@ -220,3 +221,15 @@ def test_ours_say_what_they_are(network: Generator, tmp_path: Path) -> None:
     loaded = load_generator(tmp_path / "model.safetensors")
     assert type(loaded.generator) is type(network)
     assert loaded.generator.config == network.config
+
+
+def test_two_models_of_one_architecture_are_blended(tmp_path: Path) -> None:
+    for number, features in enumerate((16, 16, 8)):
+        network = SRVGGNetCompact(num_feat=features, num_conv=3)
+        torch.save(network.state_dict(), tmp_path / f"{number}.pth")
+    first, second, other = (load_generator(tmp_path / f"{n}.pth").generator for n in range(3))
+    mean = blend_generators(first, second, 0.5).weights
+    for name, weight in first.weights.items():
+        torch.testing.assert_close(mean[name], (weight + second.weights[name]) / 2)
+    with pytest.raises(PipelineError, match="two kinds of generator"):
+        blend_generators(first, other, 0.5)

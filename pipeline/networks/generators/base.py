@@ -20,9 +20,13 @@ class NotFiniteError(PipelineError):
 class Generator(nn.Module, ABC):
     """A network from `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
 
+    architecture: str
+    """its name in model files"""
     scale: int
     config: Mapping[str, int | str]
     """the constructor's arguments, as a model file stores them"""
+    values_per_pixel: int | None = None
+    """values of the largest operation per LR pixel; None: by the operations that PyTorch runs"""
     prefers_whole = False
     """whether results depend on the whole picture, so that tiles should be as large as they can"""
     tile_multiple = 1

@@ -1,7 +1,9 @@
-"""Properties of networks whose code is not known: measured by running them."""
+"""Generators whose code is not known: their properties are measured by running them."""
 
+import math
 from bisect import bisect_left
 from contextlib import ExitStack
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,24 @@ MULTIPLES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 48, 64)
 # What depends on the whole picture, as channel attention does, differs a little after any move.
 ROUNDING = 2e-6
 PROBE_SIDE = 16
+
+
+class MeasuredGenerator(Generator):
+    """A generator whose receptive field and windows are measured when they are first asked for."""
+
+    size_multiple = 1
+    """number of LR pixels to whose multiples the network pads"""
+
+    @cached_property
+    def tile_multiple(self) -> int:  # type: ignore[override]
+        """The measured number of LR pixels of which tiles' positions should be multiples."""
+        return math.lcm(measured_multiple(self), self.size_multiple)
+
+    @cached_property
+    def receptive_radius(self) -> int:
+        """The measured radius of the receptive field, LR pixels, or more than 32."""
+        # Measured for one position within a multiple.
+        return measured_radius(self) + self.tile_multiple - 1
 
 
 @torch.inference_mode()

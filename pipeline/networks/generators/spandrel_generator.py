@@ -1,6 +1,5 @@
 """Generators of every architecture that the library spandrel opens."""
 
-import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Protocol, cast
@@ -9,12 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.networks.generators.base import Generator
-from pipeline.networks.generators.measured import (
-    last_weighted_layer,
-    measured_multiple,
-    measured_radius,
-)
+from pipeline.networks.generators.measured import MeasuredGenerator, last_weighted_layer
 
 SUPPORTED_CHANNELS = (1, 3, 4)
 
@@ -32,7 +26,7 @@ class Descriptor(Protocol):
     supports_bfloat16: bool
 
 
-class SpandrelGenerator(Generator):
+class SpandrelGenerator(MeasuredGenerator):
     """A network that spandrel opened: of any scale, 1 too.
 
     Grey networks are applied to each colour; those of four channels get opaque alpha. Pictures are
@@ -49,6 +43,7 @@ class SpandrelGenerator(Generator):
         self.prefers_whole = descriptor.tiling.name != "SUPPORTED"
         self._input_channels = descriptor.input_channels
         self._requirements = descriptor.size_requirements
+        self.size_multiple = self._requirements.multiple_of
         # The public call clamps its result and computes no gradients.
         self._call_network = cast(Any, descriptor)._call_fn
         # spandrel removes this name from keys, as that of `DataParallel`: checkpoints open, too.
@@ -57,17 +52,6 @@ class SpandrelGenerator(Generator):
         self._check_channels(descriptor.output_channels)
         self.memory_format = torch.channels_last
         self.memory_format = self._fastest_memory_format()
-
-    @cached_property
-    def tile_multiple(self) -> int:  # type: ignore[override]
-        """The measured number of LR pixels of which tiles' positions should be multiples."""
-        return math.lcm(measured_multiple(self), self._requirements.multiple_of)
-
-    @cached_property
-    def receptive_radius(self) -> int:
-        """The measured radius of the receptive field, LR pixels, or more than 32."""
-        # Measured for one position within a multiple.
-        return measured_radius(self) + self.tile_multiple - 1
 
     @cached_property
     def last_layer(self) -> nn.Module:
