@@ -59,9 +59,10 @@ def short_hash(parts: Mapping[str, object]) -> str:
 def training_versions() -> dict[str, str]:
     """Return the versions of the libraries that a trained generator's weights depend on.
 
-    Pillow and its JPEG encoder degrade LR images with `train.degradation`.
+    Pillow and its JPEG encoder degrade LR images with `train.degradation`; spandrel has the code of
+    published architectures, for `train.generator.kind` file.
     """
-    return _versions(("numpy", "pillow", "torch"), ("libjpeg_turbo",))
+    return _versions(("numpy", "pillow", "spandrel", "torch"), ("libjpeg_turbo",))
 
 
 def evaluation_versions() -> dict[str, str]:

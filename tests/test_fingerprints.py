@@ -143,7 +143,7 @@ def test_libraries_that_shape_bytes_are_named() -> None:
     assert {"webp", "pillow", "torch", "libjpeg_turbo", "simplejpeg"} <= image_versions().keys()
     assert {"imagehash", "scipy"} <= image_versions().keys()
     assert {"lpips", "torch", "scipy", "matplotlib"} <= evaluation_versions().keys()
-    assert training_versions().keys() == {"libjpeg_turbo", "numpy", "pillow", "torch"}
+    assert training_versions().keys() == {"libjpeg_turbo", "numpy", "pillow", "spandrel", "torch"}
     assert all(image_versions().values())
 
 

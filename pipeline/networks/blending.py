@@ -15,7 +15,7 @@ def blend_generators(distortion: Generator, perception: Generator, alpha: float)
     Network interpolation (Wang et al. 2018, ESRGAN, equation 4). Meaningful where one was trained
     from the other. Raises `PipelineError` where architectures or configs differ.
     """
-    if (type(distortion), distortion.config) != (type(perception), perception.config):
+    if _shapes(distortion) != _shapes(perception) or distortion.config != perception.config:
         raise PipelineError(
             "weights of two kinds of generator have nothing between them: "
             f"{_description(distortion)} and {_description(perception)}"
@@ -29,6 +29,11 @@ def blend_generators(distortion: Generator, perception: Generator, alpha: float)
     return result
 
 
+def _shapes(generator: Generator) -> dict[str, torch.Size]:
+    """Return name → shape of all weights, which no two architectures have in common."""
+    return {name: weight.shape for name, weight in generator.weights.items()}
+
+
 def _description(generator: Generator) -> str:
     config = ", ".join(f"{name} {value}" for name, value in generator.config.items())
-    return f"{type(generator).__name__} ({config})"
+    return f"{generator.architecture} ({config})"

@@ -12,9 +12,11 @@ from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.generators.from_config import generator_from_config
-from pipeline.networks.public_files import public_generator
+from pipeline.networks.generators.onnx_generator import OnnxGenerator
+from pipeline.networks.spandrel_files import spandrel_generator
 from pipeline.networks.tensor_files import error_line, machine_fault, read_tensors
 
+ONNX_SUFFIX = ".onnx"
 CHECKPOINT_KIND = "anime-sr-pipeline checkpoint"
 """The value of the key `kind` in training checkpoints."""
 
@@ -32,7 +34,7 @@ def save_generator(path: Path, generator: Generator, metadata: Mapping[str, str]
     own = {"format": "pt"} | architecture_metadata(generator)
     tensors = {
         name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None)
-        for name, tensor in generator.state_dict().items()
+        for name, tensor in generator.weights.items()
     }
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     content = _sort_metadata(save(contiguous, dict(metadata) | own))
@@ -43,7 +45,7 @@ def save_generator(path: Path, generator: Generator, metadata: Mapping[str, str]
 def architecture_metadata(generator: Generator) -> dict[str, str]:
     """Return the metadata from which `load_generator` constructs the network."""
     return {
-        "architecture": _architecture_name(generator),
+        "architecture": generator.architecture,
         "config": json.dumps(dict(generator.config), sort_keys=True),
         "scale": str(generator.scale),
     }
@@ -64,35 +66,46 @@ def _sort_metadata(content: bytes) -> bytes:
 
 
 def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGenerator:
-    """Load a file of `save_generator`, a training checkpoint, or a public one of ESRGAN or RCAN.
+    """Load a file of `save_generator`, a training checkpoint, any that spandrel opens, or an ONNX
+    file.
 
     Of a checkpoint, load the averaged generator. The file may be untrusted: no code in it is run,
-    and loading takes no more memory than the file has bytes. Raises `PipelineError` that names the
-    file.
+    and loading takes memory in proportion to the file's bytes. Raises `PipelineError` that names
+    the file.
     """
+    if path.suffix.lower() == ONNX_SUFFIX:
+        return _load_onnx(path)
     saved, metadata = _read(path)
     if not isinstance(saved, Mapping):
         raise PipelineError(f"{path}: holds no weights by their names")
     try:
         if saved.get("kind") == CHECKPOINT_KIND:
             saved, metadata = _averaged_generator(saved)
-        if "architecture" in metadata:
+        if metadata.get("architecture") in GENERATORS:
             generator = _from_metadata(saved, metadata)
         else:
-            generator = public_generator(saved)
-        if generator is not None:
-            generator = generator.to(device).eval()
+            generator = spandrel_generator(saved)
+        generator = generator.to(device).eval()
     except PipelineError:
         raise
     except Exception as error:  # an untrusted file raises nearly any exception
         if (fault := machine_fault(error)) is not None:
             raise PipelineError(f"{path}: cannot be loaded: {fault}") from None
         raise PipelineError(f"{path}: its weights fit no network: {error_line(error)}") from None
-    if generator is None:
-        supported = ", ".join(GENERATORS)
-        raise PipelineError(f"{path}: holds no generator that is known here ({supported})")
-    own = {"architecture": _architecture_name(generator), "scale": str(generator.scale)}
+    own = {"architecture": generator.architecture, "scale": str(generator.scale)}
     return LoadedGenerator(generator, dict(metadata) | own)
+
+
+def _load_onnx(path: Path) -> LoadedGenerator:
+    if not path.is_file():
+        raise PipelineError(f"{path}: no such file")
+    try:
+        generator = OnnxGenerator(path)
+    except PipelineError:
+        raise
+    except Exception as error:  # an untrusted file raises nearly any exception
+        raise PipelineError(f"{path}: no network for pictures: {error_line(error)}") from None
+    return LoadedGenerator(generator, architecture_metadata(generator))
 
 
 def _read(path: Path) -> tuple[object, Mapping[str, str]]:
@@ -114,16 +127,9 @@ def _averaged_generator(
     return average, {str(name): str(value) for name, value in metadata.items()}
 
 
-def _from_metadata(saved: Mapping[str, object], metadata: Mapping[str, str]) -> Generator | None:
-    """Return the generator that the metadata describe, or None for an unknown architecture."""
-    architecture = GENERATORS.get(metadata["architecture"])
-    if architecture is None:
-        return None
+def _from_metadata(saved: Mapping[str, object], metadata: Mapping[str, str]) -> Generator:
+    """Return the generator that the metadata describe."""
     if "config" not in metadata:
         raise ValueError("its metadata have no config")
+    architecture = GENERATORS[metadata["architecture"]]
     return generator_from_config(architecture, json.loads(metadata["config"]), saved)
-
-
-def _architecture_name(generator: Generator) -> str:
-    names = {network: name for name, network in GENERATORS.items()}
-    return names[type(generator)]

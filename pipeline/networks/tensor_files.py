@@ -147,7 +147,8 @@ def _tensors_in(content: object) -> Iterator[Tensor]:
     while pending:
         value = pending.pop()
         if isinstance(value, Tensor):
-            yield value
+            if value.numel() or value.is_meta:  # an empty one may have the address of another
+                yield value
         elif isinstance(value, Mapping | list | tuple | set) and id(value) not in visited:
             visited.add(id(value))
             pending += value.values() if isinstance(value, Mapping) else value

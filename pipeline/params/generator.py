@@ -66,5 +66,11 @@ class RCANParams(Section):
         return self
 
 
-_Kinds = SRResNetParams | RRDBParams | RCANParams
+class FileParams(Section):
+    """The architecture of the file that `train.init` names, any that spandrel opens."""
+
+    kind: Literal["file"] = "file"
+
+
+_Kinds = SRResNetParams | RRDBParams | RCANParams | FileParams
 GeneratorParams = Annotated[_Kinds, Discriminator("kind"), own_params_only(_Kinds)]

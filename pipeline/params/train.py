@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.params.generator import GeneratorParams, SRResNetParams
+from pipeline.params.generator import FileParams, GeneratorParams, SRResNetParams
 from pipeline.params.optimiser import AdamParams, OptimiserParams
 from pipeline.params.section import MAX_WORKERS, Device, Section, problem_at
 
@@ -56,7 +56,7 @@ class TrainParams(Section):
     generator: GeneratorParams = Field(
         SRResNetParams(),
         description="architecture of the generator: srresnet, SRGAN's; rrdb, ESRGAN's; rcan, RCAN; "
-        "each has params of its own",
+        "file, that of train.init, to train a published model further; each has params of its own",
     )
     scale: Literal[2, 4, 8] = Field(4, description="scale factor of each side")
     crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
@@ -189,6 +189,15 @@ class TrainParams(Section):
     def _check_crop_fits_scale(self) -> "TrainParams":
         if self.crop % self.scale:
             raise problem_at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_file_named(self) -> "TrainParams":
+        if isinstance(self.generator, FileParams) and self.init is None and self.resume is None:
+            raise problem_at(
+                ("init",),
+                "train.generator.kind file trains a model's file further; name it here",
+            )
         return self
 
     @model_validator(mode="after")

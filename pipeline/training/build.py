@@ -11,8 +11,11 @@ from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.discriminators.srgan import SRGANDiscriminator
 from pipeline.networks.discriminators.unet import UNetDiscriminator
 from pipeline.networks.files import LoadedGenerator, load_generator
+from pipeline.networks.generators.spandrel_generator import SpandrelGenerator
 from pipeline.params import TrainParams
+from pipeline.params.generator import FileParams
 from pipeline.params.optimiser import MuonParams
+from pipeline.training.checkpoint_checks import same_tensors
 from pipeline.training.muon import Muon
 
 DISCRIMINATORS = {"srgan": SRGANDiscriminator, "unet": UNetDiscriminator}
@@ -25,7 +28,7 @@ def build_generator(params: TrainParams) -> Generator:
     Raises `UsageError` where those are of another generator.
     """
     generator = new_generator(params)
-    if params.init is not None:
+    if params.init is not None and not isinstance(params.generator, FileParams):
         initial = load_generator(Path(params.init))
         _check_initial(initial, generator, params)
         generator.start_from(initial.generator)
@@ -33,9 +36,24 @@ def build_generator(params: TrainParams) -> Generator:
 
 
 def new_generator(params: TrainParams) -> Generator:
-    """Return the generator that the params describe, with weights drawn anew."""
+    """Return the generator that the params describe, with weights drawn anew, or that of a file."""
+    if isinstance(params.generator, FileParams):
+        return _generator_of_file(params)
     sizes = params.generator.model_dump(exclude={"kind"}, exclude_none=True)
     return GENERATORS[params.generator.kind](scale=params.scale, **sizes)
+
+
+def _generator_of_file(params: TrainParams) -> Generator:
+    name, path = ("init", params.init) if params.resume is None else ("resume", params.resume)
+    generator = load_generator(Path(str(path))).generator
+    if generator.scale != params.scale:
+        raise UsageError(
+            f"train.{name}: {path} enlarges {generator.scale} times, not {params.scale}; set "
+            "train.scale to that, or name another model"
+        )
+    if not list(generator.parameters()):
+        raise UsageError(f"train.{name}: {path} holds no weights that can be trained")
+    return generator.train()
 
 
 def build_discriminator(params: TrainParams) -> nn.Module:
@@ -87,6 +105,13 @@ def _check_initial(initial: LoadedGenerator, generator: Generator, params: Train
     ours = generator_params(params.generator.kind, generator.config)
     if theirs == ours or (generator.accepts_fewer_blocks and _has_fewer_blocks(theirs, ours)):
         return
+    if isinstance(initial.generator, SpandrelGenerator):
+        if same_tensors(generator.state_dict(), initial.generator.weights):
+            return
+        raise UsageError(
+            f"train.init: {params.init} holds {initial.generator.architecture}; set "
+            "train.generator.kind to file to train that"
+        )
     raise UsageError(
         f"train.init: {params.init} was trained with {differing_params(theirs, ours)}; set that"
     )

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_shapes
 from pipeline.params import TrainParams
+from pipeline.params.generator import FileParams
 from pipeline.training.build import build_discriminator, new_generator
 
 META = torch.device("meta")
@@ -23,14 +24,23 @@ def step_operations(params: TrainParams, adversarial: bool) -> int:
     A multiplication and an addition are two. They are counted by PyTorch on tensors without data,
     forward and backward as `pipeline.training.step.TrainStep` computes them.
     """
-    hr_shape = (params.batch, 3, params.crop, params.crop)
+    if isinstance(params.generator, FileParams):
+        # The code of other architectures may read values, which tensors without data have not.
+        return params.batch * _counted(params, 1, adversarial)
+    with META:
+        return _counted(params, params.batch, adversarial)
+
+
+def _counted(params: TrainParams, batch: int, adversarial: bool) -> int:
+    """Return the operations of a step of `batch` crops, on the device of the context."""
     side = params.crop // params.scale
-    with META, FlopCounterMode(display=False) as counter:
-        generator = new_generator(params)
-        sr = generator(torch.empty(params.batch, 3, side, side))
+    generator = new_generator(params)
+    with FlopCounterMode(display=False) as counter:
+        sr = generator(torch.empty(batch, 3, side, side))
         loss = sr.sum()
         if adversarial:
-            loss = loss + _adversarial_part(params, torch.empty(hr_shape), sr)
+            hr = torch.empty(batch, 3, params.crop, params.crop)
+            loss = loss + _adversarial_part(params, hr, sr)
         loss.backward()
     operations: int = counter.get_total_flops()
     return operations

@@ -15,6 +15,7 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.fingerprints import code_of, short_hash, training_versions
 from pipeline.images.shards import read_images
 from pipeline.manifest.rows import Row, read_manifest
+from pipeline.networks import Generator
 from pipeline.params import TrainParams
 from pipeline.progress import Progress
 from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
@@ -88,9 +89,9 @@ def set_up(
     inputs = input_hashes(params, paths)
     # Networks are loaded from resolved paths; files and messages have those that the user gave.
     resolved = paths.resolve_params(params)
-    bf16 = uses_bf16(params.precision, device)
-    content = load_content_network(resolved, device, bf16, progress)
     training = new_checkpointed_state(resolved, device, group)
+    bf16 = _uses_bf16(params, training.state.generator, device)
+    content = load_content_network(resolved, device, bf16, progress)
     inputs |= {"vgg_sha256": content.sha256}
     runs = _Runs(params, paths, training.state.generator.config, data.steps, bf16, inputs)
     compiled = is_compiled(params, data.steps, device, group, runs.newest_step, progress.message)
@@ -253,6 +254,12 @@ def _check_crop(params: TrainParams, image_size: int, paths: TrainPaths) -> None
             f"train.crop: {params.crop} is larger than the images of {paths.manifest}, "
             f"{side} pixels"
         )
+
+
+def _uses_bf16(params: TrainParams, generator: Generator, device: torch.device) -> bool:
+    if params.precision == "auto" and not generator.allows_bf16:
+        return False
+    return uses_bf16(params.precision, device)
 
 
 def _metadata(runs: _Runs, training: CheckpointedState, content: ContentNetwork) -> dict[str, str]:

@@ -181,5 +181,5 @@ def _with_own_settings(optimiser: Optimizer, saved: Mapping[str, Any]) -> dict[s
 
 def _to_device(network: M, device: torch.device) -> M:
     network.to(device)
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=getattr(network, "memory_format", torch.channels_last))
     return network

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -233,7 +233,7 @@ class TrainStep:
 
     def _grad_norms(self, weighted_losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the norm of each weighted loss's gradient at the generator's last layer."""
-        last = self.state.generator.last_layer.weight
+        last = cast(Tensor, self.state.generator.last_layer.weight)
         gradients = {
             name: torch.autograd.grad(loss, last, retain_graph=True)[0]
             for name, loss in weighted_losses.items()

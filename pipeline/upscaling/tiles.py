@@ -3,9 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from pipeline.devices import free_memory
 from pipeline.networks import Generator
@@ -66,33 +69,59 @@ def tile_windows(width: int, height: int, tile: int, overlap: int) -> Iterator[W
 
 def tile_overlap(generator: Generator) -> int:
     """Return how far windows reach beyond tiles, LR pixels: the receptive radius, or 64."""
-    return min(generator.receptive_radius, MAX_OVERLAP)
+    return _next_multiple(min(generator.receptive_radius, MAX_OVERLAP), generator.tile_multiple)
 
 
-def best_tile(generator: Generator, device: torch.device) -> int:
-    """Return the side of tiles, LR pixels, that is fastest within half of the free memory."""
-    overlap = tile_overlap(generator)
+def best_tile(generator: Generator, device: torch.device, picture_side: int) -> int:
+    """Return the side of tiles, LR pixels, that is fastest within half of the free memory.
+
+    `picture_side` is the longer side of the picture: up to that the side is as large as the memory
+    allows where the network depends on the whole picture.
+    """
     pixels = free_memory(device) * SHARE_OF_FREE_MEMORY / bytes_per_pixel(generator)
-    largest = math.isqrt(int(pixels)) - 2 * overlap
+    largest = math.isqrt(int(pixels))
+    if picture_side <= min(largest, USUAL_TILE):
+        return picture_side
+    overlap = tile_overlap(generator)
     fastest = max(USUAL_TILE, TILE_PER_OVERLAP * overlap)
-    return max(min(largest, fastest), SMALLEST_TILE)
+    if generator.prefers_whole:
+        fastest = max(fastest, picture_side)
+    return max(min(largest - 2 * overlap, fastest), SMALLEST_TILE)
+
+
+def aligned_tile(generator: Generator, tile: int) -> int:
+    """Return the side of tiles, LR pixels, that is a multiple of what the network asks for."""
+    return _next_multiple(tile, generator.tile_multiple)
 
 
 @torch.inference_mode()
 def bytes_per_pixel(generator: Generator) -> float:
-    """Return the memory per LR pixel in fp32, by the layer with the most input and output."""
-    peak = 0
+    """Return the memory per LR pixel in fp32, by the operation with the most input and output."""
+    if generator.values_per_pixel is not None:
+        return generator.values_per_pixel * FLOAT_BYTES * MEMORY_FACTOR
+    with _LargestOperation() as largest:
+        generator(torch.zeros(1, 3, PROBE_SIDE, PROBE_SIDE, device=generator.device))
+    width, height = generator.computed_size(PROBE_SIDE, PROBE_SIDE)
+    per_pixel: float = largest.values * FLOAT_BYTES * MEMORY_FACTOR / (width * height)
+    return per_pixel
 
-    def measure(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal peak
-        peak = max(peak, sum(tensor.numel() for tensor in inputs) + output.numel())
 
-    layers = [module for module in generator.modules() if not list(module.children())]
-    handles = [layer.register_forward_hook(measure) for layer in layers]
-    try:
-        weight = next(generator.parameters())
-        generator(torch.zeros(1, 3, PROBE_SIDE, PROBE_SIDE, device=weight.device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return peak * FLOAT_BYTES * MEMORY_FACTOR / PROBE_SIDE**2
+class _LargestOperation(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Measures the most values that the input and output of one operation have together."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.values: int = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        tensors = (value for value in tree_leaves((args, result)) if isinstance(value, Tensor))
+        sizes = (tensor.numel() for tensor in tensors if not isinstance(tensor, nn.Parameter))
+        self.values = max(self.values, sum(sizes))
+        return result
+
+
+def _next_multiple(number: int, factor: int) -> int:
+    return math.ceil(number / factor) * factor

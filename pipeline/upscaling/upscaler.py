@@ -24,6 +24,7 @@ from pipeline.upscaling.params import upscale_params
 from pipeline.upscaling.pictures import Picture, from_pil, to_pil
 from pipeline.upscaling.tiles import (
     SMALLEST_TILE,
+    aligned_tile,
     best_tile,
     tile_overlap,
     tile_windows,
@@ -83,7 +84,7 @@ class Upscaler:
         if generator.scale == 1 < self.scale:
             raise UsageError("scale: this model makes pictures no larger")
         self._generator = fold_batch_norm(generator).float().to(self._device)
-        self._generator.to(memory_format=torch.channels_last)
+        self._generator.to(memory_format=self._generator.memory_format)
 
     def __call__(self, image: I, progress: Progress | None = None) -> I:
         """Enlarge a PIL image, an array `(h, w)` or `(h, w, c)`, or a tensor `(..., c, h, w)`.
@@ -176,7 +177,8 @@ class Upscaler:
 
     def _apply_generator(self, lr: Tensor, progress: Progress) -> Tensor:
         """Enlarge `(c, h, w)` to `(c, h·scale, w·scale)`, in smaller tiles if memory runs out."""
-        tile = self._tile or best_tile(self._generator, self._device)
+        side = max(lr.shape[1:])
+        tile = self._tile or best_tile(self._generator, self._device, side)
         while True:
             try:
                 return self._apply_tiled(lr, tile, progress)
@@ -193,7 +195,11 @@ class Upscaler:
         scale, exact = self._generator.scale, lr.dtype != torch.uint8
         channels, height, width = lr.shape
         hr = torch.empty(channels, height * scale, width * scale, dtype=lr.dtype)
-        tiles = list(tile_windows(width, height, tile, tile_overlap(self._generator)))
+        overlap = 0
+        # Of a picture that is one tile, nothing has to be known of the network.
+        if max(height, width) > tile:
+            tile, overlap = aligned_tile(self._generator, tile), tile_overlap(self._generator)
+        tiles = list(tile_windows(width, height, tile, overlap))
         with task(progress, "upscale", len(tiles), "tile"):
             for done, window in enumerate(tiles, 1):
                 left, top, right, bottom = window.outer
@@ -229,7 +235,8 @@ class Upscaler:
         Raises `PipelineError` where the result is not finite.
         """
         batch = lr.contiguous(memory_format=torch.channels_last)
-        attempts = (True, False) if self._bf16 and not exact else (False,)
+        bf16 = self._bf16 and self._generator.allows_bf16 and not exact
+        attempts = (True, False) if bf16 else (False,)
         for bf16 in attempts:
             with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
                 sr = self_ensemble(self._generator, batch) if self._tta else self._generator(batch)

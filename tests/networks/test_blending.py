@@ -34,5 +34,5 @@ def test_the_ends_are_the_generators_and_neither_is_changed():
 
 
 def test_two_architectures_have_nothing_between_them():
-    with pytest.raises(PipelineError, match=r"features 8.* and SRResNet .*features 16"):
+    with pytest.raises(PipelineError, match=r"features 8.* and srresnet .*features 16"):
         blend_generators(generator(0), generator(1, features=16), 0.5)

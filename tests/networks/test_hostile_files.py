@@ -75,7 +75,7 @@ def with_header(header: bytes, body: bytes = bytes(64), length: int | None = Non
 
 def esrgan(**changed: object) -> dict[str, object]:
     """A small network's weights under the public names, some of them others."""
-    state = RRDBNet(blocks=1, features=8, growth=4).state_dict()
+    state = RRDBNet(blocks=1, features=8).state_dict()
     return {**state, **{name.replace("__", "."): value for name, value in changed.items()}}
 
 
@@ -167,7 +167,7 @@ def short_record(path: Path) -> None:
 def views_that_fit(path: Path) -> None:
     """A few bytes, expanded to the weights of a network of 8 GB."""
     with torch.device("meta"):
-        state = RRDBNet(blocks=1, features=4000, growth=2000).state_dict()
+        state = RRDBNet(blocks=1, features=4000).state_dict()
     torch.save({name: torch.zeros(1).expand(tensor.shape) for name, tensor in state.items()}, path)
 
 
@@ -322,7 +322,7 @@ def test_every_hostile_file_ends_in_one_line(
     assert recwarn.list == []
 
 
-SMALL = RRDBNet(blocks=1, features=4, growth=2)
+SMALL = RRDBNet(blocks=1, features=4)
 
 
 def own_file(path: Path) -> None:
@@ -344,11 +344,8 @@ REAL = [("own.safetensors", own_file), ("public.pth", public_file), ("first.pth"
 def test_what_is_mutated_is_real(name: str, make: Make, tmp_path: Path) -> None:
     make(tmp_path / name)
     loaded = load_generator(tmp_path / name).generator
-    assert loaded.config == SMALL.config
-    assert all(
-        torch.equal(mine, theirs)
-        for mine, theirs in zip(SMALL.parameters(), loaded.parameters(), strict=True)
-    )
+    lr = torch.rand(1, 3, 8, 8)
+    assert (SMALL.eval()(lr) - loaded(lr)).abs().max() < 1e-5
 
 
 def loads_or_ends_in_one_line(name: str, make: Make, folder: Path, data: st.DataObject) -> None:

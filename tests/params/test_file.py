@@ -206,11 +206,11 @@ def test_params_are_frozen() -> None:
         ),
         (
             "train:\n  generator:\n    kind: esrgan\n",
-            ":3: train.generator.kind: 'esrgan' should be one of srresnet, rrdb, rcan",
+            ":3: train.generator.kind: 'esrgan' should be one of srresnet, rrdb, rcan, file",
         ),
         (
             "train:\n  generator:\n    kind: [rrdb]\n",
-            ":3: train.generator.kind: ['rrdb'] should be one of srresnet, rrdb, rcan",
+            ":3: train.generator.kind: ['rrdb'] should be one of srresnet, rrdb, rcan, file",
         ),
         (
             "train:\n  generator:\n    norm: batch\n    kind: rrdb\n",
@@ -376,7 +376,7 @@ def test_tags_given_as_an_option_stay_text() -> None:
         ),
         (
             {"generator.kind": "esrgan"},
-            "--generator.kind: 'esrgan' should be one of srresnet, rrdb, rcan",
+            "--generator.kind: 'esrgan' should be one of srresnet, rrdb, rcan, file",
         ),
         ({"generator.blocks": "0"}, "--generator.blocks: 0 should be greater than or equal to 1"),
         ({"crop": "386"}, "--crop: 386 is no multiple of train.scale 4"),

@@ -46,7 +46,7 @@ def test_memory_of_a_pixel_is_that_of_the_largest_layer() -> None:
     """In SRResNet it is the last activation, of 64 channels at 16 HR pixels, 4 bytes each."""
     assert bytes_per_pixel(SRResNet(norm="none")) == 2 * 64 * 16 * 4 * MEMORY_FACTOR
     direct = SRResNet(blocks=1, norm="none", upsampling="direct")
-    assert bytes_per_pixel(direct) == 2 * 64 * 4 * MEMORY_FACTOR
+    assert bytes_per_pixel(direct) == 3 * 64 * 4 * MEMORY_FACTOR, "two features and their sum"
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,6 @@ def test_tiles_are_as_large_as_is_fast_and_as_memory_allows(
     cpu = torch.device("cpu")
     for gigabytes, side in ((1000, fastest), (0, 32)):
         monkeypatch.setattr(tiles, "free_memory", lambda _, free=gigabytes: free * 10**9)
-        assert best_tile(network, cpu) == side
+        assert best_tile(network, cpu, 10_000) == side
     monkeypatch.setattr(tiles, "free_memory", lambda _: 2 * 150**2 * bytes_per_pixel(network))
-    assert best_tile(network, cpu) == max(150 - 2 * tile_overlap(network), 32)
+    assert best_tile(network, cpu, 10_000) == max(150 - 2 * tile_overlap(network), 32)

@@ -20,9 +20,21 @@ class NotFiniteError(PipelineError):
 class Generator(nn.Module, ABC):
     """A network from `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
 
+    architecture: str
+    """its name in model files"""
     scale: int
     config: Mapping[str, int | str]
     """the constructor's arguments, as a model file stores them"""
+    values_per_pixel: int | None = None
+    """values of the largest operation per LR pixel; None: by the operations that PyTorch runs"""
+    prefers_whole = False
+    """whether results depend on the whole picture, so that tiles should be as large as they can"""
+    tile_multiple = 1
+    """number of LR pixels of which tiles' positions are multiples; other positions give others"""
+    allows_bf16 = True
+    """whether results in bfloat16 are useful"""
+    memory_format = torch.channels_last
+    """order of the weights' values that is fastest"""
 
     @property
     def parameter_count(self) -> int:
@@ -40,8 +52,22 @@ class Generator(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def last_layer(self) -> nn.Conv2d:
-        """The output convolution, at which the gradients of the losses are compared."""
+    def last_layer(self) -> nn.Module:
+        """The layer before the output, at whose `weight` gradients of losses are compared."""
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The weights by their names in a model file."""
+        return self.state_dict()
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.parameters()).device
+
+    def computed_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size to which the network pads a picture of `width` and `height` pixels."""
+        return width, height
 
     accepts_fewer_blocks = False
     """whether `start_from` takes a network with fewer blocks, too: where it does, override that"""
@@ -55,7 +81,7 @@ class Generator(nn.Module, ABC):
 
         With `accepts_fewer_blocks`, the config's blocks may be fewer.
         """
-        self.load_state_dict(pretrained.state_dict())
+        self.load_state_dict(pretrained.weights)
 
     @torch.no_grad()
     def enlarge(self, lr: Tensor) -> Tensor:
@@ -65,8 +91,7 @@ class Generator(nn.Module, ABC):
         eval mode. Raises `NotFiniteError` where the result contains NaN or infinity, which a cast
         to uint8 would turn into black or white.
         """
-        device = next(self.parameters()).device
-        batch = lr.to(device, torch.float32) / MAX_LEVEL
+        batch = lr.to(self.device, torch.float32) / MAX_LEVEL
         sr = self(batch.contiguous(memory_format=torch.channels_last))
         if not torch.isfinite(sr).all():
             raise NotFiniteError("the generator's result is not finite")

@@ -13,6 +13,8 @@ class RCAN(Generator):
     those of the public code. Its shift by DIV2K's mean colour, no parameter, is left out.
     """
 
+    architecture = "rcan"
+
     def __init__(
         self,
         scale: int = 4,

@@ -28,6 +28,8 @@ class RRDBNet(Generator):
     weights' names are those of the public code, so that its files load here and ours there.
     """
 
+    architecture = "rrdb"
+
     def __init__(
         self, scale: int = 4, blocks: int = 23, features: int = 64, growth: int = 32
     ) -> None:

@@ -43,6 +43,7 @@ class SRResNet(Generator):
     with 1,261,953 parameters without normalisation.
     """
 
+    architecture = "srresnet"
     accepts_fewer_blocks = True
 
     def __init__(
