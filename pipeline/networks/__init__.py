@@ -1,10 +1,20 @@
 """Networks. `GENERATORS` maps architectures' names, as model files have them, to classes."""
 
 from pipeline.networks.generators.base import Generator
+from pipeline.networks.generators.compact import Compact
+from pipeline.networks.generators.plksr import PLKSR
 from pipeline.networks.generators.rcan import RCAN
 from pipeline.networks.generators.rrdb import RRDBNet
+from pipeline.networks.generators.span import SPAN
 from pipeline.networks.generators.srresnet import SRResNet
 
-GENERATORS: dict[str, type[Generator]] = {"srresnet": SRResNet, "rrdb": RRDBNet, "rcan": RCAN}
+GENERATORS: dict[str, type[Generator]] = {
+    "srresnet": SRResNet,
+    "rrdb": RRDBNet,
+    "rcan": RCAN,
+    "compact": Compact,
+    "span": SPAN,
+    "plksr": PLKSR,
+}
 
-__all__ = ["GENERATORS", "RCAN", "Generator", "RRDBNet", "SRResNet"]
+__all__ = ["GENERATORS", "PLKSR", "RCAN", "SPAN", "Compact", "Generator", "RRDBNet", "SRResNet"]
