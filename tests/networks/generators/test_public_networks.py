@@ -1,11 +1,14 @@
 """Generators of public code: sizes, shapes, and that code's names."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from spandrel import ModelLoader
 from torch import nn
 
 from pipeline.networks import PLKSR, RCAN, SPAN, Compact, Generator, RRDBNet
+from pipeline.networks.files import load_generator, save_generator
 from pipeline.networks.folding import fold
 
 
@@ -72,6 +75,14 @@ def test_config_builds_the_same_network_again(build) -> None:
     again.load_state_dict(network.state_dict())
     lr = torch.rand(1, 3, 8, 8)
     assert torch.equal(again(lr), network(lr))
+
+
+@SMALL
+def test_a_file_holds_the_network(build, tmp_path: Path) -> None:
+    network, lr = build().eval(), torch.rand(1, 3, 8, 8)
+    save_generator(tmp_path / "a.safetensors", network, {})
+    loaded = load_generator(tmp_path / "a.safetensors").generator
+    assert torch.equal(loaded(lr), network(lr))
 
 
 @SMALL
