@@ -53,6 +53,9 @@ MEMORY_CASES = {
         "generator.groups": "5",
         "generator.blocks": "6",
     },
+    "compact": {"generator.kind": "compact"},
+    "span": {"generator.kind": "span"},
+    "plksr": {"generator.kind": "plksr"},
 }
 MEMORY_LIMIT_GIB = 4
 WARM_UP = 12

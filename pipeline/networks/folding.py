@@ -1,4 +1,4 @@
-"""Batch normalisation folded into convolutions, for inference."""
+"""Layers folded into convolutions, for inference: batch normalisations, and parallel branches."""
 
 import copy
 from itertools import pairwise
@@ -7,19 +7,33 @@ from typing import TypeVar
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from pipeline.networks.generators.branches import BranchedConv
+
 N = TypeVar("N", bound=nn.Module)
 
 
-def fold_batch_norm(network: N) -> N:
-    """Return a copy in eval mode, with each batch normalisation folded into the convolution before.
+def fold(network: N) -> N:
+    """Return a copy in eval mode, of fewer layers, that computes the same.
 
-    Both are affine functions once the statistics are fixed, so that results stay the same.
+    Each batch normalisation becomes part of the convolution before: both are affine functions once
+    the statistics are fixed. The branches of each `BranchedConv` become one convolution.
     """
     result = copy.deepcopy(network).eval()
-    for sequence in result.modules():
-        if isinstance(sequence, nn.Sequential):
-            for index, (first, second) in enumerate(pairwise(list(sequence))):
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    sequence[index] = fuse_conv_bn_eval(first, second)
-                    sequence[index + 1] = nn.Identity()
+    for module in list(result.modules()):
+        if isinstance(module, nn.Sequential):
+            _fold_batch_norm(module)
+        for name, child in list(module.named_children()):
+            if isinstance(child, BranchedConv):
+                setattr(module, name, child.folded())
     return result
+
+
+def _fold_batch_norm(sequence: nn.Sequential) -> None:
+    for index, (first, second) in enumerate(pairwise(list(sequence))):
+        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+            sequence[index] = fuse_conv_bn_eval(first, second)
+            sequence[index + 1] = nn.Identity()
+
+
+# Callers move to `fold` one by one.
+fold_batch_norm = fold

@@ -7,8 +7,8 @@ from pydantic import Discriminator, Field, model_validator
 from pipeline.params.kinds import own_params_only
 from pipeline.params.section import Section, problem_at
 
-# `blocks` is null, not each kind's number: all kinds have it, so the file's value survives a change
-# of kind.
+# `blocks` is null, not each kind's number, and `features` is the same number for all: most kinds
+# have them, so the file's values survive a change of kind.
 
 
 _Features = Annotated[int, Field(ge=1, description="channels")]
@@ -66,11 +66,57 @@ class RCANParams(Section):
         return self
 
 
+class CompactParams(Section):
+    """Real-ESRGAN's SRVGGNetCompact."""
+
+    kind: Literal["compact"] = "compact"
+    blocks: int | None = Field(
+        None, ge=1, description="convolutions between the first and the last (null: 16)"
+    )
+    features: _Features = 64
+
+
+class SPANParams(Section):
+    """SPAN; in the paper with 48 features."""
+
+    kind: Literal["span"] = "span"
+    features: _Features = 64
+
+
+class PLKSRParams(Section):
+    """PLKSR: large kernels for a part of the channels."""
+
+    kind: Literal["plksr"] = "plksr"
+    blocks: int | None = Field(None, ge=1, description="residual blocks (null: 8)")
+    features: _Features = 64
+    kernel: int = Field(13, ge=1, description="side of the large kernels, odd")
+    mixer: Literal["ccm", "dccm"] = Field(
+        "ccm",
+        description="the block's first two convolutions; ccm: 3 × 3 and 1 × 1; dccm: both 3 × 3",
+    )
+    attention: Literal["none", "element"] = Field(
+        "none", description="element: a weight for each value, from a further convolution"
+    )
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> "PLKSRParams":
+        if self.kernel % 2 == 0:
+            raise problem_at(("kernel",), f"{self.kernel} is even; write an odd number")
+        if self.features % 4:
+            raise problem_at(
+                ("features",),
+                f"{self.features} is no multiple of 4; the large kernel gets a quarter",
+            )
+        return self
+
+
 class FileParams(Section):
     """The architecture of the file that `train.init` names, any that spandrel opens."""
 
     kind: Literal["file"] = "file"
 
 
-_Kinds = SRResNetParams | RRDBParams | RCANParams | FileParams
+_Kinds = (
+    SRResNetParams | RRDBParams | RCANParams | CompactParams | SPANParams | PLKSRParams | FileParams
+)
 GeneratorParams = Annotated[_Kinds, Discriminator("kind"), own_params_only(_Kinds)]

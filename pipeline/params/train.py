@@ -56,7 +56,8 @@ class TrainParams(Section):
     generator: GeneratorParams = Field(
         SRResNetParams(),
         description="architecture of the generator: srresnet, SRGAN's; rrdb, ESRGAN's; rcan, RCAN; "
-        "file, that of train.init, to train a published model further; each has params of its own",
+        "compact, SRVGGNetCompact; span, SPAN; plksr, PLKSR; file, that of train.init, to train a "
+        "published model further; each has params of its own",
     )
     scale: Literal[2, 4, 8] = Field(4, description="scale factor of each side")
     crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")

@@ -7,7 +7,16 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet, export
+from pipeline.networks import (
+    PLKSR,
+    RCAN,
+    SPAN,
+    Compact,
+    Generator,
+    RRDBNet,
+    SRResNet,
+    export,
+)
 from pipeline.networks.export import export_onnx
 from pipeline.networks.files import load_generator
 from pipeline.shipped import shipped_models
@@ -21,8 +30,11 @@ from pipeline.shipped import shipped_models
         RRDBNet(blocks=1, features=8, growth=4),
         RRDBNet(scale=1, blocks=1, features=8, growth=4),
         RCAN(groups=1, blocks=1, features=16),
+        Compact(blocks=1, features=8),
+        SPAN(features=8),
+        PLKSR(blocks=1, features=8, kernel=5),
     ],
-    ids=["stages", "direct", "rrdb", "1x", "rcan"],
+    ids=["stages", "direct", "rrdb", "1x", "rcan", "compact", "span", "plksr"],
 )
 def test_onnxruntime_gives_what_torch_gives(network: Generator, tmp_path: Path) -> None:
     assert export_onnx(network.eval(), tmp_path / "a.onnx") <= 1e-5

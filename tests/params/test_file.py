@@ -10,6 +10,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from pipeline.errors import UsageError
+from pipeline.networks import GENERATORS
 from pipeline.params import EvaluateParams, Params, ScrapeParams, Section, TrainParams
 from pipeline.params.file import load_params, override
 from pipeline.params.generator import RRDBParams, SRResNetParams
@@ -19,6 +20,8 @@ from pipeline.params.section import MAX_DECODED_PIXELS
 from pipeline.params.text import params_text
 
 ROOT = Path(__file__).parents[2]
+
+KINDS = ", ".join([*GENERATORS, "file"])
 
 
 def test_a_params_file_holds_every_key_and_the_schemas_defaults() -> None:
@@ -206,11 +209,11 @@ def test_params_are_frozen() -> None:
         ),
         (
             "train:\n  generator:\n    kind: esrgan\n",
-            ":3: train.generator.kind: 'esrgan' should be one of srresnet, rrdb, rcan, file",
+            f":3: train.generator.kind: 'esrgan' should be one of {KINDS}",
         ),
         (
             "train:\n  generator:\n    kind: [rrdb]\n",
-            ":3: train.generator.kind: ['rrdb'] should be one of srresnet, rrdb, rcan, file",
+            f":3: train.generator.kind: ['rrdb'] should be one of {KINDS}",
         ),
         (
             "train:\n  generator:\n    norm: batch\n    kind: rrdb\n",
@@ -223,6 +226,18 @@ def test_params_are_frozen() -> None:
         (
             "train:\n  generator:\n    kind: rcan\n    features: 8\n",
             ":2: train.generator.reduction: 16 is more than the 8 features; lower it",
+        ),
+        (
+            "train:\n  generator: {kind: plksr, kernel: 4}\n",
+            ":2: train.generator.kernel: 4 is even; write an odd number",
+        ),
+        (
+            "train:\n  generator: {kind: plksr, features: 10}\n",
+            ":2: train.generator.features: 10 is no multiple of 4; the large kernel gets a quarter",
+        ),
+        (
+            "train:\n  generator: {kind: span, blocks: 4}\n",
+            ":2: train.generator.blocks: span has none; remove it, or choose another kind",
         ),
         (
             "train:\n  generator:\n    kind: rrdb\n    grwoth: 8\n",
@@ -376,7 +391,7 @@ def test_tags_given_as_an_option_stay_text() -> None:
         ),
         (
             {"generator.kind": "esrgan"},
-            "--generator.kind: 'esrgan' should be one of srresnet, rrdb, rcan, file",
+            f"--generator.kind: 'esrgan' should be one of {KINDS}",
         ),
         ({"generator.blocks": "0"}, "--generator.blocks: 0 should be greater than or equal to 1"),
         ({"crop": "386"}, "--crop: 386 is no multiple of train.scale 4"),

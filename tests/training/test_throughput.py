@@ -22,6 +22,9 @@ KINDS: dict[str, dict[str, object]] = {
     "rrdb": OTHER_KIND | {"generator.kind": "rrdb", "generator.growth": 4},
     "rcan": OTHER_KIND
     | {"generator.kind": "rcan", "generator.groups": 1, "generator.reduction": 4},
+    "compact": OTHER_KIND | {"generator.kind": "compact"},
+    "span": OTHER_KIND | {"generator.kind": "span", "generator.blocks": "null"},
+    "plksr": OTHER_KIND | {"generator.kind": "plksr", "generator.kernel": 5},
     NO_ADVERSARY: {"adv_weight": 0.0, "pixel_weight": 0.0, "warmup_steps": 0},
 }
 

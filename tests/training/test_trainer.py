@@ -44,6 +44,15 @@ KINDS: dict[str, dict[str, object]] = {
         "generator.groups": 1,
         "generator.reduction": 4,
     },
+    "compact": {"adv_weight": 0, **OTHER_KIND, "generator.kind": "compact"},
+    "span by muon": {
+        "adv_weight": 0.01,
+        **OTHER_KIND,
+        "generator.kind": "span",
+        "generator.blocks": "null",
+        "optimiser.kind": "muon",
+    },
+    "plksr": {"adv_weight": 0, **OTHER_KIND, "generator.kind": "plksr", "generator.kernel": 5},
 }
 
 

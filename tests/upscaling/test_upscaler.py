@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import pipeline.upscaling.upscaler
 from pipeline import Upscaler
 from pipeline.errors import PipelineError, UsageError
-from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
+from pipeline.networks import PLKSR, RCAN, SPAN, Compact, Generator, RRDBNet, SRResNet
 from pipeline.networks.files import load_generator, save_generator
 from pipeline.networks.self_ensemble import self_ensemble
 from pipeline.shipped import shipped_models
@@ -216,8 +216,11 @@ def test_scale_two_is_the_result_made_smaller() -> None:
         SRResNet(scale=1, blocks=1, features=8, norm="none"),
         RRDBNet(scale=1, blocks=1, features=8, growth=4),
         RCAN(scale=1, groups=1, blocks=1, features=8, reduction=4),
+        Compact(scale=1, blocks=1, features=8),
+        SPAN(scale=1, features=8),
+        PLKSR(scale=1, blocks=1, features=8, kernel=5),
     ],
-    ids=["srresnet", "rrdb", "rcan"],
+    ids=["srresnet", "rrdb", "rcan", "compact", "span", "plksr"],
 )
 def test_a_model_that_enlarges_nothing_is_applied_once(network: Generator, tmp_path: Path) -> None:
     lr = torch.rand(3, 9, 14)

@@ -120,6 +120,17 @@ def draws_weights(convolution: nn.Conv2d) -> bool:
     return not convolution.weight.is_meta
 
 
+@torch.no_grad()
+def init_icnr(convolution: nn.Conv2d, factor: int = 2) -> None:
+    """Make the pixels of a shuffle by `factor` equal at first, against checkerboards (ICNR).
+
+    Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution".
+    """
+    assert convolution.bias is not None
+    for parameter in (convolution.weight, convolution.bias):
+        parameter.copy_(parameter[:: factor**2].repeat_interleave(factor**2, dim=0))
+
+
 def radius_of(*convolutions: tuple[int, int]) -> int:
     """Return the radius, LR pixels, of convolutions in a row: pairs of kernel radius and size.
 

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.networks.generators.activation import SharedPReLU
+from pipeline.networks.generators.activation import PRELU_SLOPE, SharedPReLU
 from pipeline.networks.generators.base import (
     Generator,
     conv3x3,
     doublings_of,
     draws_weights,
+    init_icnr,
     radius_of,
 )
 
@@ -23,7 +24,6 @@ BICUBIC_RADIUS = 2
 HIGH_PASS_INIT = 0.5
 RESIDUAL_INIT = 0.1
 SHUFFLER_INIT = 0.3
-PRELU_SLOPE = 0.25
 
 
 class SRResNet(Generator):
@@ -153,7 +153,7 @@ class SRResNet(Generator):
                 last.weight.mul_(RESIDUAL_INIT)
         for shuffler in _convolutions(self.upsample):
             shuffler.weight.mul_(SHUFFLER_INIT)
-            _init_icnr(shuffler)
+            init_icnr(shuffler)
         _zero(self.tail.weight)
 
 
@@ -183,7 +183,7 @@ def _norm(features: int, norm: Literal["batch", "none"]) -> nn.Module:
 def _shuffler(features: int) -> nn.Sequential:
     """Return a ×2 upsampler: convolution to 4 times the channels, pixel shuffle, activation."""
     convolution = conv3x3(features, 4 * features)
-    _init_icnr(convolution)
+    init_icnr(convolution)
     return nn.Sequential(convolution, nn.PixelShuffle(2), SharedPReLU())
 
 
@@ -229,14 +229,3 @@ def _init_high_pass(convolution: nn.Conv2d) -> None:
     margin = (convolution.kernel_size[0] - 3) // 2
     zero_sum = weight - weight.mean(dim=(2, 3), keepdim=True)
     convolution.weight.copy_(F.pad(zero_sum, [margin] * 4))
-
-
-@torch.no_grad()
-def _init_icnr(convolution: nn.Conv2d) -> None:
-    """Make the four pixels of a shuffle equal at first, against checkerboard artifacts (ICNR).
-
-    Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution".
-    """
-    assert convolution.bias is not None
-    for parameter in (convolution.weight, convolution.bias):
-        parameter.copy_(parameter[::4].repeat_interleave(4, dim=0))

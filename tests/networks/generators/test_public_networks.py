@@ -1,11 +1,15 @@
-"""ESRGAN's and RCAN's generators: sizes, shapes, and the public code's names."""
+"""Generators of public code: sizes, shapes, and that code's names."""
+
+from pathlib import Path
 
 import pytest
 import torch
 from spandrel import ModelLoader
 from torch import nn
 
-from pipeline.networks import RCAN, Generator, RRDBNet
+from pipeline.networks import PLKSR, RCAN, SPAN, Compact, Generator, RRDBNet
+from pipeline.networks.files import load_generator, save_generator
+from pipeline.networks.folding import fold
 
 
 def parameters(network: nn.Module) -> int:
@@ -20,12 +24,38 @@ def small_rcan(scale: int = 4) -> RCAN:
     return RCAN(scale=scale, groups=1, blocks=2, features=8, reduction=4)
 
 
-SMALL = pytest.mark.parametrize("build", [small_rrdb, small_rcan])
+def small_compact(scale: int = 4) -> Compact:
+    return Compact(scale=scale, blocks=3, features=8)
+
+
+def small_span(scale: int = 4) -> SPAN:
+    return SPAN(scale=scale, features=8)
+
+
+def small_plksr(scale: int = 4) -> PLKSR:
+    return PLKSR(scale=scale, blocks=2, features=8, kernel=5)
+
+
+def plksr_with_all(scale: int = 4) -> PLKSR:
+    return PLKSR(scale, blocks=2, features=8, kernel=7, mixer="dccm", attention="element")
+
+
+SMALL = pytest.mark.parametrize(
+    "build", [small_rrdb, small_rcan, small_compact, small_span, small_plksr, plksr_with_all]
+)
 
 
 @pytest.mark.parametrize(
     ("network", "count"),
-    [(RRDBNet, 16_697_987), (lambda: RRDBNet(blocks=6), 4_467_779), (RCAN, 15_592_355)],
+    [
+        (RRDBNet, 16_697_987),
+        (lambda: RRDBNet(blocks=6), 4_467_779),
+        (RCAN, 15_592_355),
+        (Compact, 621_424),
+        (lambda: fold(SPAN()), 426_288),
+        (SPAN, 1_840_488),
+        (PLKSR, 1_065_904),
+    ],
 )
 def test_parameter_counts_are_the_papers(network, count: int) -> None:
     with torch.device("meta"):
@@ -48,6 +78,14 @@ def test_config_builds_the_same_network_again(build) -> None:
 
 
 @SMALL
+def test_a_file_holds_the_network(build, tmp_path: Path) -> None:
+    network, lr = build().eval(), torch.rand(1, 3, 8, 8)
+    save_generator(tmp_path / "a.safetensors", network, {})
+    loaded = load_generator(tmp_path / "a.safetensors").generator
+    assert torch.equal(loaded(lr), network(lr))
+
+
+@SMALL
 def test_batch_one_equals_batch_many(build) -> None:
     network, lr = build().eval(), torch.rand(3, 3, 8, 8)
     alone = torch.cat([network(image) for image in lr.split(1)])
@@ -64,7 +102,7 @@ def test_every_layer_learns(build) -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
-@pytest.mark.parametrize("build", [small_rrdb, small_rcan])
+@SMALL
 def test_receptive_radius_is_just_enough(build, scale: int) -> None:
     """A pixel outside changes nothing, one at its edge does; attention's means are kept out."""
     network = build(scale).double().eval()
@@ -83,7 +121,14 @@ def test_receptive_radius_is_just_enough(build, scale: int) -> None:
 
 @pytest.mark.parametrize(
     ("network", "name"),
-    [(RRDBNet(blocks=1), "ESRGAN"), (RCAN(groups=2, blocks=2, features=32), "RCAN")],
+    [
+        (RRDBNet(blocks=1), "ESRGAN"),
+        (RCAN(groups=2, blocks=2, features=32), "RCAN"),
+        (Compact(blocks=3, features=16), "Compact"),
+        (SPAN(features=16), "SPAN"),
+        (small_plksr(), "PLKSR"),
+        (plksr_with_all(), "PLKSR"),
+    ],
 )
 def test_spandrel_opens_ours(network: Generator, name: str) -> None:
     state = {key: value.clone() for key, value in network.state_dict().items()}
@@ -91,4 +136,25 @@ def test_spandrel_opens_ours(network: Generator, name: str) -> None:
     assert (opened.architecture.id, opened.scale) == (name, 4)
     lr = torch.rand(1, 3, 12, 15)
     with torch.no_grad():
-        assert torch.equal(opened.model.eval()(lr.clone()), network(lr))
+        theirs = opened.model.eval()(lr.clone())
+        torch.testing.assert_close(theirs, network.eval()(lr), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "problem"),
+    [({"kernel": 4}, "its kernel is 4, which is even"), ({"features": 10}, "no multiple of 4")],
+)
+def test_sizes_that_plksr_cannot_have(sizes: dict[str, int], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        PLKSR(**sizes)
+
+
+@SMALL
+def test_bf16_is_near_single_precision(build) -> None:
+    torch.manual_seed(0)
+    network, lr = build().eval(), torch.rand(1, 3, 12, 12)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        rounded = network(lr)
+    with torch.no_grad():
+        exact = network(lr)
+    torch.testing.assert_close(rounded.float(), exact, rtol=0.05, atol=0.05)
