@@ -100,7 +100,8 @@ def _convert(network: nn.Module, folder: Path, path: Path, precision: Precision)
         raise PipelineError(
             f"{path}: not written: pnnx ended with code {done.returncode} and said {said[-1]!r}"
         )
-    _rename_blobs(param)
+    text = _with_blob_names(param.read_text(encoding="utf-8"))
+    param.write_text(text, encoding="utf-8", newline="\n")
     return param
 
 
@@ -108,16 +109,16 @@ def _trace(network: nn.Module) -> torch.jit.ScriptModule:
     with warnings.catch_warnings(), torch.no_grad():
         # PyTorch recommends other ways, which pnnx does not read.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(network, torch.rand(TRACED_SHAPE))
+        traced = torch.jit.trace(network, torch.rand(TRACED_SHAPE))  # type: ignore[no-untyped-call]
     assert isinstance(traced, torch.jit.ScriptModule)
     return traced
 
 
-def _rename_blobs(param: Path) -> None:
-    text = param.read_text(encoding="utf-8")
+def _with_blob_names(text: str) -> str:
+    """Return the text of a `.param` file with the blobs' names that programs expect."""
     for name, wanted in BLOBS.items():
         text = re.sub(rf"(?<=\s){name}(?=\s)", wanted, text)
-    param.write_text(text, encoding="utf-8", newline="\n")
+    return text
 
 
 @contextmanager

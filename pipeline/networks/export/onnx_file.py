@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path, writing
 from pipeline.networks.export.comparison import (
     OTHER_SHAPE,
@@ -18,7 +18,7 @@ from pipeline.networks.export.portable import portable
 from pipeline.networks.export.precision import Precision
 from pipeline.networks.generators.base import Generator
 
-# Older ones lack an edge-repeating Pad that the exporter can write.
+# PyTorch's exporter writes older ones by a converter that knows no adapter for Pad.
 MIN_OPSET = 18
 MAX_OPSET = 23
 BATCH_SHAPE = (2, *OTHER_SHAPE[1:])
@@ -36,6 +36,8 @@ def export_onnx(
     `PipelineError`, and writes nothing, where it is larger than rounding explains; `UsageError`
     where the optional packages are not installed.
     """
+    if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
+        raise UsageError(f"opset: {opset} is not from {MIN_OPSET} to {MAX_OPSET}")
     with writing(path), atomic_path(path) as temporary:
         _write(portable(generator, precision), temporary, opset)
         session = OnnxSession(temporary)
@@ -54,8 +56,9 @@ class OnnxSession:
             raise not_installed(error, "onnx") from None
         try:
             self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        except onnxruntime.capi.onnxruntime_pybind11_state.Fail as error:
-            raise PipelineError(f"export: onnxruntime does not open the file: {error}") from None
+        except Exception as error:  # its errors share no class
+            reason = str(error).splitlines()[0]
+            raise PipelineError(f"export: onnxruntime does not open the file: {reason}") from None
 
     def __call__(self, lr: Tensor) -> Tensor:
         """Enlarge `(N, 3, h, w) float32`."""

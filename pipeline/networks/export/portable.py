@@ -22,14 +22,12 @@ def portable(generator: Generator, precision: Precision = "fp32") -> nn.Module:
     in half precision its rounding would be most of the result's.
     """
     folded = _with_leaky_relu(fold_batch_norm(generator).float().cpu())
-    bicubic = isinstance(folded, SRResNet) and folded.config["skip"] == "bicubic"
-    network = SRResNetLayers(folded) if isinstance(folded, SRResNet) else folded
-    if precision == "fp16":
-        network = InHalf(network)
+    network: nn.Module = SRResNetLayers(folded) if isinstance(folded, SRResNet) else folded
+    computed: nn.Module = InHalf(network) if precision == "fp16" else network
     if isinstance(folded, SRResNet):
-        skip = BicubicConv(folded.scale) if bicubic else None
-        network = Shuffled(network, _last_factor(folded), skip)
-    return network.eval().requires_grad_(False)
+        skip = BicubicConv(folded.scale) if folded.config["skip"] == "bicubic" else None
+        computed = Shuffled(computed, _last_factor(folded), skip)
+    return computed.eval().requires_grad_(False)
 
 
 class SRResNetLayers(nn.Module):
@@ -79,14 +77,10 @@ class BicubicConv(nn.Module):
         super().__init__()
         self.scale = scale
         side = 2 * BICUBIC_RADIUS + 1
-        # With a bias of zero: some readers of ncnn's files do not know the form that pnnx writes
-        # without it.
-        self.convolution = nn.Conv2d(3, 3 * scale**2, side)
+        self.convolution = nn.Conv2d(3, 3 * scale**2, side, bias=False)
         kernels = _bicubic_kernels(scale, side)
         with torch.no_grad():
             nn.init.zeros_(self.convolution.weight)
-            assert self.convolution.bias is not None
-            nn.init.zeros_(self.convolution.bias)
             for colour in range(3):
                 rows = slice(colour * scale**2, (colour + 1) * scale**2)
                 self.convolution.weight[rows, colour] = kernels
