@@ -75,9 +75,10 @@ def export(
     if (existing := [file for file in files if file.exists()]) and not overwrite:
         raise UsageError(f"{existing[0]}: exists; --overwrite replaces it")
     loaded = loaded or load_generator(model_file(name))
-    if loaded.generator.parameter_count > LONG_PARAMETERS:
-        count = loaded.generator.parameter_count
-        print(f"{files[0]}: writing {count:,} parameters; this takes a minute", file=sys.stderr)
+    count = loaded.generator.parameter_count
+    if chosen in ("onnx", "ncnn") and count > LONG_PARAMETERS:
+        what = f"writing and checking {count:,} parameters, which takes a minute"
+        print(f"{files[0]}: {what}", file=sys.stderr)
     checked = _write(loaded, files[0], chosen, precision, opset)
     size = sum(file.stat().st_size for file in files) / 1e6
     print(f"{' and '.join(map(str, files))}: {size:.1f} MB{checked}")
