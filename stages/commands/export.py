@@ -37,10 +37,15 @@ def export(
         ),
     ] = None,
     format: Annotated[
-        Format | None, typer.Option(help="onnx if neither this nor the output's ending tells")
+        Format | None,
+        typer.Option(
+            help="onnx if neither this nor the output's ending tells",
+            metavar="onnx|ncnn|safetensors|pth",
+        ),
     ] = None,
     precision: Annotated[
-        Precision, typer.Option(help="of the weights, and in ONNX of what is computed")
+        Precision,
+        typer.Option(help="of the weights, and in ONNX of what is computed", metavar="fp32|fp16"),
     ] = "fp32",
     opset: Annotated[
         int | None,
