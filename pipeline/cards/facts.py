@@ -12,6 +12,9 @@ from pipeline.networks.export.naming import model_id
 from pipeline.networks.files import load_generator
 from pipeline.networks.tensor_files import printable_line
 
+MAX_DEPTH = 4
+"""Levels of a JSON object in metadata: an untrusted file may have any number."""
+
 
 @dataclass(frozen=True)
 class ModelFacts:
@@ -48,7 +51,7 @@ class ModelFacts:
     def init(self) -> str | None:
         """The name of the generator whose weights the training began with."""
         init = self.params.get("init")
-        return Path(init).stem if isinstance(init, str) and init else None
+        return printable_line(Path(init).stem) if isinstance(init, str) and init else None
 
     @classmethod
     def of(cls, path: Path) -> "ModelFacts":
@@ -105,7 +108,17 @@ def _adversarial(metadata: Mapping[str, str]) -> bool | None:
 
 def _mapping(metadata: Mapping[str, str], key: str) -> dict[str, Any]:
     """Return a JSON object of the metadata, empty if there is none. Raises `ValueError`."""
-    value = json.loads(metadata.get(key, "{}"))
-    if not isinstance(value, dict):
-        raise ValueError(f"{key} is no JSON object")
+    try:
+        value = json.loads(metadata.get(key, "{}"))
+    except RecursionError:
+        value = None
+    if not isinstance(value, dict) or _is_deeper(value, MAX_DEPTH):
+        raise ValueError(f"{key} is no JSON object of up to {MAX_DEPTH} levels")
     return value
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    children = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children)

@@ -122,6 +122,8 @@ def test_openmodeldb_gets_null_for_what_it_requires_and_nothing_else(tmp_path: P
     [
         ({"params": "{"}, "Expecting property name"),
         ({"params": "[]"}, "params is no JSON object"),
+        ({"params": '{"a":' * 9 + "1" + "}" * 9}, "params is no JSON object of up to 4 levels"),
+        ({"figures": "[" * 200_000}, "figures is no JSON object"),
         ({"step": "many"}, "invalid literal"),
     ],
 )
