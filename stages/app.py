@@ -8,6 +8,7 @@ import typer
 
 from stages.commands.blend import blend
 from stages.commands.booru import booru
+from stages.commands.card import card
 from stages.commands.clean import clean
 from stages.commands.code import code
 from stages.commands.compare import compare
@@ -35,6 +36,7 @@ COMMANDS = (
     models,
     blend,
     export,
+    card,
     compare,
     tradeoff,
     pairs,

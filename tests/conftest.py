@@ -31,7 +31,7 @@ SLOW = (
     "evaluation/test_run.py",
     "faults",
     "networks/discriminators",
-    "networks/test_export.py",
+    "networks/export",
     "resizing/test_executors.py",
     "stages",
     "test_processes.py",

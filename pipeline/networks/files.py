@@ -29,11 +29,16 @@ class LoadedGenerator:
     metadata: Mapping[str, str]
 
 
-def save_generator(path: Path, generator: Generator, metadata: Mapping[str, str]) -> None:
-    """Write `generator` in fp32, with `metadata` and that of its architecture."""
+def save_generator(
+    path: Path,
+    generator: Generator,
+    metadata: Mapping[str, str],
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write `generator` in `dtype`, with `metadata` and that of its architecture."""
     own = {"format": "pt"} | architecture_metadata(generator)
     tensors = {
-        name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None)
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None)
         for name, tensor in generator.weights.items()
     }
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}

@@ -16,7 +16,7 @@ from pipeline.machine_errors import is_memory_fault
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import load_generator
-from pipeline.networks.folding import fold_batch_norm
+from pipeline.networks.folding import fold
 from pipeline.networks.self_ensemble import self_ensemble
 from pipeline.progress import Progress, Silent, task
 from pipeline.shipped import DEFAULT, model_file
@@ -83,7 +83,7 @@ class Upscaler:
         self.scale = float(generator.scale if params.scale is None else params.scale)
         if generator.scale == 1 < self.scale:
             raise UsageError("scale: this model makes pictures no larger")
-        self._generator = fold_batch_norm(generator).float().to(self._device)
+        self._generator = fold(generator).float().to(self._device)
         self._generator.to(memory_format=self._generator.memory_format)
 
     def __call__(self, image: I, progress: Progress | None = None) -> I:

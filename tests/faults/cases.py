@@ -97,6 +97,9 @@ def cases(site: str, pictures: Path) -> dict[str, Case]:
         "export": Case(
             ("export", "sr.onnx", "--model", MODEL, "--overwrite"), existing=("sr.onnx",)
         ),
+        "export to ncnn": Case(
+            ("export", "sr.param", "--model", MODEL, "--overwrite"), existing=("sr.param", "sr.bin")
+        ),
         "blend": Case(
             ("blend", MODEL, "models/best.safetensors"), existing=("models/blend.safetensors",)
         ),

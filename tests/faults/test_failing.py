@@ -10,7 +10,7 @@ from tests.faults.shim import Fault
 from tests.faults.world import World, disturb, sample
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
-POINTS = {"evaluate": 2, "export": 1, "booru": 2, "train": 4, "tradeoff": 4}
+POINTS = {"evaluate": 2, "export": 1, "export to ncnn": 3, "booru": 2, "train": 4, "tradeoff": 4}
 """How many operations fail in the short form, where it is not 7."""
 
 

@@ -16,7 +16,9 @@ from tests.stages.program import Driver, Finished
 
 # What SQLite says, and what DVC keeps to itself.
 REASONS = re.compile("disk is full|disk I/O error|readonly|unable to open|dvc exp show -v")
-NAMES = re.compile(r"(^|[ /])(data|reports|models|big|pairs|sr\.onnx|\.dvc|experiment \w+)\b")
+NAMES = re.compile(
+    r"(^|[ /])(data|reports|models|big|pairs|sr\.(onnx|param)|\.dvc|experiment \w+)\b"
+)
 
 
 class FaultyDriver:

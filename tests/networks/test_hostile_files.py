@@ -391,6 +391,7 @@ COMMANDS = {
     "upscale": ["upscale", "a.png", "--model"],
     "blend": ["blend", "b.safetensors", "-o", "c.safetensors"],
     "export": ["export", "a.onnx", "--model"],
+    "card": ["card"],
     "serve": ["serve", "--port", "0", "--model"],
 }
 
@@ -402,6 +403,7 @@ COMMANDS = {
         ("bytearray", "upscale"),
         ("inside itself", "blend"),
         ("views that fit", "export"),
+        ("config: blocks", "card"),
         ("config: unknown name", "serve"),
     ],
 )

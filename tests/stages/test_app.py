@@ -23,6 +23,7 @@ def test_help_names_every_command() -> None:
         "upscale",
         "serve",
         "export",
+        "card",
         "models",
         "blend",
         "tradeoff",

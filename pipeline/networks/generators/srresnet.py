@@ -195,13 +195,13 @@ def _shuffle_last(shuffler: nn.Module, tail: nn.Conv2d, x: Tensor) -> Tensor:
     tail took half of the network's time for a fifth of its operations.
     """
     convolution, shuffle, activation = shuffler.children()
-    weight = _unshuffled(tail.weight)
+    weight = unshuffled(tail.weight)
     bias = None if tail.bias is None else tail.bias.repeat_interleave(4)
     sr: Tensor = shuffle(F.conv2d(activation(convolution(x)), weight, bias, padding=2))
     return sr
 
 
-def _unshuffled(kernel: Tensor) -> Tensor:
+def unshuffled(kernel: Tensor) -> Tensor:
     """Return a kernel `(O, C, 9, 9)` for shuffled pixels as `(4·O, 4·C, 5, 5)` for unshuffled."""
     outputs, inputs = kernel.shape[:2]
     # For each of the four pixels of an output block, shift the kernel by the pixel's row and column

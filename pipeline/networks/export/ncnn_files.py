@@ -1,0 +1,138 @@
+"""Export of generators to ncnn by pnnx, checked with ncnn."""
+
+import re
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import PipelineError
+from pipeline.files import atomic_path, writing
+from pipeline.networks.export.comparison import (
+    OTHER_SHAPE,
+    TRACED_SHAPE,
+    check_results,
+    not_installed,
+)
+from pipeline.networks.export.portable import portable
+from pipeline.networks.export.precision import Precision
+from pipeline.networks.generators.base import Generator
+
+# By which realesrgan-ncnn-vulkan and upscayl find input and output.
+BLOBS = {"in0": "data", "out0": "output"}
+
+
+def export_ncnn(generator: Generator, path: Path, precision: Precision = "fp32") -> float:
+    """Write `path`, which ends in `.param`, and its weights beside it, which end in `.bin`.
+
+    The blob `data`, RGB in [0, 1] of any size, becomes the blob `output`. With `fp16` weights are
+    stored in half; in which precision ncnn computes is up to the program that runs it.
+
+    Returns the largest difference between ncnn's results, computed in fp32, and PyTorch's. Raises
+    `PipelineError`, and writes neither file, where it is larger than rounding explains or pnnx
+    fails; `UsageError` where the optional packages are not installed.
+    """
+    with writing(path), tempfile.TemporaryDirectory() as folder:
+        param = _convert(portable(generator), Path(folder), path, precision)
+        network = NcnnNetwork(param)
+        difference = check_results(path, generator, network, "ncnn", precision)
+        with _both_or_none(path, path.with_suffix(".bin")) as (param_file, bin_file):
+            param_file.write_bytes(param.read_bytes())
+            bin_file.write_bytes(param.with_suffix(".bin").read_bytes())
+    return difference
+
+
+class NcnnNetwork:
+    """A `.param` file and the `.bin` file beside it, run by ncnn on the CPU in fp32."""
+
+    def __init__(self, param: Path) -> None:
+        try:
+            import ncnn
+        except ImportError as error:
+            raise not_installed(error, "ncnn") from None
+        self._matrix = ncnn.Mat
+        self._network = ncnn.Net()
+        options = self._network.opt
+        options.num_threads = torch.get_num_threads()
+        options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
+        options.use_bf16_storage = False
+        weights = param.with_suffix(".bin")
+        if self._network.load_param(str(param)) or self._network.load_model(str(weights)):
+            raise PipelineError(f"{param}: ncnn does not open it")
+
+    def __call__(self, lr: Tensor) -> Tensor:
+        """Enlarge one picture, `(1, 3, h, w) float32`."""
+        extractor = self._network.create_extractor()
+        extractor.input(BLOBS["in0"], self._matrix(lr[0].contiguous().numpy()))
+        code, sr = extractor.extract(BLOBS["out0"])
+        if code:
+            raise PipelineError(f"export: ncnn ends with code {code}")
+        return torch.from_numpy(np.array(sr))[None]
+
+
+def _convert(network: nn.Module, folder: Path, path: Path, precision: Precision) -> Path:
+    """Return the `.param` file, in `folder`, of what pnnx makes of `network`."""
+    try:
+        import pnnx
+    except ImportError as error:
+        raise not_installed(error, "ncnn") from None
+    script, param = folder / "model.pt", folder / "model.param"
+    _trace(network).save(str(script))
+    shapes = [f"[{','.join(map(str, shape))}]" for shape in (TRACED_SHAPE, OTHER_SHAPE)]
+    arguments = {
+        # With two shapes sizes become free.
+        "inputshape": shapes[0],
+        "inputshape2": shapes[1],
+        "ncnnparam": param.name,
+        "ncnnbin": param.with_suffix(".bin").name,
+        "fp16": "1" if precision == "fp16" else "0",
+    }
+    command = [pnnx.EXEC_PATH, script.name, *(f"{key}={value}" for key, value in arguments.items())]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # noqa: S603
+    if done.returncode or not param.exists():
+        said = (done.stderr or done.stdout).strip().splitlines() or ["nothing"]
+        raise PipelineError(
+            f"{path}: not written: pnnx ended with code {done.returncode} and said {said[-1]!r}"
+        )
+    text = _with_blob_names(param.read_text(encoding="utf-8"))
+    param.write_text(text, encoding="utf-8", newline="\n")
+    return param
+
+
+def _trace(network: nn.Module) -> torch.jit.ScriptModule:
+    with warnings.catch_warnings(), torch.no_grad():
+        # PyTorch recommends other ways, which pnnx does not read.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(network, torch.rand(TRACED_SHAPE))  # type: ignore[no-untyped-call]
+    assert isinstance(traced, torch.jit.ScriptModule)
+    return traced
+
+
+def _with_blob_names(text: str) -> str:
+    """Return the text of a `.param` file with the blobs' names that programs expect."""
+    for name, wanted in BLOBS.items():
+        text = re.sub(rf"(?<=\s){name}(?=\s)", wanted, text)
+    return text
+
+
+@contextmanager
+def _both_or_none(first: Path, second: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield temporary paths, renamed to `first` and `second` after the block.
+
+    Where that fails between the two, a `second` that is new is removed again.
+    """
+    existed = second.exists()
+    try:
+        with atomic_path(first) as first_file, atomic_path(second) as second_file:
+            yield first_file, second_file
+    except BaseException:
+        if not existed:
+            with suppress(OSError):
+                second.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,65 @@
+"""Export of generators' weights under the names by which other programs know them."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from pipeline.errors import UsageError
+from pipeline.files import atomic_path, writing
+from pipeline.networks.export.precision import DTYPES, Precision
+from pipeline.networks.files import save_generator
+from pipeline.networks.generators.base import Generator
+from pipeline.networks.generators.rrdb import RRDBNet
+from pipeline.networks.generators.srresnet import SRResNet
+
+# Under which BasicSR's programs look for averaged weights.
+WRAPPER = "params_ema"
+# spandrel (0.4.2) does not read it from the weights' shapes.
+SPANDREL_GROWTH = 32
+
+
+def export_weights(
+    generator: Generator,
+    path: Path,
+    precision: Precision = "fp32",
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write the weights as safetensors, with `metadata`, or as `.pth` if `path` ends so.
+
+    The names are those that spandrel knows, and with it chaiNNer and ComfyUI. Raises `UsageError`
+    for networks that it does not open; `PipelineError` where `path` cannot be written.
+    """
+    if (reason := _unknown_elsewhere(generator)) is not None:
+        raise UsageError(
+            f"{path}: other programs {reason}; export it as .onnx or .param (ncnn), which hold the "
+            "network too"
+        )
+    with writing(path):
+        if path.suffix.lower() == ".pth":
+            _write_pth(generator, path, precision)
+        else:
+            save_generator(path, generator, metadata or {}, DTYPES[precision])
+
+
+def _unknown_elsewhere(generator: Generator) -> str | None:
+    """Return why spandrel does not open a generator's weights, or None if it does."""
+    if isinstance(generator, SRResNet):
+        return "know no network like this SRResNet, whatever its file"
+    if isinstance(generator, RRDBNet) and generator.config["growth"] != SPANDREL_GROWTH:
+        return f"open RRDB networks of growth {SPANDREL_GROWTH} alone"
+    return None
+
+
+def _write_pth(generator: Generator, path: Path, precision: Precision) -> None:
+    dtype = DTYPES[precision]
+    state = {
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None)
+        for name, tensor in generator.weights.items()
+    }
+    # Into memory: the archive would be named after the temporary file.
+    content = io.BytesIO()
+    torch.save({WRAPPER: state}, content)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.getvalue())

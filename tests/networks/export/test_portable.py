@@ -1,0 +1,57 @@
+"""Networks for other runtimes: the same results from layers that all of them have."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from pipeline.networks import SRResNet
+from pipeline.networks.export.portable import BicubicConv, portable
+from tests.networks.export.networks import networks
+
+NETWORKS = networks()
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+@pytest.mark.parametrize("shape", [(2, 3, 9, 31), (1, 3, 1, 2)])
+def test_a_convolution_interpolates_as_bicubic_does(
+    scale: int, shape: tuple[int, int, int, int]
+) -> None:
+    lr = torch.rand(shape)
+    expected = F.interpolate(lr, scale_factor=float(scale), mode="bicubic")
+    result = F.pixel_shuffle(BicubicConv(scale)(lr), scale)
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_portable_network_gives_the_same(name: str) -> None:
+    network, lr = NETWORKS[name], torch.rand(2, 3, 9, 13)
+    with torch.inference_mode():
+        torch.testing.assert_close(portable(network)(lr), network(lr), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_in_half_precision_it_gives_nearly_the_same_in_fp32(name: str) -> None:
+    network, lr = NETWORKS[name], torch.rand(2, 3, 9, 13)
+    with torch.inference_mode():
+        torch.testing.assert_close(portable(network, "fp16")(lr), network(lr), rtol=0, atol=5e-3)
+
+
+def test_the_bicubic_skip_stays_in_fp32() -> None:
+    network = SRResNet(blocks=1, features=8, norm="none", skip="bicubic").eval()
+    lr = torch.rand(1, 3, 9, 13)
+    # A new network adds nothing to the skip.
+    expected = F.interpolate(lr, scale_factor=4.0, mode="bicubic")
+    torch.testing.assert_close(portable(network, "fp16")(lr), expected, rtol=0, atol=1e-6)
+
+
+def test_the_network_that_is_exported_stays_as_it_was() -> None:
+    network = SRResNet(blocks=1, features=8, norm="batch", skip="bicubic").train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    portable(network, "fp16")
+    assert network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == 3
+    for name, value in network.state_dict().items():
+        assert value.dtype == before[name].dtype
+        assert torch.equal(value, before[name])
