@@ -33,7 +33,3 @@ def _fold_batch_norm(sequence: nn.Sequential) -> None:
         if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
             sequence[index] = fuse_conv_bn_eval(first, second)
             sequence[index + 1] = nn.Identity()
-
-
-# Callers move to `fold` one by one.
-fold_batch_norm = fold

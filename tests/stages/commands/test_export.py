@@ -56,7 +56,7 @@ def test_weights_keep_the_metadata_of_their_file(tmp_path: Path) -> None:
         (["-o", "sr.onnx", "--opset", "17"], 2, "--opset"),
         (["old.onnx"], 2, "old.onnx: exists; --overwrite replaces it"),
         (["old.onnx/new.onnx"], 1, "cannot be written: "),
-        (["new.onnx", "--model", "old.onnx"], 1, "old.onnx: no whole safetensors file"),
+        (["new.onnx", "--model", "old.onnx"], 1, "old.onnx: no network for pictures"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
