@@ -17,6 +17,7 @@ from pipeline.networks.export.comparison import (
 from pipeline.networks.export.portable import portable
 from pipeline.networks.export.precision import Precision
 from pipeline.networks.generators.base import Generator
+from pipeline.networks.tensor_files import error_line
 
 # PyTorch's exporter writes older ones by a converter that knows no adapter for Pad.
 MIN_OPSET = 18
@@ -57,8 +58,9 @@ class OnnxSession:
         try:
             self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors share no class
-            reason = str(error).splitlines()[0]
-            raise PipelineError(f"export: onnxruntime does not open the file: {reason}") from None
+            raise PipelineError(
+                f"export: onnxruntime does not open the file: {error_line(error)}"
+            ) from None
 
     def __call__(self, lr: Tensor) -> Tensor:
         """Enlarge `(N, 3, h, w) float32`."""
@@ -84,5 +86,9 @@ def _write(network: nn.Module, path: Path, opset: int | None) -> None:
             )
         except ImportError as error:
             raise not_installed(error, "onnx") from None
+        except Exception as error:  # whatever a network's code makes of sizes without a number
+            raise PipelineError(
+                f"export: PyTorch does not turn this network into ONNX: {error_line(error)}"
+            ) from None
     assert program is not None
     program.save(path)

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
-from pipeline.networks.export import comparison, export_onnx
+from pipeline.networks.export import comparison, export_onnx, onnx_file
 from pipeline.networks.export.onnx_file import MAX_OPSET, MIN_OPSET
 from pipeline.networks.files import load_generator
 from pipeline.shipped import shipped_models
@@ -98,6 +98,22 @@ def test_versions_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     network = SRResNet(blocks=1, features=8, norm="none")
     with pytest.raises(UsageError, match="opset: 17 is not from 18 to"):
         export_onnx(network, tmp_path / "a.onnx", opset=17)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Branching(SRResNet):
+    """A network whose path depends on the picture."""
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return super().forward(lr if lr.mean() > 0.5 else 1 - lr)
+
+
+def test_a_network_that_pytorch_does_not_export_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_file, "portable", lambda network, precision: network)
+    with pytest.raises(PipelineError, match=r"\Aexport: PyTorch does not turn this .*\Z"):
+        export_onnx(Branching(blocks=1, features=8, norm="none").eval(), tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
