@@ -23,6 +23,7 @@ from pipeline.networks.export.comparison import (
 from pipeline.networks.export.portable import portable
 from pipeline.networks.export.precision import Precision
 from pipeline.networks.generators.base import Generator
+from pipeline.networks.tensor_files import error_line
 
 # By which realesrgan-ncnn-vulkan and upscayl find input and output.
 BLOBS = {"in0": "data", "out0": "output"}
@@ -83,7 +84,12 @@ def _convert(network: nn.Module, folder: Path, path: Path, precision: Precision)
     except ImportError as error:
         raise not_installed(error, "ncnn") from None
     script, param = folder / "model.pt", folder / "model.param"
-    _trace(network).save(str(script))
+    try:
+        _trace(network).save(str(script))
+    except Exception as error:  # whatever a network's code makes of being traced
+        raise PipelineError(
+            f"export: PyTorch does not trace this network for ncnn: {error_line(error)}"
+        ) from None
     shapes = [f"[{','.join(map(str, shape))}]" for shape in (TRACED_SHAPE, OTHER_SHAPE)]
     arguments = {
         # With two shapes sizes become free.

@@ -6,10 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.errors import UsageError
 from pipeline.networks.export.precision import Precision
 from pipeline.networks.folding import fold
 from pipeline.networks.generators.activation import SharedPReLU
 from pipeline.networks.generators.base import Generator
+from pipeline.networks.generators.onnx_generator import OnnxGenerator
+from pipeline.networks.generators.spandrel_generator import SpandrelGenerator
 from pipeline.networks.generators.srresnet import BICUBIC_RADIUS, SRResNet, unshuffled
 
 
@@ -19,15 +22,35 @@ def portable(generator: Generator, precision: Precision = "fp32") -> nn.Module:
     Batch normalisations are folded, the bicubic skip is a convolution, PReLUs with one slope are
     leaky ReLUs, and no weight is computed from others. Input and output are float32. With `fp16`
     all between them is float16, but for the bicubic skip: it takes a hundredth of the time, and
-    in half precision its rounding would be most of the result's.
+    in half precision its rounding would be most of the result's. Raises `UsageError` for a network
+    that is no PyTorch network.
     """
+    if isinstance(generator, OnnxGenerator):
+        raise UsageError("export: the model is an ONNX file, from which nothing else can be made")
     folded = _with_leaky_relu(fold(generator).float().cpu())
-    network: nn.Module = SRResNetLayers(folded) if isinstance(folded, SRResNet) else folded
+    network: nn.Module = folded
+    if isinstance(folded, SRResNet):
+        network = SRResNetLayers(folded)
+    elif isinstance(folded, SpandrelGenerator):
+        network = ForwardOnly(folded)
     computed: nn.Module = InHalf(network) if precision == "fp16" else network
     if isinstance(folded, SRResNet):
         skip = BicubicConv(folded.scale) if folded.config["skip"] == "bicubic" else None
         computed = Shuffled(computed, _last_factor(folded), skip)
     return computed.eval().requires_grad_(False)
+
+
+class ForwardOnly(nn.Module):
+    """A network without its measured properties, which tracing would read."""
+
+    def __init__(self, generator: SpandrelGenerator) -> None:
+        super().__init__()
+        self.module = generator.module
+        self._enlarge = generator.forward
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Enlarge `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
+        return self._enlarge(lr)
 
 
 class SRResNetLayers(nn.Module):

@@ -1,12 +1,18 @@
 """Networks for other runtimes: the same results from layers that all of them have."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from spandrel.architectures.SPAN.__arch.span import SPAN
 from torch import nn
 from torch.nn import functional as F
 
+from pipeline.errors import UsageError
 from pipeline.networks import SRResNet
+from pipeline.networks.export import export_onnx
 from pipeline.networks.export.portable import BicubicConv, portable
+from pipeline.networks.files import load_generator
 from tests.networks.export.networks import networks
 
 NETWORKS = networks()
@@ -55,3 +61,24 @@ def test_the_network_that_is_exported_stays_as_it_was() -> None:
     for name, value in network.state_dict().items():
         assert value.dtype == before[name].dtype
         assert torch.equal(value, before[name])
+
+
+def test_what_is_onnx_already_is_not_exported(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed here")
+    network = SRResNet(blocks=1, features=8, norm="none")
+    export_onnx(network, tmp_path / "model.onnx")
+    with pytest.raises(UsageError, match="the model is an ONNX file"):
+        portable(load_generator(tmp_path / "model.onnx").generator)
+
+
+def test_a_network_of_another_program_is_the_same(tmp_path: Path) -> None:
+    """SPAN folds its branches at each call; that cannot be exported."""
+    torch.manual_seed(0)
+    network = SPAN(num_in_ch=3, num_out_ch=3, feature_channels=16)
+    torch.save(network.state_dict(), tmp_path / "model.pth")
+    generator = load_generator(tmp_path / "model.pth").generator
+    lr = torch.rand(1, 3, 9, 14)
+    with torch.inference_mode():
+        difference = portable(generator)(lr) - generator(lr)
+    assert difference.abs().max() < 1e-4
+    export_onnx(generator, tmp_path / "model.onnx")
