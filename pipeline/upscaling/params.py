@@ -31,8 +31,8 @@ class UpscaleParams(Section):
 
     model: str = Field(
         AUTO,
-        description="generator to enlarge with: one of `pipeline models`, or a file of ours, "
-        f"ESRGAN's or RCAN's; auto: {DEFAULT}, but {FOR_JPEG} for JPEG files of a quality below "
+        description="generator to enlarge with: one of `pipeline models`, a file of ours, or any "
+        f"that spandrel opens; auto: {DEFAULT}, but {FOR_JPEG} for JPEG files of a quality below "
         f"{CLEAN_JPEG}, for lossless files made from such, and for hard compressed WebP files",
     )
     alpha: Real | None = Field(

@@ -53,13 +53,13 @@ class Upscaler:
         >>> upscaler(np.full((20, 30, 3), 255, np.uint8)).shape
         (80, 120, 3)
 
-    `model`: the name of a generator that comes with the program, a file of ours, ESRGAN's or
-    RCAN's, or a `Generator`. `alpha`: instead of a model, a blend of the shipped ones, 0
-    "distortion" to 1 "perception". `scale`: None is the model's own; others, up to 16, by repeating
-    it and a last antialiased resize. `tta`: the mean over the picture turned and mirrored, eight
-    times the time. `tile`: side of a tile, 16 LR pixels or more; None: by free memory. `precision`:
-    "fp32", "bf16", or "auto" for bf16 where the hardware computes in it. Raises `UsageError` and,
-    for a file that is no generator, `PipelineError`.
+    `model`: the name of a generator that comes with the program, a file of ours or any that
+    spandrel opens, an ONNX file, or a `Generator`. `alpha`: instead of a model, a blend of the
+    shipped ones, 0 "distortion" to 1 "perception". `scale`: None is the model's own; others, up to
+    16, by repeating it and a last antialiased resize. `tta`: the mean over the picture turned and
+    mirrored, eight times the time. `tile`: side of a tile, 16 LR pixels or more; None: by free
+    memory. `precision`: "fp32", "bf16", or "auto" for bf16 where the hardware computes in it.
+    Raises `UsageError` and, for a file that is no generator, `PipelineError`.
     """
 
     def __init__(
