@@ -4,12 +4,14 @@ import re
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
@@ -24,6 +26,7 @@ from pipeline.networks.export.portable import portable
 from pipeline.networks.export.precision import Precision
 from pipeline.networks.generators.base import Generator
 from pipeline.networks.tensor_files import error_line
+from pipeline.processes import new_pool, start_worker
 
 # By which realesrgan-ncnn-vulkan and upscayl find input and output.
 BLOBS = {"in0": "data", "out0": "output"}
@@ -41,12 +44,36 @@ def export_ncnn(generator: Generator, path: Path, precision: Precision = "fp32")
     """
     with writing(path), tempfile.TemporaryDirectory() as folder:
         param = _convert(portable(generator), Path(folder), path, precision)
-        network = NcnnNetwork(param)
-        difference = check_results(path, generator, network, "ncnn", precision)
+        with _own_process(path, param) as run:
+            difference = check_results(path, generator, run, "ncnn", precision)
         with _both_or_none(path, path.with_suffix(".bin")) as (param_file, bin_file):
             param_file.write_bytes(param.read_bytes())
             bin_file.write_bytes(param.with_suffix(".bin").read_bytes())
     return difference
+
+
+@contextmanager
+def _own_process(path: Path, param: Path) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Yield what runs `param` in another process: ncnn crashes where a network has other layers.
+
+    Raises `PipelineError` that says that `path` is not written.
+    """
+
+    def run(lr: Tensor) -> Tensor:
+        return torch.from_numpy(pool.submit(_enlarge, param, lr.numpy()).result())
+
+    with new_pool(1, start_worker) as pool:
+        try:
+            yield run
+        except BrokenProcessPool:
+            raise PipelineError(
+                f"{path}: not written: ncnn crashes on it, for it lacks layers of this network"
+            ) from None
+
+
+def _enlarge(param: Path, lr: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Enlarge `(1, 3, h, w)` by a `.param` file."""
+    return NcnnNetwork(param)(torch.from_numpy(lr)).numpy()
 
 
 class NcnnNetwork:

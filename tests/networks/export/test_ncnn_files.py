@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from spandrel.architectures.RCAN.__arch import rcan_arch
 
 from pipeline.errors import PipelineError
 from pipeline.networks import SRResNet
@@ -80,3 +81,13 @@ def test_weights_without_their_network_are_not_left(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"a\.param: cannot be written: "):
         export_ncnn(SRResNet(blocks=1, features=8, norm="none"), tmp_path / "a.param")
     assert [path.name for path in tmp_path.iterdir()] == ["a.param"]
+
+
+def test_a_network_on_which_ncnn_crashes_is_one_line(tmp_path: Path) -> None:
+    """spandrel's RCAN: pnnx leaves a layer that ncnn lacks, and ncnn ends the process."""
+    network = rcan_arch.RCAN(n_resgroups=1, n_resblocks=1, n_feats=16, reduction=4, scale=4)
+    torch.save(network.state_dict(), tmp_path / "model.pth")
+    generator = load_generator(tmp_path / "model.pth").generator
+    with pytest.raises(PipelineError, match=r"r\.param: not written: [^\n]*$"):
+        export_ncnn(generator, tmp_path / "r.param")
+    assert not (tmp_path / "r.param").exists()
