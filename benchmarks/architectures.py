@@ -63,7 +63,15 @@ NETWORKS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "HAT": (
         "HAT.__arch.HAT",
         "HAT",
-        {**SIZES, "img_size": 64, "window_size": 16, "upsampler": "pixelshuffle"},
+        {
+            **SIZES,
+            "img_size": 64,
+            "window_size": 16,
+            "overlap_ratio": 0.5,
+            "compress_ratio": 3,
+            "squeeze_factor": 6,
+            "upsampler": "pixelshuffle",
+        },
     ),
     "DAT": ("DAT.__arch.DAT", "DAT", DAT),
     "RGT": ("RGT.__arch.rgt", "RGT", DAT),

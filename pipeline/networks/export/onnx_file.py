@@ -64,7 +64,13 @@ class OnnxSession:
 
     def __call__(self, lr: Tensor) -> Tensor:
         """Enlarge `(N, 3, h, w) float32`."""
-        (sr,) = self._session.run(None, {"lr": lr.numpy()})
+        try:
+            (sr,) = self._session.run(None, {"lr": lr.numpy()})
+        except Exception as error:  # its errors share no class
+            shape = "×".join(map(str, lr.shape))
+            raise PipelineError(
+                f"export: onnxruntime fails for a picture of {shape}: {error_line(error)}"
+            ) from None
         return torch.from_numpy(sr)
 
 
