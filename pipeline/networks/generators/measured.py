@@ -37,33 +37,35 @@ class MeasuredGenerator(Generator):
 
     @cached_property
     def receptive_radius(self) -> int:
-        """The measured radius of the receptive field, LR pixels, or more than 32."""
-        # Measured for one position within a multiple.
-        return measured_radius(self) + self.tile_multiple - 1
+        """The measured distance beyond which LR pixels do not matter, or more than 32."""
+        radius = measured_radius(self, self.tile_multiple)
+        # At a picture's end, where the last window is not full, one window more matters.
+        return radius if self.tile_multiple == 1 else radius + self.tile_multiple
 
 
 @torch.inference_mode()
-def measured_radius(generator: Generator) -> int:
-    """Return the radius of the receptive field, LR pixels; `UNBOUNDED` where it is larger than 32.
+def measured_radius(generator: Generator, multiple: int) -> int:
+    """Return how far beyond a tile its LR pixels matter; `UNBOUNDED` where it is more than 32.
 
-    The pixels around a centre are replaced by others, from a distance on: the radius is the largest
-    distance from which on this changes one of the centre's SR pixels.
+    A multiple of `multiple`, as `measured_multiple` returns it: the least distance from a block of
+    pixels at which a picture can be cut without a change of the block. Replacing the pixels beyond
+    would not do: a network may depend on where its input ends, by the zeros of its convolutions.
     """
-    side = 2 * PROBED_RADIUS + 1
-    lr, others = torch.rand(2, 1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    offsets = (torch.arange(side) - PROBED_RADIUS).abs()
-    distances = torch.maximum(offsets[:, None], offsets[None])
-    expected = _pixel(generator, lr, PROBED_RADIUS)
+    margin = math.ceil(PROBED_RADIUS / multiple) * multiple
+    side = 2 * margin + multiple
+    lr = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    expected = _block(generator, lr, margin, multiple)
     tolerance = NO_DIFFERENCE * max(float(expected.abs().max()), 1.0)
 
-    def reaches(distance: int) -> bool:
-        changed = torch.where(distances >= distance, others, lr)
-        return float((_pixel(generator, changed, PROBED_RADIUS) - expected).abs().max()) > tolerance
+    def suffices(distance: int) -> bool:
+        kept = slice(margin - distance, margin + multiple + distance)
+        result = _block(generator, lr[..., kept, kept], distance, multiple)
+        return float((result - expected).abs().max()) <= tolerance
 
-    if reaches(MAX_RADIUS + 1):
+    distances = range(multiple, MAX_RADIUS + 1, multiple)
+    if not distances or not suffices(distances[-1]):
         return UNBOUNDED
-    # The distances at which a change has an effect are those up to the radius.
-    return bisect_left(range(1, MAX_RADIUS + 1), True, key=lambda distance: not reaches(distance))
+    return distances[bisect_left(distances, True, key=suffices)]
 
 
 @torch.inference_mode()
@@ -76,22 +78,21 @@ def measured_multiple(generator: Generator) -> int:
     side, most = 2 * PROBED_RADIUS + 1, max(MULTIPLES)
     full = side + most
     lr = torch.rand(1, 3, full, full, generator=torch.Generator().manual_seed(0))
-    expected = _pixel(generator, lr[..., most:, most:], PROBED_RADIUS)
+    expected = _block(generator, lr[..., most:, most:], PROBED_RADIUS)
     tolerance = ROUNDING * max(float(expected.abs().max()), 1.0)
     for multiple in MULTIPLES:
         moved = lr[..., most - multiple :, most - multiple :]
-        result = _pixel(generator, moved, PROBED_RADIUS + multiple)
+        result = _block(generator, moved, PROBED_RADIUS + multiple)
         if float((result - expected).abs().max()) <= tolerance:
             return multiple
     return 1
 
 
-def _pixel(generator: Generator, lr: Tensor, position: int) -> Tensor:
-    """Return the SR pixels of one LR pixel on the diagonal of `(1, 3, h, h)`."""
-    start = position * generator.scale
-    rows = slice(start, start + generator.scale)
-    pixel: Tensor = generator(lr.to(generator.device))[0, :, rows, rows].cpu()
-    return pixel
+def _block(generator: Generator, lr: Tensor, start: int, side: int = 1) -> Tensor:
+    """Return the SR pixels of `side` × `side` LR pixels on the diagonal of `(1, 3, h, h)`."""
+    rows = slice(start * generator.scale, (start + side) * generator.scale)
+    block: Tensor = generator(lr.to(generator.device))[0, :, rows, rows].cpu()
+    return block
 
 
 def last_weighted_layer(generator: Generator) -> nn.Module:
