@@ -25,8 +25,6 @@ def card_head(facts: ModelFacts) -> dict[str, object]:
     if facts.licence is not None:
         # The Hub's ids are SPDX's in lower case.
         head["license"] = facts.licence.lower()
-    if facts.init is not None:
-        head["base_model"] = facts.init
     head["tags"] = _tags(facts)
     return head
 
@@ -41,7 +39,7 @@ def _sections(facts: ModelFacts) -> Iterator[str]:
     if facts.about is not None:
         yield facts.about
     config = ", ".join(f"{name} {value}" for name, value in facts.config.items())
-    yield f"{facts.architecture} ({config}); ×{facts.scale}; {facts.parameter_count:,} parameters."
+    yield f"{facts.architecture} ({config}); ×{facts.scale}{_parameters(facts)}."
     yield f"```sh\npipeline upscale picture.png --model {facts.name}{facts.suffix}\n```"
     if facts.figures:
         yield f"## Figures\n\n{_table(facts.figures, 'metric', 'value')}"
@@ -55,6 +53,11 @@ def _sections(facts: ModelFacts) -> Iterator[str]:
     names = {PROVENANCE[key]: value for key, value in facts.provenance.items()}
     file = {"bytes": str(facts.bytes), "SHA-256": facts.sha256}
     yield f"## File\n\n{_table(names | file, f'{facts.name}{facts.suffix}', '')}"
+
+
+def _parameters(facts: ModelFacts) -> str:
+    # Those of an ONNX file are not counted.
+    return f"; {facts.parameter_count:,} parameters" if facts.parameter_count else ""
 
 
 def _table(rows: Mapping[str, str], *header: str) -> str:

@@ -15,9 +15,10 @@ ARCHITECTURES = {
     "srresnet": "sr-res-net",
     "span": "span",
     "compact": "compact",
+    "realesrgan compact": "compact",
 }
-"""Ids of data/architectures.json by this program's names."""
-RESOURCE_TYPES = {".safetensors": "safetensors", ".pth": "pth"}
+"""Ids of data/architectures.json by this program's and spandrel's names, in lower case."""
+RESOURCE_TYPES = {".safetensors": "safetensors", ".pth": "pth", ".onnx": "onnx"}
 WEB_TAGS = ("compression-removal", "denoise", "jpeg")
 """Tags for `degradation: web`."""
 
@@ -35,7 +36,7 @@ def openmodeldb_card(facts: ModelFacts) -> str:
         "tags": _tags(facts) or None,
         "description": facts.about,
         "date": None,
-        "architecture": ARCHITECTURES.get(facts.architecture),
+        "architecture": _architecture(facts),
         "size": _size(facts),
         "scale": facts.scale,
         "inputChannels": 3,
@@ -44,6 +45,12 @@ def openmodeldb_card(facts: ModelFacts) -> str:
     }
     known = {key: value for key, value in _training(facts).items() if value is not None}
     return json.dumps(card | known | {"images": []}, indent=4, ensure_ascii=False) + "\n"
+
+
+def _architecture(facts: ModelFacts) -> str | None:
+    """Return OpenModelDB's id; most of its ids are spandrel's in lower case."""
+    name = facts.architecture.lower()
+    return None if facts.suffix == ".onnx" else ARCHITECTURES.get(name, name)
 
 
 def _tags(facts: ModelFacts) -> list[str]:
@@ -62,7 +69,7 @@ def _size(facts: ModelFacts) -> list[str] | None:
 
 def _resource(facts: ModelFacts) -> dict[str, object]:
     return {
-        "platform": "pytorch",
+        "platform": "onnx" if facts.suffix == ".onnx" else "pytorch",
         "type": RESOURCE_TYPES.get(facts.suffix),
         "size": facts.bytes,
         "sha256": facts.sha256,

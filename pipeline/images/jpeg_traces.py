@@ -85,7 +85,9 @@ def _clipped(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
     Decoders clip what exceeds them, so that coefficients are no multiples any more.
     """
-    extreme = ((pixels == 0) | (pixels == 255)).any(axis=2)
+    # Alpha is no colour: of opaque pixels it is 255.
+    colours = pixels[..., :1] if pixels.shape[2] < 3 else pixels[..., :3]
+    extreme = ((colours == 0) | (colours == 255)).any(axis=2)
     down, across = (length // BLOCK for length in extreme.shape)
     blocks = extreme[: down * BLOCK, : across * BLOCK].reshape(down, BLOCK, across, BLOCK)
     clipped: NDArray[np.bool_] = blocks.any(axis=(1, 3)).ravel()

@@ -23,9 +23,11 @@ def first_stream(data: bytes, position: int = FILE_HEADER) -> tuple[bytes, int] 
 
     Returns None where there is no picture.
     """
-    for name, start, _ in webp_chunks(data, position):
-        if name == b"ANMF":
-            return first_stream(data, start + _FRAME_HEADER)
+    for name, start, end in webp_chunks(data, position):
         if name in (LOSSY, LOSSLESS):
             return name, start
+        if name == b"ANMF":
+            for inner, content, _ in webp_chunks(data[start:end], _FRAME_HEADER):
+                if inner in (LOSSY, LOSSLESS):
+                    return inner, start + content
     return None

@@ -15,7 +15,7 @@ def blend_generators(distortion: Generator, perception: Generator, alpha: float)
     Network interpolation (Wang et al. 2018, ESRGAN, equation 4). Meaningful where one was trained
     from the other. Raises `PipelineError` where architectures or configs differ.
     """
-    if _shapes(distortion) != _shapes(perception) or distortion.config != perception.config:
+    if _shapes(distortion) != _shapes(perception) or not _same_config(distortion, perception):
         raise PipelineError(
             "weights of two kinds of generator have nothing between them: "
             f"{_description(distortion)} and {_description(perception)}"
@@ -32,6 +32,12 @@ def blend_generators(distortion: Generator, perception: Generator, alpha: float)
 def _shapes(generator: Generator) -> dict[str, torch.Size]:
     """Return name → shape of all weights, which no two architectures have in common."""
     return {name: weight.shape for name, weight in generator.weights.items()}
+
+
+def _same_config(one: Generator, other: Generator) -> bool:
+    """Return whether the configs agree in all that both have: spandrel's networks have a scale."""
+    common = one.config.keys() & other.config.keys()
+    return all(one.config[name] == other.config[name] for name in common)
 
 
 def _description(generator: Generator) -> str:

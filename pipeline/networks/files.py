@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.generators.from_config import generator_from_config
@@ -86,7 +86,7 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGene
     try:
         if saved.get("kind") == CHECKPOINT_KIND:
             saved, metadata = _averaged_generator(saved)
-        if metadata.get("architecture") in GENERATORS:
+        if metadata.get("architecture") in GENERATORS and "config" in metadata:
             generator = _from_metadata(saved, metadata)
         else:
             generator = spandrel_generator(saved)
@@ -106,7 +106,7 @@ def _load_onnx(path: Path) -> LoadedGenerator:
         raise PipelineError(f"{path}: no such file")
     try:
         generator = OnnxGenerator(path)
-    except PipelineError:
+    except UsageError:
         raise
     except Exception as error:  # an untrusted file raises nearly any exception
         raise PipelineError(f"{path}: no network for pictures: {error_line(error)}") from None
@@ -134,7 +134,5 @@ def _averaged_generator(
 
 def _from_metadata(saved: Mapping[str, object], metadata: Mapping[str, str]) -> Generator:
     """Return the generator that the metadata describe."""
-    if "config" not in metadata:
-        raise ValueError("its metadata have no config")
     architecture = GENERATORS[metadata["architecture"]]
     return generator_from_config(architecture, json.loads(metadata["config"]), saved)

@@ -2,6 +2,7 @@
 
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +42,9 @@ def spandrel_generator(saved: Mapping[str, object]) -> SpandrelGenerator:
     )
     if architecture is None:
         raise ValueError("no architecture that spandrel knows has such names")
-    with _BoundedMemory(sum(weight.numel() for weight in weights.values())):
+    with warnings.catch_warnings(), _BoundedMemory(_values(weights)):
+        # torch warns of spandrel's code.
+        warnings.simplefilter("ignore")
         try:
             descriptor = architecture.load(weights)
         except Exception as error:  # shapes that do not fit raise nearly any exception
@@ -52,6 +55,10 @@ def spandrel_generator(saved: Mapping[str, object]) -> SpandrelGenerator:
     ):
         raise ValueError(f"{architecture.name} is for {descriptor.purpose}, not for any picture")
     return SpandrelGenerator(descriptor)
+
+
+def _values(weights: Mapping[str, Tensor]) -> int:
+    return sum(weight.numel() for weight in weights.values())
 
 
 def _unwrapped(saved: Mapping[str, object]) -> dict[str, object]:

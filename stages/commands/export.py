@@ -96,6 +96,11 @@ def _model_and_output(
     if model is not None and model.lower().endswith(OUTPUT_SUFFIXES):
         if output is not None:
             raise UsageError(f"--output: {output} beside {model}, an output too; name one")
+        if named_model is None and Path(model).exists():
+            raise UsageError(
+                f"{model}: exists, and may be a model; -o {model} --overwrite replaces it, and "
+                "nothing else can be made from an exported file"
+            )
         return named_model or DEFAULT, Path(model)
     if model is not None and named_model is not None:
         raise UsageError(f"--model: {named_model} beside {model}; name one model")

@@ -55,7 +55,6 @@ def test_a_card_begins_with_the_head_that_the_hub_reads(tmp_path: Path) -> None:
         "library_name": "anime-sr-pipeline",
         "pipeline_tag": "image-to-image",
         "license": "cc-by-4.0",
-        "base_model": "first",
         "tags": ["super-resolution", "image-upscaling", "4x", "rrdb", "gan"],
     }
     for text in (

@@ -52,6 +52,17 @@ def test_grey_and_turned_pictures_have_the_same_traces(drawings: list[Image.Imag
     assert traced(through_jpeg(drawings[0], 90).transpose(Image.Transpose.ROTATE_90)) == 90
 
 
+def test_alpha_hides_no_traces(drawings: list[Image.Image]) -> None:
+    """Neither where it is opaque nor where one pixel is not."""
+    for drawing in drawings:
+        pixels = np.asarray(through_jpeg(drawing, 60))
+        alpha = np.full((*pixels.shape[:2], 1), 255, np.uint8)
+        expected = traced_jpeg_quality(pixels)
+        for value in (255, 128):
+            alpha[0, 0] = value
+            assert traced_jpeg_quality(np.concatenate([pixels, alpha], 2)) == expected
+
+
 def test_other_pictures_have_none(drawings: list[Image.Image]) -> None:
     drawing = drawings[0]
     noise = np.random.default_rng(0).normal(0, 4, (320, 240, 3))

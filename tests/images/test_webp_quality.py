@@ -42,3 +42,8 @@ def test_a_cut_file_is_no_error() -> None:
     data = webp(quality=75)
     for length in range(min(len(data), 80)):
         webp_quantiser(data[:length])
+
+
+def test_an_animation_of_empty_frames_has_none() -> None:
+    frame = b"ANMF" + (16).to_bytes(4, "little") + bytes(16)
+    assert webp_quantiser(b"RIFF" + bytes(4) + b"WEBP" + frame * 5000) is None

@@ -14,11 +14,13 @@ onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed here"
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed here")
 
 
-def graph(path: Path, kind: int, shape: list[object], scale: int) -> Path:
-    """A network that repeats each pixel `scale` times."""
+def graph(
+    path: Path, kind: int, shape: list[object], scale: int, across: int | None = None
+) -> Path:
+    """A network that repeats each pixel `scale` times, or `across` times in its row."""
     helper = onnx.helper
     node = helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="nearest")
-    scales = helper.make_tensor("scales", 1, [4], [1.0, 1.0, scale, scale])
+    scales = helper.make_tensor("scales", 1, [4], [1.0, 1.0, scale, across or scale])
     ends = [helper.make_tensor_value_info(name, kind, shape) for name in "xy"]
     ends[1] = helper.make_tensor_value_info("y", kind, ["n", shape[1], "hh", "ww"])
     made = helper.make_graph([node], "repeat", ends[:1], ends[1:], [scales])
@@ -63,6 +65,23 @@ def test_what_is_no_network_for_pictures_is_one_line(tmp_path: Path) -> None:
     graph(path, 1, ["n", 6, "h", "w"], 2)
     with pytest.raises(PipelineError, match=r"its input is tensor\(float\) of shape \['n', 6"):
         load_generator(path)
+    graph(path, 1, ["n", 3, "h", "w"], 2, across=1)
+    with pytest.raises(PipelineError, match=r"of 64 × 64 pixels it makes \(1, 3, 128, 64\)"):
+        load_generator(path)
     graph(path, 1, [1, 3, 64, 64], 2)
     with pytest.raises(PipelineError, match=r"it takes pictures of shape \[1, 3, 64, 64\] only"):
         load_generator(path)
+
+
+def test_a_graph_that_takes_even_sizes_alone_is_refused(tmp_path: Path) -> None:
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("SpaceToDepth", ["x"], ["z"], blocksize=2),
+        helper.make_node("DepthToSpace", ["z"], ["y"], blocksize=2),
+    ]
+    ends = [helper.make_tensor_value_info(name, 1, ["n", 3, "h", "w"]) for name in "xy"]
+    made = helper.make_graph(nodes, "even", ends[:1], ends[1:])
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(made, opset_imports=opset, ir_version=10), tmp_path / "m.onnx")
+    with pytest.raises(PipelineError, match=r"m\.onnx: no network for pictures: [^\n]*$"):
+        load_generator(tmp_path / "m.onnx")

@@ -19,7 +19,7 @@ from spandrel.architectures.SwinIR.__arch.SwinIR import SwinIR
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
+from pipeline.networks import RCAN, Compact, Generator, RRDBNet, SRResNet
 from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import load_generator, save_generator
 from pipeline.networks.generators.spandrel_generator import SpandrelGenerator
@@ -233,3 +233,18 @@ def test_two_models_of_one_architecture_are_blended(tmp_path: Path) -> None:
         torch.testing.assert_close(mean[name], (weight + second.weights[name]) / 2)
     with pytest.raises(PipelineError, match="two kinds of generator"):
         blend_generators(first, other, 0.5)
+
+
+def test_a_model_of_ours_is_blended_with_a_public_one(tmp_path: Path) -> None:
+    ours = Compact(blocks=3, features=16)
+    torch.save(SRVGGNetCompact(num_feat=16, num_conv=3).state_dict(), tmp_path / "model.pth")
+    theirs = load_generator(tmp_path / "model.pth").generator
+    mean = blend_generators(ours, theirs, 0.5).weights
+    for name, weight in ours.weights.items():
+        torch.testing.assert_close(mean[name], (weight + theirs.weights[name]) / 2)
+
+
+def test_metadata_without_a_config_are_another_programs(tmp_path: Path) -> None:
+    state = SRVGGNetCompact(num_feat=16, num_conv=3).state_dict()
+    save_file(state, tmp_path / "model.safetensors", {"architecture": "compact"})
+    assert isinstance(load_generator(tmp_path / "model.safetensors").generator, SpandrelGenerator)

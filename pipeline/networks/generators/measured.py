@@ -21,6 +21,7 @@ NO_DIFFERENCE = 1e-5
 MULTIPLES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 48, 64)
 # What depends on the whole picture, as channel attention does, differs a little after any move.
 ROUNDING = 2e-6
+MUCH_MORE = 1000
 PROBE_SIDE = 16
 
 
@@ -83,7 +84,11 @@ def measured_multiple(generator: Generator) -> int:
     for multiple in MULTIPLES:
         moved = lr[..., most - multiple :, most - multiple :]
         result = _block(generator, moved, PROBED_RADIUS + multiple)
-        if float((result - expected).abs().max()) <= tolerance:
+        difference = float((result - expected).abs().max())
+        if multiple == 1:
+            # Deep networks round more: beside a move by one pixel that is little.
+            tolerance = max(tolerance, difference / MUCH_MORE)
+        if difference <= tolerance:
             return multiple
     return 1
 

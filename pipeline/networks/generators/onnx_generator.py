@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.networks.generators.measured import MeasuredGenerator
+from pipeline.networks.tensor_files import error_line
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 ELEMENT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 PROBE_SIDE = 64
+ODD_SHAPE = (37, 41)
 USUAL_FEATURES = 64
 
 
@@ -31,10 +33,11 @@ class OnnxGenerator(MeasuredGenerator):
         super().__init__()
         self._session = _open(path)
         self._input, self._channels, self._dtype = _checked_input(self._session)
-        probe = self._run(torch.zeros(1, 3, PROBE_SIDE, PROBE_SIDE))
-        if probe.ndim != 4 or probe.shape[1] != 3 or probe.shape[2] % PROBE_SIDE:
-            raise ValueError(f"its output has shape {tuple(probe.shape)} for {PROBE_SIDE} pixels")
-        self.scale = probe.shape[2] // PROBE_SIDE
+        self.scale = self._run(torch.zeros(1, 3, PROBE_SIDE, PROBE_SIDE)).shape[2] // PROBE_SIDE
+        for height, width in ((PROBE_SIDE, PROBE_SIDE), ODD_SHAPE):
+            probe = self._run(torch.zeros(1, 3, height, width))
+            if self.scale < 1 or probe.shape != (1, 3, height * self.scale, width * self.scale):
+                raise ValueError(f"of {width} × {height} pixels it makes {tuple(probe.shape)}")
         self.config = {"scale": self.scale}
         # What the network does inside is not seen: two features at full size, as in SRResNet.
         self.values_per_pixel = 2 * USUAL_FEATURES * self.scale**2
@@ -69,7 +72,15 @@ class OnnxGenerator(MeasuredGenerator):
         return torch.cat(results, 1)
 
     def _run_network(self, image: Any) -> Tensor:
-        (result,) = self._session.run(None, {self._input: image.astype(self._dtype)})
+        try:
+            (result,) = self._session.run(None, {self._input: image.astype(self._dtype)})
+        except Exception as error:  # its errors share no class
+            if "bad_alloc" in str(error) or "allocate memory" in str(error):
+                raise MemoryError from None
+            height, width = image.shape[2:]
+            raise PipelineError(
+                f"onnxruntime fails for {width} × {height} pixels: {error_line(error)}"
+            ) from None
         return torch.from_numpy(result.astype(np.float32))
 
 

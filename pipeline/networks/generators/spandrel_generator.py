@@ -101,18 +101,19 @@ class SpandrelGenerator(MeasuredGenerator):
             self(lr)
         except RuntimeError:
             self.module.to(memory_format=torch.contiguous_format)
-            return torch.contiguous_format
-        return torch.channels_last
+            self.memory_format = torch.contiguous_format
+            self(lr)
+        return self.memory_format
 
 
 def _switch_off_dropout(network: nn.Module) -> None:
     for module in network.modules():
+        layer = cast(Any, module)
         if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.0
+            layer.p = 0.0
         elif isinstance(getattr(module, "drop_prob", None), float):
-            cast(
-                Any, module
-            ).drop_prob = 0.0  # stochastic depth, which each architecture defines itself
+            # Stochastic depth, of which each architecture has a class of its own.
+            layer.drop_prob = 0.0
 
 
 def _pad(images: Tensor, width: int, height: int) -> Tensor:
