@@ -161,7 +161,7 @@ def test_the_version_names_the_libraries_too(tmp_path: Path) -> None:
 
 
 def test_a_shell_completes_options(tmp_path: Path) -> None:
-    words = {"COMP_WORDS": "pipeline train --generator.k", "COMP_CWORD": "2"}
+    words = {"COMP_WORDS": "pipeline train --generator.ki", "COMP_CWORD": "2"}
     # By its own name, which the variable has.
     result = end(start(tmp_path, _PIPELINE_COMPLETE="complete_bash", **words))
     assert (result.code, result.out.split()) == (0, ["--generator.kind"])
