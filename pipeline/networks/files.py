@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path
@@ -37,14 +38,19 @@ def save_generator(
 ) -> None:
     """Write `generator` in `dtype`, with `metadata` and that of its architecture."""
     own = {"format": "pt"} | architecture_metadata(generator)
-    tensors = {
-        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None)
-        for name, tensor in generator.weights.items()
-    }
+    tensors = weights_in(generator, dtype)
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     content = _sort_metadata(save(contiguous, dict(metadata) | own))
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def weights_in(generator: Generator, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return the weights by their names in a model file, on the CPU, floats in `dtype`."""
+    return {
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None)
+        for name, tensor in generator.weights.items()
+    }
 
 
 def architecture_metadata(generator: Generator) -> dict[str, str]:

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from pipeline.networks.generators.spandrel_generator import SpandrelGenerator
-from pipeline.networks.tensor_files import checked_state_dict
+from pipeline.networks.tensor_files import checked_state_dict, tensors_in
 
 MAX_WRAPPERS = 8
 """Dictionaries around the weights; a hostile file may have any number."""
@@ -110,10 +109,10 @@ class _BoundedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._count(math.prod(args[0]))
             return function(*args, **(kwargs or {}))
         result = function(*args, **(kwargs or {}))
-        given = {tensor.untyped_storage().data_ptr() for tensor in _tensors_in(args)}
+        given = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(args)}
         made = [
             tensor
-            for tensor in _tensors_in(result)
+            for tensor in tensors_in(result)
             if tensor.untyped_storage().data_ptr() not in given
         ]
         self._count(sum(tensor.numel() for tensor in made))
@@ -123,10 +122,6 @@ class _BoundedMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._left -= values
         if self._left < 0:
             raise ValueError("its network is far larger than its weights")
-
-
-def _tensors_in(values: object) -> list[Tensor]:
-    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
 
 
 _FACTORIES = {

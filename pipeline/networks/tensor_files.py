@@ -134,7 +134,7 @@ def exceeds_storage(content: object) -> bool:
 
     Expanded views can give a file of few bytes any shape.
     """
-    tensors = list(_tensors_in(content))
+    tensors = list(tensors_in(content))
     if any(tensor.layout != torch.strided or tensor.is_meta for tensor in tensors):
         return True
     storages = {tensor.untyped_storage().data_ptr(): tensor for tensor in tensors}
@@ -142,7 +142,8 @@ def exceeds_storage(content: object) -> bool:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors) > stored_bytes
 
 
-def _tensors_in(content: object) -> Iterator[Tensor]:
+def tensors_in(content: object) -> Iterator[Tensor]:
+    """Yield the tensors with values in dicts, lists, tuples and sets, at any depth."""
     visited, pending = set[int](), [content]
     while pending:
         value = pending.pop()

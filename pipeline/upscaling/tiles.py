@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from pipeline.devices import free_memory
 from pipeline.networks import Generator
+from pipeline.networks.tensor_files import tensors_in
 
 # Pixels further away change a result too little to pay for: x4plus-anime has a receptive radius of
 # 94 LR pixels, and with this overlap its tiles differ from the whole picture by one level in 3 of
@@ -117,7 +117,7 @@ class _LargestOperation(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         result = function(*args, **(kwargs or {}))
-        tensors = (value for value in tree_leaves((args, result)) if isinstance(value, Tensor))
+        tensors = tensors_in((args, result))
         sizes = (tensor.numel() for tensor in tensors if not isinstance(tensor, nn.Parameter))
         self.values = max(self.values, sum(sizes))
         return result

@@ -9,7 +9,7 @@ import torch
 from pipeline.errors import UsageError
 from pipeline.files import atomic_path, writing
 from pipeline.networks.export.precision import DTYPES, Precision
-from pipeline.networks.files import save_generator
+from pipeline.networks.files import save_generator, weights_in
 from pipeline.networks.generators.base import Generator
 from pipeline.networks.generators.rrdb import RRDBNet
 from pipeline.networks.generators.srresnet import SRResNet
@@ -53,13 +53,8 @@ def _unknown_elsewhere(generator: Generator) -> str | None:
 
 
 def _write_pth(generator: Generator, path: Path, precision: Precision) -> None:
-    dtype = DTYPES[precision]
-    state = {
-        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None)
-        for name, tensor in generator.weights.items()
-    }
     # Into memory: the archive would be named after the temporary file.
     content = io.BytesIO()
-    torch.save({WRAPPER: state}, content)
+    torch.save({WRAPPER: weights_in(generator, DTYPES[precision])}, content)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.getvalue())

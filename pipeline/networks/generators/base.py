@@ -121,6 +121,18 @@ def draws_weights(convolution: nn.Conv2d) -> bool:
 
 
 @torch.no_grad()
+def init_kaiming(convolution: nn.Conv2d, factor: float = 1.0, slope: float = 1.0) -> None:
+    """Draw weights that keep the variance behind a leaky ReLU of that slope, times `factor`.
+
+    He et al. 2015, "Delving Deep into Rectifiers", equation 15. A slope of 1 is no activation, 0 is
+    ReLU. Biases are 0.
+    """
+    assert convolution.bias is not None
+    nn.init.kaiming_normal_(convolution.weight, a=slope).mul_(factor)
+    nn.init.zeros_(convolution.bias)
+
+
+@torch.no_grad()
 def init_icnr(convolution: nn.Conv2d, factor: int = 2) -> None:
     """Make the pixels of a shuffle by `factor` equal at first, against checkerboards (ICNR).
 

@@ -5,13 +5,13 @@ Ding et al. 2021, "RepVGG: Making VGG-style ConvNets Great Again"; the branches 
 """
 
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.networks.generators.base import conv3x3, draws_weights
+from pipeline.networks.generators.base import conv3x3, draws_weights, init_kaiming
 
 EXPANSION = 2
 """channels within the branch of three convolutions, in multiples of those outside"""
@@ -80,9 +80,8 @@ class BranchedConv(nn.Module):
     @torch.no_grad()
     def _init_weights(self, gain: float) -> None:
         """Draw weights so that both branches add half of the variance (He et al. 2015)."""
-        for weight, bias in map(_weights, (self.sk, *self.conv)):
-            nn.init.kaiming_normal_(weight, nonlinearity="linear")
-            nn.init.zeros_(bias)
+        for layer in (self.sk, *self.conv):
+            init_kaiming(cast(nn.Conv2d, layer))
         for weight, _ in map(_weights, (self.sk, self.conv[-1])):
             weight.mul_(gain * 0.5**0.5)
 

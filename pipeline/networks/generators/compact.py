@@ -8,7 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.networks.generators.activation import PRELU_SLOPE, ChannelPReLU
-from pipeline.networks.generators.base import Generator, conv3x3, draws_weights, radius_of
+from pipeline.networks.generators.base import (
+    Generator,
+    conv3x3,
+    draws_weights,
+    init_kaiming,
+    radius_of,
+)
 
 LAST_INIT = 0.1
 """Factor of the last convolution's initial weights, so that the first results are near the input's
@@ -56,7 +62,5 @@ class Compact(Generator):
         """Draw weights that keep the variance behind a PReLU (He et al. 2015, equation 15)."""
         for layer in self.body:
             if isinstance(layer, nn.Conv2d):
-                assert layer.bias is not None
-                nn.init.kaiming_normal_(layer.weight, a=PRELU_SLOPE)
-                nn.init.zeros_(layer.bias)
+                init_kaiming(layer, slope=PRELU_SLOPE)
         self.last_layer.weight.mul_(LAST_INIT)

@@ -33,10 +33,11 @@ class OnnxGenerator(MeasuredGenerator):
         super().__init__()
         self._session = _open(path)
         self._input, self._channels, self._dtype = _checked_input(self._session)
-        self.scale = self._run(torch.zeros(1, 3, PROBE_SIDE, PROBE_SIDE)).shape[2] // PROBE_SIDE
+        self.scale = 0
         for height, width in ((PROBE_SIDE, PROBE_SIDE), ODD_SHAPE):
             probe = self._run(torch.zeros(1, 3, height, width))
-            if self.scale < 1 or probe.shape != (1, 3, height * self.scale, width * self.scale):
+            scale = self.scale = self.scale or probe.shape[2] // height
+            if scale < 1 or probe.shape != (1, 3, height * scale, width * scale):
                 raise ValueError(f"of {width} × {height} pixels it makes {tuple(probe.shape)}")
         self.config = {"scale": self.scale}
         # What the network does inside is not seen: two features at full size, as in SRResNet.

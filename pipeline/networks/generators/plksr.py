@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.networks.generators.base import Generator, conv3x3, draws_weights, radius_of
+from pipeline.networks.generators.base import (
+    Generator,
+    conv3x3,
+    draws_weights,
+    init_kaiming,
+    radius_of,
+)
 
 PARTS = 4
 """One channel in so many goes through the large kernel."""
@@ -56,7 +62,7 @@ class PLKSR(Generator):
             conv3x3(features, 3 * scale**2),
         )
         if draws_weights(self.last_layer):
-            _init_weights(self.last_layer, SMALL_INIT)
+            init_kaiming(self.last_layer, SMALL_INIT)
 
     @property
     def receptive_radius(self) -> int:
@@ -94,8 +100,8 @@ class PLKBlock(nn.Module):
         self.refine = nn.Conv2d(features, features, 1)
         if draws_weights(self.refine):
             for convolution in (self.channe_mixer[0], self.channe_mixer[2], self.lk.conv):
-                _init_weights(cast(nn.Conv2d, convolution))
-            _init_weights(self.refine, SMALL_INIT)
+                init_kaiming(cast(nn.Conv2d, convolution))
+            init_kaiming(self.refine, SMALL_INIT)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the block makes of `(N, features, h, w)`, of the same shape."""
@@ -127,11 +133,3 @@ class ElementAttention(nn.Module):
         """Weight the values of `(N, features, h, w)`."""
         weights: Tensor = self.f(x)
         return x * weights
-
-
-@torch.no_grad()
-def _init_weights(convolution: nn.Conv2d, factor: float = 1.0) -> None:
-    """Draw weights that keep the variance (He et al. 2015), times `factor`."""
-    assert convolution.bias is not None
-    nn.init.kaiming_normal_(convolution.weight, nonlinearity="linear").mul_(factor)
-    nn.init.zeros_(convolution.bias)

@@ -10,6 +10,7 @@ from pipeline.networks.generators.base import (
     conv3x3,
     doublings_of,
     draws_weights,
+    init_kaiming,
     radius_of,
 )
 
@@ -97,7 +98,7 @@ class DenseBlock(nn.Module):
             channels_in = features + (number - 1) * growth
             convolution = conv3x3(channels_in, growth if number < 5 else features)
             if draws_weights(convolution):
-                _init_small(convolution)
+                init_kaiming(convolution, INIT_SCALE, slope=0)
             self.add_module(f"conv{number}", convolution)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,11 +113,3 @@ class DenseBlock(nn.Module):
 
 def _activated(x: Tensor) -> Tensor:
     return F.leaky_relu(x, LEAKY_SLOPE)
-
-
-@torch.no_grad()
-def _init_small(convolution: nn.Conv2d) -> None:
-    nn.init.kaiming_normal_(convolution.weight)
-    convolution.weight.mul_(INIT_SCALE)
-    assert convolution.bias is not None
-    nn.init.zeros_(convolution.bias)

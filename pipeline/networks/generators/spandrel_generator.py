@@ -50,8 +50,7 @@ class SpandrelGenerator(MeasuredGenerator):
         self.module = descriptor.model.float().eval()
         _switch_off_dropout(self.module)
         self._check_channels(descriptor.output_channels)
-        self.memory_format = torch.channels_last
-        self.memory_format = self._fastest_memory_format()
+        self._choose_memory_format()
 
     @cached_property
     def last_layer(self) -> nn.Module:
@@ -93,17 +92,16 @@ class SpandrelGenerator(MeasuredGenerator):
                 raise ValueError(f"{self.architecture} {name} {channels} channels, not RGB")
 
     @torch.no_grad()
-    def _fastest_memory_format(self) -> torch.memory_format:
-        """Return channels last, unless the network's own code takes for granted the other order."""
+    def _choose_memory_format(self) -> None:
+        """Keep channels last, unless the network's own code takes for granted the other order."""
         lr = torch.zeros(1, 3, 16, 16, device=self.device)
         try:
-            self.module.to(memory_format=torch.channels_last)
+            self.module.to(memory_format=self.memory_format)
             self(lr)
         except RuntimeError:
             self.module.to(memory_format=torch.contiguous_format)
             self.memory_format = torch.contiguous_format
             self(lr)
-        return self.memory_format
 
 
 def _switch_off_dropout(network: nn.Module) -> None:
