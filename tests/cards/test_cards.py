@@ -14,6 +14,8 @@ from pipeline.errors import PipelineError
 from pipeline.files import sha256_of
 from pipeline.networks import RRDBNet
 from pipeline.networks.files import save_generator
+from pipeline.params import Params
+from pipeline.params.text import params_text
 from pipeline.shipped import shipped_models
 
 MODELS = shipped_models()
@@ -66,6 +68,13 @@ def test_a_card_begins_with_the_head_that_the_hub_reads(tmp_path: Path) -> None:
         "| PSNR_Y   | 30 dB   |",
     ):
         assert text in card
+
+
+def test_null_is_written_out_and_params_files_stay_as_they_were(tmp_path: Path) -> None:
+    metadata = METADATA | {"params": json.dumps({"init": None, "batch": 8})}
+    card = hugging_face_card(facts_of(tmp_path / "mine.safetensors", metadata))
+    assert "\n  init: null\n  batch: 8\n" in card
+    assert "\n  min_jpeg_quality:\n" in params_text(Params())
 
 
 def test_what_is_unknown_is_left_out(tmp_path: Path) -> None:
