@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from pipeline.params import Section, is_list, is_mapping
+from pipeline.params import Section, is_list, is_mapping, is_mapping_of_numbers
 from pipeline.params.file import option_name
 from pipeline.params.leaf_params import LeafParam, params_of, values_of
 
@@ -60,7 +60,7 @@ def _metavar(annotation: Any) -> str:
     if is_list(annotation):
         return "A,B,..."
     if is_mapping(annotation):
-        return "NAME=PATH,..."
+        return "NAME=NUMBER,..." if is_mapping_of_numbers(annotation) else "NAME=PATH,..."
     kinds = get_args(annotation) or (annotation,)
     if bool in kinds:
         return "true|false"
@@ -74,5 +74,5 @@ def _yaml(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(str(part) for part in value) or "[]"
     if isinstance(value, dict):
-        return ",".join(f"{name}={path}" for name, path in value.items()) or "{}"
+        return ",".join(f"{name}={item}" for name, item in value.items()) or "{}"
     return str(value) if value != "" else '""'

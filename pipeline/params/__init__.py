@@ -6,7 +6,13 @@ from pipeline.params.evaluate import EvaluateParams
 from pipeline.params.manifest import ManifestParams
 from pipeline.params.resize import ResizeParams
 from pipeline.params.scrape import ScrapeParams
-from pipeline.params.section import Section, is_list, is_mapping, problem_at
+from pipeline.params.section import (
+    Section,
+    is_list,
+    is_mapping,
+    is_mapping_of_numbers,
+    problem_at,
+)
 from pipeline.params.train import TrainParams
 
 __all__ = [
@@ -19,6 +25,7 @@ __all__ = [
     "TrainParams",
     "is_list",
     "is_mapping",
+    "is_mapping_of_numbers",
     "section_type",
 ]
 

@@ -14,6 +14,16 @@ class EvaluateParams(Section):
     max_images: int | None = Field(
         None, ge=1, description="largest number of images to measure; null: all of the split"
     )
+    hr_folder: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of HR images of one's own to measure on; null: the manifest's split",
+    )
+    lr_folder: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of their LR images; null: LR is made as `degradation` says",
+    )
     degradation: Literal["none", "web"] = Field(
         "none", description="how the LR images are made, as in train.degradation"
     )
@@ -50,6 +60,12 @@ class EvaluateParams(Section):
         0, ge=0, description="seed of the sliced Wasserstein distance and of the bootstrap"
     )
     device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _check_lr_has_hr(self) -> "EvaluateParams":
+        if self.lr_folder is not None and self.hr_folder is None:
+            raise problem_at(("lr_folder",), "needs evaluate.hr_folder; set it too")
+        return self
 
     @model_validator(mode="after")
     def _check_blend_is_a_model(self) -> "EvaluateParams":

@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from pipeline.errors import UsageError
-from pipeline.params import Params, Section, is_list, is_mapping
+from pipeline.params import Params, Section, is_list, is_mapping, is_mapping_of_numbers
 from pipeline.params.kinds import kinds_of
 from pipeline.params.leaf_params import LeafParam, params_of, with_values
 
@@ -115,10 +115,12 @@ def _option_value(param: LeafParam, text: str) -> object:
         return [part.strip() for part in text.split(",") if part.strip()]
     if is_mapping(param.annotation) and not text.lstrip().startswith("{"):
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-        for key, _, path in pairs:
-            if not path.strip():
-                raise UsageError(f"{option_name(param.name)}: {key!r} has no path; write NAME=PATH")
-        return {key.strip(): path.strip() for key, _, path in pairs}
+        numbers = is_mapping_of_numbers(param.annotation)
+        form = "number; write NAME=NUMBER" if numbers else "path; write NAME=PATH"
+        for key, _, item in pairs:
+            if not item.strip():
+                raise UsageError(f"{option_name(param.name)}: {key!r} has no {form}")
+        return {key.strip(): _item(item.strip(), numbers) for key, _, item in pairs}
     if param.annotation is str:
         return text
     try:
@@ -126,6 +128,14 @@ def _option_value(param: LeafParam, text: str) -> object:
     except _YAML_ERRORS:
         raise UsageError(f"{option_name(param.name)}: {_shown(text)} is no YAML value") from None
     return value
+
+
+def _item(text: str, is_number: bool) -> object:
+    """Return an item of a mapping; what should be a number and is none is left to the check."""
+    try:
+        return float(text) if is_number else text
+    except ValueError:
+        return text
 
 
 @dataclass(frozen=True)

@@ -91,12 +91,14 @@ def _type(schema: Mapping[str, Any]) -> str:
         least = f"at least {schema['minItems']} of " if "minItems" in schema else ""
         items = schema["items"]
         return f"list of {least}{_type(items) if 'enum' in items else 'texts'}"
+    if kind == "object":
+        items = next(iter(schema["patternProperties"].values()))
+        return f"mapping of names to {'paths' if items['type'] == 'string' else 'numbers'}"
     words = {
         "boolean": "`true` or `false`",
         "integer": "integer",
         "null": "`null`",
         "number": "number",
-        "object": "mapping of names to paths",
         "string": "text",
     }
     return words[kind] + _range(schema)

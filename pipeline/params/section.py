@@ -1,6 +1,6 @@
 """Base class and field types of the sections of `params.yaml`."""
 
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -10,8 +10,13 @@ from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
 # YAML has lists only; strict mode would refuse them for a tuple.
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
-# Names that reports show, and the path for each.
-Paths = dict[Annotated[str, Field(pattern=r"^[\w+-]+$")], str]
+_Name = Annotated[str, Field(pattern=r"^[\w+-]+$")]
+
+# Names that reports and messages show, and the path for each.
+Paths = dict[_Name, str]
+
+# The same names, and a number for each.
+Weights = dict[_Name, Annotated[float, Field(ge=0)]]
 
 Device = Annotated[str, Field(pattern=DEVICE_PATTERN, description=DEVICE_NAMES)]
 
@@ -34,8 +39,13 @@ def is_list(annotation: Any) -> bool:
 
 
 def is_mapping(annotation: Any) -> bool:
-    """Return whether a param of this type maps names to paths."""
+    """Return whether a param of this type maps names to paths or numbers."""
     return get_origin(annotation) is dict
+
+
+def is_mapping_of_numbers(annotation: Any) -> bool:
+    """Return whether a param of this type maps names to numbers."""
+    return is_mapping(annotation) and get_args(annotation)[1] is not str
 
 
 def problem_at(location: tuple[str, ...], problem: str) -> PydanticCustomError:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from pipeline.params.generator import FileParams, GeneratorParams, SRResNetParams
 from pipeline.params.optimiser import AdamParams, OptimiserParams
-from pipeline.params.section import MAX_WORKERS, Device, Section, problem_at
+from pipeline.params.section import MAX_WORKERS, Device, Paths, Section, Weights, problem_at
 
 ContentLayer = Literal[
     "conv1_1",
@@ -24,6 +24,9 @@ ContentLayer = Literal[
     "conv5_3",
 ]
 ContentLayers = Annotated[tuple[ContentLayer, ...], Field(strict=False, min_length=1)]
+
+MANIFEST_NAME = "manifest"
+"""Name of the manifest's images in `train.folder_weights`."""
 
 ADVERSARIAL_PARAMS = frozenset(
     {
@@ -83,6 +86,31 @@ class TrainParams(Section):
         "none",
         description="how LR is made; none: by bicubic downscaling; web: by random filters, noise "
         "and JPEG, like pictures on the web",
+    )
+    hr_folders: Paths = Field(
+        {},
+        description="folders of HR images of one's own to train on, beside those of the manifest: "
+        "name → folder",
+    )
+    lr_folders: Paths = Field(
+        {},
+        description="folders of their LR images: a name in `hr_folders` → folder; of other HR "
+        "images LR is made as `degradation` says",
+    )
+    folder_weights: Weights = Field(
+        {},
+        description="how often each image comes in an epoch: a name in `hr_folders`, or `manifest` "
+        "→ number; 1 where nothing is named; manifest: 0 trains on the folders alone",
+    )
+    val_hr_folder: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of HR images to validate on; null: the manifest's",
+    )
+    val_lr_folder: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of their LR images; null: LR is made as `degradation` says",
     )
     batch: int = Field(2, ge=1, description="crops per step")
     epochs: int = Field(10, ge=1, description="passes over the training images")
@@ -193,6 +221,35 @@ class TrainParams(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_folder_names(self) -> "TrainParams":
+        if MANIFEST_NAME in self.hr_folders:
+            raise problem_at(
+                ("hr_folders", MANIFEST_NAME),
+                f"{MANIFEST_NAME!r} means the manifest's images; give another name",
+            )
+        for name in self.lr_folders:
+            if name not in self.hr_folders:
+                raise problem_at(("lr_folders", name), _no_folder(name))
+        for name in self.folder_weights:
+            if name not in (MANIFEST_NAME, *self.hr_folders):
+                raise problem_at(("folder_weights", name), _no_folder(name))
+        if self.val_lr_folder is not None and self.val_hr_folder is None:
+            raise problem_at(("val_lr_folder",), "needs train.val_hr_folder; set it too")
+        return self
+
+    @model_validator(mode="after")
+    def _check_images_to_train_on(self) -> "TrainParams":
+        names = (MANIFEST_NAME, *self.hr_folders)
+        if not any(self.weight(name) for name in names):
+            raise problem_at(("folder_weights",), "leave no images to train on; raise one")
+        if not self.weight(MANIFEST_NAME) and self.val_hr_folder is None:
+            raise problem_at(
+                ("val_hr_folder",),
+                "without the manifest, validation needs images of its own; name their folder here",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_file_named(self) -> "TrainParams":
         if isinstance(self.generator, FileParams) and self.init is None and self.resume is None:
             raise problem_at(
@@ -252,6 +309,10 @@ class TrainParams(Section):
             )
         return self
 
+    def weight(self, name: str) -> float:
+        """Return how often each image of a folder, or of `manifest`, comes in an epoch."""
+        return self.folder_weights.get(name, 1.0)
+
     @property
     def without_effect(self) -> tuple[str, ...]:
         """The params that differ from their defaults, but are read with a discriminator alone.
@@ -262,3 +323,7 @@ class TrainParams(Section):
             return ()
         fields = type(self).model_fields
         return tuple(name for name in _WARNED if getattr(self, name) != fields[name].default)
+
+
+def _no_folder(name: str) -> str:
+    return f"{name!r} is no name in train.hr_folders; add it there"

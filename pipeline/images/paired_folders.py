@@ -1,0 +1,221 @@
+"""HR images in a folder of one's own, and the LR images of another folder that belong to them."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from pipeline.errors import PipelineError, UsageError, some_of
+from pipeline.images.decode import ImageRefused, decode, decoding, frame_count, opened
+from pipeline.machine_limits import usable_cores
+from pipeline.params.section import MAX_DECODED_PIXELS
+from pipeline.progress import Progress, Silent, task
+
+BACKGROUND = "#ffffff"
+"""Colour behind transparent parts, that of `resize.background`."""
+
+
+@dataclass(frozen=True)
+class FolderNames:
+    """The folders of some pairs, and the params that name them, for messages."""
+
+    hr: Path
+    lr: Path | None
+    hr_key: str
+    lr_key: str = ""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image's file: its size as it is shown, and the SHA-256 of its bytes."""
+
+    path: Path
+    width: int
+    height: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PairedFiles:
+    """An HR image and, where it is given, the LR image that belongs to it.
+
+    `name` is HR's path below its folder, without suffix. `width` and `height` are HR's after it is
+    cut at the right and at the bottom to multiples of the scale.
+    """
+
+    name: str
+    hr: ImageFile
+    lr: ImageFile | None
+    width: int
+    height: int
+
+
+def list_pairs(
+    folders: FolderNames, scale: int, progress: Progress = Silent()
+) -> list[PairedFiles]:
+    """Return the pairs of two folders, by name; all files are read, none is decoded.
+
+    The LR image of `a/b.png` is `a/b` of any format, or `a/bx4` or `a/b_x4` at scale 4. Its size is
+    that of HR divided by the scale, rounded down. Hidden files are left out. Raises `UsageError`
+    with one line per problem.
+    """
+    hr = _read_folder(folders.hr, folders.hr_key, progress)
+    if folders.lr is None:
+        pairs = [_paired(name, file, None, scale) for name, file in hr.items()]
+    else:
+        lr = _read_folder(folders.lr, folders.lr_key, progress)
+        pairs = list(_matched(folders, hr, lr, scale))
+    _check_sizes(folders, pairs, scale)
+    return pairs
+
+
+def read_hr(pair: PairedFiles) -> NDArray[np.uint8]:
+    """Decode HR and cut it to multiples of the scale: `(H, W, 3) uint8`.
+
+    Raises `PipelineError` where the file is damaged, or another than it was when it was listed.
+    """
+    return _read(pair.hr)[: pair.height, : pair.width]
+
+
+def read_lr(pair: PairedFiles) -> NDArray[np.uint8]:
+    """Decode LR, which must be given: `(H/scale, W/scale, 3) uint8`. Raises like `read_hr`."""
+    assert pair.lr is not None
+    return _read(pair.lr)
+
+
+def sha256_of_pairs(pairs: Sequence[PairedFiles]) -> str:
+    """Return one SHA-256 for the names of all pairs and the bytes of their files."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        lr = pair.lr.sha256 if pair.lr is not None else "-"
+        digest.update(f"{pair.name}\0{pair.hr.sha256}\0{lr}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _read_folder(folder: Path, key: str, progress: Progress) -> dict[str, ImageFile]:
+    """Return name → image of all files below a folder, by name."""
+    paths = dict(_paths(folder, key))
+    read = partial(_read_header, key=key)
+    with (
+        task(progress, f"read {folder}", len(paths), "files"),
+        ThreadPoolExecutor(usable_cores()) as pool,
+    ):
+        files = {}
+        for name, file in zip(paths, pool.map(read, paths.values()), strict=True):
+            files[name] = file
+            progress.update(len(files))
+    return files
+
+
+def _paths(folder: Path, key: str) -> Iterator[tuple[str, Path]]:
+    if not folder.is_dir():
+        raise UsageError(f"{key}: {folder}: no such folder; name one that holds images")
+    seen: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if any(part.startswith(".") for part in relative.parts) or not path.is_file():
+            continue
+        name = relative.with_suffix("").as_posix()
+        if name in seen:
+            raise UsageError(
+                f"{key}: {path}: has the name of {seen[name].name}; remove one of the two"
+            )
+        seen[name] = path
+        yield name, path
+    if not seen:
+        raise UsageError(f"{key}: {folder}: holds no images; name a folder that does")
+
+
+def _read_header(path: Path, key: str) -> ImageFile:
+    try:
+        data = path.read_bytes()
+        with opened(data, MAX_DECODED_PIXELS) as image, decoding():
+            if frame_count(image) > 1:
+                raise ImageRefused("animated", f"has {frame_count(image)} frames")
+            width, height = _oriented_size(image)
+    except ImageRefused as refused:
+        raise UsageError(f"{key}: {path}: {refused.text}; remove it from the folder") from None
+    except OSError as error:
+        raise PipelineError(f"{key}: {path}: cannot be read: {error.strerror or error}") from None
+    return ImageFile(path, width, height, hashlib.sha256(data).hexdigest())
+
+
+def _oriented_size(image: Image.Image) -> tuple[int, int]:
+    """Return width and height after the EXIF orientation, without decoding."""
+    turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return image.size[::-1] if turned else image.size
+
+
+def _read(file: ImageFile) -> NDArray[np.uint8]:
+    try:
+        data = file.path.read_bytes()
+    except OSError as error:
+        raise PipelineError(f"{file.path}: cannot be read: {error.strerror or error}") from None
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise PipelineError(f"{file.path}: changed since it was listed; run the same command again")
+    try:
+        return decode(data, MAX_DECODED_PIXELS, BACKGROUND).pixels
+    except ImageRefused as refused:
+        raise PipelineError(
+            f"{file.path}: {refused.text}; replace it, or remove it from its folder"
+        ) from None
+
+
+def _matched(
+    folders: FolderNames, hr: dict[str, ImageFile], lr: dict[str, ImageFile], scale: int
+) -> Iterator[PairedFiles]:
+    """Yield the pairs. Raises `UsageError` where an image of one of the folders has none."""
+    matches = {name: [one for one in _lr_names(name, scale) if one in lr] for name in hr}
+    problems = []
+    if without := [str(file.path) for name, file in hr.items() if not matches[name]]:
+        problems.append(
+            f"{folders.lr_key}: {folders.lr}: no LR image for {some_of(without)}; add them, under "
+            "the same names, or remove these"
+        )
+    matched = {one for names in matches.values() for one in names}
+    if without := [str(file.path) for name, file in lr.items() if name not in matched]:
+        problems.append(
+            f"{folders.hr_key}: {folders.hr}: no HR image for {some_of(without)}; add them, under "
+            "the same names, or remove these"
+        )
+    if twice := [names for names in matches.values() if len(names) > 1]:
+        problems.append(
+            f"{folders.lr_key}: {folders.lr}: {' and '.join(twice[0])} are of one HR image; remove "
+            "all but one"
+        )
+    if problems:
+        raise UsageError("\n".join(problems))
+    for name, file in hr.items():
+        yield _paired(name, file, lr[matches[name][0]], scale)
+
+
+def _lr_names(name: str, scale: int) -> list[str]:
+    """Return the names that the LR image of `name` may have; `NAMEx4` is DIV2K's."""
+    return [name, f"{name}x{scale}", f"{name}_x{scale}"]
+
+
+def _paired(name: str, hr: ImageFile, lr: ImageFile | None, scale: int) -> PairedFiles:
+    return PairedFiles(name, hr, lr, hr.width // scale * scale, hr.height // scale * scale)
+
+
+def _check_sizes(folders: FolderNames, pairs: Sequence[PairedFiles], scale: int) -> None:
+    small = [str(pair.hr.path) for pair in pairs if not min(pair.width, pair.height)]
+    if small:
+        raise UsageError(f"{folders.hr_key}: smaller than one LR pixel: {some_of(small)}")
+    wrong = [
+        f"{pair.lr.path} is {pair.lr.width}×{pair.lr.height}, {pair.hr.path} needs "
+        f"{pair.width // scale}×{pair.height // scale}"
+        for pair in pairs
+        if pair.lr is not None
+        and (pair.lr.width * scale, pair.lr.height * scale) != (pair.width, pair.height)
+    ]
+    if wrong:
+        raise UsageError(
+            f"{folders.lr_key}: at train.scale {scale}, {some_of(wrong, most=3)}; make them anew"
+        )
