@@ -68,8 +68,8 @@ def _table(rows: Mapping[str, str], *header: str) -> str:
 def _yaml(value: Mapping[str, object]) -> str:
     # Unlike the default type it writes `null` as such; but it sorts the keys unless told not to.
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False  # type: ignore[assignment]
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.indent(sequence=4, offset=2)
     stream = io.StringIO()
     yaml.dump(dict(value), stream)
