@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from xml.etree import ElementTree
 
+import numpy as np
 import torch
 from gpu_program import STOP_SECONDS, TrainingProgram
 from gpu_task import Results, Task, free_unused, synchronise
@@ -25,9 +26,11 @@ from pipeline.params import TrainParams
 from pipeline.params.file import option_name, override
 from pipeline.progress import Silent
 from pipeline.training.compiling import is_compiled
-from pipeline.training.crops import RandomCrops
+from pipeline.training.crops import LoadedImages, RandomCrops
 from pipeline.training.distributed import SINGLE_PROCESS
+from pipeline.training.image_order import ImageOrder
 from pipeline.training.perceptual import load_content_network
+from pipeline.training.pixel_buffer import PixelBuffer
 from pipeline.training.state import new_state
 from pipeline.training.step import TrainStep
 
@@ -178,7 +181,12 @@ def _steps_per_second(params: TrainParams, project: Path, task: Task) -> float:
     compiled = is_compiled(located, steps, device, SINGLE_PROCESS, lambda _: None, print)
     step = TrainStep(located, steps, state, vgg, device, bf16, compiled=compiled, report=print)
     images = torch.randint(0, 256, (64, 512, 512, 3), dtype=torch.uint8, device=device)
-    batches = RandomCrops.from_params(located, lambda numbers: (images, numbers), len(images))
+    buffer = PixelBuffer.of_stack(images)
+    batches = RandomCrops.from_params(
+        located,
+        lambda numbers: LoadedImages(buffer, None, np.array(numbers)),
+        ImageOrder((len(images),), (1.0,), located.seed),
+    )
     counts = (TOY_RATE_STEPS,) * 2 if task.toy else (RATE_WARM_UP, RATE_STEPS)
     for count in counts:
         synchronise(device)

@@ -24,6 +24,7 @@ from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.params.file import override
 from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
+from pipeline.training.crops import Batch
 from pipeline.training.step import TrainStep
 
 WARM_UP = 8
@@ -76,12 +77,12 @@ def measure_peak(params: TrainParams, device: torch.device, bf16: bool, graphed:
     hr = torch.randint(0, 256, (params.batch, 3, side, side), dtype=torch.uint8)
     if device.type == "cuda":
         for _ in range(WARM_UP):
-            step(hr)
+            step(Batch(hr))
         torch.cuda.synchronize(device)
         reserved = torch.cuda.max_memory_reserved(device)
         return Peak(torch.cuda.max_memory_allocated(device), reserved)
-    step(hr)
-    return Peak(_persistent_bytes(training, vgg) + _peak_rise(lambda: step(hr)), None)
+    step(Batch(hr))
+    return Peak(_persistent_bytes(training, vgg) + _peak_rise(lambda: step(Batch(hr))), None)
 
 
 def _persistent_bytes(training: CheckpointedState, vgg: VGG16Features) -> int:

@@ -23,6 +23,7 @@ from pipeline.networks.discriminators.srgan import SRGANDiscriminator
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
+from pipeline.training.crops import Batch
 from pipeline.training.state import new_state
 from pipeline.training.step import TrainStep
 
@@ -100,9 +101,10 @@ def ours(
 ) -> Step:
     """Return the step that training takes, on CUDA as a graph unless `graphed` is False."""
     state = new_state(params, device)
-    return TrainStep(
+    step = TrainStep(
         params, 1, state, vgg, device, bf16, graphed=graphed, compiled=compiled, report=print
     )
+    return lambda hr: step(Batch(hr))
 
 
 def timed(step: Step, hr: Tensor, device: torch.device) -> float:

@@ -57,7 +57,15 @@ def _check_named_files(params: TrainParams) -> None:
     DVC runs `evaluate` after this stage: a missing file would only be found when hours are over.
     """
     vgg = params.vgg if params.vgg not in ("imagenet", "random") else None
-    own_files = {"init": params.init, "resume": params.resume, "vgg": vgg}
+    own_files: dict[str, str | Mapping[str, str] | None] = {
+        "init": params.init,
+        "resume": params.resume,
+        "vgg": vgg,
+        "hr_folders": params.hr_folders,
+        "lr_folders": params.lr_folders,
+        "val_hr_folder": params.val_hr_folder,
+        "val_lr_folder": params.val_lr_folder,
+    }
     warn_of_unwatched(inputs_of("train", own_files), ConsoleProgress())
     if os.environ.get("DVC_STAGE"):
         evaluate = load_params(PARAMS_FILE).evaluate

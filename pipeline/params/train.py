@@ -314,6 +314,11 @@ class TrainParams(Section):
         return self.folder_weights.get(name, 1.0)
 
     @property
+    def reads_manifest(self) -> bool:
+        """Whether images of the manifest are trained or validated on."""
+        return self.val_hr_folder is None or self.weight(MANIFEST_NAME) > 0
+
+    @property
     def without_effect(self) -> tuple[str, ...]:
         """The params that differ from their defaults, but are read with a discriminator alone.
 

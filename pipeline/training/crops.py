@@ -2,18 +2,50 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.devices import to_device_async
 from pipeline.params import TrainParams
+from pipeline.training.image_order import ImageOrder
+from pipeline.training.pixel_buffer import PixelBuffer
 
-LoadImages = Callable[[Sequence[int]], tuple[Tensor, Sequence[int]]]
-"""Indices of images → `(N, H, W, 3) uint8` that holds them, and the position of each in it."""
+
+@dataclass(frozen=True)
+class LoadedImages:
+    """Images, and the position in the buffers of each that was asked for, `(N,) int64`.
+
+    `lr` holds the LR images that are given, at the same positions; None where none are.
+    """
+
+    hr: PixelBuffer
+    lr: PixelBuffer | None
+    positions: NDArray[np.int64]
+
+
+LoadImages = Callable[[Sequence[int]], LoadedImages]
+"""Numbers of images → these images."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of a step: `hr (N, 3, crop, crop) uint8`, channels last.
+
+    `lr (N, 3, crop/scale, crop/scale) uint8` are the LR crops of those that `has_lr`, and
+    meaningless for the others, whose LR is to be made of HR; None where none are given.
+    """
+
+    hr: Tensor
+    lr: Tensor | None = None
+    has_lr: tuple[bool, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.hr)
+
 
 MID_LEVEL = 127.5
 LOG2_GAINS = (-1.0, 1.5)
@@ -27,7 +59,7 @@ LEAST_DETAIL = 0.1
 
 @dataclass(frozen=True)
 class RandomCrops:
-    """Batches of random crops from `count` images.
+    """Batches of random crops, of images in `order`.
 
     A batch is a function of seed and step alone: no position needs to be saved, and a resumed
     training sees the batches of an uninterrupted one. Of several `processes` that train together,
@@ -35,11 +67,12 @@ class RandomCrops:
 
     Of so many `candidates` per image one is kept, with a probability proportional to its `detail`:
     flat crops, frequent in drawings, teach little. With `turns` crops are rotated by quarters. Of
-    the crops a share of `recolour` gets other colours.
+    the crops a share of `recolour` gets other colours. What is done to an HR crop is done to the
+    LR crop that is given with it; its corner lies on a multiple of the `scale`.
     """
 
     load: LoadImages
-    count: int
+    order: ImageOrder
     crop: int
     """pixels"""
     batch: int
@@ -49,15 +82,16 @@ class RandomCrops:
     candidates: int = 1
     turns: bool = False
     recolour: float = 0.0
+    scale: int = 4
 
     @staticmethod
     def from_params(
-        params: TrainParams, load: LoadImages, count: int, rank: int = 0, processes: int = 1
+        params: TrainParams, load: LoadImages, order: ImageOrder, rank: int = 0, processes: int = 1
     ) -> "RandomCrops":
-        """Return the crops that a training with `params` sees of `count` images."""
+        """Return the crops that a training with `params` sees."""
         return RandomCrops(
             load,
-            count,
+            order,
             params.crop,
             params.batch,
             params.seed,
@@ -66,48 +100,55 @@ class RandomCrops:
             params.crop_candidates,
             params.turns,
             params.recolour,
+            params.scale,
         )
 
-    def __call__(self, step: int) -> Tensor:
-        """Return the batch of a step, `(batch, 3, crop, crop) uint8`, channels last.
-
-        Steps are counted from 0. Every image comes once in each epoch, in an order drawn for it.
-        """
+    def __call__(self, step: int) -> Batch:
+        """Return the batch of a step; steps are counted from 0."""
         random = np.random.default_rng((self.seed, step))
         # Per candidate: down, right, and whether it is mirrored.
         positions = random.random((self.batch, self.candidates, 3))
         choices = random.random(self.batch)
         quarters = random.integers(4, size=self.batch)
+        colours = _draw_colours(random, self.batch, self.recolour) if self.recolour else ()
         part = self.batch // self.processes
         own = slice(self.rank * part, (self.rank + 1) * part)
         samples = range(step * self.batch, (step + 1) * self.batch)[own]
-        images, owners = self.load([self._image_index(sample) for sample in samples])
-        crops = self._crop(images, owners, positions[own, :, :2])
-        mirrored = _to_device(images.device, positions[own, :, 2].ravel() < 0.5)
+        images = self.load([self.order.image(sample) for sample in samples])
+        has_lr = _has_lr(images)
+        hr, *lr = self._cut(images, has_lr, positions[own, :, :2])
+        device = hr.device
+        mirrored = _to_device(device, positions[own, :, 2].ravel() < 0.5)
         if self.candidates > 1:
-            chosen = self._choose(crops, _to_device(images.device, choices[own]))
-            crops, mirrored = crops[chosen], mirrored[chosen]
-        crops = _select(mirrored, crops.flip(3), crops)
-        if self.turns:
-            crops = rotate(crops, _to_device(images.device, quarters[own]))
-        if self.recolour:
-            colours = _draw_colours(random, self.batch, self.recolour)
-            crops = recolour_levels(
-                crops, *(_to_device(images.device, values[own]) for values in colours)
-            )
-        return crops.contiguous(memory_format=torch.channels_last)
+            chosen = self._choose(hr, _to_device(device, choices[own]))
+            hr, mirrored, lr = hr[chosen], mirrored[chosen], [crops[chosen] for crops in lr]
+        turns = _to_device(device, quarters[own]) if self.turns else None
+        drawn = [_to_device(device, values[own]) for values in colours]
+        hr, *lr = (_augment(crops, mirrored, turns, drawn) for crops in (hr, *lr))
+        return Batch(hr, lr[0], tuple(has_lr.tolist())) if lr else Batch(hr)
 
-    def _crop(self, images: Tensor, owners: Sequence[int], positions: np.ndarray) -> Tensor:
-        """Return crops of the images at `owners`, `(N · candidates, 3, crop, crop)`.
+    def _cut(
+        self, images: LoadedImages, has_lr: NDArray[np.bool_], positions: NDArray[np.float64]
+    ) -> list[Tensor]:
+        """Return the HR crops of all images, and their LR crops if any are given.
 
-        `positions (N, candidates, 2) in [0, 1)` are shares of the range of top and left. All are
-        cut by a few operations, however many they are, because each operation costs a GPU the same.
+        Both are `(N · candidates, 3, side, side)`. `positions (N, candidates, 2) in [0, 1)` are
+        shares of the range of top and left.
         """
-        windows = images.unfold(1, self.crop, 1).unfold(2, self.crop, 1).movedim(3, 5)
-        corners = (positions * windows.shape[1:3]).astype(np.int64).reshape(-1, 2)
-        repeated = np.repeat(np.asarray(owners, np.int64), self.candidates)
-        selected = _to_device(images.device, np.column_stack([repeated, corners]))
-        return windows[selected.unbind(1)].permute(0, 3, 1, 2)
+        numbers = images.positions
+        grids = np.where(has_lr, self.scale, 1)[:, None]
+        rooms = (images.hr.sizes[numbers] - self.crop) // grids + 1
+        corners = (positions * rooms[:, None]).astype(np.int64)
+        repeated = np.repeat(numbers, self.candidates)
+        hr_corners = (corners * grids[:, None]).reshape(-1, 2)
+        crops = [images.hr.cut(repeated, hr_corners, self.crop)]
+        if images.lr is not None and has_lr.any():
+            # Where there is no LR image, the corner of another's is cut, and not used.
+            some = numbers[has_lr][0]
+            repeated = np.repeat(np.where(has_lr, numbers, some), self.candidates)
+            lr_corners = np.where(has_lr[:, None, None], corners, 0).reshape(-1, 2)
+            crops.append(images.lr.cut(repeated, lr_corners, self.crop // self.scale))
+        return crops
 
     def _choose(self, crops: Tensor, choices: Tensor) -> Tensor:
         """Return the index of the crop that is kept of each image: `(N,) int64`.
@@ -119,9 +160,25 @@ class RandomCrops:
         chosen = (cumulated < choices.to(cumulated)[:, None]).sum(1).clamp(max=self.candidates - 1)
         return torch.arange(len(chosen), device=chosen.device) * self.candidates + chosen
 
-    def _image_index(self, sample: int) -> int:
-        epoch, position = divmod(sample, self.count)
-        return int(_permutation(self.seed, epoch, self.count)[position])
+
+def _has_lr(images: LoadedImages) -> NDArray[np.bool_]:
+    """Return whether an LR image is given, for each image that was asked for: `(N,)`."""
+    if images.lr is None:
+        return np.zeros(len(images.positions), np.bool_)
+    has_lr: NDArray[np.bool_] = images.lr.sizes[images.positions, 0] > 0
+    return has_lr
+
+
+def _augment(
+    crops: Tensor, mirrored: Tensor, turns: Tensor | None, colours: Sequence[Tensor]
+) -> Tensor:
+    """Mirror, turn and recolour crops as was drawn for them."""
+    crops = _select(mirrored, crops.flip(3), crops)
+    if turns is not None:
+        crops = rotate(crops, turns)
+    if colours:
+        crops = recolour_levels(crops, *colours)
+    return crops.contiguous(memory_format=torch.channels_last)
 
 
 def rotate(crops: Tensor, quarters: Tensor) -> Tensor:
@@ -177,9 +234,3 @@ def _to_device(device: torch.device, values: np.ndarray) -> Tensor:
 
 def _select(condition: Tensor, crops: Tensor, others: Tensor) -> Tensor:
     return torch.where(condition[:, None, None, None], crops, others)
-
-
-@lru_cache(maxsize=8)
-def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
-    """Return the order of the images in one epoch."""
-    return np.random.default_rng((seed, epoch, count)).permutation(count)

@@ -1,29 +1,32 @@
 """Training images: decoded once into memory where they fit, else anew for each batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipeline.devices import free_memory
-from pipeline.errors import PipelineError
-from pipeline.images.shards import read_image, read_images
-from pipeline.manifest.rows import Row
-from pipeline.progress import Progress
-from pipeline.training.crops import LoadImages
+from pipeline.machine_limits import usable_cores
+from pipeline.progress import Progress, task
+from pipeline.training.crops import LoadedImages, LoadImages
+from pipeline.training.pixel_buffer import CHANNELS, PixelBuffer
+from pipeline.training.sources import ImageSource
 
 # The rest is for networks, gradients and the system: of the 3.4 GB free on a 4 GB GPU a step at
 # batch 2 takes up to 1.6, and cuDNN's workspaces some.
 MEMORY_SHARE = 0.4
 _CHUNK = 256
 
+_Read = Callable[[int], NDArray[np.uint8]]
+
 
 @dataclass(frozen=True)
 class Images:
-    """Access to the training images by their indices."""
+    """Access to the training images by their numbers."""
 
     load: LoadImages
     prefetch: bool
@@ -31,29 +34,25 @@ class Images:
 
 
 def load_images(
-    folder: Path,
-    rows: Sequence[Row],
-    size: int,
-    device: torch.device,
-    processes: int,
-    progress: Progress,
+    sources: Sequence[ImageSource], device: torch.device, processes: int, progress: Progress
 ) -> Images:
-    """Return the images of `rows`, `size` pixels square, as near to `device` as there is room.
+    """Return the images of all sources, as near to `device` as there is room.
 
     They take at most `MEMORY_SHARE` of the free memory: of the device, else of the machine, whose
     memory `processes` share. Where they fit into neither they are decoded for each batch. Raises
-    `PipelineError` where one cannot be read or has another size.
+    `PipelineError` where one cannot be read or has another size than its source says.
     """
-    needed = len(rows) * size * size * 3
+    numbered = _Numbered(sources)
+    needed = int(sum(sizes.prod(axis=1).sum() for sizes in numbered.all_sizes)) * CHANNELS
     # LR is made on the CPU for MPS, whose memory is the machine's in any case.
     host = torch.device("cpu")
     devices = [device, host] if device.type == "cuda" else [host]
     for target in devices:
         if needed <= _free_bytes(target, processes) * MEMORY_SHARE:
-            images = _decode_all(folder, rows, size, target, progress)
+            images = _decode_all(numbered, target, progress)
             return Images(partial(_from_memory, images), prefetch=target is not devices[0])
     progress.message("the images do not fit into memory: they are decoded at each step")
-    return Images(partial(_from_shards, folder, rows, size), prefetch=True)
+    return Images(numbered.load, prefetch=True)
 
 
 def _free_bytes(device: torch.device, processes: int) -> float:
@@ -62,41 +61,73 @@ def _free_bytes(device: torch.device, processes: int) -> float:
     return free_memory(device) / sharing
 
 
-def _from_memory(
-    images: torch.Tensor, indices: Sequence[int]
-) -> tuple[torch.Tensor, Sequence[int]]:
-    return images, indices
+class _Numbered:
+    """The images of all sources, numbered source by source."""
 
+    def __init__(self, sources: Sequence[ImageSource]) -> None:
+        self.hr_sizes = np.concatenate([source.hr_sizes for source in sources])
+        self.lr_sizes = self._lr_sizes(sources)
+        self._located = [
+            (source, index) for source in sources for index in range(len(source.hr_sizes))
+        ]
 
-def _from_shards(
-    folder: Path, rows: Sequence[Row], size: int, indices: Sequence[int]
-) -> tuple[torch.Tensor, Sequence[int]]:
-    images = []
-    for index in indices:
-        images.append(read_image(folder, rows[index]))
-        _check_size(folder, rows[index], images[-1], size)
-    return torch.from_numpy(np.stack(images)), range(len(indices))
-
-
-def _decode_all(
-    folder: Path, rows: Sequence[Row], size: int, device: torch.device, progress: Progress
-) -> torch.Tensor:
-    images = torch.empty((len(rows), size, size, 3), dtype=torch.uint8, device=device)
-    progress.start("read images", len(rows), "images")
-    try:
-        for start in range(0, len(rows), _CHUNK):
-            part = read_images(folder, rows[start : start + _CHUNK])
-            _check_size(folder, rows[start], part[0], size)
-            images[start : start + _CHUNK] = torch.from_numpy(part)
-            progress.update(start + len(part))
-    finally:
-        progress.finish()
-    return images
-
-
-def _check_size(folder: Path, row: Row, image: np.ndarray, size: int) -> None:
-    if image.shape != (size, size, 3):
-        raise PipelineError(
-            f"{folder / row.shard}: the image at byte {row.offset} has another size than the "
-            f"validation images, {size} pixels; run pipeline resize and pipeline manifest again"
+    @staticmethod
+    def _lr_sizes(sources: Sequence[ImageSource]) -> NDArray[np.int64] | None:
+        """Return the sizes of LR images, 0 × 0 where none is given; None where none at all is."""
+        given = [source.lr_sizes for source in sources]
+        if all(sizes is None for sizes in given):
+            return None
+        return np.concatenate(
+            [
+                np.zeros_like(source.hr_sizes) if sizes is None else sizes
+                for source, sizes in zip(sources, given, strict=True)
+            ]
         )
+
+    @property
+    def all_sizes(self) -> list[NDArray[np.int64]]:
+        return [self.hr_sizes] + ([] if self.lr_sizes is None else [self.lr_sizes])
+
+    def read_hr(self, number: int) -> NDArray[np.uint8]:
+        source, index = self._located[number]
+        return source.read_hr(index)
+
+    def read_lr(self, number: int) -> NDArray[np.uint8]:
+        """Return an LR image, `(0, 0, 3)` where none is given."""
+        source, index = self._located[number]
+        if source.lr_sizes is None:
+            return np.empty((0, 0, CHANNELS), np.uint8)
+        return source.read_lr(index)
+
+    def load(self, numbers: Sequence[int]) -> LoadedImages:
+        """Decode images."""
+        hr = PixelBuffer.of([self.read_hr(number) for number in numbers])
+        lr = None
+        if self.lr_sizes is not None:
+            lr = PixelBuffer.of([self.read_lr(number) for number in numbers])
+        return LoadedImages(hr, lr, np.arange(len(numbers)))
+
+
+def _decode_all(numbered: _Numbered, device: torch.device, progress: Progress) -> LoadedImages:
+    """Decode all images; their positions are their numbers."""
+    hr = _decoded(numbered.read_hr, numbered.hr_sizes, device, progress, "read images")
+    lr = None
+    if numbered.lr_sizes is not None:
+        lr = _decoded(numbered.read_lr, numbered.lr_sizes, device, progress, "read LR images")
+    return LoadedImages(hr, lr, np.arange(len(numbered.hr_sizes)))
+
+
+def _decoded(
+    read: _Read, sizes: NDArray[np.int64], device: torch.device, progress: Progress, label: str
+) -> PixelBuffer:
+    buffer, count = PixelBuffer.empty(sizes, device), len(sizes)
+    with task(progress, label, count, "images"), ThreadPoolExecutor(usable_cores()) as pool:
+        for start in range(0, count, _CHUNK):
+            chunk = range(start, min(start + _CHUNK, count))
+            buffer.fill(start, list(pool.map(read, chunk)))
+            progress.update(chunk.stop)
+    return buffer
+
+
+def _from_memory(images: LoadedImages, numbers: Sequence[int]) -> LoadedImages:
+    return LoadedImages(images.hr, images.lr, np.asarray(numbers, np.int64))

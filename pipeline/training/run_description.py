@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.errors import some_of
 from pipeline.networks.tensor_files import printable_line
 from pipeline.params import TrainParams
-from pipeline.params.train import ADVERSARIAL_PARAMS
+from pipeline.params.train import ADVERSARIAL_PARAMS, MANIFEST_NAME
 from pipeline.training.build import generator_params
 from pipeline.training.checkpoints import CHECKPOINT_FORMAT
 from pipeline.training.schedules import resolved_ema_decay, resolved_pretrain_steps
@@ -19,20 +19,26 @@ NOT_IN_KEY = {
     "compile",
     "device",
     "epochs",
+    "folder_weights",
     "generator",
+    "hr_folders",
     "init",
     "log_every",
+    "lr_folders",
     "optimiser",
     "pretrain_steps",
     "processes",
     "resume",
     "steps",
+    "val_hr_folder",
+    "val_lr_folder",
     "validate_every",
     "validation_images",
     "vgg",
 }
 INPUT_DIFFERENCES = {
     "manifest_sha256": "the manifest is another",
+    "folders_sha256": "the images of train.hr_folders are others",
     "init_sha256": "train.init is another file",
     "resume_sha256": "train.resume is another file",
     "vgg_sha256": "VGG16 has other weights",
@@ -75,6 +81,7 @@ def describe_run(
     shaping |= generator_params(params.generator.kind, config)
     optimiser = params.optimiser.model_dump(mode="json")
     shaping |= {f"optimiser.{name}": value for name, value in optimiser.items()}
+    shaping |= {"folder_weights": _weights(params)}
     shaping |= {"ema": resolved_ema_decay(params), "precision": precision}
     shaping |= {"compile": compiled}
     if params.adv_weight > 0:
@@ -90,6 +97,12 @@ def describe_run(
         "code": dict(code),
         "versions": dict(versions),
     }
+
+
+def _weights(params: TrainParams) -> dict[str, float]:
+    """Return name → weight of what is trained on."""
+    names = (MANIFEST_NAME, *sorted(params.hr_folders))
+    return {name: weight for name in names if (weight := params.weight(name))}
 
 
 def differences(theirs: Description, ours: Description) -> list[str]:

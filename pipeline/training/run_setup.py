@@ -2,19 +2,15 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
-import numpy as np
 import torch
 
 from pipeline.devices import uses_bf16
 from pipeline.errors import PipelineError, UsageError
 from pipeline.fingerprints import code_of, short_hash, training_versions
-from pipeline.images.shards import read_images
-from pipeline.manifest.rows import Row, read_manifest
 from pipeline.networks import Generator
 from pipeline.params import TrainParams
 from pipeline.progress import Progress
@@ -23,16 +19,20 @@ from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.compiling import is_compiled
 from pipeline.training.distributed import Group
 from pipeline.training.history import Recorder
+from pipeline.training.image_order import ImageOrder
 from pipeline.training.monitor import Monitor
 from pipeline.training.perceptual import ContentNetwork, load_content_network, load_lpips
 from pipeline.training.run_description import Description, describe_run
+from pipeline.training.run_images import RunImages, read_run_images
 from pipeline.training.run_inputs import TrainPaths, input_hashes
 from pipeline.training.schedules import resolved_pretrain_steps
+from pipeline.training.sources import ImageSource
 from pipeline.training.step import TrainStep
 from pipeline.training.validation import Validation
 
 # Its imports are all modules that shape the weights.
 TRAINER = "pipeline.training.trainer"
+_OF_IMAGES = ("manifest_sha256", "folders_sha256")
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,8 @@ class TrainRun:
     group: Group
     device: torch.device
     progress: Progress
-    rows: list[Row]
-    """the manifest's training rows"""
-    image_size: int
-    """pixels, the side of every image"""
+    sources: Sequence[ImageSource]
+    """the images to train on"""
     steps: int
     training: CheckpointedState
     train_step: TrainStep
@@ -79,35 +77,35 @@ def set_up(
     recorder: Recorder,
     progress: Progress,
 ) -> TrainRun:
-    """Read manifest and validation images, load pretrained networks, build those to be trained.
+    """Read what images there are, load pretrained networks, build those to be trained.
 
     Raises `PipelineError` where params, files and group do not fit each other, as far as possible
     before VGG16's weights are downloaded.
     """
     _check_batch(params, group)
-    data = _read_data(params, paths)
-    inputs = input_hashes(params, paths)
+    images = read_run_images(params, paths, progress)
+    steps = _steps(params, ImageOrder.of(images.sources, params.seed).epoch)
+    inputs = input_hashes(params, paths, images.folders_sha256)
     # Networks are loaded from resolved paths; files and messages have those that the user gave.
     resolved = paths.resolve_params(params)
     training = new_checkpointed_state(resolved, device, group)
     bf16 = _uses_bf16(params, training.state.generator, device)
     content = load_content_network(resolved, device, bf16, progress)
     inputs |= {"vgg_sha256": content.sha256}
-    runs = _Runs(params, paths, training.state.generator.config, data.steps, bf16, inputs)
-    compiled = is_compiled(params, data.steps, device, group, runs.newest_step, progress.message)
+    runs = _Runs(params, paths, training.state.generator.config, steps, bf16, inputs)
+    compiled = is_compiled(params, steps, device, group, runs.newest_step, progress.message)
     return TrainRun(
         params=params,
         paths=paths,
         group=group,
         device=device,
         progress=progress,
-        rows=data.rows,
-        image_size=data.image_size,
-        steps=data.steps,
+        sources=images.sources,
+        steps=steps,
         training=training,
         train_step=TrainStep(
             params=params,
-            steps=data.steps,
+            steps=steps,
             state=training.state,
             vgg=content.network,
             device=device,
@@ -118,9 +116,9 @@ def set_up(
         ),
         monitor=Monitor(
             params=params,
-            steps=data.steps,
+            steps=steps,
             training=training,
-            validation=_validation(params, data, device),
+            validation=_validation(params, images, device),
             group=group,
             recorder=recorder,
             progress=progress,
@@ -172,61 +170,22 @@ class _Runs:
         return self.checkpoints(compiled).newest_step(self.steps)
 
 
-@dataclass(frozen=True)
-class _Data:
-    rows: list[Row]
-    """the manifest's training rows"""
-    validation_images: np.ndarray
-    """`(N, H, W, 3) uint8`"""
-    steps: int
+def _steps(params: TrainParams, samples: int) -> int:
+    """Return the number of steps, for epochs of so many `samples`.
 
-    @property
-    def image_size(self) -> int:
-        """The side of every image, pixels."""
-        return int(self.validation_images.shape[1])
-
-
-def _read_data(params: TrainParams, paths: TrainPaths) -> _Data:
-    """Read manifest and validation images. Raises `PipelineError` where params do not fit them."""
-    rows, validation_rows = _read_rows(params, paths)
-    steps = _steps(params, len(rows))
-    data = _Data(rows, read_images(paths.resized, validation_rows), steps)
-    _check_crop(params, data.image_size, paths)
-    return data
-
-
-def _steps(params: TrainParams, images: int) -> int:
-    """Return the number of steps. Raises `UsageError` where the discriminator is never trained."""
+    Raises `UsageError` where the discriminator is never trained.
+    """
     if params.steps is not None:
         return params.steps
-    steps = math.ceil(params.epochs * images / params.batch)
+    steps = math.ceil(params.epochs * samples / params.batch)
     pretraining = resolved_pretrain_steps(params, steps)
     if params.adv_weight > 0 and steps <= pretraining:
         raise UsageError(
-            f"train.epochs: {params.epochs} epochs of {images} images are {steps} steps, which end "
-            f"in the pre-training of {pretraining}, before the discriminator; raise epochs, lower "
-            "pretrain_steps, or set adv_weight to 0"
+            f"train.epochs: {params.epochs} epochs of {samples} images are {steps} steps, which "
+            f"end in the pre-training of {pretraining}, before the discriminator; raise epochs, "
+            "lower pretrain_steps, or set adv_weight to 0"
         )
     return steps
-
-
-def _read_rows(params: TrainParams, paths: TrainPaths) -> tuple[list[Row], list[Row]]:
-    """Return the manifest's rows to train on and those to validate on."""
-    rows = read_manifest(paths.manifest)
-    training_rows = _rows_of_split("train", rows, paths.manifest)
-    validation_rows = _rows_of_split("val", rows, paths.manifest)
-    return training_rows, validation_rows[: params.validation_images]
-
-
-def _rows_of_split(split: str, rows: list[Row], manifest: Path) -> list[Row]:
-    """Return the rows of a split. Raises `PipelineError` where there are none."""
-    in_split = [row for row in rows if row.split == split]
-    if not in_split:
-        raise PipelineError(
-            f"{manifest}: has no {split} rows; change manifest.val_fraction and "
-            "manifest.test_fraction, or scrape more"
-        )
-    return in_split
 
 
 def _check_batch(params: TrainParams, group: Group) -> None:
@@ -236,24 +195,12 @@ def _check_batch(params: TrainParams, group: Group) -> None:
         )
 
 
-def _validation(params: TrainParams, data: _Data, device: torch.device) -> Validation:
-    images = data.validation_images
-    lpips = load_lpips(_hr_side(images.shape[1], params), device)
-    return Validation.from_images(images, params.scale, lpips, params.degradation)
-
-
-def _hr_side(image_size: int, params: TrainParams) -> int:
-    """Return the largest multiple of the scale within an image's side, pixels."""
-    return image_size // params.scale * params.scale
-
-
-def _check_crop(params: TrainParams, image_size: int, paths: TrainPaths) -> None:
-    side = _hr_side(image_size, params)
-    if params.crop > side:
-        raise PipelineError(
-            f"train.crop: {params.crop} is larger than the images of {paths.manifest}, "
-            f"{side} pixels"
-        )
+def _validation(params: TrainParams, images: RunImages, device: torch.device) -> Validation:
+    side = min(min(image.shape[:2]) for image in images.validation_hr)
+    lpips = load_lpips(side // params.scale * params.scale, device)
+    return Validation.from_images(
+        images.validation_hr, params.scale, lpips, params.degradation, images.validation_lr
+    )
 
 
 def _uses_bf16(params: TrainParams, generator: Generator, device: torch.device) -> bool:
@@ -267,7 +214,7 @@ def _metadata(runs: _Runs, training: CheckpointedState, content: ContentNetwork)
     return {
         "params": json.dumps(params.model_dump(mode="json"), sort_keys=True),
         "steps": str(runs.steps),
-        "manifest_sha256": str(runs.inputs["manifest_sha256"]),
+        **{name: sha256 for name in _OF_IMAGES if (sha256 := runs.inputs[name]) is not None},
         "vgg": "none" if content.network is None else params.vgg,
         "adversarial": "true" if training.state.adversary is not None else "false",
         # The version is a class of torch's own, which a checkpoint must not hold.

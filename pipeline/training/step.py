@@ -20,6 +20,7 @@ from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.params import TrainParams
 from pipeline.progress import Silent
 from pipeline.training.compiling import compile_function, compile_network
+from pipeline.training.crops import Batch
 from pipeline.training.descent import descend
 from pipeline.training.distributed import SINGLE_PROCESS, Group
 from pipeline.training.graphs import Graphed
@@ -95,8 +96,8 @@ class TrainStep:
         """Learning rate, loss weights and phases by step."""
         return Schedule(self.params, self.steps)
 
-    def __call__(self, hr_uint8: Tensor) -> StepResult:
-        """Take one step on HR crops `(N, 3, H, W) uint8`."""
+    def __call__(self, batch: Batch) -> StepResult:
+        """Take one step on a batch of crops."""
         step = self.state.step
         kind, scalars = self._kind(step), self._scalars(step)
         if self.state.adversary is not None and step == self.schedule.pretrain_steps:
@@ -104,7 +105,7 @@ class TrainStep:
             # those, would move the weights many times too far for the first gradients of features.
             for optimiser in self.state.optimisers.values():
                 optimiser.state.clear()
-        hr_uint8, lr_uint8 = self._with_lr(hr_uint8, step)
+        hr_uint8, lr_uint8 = self._with_lr(batch, step)
         outputs = dict(self._compute(kind, hr_uint8, lr_uint8, scalars))
         self.state.step = step + 1
         updated = outputs.pop(_UPDATED)
@@ -122,16 +123,24 @@ class TrainStep:
             return scalars
         return to_device_async(torch.tensor(scalars), self.device)
 
-    def _with_lr(self, hr_uint8: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def _with_lr(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
         """Return HR and LR crops, on CUDA on the GPU."""
-        if self.device.type != "cuda":
-            return hr_uint8, self._make_lr(hr_uint8, step)
+        if batch.lr is not None and all(batch.has_lr):
+            return self._on_gpu(batch.hr), self._on_gpu(batch.lr)
         if self.params.degradation == "web":
             # Before the copy: the host would have to wait until it could read the crops back.
-            lr_uint8 = self._make_lr(hr_uint8, step)
-            return to_device_async(hr_uint8, self.device), to_device_async(lr_uint8, self.device)
-        hr_uint8 = to_device_async(hr_uint8, self.device)
-        return hr_uint8, self._make_lr(hr_uint8, step)
+            made = self._on_gpu(self._make_lr(batch.hr, step))
+            hr = self._on_gpu(batch.hr)
+        else:
+            hr = self._on_gpu(batch.hr)
+            made = self._make_lr(hr, step)
+        if batch.lr is None:
+            return hr, made
+        has_lr = self._on_gpu(torch.tensor(batch.has_lr))[:, None, None, None]
+        return hr, torch.where(has_lr, self._on_gpu(batch.lr), made)
+
+    def _on_gpu(self, values: Tensor) -> Tensor:
+        return to_device_async(values, self.device) if self.device.type == "cuda" else values
 
     def _make_lr(self, hr_uint8: Tensor, step: int) -> Tensor:
         """Return the LR crops; their degradation depends on seed, step and index in the batch."""

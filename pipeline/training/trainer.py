@@ -14,10 +14,11 @@ from pipeline.networks.generators.base import NotFiniteError
 from pipeline.params import TrainParams
 from pipeline.progress import Progress, Silent
 from pipeline.training.checkpoints import Checkpoints, step_of
-from pipeline.training.crops import RandomCrops
+from pipeline.training.crops import Batch, RandomCrops
 from pipeline.training.data import load_images
 from pipeline.training.distributed import process_group
 from pipeline.training.history import Figures, NullRecorder, Recorder
+from pipeline.training.image_order import ImageOrder
 from pipeline.training.interrupts import Interrupts
 from pipeline.training.prefetch import Prefetcher
 from pipeline.training.resuming import resume
@@ -55,7 +56,7 @@ def train(
     project: Path = Path(),
     needed: Collection[str] = (),
 ) -> TrainResult | None:
-    """Train a generator on the manifest's training images.
+    """Train a generator on the manifest's training images, and on folders that the params name.
 
     Write the last one to `models/generator.safetensors`, and the one that validated best to
     `best.safetensors` beside it: by LPIPS where there is a discriminator and AlexNet's weights are
@@ -99,7 +100,7 @@ def _take_steps(run: TrainRun) -> Figures:
 
 
 def _step_until_stopped(
-    run: TrainRun, batches: RandomCrops | Prefetcher, interrupts: Interrupts
+    run: TrainRun, batches: RandomCrops | Prefetcher[Batch], interrupts: Interrupts
 ) -> None:
     state, saved_at, skipped = run.training.state, time.monotonic(), run.training.state.skipped
     while state.step < run.steps:
@@ -116,12 +117,11 @@ def _step_until_stopped(
             raise KeyboardInterrupt
 
 
-def _open_batches(run: TrainRun) -> RandomCrops | Prefetcher:
+def _open_batches(run: TrainRun) -> RandomCrops | Prefetcher[Batch]:
     params, group = run.params, run.group
-    images = load_images(
-        run.paths.resized, run.rows, run.image_size, run.device, group.size, run.progress
-    )
-    crops = RandomCrops.from_params(params, images.load, len(run.rows), group.rank, group.size)
+    images = load_images(run.sources, run.device, group.size, run.progress)
+    order = ImageOrder.of(run.sources, params.seed)
+    crops = RandomCrops.from_params(params, images.load, order, group.rank, group.size)
     return Prefetcher(crops, run.steps) if images.prefetch else crops
 
 

@@ -1,13 +1,14 @@
 """Validation of the generator on images that it is not trained on."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.images.degradation import Degradation, make_lr
@@ -24,32 +25,38 @@ SAMPLE_SIDE = 128
 
 @dataclass(frozen=True)
 class Validation:
-    """Fixed validation images: `hr (N, 3, H, W) uint8` and the `lr` made from them.
+    """Fixed validation images: of each `hr (3, H, W) uint8` and `lr (3, H/scale, W/scale) uint8`.
 
     Without `lpips`, LPIPS is not measured.
     """
 
-    hr: Tensor
-    lr: Tensor
+    hr: Sequence[Tensor]
+    lr: Sequence[Tensor]
     lpips: Lpips | None
 
     @staticmethod
     def from_images(
-        images: np.ndarray,
+        images: Iterable[NDArray[np.uint8]],
         scale: int,
         lpips: Lpips | None = None,
         degradation: Degradation = "none",
+        given_lr: Sequence[NDArray[np.uint8]] | None = None,
     ) -> "Validation":
-        """Make LR from `(N, H, W, 3) uint8`; sides are cut to a multiple of `scale`."""
-        height, width = (side // scale * scale for side in images.shape[1:3])
-        hr = torch.from_numpy(images[:, :height, :width]).permute(0, 3, 1, 2).contiguous()
-        lr = make_lr(hr, scale, degradation, [(index,) for index in range(len(hr))])
+        """Cut the sides of each `(H, W, 3) uint8` to multiples of `scale`; make LR unless given."""
+        hr = [_cut_to_multiples(image, scale) for image in images]
+        if given_lr is not None:
+            return Validation(hr, [_cut_to_multiples(image, 1) for image in given_lr], lpips)
+        lr = [
+            make_lr(image[None], scale, degradation, [(index,)])[0]
+            for index, image in enumerate(hr)
+        ]
         return Validation(hr, lr, lpips)
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of all that a figure depends on except the generator."""
-        tensors = {"hr": self.hr, "lr": self.lr}
+        tensors = {f"hr.{index}": image for index, image in enumerate(self.hr)}
+        tensors |= {f"lr.{index}": image for index, image in enumerate(self.lr)}
         if self.lpips is not None:
             tensors |= self.lpips.state_dict()
         return sha256_of_tensors(tensors)
@@ -74,15 +81,24 @@ class Validation:
             if self.lpips is not None:
                 figures["lpips"].append(self._lpips_distance(sr, hr[None]))
             if len(crops) < SAMPLES:
-                crops.append(_centre_crop(sr[0]))
+                crops.append(_centre_crop(sr[0], self._sample_side))
         means = {name: sum(values) / len(values) for name, values in figures.items()}
         return means, torch.cat(crops, dim=2)
+
+    @property
+    def _sample_side(self) -> int:
+        return min(SAMPLE_SIDE, *(side for hr in self.hr[:SAMPLES] for side in hr.shape[-2:]))
 
     def _lpips_distance(self, sr: Tensor, hr: Tensor) -> float:
         assert self.lpips is not None
         device = self.lpips.get_buffer("shift").device
         distance: Tensor = self.lpips(sr.to(device).float(), hr.to(device).float())
         return distance.item()
+
+
+def _cut_to_multiples(image: NDArray[np.uint8], scale: int) -> Tensor:
+    height, width = (side // scale * scale for side in image.shape[:2])
+    return torch.from_numpy(image[:height, :width]).permute(2, 0, 1).contiguous()
 
 
 @contextmanager
@@ -95,8 +111,7 @@ def _in_eval_mode(network: nn.Module) -> Iterator[None]:
         network.train(was_training)
 
 
-def _centre_crop(image: Tensor) -> Tensor:
+def _centre_crop(image: Tensor, side: int) -> Tensor:
     height, width = image.shape[-2:]
-    side = min(SAMPLE_SIDE, height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return image[:, top : top + side, left : left + side]

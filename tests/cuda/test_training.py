@@ -18,7 +18,9 @@ from pipeline.params import TrainParams
 from pipeline.params.file import override
 from pipeline.params.generator import SRResNetParams
 from pipeline.training import compiling
-from pipeline.training.crops import RandomCrops
+from pipeline.training.crops import Batch, LoadedImages, RandomCrops
+from pipeline.training.image_order import ImageOrder
+from pipeline.training.pixel_buffer import PixelBuffer
 from pipeline.training.state import new_state
 from pipeline.training.step import StepResult, TrainStep
 from tests.evaluation.world import make_world
@@ -69,8 +71,12 @@ def train_step(graphed: bool, **changes: object) -> TrainStep:
 
 
 def random_crops(step: TrainStep) -> RandomCrops:
-    stack = IMAGES.to(step.device)
-    return RandomCrops.from_params(step.params, lambda numbers: (stack, numbers), len(stack))
+    buffer = PixelBuffer.of_stack(IMAGES.to(step.device))
+    return RandomCrops.from_params(
+        step.params,
+        lambda numbers: LoadedImages(buffer, None, np.array(numbers)),
+        ImageOrder((len(IMAGES),), (1.0,), step.params.seed),
+    )
 
 
 def take_steps(step: TrainStep, steps: int) -> list[StepResult]:
@@ -157,7 +163,7 @@ def test_web_crops_on_the_host_are_degraded_without_waiting() -> None:
     batch = torch.randint(0, 256, (2, 3, 32, 32)).byte()
     with no_waiting():
         for _ in range(4):
-            step(batch)
+            step(Batch(batch))
 
 
 @pytest.mark.parametrize("graphed", [True, False])
@@ -268,5 +274,5 @@ def test_the_articles_step_takes_less_than_two_gib() -> None:
     step = TrainStep(params, 20, new_state(params, CUDA), vgg, CUDA, True)
     hr = torch.randint(0, 256, (params.batch, 3, params.crop, params.crop)).byte()
     for _ in range(12):
-        step(hr)
+        step(Batch(hr))
     assert torch.cuda.max_memory_reserved() - before < 2 * 2**30

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
+from pipeline.training.crops import Batch
 from pipeline.training.distributed import SINGLE_PROCESS, Group, launch
 from pipeline.training.state import new_state
 from pipeline.training.step import TrainStep
@@ -27,7 +28,7 @@ def gradients(group: Group) -> Mapping[str, Tensor]:
     torch.backends.cudnn.allow_tf32 = False
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")).to(CUDA)
     state = new_state(params, CUDA, group)
-    TrainStep(params, 1, state, vgg, CUDA, False, group)(part(BATCH, group))
+    TrainStep(params, 1, state, vgg, CUDA, False, group)(Batch(part(BATCH, group)))
     return {
         name: parameter.grad.cpu()
         for name, parameter in state.generator.named_parameters()

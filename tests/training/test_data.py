@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -12,6 +13,7 @@ from pipeline.images.shards import read_images
 from pipeline.manifest.rows import read_manifest
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.training.data import load_images
+from pipeline.training.sources import ManifestImages
 from tests.evaluation.world import SIDE, make_world
 from tests.training.runs import Recorded, RecordedProgress, run
 
@@ -40,11 +42,13 @@ def test_images_are_in_memory_where_they_fit(
     ):
         monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: Memory(free))
         progress = RecordedProgress()
-        images = load_images(tmp_path / "data/resized", rows, SIDE, CPU, processes, progress)
+        source = ManifestImages(tmp_path / "data/resized", rows, SIDE)
+        images = load_images([source], CPU, processes, progress)
         assert images.prefetch != in_memory
         assert bool(progress.messages) != in_memory
-        stack, indices = images.load([4, 0, 4])
-        assert torch.equal(stack[list(indices)], expected[[4, 0, 4]])
+        loaded = images.load([4, 0, 4])
+        found = loaded.hr.cut(loaded.positions, np.zeros((3, 2), np.int64), SIDE)
+        assert torch.equal(found.permute(0, 2, 3, 1), expected[[4, 0, 4]])
 
 
 @pytest.mark.parametrize("free", [0, 10**9])
@@ -56,10 +60,10 @@ def test_images_of_another_size_are_one_line(
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(free))
 
     def load() -> None:
-        folder, progress = tmp_path / "data/resized", RecordedProgress()
-        load_images(folder, rows, SIDE // 2, CPU, 1, progress).load([0, 1])
+        source = ManifestImages(tmp_path / "data/resized", rows, SIDE // 2)
+        load_images([source], CPU, 1, RecordedProgress()).load([0, 1])
 
-    with pytest.raises(PipelineError, match=r"at byte \d+ has another size than the validation"):
+    with pytest.raises(PipelineError, match=r"at byte \d+ has another size than the first"):
         load()
 
 

@@ -12,6 +12,7 @@ from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.params.generator import SRResNetParams
+from pipeline.training.crops import Batch
 from pipeline.training.state import new_state
 from pipeline.training.step import TrainStep
 
@@ -24,7 +25,9 @@ SMALL = TrainParams(
     content_layers=("conv1_1",),
     log_every=2,
 )
-HR = torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+BATCH = Batch(
+    torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+)
 
 
 def train_step(steps: int = 10, **changes: object) -> TrainStep:
@@ -41,7 +44,7 @@ def test_the_cosine_falls_to_nothing() -> None:
     step = train_step(4, lr_schedule="cosine", lr=0.01)
     rates = []
     for _ in range(4):
-        step(HR)
+        step(BATCH)
         rates.append(rate(step))
     assert rates == pytest.approx([0.01 * (1 + math.cos(math.pi * n / 4)) / 2 for n in range(4)])
     adversary = step.state.adversary
@@ -60,7 +63,7 @@ def test_gradients_are_scaled_down_to_the_norm() -> None:
         train_step(max_grad_norm=1e6),
     )
     for step in (free, clipped, wide):
-        step(HR)
+        step(BATCH)
     assert norm(free) > 2e-3
     assert norm(clipped) == pytest.approx(1e-3, rel=1e-3)
     assert norm(wide) == pytest.approx(norm(free))
@@ -68,9 +71,9 @@ def test_gradients_are_scaled_down_to_the_norm() -> None:
 
 def test_gradient_norms_are_recorded_with_the_losses_and_follow_the_weights() -> None:
     once, twice = train_step(content_weight=1.0), train_step(content_weight=2.0)
-    assert not any("grad_norm" in name for name in once(HR).figures)
+    assert not any("grad_norm" in name for name in once(BATCH).figures)
     twice.state.load_state_dict(copy.deepcopy(once.state.state_dict()))
-    norms, doubled = once(HR).figures, twice(HR).figures
+    norms, doubled = once(BATCH).figures, twice(BATCH).figures
     assert norms["grad_norm_content"] > 0
     assert norms["grad_norm_adversarial"] > 0
     assert doubled["grad_norm_content"].item() == pytest.approx(
@@ -83,13 +86,13 @@ def test_gradient_norms_are_recorded_with_the_losses_and_follow_the_weights() ->
 
 def test_a_relativistic_step_is_another_step() -> None:
     plain, relativistic = train_step(adv_weight=0.5), train_step(adv_weight=0.5, relativistic=True)
-    assert plain(HR).figures["adversarial"] != relativistic(HR).figures["adversarial"]
+    assert plain(BATCH).figures["adversarial"] != relativistic(BATCH).figures["adversarial"]
 
 
 @pytest.mark.parametrize(("given", "first"), [(None, 2), (0, 0), (3, 3)])
 def test_the_discriminator_comes_after_the_pre_training(given: int | None, first: int) -> None:
     step = train_step(10, pretrain_steps=given)
-    adversarial = ["adversarial" in step(HR).figures for _ in range(5)]
+    adversarial = ["adversarial" in step(BATCH).figures for _ in range(5)]
     assert adversarial.index(True) == first
     assert all(adversarial[first:])
 
@@ -102,7 +105,7 @@ def test_weights_are_averaged_where_statistics_fit_them(
     norm: str, ema: float | None, averaged: bool
 ) -> None:
     step = train_step(generator=SRResNetParams(blocks=1, features=8, norm=norm), ema=ema)
-    step(HR)
+    step(BATCH)
     state = step.state
     pairs = zip(state.ema.parameters(), state.generator.parameters(), strict=True)
     assert all(torch.equal(mean, weight) for mean, weight in pairs) is not averaged
@@ -118,11 +121,11 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(
     """Not even the statistics of batch normalisation, in which one NaN would stay for good."""
     generator = SRResNetParams(blocks=1, features=8, norm=norm)
     step = train_step(generator=generator, discriminator=discriminator)
-    assert step(HR).updated
+    assert step(BATCH).updated
     with torch.no_grad():
         step.state.generator.get_submodule(layer).weight.fill_(math.inf)
     before = copy.deepcopy(step.state.state_dict())
-    assert not step(HR).updated
+    assert not step(BATCH).updated
     after = step.state.state_dict()
     assert (after.pop("step"), after.pop("skipped")) == (2, 1)
     assert (before.pop("step"), before.pop("skipped")) == (1, 0)
@@ -138,10 +141,10 @@ def test_after_an_error_in_a_step_the_discriminator_still_learns() -> None:
     """A CUDA graph's capture may fail anywhere in a step, which is then taken directly."""
     step, expected = train_step(), train_step()
     with pytest.raises(torch.OutOfMemoryError):
-        replace(step, vgg=OutOfMemory())(HR)
+        replace(step, vgg=OutOfMemory())(BATCH)
     step.state.load_state_dict(new_state(step.params, CPU).state_dict())
     for each in (step, expected):
-        assert each(HR).updated
+        assert each(BATCH).updated
     states = [each.state.state_dict() for each in (step, expected)]
     torch.testing.assert_close(*states, rtol=0, atol=0)
 

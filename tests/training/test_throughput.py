@@ -8,6 +8,7 @@ from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.params import TrainParams
 from pipeline.params.file import override
+from pipeline.training.crops import Batch
 from pipeline.training.operations import step_operations
 from pipeline.training.state import new_state
 from pipeline.training.step import TrainStep
@@ -36,7 +37,7 @@ def counted(params: TrainParams, pretrain_steps: int) -> int:
     step = TrainStep(params, 10, new_state(params, CPU), vgg, CPU, bf16=False)
     hr = torch.zeros(params.batch, 3, params.crop, params.crop, dtype=torch.uint8)
     with FlopCounterMode(display=False) as counter:
-        step(hr)
+        step(Batch(hr))
     return counter.get_total_flops()
 
 

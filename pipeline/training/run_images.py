@@ -1,0 +1,191 @@
+"""The images of a training: those to train on, source by source, and those to validate on."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import PipelineError, UsageError, some_of
+from pipeline.images.paired_folders import (
+    FolderNames,
+    PairedFiles,
+    list_pairs,
+    read_hr,
+    read_lr,
+    sha256_of_pairs,
+)
+from pipeline.images.shards import read_image, read_images
+from pipeline.manifest.rows import Row, read_manifest
+from pipeline.params import TrainParams
+from pipeline.params.train import MANIFEST_NAME
+from pipeline.progress import Progress
+from pipeline.training.run_inputs import TrainPaths
+from pipeline.training.sources import FolderImages, ImageSource, ManifestImages
+
+LARGEST_VALIDATION_SIDE = 1024
+"""HR pixels. Of larger images in folders the middle is validated on: they are enlarged whole,
+beside all that training keeps on the GPU."""
+SMALLEST_VALIDATION_SIDE = 32
+"""HR pixels; SSIM needs 19."""
+
+
+@dataclass(frozen=True)
+class RunImages:
+    """The images of a training. Those to train on are not decoded yet."""
+
+    sources: Sequence[ImageSource]
+    validation_hr: Sequence[NDArray[np.uint8]]
+    """(H, W, 3) each"""
+    validation_lr: Sequence[NDArray[np.uint8]] | None
+    """those that are given, or None where LR is to be made of HR"""
+    folders_sha256: str | None
+    """of names and files in `train.hr_folders` and `train.lr_folders`; None where there are none"""
+
+
+def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) -> RunImages:
+    """Read manifest, folders and validation images.
+
+    Raises `PipelineError` where they are missing or damaged, `UsageError` where params do not fit
+    them.
+    """
+    rows = read_manifest(paths.manifest) if params.reads_manifest else []
+    folders = _list_folders(params, paths, progress)
+    sources: list[ImageSource] = []
+    if params.weight(MANIFEST_NAME):
+        sources.append(_manifest_source(params, paths, rows))
+    sources += [_folder_source(name, params, pairs, progress) for name, pairs in folders.items()]
+    hashes = _folders_sha256(folders)
+    if params.val_hr_folder is None:
+        chosen = _rows_of_split("val", rows, paths.manifest)[: params.validation_images]
+        return RunImages(sources, list(read_images(paths.resized, chosen)), None, hashes)
+    pairs = _list_validation_pairs(params, paths, progress)
+    _report_seen_images(pairs, folders, progress)
+    hr = [_middle(read_hr(pair), params.scale, params.scale) for pair in pairs]
+    if params.val_lr_folder is None:
+        return RunImages(sources, hr, None, hashes)
+    lr = [_middle(read_lr(pair), params.scale, 1) for pair in pairs]
+    return RunImages(sources, hr, lr, hashes)
+
+
+def _list_folders(
+    params: TrainParams, paths: TrainPaths, progress: Progress
+) -> dict[str, list[PairedFiles]]:
+    """Return name → pairs of each folder that is trained on, by name."""
+    folders = {}
+    for name in sorted(params.hr_folders):
+        if params.weight(name):
+            lr = params.lr_folders.get(name)
+            names = FolderNames(
+                hr=paths.resolve(params.hr_folders[name]),
+                lr=None if lr is None else paths.resolve(lr),
+                hr_key=f"train.hr_folders.{name}",
+                lr_key=f"train.lr_folders.{name}",
+            )
+            folders[name] = list_pairs(names, params.scale, progress)
+    return folders
+
+
+def _list_validation_pairs(
+    params: TrainParams, paths: TrainPaths, progress: Progress
+) -> list[PairedFiles]:
+    """Return the pairs to validate on, spaced evenly by name. Raises `UsageError`."""
+    assert params.val_hr_folder is not None
+    lr = params.val_lr_folder
+    names = FolderNames(
+        hr=paths.resolve(params.val_hr_folder),
+        lr=None if lr is None else paths.resolve(lr),
+        hr_key="train.val_hr_folder",
+        lr_key="train.val_lr_folder",
+    )
+    pairs = list_pairs(names, params.scale, progress)
+    count = min(len(pairs), params.validation_images)
+    chosen = [pairs[index] for index in np.linspace(0, len(pairs) - 1, count).astype(int)]
+    small = [
+        str(pair.hr.path)
+        for pair in chosen
+        if min(pair.width, pair.height) < SMALLEST_VALIDATION_SIDE
+    ]
+    if small:
+        raise UsageError(
+            f"train.val_hr_folder: smaller than {SMALLEST_VALIDATION_SIDE} pixels: "
+            f"{some_of(small)}; remove them from the folder"
+        )
+    return chosen
+
+
+def _manifest_source(params: TrainParams, paths: TrainPaths, rows: Sequence[Row]) -> ManifestImages:
+    """Return the manifest's training images. Raises `PipelineError` where crops do not fit them."""
+    training_rows = _rows_of_split("train", rows, paths.manifest)
+    size = len(read_image(paths.resized, training_rows[0]))
+    side = size // params.scale * params.scale
+    if params.crop > side:
+        raise PipelineError(
+            f"train.crop: {params.crop} is larger than the images of {paths.manifest}, "
+            f"{side} pixels"
+        )
+    return ManifestImages(paths.resized, training_rows, size, params.weight(MANIFEST_NAME))
+
+
+def _folder_source(
+    name: str, params: TrainParams, pairs: Sequence[PairedFiles], progress: Progress
+) -> FolderImages:
+    """Return a folder's images, without those that are smaller than a crop, which is reported."""
+    fitting = [pair for pair in pairs if min(pair.width, pair.height) >= params.crop]
+    small = [str(pair.hr.path) for pair in pairs if min(pair.width, pair.height) < params.crop]
+    if not fitting:
+        raise UsageError(
+            f"train.hr_folders.{name}: all images are smaller than train.crop, {params.crop} "
+            "pixels; lower that"
+        )
+    if small:
+        progress.message(
+            f"train.hr_folders.{name}: {len(small)} of {len(pairs)} images are smaller than "
+            f"train.crop, {params.crop} pixels, and left out: {some_of(small, most=3)}"
+        )
+    return FolderImages(fitting, params.weight(name))
+
+
+def _rows_of_split(split: str, rows: Sequence[Row], manifest: Path) -> list[Row]:
+    """Return the rows of a split. Raises `PipelineError` where there are none."""
+    in_split = [row for row in rows if row.split == split]
+    if not in_split:
+        raise PipelineError(
+            f"{manifest}: has no {split} rows; change manifest.val_fraction and "
+            "manifest.test_fraction, or scrape more"
+        )
+    return in_split
+
+
+def _report_seen_images(
+    validation: Sequence[PairedFiles],
+    folders: Mapping[str, Sequence[PairedFiles]],
+    progress: Progress,
+) -> None:
+    """Report files that are both trained and validated on."""
+    trained_on = {pair.hr.sha256 for pairs in folders.values() for pair in pairs}
+    if seen := [str(pair.hr.path) for pair in validation if pair.hr.sha256 in trained_on]:
+        progress.message(
+            f"train.val_hr_folder: {len(seen)} of {len(validation)} images are in "
+            f"train.hr_folders too, so that validation does not speak for them: "
+            f"{some_of(seen, most=3)}"
+        )
+
+
+def _middle(image: NDArray[np.uint8], scale: int, step: int) -> NDArray[np.uint8]:
+    """Return the middle of an image that is `step` times as large as its LR image."""
+    slices = []
+    for side in image.shape[:2]:
+        kept = min(side // step, LARGEST_VALIDATION_SIDE // scale)
+        start = (side // step - kept) // 2
+        slices.append(slice(start * step, (start + kept) * step))
+    return image[slices[0], slices[1]]
+
+
+def _folders_sha256(folders: Mapping[str, Sequence[PairedFiles]]) -> str | None:
+    if not folders:
+        return None
+    hashes = "".join(f"{name} {sha256_of_pairs(pairs)}\n" for name, pairs in folders.items())
+    return hashlib.sha256(hashes.encode()).hexdigest()
