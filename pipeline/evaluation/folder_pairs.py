@@ -21,7 +21,7 @@ from pipeline.images.paired_folders import (
     read_lr,
     sha256_of_pairs,
 )
-from pipeline.progress import Progress
+from pipeline.progress import Progress, task
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class FolderPairs(PairedImages):
     ) -> "FolderPairs":
         """List the images of the folders, or `max_images` of them, evenly spaced.
 
+        They are decoded once, so that a damaged one is found before hours of measurement.
         Raises `UsageError` with one line per problem, `PipelineError` if a file cannot be read.
         """
         names = FolderNames(
@@ -55,7 +56,9 @@ class FolderPairs(PairedImages):
         )
         files = list_pairs(names, scale, progress)
         indices = evenly_spaced(len(files), max_images or len(files))
-        return cls([files[index] for index in indices], scale, degradation)
+        pairs = cls([files[index] for index in indices], scale, degradation)
+        pairs.check(progress)
+        return pairs
 
     @property
     def lr_is_given(self) -> bool:
@@ -91,9 +94,18 @@ class FolderPairs(PairedImages):
             return _to_tensor(read_lr(self.files[index])), self.hr(index)
         return super().pair(index)
 
+    def check(self, progress: Progress) -> None:
+        """Decode all files. Raises `PipelineError` if one is damaged."""
+        with task(progress, "check", len(self), "image"):
+            for index, files in enumerate(self.files):
+                read_hr(files)
+                if self.lr_is_given:
+                    read_lr(files)
+                progress.update(index + 1)
+
     def _seed(self, index: int) -> Sequence[int]:
         """Return integers that the image's name determines."""
-        digest = hashlib.sha256(self.files[index].name.encode(errors="surrogateescape")).digest()
+        digest = hashlib.sha256(self.files[index].name.encode()).digest()
         return [int(number) for number in np.frombuffer(digest, "<u4")]
 
 
