@@ -25,7 +25,7 @@ from pipeline.drawings import draw
 from pipeline.errors import PipelineError
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.methods import MODEL
-from pipeline.evaluation.pairs import PairedImages
+from pipeline.evaluation.pairs import SplitPairs
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.run import evaluate
@@ -159,7 +159,7 @@ def tables(folder: Path, dists: Literal["auto", "off"], limit: int | None = None
 
 def seconds_per_image(folder: Path) -> dict[str, float]:
     """Return model → seconds for 128 × 128 to 512 × 512, the median of some images."""
-    pairs = PairedImages.from_split(
+    pairs = SplitPairs.from_split(
         folder / "data/manifest.csv", folder / "data/resized", "test", 4, TIMED
     )
     images = [pairs.pair(index)[0][None] for index in range(TIMED)]

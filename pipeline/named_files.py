@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.params import EvaluateParams
 from pipeline.shipped import named_file
 
 FOLDER = Path("inputs")
@@ -39,6 +40,19 @@ def inputs_of(stage: str, paths: Mapping[str, str | Mapping[str, str] | None]) -
                 key = f"{stage}.{param}.{name}" if name else f"{stage}.{param}"
                 inputs.append(Input(stage, key, Path(path)))
     return inputs
+
+
+def evaluation_inputs(params: EvaluateParams) -> list[Input]:
+    """Return the inputs that the params of `evaluate` name."""
+    return inputs_of(
+        "evaluate",
+        {
+            "models": params.models,
+            "results": params.results,
+            "hr_folder": params.hr_folder,
+            "lr_folder": params.lr_folder,
+        },
+    )
 
 
 def check_inputs(inputs: Iterable[Input], running: str | None = None) -> None:

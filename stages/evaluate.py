@@ -2,7 +2,7 @@
 
 import subprocess
 
-from pipeline.named_files import check_inputs, inputs_of
+from pipeline.named_files import check_inputs, evaluation_inputs
 from pipeline.params import EvaluateParams
 from stages.console import ConsoleProgress
 from stages.paths import GENERATOR, MANIFEST, REPORTS, RESIZED
@@ -14,13 +14,19 @@ CODE = ("pipeline", "stages", "params.yaml")
 def run(params: EvaluateParams) -> None:
     """Compare the generator with interpolation on a split that it was not trained on.
 
-    Reads data/manifest.csv, data/resized and models/generator.safetensors. Writes metrics, tables
-    and figures into reports/, and reports/index.html, the page to open in a browser.
+    Reads data/manifest.csv, data/resized and models/generator.safetensors; with --hr-folder the
+    images of that folder instead of the manifest's. Writes metrics, tables and figures into
+    reports/, and reports/index.html, the page to open in a browser.
     """
     progress = ConsoleProgress()
-    inputs = inputs_of("evaluate", {"models": params.models, "results": params.results})
+    inputs = evaluation_inputs(params)
     check_inputs(inputs)
     warn_of_unwatched(inputs, progress)
+    for name, cause in params.without_effect.items():
+        if getattr(params, name) != EvaluateParams.model_fields[name].default:
+            progress.message(
+                f"note: evaluate.{name} has no effect, because evaluate.{cause} is set"
+            )
 
     from pipeline.evaluation.provenance import Inputs
     from pipeline.evaluation.run import evaluate

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, UsageError, fault_line
-from pipeline.named_files import check_inputs, inputs_of
+from pipeline.named_files import check_inputs, evaluation_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params.file import load_params
 from stages.console import ConsoleProgress
@@ -68,9 +68,8 @@ def _check_named_files(params: TrainParams) -> None:
     }
     warn_of_unwatched(inputs_of("train", own_files), ConsoleProgress())
     if os.environ.get("DVC_STAGE"):
-        evaluate = load_params(PARAMS_FILE).evaluate
-        later_files = {"models": evaluate.models, "results": evaluate.results}
-        check_inputs(inputs_of("evaluate", later_files), running="train")
+        later_files = evaluation_inputs(load_params(PARAMS_FILE).evaluate)
+        check_inputs(later_files, running="train")
 
 
 def _launch(params: TrainParams) -> None:

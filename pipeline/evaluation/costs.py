@@ -20,20 +20,20 @@ class Cost:
 
 
 class Timings:
-    """The seconds that each method took for each picture."""
+    """The seconds that each method took for each picture, per megapixel of its result."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, list[float]] = defaultdict(list)
 
     @contextmanager
-    def measure(self, method: str) -> Iterator[None]:
-        """Count the seconds of the block as those of one picture by `method`."""
+    def measure(self, method: str, pixels: int) -> Iterator[None]:
+        """Count the seconds of the block as those of one result of so many pixels by `method`."""
         started = time.perf_counter()
         yield
-        self._seconds[method].append(time.perf_counter() - started)
+        self._seconds[method].append((time.perf_counter() - started) / (pixels / 1e6))
 
     def medians(self) -> dict[str, float]:
-        """Return method → seconds of a picture.
+        """Return method → seconds per megapixel.
 
         Of the pictures the median, because a device's first one waits for its kernels.
         """
@@ -44,14 +44,13 @@ def costs_of(
     names: Iterable[str],
     models: Mapping[str, Generator],
     timings: Timings,
-    pixels: int,
 ) -> dict[str, Cost]:
-    """Return method → its cost, for results of so many `pixels`."""
+    """Return method → its cost."""
     medians = timings.medians()
     return {
         name: Cost(
             models[name].parameter_count if name in models else None,
-            medians[name] / (pixels / 1e6) if name in medians else None,
+            medians.get(name),
         )
         for name in names
     }

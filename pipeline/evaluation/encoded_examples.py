@@ -50,6 +50,8 @@ class EncodedExample:
     height: int
     detail_side: int
     """pixels"""
+    cut_from: str
+    """width and height of the picture of which this is a part; empty where it is whole"""
     box: PercentBox
     """the detail"""
     images: Sequence[EncodedImage]
@@ -96,6 +98,7 @@ def _encode(example: ExampleImage, detail_uris: dict[str, str], quality: int) ->
         width=width,
         height=height,
         detail_side=example.box.right - example.box.left,
+        cut_from=example.cut_from,
         box=_percent_box(example.box, width, height),
         images=[
             EncodedImage(

@@ -1,7 +1,7 @@
 """Example images of a report: their choice, their details, and the figure `comparison.png`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +25,16 @@ INK, PAPER, FRAME = (32, 36, 43), (255, 255, 255), (230, 60, 30)
 
 @dataclass(frozen=True)
 class Box:
-    """A square of an image in pixels; right and bottom are exclusive."""
+    """A rectangle of an image in pixels; right and bottom are exclusive."""
 
     left: int
     top: int
     right: int
     bottom: int
+
+    def moved(self, right: int, down: int) -> "Box":
+        """Return the box that many pixels further right and down."""
+        return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,30 @@ class ExampleImage:
     """the detail, in pixels of the original"""
     captions: Sequence[Metric]
     """metrics whose values are shown with it; of a worst case, those by which it is worst"""
+    cut_from: str = ""
+    """width and height of the picture of which this is a part; empty where it is whole"""
+
+    def cut(self, most: int) -> "ExampleImage":
+        """Return the part around the detail whose sides are `most` pixels, or the picture's.
+
+        `most` is a multiple of the scale. A larger detail is kept whole.
+        """
+        height, width = self.original.shape[-2:]
+        most = max(most, self.box.right - self.box.left)
+        if max(height, width) <= most:
+            return self
+        step = width // self.lr.shape[-1]
+        left = _start(self.box.left, self.box.right, width, most, step)
+        top = _start(self.box.top, self.box.bottom, height, most, step)
+        part = Box(left, top, min(left + most, width), min(top + most, height))
+        return replace(
+            self,
+            lr=_part(self.lr, part, step),
+            results={name: _part(result, part) for name, result in self.results.items()},
+            original=_part(self.original, part),
+            box=self.box.moved(-left, -top),
+            cut_from=f"{width} × {height}",
+        )
 
     @property
     def shown(self) -> dict[str, torch.Tensor]:
@@ -59,10 +87,23 @@ class ExampleImage:
     def detail(self, name: str) -> torch.Tensor:
         """Crop the detail from one of `shown`, or from `LR`: (3, side, side) uint8."""
         image = self.lr if name == LR else self.shown[name]
-        step = self.original.shape[-1] // image.shape[-1]
-        rows = slice(self.box.top // step, self.box.bottom // step)
-        columns = slice(self.box.left // step, self.box.right // step)
-        return image[:, rows, columns]
+        return _part(image, self.box, self.original.shape[-1] // image.shape[-1])
+
+
+def _start(first: int, last: int, length: int, most: int, step: int) -> int:
+    """Return where `most` pixels of `length` begin that have first to last in their middle.
+
+    A multiple of `step`.
+    """
+    middle = (first + last - most) // 2 // step * step
+    return max(0, min(middle, length - most))
+
+
+def _part(image: torch.Tensor, box: Box, step: int = 1) -> torch.Tensor:
+    """Copy a box of (3, H, W), given in pixels of an image `step` times as large."""
+    rows = slice(box.top // step, box.bottom // step)
+    columns = slice(box.left // step, box.right // step)
+    return image[:, rows, columns].clone()
 
 
 def choose_crop(sr: torch.Tensor, baseline: torch.Tensor, side: int, step: int) -> Box:

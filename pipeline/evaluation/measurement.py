@@ -81,6 +81,11 @@ class ImageMeasurement:
     """method, and `original` → (P, C); empty without VGG16"""
 
 
+def has_ms_ssim(side: int, border: int) -> bool:
+    """Return whether an image is large enough for MS-SSIM, by its shorter side."""
+    return side - 2 * border >= MS_SSIM_SIDE
+
+
 @torch.no_grad()
 def measure_image(
     results: Mapping[str, Tensor],
@@ -88,12 +93,16 @@ def measure_image(
     border: int,
     perceptual: PerceptualMetrics,
     device: torch.device,
+    smallest_side: int | None = None,
 ) -> ImageMeasurement:
     """Compare each method's result with the original, (3, H, W) uint8 each.
 
     PSNR and SSIM leave out `border` pixels at each edge; LPIPS and DISTS take the whole image.
-    MS-SSIM is left out if the image is too small for it.
+    MS-SSIM is left out if the smallest of all images is too small for it, by its shorter side;
+    None: this is the smallest.
     """
+    if smallest_side is None:
+        smallest_side = min(original.shape[-2:])
     sr = torch.stack(list(results.values())).to(device, torch.float32)
     hr = original[None].to(device, torch.float32)
     target = hr.expand_as(sr)
@@ -104,7 +113,7 @@ def measure_image(
         "psnr_rgb": psnr(sr, target, border).clamp(max=PSNR_CEILING),
         "ssim_rgb": ssim(sr, target, border),
     }
-    if min(original.shape[-2:]) - 2 * border >= MS_SSIM_SIDE:
+    if has_ms_ssim(smallest_side, border):
         columns["ms_ssim_y"] = ms_ssim(sr_y, hr_y, border)
     if perceptual.lpips is not None:
         columns["lpips"] = perceptual.lpips(sr, hr)

@@ -9,8 +9,10 @@ import torch
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import Timings
 from pipeline.evaluation.interpolation import FILTERS, interpolate
+from pipeline.evaluation.memory import naming_memory_faults
 from pipeline.evaluation.other_programs import read_result
 from pipeline.networks import Generator
+from pipeline.networks.tiles import enlarge
 
 MODEL = "model"
 """Name of the trained generator."""
@@ -46,21 +48,23 @@ class UpscalingMethods:
         finite, or a file is missing, damaged or of another size.
         """
         timings = Timings() if timings is None else timings
+        height, width = (side * self.scale for side in lr.shape[-2:])
         results = {}
         for name in FILTERS:
-            with timings.measure(name):
+            with timings.measure(name, height * width):
                 results[name] = interpolate(lr, self.scale, name)
         for name, model in self.models.items():
-            with timings.measure(name):
+            with timings.measure(name, height * width):
                 results[name] = _generate(name, model, lr)
-        height, width = (side * self.scale for side in lr.shape[-2:])
         for name, folder in self.folders.items():
             results[name] = read_result(folder / f"{image_name}.png", name, (width, height))
         return results
 
 
 def _generate(name: str, model: Generator, lr: torch.Tensor) -> torch.Tensor:
-    try:
-        return model.enlarge(lr[None])[0]
-    except PipelineError as error:
-        raise PipelineError(f"{name}: {error}; its weights are damaged") from None
+    height, width = lr.shape[-2:]
+    with naming_memory_faults(f"{name}, LR of {width}×{height}"):
+        try:
+            return enlarge(model, lr)
+        except PipelineError as error:
+            raise PipelineError(f"{name}: {error}; its weights are damaged") from None

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.evaluation.interpolation import BASELINE
-from pipeline.evaluation.measurement import METRIC_BY_KEY, Scores
+from pipeline.evaluation.measurement import METRIC_BY_KEY, Scores, has_ms_ssim
 from pipeline.evaluation.methods import MODEL
+from pipeline.evaluation.origins import measured_set, shown_folder
+from pipeline.evaluation.pairs import PairedImages
 from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.evaluation.plane import PERCEPTION
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.results import Notice
+from pipeline.metrics import MS_SSIM_SIDE
 from pipeline.params import EvaluateParams
 from pipeline.shipped import named_file
 
@@ -27,22 +30,46 @@ def input_notices(
     models: Mapping[str, Mapping[str, str]],
     params: EvaluateParams,
     perceptual: PerceptualMetrics,
-    images: int,
+    images: PairedImages,
 ) -> list[Notice]:
     """Return warnings about the generators and the data, and what was not measured.
 
-    `models`: method → metadata of its generator's file; `images` were measured.
+    `models`: method → metadata of its generator's file; `images` are measured.
     """
-    trained = models[MODEL]
     notices = []
-    if trained.get("vgg") == "random":
+    if models[MODEL].get("vgg") == "random":
         text = (
             "The content loss compared features of a VGG16 with random weights, which is another "
             "experiment than the article's: these figures do not speak for it."
         )
         notices.append(Notice("Random VGG weights.", text))
-    measured = inputs.manifest_sha256
-    if trained.get("manifest_sha256", measured) != measured:
+    if params.hr_folder is None:
+        notices += _manifest_notices(models, params, inputs.manifest_sha256)
+    else:
+        notices.append(_folder_notice(params))
+    if len(images) < FEW_IMAGES:
+        text = (
+            f"These figures are of {len(images)}: SWD and KVD are mostly noise, intervals are too "
+            f"narrow, and tests see little. Measure {FEW_IMAGES} images at least, better a hundred."
+        )
+        notices.append(Notice("Few images.", text))
+    if params.degradation == "web" and not images.lr_is_given:
+        text = (
+            "The images that were enlarged are damaged as pictures on the web are, by other "
+            "filters, noise and JPEG: these figures do not compare with those of clean ones."
+        )
+        notices.append(Notice("Another task.", text))
+    missing = {**_missing_ms_ssim(images, params.crop_border), **perceptual.missing}
+    notices += [Notice(f"Not measured: {metrics}.", reason) for metrics, reason in missing.items()]
+    return notices
+
+
+def _manifest_notices(
+    models: Mapping[str, Mapping[str, str]], params: EvaluateParams, measured: str
+) -> list[Notice]:
+    """Return warnings of models that were trained on another manifest than the measured one."""
+    notices = []
+    if models[MODEL].get("manifest_sha256", measured) != measured:
         text = "The model was trained on another manifest; it may have seen the images below."
         notices.append(Notice("Another manifest.", text, grave=True))
     if others := _trained_elsewhere(models, params, measured):
@@ -51,21 +78,33 @@ def input_notices(
             "below, which would make their figures better than they are."
         )
         notices.append(Notice("Other models, another manifest.", text))
-    if images < FEW_IMAGES:
-        text = (
-            f"These figures are of {images}: SWD and KVD are mostly noise, intervals are too "
-            f"narrow, and tests see little. Measure {FEW_IMAGES} images at least, better a hundred."
-        )
-        notices.append(Notice("Few images.", text))
-    if params.degradation == "web":
-        text = (
-            "The images that were enlarged are damaged as pictures on the web are, by other "
-            "filters, noise and JPEG: these figures do not compare with those of clean ones."
-        )
-        notices.append(Notice("Another task.", text))
-    for metrics, reason in perceptual.missing.items():
-        notices.append(Notice(f"Not measured: {metrics}.", reason))
     return notices
+
+
+def _folder_notice(params: EvaluateParams) -> Notice:
+    lr = (
+        f"the LR images are those of {shown_folder(params.lr_folder)}, as they are"
+        if params.lr_folder is not None
+        else "the LR images were made of them"
+    )
+    return Notice(
+        "Images of a folder.",
+        f"The images are those of {measured_set(params)}, {lr}. Whether a model was trained on "
+        "some of them is not known here.",
+    )
+
+
+def _missing_ms_ssim(images: PairedImages, border: int) -> dict[str, str]:
+    """Return the reason why MS-SSIM is not measured, where only some images are too small."""
+    smallest = images.smallest
+    largest_side = max(image.shorter_side for image in images.images)
+    if has_ms_ssim(smallest.shorter_side, border) or not has_ms_ssim(largest_side, border):
+        return {}
+    needed = MS_SSIM_SIDE + 2 * border
+    return {
+        "MS-SSIM": f"It needs images of {needed} pixels or more; "
+        f"{smallest.name} has {smallest.size_text}."
+    }
 
 
 def _trained_elsewhere(

@@ -1,13 +1,15 @@
-"""Where the measured pictures come from, by the addresses in their manifest's rows."""
+"""Where the measured pictures come from, by their addresses and the evaluation's params."""
 
 import posixpath
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipeline.manifest.rows import Row
+from pipeline.evaluation.pairs import MeasuredImage
+from pipeline.params import EvaluateParams
 
 # Anchored at the end of the host: `http://localhost.example` is another's.
 LOOPBACK_ADDRESS = re.compile(r"https?://(127(\.\d+){3}|localhost|\[::1\])(:\d+)?(/|$)")
@@ -21,10 +23,25 @@ class Origin:
     images: int
 
 
-def origins_of(rows: Sequence[Row]) -> list[Origin]:
-    """Return the sites and folders of `rows`, the largest first."""
-    folder = _common_folder([row.post_url for row in rows if _is_file(row.post_url)])
-    counts = Counter(_origin(row.post_url, folder) for row in rows)
+def measured_set(params: EvaluateParams) -> str:
+    """Return the name of the set that is measured, a split or a folder."""
+    if params.hr_folder is None:
+        return f"the {params.split} split"
+    return f"the folder {shown_folder(params.hr_folder)}"
+
+
+def shown_folder(path: str) -> str:
+    """Return a folder's path in the project as it is; of one elsewhere its name alone."""
+    pure = Path(path)
+    if pure.is_absolute() or ".." in pure.parts:
+        return Path(path).resolve().name
+    return pure.as_posix()
+
+
+def origins_of(images: Sequence[MeasuredImage]) -> list[Origin]:
+    """Return the sites and folders of `images`, the largest first."""
+    folder = _common_folder([image.address for image in images if _is_file(image.address)])
+    counts = Counter(_origin(image.address, folder) for image in images)
     return [Origin(*pair) for pair in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
 
 
@@ -37,9 +54,9 @@ def web_link(address: str) -> str:
     return address if is_web and not LOOPBACK_ADDRESS.match(address) else ""
 
 
-def source_link(row: Row) -> str:
+def source_link(image: MeasuredImage) -> str:
     """Return the first address on the web that the post names as the picture's source."""
-    return next((link for word in row.source.split() if (link := web_link(word))), "")
+    return next((link for word in image.source.split() if (link := web_link(word))), "")
 
 
 def file_name(address: str) -> str:

@@ -9,6 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.interpolation import interpolate
 from pipeline.evaluation.pairs import PairedImages
 from pipeline.images.degradation import Degradation
@@ -31,16 +32,18 @@ def check_results(folders: Mapping[str, Path], images: PairedImages) -> None:
     Raises `PipelineError` if a file is missing, damaged or of another size, or if the results are
     of LR images that were made otherwise than those of `images`.
     """
-    size = images.size
     for method, folder in folders.items():
-        _check_names(method, folder, [f"{row.name}.png" for row in images.rows])
+        _check_names(method, folder, images)
         share = _DamageShare()
-        for index, row in enumerate(images.rows):
-            result = read_result(folder / f"{row.name}.png", method, size)
-            hr = images.hr(index)
-            lr = {task: images.lr(index, hr, task) for task in OTHER_TASK}
-            share.add(result, lr["none"], lr["web"], images.scale)
-        _check_task(method, folder, images.degradation, share.value)
+        for index, image in enumerate(images.images):
+            size = image.width, image.height
+            result = read_result(folder / f"{image.name}.png", method, size)
+            # LR images of one's own may be of any task.
+            if not images.lr_is_given:
+                hr = images.hr(index)
+                lr = {task: images.lr(index, hr, task) for task in OTHER_TASK}
+                share.add(result, lr["none"], lr["web"], images.scale)
+        _check_task(method, folder, images, share.value)
 
 
 def read_result(path: Path, method: str, size: tuple[int, int]) -> Tensor:
@@ -50,8 +53,8 @@ def read_result(path: Path, method: str, size: tuple[int, int]) -> Tensor:
             if image.size != size:
                 width, height = image.size
                 raise PipelineError(
-                    f"{path}: {width}×{height}, not {size[0]}×{size[1]}; `pipeline pairs` writes "
-                    f"the images that {method} has to enlarge"
+                    f"{path}: {width}×{height}, not {size[0]}×{size[1]}; {method} has to enlarge "
+                    "the LR images: those that `pipeline pairs` writes, or of evaluate.lr_folder"
                 )
             pixels = np.array(image.convert("RGB"))
     except FileNotFoundError:
@@ -63,29 +66,42 @@ def read_result(path: Path, method: str, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def _check_names(method: str, folder: Path, names: list[str]) -> None:
-    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+def _check_names(method: str, folder: Path, images: PairedImages) -> None:
+    names = [f"{image.name}.png" for image in images.images]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    present = {path.relative_to(folder).as_posix() for path in files}
     missing = [name for name in names if name not in present]
     if not missing:
         return
     others = sorted(name for name in present - set(names) if not name.startswith("."))
     raise PipelineError(
         f"{folder / missing[0]}: not found; evaluate.results: {method} needs a result for every "
-        f"image, with the names of lr/ of `pipeline pairs`: {len(missing)} of {len(names)} are "
+        f"image, with the names of {_wanted_names(images)}: {len(missing)} of {len(names)} are "
         f"missing" + (f", and {others[0]} is no image's name" if others else "")
     )
 
 
-def _check_task(method: str, folder: Path, task: Degradation, share: float | None) -> None:
+def _wanted_names(images: PairedImages) -> str:
+    return "the HR images" if isinstance(images, FolderPairs) else "lr/ of `pipeline pairs`"
+
+
+def _check_task(method: str, folder: Path, images: PairedImages, share: float | None) -> None:
     if share is None:
         return
+    task = images.degradation
     is_of_other = share < LEAST_OF_DAMAGED if task == "web" else share > MOST_OF_CLEAN
     if is_of_other:
         raise PipelineError(
             f"{folder}: evaluate.results: {method} enlarged {TASK_NAMES[OTHER_TASK[task]]} LR "
             f"images, not the {TASK_NAMES[task]} ones of evaluate.degradation {task}; let it "
-            f"enlarge those that `pipeline pairs --degradation {task}` writes"
+            f"enlarge {_wanted_lr(images)}"
         )
+
+
+def _wanted_lr(images: PairedImages) -> str:
+    if isinstance(images, FolderPairs):
+        return "such ones"
+    return f"those that `pipeline pairs --degradation {images.degradation}` writes"
 
 
 class _DamageShare:

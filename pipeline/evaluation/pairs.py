@@ -1,26 +1,103 @@
-"""LR/HR pairs of the images of one split."""
+"""LR/HR pairs of images, and those of a manifest's split."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.files import atomic_path, write_text
 from pipeline.images.degradation import Degradation, make_lr
 from pipeline.images.shards import read_image
-from pipeline.manifest.rows import Row, read_manifest
+from pipeline.manifest.rows import Row, Split, read_manifest
 from pipeline.progress import Progress, task
+
+_REMEDIES: dict[Split, str] = {
+    "train": "lower manifest.val_fraction and manifest.test_fraction",
+    "val": "raise manifest.val_fraction, or set evaluate.split to the other one",
+    "test": "raise manifest.test_fraction, or set evaluate.split to the other one",
+}
 
 
 @dataclass(frozen=True)
-class PairedImages:
-    """LR/HR pairs of some rows of a manifest; HR is cropped to a multiple of the scale."""
+class MeasuredImage:
+    """An image that is measured: its name in reports, its HR size in pixels, and its origin."""
+
+    name: str
+    width: int
+    height: int
+    sha256: str
+    """of its pixels in the manifest, of its file in a folder"""
+    address: str
+    """of its post, or of its file"""
+    source: str = ""
+    """where its post says it is from"""
+
+    @property
+    def shorter_side(self) -> int:
+        """Pixels."""
+        return min(self.width, self.height)
+
+    @property
+    def size_text(self) -> str:
+        """Width and height as messages show them."""
+        return f"{self.width}×{self.height}"
+
+
+class PairedImages(ABC):
+    """LR/HR pairs of images of any origin; HR is cropped to a multiple of the scale."""
+
+    scale: int
+    degradation: Degradation
+    """how LR is made"""
+
+    @property
+    @abstractmethod
+    def images(self) -> Sequence[MeasuredImage]:
+        """The images, in the order of their indices."""
+
+    @abstractmethod
+    def hr(self, index: int) -> Tensor:
+        """Return the original, cropped to a multiple of the scale: (3, H, W) uint8."""
+
+    @abstractmethod
+    def _seed(self, index: int) -> Sequence[int]:
+        """Return what determines the damage of an image's LR."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def lr_is_given(self) -> bool:
+        """Whether LR is read from files of its own, and not made."""
+        return False
+
+    @property
+    def smallest(self) -> MeasuredImage:
+        """The image with the shortest side."""
+        return min(self.images, key=lambda image: image.shorter_side)
+
+    def pair(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return LR (3, H/scale, W/scale) and HR (3, H, W), uint8; deterministic."""
+        hr = self.hr(index)
+        return self.lr(index, hr, self.degradation), hr
+
+    def lr(self, index: int, hr: Tensor, degradation: Degradation) -> Tensor:
+        """Make LR (3, H/scale, W/scale) of an image's `hr`, uint8; deterministic."""
+        return make_lr(hr[None], self.scale, degradation, [self._seed(index)])[0]
+
+
+@dataclass(frozen=True)
+class SplitPairs(PairedImages):
+    """LR/HR pairs of some rows of a manifest."""
 
     rows: Sequence[Row]
     shard_folder: Path
@@ -32,11 +109,11 @@ class PairedImages:
         cls,
         manifest_file: Path,
         shard_folder: Path,
-        split: str,
+        split: Split,
         scale: int,
         max_images: int | None = None,
         degradation: Degradation = "none",
-    ) -> "PairedImages":
+    ) -> "SplitPairs":
         """Select the images of a split, or `max_images` of them, evenly spaced.
 
         Raises `PipelineError` if the split is empty.
@@ -44,39 +121,32 @@ class PairedImages:
         rows = [row for row in read_manifest(manifest_file) if row.split == split]
         if not rows:
             raise PipelineError(
-                f"{manifest_file}: no image in the split {split}; raise "
-                f"manifest.{split}_fraction, or set evaluate.split to the other one"
+                f"{manifest_file}: no image in the split {split}; {_REMEDIES[split]}"
             )
         indices = evenly_spaced(len(rows), max_images or len(rows))
         return cls([rows[index] for index in indices], shard_folder, scale, degradation)
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of HR in pixels; all images of a manifest have the same."""
+    @cached_property
+    def images(self) -> Sequence[MeasuredImage]:
+        """The images of the rows; all images of a manifest have the size of the first."""
         height, width = self.hr(0).shape[-2:]
-        return width, height
+        return [
+            MeasuredImage(row.name, width, height, row.sha256, row.post_url, row.source)
+            for row in self.rows
+        ]
 
-    def hr(self, index: int) -> torch.Tensor:
-        """Return the original, cropped to a multiple of the scale: (3, H, W) uint8."""
+    def hr(self, index: int) -> Tensor:
+        """Read the original from its shard and crop it: (3, H, W) uint8."""
         pixels = torch.from_numpy(read_image(self.shard_folder, self.rows[index])).permute(2, 0, 1)
         height, width = (side // self.scale * self.scale for side in pixels.shape[-2:])
         return pixels[:, :height, :width].contiguous()
 
-    def pair(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return LR (3, H/scale, W/scale) and HR (3, H, W), uint8; deterministic."""
-        hr = self.hr(index)
-        return self.lr(index, hr, self.degradation), hr
-
-    def lr(self, index: int, hr: torch.Tensor, degradation: Degradation) -> torch.Tensor:
-        """Return LR (3, H/scale, W/scale) of an image's `hr`, uint8; deterministic."""
+    def _seed(self, index: int) -> Sequence[int]:
         row = self.rows[index]
-        return make_lr(hr[None], self.scale, degradation, [(row.id, row.tile)])[0]
+        return row.id, row.tile
 
 
-def write_pairs(pairs: PairedImages, folder: Path, progress: Progress) -> None:
+def write_pairs(pairs: SplitPairs, folder: Path, progress: Progress) -> None:
     """Write `lr/NAME.png` and `hr/NAME.png` for each image, and `pairs.json`: what they are of.
 
     Replaces files of the same task. Raises `PipelineError` if `folder` has pairs of another one.
@@ -91,7 +161,7 @@ def write_pairs(pairs: PairedImages, folder: Path, progress: Progress) -> None:
             progress.update(index + 1)
 
 
-def _describe(pairs: PairedImages, folder: Path) -> None:
+def _describe(pairs: SplitPairs, folder: Path) -> None:
     """Write `pairs.json` before the images, so that a run that was stopped has left one too."""
     path = folder / "pairs.json"
     if not path.exists() and any((folder / "lr").glob("*.png")):

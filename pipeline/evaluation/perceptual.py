@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from pipeline.evaluation.pairs import MeasuredImage
 from pipeline.networks.perceptual.dists import SMALLEST_SIDE as DISTS_SIDE
 from pipeline.networks.perceptual.dists import Dists
 from pipeline.networks.perceptual.lpips import SMALLEST_SIDE as LPIPS_SIDE
@@ -56,14 +57,14 @@ DISTS = _Spec("DISTS and KVD", "dists", "vgg16", DISTS_SIDE, Dists)
 
 
 def load_perceptual_metrics(
-    params: EvaluateParams, side: int, device: torch.device
+    params: EvaluateParams, smallest: MeasuredImage, device: torch.device
 ) -> PerceptualMetrics:
     """Load the networks that `params` ask for onto `device`.
 
-    `side` is the images' shorter side in pixels: a network that needs larger images is missing.
+    A network that needs larger images than the `smallest` one is missing.
     """
-    lpips = _load(LPIPS, params.lpips, side, device)
-    dists = _load(DISTS, params.dists, side, device)
+    lpips = _load(LPIPS, params.lpips, smallest, device)
+    dists = _load(DISTS, params.dists, smallest, device)
     loaded: dict[str, _Loaded[Any]] = {LPIPS.metrics: lpips, DISTS.metrics: dists}
     return PerceptualMetrics(
         lpips.network,
@@ -74,13 +75,15 @@ def load_perceptual_metrics(
 
 
 def _load(
-    spec: _Spec[N], choice: Literal["auto", "off"], side: int, device: torch.device
+    spec: _Spec[N], choice: Literal["auto", "off"], smallest: MeasuredImage, device: torch.device
 ) -> _Loaded[N]:
     if choice == "off":
         return _Loaded(missing=f"evaluate.{spec.param} is off.")
-    if side < spec.smallest_side:
-        text = f"{spec.backbone} needs images of {spec.smallest_side} pixels or more."
-        return _Loaded(missing=text)
+    if smallest.shorter_side < spec.smallest_side:
+        return _Loaded(
+            missing=f"{spec.backbone} needs images of {spec.smallest_side} pixels or more; "
+            f"{smallest.name} has {smallest.size_text}."
+        )
     try:
         state = backbone_state(spec.backbone, "imagenet")
     except WeightsUnavailableError as error:

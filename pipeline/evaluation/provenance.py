@@ -13,9 +13,11 @@ from typing import Any
 import torch
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.folder_pairs import FolderPairs
+from pipeline.evaluation.origins import shown_folder
+from pipeline.evaluation.pairs import MeasuredImage, PairedImages
 from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.files import sha256_of
-from pipeline.manifest.rows import Row
 from pipeline.networks.files import LoadedGenerator
 from pipeline.params import EvaluateParams
 from pipeline.shipped import named_file
@@ -28,6 +30,7 @@ class Inputs:
     """The files of an evaluation, and the code that evaluates."""
 
     manifest_file: Path
+    """not read, and its shards neither, where images of a folder are measured"""
     shard_folder: Path
     model_file: Path
     revision: str | None = None
@@ -43,7 +46,7 @@ def describe_inputs(
     inputs: Inputs,
     trained: LoadedGenerator,
     params: EvaluateParams,
-    rows: Sequence[Row],
+    images: PairedImages,
     perceptual: PerceptualMetrics,
     device: str,
 ) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def describe_inputs(
             for name, path in params.models.items()
         },
         **{
-            f"results of {name}, SHA-256": _results_sha256(Path(path), rows)
+            f"results of {name}, SHA-256": _results_sha256(Path(path), images.images)
             for name, path in params.results.items()
         },
         **_training(metadata),
@@ -72,10 +75,30 @@ def describe_inputs(
             f"backbone's weights of {metrics}": origin
             for metrics, origin in perceptual.origins.items()
         },
-        "manifest measured, SHA-256": inputs.manifest_sha256,
-        "manifest trained on, SHA-256": metadata.get("manifest_sha256", "unknown"),
-        "images measured": len(rows),
-        "split": params.split,
+        **_measured(inputs, metadata, params, images),
+    }
+
+
+def _measured(
+    inputs: Inputs, metadata: Mapping[str, str], params: EvaluateParams, images: PairedImages
+) -> dict[str, Any]:
+    """Return what was measured: images of the manifest, or of a folder."""
+    trained_on = metadata.get("manifest_sha256", "unknown")
+    if not isinstance(images, FolderPairs):
+        return {
+            "manifest measured, SHA-256": inputs.manifest_sha256,
+            "manifest trained on, SHA-256": trained_on,
+            "images measured": len(images),
+            "split": params.split,
+        }
+    return {
+        "manifest trained on, SHA-256": trained_on,
+        "images measured": len(images),
+        "images measured, SHA-256": images.sha256,
+        "folder of HR images": shown_folder(str(params.hr_folder)),
+        "folder of LR images": "none: made of HR"
+        if params.lr_folder is None
+        else shown_folder(params.lr_folder),
     }
 
 
@@ -112,7 +135,7 @@ def _parse_json(text: str | bytes, source: Path) -> Any:
         raise PipelineError(f"{source}: damaged JSON ({error}); make it again") from None
 
 
-def _results_sha256(folder: Path, rows: Sequence[Row]) -> str:
+def _results_sha256(folder: Path, images: Sequence[MeasuredImage]) -> str:
     """Return one hash of another program's results for all images."""
-    hashes = "".join(sha256_of(folder / f"{row.name}.png") for row in rows)
+    hashes = "".join(sha256_of(folder / f"{image.name}.png") for image in images)
     return hashlib.sha256(hashes.encode()).hexdigest()

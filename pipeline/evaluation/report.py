@@ -54,11 +54,11 @@ def _write_means(path: Path, evaluation: Evaluation) -> None:
 def _write_image_scores(path: Path, evaluation: Evaluation) -> None:
     keys = [metric.key for metric in evaluation.image_metrics]
     rows = [
-        [row.id, row.tile, method, *(scores[key] for key in keys)]
-        for row, image_scores in zip(evaluation.rows, evaluation.image_scores, strict=True)
+        [image.name, method, *(scores[key] for key in keys)]
+        for image, image_scores in zip(evaluation.images, evaluation.image_scores, strict=True)
         for method, scores in image_scores.items()
     ]
-    write_table(path, ["id", "tile", "method", *keys], rows)
+    write_table(path, ["image", "method", *keys], rows)
 
 
 def _write_intervals(path: Path, evaluation: Evaluation) -> None:

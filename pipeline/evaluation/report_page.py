@@ -10,7 +10,14 @@ from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.notices import FEW_IMAGES
-from pipeline.evaluation.origins import file_name, origins_of, source_link, web_link
+from pipeline.evaluation.origins import (
+    file_name,
+    measured_set,
+    origins_of,
+    shown_folder,
+    source_link,
+    web_link,
+)
 from pipeline.evaluation.plane import BOUND_DB
 from pipeline.evaluation.plane_figure import inline_svg
 from pipeline.evaluation.report_tables import (
@@ -39,7 +46,8 @@ def write_page(path: Path, evaluation: Evaluation) -> None:
         script=script,
         evaluation=evaluation,
         background=evaluation.background,
-        rows_by_name={row.name: row for row in evaluation.rows},
+        measured_set=measured_set(evaluation.params),
+        images_by_name={image.name: image for image in evaluation.images},
         grave_notices=[notice for notice in evaluation.notices if notice.grave],
         other_notices=[notice for notice in evaluation.notices if not notice.grave],
         marked=any(curve.phases is not None for curve in evaluation.background.curves),
@@ -65,6 +73,7 @@ def _environment() -> Environment:
         "file_name": file_name,
         "web_link": web_link,
         "source_link": source_link,
+        "shown_folder": shown_folder,
     }
     environment.globals |= {
         "MODEL": MODEL,
@@ -97,12 +106,12 @@ def summary_sentences(evaluation: Evaluation) -> list[str]:
     model, baseline = evaluation.means[MODEL], evaluation.means[BASELINE]
     gain = model["psnr_y"] - baseline["psnr_y"]
     distortion = (
-        f"Over {len(evaluation.rows)} images of the {evaluation.params.split} split, the trained "
+        f"Over {len(evaluation.images)} images of {measured_set(evaluation.params)}, the trained "
         f"generator reaches {model['psnr_y']:.2f} dB (PSNR of Y); bicubic interpolation reaches "
         f"{baseline['psnr_y']:.2f} dB. Pixel by pixel it lies {abs(gain):.2f} dB "
         f"{'nearer to' if gain >= 0 else 'further from'} the originals."
     )
-    if "lpips" not in model and len(evaluation.rows) < FEW_IMAGES:
+    if "lpips" not in model and len(evaluation.images) < FEW_IMAGES:
         return [distortion]
     metric = METRIC_BY_KEY["lpips" if "lpips" in model else "swd"]
     ours, theirs = (metric.format(scores[metric.key]) for scores in (model, baseline))

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.origins import shown_folder
 from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.networks.files import LoadedGenerator
 from pipeline.params import EvaluateParams, TrainParams
@@ -74,10 +75,16 @@ def _resolved(params: TrainParams, trained: LoadedGenerator) -> TrainedWith:
 def resolved_evaluate_params(
     params: EvaluateParams, images: int, device: str, perceptual: PerceptualMetrics
 ) -> dict[str, Any]:
-    """Return the params of an evaluation of so many `images`, on the device of that name."""
+    """Return the params of an evaluation of so many `images`, on the device of that name.
+
+    Params that nothing read are left out.
+    """
     resolved = params.model_dump(mode="json") | {"max_images": images, "device": device}
+    for name, folder in (("hr_folder", params.hr_folder), ("lr_folder", params.lr_folder)):
+        resolved |= {name: None if folder is None else shown_folder(folder)}
+    unread = ["hr_folder", "lr_folder"] if params.hr_folder is None else [*params.without_effect]
     for name, network in (("lpips", perceptual.lpips), ("dists", perceptual.dists)):
         resolved[name] = "off" if network is None else "measured"
     if params.blend is None:
-        del resolved["blend_steps"]
-    return resolved
+        unread.append("blend_steps")
+    return {name: value for name, value in resolved.items() if name not in unread}

@@ -15,10 +15,10 @@ from pipeline.evaluation.measurement import (
     Scores,
 )
 from pipeline.evaluation.methods import MODEL
+from pipeline.evaluation.pairs import MeasuredImage
 from pipeline.evaluation.plane import Plane
 from pipeline.evaluation.resolved_params import TrainedWith
 from pipeline.evaluation.significance import Interval, PairedTest
-from pipeline.manifest.rows import Row
 from pipeline.params import EvaluateParams
 
 
@@ -51,11 +51,11 @@ class Evaluation:
 
     params: EvaluateParams
     scale: int
-    rows: Sequence[Row]
+    images: Sequence[MeasuredImage]
     image_scores: Sequence[Scores]
-    """one for each row: method → metric → value"""
+    """one for each image: method → metric → value"""
     means: Scores
-    """method → metric → value over all rows"""
+    """method → metric → value over all images"""
     intervals: Mapping[str, Mapping[str, Interval]]
     """method → metric of an image → the mean's interval"""
     paired_tests: Sequence[PairedTest]
@@ -74,6 +74,11 @@ class Evaluation:
     """methods that differ in the seed of their training alone"""
     background: Background = field(default_factory=Background)
     notices: Sequence[Notice] = ()
+
+    @property
+    def sizes(self) -> set[tuple[int, int]]:
+        """Widths and heights of the images, pixels."""
+        return {(image.width, image.height) for image in self.images}
 
     @property
     def metrics(self) -> list[Metric]:

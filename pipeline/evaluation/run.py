@@ -1,6 +1,5 @@
-"""The evaluation: enlarge a split's images by every method, measure, and write the reports."""
+"""The evaluation: enlarge images by every method, measure, and write the reports."""
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from pipeline.evaluation.charts import CurveChart
 from pipeline.evaluation.costs import Timings, costs_of
 from pipeline.evaluation.curves import read_training_curves
 from pipeline.evaluation.example_images import ExampleImage, choose_crop, choose_images
+from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.kvd import DescriptorSets
 from pipeline.evaluation.load_methods import blend_names, load_methods, with_initial_model
@@ -27,10 +27,11 @@ from pipeline.evaluation.measurement import (
     mean_scores,
     measure_image,
 )
+from pipeline.evaluation.memory import naming_memory_faults
 from pipeline.evaluation.methods import MODEL, ORIGINAL, UpscalingMethods
 from pipeline.evaluation.notices import input_notices, result_notices
 from pipeline.evaluation.other_programs import check_results
-from pipeline.evaluation.pairs import PairedImages
+from pipeline.evaluation.pairs import PairedImages, SplitPairs
 from pipeline.evaluation.perceptual import PerceptualMetrics, load_perceptual_metrics
 from pipeline.evaluation.plane import Plane, Point
 from pipeline.evaluation.provenance import (
@@ -53,6 +54,9 @@ from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import EvaluateParams
 from pipeline.progress import Progress, Silent, task
 
+MAX_SHOWN = 1280
+"""Pixels; of larger example images a part is shown, so that the page holds several of them."""
+
 
 def evaluate(
     params: EvaluateParams, inputs: Inputs, report_folder: Path, progress: Progress | None = None
@@ -64,17 +68,18 @@ def evaluate(
     """
     started, timings = time.perf_counter(), Timings()
     # All that can be missing or damaged is read before the measurement, which may take hours.
-    loaded = _load(params, inputs, report_folder)
+    progress = progress or Silent()
+    loaded = _load(params, inputs, report_folder, progress)
     params = loaded.params
     images, methods = loaded.images, loaded.methods
-    image_scores, set_scores = _measure(loaded, params, timings, progress or Silent())
+    image_scores, set_scores = _measure(loaded, params, timings, progress)
     ranked_by = METRIC_BY_KEY["psnr_y" if loaded.perceptual.lpips is None else "lpips"]
     means = mean_scores(image_scores, set_scores)
     examples = _ExampleMaker(images, methods, image_scores, params)
     evaluation = Evaluation(
         params=params,
         scale=methods.scale,
-        rows=images.rows,
+        images=images.images,
         image_scores=image_scores,
         means=means,
         intervals=mean_intervals(image_scores, params.seed),
@@ -83,7 +88,7 @@ def evaluate(
         ranked_by=ranked_by,
         examples=examples.ranked(ranked_by),
         worst=examples.worst(),
-        costs=costs_of(methods.names, methods.models, timings, math.prod(images.size)),
+        costs=costs_of(methods.names, methods.models, timings),
         seconds=time.perf_counter() - started,
         seed_groups=seed_groups(methods.metadata),
         background=_background(loaded, params, inputs),
@@ -109,20 +114,23 @@ class _Loaded:
     notices: list[Notice]
 
 
-def _load(params: EvaluateParams, inputs: Inputs, report_folder: Path) -> _Loaded:
+def _load(
+    params: EvaluateParams, inputs: Inputs, report_folder: Path, progress: Progress
+) -> _Loaded:
     """Read all inputs. Raises `PipelineError`, `UsageError`."""
     device = pick_device(params.device)
     trained = load_generator(inputs.model_file, device)
     trained_with = read_train_params(trained, inputs.model_file)
-    summaries = read_summaries(report_folder)
+    # What the data stages counted is not what is measured in a folder of one's own.
+    summaries = read_summaries(report_folder) if params.hr_folder is None else {}
     curves = read_training_curves(
         report_folder / "train/plots/metrics", trained_with.adversarial_from
     )
     params = with_initial_model(params, trained_with.params.get("init"))
     methods = load_methods(params, trained, device)
-    images = _load_images(inputs, params, methods.scale)
+    images = _load_images(inputs, params, methods.scale, progress)
     check_results(methods.folders, images)
-    perceptual = load_perceptual_metrics(params, min(images.size), device)
+    perceptual = load_perceptual_metrics(params, images.smallest, device)
     return _Loaded(
         params,
         device,
@@ -133,36 +141,41 @@ def _load(params: EvaluateParams, inputs: Inputs, report_folder: Path) -> _Loade
         methods,
         images,
         perceptual,
-        input_notices(inputs, methods.metadata, params, perceptual, len(images)),
+        input_notices(inputs, methods.metadata, params, perceptual, images),
     )
 
 
 def _background(loaded: _Loaded, params: EvaluateParams, inputs: Inputs) -> Background:
-    rows, perceptual = loaded.images.rows, loaded.perceptual
+    images, perceptual = loaded.images, loaded.perceptual
     device = device_name(loaded.device)
     return Background(
         curves=loaded.curves,
         summaries=loaded.summaries,
-        provenance=describe_inputs(inputs, loaded.trained, params, rows, perceptual, device),
-        used_params=resolved_evaluate_params(params, len(rows), device, perceptual),
+        provenance=describe_inputs(inputs, loaded.trained, params, images, perceptual, device),
+        used_params=resolved_evaluate_params(params, len(images), device, perceptual),
         trained_with=loaded.trained_with,
     )
 
 
-def _load_images(inputs: Inputs, params: EvaluateParams, scale: int) -> PairedImages:
-    images = PairedImages.from_split(
-        inputs.manifest_file,
-        inputs.shard_folder,
-        params.split,
-        scale,
-        params.max_images,
-        params.degradation,
-    )
-    side = min(images.size)
-    if side - 2 * params.crop_border < SSIM_WINDOW:
+def _load_images(
+    inputs: Inputs, params: EvaluateParams, scale: int, progress: Progress
+) -> PairedImages:
+    images: PairedImages
+    most, degradation = params.max_images, params.degradation
+    if params.hr_folder is not None:
+        images = FolderPairs.from_folders(
+            params.hr_folder, params.lr_folder, scale, most, degradation, progress
+        )
+    else:
+        images = SplitPairs.from_split(
+            inputs.manifest_file, inputs.shard_folder, params.split, scale, most, degradation
+        )
+    smallest = images.smallest
+    if smallest.shorter_side - 2 * params.crop_border < SSIM_WINDOW:
         raise UsageError(
-            f"evaluate.crop_border: {params.crop_border} leaves less than {SSIM_WINDOW} pixels "
-            f"of images of {side}, which SSIM needs"
+            f"evaluate.crop_border: {params.crop_border} leaves less than {SSIM_WINDOW} pixels of "
+            f"the image {smallest.name} of {smallest.size_text}, which SSIM needs; lower it, or "
+            "measure larger images"
         )
     return images
 
@@ -182,15 +195,22 @@ def _measure(
     """
     images = loaded.images
     image_scores: list[Scores] = []
-    patch_sets = PatchSets(len(images), params.seed)
+    smallest_side = images.smallest.shorter_side
+    patch_sets = PatchSets(len(images), smallest_side, params.seed)
     descriptor_sets = DescriptorSets()
     with task(progress, "evaluate", len(images), "image"):
-        for index, row in enumerate(images.rows):
+        for index, image in enumerate(images.images):
             lr, hr = images.pair(index)
-            results = loaded.methods.upscale(lr, row.name, timings)
-            measured = measure_image(
-                results, hr, params.crop_border, loaded.perceptual, loaded.device
-            )
+            results = loaded.methods.upscale(lr, image.name, timings)
+            with naming_memory_faults(f"metrics of {image.name}, {image.size_text}"):
+                measured = measure_image(
+                    results,
+                    hr,
+                    params.crop_border,
+                    loaded.perceptual,
+                    loaded.device,
+                    smallest_side,
+                )
             patch_sets.add({**results, ORIGINAL: hr})
             descriptor_sets.add(measured.descriptors)
             image_scores.append(measured.scores)
@@ -247,11 +267,11 @@ class _ExampleMaker:
         ]
 
     def _example(self, index: int, captions: Sequence[Metric]) -> ExampleImage:
-        row, (lr, hr) = self.images.rows[index], self.images.pair(index)
-        results = self.methods.upscale(lr, row.name)
+        name, (lr, hr) = self.images.images[index].name, self.images.pair(index)
+        results = self.methods.upscale(lr, name)
         hidden = blend_names(self.params)
-        return ExampleImage(
-            name=row.name,
+        example = ExampleImage(
+            name=name,
             lr=lr,
             results={name: result for name, result in results.items() if name not in hidden},
             original=hr,
@@ -261,3 +281,4 @@ class _ExampleMaker:
             ),
             captions=captions,
         )
+        return example.cut(MAX_SHOWN // self.methods.scale * self.methods.scale)

@@ -3,7 +3,8 @@
 Patches are of Laplacian pyramids (Karras et al. 2018, section 5). Adapted to sets of a few to a few
 hundred pairs:
 
-- Patches are 7 × 7 × 3 from every level whose shorter side is at least 16 pixels.
+- Patches are 7 × 7 × 3 from every level whose shorter side is at least 16 pixels. Images of
+  different sizes have as many levels as the smallest one, which begin with the finest of each.
 - At most 16,384 patches per level, spread evenly over the images. Positions are drawn once per
   level and image, and are the same for results and originals: so equal sets have distance 0, and
   all methods share the sampling noise.
@@ -33,16 +34,18 @@ class Distance:
 
     mean: float
     levels: dict[int, float]
-    """shorter side of a level's images → its distance; the finest first"""
+    """shorter side of a level of the smallest image → its distance; the finest first"""
 
 
 class PatchSets:
     """Patches of several named sets of images, and the distances between the sets.
 
-    `images` is the number of images of each set; `seed` determines positions and directions.
+    `images` is the number of images of each set, `smallest_side` the shorter side of the smallest
+    one in pixels; `seed` determines positions and directions.
     """
 
-    def __init__(self, images: int, seed: int) -> None:
+    def __init__(self, images: int, smallest_side: int, seed: int) -> None:
+        self._sides = level_sides(smallest_side)
         self._per_image = max(1, PATCHES // max(1, images))
         self._generator = torch.Generator().manual_seed(seed)
         self._seed = seed
@@ -58,10 +61,9 @@ class PatchSets:
         positions: list[torch.Tensor] = []
         # One at a time the levels stay in the CPU's cache: four times as fast as a batch.
         for name, image in images.items():
-            pyramid = laplacian_pyramid(image[None].float())
+            pyramid = laplacian_pyramid(image[None].float(), len(self._sides))
             positions = positions or [self._sample_positions(level) for level in pyramid]
-            for level, level_positions in zip(pyramid, positions, strict=True):
-                side = min(level.shape[-2:])
+            for side, level, level_positions in zip(self._sides, pyramid, positions, strict=True):
                 self._sets[name][side].append(_patches(level, level_positions)[0].cpu())
 
     def _sample_positions(self, level: torch.Tensor) -> torch.Tensor:
@@ -90,18 +92,26 @@ class PatchSets:
         }
 
 
-def laplacian_pyramid(images: torch.Tensor) -> list[torch.Tensor]:
+def level_sides(side: int) -> list[int]:
+    """Return the shorter sides of a pyramid's levels, of images whose shorter side is `side`."""
+    sides = [side]
+    while sides[-1] >= 2 * SMALLEST_SIDE:
+        sides.append((sides[-1] + 1) // 2)
+    return sides
+
+
+def laplacian_pyramid(images: torch.Tensor, levels: int) -> list[torch.Tensor]:
     """Return the band-pass levels of (N, C, H, W), finest first, then the low-pass residual.
 
     The images are reconstructed from the last level by enlarging it to the size of the one before
     and adding that, level by level (Burt & Adelson 1983).
     """
-    levels = []
-    while min(images.shape[-2:]) >= 2 * SMALLEST_SIDE:
+    pyramid = []
+    for _ in range(levels - 1):
         smaller = _blur(images)[..., ::2, ::2]
-        levels.append(images - _enlarge(smaller, images))
+        pyramid.append(images - _enlarge(smaller, images))
         images = smaller
-    return [*levels, images]
+    return [*pyramid, images]
 
 
 def _blur(images: torch.Tensor) -> torch.Tensor:

@@ -21,6 +21,10 @@ BACKGROUND = "#ffffff"
 """Colour behind transparent parts, that of `resize.background`."""
 
 
+PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+"""Where Pillow finds the orientation of a PNG."""
+
+
 @dataclass(frozen=True)
 class FolderNames:
     """The folders of some pairs, and the params that name them, for messages."""
@@ -59,7 +63,7 @@ class PairedFiles:
 def list_pairs(
     folders: FolderNames, scale: int, progress: Progress = Silent()
 ) -> list[PairedFiles]:
-    """Return the pairs of two folders, by name; all files are read, none is decoded.
+    """Return the pairs of two folders, by name; all files are read, but hardly any is decoded.
 
     The LR image of `a/b.png` is `a/b` of any format, or `a/bx4` or `a/b_x4` at scale 4. Its size is
     that of HR divided by the scale, rounded down. Hidden files are left out. Raises `UsageError`
@@ -94,7 +98,7 @@ def sha256_of_pairs(pairs: Sequence[PairedFiles]) -> str:
     digest = hashlib.sha256()
     for pair in pairs:
         lr = pair.lr.sha256 if pair.lr is not None else "-"
-        digest.update(f"{pair.name}\0{pair.hr.sha256}\0{lr}\n".encode(errors="surrogateescape"))
+        digest.update(f"{pair.name}\0{pair.hr.sha256}\0{lr}\n".encode())
     return digest.hexdigest()
 
 
@@ -122,6 +126,8 @@ def _paths(folder: Path, key: str) -> Iterator[tuple[str, Path]]:
         if any(part.startswith(".") for part in relative.parts) or not path.is_file():
             continue
         name = relative.with_suffix("").as_posix()
+        if not _is_unicode(name):
+            raise UsageError(f"{key}: {folder}: {path.name!a} is no name in UTF-8; rename the file")
         if name in seen:
             raise UsageError(
                 f"{key}: {path}: has the name of {seen[name].name}; remove one of the two"
@@ -132,13 +138,22 @@ def _paths(folder: Path, key: str) -> Iterator[tuple[str, Path]]:
         raise UsageError(f"{key}: {folder}: holds no images; name a folder that does")
 
 
+def _is_unicode(name: str) -> bool:
+    """Return whether a file's name can be written into tables; systems allow any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _read_header(path: Path, key: str) -> ImageFile:
     try:
         data = path.read_bytes()
         with opened(data, MAX_DECODED_PIXELS) as image, decoding():
             if frame_count(image) > 1:
                 raise ImageRefused("animated", f"has {frame_count(image)} frames")
-            width, height = _oriented_size(image)
+            width, height = _oriented_size(image, data)
     except ImageRefused as refused:
         raise UsageError(f"{key}: {path}: {refused.text}; remove it from the folder") from None
     except OSError as error:
@@ -146,8 +161,13 @@ def _read_header(path: Path, key: str) -> ImageFile:
     return ImageFile(path, width, height, hashlib.sha256(data).hexdigest())
 
 
-def _oriented_size(image: Image.Image) -> tuple[int, int]:
-    """Return width and height after the EXIF orientation, without decoding."""
+def _oriented_size(image: Image.Image, data: bytes) -> tuple[int, int]:
+    """Return width and height after the EXIF orientation, decoding as little as possible.
+
+    Pillow decodes a PNG to look for EXIF behind its pixels.
+    """
+    if image.format == "PNG" and not any(mark in data for mark in PNG_EXIF):
+        return image.size
     turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     return image.size[::-1] if turned else image.size
 
@@ -171,7 +191,13 @@ def _matched(
     folders: FolderNames, hr: dict[str, ImageFile], lr: dict[str, ImageFile], scale: int
 ) -> Iterator[PairedFiles]:
     """Yield the pairs. Raises `UsageError` where an image of one of the folders has none."""
-    matches = {name: [one for one in _lr_names(name, scale) if one in lr] for name in hr}
+    # An LR image with the very name of an HR image is of that one alone.
+    matches = {
+        name: [
+            one for one in _lr_names(name, scale) if one in lr and (one == name or one not in hr)
+        ]
+        for name in hr
+    }
     problems = []
     if without := [str(file.path) for name, file in hr.items() if not matches[name]]:
         problems.append(
@@ -207,7 +233,9 @@ def _paired(name: str, hr: ImageFile, lr: ImageFile | None, scale: int) -> Paire
 def _check_sizes(folders: FolderNames, pairs: Sequence[PairedFiles], scale: int) -> None:
     small = [str(pair.hr.path) for pair in pairs if not min(pair.width, pair.height)]
     if small:
-        raise UsageError(f"{folders.hr_key}: smaller than one LR pixel: {some_of(small)}")
+        raise UsageError(
+            f"{folders.hr_key}: smaller than one LR pixel: {some_of(small)}; remove them"
+        )
     wrong = [
         f"{pair.lr.path} is {pair.lr.width}×{pair.lr.height}, {pair.hr.path} needs "
         f"{pair.width // scale}×{pair.height // scale}"

@@ -1,5 +1,6 @@
 """Params of the evaluate stage."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -60,6 +61,16 @@ class EvaluateParams(Section):
         0, ge=0, description="seed of the sliced Wasserstein distance and of the bootstrap"
     )
     device: Device = "auto"
+
+    @property
+    def without_effect(self) -> Mapping[str, str]:
+        """Params that nothing reads with folders of one's own: name → the param that is why."""
+        unread = {}
+        if self.hr_folder is not None:
+            unread["split"] = "hr_folder"
+        if self.lr_folder is not None:
+            unread["degradation"] = "lr_folder"
+        return unread
 
     @model_validator(mode="after")
     def _check_lr_has_hr(self) -> "EvaluateParams":

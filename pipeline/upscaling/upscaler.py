@@ -18,17 +18,17 @@ from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import load_generator
 from pipeline.networks.folding import fold
 from pipeline.networks.self_ensemble import self_ensemble
-from pipeline.progress import Progress, Silent, task
-from pipeline.shipped import DEFAULT, model_file
-from pipeline.upscaling.params import upscale_params
-from pipeline.upscaling.pictures import Picture, from_pil, to_pil
-from pipeline.upscaling.tiles import (
+from pipeline.networks.tiles import (
     SMALLEST_TILE,
     aligned_tile,
     best_tile,
     tile_overlap,
     tile_windows,
 )
+from pipeline.progress import Progress, Silent, task
+from pipeline.shipped import DEFAULT, model_file
+from pipeline.upscaling.params import upscale_params
+from pipeline.upscaling.pictures import Picture, from_pil, to_pil
 from pipeline.upscaling.transparency import (
     WHITE_LEVELS,
     clamp_to_neighbours,

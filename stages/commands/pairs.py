@@ -12,7 +12,7 @@ from stages.paths import MANIFEST, RESIZED
 from stages.runner import PARAMS_FILE
 
 Degradation = Literal["none", "web"]
-Split = Literal["val", "test"]
+Split = Literal["train", "val", "test"]
 
 
 def pairs(
@@ -26,25 +26,30 @@ def pairs(
     ] = None,
     split: Annotated[
         Split | None,
-        typer.Option(metavar="val|test", help="split that is written; evaluate.split by default"),
+        typer.Option(
+            metavar="train|val|test",
+            help="split that is written; evaluate.split by default; of train all images, of the "
+            "others evaluate.max_images",
+        ),
     ] = None,
 ) -> None:
-    """Write the LR and HR images of the evaluated split as PNG.
+    """Write the LR and HR images of the evaluated split, or of another one, as PNG.
 
     Another program enlarges lr/ into a folder of its own, under the same names; then
     `pipeline evaluate --results NAME=FOLDER` compares its results with ours. Each degradation and
     split needs a folder of its own: FOLDER/pairs.json says what its images are.
     """
-    from pipeline.evaluation.pairs import PairedImages, write_pairs
+    from pipeline.evaluation.pairs import SplitPairs, write_pairs
 
     params = load_params(PARAMS_FILE)
     evaluate = params.evaluate
-    images = PairedImages.from_split(
+    written = split or evaluate.split
+    images = SplitPairs.from_split(
         MANIFEST,
         RESIZED,
-        split or evaluate.split,
+        written,
         params.train.scale,
-        evaluate.max_images,
+        None if written == "train" else evaluate.max_images,
         degradation or evaluate.degradation,
     )
     # Images of two splits must not mix.

@@ -7,7 +7,7 @@ import torch
 from pipeline import Upscaler
 from pipeline.devices import free_memory, pick_device
 from pipeline.metrics import luma, ms_ssim, psnr, ssim
-from pipeline.upscaling.tiles import best_tile
+from pipeline.networks.tiles import best_tile
 from tests.evaluation.world import drawing
 from tests.training.runs import RecordedProgress
 

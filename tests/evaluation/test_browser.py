@@ -7,7 +7,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Locator, Page
 
-from pipeline.evaluation.pairs import PairedImages, write_pairs
+from pipeline.evaluation.pairs import SplitPairs, write_pairs
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.run import evaluate
 from pipeline.networks import SRResNet
@@ -28,7 +28,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     other = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
     save_generator(root / "other.safetensors", other, {})
     manifest, resized = root / "data/manifest.csv", root / "data/resized"
-    write_pairs(PairedImages.from_split(manifest, resized, "test", 4), root / "pairs", Silent())
+    write_pairs(SplitPairs.from_split(manifest, resized, "test", 4), root / "pairs", Silent())
     params = EvaluateParams(
         device="cpu",
         lpips="off",

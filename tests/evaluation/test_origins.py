@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from pipeline.evaluation.origins import Origin, file_name, origins_of, source_link
-from pipeline.manifest.rows import Row
+from pipeline.evaluation.pairs import MeasuredImage
 from tests.evaluation.test_report_page import post
 
 
-def rows(*addresses: str) -> list[Row]:
+def images(*addresses: str) -> list[MeasuredImage]:
     return [post(number, address) for number, address in enumerate(addresses)]
 
 
@@ -23,12 +23,12 @@ def test_a_picture_of_ones_own_is_named_by_its_file(address: str, name: str) -> 
 
 def test_sites_are_counted_the_largest_first():
     addresses = ["https://b.example/1", "https://a.example:8/2", "https://b.example/3"]
-    assert origins_of(rows(*addresses)) == [Origin("b.example", 2), Origin("a.example", 1)]
+    assert origins_of(images(*addresses)) == [Origin("b.example", 2), Origin("a.example", 1)]
 
 
 def test_a_folder_is_named_without_its_path():
     addresses = ["file:///home/me/my%20pictures/a.png", "file:///home/me/my%20pictures/b/c.png"]
-    assert origins_of(rows(*addresses)) == [Origin("the folder my pictures", 2)]
+    assert origins_of(images(*addresses)) == [Origin("the folder my pictures", 2)]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_folder_is_named_without_its_path():
     ],
 )
 def test_folders_of_any_address(addresses, name):
-    assert origins_of(rows(*addresses)) == [Origin(name, len(addresses))]
+    assert origins_of(images(*addresses)) == [Origin(name, len(addresses))]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_folders_of_any_address(addresses, name):
     ],
 )
 def test_other_addresses(address, name):
-    assert origins_of(rows(address)) == [Origin(name, 1)]
+    assert origins_of(images(address)) == [Origin(name, 1)]
 
 
 @pytest.mark.parametrize(

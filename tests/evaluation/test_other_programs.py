@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline.errors import PipelineError
 from pipeline.evaluation.interpolation import interpolate
 from pipeline.evaluation.other_programs import check_results
-from pipeline.evaluation.pairs import PairedImages
+from pipeline.evaluation.pairs import SplitPairs
 from pipeline.images.degradation import Degradation
 from pipeline.networks.files import load_generator
 from pipeline.shipped import shipped_models
@@ -20,10 +20,10 @@ METHODS = ("nearest", "bilinear", "bicubic", "lanczos", "perception", "web")
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> PairedImages:
+def clean(tmp_path_factory: pytest.TempPathFactory) -> SplitPairs:
     root = tmp_path_factory.mktemp("world")
     make_world(root, {"test": 4}, side=128)
-    return PairedImages.from_split(root / "data/manifest.csv", root / "data/resized", "test", 4)
+    return SplitPairs.from_split(root / "data/manifest.csv", root / "data/resized", "test", 4)
 
 
 def enlarge(lr: torch.Tensor, method: str) -> torch.Tensor:
@@ -34,17 +34,17 @@ def enlarge(lr: torch.Tensor, method: str) -> torch.Tensor:
     )[0]
 
 
-def write_results(folder: Path, images: PairedImages, method: str) -> None:
+def write_results(folder: Path, images: SplitPairs, method: str) -> None:
     folder.mkdir()
-    for index, row in enumerate(images.rows):
+    for index, image in enumerate(images.images):
         result = enlarge(images.pair(index)[0], method)
-        Image.fromarray(result.permute(1, 2, 0).numpy()).save(folder / f"{row.name}.png")
+        Image.fromarray(result.permute(1, 2, 0).numpy()).save(folder / f"{image.name}.png")
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("made_of", ["none", "web"])
 def test_results_are_of_the_measured_task(
-    clean: PairedImages, tmp_path: Path, method: str, made_of: Degradation
+    clean: SplitPairs, tmp_path: Path, method: str, made_of: Degradation
 ) -> None:
     tasks = {"none": clean, "web": replace(clean, degradation="web")}
     write_results(tmp_path / "theirs", tasks[made_of], method)
@@ -62,9 +62,7 @@ def test_results_are_of_the_measured_task(
         )
 
 
-def test_images_without_damage_say_nothing(
-    clean: PairedImages, tmp_path: Path, monkeypatch
-) -> None:
+def test_images_without_damage_say_nothing(clean: SplitPairs, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(
         "pipeline.evaluation.pairs.make_lr",
         lambda hr, scale, kind, seeds: hr[..., ::scale, ::scale],
@@ -83,7 +81,7 @@ def test_images_without_damage_say_nothing(
     ],
 )
 def test_missing_results_are_counted(
-    clean: PairedImages, tmp_path: Path, present: list[str], problem: str
+    clean: SplitPairs, tmp_path: Path, present: list[str], problem: str
 ) -> None:
     for name in present:
         (tmp_path / f"{name}.png").touch()

@@ -1,4 +1,4 @@
-"""PairedImages of a split: which images, cropped how, and written for another program."""
+"""SplitPairs of a split: which images, cropped how, and written for another program."""
 
 import json
 from pathlib import Path
@@ -9,21 +9,22 @@ import torch
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.pairs import PairedImages, write_pairs
+from pipeline.evaluation.pairs import SplitPairs, write_pairs
 from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.images.degradation import Degradation
 from pipeline.images.resample import downscale
+from pipeline.manifest.rows import Split
 from pipeline.progress import Silent
 from tests.evaluation.world import make_world
 
 
 def pairs(
     root: Path,
-    split: str = "test",
+    split: Split = "test",
     max_images: int | None = None,
     degradation: Degradation = "none",
-) -> PairedImages:
-    return PairedImages.from_split(
+) -> SplitPairs:
+    return SplitPairs.from_split(
         root / "data/manifest.csv", root / "data/resized", split, 4, max_images, degradation
     )
 
@@ -43,7 +44,7 @@ def test_spread(length, count, expected):
 def test_sides_are_cropped_to_a_multiple_of_the_scale(tmp_path: Path) -> None:
     make_world(tmp_path, {"test": 2}, side=50)
     selected = pairs(tmp_path)
-    assert (len(selected), selected.size) == (2, (48, 48))
+    assert [(image.width, image.height) for image in selected.images] == [(48, 48)] * 2
     assert selected.hr(1).shape == (3, 48, 48)
 
 
@@ -80,7 +81,7 @@ def test_more_images_of_the_same_task_are_added(tmp_path: Path) -> None:
     [("val", "none", "split test;"), ("test", "web", "degradation none;")],
 )
 def test_pairs_of_another_task_are_not_overwritten(
-    tmp_path: Path, split: str, degradation: Degradation, problem: str
+    tmp_path: Path, split: Split, degradation: Degradation, problem: str
 ) -> None:
     make_world(tmp_path, {"val": 1, "test": 1})
     write_pairs(pairs(tmp_path), tmp_path / "out", Silent())

@@ -16,12 +16,12 @@ from pipeline.evaluation.costs import Cost
 from pipeline.evaluation.example_images import Box, ExampleImage
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.origins import web_link
+from pipeline.evaluation.pairs import MeasuredImage
 from pipeline.evaluation.plane import Plane, Point
 from pipeline.evaluation.report_page import write_page
 from pipeline.evaluation.resolved_params import TrainedWith
 from pipeline.evaluation.results import Background, Evaluation, Notice
 from pipeline.evaluation.significance import mean_intervals, paired_tests
-from pipeline.manifest.rows import Row
 from pipeline.params import EvaluateParams
 from tests.evaluation.page_bytes import without_seconds
 
@@ -46,26 +46,8 @@ def example(name: str, seed: int = 0) -> ExampleImage:
     return ExampleImage(name, lr, results, original, IMAGE_SCORES, box, captions)
 
 
-def post(number: int, post_url: str) -> Row:
-    return Row(
-        id=number,
-        tile=0,
-        shard="00.tar",
-        offset=0,
-        length=0,
-        split="test",
-        sha256="",
-        phash="",
-        original_width=64,
-        original_height=64,
-        original_format="PNG",
-        scale=1.0,
-        crop_box=(0, 0, 64, 64),
-        rating="general",
-        tags=(),
-        post_url=post_url,
-        source="",
-    )
+def post(number: int, address: str) -> MeasuredImage:
+    return MeasuredImage(str(number), 64, 64, "", address)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +55,7 @@ def report() -> Evaluation:
     return Evaluation(
         params=EvaluateParams(),
         scale=4,
-        rows=[
+        images=[
             post(11, "https://safebooru.org/index.php?id=11&s=view"),
             post(12, "javascript:alert(1)"),
         ],

@@ -18,7 +18,7 @@ from torchvision.models import alexnet, vgg16
 from pipeline.errors import PipelineError, UsageError
 from pipeline.evaluation.load_methods import with_initial_model
 from pipeline.evaluation.measurement import IMAGE_METRICS, METRIC_BY_KEY, PSNR_CEILING
-from pipeline.evaluation.pairs import PairedImages, write_pairs
+from pipeline.evaluation.pairs import SplitPairs, write_pairs
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.report import MAIN_METRICS
 from pipeline.evaluation.run import evaluate
@@ -129,8 +129,8 @@ def test_means_are_of_the_table(reports):
     metrics = read_means(reports)
     with (reports / "evaluate/per_image.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["id", "tile", "method", *MEASURED]
-    assert [(row["id"], row["method"]) for row in rows] == [
+    assert list(rows[0]) == ["image", "method", *MEASURED]
+    assert [(row["image"], row["method"]) for row in rows] == [
         (str(number), method) for number in (103, 104, 105, 106) for method in METHODS
     ]
     for method in METHODS:
@@ -211,9 +211,9 @@ def test_other_stages_reports_are_shown(world):
 
 def test_at_most_so_many_images_of_the_other_split(world):
     evaluation = run(world, "few", max_images=2)
-    assert [row.id for row in evaluation.rows] == [103, 106]
+    assert [image.name for image in evaluation.images] == ["103", "106"]
     evaluation = run(world, "val", split="val")
-    assert [row.id for row in evaluation.rows] == [102]
+    assert [image.name for image in evaluation.images] == ["102"]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_other_models_results_and_blends_stand_beside_the_trained_one(world):
     torch.manual_seed(3)
     other = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
     save_generator(world / "other.safetensors", other, {})
-    split = PairedImages.from_split(world / "data/manifest.csv", world / "data/resized", "test", 4)
+    split = SplitPairs.from_split(world / "data/manifest.csv", world / "data/resized", "test", 4)
     write_pairs(split, world / "pairs", Silent())
     evaluation = run(
         world,
@@ -463,7 +463,7 @@ def test_a_damaged_curve_is_named(world, tmp_path):
 def test_another_programs_last_result_is_read_before_the_first_is_measured(
     world: Path, tmp_path: Path, damage: Callable[[Path], None], problem: str
 ) -> None:
-    split = PairedImages.from_split(world / "data/manifest.csv", world / "data/resized", "test", 4)
+    split = SplitPairs.from_split(world / "data/manifest.csv", world / "data/resized", "test", 4)
     write_pairs(split, tmp_path, Silent())
     damage(tmp_path / "hr/106.png")
     with pytest.raises(PipelineError, match=problem):

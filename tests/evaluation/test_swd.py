@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline.evaluation.swd import PatchSets, _enlarge, laplacian_pyramid
+from pipeline.evaluation.swd import PatchSets, _enlarge, laplacian_pyramid, level_sides
 
 
 def pictures(count: int = 3, side: int = 64) -> torch.Tensor:
@@ -21,7 +21,7 @@ def blurred(images: torch.Tensor, side: int) -> torch.Tensor:
 
 
 def distances(seed: int = 0, **sets: torch.Tensor):
-    gathered = PatchSets(len(sets["original"]), seed)
+    gathered = PatchSets(len(sets["original"]), min(sets["original"].shape[-2:]), seed)
     for index in range(len(sets["original"])):
         gathered.add({name: images[index] for name, images in sets.items()})
     return gathered.distances("original")
@@ -77,7 +77,7 @@ def test_the_seed_decides():
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (50, 37)])
 def test_the_pyramid_reconstructs_the_images(height, width):
     images = pictures()[..., :height, :width]
-    levels = laplacian_pyramid(images)
+    levels = laplacian_pyramid(images, len(level_sides(min(height, width))))
     reconstructed = levels[-1]
     for level in reversed(levels[:-1]):
         reconstructed = level + _enlarge(reconstructed, level)
@@ -85,13 +85,13 @@ def test_the_pyramid_reconstructs_the_images(height, width):
 
 
 def test_the_pyramid_ends_at_sixteen_pixels():
-    shapes = [tuple(level.shape[-2:]) for level in laplacian_pyramid(pictures(1, 128))]
+    shapes = [tuple(level.shape[-2:]) for level in laplacian_pyramid(pictures(1, 128), 4)]
     assert shapes == [(128, 128), (64, 64), (32, 32), (16, 16)]
 
 
 def test_flat_images_have_only_a_last_level():
     flat = torch.full((1, 3, 64, 64), 90.0)
-    fine, middle, last = laplacian_pyramid(flat)
+    fine, middle, last = laplacian_pyramid(flat, 3)
     assert fine.abs().max() < 1e-3
     assert middle.abs().max() < 1e-3
     torch.testing.assert_close(last, torch.full((1, 3, 16, 16), 90.0))

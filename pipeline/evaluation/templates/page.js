@@ -121,7 +121,7 @@ const table = document.querySelector("#per-image");
 const body = table.tBodies[0];
 const headings = [...table.tHead.rows[0].cells];
 
-// Names are numbers, and numbers with a part behind them: 123, 123-1.
+// Names are numbers, numbers with a part behind them (123, 123-1), or those of files.
 const collator = new Intl.Collator("en", { numeric: true });
 
 const sortBy = (column, direction) => {

@@ -29,6 +29,8 @@ class Generator(nn.Module, ABC):
     """values of the largest operation per LR pixel; None: by the operations that PyTorch runs"""
     prefers_whole = False
     """whether results depend on the whole picture, so that tiles should be as large as they can"""
+    uses_whole = False
+    """whether all of a picture shapes each pixel of the result, as by channel attention"""
     tile_multiple = 1
     """number of LR pixels of which tiles' positions are multiples; other positions give others"""
     allows_bf16 = True

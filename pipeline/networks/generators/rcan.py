@@ -14,6 +14,7 @@ class RCAN(Generator):
     """
 
     architecture = "rcan"
+    uses_whole = True
 
     def __init__(
         self,

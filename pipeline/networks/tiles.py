@@ -1,4 +1,4 @@
-"""Tiles: their windows in the picture, their overlap, and their side by the free memory."""
+"""Tiles: their windows in a picture, their overlap, their side by the free memory; their use."""
 
 import math
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.devices import free_memory
@@ -92,6 +92,30 @@ def best_tile(generator: Generator, device: torch.device, picture_side: int) -> 
 def aligned_tile(generator: Generator, tile: int) -> int:
     """Return the side of tiles, LR pixels, that is a multiple of what the network asks for."""
     return _next_multiple(tile, generator.tile_multiple)
+
+
+def enlarge(generator: Generator, lr: Tensor) -> Tensor:
+    """Enlarge a picture as `Generator.enlarge` does, a large one in tiles: (3, h, w) uint8.
+
+    In tiles only where that gives the same result: where they can overlap by all that a pixel
+    depends on. Their side is fixed, so that the result does not depend on the free memory.
+    """
+    height, width = lr.shape[-2:]
+    if max(height, width) <= USUAL_TILE or not _is_exact_in_tiles(generator):
+        return generator.enlarge(lr[None])[0]
+    scale, tile = generator.scale, aligned_tile(generator, USUAL_TILE)
+    sr = torch.empty(3, height * scale, width * scale, dtype=torch.uint8)
+    for window in tile_windows(width, height, tile, tile_overlap(generator)):
+        left, top, right, bottom = window.outer
+        enlarged = generator.enlarge(lr[None, :, top:bottom, left:right])[0]
+        sr[:, *window.output_slices(scale)] = enlarged[:, *window.crop_slices(scale)]
+    return sr
+
+
+def _is_exact_in_tiles(generator: Generator) -> bool:
+    if generator.uses_whole or generator.prefers_whole:
+        return False
+    return generator.receptive_radius <= MAX_OVERLAP
 
 
 @torch.inference_mode()

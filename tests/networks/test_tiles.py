@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet
-from pipeline.upscaling import tiles
-from pipeline.upscaling.tiles import (
+from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet, tiles
+from pipeline.networks.files import load_generator
+from pipeline.networks.tiles import (
     MEMORY_FACTOR,
     best_tile,
     bytes_per_pixel,
+    enlarge,
     tile_overlap,
     tile_windows,
 )
+from pipeline.shipped import shipped_models
 
 
 @pytest.mark.parametrize(("width", "height", "tile"), [(50, 34, 16), (64, 64, 32), (1, 70, 16)])
@@ -62,3 +64,49 @@ def test_tiles_are_as_large_as_is_fast_and_as_memory_allows(
         assert best_tile(network, cpu, 10_000) == side
     monkeypatch.setattr(tiles, "free_memory", lambda _: 2 * 150**2 * bytes_per_pixel(network))
     assert best_tile(network, cpu, 10_000) == max(150 - 2 * tile_overlap(network), 32)
+
+
+def noise(height: int, width: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (3, height, width), generator=generator, dtype=torch.uint8)
+
+
+def sizes_taken(network: Generator, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Record the height and width of each picture that the network takes."""
+    taken: list[tuple[int, int]] = []
+    whole = network.enlarge
+
+    def record(lr: torch.Tensor) -> torch.Tensor:
+        taken.append((lr.shape[-2], lr.shape[-1]))
+        return whole(lr)
+
+    monkeypatch.setattr(network, "enlarge", record)
+    return taken
+
+
+def test_a_large_picture_is_enlarged_in_tiles_that_leave_no_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = load_generator(shipped_models()["perception"], torch.device("cpu")).generator
+    lr = noise(70, 300)
+    expected = network.enlarge(lr[None])[0]
+    taken = sizes_taken(network, monkeypatch)
+    assert torch.equal(enlarge(network, lr), expected)
+    overlap = tile_overlap(network)
+    assert taken == [(70, 256 + overlap), (70, 300 - 256 + overlap)]
+
+
+@pytest.mark.parametrize(
+    ("network", "width"),
+    [
+        (SRResNet(blocks=1, features=8, norm="none"), 256),
+        (RCAN(groups=1, blocks=1, features=16), 257),
+        (RRDBNet(blocks=23, features=8, growth=4), 257),
+    ],
+)
+def test_a_small_picture_is_enlarged_whole_and_one_whose_tiles_would_differ(
+    network: Generator, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = sizes_taken(network.eval(), monkeypatch)
+    assert enlarge(network, noise(8, width)).shape == (3, 32, width * 4)
+    assert taken == [(8, width)]
