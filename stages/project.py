@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import write_text
@@ -24,6 +25,7 @@ from pipeline.processes import PARENT_VARIABLE
 WHEEL_FILES = Path(__file__).with_name("project_files")
 CLONE = Path(__file__).parents[1]
 README = Path(__file__).with_name("project_readme.md")
+README_OF_PAIRS = Path(__file__).with_name("project_readme_of_pairs.md")
 # Not the clone's, which may name a remote.
 DVC_CONFIG = Path(__file__).with_name("project_dvc_config.ini")
 STAGES_FILE = "dvc.yaml"
@@ -47,6 +49,22 @@ FILES = (
 Settings = Mapping[str, Mapping[str, Any]]
 """Section → param → value."""
 
+DATA_STAGES = ("scrape", "resize", "manifest")
+"""Stages that a project of pairs does not have."""
+SETTINGS_OF_PAIRS: Settings = {
+    "train": {
+        "hr_folders": {"pairs": "inputs/train/pairs/hr"},
+        "lr_folders": {"pairs": "inputs/train/pairs/lr"},
+        "folder_weights": {"manifest": 0.0},
+        "val_hr_folder": "inputs/train/val/hr",
+        "val_lr_folder": "inputs/train/val/lr",
+    },
+    "evaluate": {
+        "hr_folder": "inputs/evaluate/test/hr",
+        "lr_folder": "inputs/evaluate/test/lr",
+    },
+}
+
 
 def check_is_new(folder: Path) -> None:
     """Raise `UsageError` where `folder` holds anything, or lies in another's git repository."""
@@ -63,14 +81,17 @@ def check_is_new(folder: Path) -> None:
         )
 
 
-def create_project(folder: Path, settings: Settings, message: str) -> None:
+def create_project(
+    folder: Path, settings: Settings, message: str, *, of_pairs: bool = False
+) -> None:
     """Create or update a project in `folder`: the defaults with `settings` in their place.
 
-    It is a git repository with a commit, which DVC's experiments and DVCLive need. Raises
+    One `of_pairs` of images has no `DATA_STAGES`, and needs settings that read no manifest. It is
+    a git repository with a commit, which DVC's experiments and DVCLive need. Raises
     `PipelineError` where git fails, `OSError`.
     """
-    _write_files(folder, _program_files())
-    shutil.copyfile(README, folder / "README.md")
+    _write_files(folder, _program_files(of_pairs))
+    shutil.copyfile(README_OF_PAIRS if of_pairs else README, folder / "README.md")
     shutil.copyfile(DVC_CONFIG, folder / ".dvc/config")
     write_text(folder / "params.yaml", params_text(with_changes(Params(), settings)))
     git(folder, "init", "--quiet")
@@ -95,7 +116,7 @@ def update_project(folder: Path) -> list[str]:
         raise UsageError(f"{folder}: is no git repository, so nothing could be had back; git init")
     new = {
         name: text
-        for name, text in _program_files().items()
+        for name, text in _program_files(_is_of_pairs(folder)).items()
         if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()
     }
     lost = [name for name in new if (folder / name).is_file() and not _is_committed(folder, name)]
@@ -114,17 +135,31 @@ def _is_clone(folder: Path) -> bool:
         return False
 
 
+def _is_of_pairs(folder: Path) -> bool:
+    """Return whether a project trains on pairs alone: it has no stage that makes a manifest.
+
+    Raises `UsageError`.
+    """
+    path = folder / STAGES_FILE
+    try:
+        stages = YAML(typ="safe").load(path)["stages"]
+        return "train" in stages and "manifest" not in stages
+    except (OSError, YAMLError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path}: cannot be read: {reason}; repair it") from None
+
+
 def _is_committed(folder: Path, name: str) -> bool:
     """Return whether git's last commit has a file as it is."""
     committed = _run_git(folder, "rev-parse", "--verify", "--quiet", f"HEAD:./{name}")
     return committed.returncode == 0 and committed.stdout == git(folder, "hash-object", name)
 
 
-def _program_files() -> dict[str, str]:
+def _program_files(of_pairs: bool) -> dict[str, str]:
     """Return the content of the files that a project has from the program, by their names."""
     source = WHEEL_FILES if WHEEL_FILES.is_dir() else CLONE
     texts = {name: (source / name).read_text(encoding="utf-8") for name in FILES}
-    return texts | {STAGES_FILE: _stages_of_installed_program(source / STAGES_FILE)}
+    return texts | {STAGES_FILE: _stages_of_project(source / STAGES_FILE, of_pairs)}
 
 
 def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
@@ -202,7 +237,7 @@ def _name_author(folder: Path) -> None:
             git(folder, "config", key, value)
 
 
-def _stages_of_installed_program(path: Path) -> str:
+def _stages_of_project(path: Path, of_pairs: bool) -> str:
     """Return `dvc.yaml` with fingerprints made in every run: a project has no code to watch."""
     yaml = YAML()
     yaml.width = 4096
@@ -210,6 +245,24 @@ def _stages_of_installed_program(path: Path) -> str:
     code = document["stages"]["code"]
     del code["deps"]
     code.insert(len(code) - 1, "always_changed", True)
+    if of_pairs:
+        _remove_data_stages(document)
     text = StringIO()
     yaml.dump(document, text)
     return text.getvalue()
+
+
+def _remove_data_stages(document: dict[str, Any]) -> None:
+    """Remove the stages that make a manifest, and what others read of them."""
+    stages = document["stages"]
+    outputs = {_path(out) for name in DATA_STAGES for out in stages.pop(name)["outs"]}
+    for stage in stages.values():
+        for index in reversed(range(len(stage.get("deps", ())))):
+            if stage["deps"][index] in outputs:
+                del stage["deps"][index]
+    document["metrics"][:] = [path for path in document["metrics"] if path not in outputs]
+
+
+def _path(output: str | Mapping[str, Any]) -> str:
+    """Return the path of an output of a stage, which may have options."""
+    return output if isinstance(output, str) else next(iter(output))

@@ -82,6 +82,7 @@ class ModelFacts:
 
 PROVENANCE = {
     "manifest_sha256": "SHA-256 of the manifest of its images",
+    "folders_sha256": "SHA-256 of its images in folders",
     "vgg": "weights of the content loss",
     "torch": "PyTorch",
     "device": "computed on",

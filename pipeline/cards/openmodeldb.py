@@ -79,12 +79,25 @@ def _resource(facts: ModelFacts) -> dict[str, object]:
 
 def _training(facts: ModelFacts) -> dict[str, object]:
     params = facts.params
-    manifest = facts.provenance.get("manifest_sha256")
     return {
         "trainingIterations": facts.steps,
         "trainingBatchSize": params.get("batch"),
         "trainingHRSize": params.get("crop"),
         "trainingOTF": params["degradation"] != "none" if "degradation" in params else None,
-        "dataset": manifest and f"images of the manifest with SHA-256 {manifest}",
+        "dataset": _dataset(facts),
         "pretrainedModelG": facts.init and model_id(facts.init, facts.scale),
     }
+
+
+def _dataset(facts: ModelFacts) -> str | None:
+    """Return what is known of the images that a model was trained on."""
+    origins = {
+        "manifest_sha256": "images of the manifest with SHA-256",
+        "folders_sha256": "images of folders with SHA-256",
+    }
+    known = [
+        f"{name} {facts.provenance[key]}"
+        for key, name in origins.items()
+        if key in facts.provenance
+    ]
+    return ", ".join(known) or None

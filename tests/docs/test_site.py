@@ -60,6 +60,7 @@ def test_every_page_is_in_the_site(path: object) -> None:
         "README.md": "index.md",
         "CONTRIBUTING.md": "contributing.md",
         "stages/project_readme.md": None,
+        "stages/project_readme_of_pairs.md": None,
     }
     uri = moved.get(name, name.removeprefix("docs/"))
     if uri is not None:

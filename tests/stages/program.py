@@ -121,7 +121,8 @@ def _driver() -> Driver:
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that an interpreter and its libraries read when they start."""
-    prefixes = ("PYTHON", "LC_", "LANG", "LD_", "OMP_", "TORCH", "COVERAGE")
+    # Not TORCHINDUCTOR_CACHE_DIR, which compiling and exporting set in the tests' own process.
+    prefixes = ("PYTHON", "LC_", "LANG", "LD_", "OMP_", "TORCH_", "COVERAGE")
     return {name: value for name, value in environment.items() if name.startswith(prefixes)}
 
 
