@@ -113,6 +113,13 @@ class TrainParams(Section):
         description="folder of their LR images; null: LR is made as `degradation` says",
     )
     batch: int = Field(2, ge=1, description="crops per step")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="equal parts of each batch that are computed one after the other, to take less "
+        "memory; their gradients are added; means of batch normalisation, and relativistic ones, "
+        "are of a part",
+    )
     epochs: int = Field(10, ge=1, description="passes over the training images")
     steps: int | None = Field(None, ge=1, description="generator updates in all; null: by epochs")
     init: str | None = Field(
@@ -273,6 +280,12 @@ class TrainParams(Section):
                 ("processes",),
                 f"{self.processes} cannot share a batch of {self.batch} equally; change one",
             )
+        if self.batch // self.processes % self.accumulate:
+            raise problem_at(
+                ("accumulate",),
+                f"{self.batch // self.processes} crops of a process have no {self.accumulate} "
+                "equal parts; change train.batch or this",
+            )
         return self
 
     @model_validator(mode="after")
@@ -301,7 +314,7 @@ class TrainParams(Section):
     def _check_something_to_normalise(self) -> "TrainParams":
         # 16 pixels leave one position after the strides of srgan; unet has no batch normalisation.
         normalised = self.adv_weight > 0 and self.discriminator == "srgan"
-        if normalised and self.crop == 16 and self.batch == 1:
+        if normalised and self.crop == 16 and self.batch == self.accumulate:
             raise problem_at(
                 ("batch",),
                 "one crop of 16 pixels is too little for the discriminator's batch normalisation; "

@@ -13,7 +13,7 @@ from pipeline.training.schedules import Scalar
 
 def descend(
     optimisers: Iterable[Optimizer],
-    loss: Tensor,
+    losses: Iterable[Tensor],
     learning_rate: Scalar,
     group: Group,
     max_norm: float | None = None,
@@ -21,14 +21,16 @@ def descend(
 ) -> Tensor:
     """Update the optimisers' parameters where all gradients are finite and `condition` holds.
 
-    Gradients are the means over the processes of `group`, clipped to `max_norm` in all. Return
+    Gradients are the sums of those of `losses`, each of which is computed when that before it is
+    done; of them the means over the processes of `group`, clipped to `max_norm` in all. Return
     whether the parameters were updated: `() bool`. Otherwise they and the moments stay. On CUDA the
     host does not wait to learn it.
     """
     optimisers = list(optimisers)
     for optimiser in optimisers:
         optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    for loss in losses:
+        loss.backward()  # type: ignore[no-untyped-call]
     groups = [one for optimiser in optimisers for one in optimiser.param_groups]
     parameters = [
         parameter
@@ -43,7 +45,7 @@ def descend(
     updated = torch.isfinite(norm)
     if condition is not None:
         updated = updated & condition
-    on_cuda = loss.device.type == "cuda"
+    on_cuda = norm.device.type == "cuda"
     if not on_cuda and not updated:
         return updated
     if max_norm is not None:

@@ -40,6 +40,10 @@ def _counted(params: TrainParams, batch: int, adversarial: bool) -> int:
         loss = sr.sum()
         if adversarial:
             hr = torch.empty(batch, 3, params.crop, params.crop)
+            if params.accumulate > 1:
+                # Its activations are not kept for the generator's loss.
+                with torch.no_grad():
+                    generator(torch.empty(batch, 3, side, side))
             loss = loss + _adversarial_part(params, hr, sr)
         loss.backward()
     operations: int = counter.get_total_flops()

@@ -6,7 +6,7 @@ Generative Adversarial Network".
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, cast
 
@@ -166,48 +166,74 @@ class TrainStep:
         adversary = self.state.adversary if kind.adversarial else None
         buffers = BufferCopies(self.state.generator)
         d_buffers = BufferCopies(None if adversary is None else adversary.network)
-        lr, hr = self._to_float(lr_uint8), self._to_float(hr_uint8)
-        # Computed once, for both networks' losses.
-        with self._autocast():
-            sr = self.state.generator(lr).float()
+        parts = self._parts(hr_uint8, lr_uint8)
+        d_figures: StepFigures = {}
+        d_updated = torch.ones((), dtype=torch.bool, device=self.device)
         if kind.adversarial:
-            figures, d_updated = self._update_discriminator(hr, sr.detach(), learning_rate)
-            loss, generator_figures = self._perceptual_loss(kind, hr, sr, adversarial_weight)
-            figures |= generator_figures
-        else:
-            d_updated = torch.ones((), dtype=torch.bool, device=self.device)
-            loss = pixel_loss(self.params.loss_without_adv, sr, hr)
-            figures = {"loss": loss.detach(), self.params.loss_without_adv: loss.detach()}
+            d_figures, d_updated = self._update_discriminator(parts, learning_rate)
+        means = _PartMeans(self.params.accumulate)
+        losses = (means.add(self._generator_loss(kind, part, adversarial_weight)) for part in parts)
         # Equation 1. A generator whose discriminator cannot follow stays where it is, too.
-        updated = self._descend(self.state.optimisers.values(), loss, learning_rate, d_updated)
+        updated = self._descend(self.state.optimisers.values(), losses, learning_rate, d_updated)
         # After the backward passes, which need the buffers as the forward passes left them.
         buffers.restore_unless(updated)
         d_buffers.restore_unless(d_updated)
         self._update_ema(ema_weight, updated)
         self.state.count_skipped(updated)
-        return figures | {_UPDATED: updated}
+        return {**d_figures, **means.figures(), _UPDATED: updated}
+
+    def _parts(self, hr_uint8: Tensor, lr_uint8: Tensor) -> list["_Part"]:
+        """Return the parts of a batch whose gradients are accumulated one after the other."""
+        count = self.params.accumulate
+        pairs = zip(hr_uint8.chunk(count), lr_uint8.chunk(count), strict=True)
+        parts = [_Part(self._to_float(hr), self._to_float(lr)) for hr, lr in pairs]
+        # Computed once, for both networks' losses, where its activations can be kept so long.
+        return [replace(parts[0], sr=self._generate(parts[0].lr))] if count == 1 else parts
+
+    def _generate(self, lr: Tensor) -> Tensor:
+        with self._autocast():
+            sr: Tensor = self.state.generator(lr)
+        return sr.float()
 
     def _update_discriminator(
-        self, hr: Tensor, sr: Tensor, learning_rate: Scalar
-    ) -> tuple[dict[str, Tensor], Tensor]:
+        self, parts: Iterable["_Part"], learning_rate: Scalar
+    ) -> tuple[StepFigures, Tensor]:
         """Take a step of D's part of equation 2.
 
         Return D's loss and its mean outputs, and whether it was updated: `() bool`.
         """
-        adversary = self._adversary
+        means = _PartMeans(self.params.accumulate)
+        losses = (means.add(self._discriminator_loss(part)) for part in parts)
+        updated = self._descend([self._adversary.optimiser], losses, learning_rate)
+        return means.figures(), updated
+
+    def _discriminator_loss(self, part: "_Part") -> tuple[Tensor, StepFigures]:
+        """Return D's part of equation 2, and it and its mean outputs detached."""
+        network = self._adversary.network
+        with torch.no_grad():
+            sr = self._generate(part.lr) if part.sr is None else part.sr.detach()
         with self._autocast():
-            hr_logits, sr_logits = adversary.network(hr), adversary.network(sr)
+            hr_logits, sr_logits = network(part.hr), network(sr)
         loss = discriminator_loss(hr_logits, sr_logits, self._relativistic_mean)
-        updated = self._descend([adversary.optimiser], loss, learning_rate)
-        return {
+        return loss, {
             "discriminator": loss.detach(),
             "d_hr": hr_logits.detach().float().sigmoid().mean(),
             "d_sr": sr_logits.detach().float().sigmoid().mean(),
-        }, updated
+        }
+
+    def _generator_loss(
+        self, kind: StepKind, part: "_Part", adversarial_weight: Scalar
+    ) -> tuple[Tensor, StepFigures]:
+        """Return the generator's loss, and its parts detached, unweighted."""
+        sr = self._generate(part.lr) if part.sr is None else part.sr
+        if kind.adversarial:
+            return self._perceptual_loss(kind, part.hr, sr, adversarial_weight)
+        loss = pixel_loss(self.params.loss_without_adv, sr, part.hr)
+        return loss, {"loss": loss.detach(), self.params.loss_without_adv: loss.detach()}
 
     def _perceptual_loss(
         self, kind: StepKind, hr: Tensor, sr: Tensor, adversarial_weight: Scalar
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    ) -> tuple[Tensor, StepFigures]:
         """Return equation 3, and its parts detached, unweighted.
 
         The weights are params; pixels are added where `pixel_weight` says so.
@@ -253,12 +279,12 @@ class TrainStep:
     def _descend(
         self,
         optimisers: Iterable[Optimizer],
-        loss: Tensor,
+        losses: Iterable[Tensor],
         learning_rate: Scalar,
         condition: Tensor | None = None,
     ) -> Tensor:
         max_norm = self.params.max_grad_norm
-        return descend(optimisers, loss, learning_rate, self.group, max_norm, condition)
+        return descend(optimisers, losses, learning_rate, self.group, max_norm, condition)
 
     def _update_ema(self, weight: Scalar, updated: Tensor) -> None:
         if self.device.type != "cuda" and not updated:
@@ -287,6 +313,36 @@ class TrainStep:
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a batch, `(N, 3, H, W) float`; `sr` where it is computed already."""
+
+    hr: Tensor
+    lr: Tensor
+    sr: Tensor | None = None
+
+
+class _PartMeans:
+    """The means of a batch's losses and figures over its parts, equally large."""
+
+    def __init__(self, parts: int) -> None:
+        self._parts = parts
+        self._figures: list[StepFigures] = []
+
+    def add(self, computed: tuple[Tensor, StepFigures]) -> Tensor:
+        """Count a part's figures, and return its share of the batch's loss."""
+        loss, figures = computed
+        self._figures.append(figures)
+        return loss / self._parts
+
+    def figures(self) -> dict[str, Tensor]:
+        """Return the means of the figures."""
+        first, *_ = self._figures
+        return {
+            name: torch.stack([figures[name] for figures in self._figures]).mean() for name in first
+        }
 
 
 @contextmanager

@@ -84,6 +84,39 @@ def test_gradient_norms_are_recorded_with_the_losses_and_follow_the_weights() ->
     )
 
 
+ALIKE = Batch(BATCH.hr[:1].expand(4, -1, -1, -1).contiguous())
+
+
+def gradients(step: TrainStep) -> torch.Tensor:
+    """Those of the last step, of the generator and then of the discriminator."""
+    networks: list[nn.Module] = [step.state.generator]
+    if step.state.adversary is not None:
+        networks.append(step.state.adversary.network)
+    found = [parameter.grad for network in networks for parameter in network.parameters()]
+    return torch.cat([gradient.flatten() for gradient in found if gradient is not None])
+
+
+@pytest.mark.parametrize(
+    ("changes", "batch"),
+    [
+        ({"adv_weight": 0}, BATCH),
+        # Of equal crops batch normalisations have the same statistics.
+        ({"pretrain_steps": 0, "adv_weight": 0.1, "pixel_weight": 0.1}, ALIKE),
+        ({"pretrain_steps": 0, "relativistic": True}, ALIKE),
+    ],
+)
+def test_parts_of_a_batch_teach_what_the_whole_teaches(
+    changes: dict[str, object], batch: Batch
+) -> None:
+    whole, accumulated = train_step(**changes), train_step(**changes, accumulate=len(batch))
+    expected, found = whole(batch).figures, accumulated(batch).figures
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
+    difference = (gradients(accumulated) - gradients(whole)).norm()
+    assert difference < 1e-3 * gradients(whole).norm()
+
+
 def test_a_relativistic_step_is_another_step() -> None:
     plain, relativistic = train_step(adv_weight=0.5), train_step(adv_weight=0.5, relativistic=True)
     assert plain(BATCH).figures["adversarial"] != relativistic(BATCH).figures["adversarial"]
