@@ -154,7 +154,8 @@ def draw_examples(path: Path, examples: Sequence[ExampleImage]) -> None:
             top = TEXT_HEIGHT + GAP + row * row_height
             cell = _cell(example, title)
             canvas.paste(cell, (left + (CELL - cell.width) // 2, top + (CELL - cell.height) // 2))
-            draw.text((left + CELL / 2, top + CELL + 4), _caption(example, title), INK, font, "mt")
+            caption = _fitting(_caption(example, title), font, CELL + GAP)
+            draw.text((left + CELL / 2, top + CELL + 4), caption, INK, font, "mt")
     with atomic_path(path) as temporary:
         canvas.save(temporary, format="PNG", optimize=True)
 
@@ -162,6 +163,15 @@ def draw_examples(path: Path, examples: Sequence[ExampleImage]) -> None:
 def to_image(pixels: torch.Tensor) -> Image.Image:
     """Convert (3, H, W) uint8 to a PIL image."""
     return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """Return the text, its beginning left out where it is longer than `width` pixels."""
+    kept = text
+    while font.getlength(kept) > width:
+        text = text[1:]
+        kept = f"…{text}"
+    return kept
 
 
 def _caption(example: ExampleImage, column: str) -> str:

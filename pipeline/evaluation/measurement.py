@@ -13,10 +13,13 @@ from pipeline.evaluation.methods import ORIGINAL
 from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.metrics import MS_SSIM_SIDE, PEAK, luma, ms_ssim, psnr, ssim
 from pipeline.networks.perceptual.dists import Dists
+from pipeline.networks.perceptual.lpips import Lpips
 
 PSNR_CEILING = 100.0
 """dB, stands for the infinite PSNR of equal images, so that means stay finite. One level of one
 sample of a 512 × 512 image is 102 dB."""
+PIXELS_OF_ALL_METHODS = 2**20
+"""Pixels of an image up to which all methods' results are measured at once, not one by one."""
 DECIMALS = 5
 """Decimals that are written; later ones differ between machines."""
 
@@ -103,20 +106,14 @@ def measure_image(
     """
     if smallest_side is None:
         smallest_side = min(original.shape[-2:])
-    sr = torch.stack(list(results.values())).to(device, torch.float32)
+    sr = torch.stack(list(results.values()))
     hr = original[None].to(device, torch.float32)
-    target = hr.expand_as(sr)
-    sr_y, hr_y = luma(sr), luma(hr).expand(len(sr), -1, -1, -1)
-    columns = {
-        "psnr_y": psnr(sr_y, hr_y, border).clamp(max=PSNR_CEILING),
-        "ssim_y": ssim(sr_y, hr_y, border),
-        "psnr_rgb": psnr(sr, target, border).clamp(max=PSNR_CEILING),
-        "ssim_rgb": ssim(sr, target, border),
-    }
-    if has_ms_ssim(smallest_side, border):
-        columns["ms_ssim_y"] = ms_ssim(sr_y, hr_y, border)
-    if perceptual.lpips is not None:
-        columns["lpips"] = perceptual.lpips(sr, hr)
+    at_once = len(sr) if hr[0, 0].numel() <= PIXELS_OF_ALL_METHODS else 1
+    parts = [
+        _distances(part.to(device, torch.float32), hr, border, perceptual.lpips, smallest_side)
+        for part in torch.split(sr, at_once)
+    ]
+    columns = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
     vgg_descriptors: list[Tensor] = []
     if perceptual.dists is not None:
         columns["dists"], vgg_descriptors = _dists_and_descriptors(perceptual.dists, sr, hr)
@@ -128,6 +125,25 @@ def measure_image(
     # Without VGG16 there are no descriptors.
     named = dict(zip((ORIGINAL, *results), vgg_descriptors, strict=False))
     return ImageMeasurement(scores, named)
+
+
+def _distances(
+    sr: Tensor, hr: Tensor, border: int, lpips: Lpips | None, smallest_side: int
+) -> dict[str, Tensor]:
+    """Return metric → (N,) of results (N, 3, H, W) and the original (1, 3, H, W), but for DISTS."""
+    target = hr.expand_as(sr)
+    sr_y, hr_y = luma(sr), luma(hr).expand(len(sr), -1, -1, -1)
+    columns = {
+        "psnr_y": psnr(sr_y, hr_y, border).clamp(max=PSNR_CEILING),
+        "ssim_y": ssim(sr_y, hr_y, border),
+        "psnr_rgb": psnr(sr, target, border).clamp(max=PSNR_CEILING),
+        "ssim_rgb": ssim(sr, target, border),
+    }
+    if has_ms_ssim(smallest_side, border):
+        columns["ms_ssim_y"] = ms_ssim(sr_y, hr_y, border)
+    if lpips is not None:
+        columns["lpips"] = lpips(sr, hr)
+    return columns
 
 
 def mean_scores(image_scores: Sequence[Scores], set_scores: Scores) -> dict[str, dict[str, float]]:
@@ -152,7 +168,7 @@ def _dists_and_descriptors(dists: Dists, sr: Tensor, hr: Tensor) -> tuple[Tensor
     distances, vgg_descriptors = [], [descriptors(hr_features[-1])]
     # One at a time: VGG16's first maps of a 512 × 512 image alone are 67 MB.
     for image in torch.split(sr, 1):
-        sr_features = dists.features(image)
+        sr_features = dists.features(image.to(hr))
         distances.append(dists.distance(sr_features, hr_features))
         vgg_descriptors.append(descriptors(sr_features[-1]))
     return torch.cat(distances), vgg_descriptors

@@ -43,7 +43,8 @@ def check_results(folders: Mapping[str, Path], images: PairedImages) -> None:
                 hr = images.hr(index)
                 lr = {task: images.lr(index, hr, task) for task in OTHER_TASK}
                 share.add(result, lr["none"], lr["web"], images.scale)
-        _check_task(method, folder, images, share.value)
+        if not images.lr_is_given:
+            _check_task(method, folder, images, share.value)
 
 
 def read_result(path: Path, method: str, size: tuple[int, int]) -> Tensor:
@@ -131,7 +132,7 @@ class _DamageShare:
         """The share: about 0 of clean LR images; None if too few pixels are damaged."""
         damage, blur, both = (self._products[at].item() for at in ((1, 1), (2, 2), (1, 2)))
         determinant = damage * blur - both**2
-        if damage < LEAST_DAMAGE * self._samples or determinant < 1e-6 * damage * blur:
+        if damage < LEAST_DAMAGE * self._samples or determinant <= 1e-6 * damage * blur:
             return None
         of_damage, of_blur = self._products[0, 1].item(), self._products[0, 2].item()
         return (of_damage * blur - of_blur * both) / determinant

@@ -1,11 +1,16 @@
 """Which pictures and which parts of them are shown."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from pipeline.evaluation.example_images import (
     CELL,
+    GAP,
     Box,
     ExampleImage,
     choose_crop,
@@ -71,6 +76,47 @@ def test_details_of_all_images_show_the_same_part():
     assert shown.detail("lr").shape == (3, 4, 4)
     assert torch.equal(shown.detail("original"), shown.original[:, 24:40, 16:32])
     assert torch.equal(shown.detail("lr")[:, :, :1], shown.lr[:, 6:10, 4:5])
+
+
+def large(left: int, top: int) -> ExampleImage:
+    lr = torch.arange(3 * 20 * 50, dtype=torch.int64).reshape(3, 20, 50).to(torch.uint8)
+    whole = lr.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    box = Box(left, top, left + 16, top + 16)
+    return ExampleImage("7", lr, {"model": whole.flip(0)}, whole, {}, box, [])
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "part"),
+    [(92, 32, Box(68, 8, 132, 72)), (0, 0, Box(0, 0, 64, 64)), (184, 64, Box(136, 16, 200, 80))],
+)
+def test_of_a_large_picture_the_part_around_the_detail_is_shown(
+    left: int, top: int, part: Box
+) -> None:
+    example = large(left, top)
+    cut = example.cut(64)
+    assert torch.equal(
+        cut.original, example.original[:, part.top : part.bottom, part.left : part.right]
+    )
+    assert cut.results["model"].shape == cut.original.shape
+    assert cut.lr.shape == (3, 16, 16)
+    assert cut.cut_from == "200 × 80"
+    for name in ("lr", "model", "original"):
+        assert torch.equal(cut.detail(name), example.detail(name))
+
+
+def test_a_small_picture_is_shown_whole_and_a_detail_is_never_cut() -> None:
+    example = large(0, 0)
+    assert example.cut(200) is example
+    assert example.cut(8).detail("original").shape == (3, 16, 16)
+
+
+def test_a_long_name_stays_in_its_column(tmp_path: Path) -> None:
+    short, long = (replace(example(), name=name) for name in ("7", "a/" + "very_long_name" * 9))
+    for name, one in (("short", short), ("long", long)):
+        draw_examples(tmp_path / f"{name}.png", [one])
+    images = [np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("short", "long")]
+    differing = np.flatnonzero((images[0] != images[1]).any(axis=(0, 2)))
+    assert differing.max() < CELL + 2 * GAP
 
 
 def test_the_figure_has_one_row_per_example_and_one_column_per_method(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torchvision.models import vgg16
 
+from pipeline.evaluation import measurement
 from pipeline.evaluation.measurement import METRICS, PSNR_CEILING, mean_scores, measure_image
 from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.metrics import MS_SSIM_SIDE, luma, ms_ssim, psnr, ssim
@@ -47,6 +48,23 @@ def test_ms_ssim_is_measured_where_the_image_is_large_enough():
     assert (
         "ms_ssim_y" not in measure_image({"a": smaller}, smaller, 4, NONE_LOADED, CPU).scores["a"]
     )
+
+
+def test_results_of_a_large_image_are_measured_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = {"a": image().roll(1, dims=2), "b": image().roll(2, dims=1)}
+    expected = measure_image(results, image(), 4, NONE_LOADED, CPU).scores
+    counts = []
+
+    def counted(sr: torch.Tensor, hr: torch.Tensor, border: int) -> torch.Tensor:
+        counts.append(len(sr))
+        return ssim(sr, hr, border)
+
+    monkeypatch.setattr(measurement, "ssim", counted)
+    monkeypatch.setattr(measurement, "PIXELS_OF_ALL_METHODS", image()[0].numel() - 1)
+    scores = measure_image(results, image(), 4, NONE_LOADED, CPU).scores
+    assert counts == [1, 1, 1, 1]
+    for method, values in expected.items():
+        assert scores[method] == pytest.approx(values, abs=2e-5)
 
 
 def test_dists_and_descriptors_are_of_vgg16():

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.evaluation.origins import Origin, file_name, origins_of, source_link
+from pipeline.evaluation.origins import Origin, file_name, measured_set, origins_of, source_link
 from pipeline.evaluation.pairs import MeasuredImage
+from pipeline.params import EvaluateParams
 from tests.evaluation.test_report_page import post
 
 
@@ -19,6 +20,15 @@ def images(*addresses: str) -> list[MeasuredImage]:
 )
 def test_a_picture_of_ones_own_is_named_by_its_file(address: str, name: str) -> None:
     assert file_name(address) == name
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("data/Set5/HR/", "data/Set5/HR"), ("/mnt/x/Set5", "Set5"), ("../own", "own")],
+)
+def test_the_measured_set_is_a_split_or_a_folder(folder: str, name: str) -> None:
+    assert measured_set(EvaluateParams(split="val")) == "the val split"
+    assert measured_set(EvaluateParams(hr_folder=folder)) == f"the folder {name}"
 
 
 def test_sites_are_counted_the_largest_first():

@@ -8,11 +8,13 @@ import torch
 from PIL import Image
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.interpolation import interpolate
 from pipeline.evaluation.other_programs import check_results
 from pipeline.evaluation.pairs import SplitPairs
 from pipeline.images.degradation import Degradation
 from pipeline.networks.files import load_generator
+from pipeline.progress import Silent
 from pipeline.shipped import shipped_models
 from tests.evaluation.world import make_world
 
@@ -70,6 +72,14 @@ def test_images_without_damage_say_nothing(clean: SplitPairs, tmp_path: Path, mo
     write_results(tmp_path / "theirs", clean, "nearest")
     for task in ("none", "web"):
         check_results({"theirs": tmp_path / "theirs"}, replace(clean, degradation=task))
+
+
+def test_flat_images_say_nothing(tmp_path: Path) -> None:
+    """They have nothing that blur changes, but JPEG does change their colour."""
+    (tmp_path / "hr").mkdir()
+    Image.new("RGB", (64, 64), (201, 33, 90)).save(tmp_path / "hr/flat.png")
+    images = FolderPairs.from_folders(str(tmp_path / "hr"), None, 4, None, "none", Silent())
+    check_results({"theirs": tmp_path / "hr"}, images)
 
 
 @pytest.mark.parametrize(

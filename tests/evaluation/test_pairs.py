@@ -67,6 +67,13 @@ def test_an_empty_split_names_what_to_change(tmp_path: Path) -> None:
         pairs(tmp_path)
 
 
+def test_no_images_for_training_names_what_to_change(tmp_path: Path) -> None:
+    make_world(tmp_path, {"test": 1})
+    problem = r"no image in the split train; lower manifest\.val_fraction and manifest\.test_frac"
+    with pytest.raises(PipelineError, match=problem):
+        pairs(tmp_path, "train")
+
+
 def test_more_images_of_the_same_task_are_added(tmp_path: Path) -> None:
     make_world(tmp_path, {"test": 3})
     for count in (1, 2):

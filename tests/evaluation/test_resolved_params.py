@@ -74,4 +74,11 @@ def test_an_evaluations_auto_and_null_are_what_they_stood_for():
     used = resolved_evaluate_params(EvaluateParams(), 14, "cuda (A)", PerceptualMetrics())
     assert (used["max_images"], used["device"]) == (14, "cuda (A)")
     assert (used["lpips"], used["dists"]) == ("off", "off")
-    assert "blend_steps" not in used
+    assert not {"blend_steps", "hr_folder", "lr_folder"} & set(used)
+
+
+def test_of_folders_elsewhere_the_name_alone_is_shown(tmp_path: Path) -> None:
+    params = EvaluateParams(hr_folder=str(tmp_path / "hr"), lr_folder="data/lr")
+    used = resolved_evaluate_params(params, 14, "cpu", PerceptualMetrics())
+    assert (used["hr_folder"], used["lr_folder"]) == ("hr", "data/lr")
+    assert not {"split", "degradation"} & set(used)

@@ -89,6 +89,27 @@ def test_the_pyramid_ends_at_sixteen_pixels():
     assert shapes == [(128, 128), (64, 64), (32, 32), (16, 16)]
 
 
+def test_images_of_different_sizes_have_the_levels_of_the_smallest() -> None:
+    """Their finest levels are together, and the last one of each is a low-pass residual."""
+    sizes = ((40, 90), (64, 64), (130, 50))
+    gathered = PatchSets(len(sizes), 40, seed=0)
+    for height, width in sizes:
+        picture = pictures(1, 130)[0, :, :height, :width].clamp(max=200)
+        gathered.add({"original": picture, "same": picture.clone(), "brighter": picture + 40})
+    distance = gathered.distances("original")
+    assert distance["same"].levels == {40: 0, 20: 0}
+    assert distance["brighter"].levels[40] == pytest.approx(0, abs=1e-5)
+    assert distance["brighter"].levels[20] > 0.1
+
+
+@pytest.mark.parametrize("side", [16, 31, 32, 37, 190, 512])
+def test_level_sides_are_those_of_the_pyramid(side: int) -> None:
+    sides = level_sides(side)
+    levels = laplacian_pyramid(torch.zeros(1, 3, side, side + 5), len(sides))
+    assert [min(level.shape[-2:]) for level in levels] == sides
+    assert 16 <= sides[-1] < 32
+
+
 def test_flat_images_have_only_a_last_level():
     flat = torch.full((1, 3, 64, 64), 90.0)
     fine, middle, last = laplacian_pyramid(flat, 3)

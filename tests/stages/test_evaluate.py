@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from pipeline.files import sha256_of
 from pipeline.networks.perceptual.weights import FOLDER_VARIABLE
 from stages.evaluate import revision
-from tests.evaluation.world import make_world
+from tests.evaluation.world import drawing, make_world
 from tests.stages.program import Finished, pipeline
 
 PARAMS = "evaluate:\n  device: cpu\n  detail: 32\n  pictures: 2\n"
@@ -24,8 +25,13 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def evaluate(project: Path) -> Finished:
-    return pipeline(project, "evaluate", **{FOLDER_VARIABLE: str(project / "no-weights")})
+def evaluate(project: Path, *options: str) -> Finished:
+    return pipeline(project, "evaluate", *options, **{FOLDER_VARIABLE: str(project / "no-weights")})
+
+
+def page(project: Path) -> str:
+    text = (project / "reports/index.html").read_text(encoding="utf-8")
+    return " ".join(text.split())
 
 
 def git(project: Path, *arguments: str) -> str:
@@ -84,6 +90,50 @@ def test_other_models_are_looked_for_first_and_named_by_their_sha256(project, mo
     ) in result.err.splitlines()
     page = (project / "reports/index.html").read_text(encoding="utf-8")
     assert page.count(sha256_of(mse)) == 2
+
+
+def test_folders_of_ones_own_need_no_manifest(project: Path) -> None:
+    for number, size in enumerate(((97, 62), (40, 130))):
+        picture = drawing(number, 140).crop((0, 0, *size))
+        for folder, factor in (("hr", 1), ("lr", 4)):
+            (project / folder).mkdir(exist_ok=True)
+            small = (size[0] // factor, size[1] // factor)
+            picture.resize(small).save(project / folder / f"{number}.png")
+    shutil.rmtree(project / "data")
+    result = evaluate(project, "--hr-folder", "hr")
+    assert result.code == 0, result.err
+    assert not any(line.startswith("note: evaluate.") for line in result.err.splitlines())
+    assert "2 pictures of the folder hr were measured" in page(project)
+    options = ("--split", "val", "--degradation", "web")
+    result = evaluate(project, "--hr-folder", "hr", "--lr-folder", "lr", *options)
+    assert result.code == 0, result.err
+    notes = [line for line in result.err.splitlines() if line.startswith("note: evaluate.")]
+    assert notes == [
+        "note: evaluate.split has no effect, because evaluate.hr_folder is set",
+        "note: evaluate.degradation has no effect, because evaluate.lr_folder is set",
+    ]
+    assert "with the LR images of the folder lr." in page(project)
+
+
+def test_folders_are_looked_for_first_and_watched(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = "no such file or folder; put a copy into inputs/evaluate and name that"
+    result = evaluate(project, "--hr-folder", "hr", "--lr-folder", "lr")
+    assert result.code == 2
+    assert result.problems == [
+        f"evaluate.hr_folder: hr: {missing}",
+        f"evaluate.lr_folder: lr: {missing}",
+    ]
+    for folder in ("inputs/evaluate/hr", "lr"):
+        (project / folder).mkdir(parents=True)
+        drawing(1, 64 if folder != "lr" else 16).save(project / folder / "1.png")
+    monkeypatch.setenv("DVC_STAGE", "evaluate")
+    result = evaluate(project, "--hr-folder", "inputs/evaluate/hr", "--lr-folder", "lr")
+    assert result.code == 0, result.err
+    assert [line for line in result.err.splitlines() if "DVC does not see" in line] == [
+        "note: evaluate.lr_folder: DVC does not see when lr changes; it does so in inputs/evaluate"
+    ]
 
 
 def test_the_revision_notes_changed_code_only(project, commit, monkeypatch):

@@ -282,13 +282,15 @@ def test_without_a_manifest_the_stage_before_is_named(project: Path) -> None:
 
 def test_under_dvc_what_evaluate_needs_is_looked_for_first(project: Path) -> None:
     (project / "params.yaml").write_text(
-        PARAMS + "evaluate:\n  models:\n    mse: mse.safetensors\n"
+        PARAMS + "evaluate:\n  models:\n    mse: mse.safetensors\n  hr_folder: own\n"
     )
     result = pipeline(project, "train", DVC_STAGE="train")
     assert result.code == 2
     assert result.err.splitlines() == [
         "evaluate.models.mse: mse.safetensors: no such file or folder; put a copy into "
-        "inputs/evaluate and name that"
+        "inputs/evaluate and name that",
+        "evaluate.hr_folder: own: no such file or folder; put a copy into inputs/evaluate and "
+        "name that",
     ]
     assert not (project / "models/generator.safetensors").exists()
 

@@ -3,7 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.models import alexnet, vgg16
+
 from pipeline.locks import hold, lock_file
+from pipeline.networks.perceptual.weights import FOLDER_VARIABLE
 from tests.evaluation.world import make_world
 from tests.stages.program import pipeline
 
@@ -24,6 +30,49 @@ def test_what_another_program_makes_of_them_is_measured(tmp_path: Path) -> None:
     assert result.code == 0, result.err
     assert "perfect: PSNR_Y 100.00 dB, swd 0.0000" in result.out
     assert "dvc exp run -S ++evaluate.results.perfect=pairs/hr" in result.err
+
+
+@pytest.mark.parametrize("degradation", ["none", "web"])
+def test_a_folder_of_them_has_the_figures_of_the_split(tmp_path: Path, degradation: str) -> None:
+    """Image by image and on average, by all metrics that do not draw positions at random."""
+    make_world(tmp_path, {"train": 1, "test": 3})
+    variables = {FOLDER_VARIABLE: str(random_backbones(tmp_path / "weights"))}
+    params = "evaluate:\n  device: cpu\n  pictures: 1\n  degradation: "
+    (tmp_path / "params.yaml").write_text(params + degradation + "\n")
+    assert pipeline(tmp_path, "pairs", "OUT").code == 0
+    tables = []
+    for options in ((), ("--hr-folder", "OUT/hr", "--lr-folder", "OUT/lr")):
+        result = pipeline(tmp_path, "evaluate", *options, **variables)
+        assert result.code == 0, result.err
+        reports = tmp_path / "reports/evaluate"
+        means = (reports / "means.csv").read_text().splitlines()
+        tables.append(
+            [
+                (reports / "per_image.csv").read_text(),
+                [line for line in means if ",swd" not in line and ",kvd," not in line],
+            ]
+        )
+    assert tables[0] == tables[1]
+    assert "lpips,dists" in tables[0][0]
+
+
+def random_backbones(folder: Path) -> Path:
+    folder.mkdir()
+    torch.manual_seed(1)
+    for network in (alexnet, vgg16):
+        state = network(weights=None).features.state_dict()
+        named = {f"features.{key}": value for key, value in state.items()}
+        save_file(named, folder / f"{network.__name__}.safetensors")
+    return folder
+
+
+def test_images_for_training_are_written_without_a_limit(tmp_path: Path) -> None:
+    make_world(tmp_path, {"train": 3, "test": 2})
+    (tmp_path / "params.yaml").write_text(PARAMS + "  max_images: 1\n")
+    result = pipeline(tmp_path, "pairs", "train", "--split", "train")
+    assert result.out == "train: 3 images in lr/ and in hr/\n"
+    assert json.loads((tmp_path / "train/pairs.json").read_text())["split"] == "train"
+    assert pipeline(tmp_path, "pairs", "test").out == "test: 1 images in lr/ and in hr/\n"
 
 
 def test_another_degradation_and_split_need_another_folder(tmp_path: Path) -> None:
