@@ -75,9 +75,19 @@ def _check_named_files(params: TrainParams) -> None:
 def _launch(params: TrainParams) -> None:
     """Train in several processes; raise one error for all of them."""
     from pipeline.training.distributed import launch
+    from pipeline.training.heartbeats import SILENT_SECONDS, watched
+
+    def report(file: Path) -> None:
+        rank, process = file.stem.split("-")
+        ConsoleProgress().message(
+            f"training: process {rank} of {params.processes}, pid {process}, gave no sign of life "
+            f"for {SILENT_SECONDS:.0f} seconds, and the others wait for it: it is stopped, or "
+            "memory is short"
+        )
 
     with tempfile.TemporaryDirectory() as folder:
-        code = launch(params.processes, _train_in_group, params, Path(folder))
+        with watched(Path(folder), "*.alive", report):
+            code = launch(params.processes, _train_in_group, params, Path(folder))
         problem = _first_problem(Path(folder))
     if code == INTERRUPTED:
         raise KeyboardInterrupt
@@ -103,12 +113,15 @@ def _train_in_group(params: TrainParams, problems: Path) -> None:
 
     from pipeline.machine_limits import usable_cores
     from pipeline.processes import interrupt_on_signals
+    from pipeline.training.heartbeats import beating
 
     # Also SIGINT, which PyTorch sends when the parent is killed: background jobs may ignore it.
     interrupt_on_signals()
     torch.set_num_threads(max(1, usable_cores() // params.processes))
+    sign = problems / f"{os.environ['RANK']}-{os.getpid()}.alive"
     try:
-        _train(params)
+        with beating(sign):
+            _train(params)
     except PipelineError as error:
         (problems / f"{os.environ['RANK']}.error").write_text(str(error), encoding="utf-8")
         raise SystemExit(error.exit_code) from None
