@@ -198,7 +198,7 @@ class _Running:
         device = self.hr.device
         if self.variant.graphed is None:
             return straightforward(self.params, vgg, device)
-        return ours(self.params, vgg, device, bf16=True, graphed=self.variant.graphed)
+        return ours(self.params, vgg, device, precision="bf16", graphed=self.variant.graphed)
 
     def _settings(self) -> contextlib.AbstractContextManager[None]:
         return cudnn_settings(self.variant.benchmark, self.variant.deterministic)
@@ -240,7 +240,7 @@ def _time_compiled(task: Task, results: Results) -> None:
     ]
     for case in cases:
         params, hr = case.params, _crops(case.params, device)
-        step = ours(params, vgg, device, bf16=True, compiled=True)
+        step = ours(params, vgg, device, precision="bf16", compiled=True)
         started = time.monotonic()
         for _ in range(2 if task.toy else WARM_UP):
             step(hr)
@@ -260,12 +260,13 @@ def memory(task: Task, results: Results) -> None:
         whole = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(MEMORY_LIMIT_GIB * 2**30 / whole, device)
     small = {"batch": "1", "crop": "32"} if task.toy else {}
+    precision = "bf16" if computes_in_bf16(device) else "fp32"
     for name, settings in MEMORY_CASES.items():
         params = override(TrainParams(vgg="random"), settings | small | {"log_every": "1"})
         for graphed in (False, True):
             line: dict[str, object] = {"case": name, "graphed": graphed}
             try:
-                found = measure_peak(params, device, computes_in_bf16(device), graphed)
+                found = measure_peak(params, device, precision, graphed)
                 line |= {key: value and value / 2**20 for key, value in vars(found).items()}
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 line["error"] = _first_line(error)

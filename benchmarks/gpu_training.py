@@ -175,11 +175,11 @@ def _steps_per_second(params: TrainParams, project: Path, task: Task) -> float:
     located = params.model_copy(
         update={"init": params.init and str(project / params.init), "pretrain_steps": 0}
     )
-    bf16, steps = computes_in_bf16(device), 10**9
-    vgg = load_content_network(located, device, bf16, Silent()).network
+    precision, steps = "bf16" if computes_in_bf16(device) else "fp32", 10**9
+    vgg = load_content_network(located, device, precision, Silent()).network
     state = new_state(located, device)
     compiled = is_compiled(located, steps, device, SINGLE_PROCESS, lambda _: None, print)
-    step = TrainStep(located, steps, state, vgg, device, bf16, compiled=compiled, report=print)
+    step = TrainStep(located, steps, state, vgg, device, precision, compiled=compiled, report=print)
     images = torch.randint(0, 256, (64, 512, 512, 3), dtype=torch.uint8, device=device)
     buffer = PixelBuffer.of_stack(images)
     batches = RandomCrops.from_params(

@@ -53,10 +53,10 @@ def main() -> None:
     generator = new_checkpointed_state(params, torch.device("cpu")).state.generator
     weights = generator.parameter_count
     print(f"{weights:,} parameters, {params.batch} crops of {params.crop} pixels, {device}")
-    for bf16 in [True, False] if computes_in_bf16(device) else [False]:
+    for precision in ["bf16", "fp32"] if computes_in_bf16(device) else ["fp32"]:
         for graphed in [True, False] if device.type == "cuda" else [False]:
-            name = f"{'bf16' if bf16 else 'fp32'}{' graphed' if graphed else ''}"
-            print(name, _format(measure_peak(params, device, bf16, graphed)), flush=True)
+            name = f"{precision}{' graphed' if graphed else ''}"
+            print(name, _format(measure_peak(params, device, precision, graphed)), flush=True)
 
 
 def _format(peak: Peak) -> str:
@@ -64,7 +64,7 @@ def _format(peak: Peak) -> str:
     return f"{peak.allocated / 2**20:8.0f} MiB{reserved}"
 
 
-def measure_peak(params: TrainParams, device: torch.device, bf16: bool, graphed: bool) -> Peak:
+def measure_peak(params: TrainParams, device: torch.device, precision: str, graphed: bool) -> Peak:
     """Take steps and return the largest memory that they used."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -72,7 +72,9 @@ def measure_peak(params: TrainParams, device: torch.device, bf16: bool, graphed:
     weights = backbone_state("vgg16", "random")
     vgg = VGG16Features(params.content_layers, weights).to(device)
     training = new_checkpointed_state(params, device)
-    step = TrainStep(params, 1, training.state, vgg, device, bf16, graphed=graphed, report=print)
+    step = TrainStep(
+        params, 1, training.state, vgg, device, precision, graphed=graphed, report=print
+    )
     side = params.crop
     hr = torch.randint(0, 256, (params.batch, 3, side, side), dtype=torch.uint8)
     if device.type == "cuda":

@@ -49,10 +49,10 @@ def main() -> None:
     vgg = VGG16Features(params.content_layers, weights).to(device)
     steps = {
         "straightforward, fp32": straightforward(params, vgg, device),
-        "this program, fp32": ours(params, vgg, device, bf16=False),
+        "this program, fp32": ours(params, vgg, device, precision="fp32"),
     }
     if computes_in_bf16(device):
-        steps["this program, bf16"] = ours(params, vgg, device, bf16=True)
+        steps["this program, bf16"] = ours(params, vgg, device, precision="bf16")
     seconds = {name: float("inf") for name in steps}
     for _ in range(arguments.steps + 1):
         for name, step in steps.items():
@@ -95,14 +95,14 @@ def ours(
     params: TrainParams,
     vgg: VGG16Features,
     device: torch.device,
-    bf16: bool,
+    precision: str,
     graphed: bool = True,
     compiled: bool = False,
 ) -> Step:
     """Return the step that training takes, on CUDA as a graph unless `graphed` is False."""
     state = new_state(params, device)
     step = TrainStep(
-        params, 1, state, vgg, device, bf16, graphed=graphed, compiled=compiled, report=print
+        params, 1, state, vgg, device, precision, graphed=graphed, compiled=compiled, report=print
     )
     return lambda hr: step(Batch(hr))
 

@@ -101,6 +101,10 @@ def computes_in_bf16(device: torch.device) -> bool:
     return False
 
 
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Types of numbers by the names that params have for them."""
+
+
 def uses_bf16(precision: str, device: torch.device) -> bool:
     """Return whether `auto`, `bf16` or `fp32` computes in bfloat16 on `device`."""
     return precision == "bf16" or (precision == "auto" and computes_in_bf16(device))

@@ -211,8 +211,10 @@ class TrainParams(Section):
         f"has {COMPILED_STEPS:,} steps or more; the first steps then take a minute; a training "
         "that goes on keeps what it began with",
     )
-    precision: Literal["auto", "bf16", "fp32"] = Field(
-        "auto", description="auto: bf16 if the hardware supports it"
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        "auto",
+        description="auto: bf16 if the hardware computes in it, else fp32; fp16: for GPUs without "
+        "bf16, with a scaled loss",
     )
     log_every: int = Field(10, ge=1, description="steps between two points of the curves")
     validate_every: int = Field(1000, ge=1, description="steps between two validations")

@@ -8,6 +8,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from pipeline.training.distributed import Group
+from pipeline.training.loss_scale import LossScale
 from pipeline.training.schedules import Scalar
 
 
@@ -18,19 +19,20 @@ def descend(
     group: Group,
     max_norm: float | None = None,
     condition: Tensor | None = None,
+    scale: LossScale | None = None,
 ) -> Tensor:
     """Update the optimisers' parameters where all gradients are finite and `condition` holds.
 
     Gradients are the sums of those of `losses`, each of which is computed when that before it is
     done; of them the means over the processes of `group`, clipped to `max_norm` in all. Return
     whether the parameters were updated: `() bool`. Otherwise they and the moments stay. On CUDA the
-    host does not wait to learn it.
+    host does not wait to learn it. `scale` scales the losses, and is adapted.
     """
     optimisers = list(optimisers)
     for optimiser in optimisers:
         optimiser.zero_grad()
     for loss in losses:
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss if scale is None else scale.scaled(loss)).backward()  # type: ignore[no-untyped-call]
     groups = [one for optimiser in optimisers for one in optimiser.param_groups]
     parameters = [
         parameter
@@ -40,9 +42,13 @@ def descend(
     ]
     gradients = [parameter.grad for parameter in parameters]
     group.all_reduce_mean_(gradients)
+    if scale is not None:
+        scale.unscale_(gradients)
     norm = get_total_norm(gradients)
     # A finite loss may have gradients that are not finite.
     updated = torch.isfinite(norm)
+    if scale is not None:
+        scale.update(updated)
     if condition is not None:
         updated = updated & condition
     on_cuda = norm.device.type == "cuda"

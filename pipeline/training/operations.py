@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline.devices import DTYPES
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_shapes
 from pipeline.params import TrainParams
@@ -72,9 +73,9 @@ def _sum(*tensors: Tensor) -> Tensor:
     return torch.stack([tensor.sum() for tensor in tensors]).sum()
 
 
-def product_rate(device: torch.device, bf16: bool) -> float:
+def product_rate(device: torch.device, precision: str) -> float:
     """Return the operations per second of a large matrix product on a CUDA device."""
-    kind = torch.bfloat16 if bf16 else torch.float32
+    kind = DTYPES[precision]
     left, right = (torch.randn(PRODUCT_SIDE, PRODUCT_SIDE, device=device).to(kind) for _ in "ab")
     product = nn.functional.linear(left, right)
     torch.cuda.synchronize(device)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pipeline.devices import DTYPES
 from pipeline.networks.perceptual.lpips import SMALLEST_SIDE, Lpips
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import backbone_state, has_backbone, sha256_of_tensors
@@ -21,7 +22,7 @@ class ContentNetwork:
 
 
 def load_content_network(
-    params: TrainParams, device: torch.device, bf16: bool, progress: Progress
+    params: TrainParams, device: torch.device, precision: str, progress: Progress
 ) -> ContentNetwork:
     """Return the content loss's VGG16 on `device`, or none where there is no discriminator.
 
@@ -39,9 +40,9 @@ def load_content_network(
             "nothing, which is another experiment than the article's"
         )
     network = VGG16Features(params.content_layers, state)
-    if bf16:
+    if precision != "fp32":
         # Once, rather than at each step.
-        network.convolutions.to(torch.bfloat16)
+        network.convolutions.to(DTYPES[precision])
     on_device = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ContentNetwork(on_device, sha256_of_tensors(state))
 

@@ -73,7 +73,7 @@ def describe_run(
 ) -> Description:
     """Return all that shapes the weights, as plain values.
 
-    Params are resolved: `config` is the generator's, `precision` is bf16 or fp32, and
+    Params are resolved: `config` is the generator's, `precision` is fp32, bf16 or fp16, and
     `compiled` whether the networks are. `steps` counts only where weights depend on the number of
     steps to come.
     """
@@ -139,11 +139,14 @@ def has_same_tensors(theirs: Description, ours: Description) -> bool:
 
 
 def _of_tensors(description: Description) -> dict[str, Any]:
-    return {
+    params = description["params"]
+    named = {
         name: value
-        for name, value in description["params"].items()
+        for name, value in params.items()
         if name in _OF_TENSORS or name.startswith("generator.")
     }
+    # Only in fp16 losses have scales.
+    return named | {"fp16": params.get("precision") == "fp16"}
 
 
 def is_of_this_format(description: Description) -> bool:

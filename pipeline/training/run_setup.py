@@ -89,10 +89,10 @@ def set_up(
     # Networks are loaded from resolved paths; files and messages have those that the user gave.
     resolved = paths.resolve_params(params)
     training = new_checkpointed_state(resolved, device, group)
-    bf16 = _uses_bf16(params, training.state.generator, device)
-    content = load_content_network(resolved, device, bf16, progress)
+    precision = _precision(params, training.state.generator, device)
+    content = load_content_network(resolved, device, precision, progress)
     inputs |= {"vgg_sha256": content.sha256}
-    runs = _Runs(params, paths, training.state.generator.config, steps, bf16, inputs)
+    runs = _Runs(params, paths, training.state.generator.config, steps, precision, inputs)
     compiled = is_compiled(params, steps, device, group, runs.newest_step, progress.message)
     return TrainRun(
         params=params,
@@ -109,7 +109,7 @@ def set_up(
             state=training.state,
             vgg=content.network,
             device=device,
-            bf16=bf16,
+            precision=precision,
             group=group,
             compiled=compiled,
             report=progress.message,
@@ -138,12 +138,8 @@ class _Runs:
     config: Mapping[str, object]
     """the generator's"""
     steps: int
-    bf16: bool
+    precision: str
     inputs: Mapping[str, str | None]
-
-    @property
-    def precision(self) -> str:
-        return "bf16" if self.bf16 else "fp32"
 
     @cached_property
     def code(self) -> Mapping[str, str]:
@@ -203,10 +199,11 @@ def _validation(params: TrainParams, images: RunImages, device: torch.device) ->
     )
 
 
-def _uses_bf16(params: TrainParams, generator: Generator, device: torch.device) -> bool:
-    if params.precision == "auto" and not generator.allows_bf16:
-        return False
-    return uses_bf16(params.precision, device)
+def _precision(params: TrainParams, generator: Generator, device: torch.device) -> str:
+    """Return fp32, bf16 or fp16."""
+    if params.precision != "auto":
+        return params.precision
+    return "bf16" if generator.allows_bf16 and uses_bf16("auto", device) else "fp32"
 
 
 def _metadata(runs: _Runs, training: CheckpointedState, content: ContentNetwork) -> dict[str, str]:

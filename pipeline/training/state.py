@@ -19,6 +19,7 @@ from pipeline.training.build import (
 )
 from pipeline.training.checkpoint_checks import indexed_parameters
 from pipeline.training.distributed import SINGLE_PROCESS, Group, sync_batch_norm
+from pipeline.training.loss_scale import LossScale
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -29,6 +30,8 @@ class Adversary:
 
     network: nn.Module
     optimiser: Optimizer
+    loss_scale: LossScale | None = None
+    """in fp16 alone"""
 
 
 @dataclass
@@ -44,6 +47,8 @@ class State:
     step: int = 0
     skips: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.int64))
     """how many steps did not update the generator: in all, and since one did; on the device"""
+    loss_scale: LossScale | None = None
+    """of the generator's loss, in fp16 alone"""
 
     @property
     def skipped(self) -> int:
@@ -69,6 +74,10 @@ class State:
         if self.adversary is not None:
             parts["discriminator"] = self.adversary.network
             parts["discriminator_optimiser"] = self.adversary.optimiser
+            if self.adversary.loss_scale is not None:
+                parts["discriminator_loss_scale"] = self.adversary.loss_scale
+        if self.loss_scale is not None:
+            parts["loss_scale"] = self.loss_scale
         return parts
 
     def state_dict(self) -> dict[str, Any]:
@@ -124,7 +133,11 @@ def new_state(params: TrainParams, device: torch.device, group: Group = SINGLE_P
     adversary = None
     if discriminator is not None:
         discriminator = _to_device(discriminator, device)
-        adversary = Adversary(discriminator, build_adam(discriminator.parameters(), params))
+        adversary = Adversary(
+            discriminator,
+            build_adam(discriminator.parameters(), params),
+            _new_loss_scale(params, device),
+        )
     generator = _to_device(generator, device)
     return State(
         generator,
@@ -132,7 +145,12 @@ def new_state(params: TrainParams, device: torch.device, group: Group = SINGLE_P
         build_optimisers(generator, params),
         adversary,
         skips=torch.zeros(2, dtype=torch.int64, device=device),
+        loss_scale=_new_loss_scale(params, device),
     )
+
+
+def _new_loss_scale(params: TrainParams, device: torch.device) -> LossScale | None:
+    return LossScale().to(device) if params.precision == "fp16" else None
 
 
 @torch.no_grad()

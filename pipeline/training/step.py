@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.devices import to_device_async
+from pipeline.devices import DTYPES, to_device_async
 from pipeline.images.degradation import make_lr
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.params import TrainParams
@@ -24,6 +24,7 @@ from pipeline.training.crops import Batch
 from pipeline.training.descent import descend
 from pipeline.training.distributed import SINGLE_PROCESS, Group
 from pipeline.training.graphs import Graphed
+from pipeline.training.loss_scale import LossScale
 from pipeline.training.losses import (
     adversarial_loss,
     content_loss,
@@ -76,7 +77,8 @@ class TrainStep:
     state: State
     vgg: VGG16Features | None
     device: torch.device
-    bf16: bool
+    precision: str
+    """fp32, bf16 or fp16"""
     group: Group = SINGLE_PROCESS
     graphed: bool = True
     compiled: bool = False
@@ -174,7 +176,8 @@ class TrainStep:
         means = _PartMeans(self.params.accumulate)
         losses = (means.add(self._generator_loss(kind, part, adversarial_weight)) for part in parts)
         # Equation 1. A generator whose discriminator cannot follow stays where it is, too.
-        updated = self._descend(self.state.optimisers.values(), losses, learning_rate, d_updated)
+        optimisers, scale = self.state.optimisers.values(), self.state.loss_scale
+        updated = self._descend(optimisers, losses, learning_rate, scale, d_updated)
         # After the backward passes, which need the buffers as the forward passes left them.
         buffers.restore_unless(updated)
         d_buffers.restore_unless(d_updated)
@@ -204,7 +207,8 @@ class TrainStep:
         """
         means = _PartMeans(self.params.accumulate)
         losses = (means.add(self._discriminator_loss(part)) for part in parts)
-        updated = self._descend([self._adversary.optimiser], losses, learning_rate)
+        adversary = self._adversary
+        updated = self._descend([adversary.optimiser], losses, learning_rate, adversary.loss_scale)
         return means.figures(), updated
 
     def _discriminator_loss(self, part: "_Part") -> tuple[Tensor, StepFigures]:
@@ -268,11 +272,15 @@ class TrainStep:
 
     def _grad_norms(self, weighted_losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the norm of each weighted loss's gradient at the generator's last layer."""
-        last = cast(Tensor, self.state.generator.last_layer.weight)
+        last, scale = self.state.generator.last_layer.weight, self.state.loss_scale
         gradients = {
-            name: torch.autograd.grad(loss, last, retain_graph=True)[0]
+            name: torch.autograd.grad(
+                loss if scale is None else scale.scaled(loss), cast(Tensor, last), retain_graph=True
+            )[0]
             for name, loss in weighted_losses.items()
         }
+        if scale is not None:
+            scale.unscale_(list(gradients.values()))
         self.group.all_reduce_mean_(list(gradients.values()))
         return {f"grad_norm_{name}": gradient.norm() for name, gradient in gradients.items()}
 
@@ -281,10 +289,11 @@ class TrainStep:
         optimisers: Iterable[Optimizer],
         losses: Iterable[Tensor],
         learning_rate: Scalar,
+        scale: LossScale | None,
         condition: Tensor | None = None,
     ) -> Tensor:
         max_norm = self.params.max_grad_norm
-        return descend(optimisers, losses, learning_rate, self.group, max_norm, condition)
+        return descend(optimisers, losses, learning_rate, self.group, max_norm, condition, scale)
 
     def _update_ema(self, weight: Scalar, updated: Tensor) -> None:
         if self.device.type != "cuda" and not updated:
@@ -312,7 +321,8 @@ class TrainStep:
         return floats.contiguous(memory_format=torch.channels_last)
 
     def _autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+        kind = DTYPES[self.precision]
+        return torch.autocast(self.device.type, kind, enabled=kind != torch.float32)
 
 
 @dataclass(frozen=True)

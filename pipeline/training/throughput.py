@@ -35,7 +35,7 @@ class Throughput:
         params: TrainParams,
         steps: int,
         device: torch.device,
-        bf16: bool,
+        precision: str,
         group: Group = SINGLE_PROCESS,
     ) -> "Throughput":
         """Count the operations of `params`' steps, and measure the peak of a CUDA device.
@@ -49,7 +49,7 @@ class Throughput:
             resolved_pretrain_steps(params, steps) if adversarial else steps,
             step_operations(params, adversarial=False),
             step_operations(params, adversarial=True) if adversarial else 0,
-            group.size * product_rate(device, bf16) if device.type == "cuda" else None,
+            group.size * product_rate(device, precision) if device.type == "cuda" else None,
         )
 
     def start(self, step: int) -> None:

@@ -86,7 +86,9 @@ def _take_steps(run: TrainRun) -> Figures:
         return {}
     run.training.history.add_device(device_name(run.device))
     batches = _open_batches(run)
-    throughput = Throughput.of(run.params, run.steps, run.device, run.train_step.bf16, run.group)
+    throughput = Throughput.of(
+        run.params, run.steps, run.device, run.train_step.precision, run.group
+    )
     throughput.start(run.training.state.step)
     run.monitor.start(throughput)
     try:

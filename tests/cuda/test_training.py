@@ -32,6 +32,7 @@ CUDA = torch.device("cuda")
 KINDS: dict[str, dict[str, object]] = {
     "srgan": {},
     "srgan in fp32": {"precision": "fp32"},
+    "srgan in fp16": {"precision": "fp16"},
     "batch norm without average": {"generator.norm": "batch", "generator.skip": "none"},
     "mse by muon": {"adv_weight": 0.0, "optimiser.kind": "muon", "lr_schedule": "cosine"},
     "srgan by muon, clipped": {"optimiser.kind": "muon", "max_grad_norm": 0.1, "turns": True},
@@ -67,7 +68,8 @@ def train_step(graphed: bool, **changes: object) -> TrainStep:
     params = override(SMALL, {name: str(value) for name, value in changes.items()})
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")).to(CUDA)
     state = new_state(params, CUDA)
-    return TrainStep(params, 20, state, vgg, CUDA, params.precision != "fp32", graphed=graphed)
+    precision = "bf16" if params.precision == "auto" else params.precision
+    return TrainStep(params, 20, state, vgg, CUDA, precision, graphed=graphed)
 
 
 def random_crops(step: TrainStep) -> RandomCrops:
@@ -205,7 +207,7 @@ def test_a_step_is_that_of_the_cpu_within_rounding() -> None:
     figures = []
     for device in (CUDA, torch.device("cpu")):
         vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")).to(device)
-        step = TrainStep(params, 20, new_state(params, device), vgg, device, False)
+        step = TrainStep(params, 20, new_state(params, device), vgg, device, "fp32")
         results = take_steps(step, 2)
         figures.append({name: value.cpu() for name, value in results[-1].figures.items()})
     # LR pixels may be a level apart.
@@ -271,7 +273,7 @@ def test_the_articles_step_takes_less_than_two_gib() -> None:
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")).to(CUDA)
-    step = TrainStep(params, 20, new_state(params, CUDA), vgg, CUDA, True)
+    step = TrainStep(params, 20, new_state(params, CUDA), vgg, CUDA, "bf16")
     hr = torch.randint(0, 256, (params.batch, 3, params.crop, params.crop)).byte()
     for _ in range(12):
         step(Batch(hr))

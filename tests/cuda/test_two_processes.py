@@ -28,7 +28,7 @@ def gradients(group: Group) -> Mapping[str, Tensor]:
     torch.backends.cudnn.allow_tf32 = False
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random")).to(CUDA)
     state = new_state(params, CUDA, group)
-    TrainStep(params, 1, state, vgg, CUDA, False, group)(Batch(part(BATCH, group)))
+    TrainStep(params, 1, state, vgg, CUDA, "fp32", group)(Batch(part(BATCH, group)))
     return {
         name: parameter.grad.cpu()
         for name, parameter in state.generator.named_parameters()

@@ -77,7 +77,7 @@ def stepped(group: Group) -> dict[str, Any]:
     """Figures and gradients of one SRGAN step."""
     vgg = VGG16Features(PARAMS.content_layers, backbone_state("vgg16", "random"))
     state = new_state(PARAMS, CPU, group)
-    result = TrainStep(PARAMS, 1, state, vgg, CPU, False, group)(Batch(part(BATCH, group)))
+    result = TrainStep(PARAMS, 1, state, vgg, CPU, "fp32", group)(Batch(part(BATCH, group)))
     figures = list(result.figures.values())
     group.all_reduce_mean_(figures)
     assert state.adversary is not None

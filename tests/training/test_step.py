@@ -33,7 +33,14 @@ BATCH = Batch(
 def train_step(steps: int = 10, **changes: object) -> TrainStep:
     params = SMALL.model_copy(update=changes)
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random"))
-    return TrainStep(params, steps, new_state(params, CPU), vgg, CPU, bf16=False)
+    return TrainStep(
+        params,
+        steps,
+        new_state(params, CPU),
+        vgg,
+        CPU,
+        "fp16" if params.precision == "fp16" else "fp32",
+    )
 
 
 def rate(step: TrainStep) -> float:
@@ -115,6 +122,44 @@ def test_parts_of_a_batch_teach_what_the_whole_teaches(
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
     difference = (gradients(accumulated) - gradients(whole)).norm()
     assert difference < 1e-3 * gradients(whole).norm()
+
+
+@pytest.mark.parametrize("changes", [{"adv_weight": 0}, {"pretrain_steps": 0}])
+def test_in_fp16_gradients_are_near_those_of_fp32(changes: dict[str, object]) -> None:
+    """Also those that fp16 alone would lose: weights of losses are small."""
+    small = changes | {"content_weight": 1e-6, "adv_weight": changes.get("adv_weight", 1e-6)}
+    half, single = train_step(precision="fp16", **small), train_step(**small)
+    assert half.vgg is not None
+    half.vgg.convolutions.half()
+    found, expected = half(BATCH), single(BATCH)
+    assert found.updated
+    for name, value in expected.figures.items():
+        torch.testing.assert_close(found.figures[name], value, rtol=0.02, atol=1e-9)
+    count = sum(parameter.numel() for parameter in single.state.generator.parameters())
+    for ours, theirs in zip(
+        gradients(half).split([count, len(gradients(half)) - count]),
+        gradients(single).split([count, len(gradients(single)) - count]),
+        strict=True,
+    ):
+        # Those through networks of random weights are noisy; lost ones would be zeros.
+        assert not len(theirs) or torch.cosine_similarity(ours, theirs, dim=0) > 0.9
+
+
+def test_a_scale_falls_where_fp16_overflows_and_the_next_steps_go_on() -> None:
+    step = train_step(precision="fp16", adv_weight=0)
+    scale = step.state.loss_scale
+    assert scale is not None
+    scale.factor.fill_(2.0**40)
+    taken = [bool(step(BATCH).updated) for _ in range(60)]
+    first = taken.index(True)
+    assert first > 0
+    assert scale.factor == 2.0 ** (40 - first)
+    assert step.state.skipped == first
+    assert all(taken[first : first + 5])
+    again = train_step(precision="fp16", adv_weight=0)
+    again.state.load_state_dict(copy.deepcopy(step.state.state_dict()))
+    assert again.state.loss_scale is not None
+    assert again.state.loss_scale.factor == scale.factor
 
 
 def test_a_relativistic_step_is_another_step() -> None:

@@ -34,7 +34,7 @@ def counted(params: TrainParams, pretrain_steps: int) -> int:
     """Return the operations that PyTorch counts while a step is taken."""
     params = params.model_copy(update={"pretrain_steps": pretrain_steps, "log_every": 100})
     vgg = VGG16Features(params.content_layers, backbone_state("vgg16", "random"))
-    step = TrainStep(params, 10, new_state(params, CPU), vgg, CPU, bf16=False)
+    step = TrainStep(params, 10, new_state(params, CPU), vgg, CPU, "fp32")
     hr = torch.zeros(params.batch, 3, params.crop, params.crop, dtype=torch.uint8)
     with FlopCounterMode(display=False) as counter:
         step(Batch(hr))
@@ -73,7 +73,7 @@ def test_each_phase_counts_its_own_operations(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_a_measured_peak_there_is_no_share_of_it() -> None:
-    throughput = Throughput.of(SMALL, steps=6, device=CPU, bf16=False)
+    throughput = Throughput.of(SMALL, steps=6, device=CPU, precision="fp32")
     throughput.start(0)
     assert throughput.figures(1).keys() == {"images/s", "TFLOP/s"}
 
@@ -81,7 +81,7 @@ def test_without_a_measured_peak_there_is_no_share_of_it() -> None:
 def test_without_a_discriminator_all_steps_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """`train.pretrain_steps` is of trainings that have one."""
     params = override(SMALL, {key: str(value) for key, value in KINDS[NO_ADVERSARY].items()})
-    throughput = Throughput.of(params, steps=10, device=CPU, bf16=False)
+    throughput = Throughput.of(params, steps=10, device=CPU, precision="fp32")
     monkeypatch.setattr("time.monotonic", lambda: 100.0)
     throughput.start(0)
     monkeypatch.setattr("time.monotonic", lambda: 101.0)

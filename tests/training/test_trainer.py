@@ -26,6 +26,7 @@ KINDS: dict[str, dict[str, object]] = {
     "srgan": {"adv_weight": 0.01},
     "mse": {"adv_weight": 0, "pretrain_steps": 0},
     "srgan in bf16": {"adv_weight": 0.01, "precision": "bf16"},
+    "mse in fp16": {"adv_weight": 0, "pretrain_steps": 0, "precision": "fp16", "crop": 16},
     "mse without norm or average": {"adv_weight": 0, "generator.norm": "none", "ema": 0},
     "relativistic, cosine, clipped": {
         "adv_weight": 0.01,
