@@ -159,6 +159,36 @@ def test_no_step_waits_for_the_card(kind: str, graphed: bool) -> None:
             step(batches(step.state.step))
 
 
+def mixed_crops(step: TrainStep) -> RandomCrops:
+    """Of the images every second has an LR image, which is on the device too."""
+    hr = PixelBuffer.of_stack(IMAGES.to(step.device))
+    small = [image[::4, ::4].numpy() for image in IMAGES]
+    given = [image if number % 2 else image[:0, :0] for number, image in enumerate(small)]
+    on_host = PixelBuffer.of(given)
+    lr = replace(on_host, levels=on_host.levels.to(step.device))
+    return RandomCrops.from_params(
+        step.params,
+        lambda numbers: LoadedImages(hr, lr, np.array(numbers)),
+        ImageOrder((len(IMAGES),), (1.0,), step.params.seed),
+    )
+
+
+@pytest.mark.parametrize("degradation", ["none", "web"])
+def test_given_lr_crops_are_taken_on_the_card(degradation: str) -> None:
+    graphed, eager = (train_step(each, degradation=degradation) for each in (True, False))
+    for step in (graphed, eager):
+        batches = mixed_crops(step)
+        for _ in range(12):
+            step(batches(step.state.step))
+    states = [step.state.state_dict() for step in (graphed, eager)]
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+    if degradation == "none":
+        batches = mixed_crops(graphed)
+        with no_waiting():
+            for _ in range(4):
+                graphed(batches(graphed.state.step))
+
+
 def test_web_crops_on_the_host_are_degraded_without_waiting() -> None:
     step = train_step(True, degradation="web")
     take_steps(step, 16)
