@@ -156,14 +156,16 @@ def _with_blob_names(text: str) -> str:
 
 @contextmanager
 def _both_or_none(first: Path, second: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield temporary paths, renamed to `first` and `second` after the block.
+    """Yield temporary paths, renamed to `second` and `first` after the block.
 
-    Where that fails between the two, a `second` that is new is removed again.
+    An old `first` is removed before. Where a rename fails, or the process is killed between two,
+    there is no `first`, and so no file that would be read with the `second` of another.
     """
     existed = second.exists()
     try:
         with atomic_path(first) as first_file, atomic_path(second) as second_file:
             yield first_file, second_file
+            first.unlink(missing_ok=True)
     except BaseException:
         if not existed:
             with suppress(OSError):

@@ -11,7 +11,7 @@ from spandrel.architectures.RCAN.__arch import rcan_arch
 
 from pipeline.errors import PipelineError
 from pipeline.networks import SRResNet
-from pipeline.networks.export import comparison, export_ncnn
+from pipeline.networks.export import comparison, export_ncnn, ncnn_files
 from pipeline.networks.export.ncnn_files import NcnnNetwork
 from pipeline.networks.files import load_generator
 from pipeline.shipped import shipped_models
@@ -91,3 +91,21 @@ def test_a_network_on_which_ncnn_crashes_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"r\.param: not written: [^\n]*$"):
         export_ncnn(generator, tmp_path / "r.param")
     assert not (tmp_path / "r.param").exists()
+
+
+def test_no_param_file_is_left_beside_the_weights_of_another(tmp_path: Path) -> None:
+    """Where the second of two renames fails: a folder in its place cannot be replaced by a file."""
+    param, weights = tmp_path / "sr.param", tmp_path / "sr.bin"
+    param.write_text("old")
+    weights.write_text("old")
+
+    def replace_pair() -> None:
+        with ncnn_files._both_or_none(param, weights) as files:
+            for file in files:
+                file.write_text("new")
+            weights.unlink()
+            (weights / "occupied").mkdir(parents=True)
+
+    with pytest.raises(OSError, match=r"sr\.bin"):
+        replace_pair()
+    assert not param.exists()
