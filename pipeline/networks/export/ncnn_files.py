@@ -1,6 +1,7 @@
 """Export of generators to ncnn by pnnx, checked with ncnn."""
 
 import re
+import shutil
 import subprocess
 import tempfile
 import warnings
@@ -156,18 +157,29 @@ def _with_blob_names(text: str) -> str:
 
 @contextmanager
 def _both_or_none(first: Path, second: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield temporary paths, renamed to `second` and `first` after the block.
+    """Yield temporary paths, renamed to `second` and then `first` after the block."""
+    with (
+        _restored_after_errors(second),
+        atomic_path(first) as first_file,
+        atomic_path(second) as second_file,
+    ):
+        yield first_file, second_file
 
-    An old `first` is removed before. Where a rename fails, or the process is killed between two,
-    there is no `first`, and so no file that would be read with the `second` of another.
-    """
-    existed = second.exists()
-    try:
-        with atomic_path(first) as first_file, atomic_path(second) as second_file:
-            yield first_file, second_file
-            first.unlink(missing_ok=True)
-    except BaseException:
-        if not existed:
+
+@contextmanager
+def _restored_after_errors(path: Path) -> Iterator[None]:
+    """Give a file its former content where the block raises; remove one that was not there."""
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".tmp", dir=path.parent) as folder:
+        backup = Path(folder) / path.name
+        existed = path.exists()
+        if existed:
+            shutil.copyfile(path, backup)
+        try:
+            yield
+        except BaseException:
             with suppress(OSError):
-                second.unlink(missing_ok=True)
-        raise
+                if existed:
+                    backup.replace(path)
+                else:
+                    path.unlink(missing_ok=True)
+            raise

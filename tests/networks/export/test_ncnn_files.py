@@ -93,19 +93,24 @@ def test_a_network_on_which_ncnn_crashes_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "r.param").exists()
 
 
-def test_no_param_file_is_left_beside_the_weights_of_another(tmp_path: Path) -> None:
-    """Where the second of two renames fails: a folder in its place cannot be replaced by a file."""
+@pytest.mark.parametrize("before", ["old", None])
+def test_where_the_second_rename_fails_the_first_is_undone(
+    before: str | None, tmp_path: Path
+) -> None:
+    """A folder that is not empty cannot be replaced by a file."""
     param, weights = tmp_path / "sr.param", tmp_path / "sr.bin"
-    param.write_text("old")
-    weights.write_text("old")
+    if before is not None:
+        weights.write_text(before)
 
     def replace_pair() -> None:
         with ncnn_files._both_or_none(param, weights) as files:
             for file in files:
                 file.write_text("new")
-            weights.unlink()
-            (weights / "occupied").mkdir(parents=True)
+            (param / "occupied").mkdir(parents=True)
 
-    with pytest.raises(OSError, match=r"sr\.bin"):
+    with pytest.raises(OSError, match=r"sr\.param"):
         replace_pair()
-    assert not param.exists()
+    assert [path.name for path in tmp_path.iterdir() if path != param] == (
+        [] if before is None else ["sr.bin"]
+    )
+    assert before is None or weights.read_text() == before
