@@ -64,6 +64,12 @@ SETTINGS_OF_PAIRS: Settings = {
         "lr_folder": "inputs/evaluate/test/lr",
     },
 }
+PLACES_OF_PAIRS = tuple(
+    f"inputs/{folder}/{side}/.gitkeep"
+    for folder in ("train/pairs", "train/val", "evaluate/test")
+    for side in ("hr", "lr")
+)
+"""Files that keep the folders of `SETTINGS_OF_PAIRS` in git while they are empty."""
 
 
 def check_is_new(folder: Path) -> None:
@@ -93,10 +99,14 @@ def create_project(
     _write_files(folder, _program_files(of_pairs))
     shutil.copyfile(README_OF_PAIRS if of_pairs else README, folder / "README.md")
     shutil.copyfile(DVC_CONFIG, folder / ".dvc/config")
+    places = PLACES_OF_PAIRS if of_pairs else ()
+    for place in places:
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).touch()
     write_text(folder / "params.yaml", params_text(with_changes(Params(), settings)))
     git(folder, "init", "--quiet")
     _name_author(folder)
-    files = [*FILES, ".dvc/config", "README.md", STAGES_FILE, "params.yaml"]
+    files = [*FILES, *places, ".dvc/config", "README.md", STAGES_FILE, "params.yaml"]
     # The user's own ignore file may match some of them.
     commit(folder, files, message, ignored_too=True)
 

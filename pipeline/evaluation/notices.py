@@ -72,6 +72,12 @@ def _manifest_notices(
     if models[MODEL].get("manifest_sha256", measured) != measured:
         text = "The model was trained on another manifest; it may have seen the images below."
         notices.append(Notice("Another manifest.", text, grave=True))
+    if "folders_sha256" in models[MODEL]:
+        text = (
+            "The model was also trained on images of folders. Whether some of the images below "
+            "are among them is not known here."
+        )
+        notices.append(Notice("Images of folders.", text))
     if others := _trained_elsewhere(models, params, measured):
         text = (
             f"Trained on another manifest: {', '.join(others)}. They may have seen the images "

@@ -83,16 +83,16 @@ def _measured(
     inputs: Inputs, metadata: Mapping[str, str], params: EvaluateParams, images: PairedImages
 ) -> dict[str, Any]:
     """Return what was measured: images of the manifest, or of a folder."""
-    trained_on = metadata.get("manifest_sha256", "unknown")
+    trained_on = _trained_on(metadata)
     if not isinstance(images, FolderPairs):
         return {
             "manifest measured, SHA-256": inputs.manifest_sha256,
-            "manifest trained on, SHA-256": trained_on,
+            **trained_on,
             "images measured": len(images),
             "split": params.split,
         }
     return {
-        "manifest trained on, SHA-256": trained_on,
+        **trained_on,
         "images measured": len(images),
         "images measured, SHA-256": images.sha256,
         "folder of HR images": shown_folder(str(params.hr_folder)),
@@ -100,6 +100,16 @@ def _measured(
         if params.lr_folder is None
         else shown_folder(params.lr_folder),
     }
+
+
+def _trained_on(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the hashes of what a model was trained on: a manifest, folders, or both."""
+    labels = {
+        "manifest_sha256": "manifest trained on, SHA-256",
+        "folders_sha256": "folders trained on, SHA-256",
+    }
+    known = {label: metadata[key] for key, label in labels.items() if key in metadata}
+    return known or {labels["manifest_sha256"]: "unknown"}
 
 
 def _training(metadata: Mapping[str, str]) -> dict[str, Any]:

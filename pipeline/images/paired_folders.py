@@ -1,18 +1,27 @@
 """HR images in a folder of one's own, and the LR images of another folder that belong to them."""
 
 import hashlib
+import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from pipeline.errors import PipelineError, UsageError, some_of
-from pipeline.images.decode import ImageRefused, decode, decoding, frame_count, opened
+from pipeline.images.decode import (
+    ImageRefused,
+    decode,
+    decoding,
+    frame_count,
+    opened,
+    oriented,
+)
 from pipeline.machine_limits import usable_cores
 from pipeline.params.section import MAX_DECODED_PIXELS
 from pipeline.progress import Progress, Silent, task
@@ -103,39 +112,77 @@ def sha256_of_pairs(pairs: Sequence[PairedFiles]) -> str:
 
 
 def _read_folder(folder: Path, key: str, progress: Progress) -> dict[str, ImageFile]:
-    """Return name → image of all files below a folder, by name."""
-    paths = dict(_paths(folder, key))
-    read = partial(_read_header, key=key)
+    """Return name → image of all files below a folder, by name. Raises `UsageError`."""
+    paths = _named_paths(folder, key)
     with (
         task(progress, f"read {folder}", len(paths), "files"),
         ThreadPoolExecutor(usable_cores()) as pool,
     ):
-        files = {}
-        for name, file in zip(paths, pool.map(read, paths.values()), strict=True):
-            files[name] = file
-            progress.update(len(files))
+        files, problems = {}, []
+        for done, (name, read) in enumerate(
+            zip(paths, pool.map(_read_header, paths.values()), strict=True), start=1
+        ):
+            if isinstance(read, ImageFile):
+                files[name] = read
+            else:
+                problems.append(f"{paths[name]}: {read}")
+            progress.update(done)
+    if problems:
+        raise UsageError(
+            f"{key}: no images to be read: {some_of(problems, most=5)}; remove them from the folder"
+        )
     return files
 
 
-def _paths(folder: Path, key: str) -> Iterator[tuple[str, Path]]:
+def _named_paths(folder: Path, key: str) -> dict[str, Path]:
+    """Return name → path of all files below a folder, in the order of the numbers in the names."""
     if not folder.is_dir():
-        raise UsageError(f"{key}: {folder}: no such folder; name one that holds images")
-    seen: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if any(part.startswith(".") for part in relative.parts) or not path.is_file():
-            continue
-        name = relative.with_suffix("").as_posix()
-        if not _is_unicode(name):
-            raise UsageError(f"{key}: {folder}: {path.name!a} is no name in UTF-8; rename the file")
-        if name in seen:
+        home = "; ~ is not expanded, write the whole path" if str(folder).startswith("~") else ""
+        raise UsageError(f"{key}: {folder}: no such folder; name one that holds images{home}")
+    named: dict[str, Path] = {}
+    for path in _files_below(folder, key):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if not _is_unicode(name) or not name.isprintable():
             raise UsageError(
-                f"{key}: {path}: has the name of {seen[name].name}; remove one of the two"
+                f"{key}: {folder}: {path.name!a} is no printable name in UTF-8; rename the file"
             )
-        seen[name] = path
-        yield name, path
-    if not seen:
+        if name in named:
+            raise UsageError(
+                f"{key}: {path}: has the name of {named[name].name}; remove one of the two"
+            )
+        named[name] = path
+    if not named:
         raise UsageError(f"{key}: {folder}: holds no images; name a folder that does")
+    return dict(sorted(named.items(), key=lambda item: _natural_key(item[0])))
+
+
+def _files_below(folder: Path, key: str) -> Iterator[Path]:
+    """Yield the files below a folder and the folders that it links to, but for hidden ones."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise PipelineError(f"{key}: {error.filename}: cannot be read: {error.strerror}") from None
+
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        status = Path(parent).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
+            if not path.exists():
+                raise UsageError(f"{key}: {path}: a link to nothing; remove it from the folder")
+            if path.is_file():
+                yield path
+
+
+def _natural_key(name: str) -> list[tuple[int, str]]:
+    """Return the key by which numbers in names are ordered as numbers: 9 before 10."""
+    return [
+        (int(part), "") if part.isascii() and part.isdecimal() else (-1, part)
+        for part in re.split(r"([0-9]{1,18})", name)
+    ]
 
 
 def _is_unicode(name: str) -> bool:
@@ -147,17 +194,18 @@ def _is_unicode(name: str) -> bool:
     return True
 
 
-def _read_header(path: Path, key: str) -> ImageFile:
+def _read_header(path: Path) -> ImageFile | str:
+    """Return an image's file, or what is wrong with it. Raises `PipelineError`."""
     try:
         data = path.read_bytes()
         with opened(data, MAX_DECODED_PIXELS) as image, decoding():
             if frame_count(image) > 1:
-                raise ImageRefused("animated", f"has {frame_count(image)} frames")
+                return f"has {frame_count(image)} frames"
             width, height = _oriented_size(image, data)
     except ImageRefused as refused:
-        raise UsageError(f"{key}: {path}: {refused.text}; remove it from the folder") from None
+        return refused.text
     except OSError as error:
-        raise PipelineError(f"{key}: {path}: cannot be read: {error.strerror or error}") from None
+        raise PipelineError(f"{path}: cannot be read: {error.strerror or error}") from None
     return ImageFile(path, width, height, hashlib.sha256(data).hexdigest())
 
 
@@ -168,6 +216,9 @@ def _oriented_size(image: Image.Image, data: bytes) -> tuple[int, int]:
     """
     if image.format == "PNG" and not any(mark in data for mark in PNG_EXIF):
         return image.size
+    if image.format == "TIFF":
+        # Some versions of Pillow have turned its size already.
+        return oriented(image).size
     turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     return image.size[::-1] if turned else image.size
 
@@ -178,13 +229,21 @@ def _read(file: ImageFile) -> NDArray[np.uint8]:
     except OSError as error:
         raise PipelineError(f"{file.path}: cannot be read: {error.strerror or error}") from None
     if hashlib.sha256(data).hexdigest() != file.sha256:
-        raise PipelineError(f"{file.path}: changed since it was listed; run the same command again")
+        raise PipelineError(
+            f"{file.path}: changed since it was listed; put it back as it was, or begin anew with "
+            "what it is now"
+        )
     try:
-        return decode(data, MAX_DECODED_PIXELS, BACKGROUND).pixels
+        pixels = decode(data, MAX_DECODED_PIXELS, BACKGROUND).pixels
     except ImageRefused as refused:
         raise PipelineError(
             f"{file.path}: {refused.text}; replace it, or remove it from its folder"
         ) from None
+    if pixels.shape[:2] != (file.height, file.width):
+        raise PipelineError(
+            f"{file.path}: has another size than its header says; save it anew as PNG"
+        )
+    return pixels
 
 
 def _matched(
@@ -201,14 +260,14 @@ def _matched(
     problems = []
     if without := [str(file.path) for name, file in hr.items() if not matches[name]]:
         problems.append(
-            f"{folders.lr_key}: {folders.lr}: no LR image for {some_of(without)}; add them, under "
-            "the same names, or remove these"
+            f"{folders.lr_key}: {folders.lr}: no LR image for {some_of(without, most=3)}; add "
+            "them, under the same names, or remove these"
         )
     matched = {one for names in matches.values() for one in names}
     if without := [str(file.path) for name, file in lr.items() if name not in matched]:
         problems.append(
-            f"{folders.hr_key}: {folders.hr}: no HR image for {some_of(without)}; add them, under "
-            "the same names, or remove these"
+            f"{folders.hr_key}: {folders.hr}: no HR image for {some_of(without, most=3)}; add "
+            "them, under the same names, or remove these"
         )
     if twice := [names for names in matches.values() if len(names) > 1]:
         problems.append(
@@ -237,13 +296,32 @@ def _check_sizes(folders: FolderNames, pairs: Sequence[PairedFiles], scale: int)
             f"{folders.hr_key}: smaller than one LR pixel: {some_of(small)}; remove them"
         )
     wrong = [
-        f"{pair.lr.path} is {pair.lr.width}×{pair.lr.height}, {pair.hr.path} needs "
-        f"{pair.width // scale}×{pair.height // scale}"
+        (pair.lr, pair)
         for pair in pairs
         if pair.lr is not None
         and (pair.lr.width * scale, pair.lr.height * scale) != (pair.width, pair.height)
     ]
     if wrong:
+        examples = [
+            f"{lr.path} is {lr.width}×{lr.height}, {pair.hr.path} needs "
+            f"{pair.width // scale}×{pair.height // scale}"
+            for lr, pair in wrong
+        ]
         raise UsageError(
-            f"{folders.lr_key}: at train.scale {scale}, {some_of(wrong, most=3)}; make them anew"
+            f"{folders.lr_key}: {_size_advice(pairs, scale)}; {some_of(examples, most=2)}"
         )
+
+
+def _size_advice(pairs: Sequence[PairedFiles], scale: int) -> str:
+    """Return what is wrong with the sizes of the LR images, and what to do."""
+    ratios = {
+        (round(pair.hr.width / pair.lr.width, 1), round(pair.hr.height / pair.lr.height, 1))
+        for pair in pairs
+        if pair.lr is not None
+    }
+    if all(width < 1 and height < 1 for width, height in ratios):
+        return "the LR images are larger than the HR images; exchange the two folders"
+    for other in (1, 2, 4, 8):
+        if other != scale and ratios == {(float(other), float(other))}:
+            return f"the images are of scale {other}, not {scale}; set train.scale, or make LR anew"
+    return f"not all images have an LR image of scale {scale}; make these anew"

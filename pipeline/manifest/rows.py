@@ -61,7 +61,10 @@ def read_manifest(path: Path) -> list[Row]:
                 raise PipelineError(f"{path}:1: no manifest's header; run pipeline manifest again")
             return [_row(path, lines.line_num, line) for line in lines]
     except FileNotFoundError:
-        raise PipelineError(f"{path}: not found; run pipeline manifest first") from None
+        raise PipelineError(
+            f"{path}: not found; run pipeline manifest first, or name "
+            "folders of images: train.hr_folders, evaluate.hr_folder"
+        ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PipelineError(f"{path}: cannot be read: {error}") from None
 

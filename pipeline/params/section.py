@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
@@ -10,13 +10,16 @@ from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
 # YAML has lists only; strict mode would refuse them for a tuple.
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
+# What is left of a mapping in YAML where its only line was removed.
+_NULL_IS_EMPTY = BeforeValidator(lambda value: {} if value is None else value)
+
 _Name = Annotated[str, Field(pattern=r"^[\w+-]+$")]
 
 # Names that reports and messages show, and the path for each.
-Paths = dict[_Name, str]
+Paths = Annotated[dict[_Name, Annotated[str, Field(min_length=1)]], _NULL_IS_EMPTY]
 
 # The same names, and a number for each.
-Weights = dict[_Name, Annotated[float, Field(ge=0)]]
+Weights = Annotated[dict[_Name, Annotated[float, Field(ge=0, le=1000)]], _NULL_IS_EMPTY]
 
 Device = Annotated[str, Field(pattern=DEVICE_PATTERN, description=DEVICE_NAMES)]
 
@@ -45,7 +48,7 @@ def is_mapping(annotation: Any) -> bool:
 
 def is_mapping_of_numbers(annotation: Any) -> bool:
     """Return whether a param of this type maps names to numbers."""
-    return is_mapping(annotation) and get_args(annotation)[1] is not str
+    return is_mapping(annotation) and get_args(get_args(annotation)[1])[0] is float
 
 
 def problem_at(location: tuple[str, ...], problem: str) -> PydanticCustomError:

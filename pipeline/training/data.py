@@ -1,6 +1,6 @@
 """Training images: decoded once into memory where they fit, else anew for each batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,8 @@ from pipeline.training.sources import ImageSource
 # The rest is for networks, gradients and the system: of the 3.4 GB free on a 4 GB GPU a step at
 # batch 2 takes up to 1.6, and cuDNN's workspaces some.
 MEMORY_SHARE = 0.4
-_CHUNK = 256
+_CHUNK_BYTES = 2**28
+"""Of images that are decoded at once, beside those that are kept."""
 
 _Read = Callable[[int], NDArray[np.uint8]]
 
@@ -31,12 +32,20 @@ class Images:
     load: LoadImages
     prefetch: bool
     """whether batches are to be made ahead: images are decoded for each, or far from the GPU"""
+    threads: int = 0
+    """that may make batches at the same time; 0: one per core"""
 
 
 def load_images(
-    sources: Sequence[ImageSource], device: torch.device, processes: int, progress: Progress
+    sources: Sequence[ImageSource],
+    batch: int,
+    device: torch.device,
+    processes: int,
+    progress: Progress,
 ) -> Images:
     """Return the images of all sources, as near to `device` as there is room.
+
+    A batch of one of `processes` has `batch` of them.
 
     They take at most `MEMORY_SHARE` of the free memory: of the device, else of the machine, whose
     memory `processes` share. Where they fit into neither they are decoded for each batch. Raises
@@ -52,7 +61,14 @@ def load_images(
             images = _decode_all(numbered, target, progress)
             return Images(partial(_from_memory, images), prefetch=target is not devices[0])
     progress.message("the images do not fit into memory: they are decoded at each step")
-    return Images(numbered.load, prefetch=True)
+    return Images(numbered.load, prefetch=True, threads=_threads(numbered, batch, processes))
+
+
+def _threads(numbered: "_Numbered", batch: int, processes: int) -> int:
+    """Return how many threads may hold the images of a batch, decoded, in the machine's memory."""
+    largest = int(sum(sizes.prod(axis=1).max() for sizes in numbered.all_sizes)) * CHANNELS
+    share = _free_bytes(torch.device("cpu"), processes) * MEMORY_SHARE
+    return max(1, min(usable_cores(), int(share / (2 * batch * largest))))
 
 
 def _free_bytes(device: torch.device, processes: int) -> float:
@@ -122,11 +138,22 @@ def _decoded(
 ) -> PixelBuffer:
     buffer, count = PixelBuffer.empty(sizes, device), len(sizes)
     with task(progress, label, count, "images"), ThreadPoolExecutor(usable_cores()) as pool:
-        for start in range(0, count, _CHUNK):
-            chunk = range(start, min(start + _CHUNK, count))
-            buffer.fill(start, list(pool.map(read, chunk)))
+        for chunk in _chunks(sizes):
+            for index, image in zip(chunk, pool.map(read, chunk), strict=True):
+                buffer.set(index, image)
             progress.update(chunk.stop)
     return buffer
+
+
+def _chunks(sizes: NDArray[np.int64]) -> Iterator[range]:
+    """Yield ranges of images of at most `_CHUNK_BYTES`, or of one."""
+    start, size = 0, 0
+    for index, pixels in enumerate(sizes.prod(axis=1).tolist()):
+        if index > start and size + pixels * CHANNELS > _CHUNK_BYTES:
+            yield range(start, index)
+            start, size = index, 0
+        size += pixels * CHANNELS
+    yield range(start, len(sizes))
 
 
 def _from_memory(images: LoadedImages, numbers: Sequence[int]) -> LoadedImages:

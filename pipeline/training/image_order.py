@@ -14,7 +14,8 @@ class ImageOrder:
     """The image of each sample, for images that are numbered source by source.
 
     In an epoch each image of a source comes as often as the source's weight says: with weight 2
-    twice, with 0.5 in every second epoch. An epoch's order is drawn from `seed` and its number.
+    twice, with 0.5 in every second epoch; but one image of each source at least. An epoch's order
+    is drawn from `seed` and its number.
     """
 
     counts: tuple[int, ...]
@@ -46,11 +47,19 @@ class ImageOrder:
         first = 0
         for count, samples in zip(self.counts, self.samples, strict=True):
             if position < samples:
-                return first + (epoch * samples + position) % count
+                return first + self._index(count, samples, epoch * samples + position)
             position, first = position - samples, first + count
         raise AssertionError("a position is within the epoch")
 
+    def _index(self, count: int, samples: int, sample: int) -> int:
+        """Return the image of a source's own `sample`, of so many `samples` in an epoch."""
+        round_, position = divmod(sample, count)
+        if samples % count == 0:
+            return position
+        # An epoch has a part of a round, and must not be of neighbours in a folder.
+        return int(_permutation(self.seed, round_, count)[position])
 
-@lru_cache(maxsize=8)
+
+@lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch, count)).permutation(count)

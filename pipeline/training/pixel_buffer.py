@@ -45,14 +45,15 @@ class PixelBuffer:
         """Return a buffer of images `(H, W, 3) uint8`, on the CPU."""
         sizes = np.array([image.shape[:2] for image in images], np.int64).reshape(-1, 2)
         buffer = PixelBuffer.empty(sizes, torch.device("cpu"))
-        buffer.fill(0, images)
+        for index, image in enumerate(images):
+            buffer.set(index, image)
         return buffer
 
-    def fill(self, first: int, images: Sequence[NDArray[np.uint8]]) -> None:
-        """Set the levels of the images from `first` on, by one copy."""
-        levels = np.concatenate([image.reshape(-1) for image in images])
-        start = int(self.starts[first])
-        self.levels[start : start + len(levels)] = torch.from_numpy(levels)
+    def set(self, index: int, image: NDArray[np.uint8]) -> None:
+        """Set the levels of an image, `(H, W, 3)` of its size."""
+        assert image.shape == (*self.sizes[index], CHANNELS)
+        start = int(self.starts[index])
+        self.levels[start : start + image.size] = torch.from_numpy(image.reshape(-1))
 
     def cut(self, images: NDArray[np.int64], corners: NDArray[np.int64], side: int) -> Tensor:
         """Return squares of `side` pixels, `(M, 3, side, side) uint8`, channels last.

@@ -52,11 +52,14 @@ def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) 
     them.
     """
     rows = read_manifest(paths.manifest) if params.reads_manifest else []
-    folders = _list_folders(params, paths, progress)
     sources: list[ImageSource] = []
     if params.weight(MANIFEST_NAME):
         sources.append(_manifest_source(params, paths, rows))
-    sources += [_folder_source(name, params, pairs, progress) for name, pairs in folders.items()]
+    folders = {
+        name: _fitting(name, params, pairs, progress)
+        for name, pairs in _list_folders(params, paths, progress).items()
+    }
+    sources += [FolderImages(pairs, params.weight(name)) for name, pairs in folders.items()]
     hashes = _folders_sha256(folders)
     if params.val_hr_folder is None:
         chosen = _rows_of_split("val", rows, paths.manifest)[: params.validation_images]
@@ -129,23 +132,24 @@ def _manifest_source(params: TrainParams, paths: TrainPaths, rows: Sequence[Row]
     return ManifestImages(paths.resized, training_rows, size, params.weight(MANIFEST_NAME))
 
 
-def _folder_source(
+def _fitting(
     name: str, params: TrainParams, pairs: Sequence[PairedFiles], progress: Progress
-) -> FolderImages:
-    """Return a folder's images, without those that are smaller than a crop, which is reported."""
+) -> list[PairedFiles]:
+    """Return a folder's pairs, without those that are smaller than a crop, which is reported."""
     fitting = [pair for pair in pairs if min(pair.width, pair.height) >= params.crop]
     small = [str(pair.hr.path) for pair in pairs if min(pair.width, pair.height) < params.crop]
     if not fitting:
+        largest = max(min(pair.width, pair.height) for pair in pairs)
         raise UsageError(
             f"train.hr_folders.{name}: all images are smaller than train.crop, {params.crop} "
-            "pixels; lower that"
+            f"pixels; lower that to {largest} or less"
         )
     if small:
         progress.message(
             f"train.hr_folders.{name}: {len(small)} of {len(pairs)} images are smaller than "
             f"train.crop, {params.crop} pixels, and left out: {some_of(small, most=3)}"
         )
-    return FolderImages(fitting, params.weight(name))
+    return fitting
 
 
 def _rows_of_split(split: str, rows: Sequence[Row], manifest: Path) -> list[Row]:
@@ -181,7 +185,8 @@ def _middle(image: NDArray[np.uint8], scale: int, step: int) -> NDArray[np.uint8
         kept = min(side // step, LARGEST_VALIDATION_SIDE // scale)
         start = (side // step - kept) // 2
         slices.append(slice(start * step, (start + kept) * step))
-    return image[slices[0], slices[1]]
+    # A view would keep the whole image.
+    return image[slices[0], slices[1]].copy()
 
 
 def _folders_sha256(folders: Mapping[str, Sequence[PairedFiles]]) -> str | None:

@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -206,10 +208,20 @@ def _precision(params: TrainParams, generator: Generator, device: torch.device) 
     return "bf16" if generator.allows_bf16 and uses_bf16("auto", device) else "fp32"
 
 
+def _public_params(params: TrainParams) -> dict[str, Any]:
+    """Return params as plain values; of folders the names alone, for models are published."""
+    public = params.model_dump(mode="json")
+    for key in ("hr_folders", "lr_folders"):
+        public[key] = {name: Path(path).name for name, path in public[key].items()}
+    for key in ("val_hr_folder", "val_lr_folder"):
+        public[key] = public[key] and Path(public[key]).name
+    return public
+
+
 def _metadata(runs: _Runs, training: CheckpointedState, content: ContentNetwork) -> dict[str, str]:
     params = runs.params
     return {
-        "params": json.dumps(params.model_dump(mode="json"), sort_keys=True),
+        "params": json.dumps(_public_params(params), sort_keys=True),
         "steps": str(runs.steps),
         **{name: sha256 for name in _OF_IMAGES if (sha256 := runs.inputs[name]) is not None},
         "vgg": "none" if content.network is None else params.vgg,

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -126,28 +128,35 @@ class TrainStep:
         return to_device_async(torch.tensor(scalars), self.device)
 
     def _with_lr(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
-        """Return HR and LR crops, on CUDA on the GPU."""
-        if batch.lr is not None and all(batch.has_lr):
+        """Return HR and LR crops, on CUDA on the GPU. LR is made where it is not given."""
+        has_lr = batch.has_lr or (False,) * len(batch)
+        if batch.lr is not None and all(has_lr):
             return self._on_gpu(batch.hr), self._on_gpu(batch.lr)
+        made = np.flatnonzero(~np.array(has_lr))
         if self.params.degradation == "web":
             # Before the copy: the host would have to wait until it could read the crops back.
-            made = self._on_gpu(self._make_lr(batch.hr, step))
+            lr = self._on_gpu(self._make_lr(batch.hr, made, step))
             hr = self._on_gpu(batch.hr)
         else:
             hr = self._on_gpu(batch.hr)
-            made = self._make_lr(hr, step)
+            lr = self._make_lr(hr, made, step)
         if batch.lr is None:
-            return hr, made
-        has_lr = self._on_gpu(torch.tensor(batch.has_lr))[:, None, None, None]
-        return hr, torch.where(has_lr, self._on_gpu(batch.lr), made)
+            return hr, lr
+        given = self._on_gpu(batch.lr)
+        return hr, given.index_copy(0, _index(made, given.device), lr)
 
     def _on_gpu(self, values: Tensor) -> Tensor:
         return to_device_async(values, self.device) if self.device.type == "cuda" else values
 
-    def _make_lr(self, hr_uint8: Tensor, step: int) -> Tensor:
-        """Return the LR crops; their degradation depends on seed, step and index in the batch."""
+    def _make_lr(self, hr_uint8: Tensor, made: NDArray[np.int64], step: int) -> Tensor:
+        """Return LR of the crops at the positions `made`.
+
+        Their degradation depends on seed, step and position in the batch.
+        """
         first = self.group.rank * len(hr_uint8)
-        seeds = [(self.params.seed, step, first + index) for index in range(len(hr_uint8))]
+        seeds = [(self.params.seed, step, first + int(index)) for index in made]
+        if len(made) < len(hr_uint8):
+            hr_uint8 = hr_uint8[_index(made, hr_uint8.device)]
         return make_lr(hr_uint8, self.params.scale, self.params.degradation, seeds, cut_out=True)
 
     @cached_property
@@ -323,6 +332,10 @@ class TrainStep:
     def _autocast(self) -> AbstractContextManager[object]:
         kind = DTYPES[self.precision]
         return torch.autocast(self.device.type, kind, enabled=kind != torch.float32)
+
+
+def _index(positions: NDArray[np.int64], device: torch.device) -> Tensor:
+    return to_device_async(torch.from_numpy(positions), device)
 
 
 @dataclass(frozen=True)

@@ -121,10 +121,12 @@ def _step_until_stopped(
 
 def _open_batches(run: TrainRun) -> RandomCrops | Prefetcher[Batch]:
     params, group = run.params, run.group
-    images = load_images(run.sources, run.device, group.size, run.progress)
+    images = load_images(
+        run.sources, params.batch // group.size, run.device, group.size, run.progress
+    )
     order = ImageOrder.of(run.sources, params.seed)
     crops = RandomCrops.from_params(params, images.load, order, group.rank, group.size)
-    return Prefetcher(crops, run.steps) if images.prefetch else crops
+    return Prefetcher(crops, run.steps, images.threads) if images.prefetch else crops
 
 
 def _report_skipped(run: TrainRun, reported: int) -> int:

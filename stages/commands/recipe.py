@@ -17,8 +17,19 @@ from stages.dvc_settings import dvc_settings
 from stages.project import run_dvc
 from stages.runner import PARAMS_FILE
 
-# Of the machine rather than of the training.
-MACHINE_PARAMS = ("checkpoint_seconds", "device", "precision", "processes", "vgg")
+# Of the machine and of the images rather than of the training.
+OWN_PARAMS = (
+    "checkpoint_seconds",
+    "device",
+    "folder_weights",
+    "hr_folders",
+    "lr_folders",
+    "precision",
+    "processes",
+    "val_hr_folder",
+    "val_lr_folder",
+    "vgg",
+)
 FOLDER = Path(__file__).parents[1] / "recipes"
 
 
@@ -83,14 +94,14 @@ def settings_of(recipe: Recipe, before: Params) -> str:
     """Return a recipe's params as options of `dvc exp run`, for a project with params `before`.
 
     What recipes set and this one does not name is the default again: all of `train` but
-    `MACHINE_PARAMS`, `resize.mode` and `evaluate.degradation`. Raises `UsageError` where the file
+    `OWN_PARAMS`, `resize.mode` and `evaluate.degradation`. Raises `UsageError` where the file
     has params of another kind of generator or optimiser.
     """
-    machine = {name: getattr(before.train, name) for name in MACHINE_PARAMS}
+    own = {name: getattr(before.train, name) for name in OWN_PARAMS}
     start = before.model_copy(
         update={
             "resize": before.resize.model_copy(update={"mode": ResizeParams().mode}),
-            "train": TrainParams(**machine),
+            "train": TrainParams(**own),
             "evaluate": before.evaluate.model_copy(update={"degradation": "none"}),
         }
     )

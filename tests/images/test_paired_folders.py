@@ -65,10 +65,50 @@ def test_names_at_another_scale_are_no_match(tmp_path: Path) -> None:
     assert len(problems(tmp_path)) == 2
 
 
-def test_the_order_is_that_of_paths(tmp_path: Path) -> None:
-    for name in ("b.png", "a/2.png", "a.10.png", "a/1.jpg"):
-        write(tmp_path / "hr" / name)
-    assert [pair.name for pair in listed(tmp_path, with_lr=False)] == ["a/1", "a/2", "a.10", "b"]
+def test_numbers_in_names_are_ordered_as_numbers(tmp_path: Path) -> None:
+    """As in a manifest, whose images `pipeline pairs` names by id and tile."""
+    names = ["9", "9-1", "9-10", "10", "10-2", "1000", "a/2", "a/10", "b"]
+    for name in reversed(names):
+        write(tmp_path / "hr" / f"{name}.png")
+    assert [pair.name for pair in listed(tmp_path, with_lr=False)] == names
+
+
+def test_linked_folders_are_read_and_loops_end(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere/2.png")
+    write(tmp_path / "hr/1.png")
+    (tmp_path / "hr/sub").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/loop").symlink_to(tmp_path / "hr")
+    assert [pair.name for pair in listed(tmp_path, with_lr=False)] == ["1", "sub/2"]
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "hr/1.png")
+    (tmp_path / "hr/2.png").symlink_to(tmp_path / "gone.png")
+    (line,) = problems(tmp_path, with_lr=False)
+    assert line.startswith(f"evaluate.hr_folder: {Path('hr/2.png')}: a link to nothing; remove")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "hr/1.png")
+    write(tmp_path / "hr/sub/2.png")
+    (tmp_path / "hr/sub").chmod(0)
+    with pytest.raises(PipelineError, match=r"hr/sub: cannot be read: Permission denied"):
+        listed(tmp_path, with_lr=False)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["tif", "jpg", "webp", "avif"])
+def test_listed_sizes_are_those_of_the_pixels(
+    ending: str, orientation: int, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    (tmp_path / "hr").mkdir()
+    noise(16, 8).save(tmp_path / f"hr/1.{ending}", exif=exif)
+    (pair,) = listed(tmp_path, with_lr=False)
+    assert read_hr(pair).shape == (pair.height, pair.width, 3)
+    assert (pair.width, pair.height) == ((8, 16) if orientation > 4 else (16, 8))
 
 
 def test_images_without_a_counterpart_are_named_on_both_sides(tmp_path: Path) -> None:
@@ -127,9 +167,29 @@ def test_sizes_that_do_not_fit_are_named(tmp_path: Path) -> None:
         write(tmp_path / f"hr/{name}.png", 17, 11)
         write(tmp_path / f"lr/{name}.png", *lr_size)
     assert problems(tmp_path) == [
-        f"evaluate.lr_folder: at train.scale 4, {Path('lr/2.png')} is 5×2, {Path('hr/2.png')} "
-        f"needs 4×2, {Path('lr/3.png')} is 4×3, {Path('hr/3.png')} needs 4×2; make them anew"
+        "evaluate.lr_folder: not all images have an LR image of scale 4; make these anew; "
+        f"{Path('lr/2.png')} is 5×2, {Path('hr/2.png')} needs 4×2, "
+        f"{Path('lr/3.png')} is 4×3, {Path('hr/3.png')} needs 4×2"
     ]
+
+
+@pytest.mark.parametrize(
+    ("hr", "lr", "advice"),
+    [
+        ((8, 4), (32, 16), "the LR images are larger than the HR images; exchange the two folders"),
+        ((16, 8), (8, 4), "the images are of scale 2, not 4; set train.scale, or make LR anew"),
+        ((17, 9), (17, 9), "the images are of scale 1, not 4; set train.scale, or make LR anew"),
+        ((16, 8), (8, 2), "not all images have an LR image of scale 4; make these anew"),
+    ],
+)
+def test_what_is_wrong_with_the_sizes_is_said(
+    hr: tuple[int, int], lr: tuple[int, int], advice: str, tmp_path: Path
+) -> None:
+    for name in ("1", "2"):
+        write(tmp_path / f"hr/{name}.png", *hr)
+        write(tmp_path / f"lr/{name}.png", *lr)
+    (line,) = problems(tmp_path)
+    assert line.startswith(f"evaluate.lr_folder: {advice}; ")
 
 
 def test_an_image_smaller_than_one_lr_pixel_is_named(tmp_path: Path) -> None:
@@ -193,9 +253,17 @@ def test_a_file_that_is_no_picture_is_named(
     (tmp_path / "hr").mkdir()
     make(tmp_path / "hr" / name)
     (line,) = problems(tmp_path, with_lr=False)
-    assert line.startswith(f"evaluate.hr_folder: {Path('hr') / name}: ")
+    assert line.startswith(f"evaluate.hr_folder: no images to be read: {Path('hr') / name}: ")
     assert problem in line
-    assert line.endswith("; remove it from the folder")
+    assert line.endswith("; remove them from the folder")
+
+
+def test_all_files_that_are_no_pictures_are_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "hr").mkdir()
+    for name in ("1.txt", "2.txt"):
+        text(tmp_path / "hr" / name)
+    (line,) = problems(tmp_path, with_lr=False)
+    assert line.count("no image of a known format") == 2
 
 
 def test_a_damaged_file_is_named_when_it_is_read(tmp_path: Path) -> None:
@@ -210,7 +278,7 @@ def test_a_file_that_changed_since_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "hr/1.png")
     (pair,) = listed(tmp_path, with_lr=False)
     write(path, seed=1)
-    with pytest.raises(PipelineError, match=r"1\.png: changed since it was listed; run the same"):
+    with pytest.raises(PipelineError, match=r"1\.png: changed since it was listed; put it back"):
         read_hr(pair)
     path.unlink()
     with pytest.raises(PipelineError, match=r"1\.png: cannot be read: No such file"):
@@ -269,7 +337,17 @@ def test_a_folder_without_images_is_named(
 def test_a_name_that_is_no_unicode_is_named(tmp_path: Path) -> None:
     write(tmp_path / "hr/1.png").rename(os.fsdecode(os.fsencode(tmp_path / "hr") + b"/\xff.png"))
     (problem,) = problems(tmp_path, with_lr=False)
-    assert problem == "evaluate.hr_folder: hr: '\\udcff.png' is no name in UTF-8; rename the file"
+    assert (
+        problem
+        == "evaluate.hr_folder: hr: '\\udcff.png' is no printable name in UTF-8; rename the file"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names have no line breaks there")
+def test_a_name_with_a_line_break_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "hr/a\nb.png")
+    (problem,) = problems(tmp_path, with_lr=False)
+    assert problem.startswith("evaluate.hr_folder: hr: 'a\\nb.png' is no printable name")
 
 
 def test_one_hash_is_of_names_and_of_files(tmp_path: Path) -> None:

@@ -408,3 +408,29 @@ def test_params_of_the_discriminator_have_no_effect_without_one() -> None:
     changes = {"pixel_weight": 1.0, "relativistic": True}
     assert TrainParams(**changes).without_effect == ()
     assert TrainParams(adv_weight=0, **changes).without_effect == ("relativistic", "pixel_weight")
+
+
+def test_a_mapping_whose_only_line_was_removed_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("train:\n  lr_folders:\n  folder_weights:\n")
+    params = load_params(tmp_path / "params.yaml")
+    assert (params.train.lr_folders, params.train.folder_weights) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("hr_folders: {a: ''}", "train.hr_folders.a: "),
+        ("hr_folders: {manifest: x}", "train.hr_folders.manifest: 'manifest' means the manifest's"),
+        ("lr_folders: {a: x}", "train.lr_folders.a: 'a' is no name in train.hr_folders"),
+        ("folder_weights: {a: 1}", "train.folder_weights.a: 'a' is no name in train.hr_folders"),
+        ("folder_weights: {manifest: 1e300}", "train.folder_weights.manifest: "),
+        ("folder_weights: {manifest: -1}", "train.folder_weights.manifest: "),
+        ("folder_weights: {manifest: 0}", "train.folder_weights: leave no images to train on"),
+        ("val_lr_folder: x", "train.val_lr_folder: needs train.val_hr_folder"),
+    ],
+)
+def test_folders_that_do_not_fit_are_named(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(f"train:\n  {text}\n")
+    with pytest.raises(UsageError) as raised:
+        load_params(tmp_path / "params.yaml")
+    assert str(raised.value).startswith(f"{tmp_path}/params.yaml:2: {problem}")

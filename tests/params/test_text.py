@@ -19,7 +19,7 @@ def test_any_text_reads_back(text: str, tmp_path: Path) -> None:
         {
             "scrape": {"tags": [text, "b"]},
             "train": {"vgg": text or "random"},
-            "evaluate": {"models": {"a": text}},
+            "evaluate": {"models": {"a": text or "b"}},
         }
     )
     (tmp_path / "params.yaml").write_text(params_text(params), encoding="utf-8")

@@ -12,6 +12,7 @@ from pipeline.errors import PipelineError
 from pipeline.images.shards import read_images
 from pipeline.manifest.rows import read_manifest
 from pipeline.networks.perceptual.weights import backbone_state
+from pipeline.training import data
 from pipeline.training.data import load_images
 from pipeline.training.sources import ManifestImages
 from tests.evaluation.world import SIDE, make_world
@@ -43,7 +44,7 @@ def test_images_are_in_memory_where_they_fit(
         monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: Memory(free))
         progress = RecordedProgress()
         source = ManifestImages(tmp_path / "data/resized", rows, SIDE)
-        images = load_images([source], CPU, processes, progress)
+        images = load_images([source], 3, CPU, processes, progress)
         assert images.prefetch != in_memory
         assert bool(progress.messages) != in_memory
         loaded = images.load([4, 0, 4])
@@ -61,10 +62,42 @@ def test_images_of_another_size_are_one_line(
 
     def load() -> None:
         source = ManifestImages(tmp_path / "data/resized", rows, SIDE // 2)
-        load_images([source], CPU, 1, RecordedProgress()).load([0, 1])
+        load_images([source], 2, CPU, 1, RecordedProgress()).load([0, 1])
 
     with pytest.raises(PipelineError, match=r"at byte \d+ has another size than the first"):
         load()
+
+
+class LargeImages:
+    """Ten images of 12 MB, of which one thread can hold two in 100 MB."""
+
+    weight = 1.0
+    lr_sizes = None
+    hr_sizes = np.full((10, 2), 2000)
+
+    def read_hr(self, index: int) -> np.ndarray:
+        return np.full((2000, 2000, 3), index, np.uint8)
+
+    def read_lr(self, index: int) -> np.ndarray:
+        raise NotImplementedError
+
+
+def test_few_threads_hold_large_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    for free in (10**8, 2 * 10**8):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: Memory(free))
+        monkeypatch.setattr(data, "usable_cores", lambda: 64)
+        images = load_images([LargeImages()], 1, CPU, 1, RecordedProgress())
+        threads.append(images.threads)
+        assert images.load([7]).hr.levels.unique().tolist() == [7]
+    assert threads == [1, 3]
+
+
+def test_images_are_decoded_in_chunks_of_some_memory() -> None:
+    sizes = np.array([(8192, 8192), (10, 10), (20, 20), (8192, 10000), (1, 1)])
+    chunks = list(data._chunks(sizes))
+    assert chunks == [range(3), range(3, 5)]
+    assert list(data._chunks(np.array([(20000, 10000)] * 2))) == [range(1), range(1, 2)]
 
 
 @pytest.mark.parametrize("side", [30, 66])

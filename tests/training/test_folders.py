@@ -179,10 +179,14 @@ def test_what_does_not_fit_is_reported_and_left_out(world: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"crop": 96}, "train.hr_folders.mine: all images are smaller than train.crop, 96 pixels"),
+        (
+            {"crop": 96},
+            "train.hr_folders.mine: all images are smaller than train.crop, 96 pixels; lower that "
+            "to 64 or less",
+        ),
         ({"hr_folders": "mine=none"}, "train.hr_folders.mine: none: no such folder"),
         ({"val_lr_folder": "none"}, "train.val_lr_folder: none: no such folder"),
-        ({"scale": 2}, "train.lr_folders.mine: at train.scale 2, "),
+        ({"scale": 2}, "train.lr_folders.mine: the images are of scale 4, not 2; "),
     ],
 )
 def test_what_cannot_be_trained_on_is_one_line(

@@ -31,6 +31,13 @@ def test_an_order_is_drawn_for_each_epoch_and_seed() -> None:
     assert all(sorted(epoch) == list(range(20)) for epoch in epochs)
 
 
+def test_a_part_of_a_folder_is_not_that_of_its_first_names() -> None:
+    order = ImageOrder((100,), (0.1,), seed=0)
+    first = drawn(order, 0)
+    assert len(first) == 10
+    assert max(first) - min(first) > 40
+
+
 @pytest.mark.parametrize("weight", [1.5, 0.3, 1e-9])
 def test_no_image_comes_more_than_once_more_than_another(weight: float) -> None:
     order = ImageOrder((7,), (weight,), seed=0)

@@ -10,6 +10,7 @@ from pipeline.params import Params
 from pipeline.params.file import load_params, with_changes
 from pipeline.params.text import params_text
 from stages.commands.recipe import load_recipe, names, settings_of
+from stages.project import SETTINGS_OF_PAIRS, create_project
 from tests.stages.program import pipeline
 
 
@@ -85,3 +86,11 @@ def test_an_unknown_recipe_names_the_known(tmp_path: Path) -> None:
         2,
         f"recipe best-of-all: unknown; there are {', '.join(names())}\n",
     )
+
+
+def test_a_recipe_trains_on_the_folders_of_the_project(tmp_path: Path) -> None:
+    create_project(tmp_path / "mine", SETTINGS_OF_PAIRS, "A new project", of_pairs=True)
+    before = load_params(tmp_path / "mine/params.yaml")
+    for name in names():
+        settings = settings_of(load_recipe(name), before)
+        assert not any(word in settings for word in ("folder", "val_"))
