@@ -181,10 +181,14 @@ def nearest_checkpoints(root: Path, description: Description) -> list[str]:
     found = [_newest_of(folder, description) for folder in _folders(root)]
     nearest = sorted((one for one in found if one is not None), key=_Candidate.distance)[:2]
     lines = [f"{one.path} does not fit: {_first_three(one.reasons)}" for one in nearest]
-    usable = [one.path for one in nearest if one.has_same_tensors]
+    usable = [one for one in nearest if one.has_same_tensors]
     if usable:
-        which = "the first" if usable[0] == nearest[0].path else "the second"
-        lines.append(f"to go on from {which} all the same: train.resume={usable[0]}")
+        which = "the first" if usable[0] is nearest[0] else "the second"
+        fate = "; copy it at once, this training removes it at its end"
+        lines.append(
+            f"to go on from {which} all the same: train.resume={usable[0].path}"
+            f"{fate if usable[0].is_finished else ''}"
+        )
     return lines
 
 
@@ -195,6 +199,8 @@ class _Candidate:
     path: Path
     is_of_this_format: bool
     has_same_tensors: bool
+    is_finished: bool
+    """whether its run is: of finished runs the last alone is kept"""
     reasons: Sequence[str]
 
     def distance(self) -> tuple[bool, int, int, Path]:
@@ -216,6 +222,7 @@ def _newest_of(folder: Path, description: Description) -> _Candidate | None:
         paths[0],
         is_of_this_format(theirs),
         has_same_tensors(theirs, description),
+        record is not None and record.finished,
         differences(theirs, description),
     )
 

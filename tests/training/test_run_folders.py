@@ -169,6 +169,12 @@ def test_the_nearest_runs_are_named_in_three_lines(tmp_path: Path) -> None:
         "train.seed 3, here 0",
         f"to go on from the first all the same: train.resume={near}/step-000000100.pt",
     ]
+    done = kept(tmp_path, "done", 200, described({"lr": 1.0}), ended=True)
+    assert nearest_checkpoints(tmp_path, described())[-1] == (
+        f"to go on from the first all the same: train.resume={done}/step-000000200.pt; "
+        "copy it at once, this training removes it at its end"
+    )
+    shutil.rmtree(done)
     assert nearest_checkpoints(tmp_path / "none", described()) == []
     for name in ("far", "farthest", "near"):
         shutil.rmtree(tmp_path / name)
