@@ -314,14 +314,12 @@ def _check_sizes(folders: FolderNames, pairs: Sequence[PairedFiles], scale: int)
 
 def _size_advice(pairs: Sequence[PairedFiles], scale: int) -> str:
     """Return what is wrong with the sizes of the LR images, and what to do."""
-    ratios = {
-        (round(pair.hr.width / pair.lr.width, 1), round(pair.hr.height / pair.lr.height, 1))
-        for pair in pairs
-        if pair.lr is not None
-    }
-    if all(width < 1 and height < 1 for width, height in ratios):
+    sizes = [(pair.hr, pair.lr) for pair in pairs if pair.lr is not None]
+    if all(lr.width > hr.width and lr.height > hr.height for hr, lr in sizes):
         return "the LR images are larger than the HR images; exchange the two folders"
     for other in (1, 2, 4, 8):
-        if other != scale and ratios == {(float(other), float(other))}:
+        if all(
+            (lr.width, lr.height) == (hr.width // other, hr.height // other) for hr, lr in sizes
+        ):
             return f"the images are of scale {other}, not {scale}; set train.scale, or make LR anew"
     return f"not all images have an LR image of scale {scale}; make these anew"

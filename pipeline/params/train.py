@@ -285,8 +285,8 @@ class TrainParams(Section):
         if self.batch // self.processes % self.accumulate:
             raise problem_at(
                 ("accumulate",),
-                f"{self.batch // self.processes} crops of a process have no {self.accumulate} "
-                "equal parts; change train.batch or this",
+                f"{self.batch} crops on {self.processes} processes have no {self.accumulate} "
+                "equal parts on each; change train.batch or this",
             )
         return self
 

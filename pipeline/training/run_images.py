@@ -52,6 +52,8 @@ def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) 
     them.
     """
     rows = read_manifest(paths.manifest) if params.reads_manifest else []
+    uses_manifest = params.val_hr_folder is None
+    validation_rows = _rows_of_split("val", rows, paths.manifest) if uses_manifest else []
     sources: list[ImageSource] = []
     if params.weight(MANIFEST_NAME):
         sources.append(_manifest_source(params, paths, rows))
@@ -61,9 +63,9 @@ def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) 
     }
     sources += [FolderImages(pairs, params.weight(name)) for name, pairs in folders.items()]
     hashes = _folders_sha256(folders)
-    if params.val_hr_folder is None:
-        chosen = _rows_of_split("val", rows, paths.manifest)[: params.validation_images]
-        return RunImages(sources, list(read_images(paths.resized, chosen)), None, hashes)
+    if uses_manifest:
+        images = read_images(paths.resized, validation_rows[: params.validation_images])
+        return RunImages(sources, list(images), None, hashes)
     pairs = _list_validation_pairs(params, paths, progress)
     _report_seen_images(pairs, folders, progress)
     hr = [_middle(read_hr(pair), params.scale, params.scale) for pair in pairs]

@@ -175,7 +175,11 @@ def test_a_notice_to_all_processes_of_a_training_saves_in_silence(project: Path)
     [
         (["--device", "cuda:9"], 2, "device cuda:9: this machine has"),
         (["--processes", "3"], 2, "--processes: 3 cannot share a batch of 2 equally"),
-        (["--accumulate", "3"], 2, "--accumulate: 2 crops of a process have no 3 equal parts"),
+        (
+            ["--accumulate", "3"],
+            2,
+            "--accumulate: 2 crops on 2 processes have no 3 equal parts on each",
+        ),
     ],
 )
 def test_what_no_process_can_do_is_one_line(
