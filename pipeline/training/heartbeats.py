@@ -17,23 +17,17 @@ def beating(file: Path, seconds: float = BEAT_SECONDS) -> Iterator[None]:
 
     The thread lives while the process computes or waits for others, and not where it is stopped.
     """
-    ended = threading.Event()
 
     def beat() -> None:
-        while not ended.wait(seconds):
-            # Without room for the file the process is not watched.
-            with suppress(OSError):
-                file.touch()
+        # Without room for the file the process is not watched.
+        with suppress(OSError):
+            file.touch()
 
-    with suppress(OSError):
-        file.touch()
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
+    beat()
     try:
-        yield
+        with _repeated(beat, seconds):
+            yield
     finally:
-        ended.set()
-        thread.join()
         file.unlink(missing_ok=True)
 
 
@@ -48,17 +42,29 @@ def watched(
 
     It is called again for one that gave signs of life between two silences.
     """
-    ended = threading.Event()
+    reported: set[Path] = set()
 
     def watch() -> None:
-        reported: set[Path] = set()
-        while not ended.wait(silent_seconds / 10):
-            silent = {path for path in folder.glob(pattern) if _age(path) > silent_seconds}
-            for path in sorted(silent - reported):
-                report(path)
-            reported = silent
+        silent = {path for path in folder.glob(pattern) if _age(path) > silent_seconds}
+        for path in sorted(silent - reported):
+            report(path)
+        reported.clear()
+        reported.update(silent)
 
-    thread = threading.Thread(target=watch, daemon=True)
+    with _repeated(watch, silent_seconds / 10):
+        yield
+
+
+@contextmanager
+def _repeated(act: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call `act` every so many `seconds` while the block runs, in a thread."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
         yield

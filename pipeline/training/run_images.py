@@ -79,18 +79,24 @@ def _list_folders(
     params: TrainParams, paths: TrainPaths, progress: Progress
 ) -> dict[str, list[PairedFiles]]:
     """Return name → pairs of each folder that is trained on, by name."""
-    folders = {}
-    for name in sorted(params.hr_folders):
-        if params.weight(name):
-            lr = params.lr_folders.get(name)
-            names = FolderNames(
+    return {
+        name: list_pairs(
+            FolderNames(
                 hr=paths.resolve(params.hr_folders[name]),
-                lr=None if lr is None else paths.resolve(lr),
+                lr=_resolved(paths, params.lr_folders.get(name)),
                 hr_key=f"train.hr_folders.{name}",
                 lr_key=f"train.lr_folders.{name}",
-            )
-            folders[name] = list_pairs(names, params.scale, progress)
-    return folders
+            ),
+            params.scale,
+            progress,
+        )
+        for name in sorted(params.hr_folders)
+        if params.weight(name)
+    }
+
+
+def _resolved(paths: TrainPaths, name: str | None) -> Path | None:
+    return None if name is None else paths.resolve(name)
 
 
 def _list_validation_pairs(
@@ -98,10 +104,9 @@ def _list_validation_pairs(
 ) -> list[PairedFiles]:
     """Return the pairs to validate on, spaced evenly by name. Raises `UsageError`."""
     assert params.val_hr_folder is not None
-    lr = params.val_lr_folder
     names = FolderNames(
         hr=paths.resolve(params.val_hr_folder),
-        lr=None if lr is None else paths.resolve(lr),
+        lr=_resolved(paths, params.val_lr_folder),
         hr_key="train.val_hr_folder",
         lr_key="train.val_lr_folder",
     )
