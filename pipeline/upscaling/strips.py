@@ -18,8 +18,9 @@ from pipeline.upscaling.transparency import (
 
 RADIUS = 2
 """of the bicubic kernel, pixels of the smaller picture"""
-# Weights are matrices: larger blocks hold more zeros, smaller ones are more products.
-BLOCK = 32
+# Pixels of the larger picture. Weights are matrices: larger blocks hold more zeros, smaller ones
+# are more products.
+BLOCK = 64
 FLOAT_BYTES = 4
 # Of the rows of a block, while they are resized: premultiplied, and in parts of the result's width.
 FLOAT_COPIES = 4
@@ -88,7 +89,7 @@ def strip_bytes(lr: Tensor, rows: int, width: int, ratio: float) -> int:
     `ratio`: how much larger the picture that comes is than the result.
     """
     images, channels = lr.shape[:2]
-    block = math.ceil((BLOCK + 2 * RADIUS) * ratio)
+    block = math.ceil(max(BLOCK, ratio) + 2 * RADIUS * ratio)
     strips = (rows + 2 * block) * width * images * channels * lr.element_size()
     return strips + FLOAT_COPIES * block * width * channels * FLOAT_BYTES
 
@@ -99,8 +100,9 @@ def _blocks(source: int, target: int, margin: int) -> Iterator[_Block]:
     The kernel is as much wider than a pixel as the result is smaller, cut at the source's ends.
     """
     ratio = (source - 2 * margin) / target
-    for start in range(0, target, BLOCK):
-        stop = min(start + BLOCK, target)
+    length = max(int(BLOCK / ratio), 1)
+    for start in range(0, target, length):
+        stop = min(start + length, target)
         centres = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * ratio + margin
         first = max(math.floor(centres[0] - RADIUS * ratio), 0)
         last = min(math.ceil(centres[-1] + RADIUS * ratio), source)

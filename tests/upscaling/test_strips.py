@@ -20,7 +20,7 @@ def resized(picture: Tensor, height: int, width: int, strip: int, margin: int = 
 @pytest.mark.parametrize("strip", [1, 7, 64, 1000])
 @pytest.mark.parametrize(
     ("size", "result"),
-    [((200, 90), (100, 45)), ((131, 77), (97, 40)), ((64, 300), (16, 299)), ((4, 4), (1, 1))],
+    [((200, 90), (100, 45)), ((131, 77), (97, 40)), ((64, 300), (16, 299)), ((300, 16), (3, 4))],
     ids=str,
 )
 def test_strips_leave_no_trace(size: tuple[int, int], result: tuple[int, int], strip: int) -> None:
