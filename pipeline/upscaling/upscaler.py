@@ -29,6 +29,7 @@ from pipeline.progress import Progress, Silent, task
 from pipeline.shipped import DEFAULT, model_file
 from pipeline.upscaling.params import upscale_params
 from pipeline.upscaling.pictures import Picture, from_pil, to_pil
+from pipeline.upscaling.target_size import target_size
 from pipeline.upscaling.transparency import (
     WHITE_LEVELS,
     clamp_to_neighbours,
@@ -56,10 +57,11 @@ class Upscaler:
     `model`: the name of a generator that comes with the program, a file of ours or any that
     spandrel opens, an ONNX file, or a `Generator`. `alpha`: instead of a model, a blend of the
     shipped ones, 0 "distortion" to 1 "perception". `scale`: None is the model's own; others, up to
-    16, by repeating it and a last antialiased resize. `tta`: the mean over the picture turned and
-    mirrored, eight times the time. `tile`: side of a tile, 16 LR pixels or more; None: by free
-    memory. `precision`: "fp32", "bf16", or "auto" for bf16 where the hardware computes in it.
-    Raises `UsageError` and, for a file that is no generator, `PipelineError`.
+    16, by repeating it and a last antialiased resize, below 1 by the resize alone. `width`,
+    `height`: instead, the result's, pixels; with both it fits into them. `tta`: the mean over the
+    picture turned and mirrored, eight times the time. `tile`: side of a tile, 16 LR pixels or more;
+    None: by free memory. `precision`: "fp32", "bf16", or "auto" for bf16 where the hardware
+    computes in it. Raises `UsageError` and, for a file that is no generator, `PipelineError`.
     """
 
     def __init__(
@@ -68,13 +70,22 @@ class Upscaler:
         *,
         alpha: float | None = None,
         scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
         tta: bool = False,
         tile: int | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
         params = upscale_params(
-            alpha=alpha, scale=scale, tta=tta, tile=tile, device=device, precision=precision
+            alpha=alpha,
+            scale=scale,
+            width=width,
+            height=height,
+            tta=tta,
+            tile=tile,
+            device=device,
+            precision=precision,
         )
         self._tta, self._tile = params.tta, params.tile
         self._device = pick_device(params.device)
@@ -83,6 +94,7 @@ class Upscaler:
         self.scale = float(generator.scale if params.scale is None else params.scale)
         if generator.scale == 1 < self.scale:
             raise UsageError("scale: this model makes pictures no larger")
+        self._target_size = target_size(params, generator.scale)
         self._generator = fold(generator).float().to(self._device)
         self._generator.to(memory_format=self._generator.memory_format)
 
@@ -104,7 +116,9 @@ class Upscaler:
     def upscale_picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
         """Enlarge every frame, and keep profile, resolution and times."""
         listener = progress or Silent()
-        _check_memory(sum(frame.nbytes for frame in picture.frames) * self._largest_factor**2)
+        height, width = picture.frames[0].shape[:2]
+        factor = self._largest_factor(width, height)
+        _check_memory(sum(frame.nbytes for frame in picture.frames) * factor**2)
         if not picture.animated:
             return replace(picture, frames=(self._upscale_array(picture.frames[0], listener),))
         frames = []
@@ -115,8 +129,24 @@ class Upscaler:
         return replace(picture, frames=tuple(frames))
 
     def size_of(self, width: int, height: int) -> tuple[int, int]:
-        """Return width and height of the result of a picture of that size, pixels."""
-        return max(round(width * self.scale), 1), max(round(height * self.scale), 1)
+        """Return width and height of the result of a picture of that size, pixels.
+
+        Raises `PipelineError` where the result would be more than 16 times as large.
+        """
+        return self._target_size.of(width, height)
+
+    def passes(self, width: int, height: int) -> int:
+        """Return how often the generator is applied to a picture; 0: it is only made smaller."""
+        size = self.size_of(width, height)
+        factor = max(size[0] / width, size[1] / height)
+        if factor <= 1 and size != (width, height):
+            return 0
+        if self._generator.scale == 1 < factor:
+            raise PipelineError("this model makes pictures no larger")
+        passes = 1
+        while self._generator.scale**passes < factor:
+            passes += 1
+        return passes
 
     def _upscale_array(self, image: NDArray[Any], progress: Progress) -> NDArray[Any]:
         """Enlarge `(h, w)` or `(h, w, c)` to the same type."""
@@ -146,18 +176,9 @@ class Upscaler:
             raise PipelineError("memory ran out") from None
         return batch.reshape(*lr.shape[:-2], *batch.shape[-2:])
 
-    @property
-    def _passes(self) -> int:
-        """How many times the generator is applied to reach `scale`: once at least."""
-        passes = 1
-        while self._generator.scale**passes < self.scale:
-            passes += 1
-        return passes
-
-    @property
-    def _largest_factor(self) -> int:
-        """Scale after the last pass, before the resize to `scale`."""
-        return int(self._generator.scale**self._passes)
+    def _largest_factor(self, width: int, height: int) -> int:
+        """Return the scale after the last pass, before the resize."""
+        return int(self._generator.scale ** self.passes(width, height))
 
     def _upscale_image(self, lr: Tensor, progress: Progress) -> Tensor:
         """Enlarge `(c, h, w)` to `(c, H, W)` of the same type."""
@@ -165,8 +186,9 @@ class Upscaler:
         opaque = picture_has_alpha(lr) and bool((lr[-1] == white).all())
         width, height = self.size_of(lr.shape[2], lr.shape[1])
         hr = lr[:-1] if opaque else lr
-        _check_memory(hr.numel() * self._largest_factor**2 * hr.element_size())
-        for _ in range(self._passes):
+        factor = self._largest_factor(lr.shape[2], lr.shape[1])
+        _check_memory(hr.numel() * factor**2 * hr.element_size())
+        for _ in range(self.passes(lr.shape[2], lr.shape[1])):
             hr = self._apply_generator(hr, progress)
         if hr.shape[1:] != (height, width):
             hr = resize(hr, height, width)
