@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from pipeline.device_names import DEVICE_NAMES
+from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
 from pipeline.errors import UsageError
 from pipeline.fields import first_problem
 from pipeline.params.section import Section, problem_at
@@ -93,7 +93,7 @@ class UpscaleParams(Section):
         description="side of a tile, pixels of the picture: less takes less memory; auto: by what "
         "is free  [default: auto]",
     )
-    device: str = Field("auto", description=DEVICE_NAMES)
+    device: str = Field("auto", pattern=DEVICE_PATTERN, description=DEVICE_NAMES)
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="fp32, bf16, or auto: bf16 where the hardware computes in it"
     )
@@ -127,6 +127,7 @@ _PROBLEMS = {
     "height": f"height: {{}} is not between 1 and {MAX_SIDE}",
     "background": "--background: {} is no colour; for example white or #ffcc00",
     "tile": f"tile: {{}} is not a number of pixels from {MIN_TILE} to {MAX_TILE}",
+    "device": f"device {{}}: unknown; use {DEVICE_NAMES}",
     "precision": "precision: {} is unknown; use auto, fp32 or bf16",
     "format": "--format: {} is unknown; use png, webp, jpg or gif",
     "quality": "--quality: {} is not between 1 and 100",

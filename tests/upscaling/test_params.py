@@ -37,7 +37,8 @@ def test_the_library_has_the_commands_options_and_defaults() -> None:
         ({"format": "bmp"}, "--format: bmp is unknown; use png, webp, jpg or gif"),
         ({"quality": 101}, "--quality: 101 is not between 1 and 100"),
         ({"precision": "fp16"}, "precision: fp16 is unknown; use auto, fp32 or bf16"),
-        ({"device": 7}, "device: Input should be a valid string"),
+        ({"device": "tpu"}, "device tpu: unknown; use auto, cpu, cuda, cuda:N or mps"),
+        ({"tta": 7}, "tta: Input should be a valid boolean"),
         ({"scael": 2}, "scael: Extra inputs are not permitted"),
     ],
 )
