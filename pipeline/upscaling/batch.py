@@ -1,4 +1,4 @@
-"""A batch of pictures: one is computed while the next is decoded and the last one is written."""
+"""A batch of pictures: one is computed while the next is decoded and earlier ones are written."""
 
 import os
 import stat
@@ -17,6 +17,7 @@ from pipeline.errors import PipelineError, some_of
 from pipeline.files import atomic_path
 from pipeline.images.decode import FORMATS, ImageRefused, decoding, frame_count
 from pipeline.machine_errors import fault_text
+from pipeline.machine_limits import available_memory, usable_cores
 from pipeline.progress import Progress, Silent, task
 from pipeline.upscaling.background import lay_on
 from pipeline.upscaling.encoding import Encoding, check_format, encode_picture
@@ -28,6 +29,8 @@ from pipeline.upscaling.upscaler import Upscaler
 
 LONG_TO_WRITE = 10_000_000
 """Pixels of a result, all frames together, that are compressed for seconds."""
+WAITING_SHARE = 8
+"""The part of free memory, one by this number, that results take until they are written."""
 
 
 @dataclass(frozen=True)
@@ -96,27 +99,12 @@ def upscale_all(
     picture `progress` counts its tiles, else the pixels of all pictures; it names a large last file
     while that is compressed, and at the end files that hold further pictures.
     """
-    problems: list[str] = []
-    further: dict[str, list[str]] = {}
-
-    def write(result: Result) -> None:
-        try:
-            times_ns = result.source.times_ns if writing.keep_time else None
-            write_picture(result.job.target, _encode(result, writing.encoding), times_ns)
-        except PipelineError as error:
-            problems.append(str(error))
-        else:
-            if result.source.further is not None:
-                further.setdefault(result.source.further, []).append(str(result.job.source))
-            on_written(result)
-
     counter = _PixelCounter(jobs, progress) if len(jobs) > 1 else None
     with (
         nullcontext() if counter is None else task(progress, "upscale", counter.total, "pixels"),
         ThreadPoolExecutor(1) as reader,
-        ThreadPoolExecutor(1) as writer,
+        _Writer(writing, on_written) as writer,
     ):
-        pending: Future[None] | None = None
         for job, read in _read_ahead(reader, jobs):
             try:
                 if counter is not None:
@@ -126,22 +114,70 @@ def upscale_all(
                     continue
                 result = _upscale(job, read.result(), choose, writing, counter or progress)
             except PipelineError as error:
-                problems.append(str(error))
+                writer.problems.append(str(error))
             else:
-                # No more than one enlarged picture waits in memory.
-                if pending is not None:
-                    pending.result()
                 is_long = job.writes_file and _pixels(result.picture) >= LONG_TO_WRITE
                 if job == jobs[-1] and is_long:
                     progress.message(f"writing {job.target}")
-                pending = writer.submit(write, result)
+                writer.submit(result)
         if counter is not None:
             counter.end()
-        if pending is not None:
-            pending.result()
-    for text, names in further.items():
+    for text, names in writer.further.items():
         progress.message(f"{some_of(names)}: {text}")
-    return problems
+    return writer.problems
+
+
+class _Writer:
+    """Writes results in threads: of small ones as many as there are cores, one that is large.
+
+    Results are reported in their order, by the thread that calls.
+    """
+
+    def __init__(self, writing: Writing, on_written: Callable[[Result], None]) -> None:
+        self.problems: list[str] = []
+        """what could not be written, one line per picture"""
+        self.further: dict[str, list[str]] = {}
+        """files by what `further_pictures` says of them"""
+        self._writing, self._on_written = writing, on_written
+        self._threads = usable_cores()
+        self._pool = ThreadPoolExecutor(self._threads)
+        # Each is there twice, as pixels and as what the encoder makes of them.
+        self._most_pixels = available_memory() // (WAITING_SHARE * 2 * 4)
+        self._waiting: deque[tuple[Result, Future[None]]] = deque()
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._pool:
+            while self._waiting:
+                self._finish_first()
+
+    def submit(self, result: Result) -> None:
+        """Write a result as soon as a thread and memory are free; reports what is written."""
+        pixels = _pixels(result.picture)
+        while self._waiting and (self._waiting[0][1].done() or not self._has_room(pixels)):
+            self._finish_first()
+        self._waiting.append((result, self._pool.submit(self._write, result)))
+
+    def _has_room(self, pixels: int) -> bool:
+        waiting = sum(_pixels(result.picture) for result, _ in self._waiting)
+        return len(self._waiting) < self._threads and waiting + pixels <= self._most_pixels
+
+    def _finish_first(self) -> None:
+        result, future = self._waiting.popleft()
+        try:
+            future.result()
+        except PipelineError as error:
+            self.problems.append(str(error))
+        else:
+            if (further := result.source.further) is not None:
+                self.further.setdefault(further, []).append(str(result.job.source))
+            self._on_written(result)
+
+    def _write(self, result: Result) -> None:
+        times_ns = result.source.times_ns if self._writing.keep_time else None
+        write_picture(result.job.target, _encode(result, self._writing.encoding), times_ns)
 
 
 class _PixelCounter(Silent):

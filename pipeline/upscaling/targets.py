@@ -44,7 +44,7 @@ def _name_problem(job: Job) -> str | None:
         is_folder = job.target.is_dir()
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            length = len(os.fsencode(job.target.name))
+            length = max(len(os.fsencode(part)) for part in job.target.parts)
             return f"{job.source}: its result's name has {length} bytes, too many; use -o"
         # Whatever else is wrong with the folder, `_folder_problem` finds.
         return None

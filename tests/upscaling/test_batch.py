@@ -1,6 +1,7 @@
 """Batches of pictures: decoded, enlarged and written side by side."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,35 @@ def test_files_of_several_pictures_are_named_once(tmp_path: Path) -> None:
         f"{tmp_path}/a.mpo, {tmp_path}/b.mpo: another picture follows the first; only the first is "
         "enlarged"
     ]
+
+
+@pytest.mark.parametrize(("free_bytes", "most_waiting"), [(10**9, 3), (1000, 1)])
+def test_small_results_are_written_side_by_side_where_memory_suffices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_bytes: int, most_waiting: int
+) -> None:
+    started, reported, begun = list[str](), list[str](), threading.Event()
+
+    def write(path: Path, data: bytes, times_ns: object) -> None:
+        started.append(path.stem)
+        if len(started) == most_waiting:
+            begun.set()
+        assert begun.wait(60)
+
+    jobs = [Job(tmp_path / f"{name}.png", tmp_path / f"out/{name}.png") for name in "abcd"]
+    for job in jobs:
+        Image.new("RGB", (3, 2)).save(job.source)
+    upscaler = Upscaler(bicubic(), device="cpu")
+    monkeypatch.setattr("pipeline.upscaling.batch.usable_cores", lambda: 3)
+    monkeypatch.setattr("pipeline.upscaling.batch.available_memory", lambda: free_bytes)
+    monkeypatch.setattr("pipeline.upscaling.batch.write_picture", write)
+    problems = upscale_all(
+        jobs,
+        lambda _: upscaler,
+        Writing(Encoding("png")),
+        lambda result: reported.append(result.job.target.stem),
+        Silent(),
+    )
+    assert (problems, reported) == ([], ["a", "b", "c", "d"])
 
 
 def test_what_another_run_has_made_meanwhile_is_kept(tmp_path: Path) -> None:

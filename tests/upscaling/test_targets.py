@@ -1,6 +1,7 @@
 """What keeps results from being written."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,15 +50,26 @@ def test_folders_that_only_seem_writable() -> None:
 
 def test_names_that_are_too_long_or_taken_by_folders() -> None:
     long = Path("é" * 127 + "_x4.png")
-    jobs = [Job(Path("a.png"), path) for path in (Path("x.png"), long, Path("c.png"))]
+    targets = (Path("x.png"), long, long / "b.png", Path("c.png"))
+    jobs = [Job(Path("a.png"), path) for path in targets]
     possible, problems = nameable_jobs(jobs)
-    assert possible == jobs[2:]
+    assert possible == jobs[3:]
     assert problems == [
         "x.png: is a folder; name another result with -o",
-        f"a.png: its result's name has {len(os.fsencode(long))} bytes, too many; use -o",
+        *[f"a.png: its result's name has {len(os.fsencode(long))} bytes, too many; use -o"] * 2,
     ]
 
 
 def test_pipes_have_no_files_that_could_fail() -> None:
     assert writable_jobs([Job(PIPE, Path("c.png"))]) == ([Job(PIPE, Path("c.png"))], [])
     assert nameable_jobs([Job(PIPE, PIPE)]) == ([Job(PIPE, PIPE)], [])
+
+
+def test_a_pipe_whose_reader_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(Path("a.png"), PIPE)
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert writable_jobs([job]) == ([job], [])
+        os.close(reader)
+        assert writable_jobs([job]) == ([], ["-: cannot be written: Broken pipe"])
