@@ -11,6 +11,9 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 
+# File systems take names of 255 bytes, some of 143: a temporary name must not be the longer one.
+_KEPT_NAME_BYTES = 100
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -21,11 +24,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary one, names `path` instead. A missing parent folder is created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    with _naming(path):
+    temporary = path.with_name(_temporary_name(path.name))
+    with _naming(path, temporary):
         temporary.touch(exist_ok=False)
     try:
-        with _naming(path):
+        with _naming(path, temporary):
             yield temporary
             sync_file(temporary)
             temporary.replace(path)
@@ -36,14 +39,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
+def _temporary_name(name: str) -> str:
+    """Return a hidden name that begins as `name`, as far as that is text."""
+    start = os.fsencode(name)[:_KEPT_NAME_BYTES].decode(errors="ignore")
+    return f".{start}.{secrets.token_hex(4)}.tmp"
+
+
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Name `path` in an `OSError` that names no file or a temporary one."""
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Name `path` in an `OSError` that names no file, or `temporary` or one named after it."""
     try:
         yield
     except OSError as error:
         name = "" if error.filename is None else Path(str(error.filename)).name
-        if error.errno is None or (name and not name.startswith(f".{path.name}.")):
+        if error.errno is None or (name and not name.startswith(temporary.name)):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 

@@ -8,6 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 LINE_SECONDS = 10.0
+LARGE_UNITS = ("pixels",)
+"""Units whose numbers are shown as 12.3M."""
 
 
 @dataclass
@@ -43,6 +45,7 @@ class ConsoleProgress:
             desc=label,
             total=total,
             unit=f" {unit}",
+            unit_scale=unit in LARGE_UNITS,
             file=sys.stderr,
             dynamic_ncols=True,
             disable=None,
@@ -88,6 +91,7 @@ def _print_line(task: _Task) -> None:
         initial=task.initial or 0,
         prefix=task.label,
         unit=f" {task.unit}",
+        unit_scale=task.unit in LARGE_UNITS,
         postfix=task.figures,
         bar_format="{desc}: {n_fmt}/{total_fmt} {rate_fmt} [{elapsed}<{remaining}]{postfix}",
     )

@@ -77,6 +77,21 @@ def test_a_folder_that_cannot_be_synced(
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.parametrize(
+    "name", ["n" * 251 + ".txt", "é" * 125 + ".txt", "\N{GRINNING FACE}" * 62 + ".txt"]
+)
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, name: str) -> None:
+    write_text(tmp_path / name, "text")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_name_that_is_too_long_is_the_one_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 256)
+    with pytest.raises(OSError, match=f"File name too long: '{path}'"):
+        write_text(path, "text")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_fails_without_a_name_is_the_file_that_is_written(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     with pytest.raises(OSError, match=f"No space left on device: '{path}'"), atomic_path(path):

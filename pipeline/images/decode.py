@@ -18,7 +18,7 @@ from pipeline.images.quality import Jpeg, jpeg_of
 from pipeline.machine_errors import is_machine_fault
 
 # The formats on boorus. Formats that run code or call other programs (EPS, PDF) are not among them.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 # Each scan of a JPEG is decoded for every pixel: a file of 0.4 MB may occupy a decoder for a
 # minute. A picture of `max_pixels` may have so many scans, a smaller one more.

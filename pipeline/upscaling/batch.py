@@ -1,37 +1,77 @@
-"""A batch of pictures: one is computed while the next is decoded and the last one is written."""
+"""A batch of pictures: one is computed while the next is decoded and earlier ones are written."""
 
+import os
+import stat
 import sys
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from PIL import Image
+
+from pipeline.errors import PipelineError, some_of
 from pipeline.files import atomic_path
-from pipeline.images.decode import ImageRefused
+from pipeline.images.decode import FORMATS, ImageRefused, decoding, frame_count
 from pipeline.machine_errors import fault_text
+from pipeline.machine_limits import available_memory, usable_cores
 from pipeline.progress import Progress, Silent, task
+from pipeline.upscaling.background import lay_on
 from pipeline.upscaling.encoding import Encoding, check_format, encode_picture
+from pipeline.upscaling.further_pictures import further_pictures
 from pipeline.upscaling.pictures import Picture, decode_picture
-from pipeline.upscaling.plan import PIPE, Job
+from pipeline.upscaling.plan import PIPE, Job, Writing
+from pipeline.upscaling.recognition import HEAD_BYTES, unread_format
 from pipeline.upscaling.upscaler import Upscaler
 
 LONG_TO_WRITE = 10_000_000
 """Pixels of a result, all frames together, that are compressed for seconds."""
+WAITING_SHARE = 8
+"""The part of free memory, one by this number, that results take until they are written."""
 
 
-def read_picture(path: Path) -> Picture:
+@dataclass(frozen=True)
+class ReadFile:
+    """A picture, and what its file says beside."""
+
+    picture: Picture
+    further: str | None
+    """which pictures of the file were not read, as of `further_pictures`"""
+    times_ns: tuple[int, int] | None
+    """of the last access and change; None: no file"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """An enlarged picture; `passes`: how often the generator was applied."""
+
+    job: Job
+    source: ReadFile
+    picture: Picture
+    passes: int
+
+
+def read_picture(path: Path) -> ReadFile:
     """Decode a file, or standard input. Raises `PipelineError` that names the file."""
+    data = b""
     try:
-        data = sys.stdin.buffer.read() if path == PIPE else path.read_bytes()
-        return decode_picture(data)
+        status = None if path == PIPE else path.stat()
+        data = sys.stdin.buffer.read() if status is None else path.read_bytes()
+        times_ns = None if status is None else (status.st_atime_ns, status.st_mtime_ns)
+        return ReadFile(decode_picture(data), further_pictures(data), times_ns)
     except (MemoryError, OSError) as error:
         raise PipelineError(f"{path}: {fault_text(error)}") from None
     except ImageRefused as refusal:
+        unread = unread_format(path.suffix, data[:HEAD_BYTES])
+        if refusal.reason == "not_an_image" and unread is not None:
+            raise PipelineError(f"{path}: {unread} is not read; convert it to PNG") from None
         raise PipelineError(f"{path}: {refusal.text}") from None
 
 
-def write_picture(path: Path, data: bytes) -> None:
+def write_picture(path: Path, data: bytes, times_ns: tuple[int, int] | None = None) -> None:
     """Write a file atomically, or to standard output. Raises `PipelineError` that names it."""
     try:
         if path == PIPE:
@@ -40,6 +80,8 @@ def write_picture(path: Path, data: bytes) -> None:
             return
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
+            if times_ns is not None:
+                os.utime(temporary, ns=times_ns)
     except OSError as error:
         raise PipelineError(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -47,79 +89,187 @@ def write_picture(path: Path, data: bytes) -> None:
 def upscale_all(
     jobs: Sequence[Job],
     choose: Callable[[Picture], Upscaler],
-    encoding: Encoding,
-    on_written: Callable[[Job, Picture], None],
+    writing: Writing,
+    on_written: Callable[[Result], None],
     progress: Progress,
 ) -> list[str]:
     """Enlarge pictures, and return what went wrong, one line per picture.
 
     `choose` returns the upscaler for a picture; `on_written` is called after each file. With one
-    picture `progress` counts its tiles, else pictures; it names a large last file while that is
-    compressed.
+    picture `progress` counts its tiles, else the pixels of all pictures; it names a large last file
+    while that is compressed, and at the end files that hold further pictures.
     """
-    problems: list[str] = []
-
-    def write(job: Job, picture: Picture) -> None:
-        try:
-            write_picture(job.target, _encode(job, picture, encoding))
-        except PipelineError as error:
-            problems.append(str(error))
-        else:
-            on_written(job, picture)
-
-    tile_progress = progress if len(jobs) == 1 else Silent()
-    batch_progress = Silent() if len(jobs) == 1 else progress
+    counter = _PixelCounter(jobs, progress) if len(jobs) > 1 else None
     with (
-        task(batch_progress, "upscale", len(jobs), "pictures"),
+        nullcontext() if counter is None else task(progress, "upscale", counter.total, "pixels"),
         ThreadPoolExecutor(1) as reader,
-        ThreadPoolExecutor(1) as writer,
+        _Writer(writing, on_written) as writer,
     ):
-        writing: Future[None] | None = None
-        for done, (job, decoded) in enumerate(_decoded_ahead(reader, jobs), 1):
+        for job, read in _read_ahead(reader, jobs):
             try:
-                picture = _upscale(job, decoded.result(), choose, encoding, tile_progress)
+                if counter is not None:
+                    counter.begin(job)
+                if job.writes_file and not writing.overwrite and job.target.exists():
+                    # Another run has made it meanwhile.
+                    continue
+                result = _upscale(job, read.result(), choose, writing, counter or progress)
             except PipelineError as error:
-                problems.append(str(error))
+                writer.problems.append(str(error))
             else:
-                # No more than one enlarged picture waits in memory.
-                if writing is not None:
-                    writing.result()
-                if done == len(jobs) and job.writes_file and _pixels(picture) >= LONG_TO_WRITE:
+                is_long = job.writes_file and _pixels(result.picture) >= LONG_TO_WRITE
+                if job == jobs[-1] and is_long:
                     progress.message(f"writing {job.target}")
-                writing = writer.submit(write, job, picture)
-            batch_progress.update(done)
-        if writing is not None:
-            writing.result()
-    return problems
+                writer.submit(result)
+        if counter is not None:
+            counter.end()
+    for text, names in writer.further.items():
+        progress.message(f"{some_of(names)}: {text}")
+    return writer.problems
 
 
-def _decoded_ahead(
+class _Writer:
+    """Writes results in threads: of small ones as many as there are cores, one that is large.
+
+    Results are reported in their order, by the thread that calls.
+    """
+
+    def __init__(self, writing: Writing, on_written: Callable[[Result], None]) -> None:
+        self.problems: list[str] = []
+        """what could not be written, one line per picture"""
+        self.further: dict[str, list[str]] = {}
+        """files by what `further_pictures` says of them"""
+        self._writing, self._on_written = writing, on_written
+        self._threads = usable_cores()
+        self._pool = ThreadPoolExecutor(self._threads)
+        # Each is there twice, as pixels and as what the encoder makes of them.
+        self._most_pixels = available_memory() // (WAITING_SHARE * 2 * 4)
+        self._waiting: deque[tuple[Result, Future[None]]] = deque()
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._pool:
+            while self._waiting:
+                self._finish_first()
+
+    def submit(self, result: Result) -> None:
+        """Write a result as soon as a thread and memory are free; reports what is written."""
+        pixels = _pixels(result.picture)
+        while self._waiting and (self._waiting[0][1].done() or not self._has_room(pixels)):
+            self._finish_first()
+        self._waiting.append((result, self._pool.submit(self._write, result)))
+
+    def _has_room(self, pixels: int) -> bool:
+        waiting = sum(_pixels(result.picture) for result, _ in self._waiting)
+        return len(self._waiting) < self._threads and waiting + pixels <= self._most_pixels
+
+    def _finish_first(self) -> None:
+        result, future = self._waiting.popleft()
+        try:
+            future.result()
+        except PipelineError as error:
+            self.problems.append(str(error))
+        else:
+            if (further := result.source.further) is not None:
+                self.further.setdefault(further, []).append(str(result.job.source))
+            self._on_written(result)
+
+    def _write(self, result: Result) -> None:
+        times_ns = result.source.times_ns if self._writing.keep_time else None
+        write_picture(result.job.target, _encode(result, self._writing.encoding), times_ns)
+
+
+class _PixelCounter(Silent):
+    """Shows the pixels of all pictures as done, from the progress of each picture's tiles."""
+
+    def __init__(self, jobs: Sequence[Job], progress: Progress) -> None:
+        self._pixels = {job: _pixels_in_header(job.source) for job in jobs}
+        self._progress = progress
+        self._picture: Job | None = None
+        self._begun, self._done = 0, 0
+        self._label, self._steps = "", 1
+
+    @property
+    def total(self) -> int:
+        """Pixels of all pictures, all frames together."""
+        return sum(self._pixels.values())
+
+    def begin(self, job: Job) -> None:
+        """End the picture before `job`, and begin with that."""
+        self.end()
+        self._picture = job
+        self._begun += 1
+        self._show(0)
+
+    def end(self) -> None:
+        """Count the whole picture that was begun last."""
+        if self._picture is not None:
+            self._done += self._pixels[self._picture]
+            self._picture = None
+        self._show(0)
+
+    def start(self, label: str, total: int | None, unit: str) -> None:
+        self._steps = total or 1
+
+    def update(self, done: int, **figures: object) -> None:
+        if self._picture is not None:
+            self._show(self._pixels[self._picture] * done // self._steps)
+
+    def message(self, text: str) -> None:
+        self._progress.message(text)
+
+    def _show(self, of_picture: int) -> None:
+        shown = f"{self._begun}/{len(self._pixels)}"
+        self._progress.update(self._done + of_picture, pictures=shown)
+
+
+def _pixels_in_header(path: Path) -> int:
+    """Return the pixels of a picture, all frames together; 1 where they are unknown."""
+    with (
+        suppress(ImageRefused, MemoryError, OSError),
+        # Pillow warns of pictures that are large to decode; nothing is decoded here.
+        warnings.catch_warnings(action="ignore"),
+    ):
+        # What a pipe holds can be read only once.
+        if stat.S_ISREG(path.stat().st_mode):
+            with decoding(), Image.open(path, formats=FORMATS) as image:
+                return image.width * image.height * frame_count(image)
+    return 1
+
+
+def _read_ahead(
     pool: ThreadPoolExecutor, jobs: Sequence[Job]
-) -> Iterator[tuple[Job, Future[Picture]]]:
-    """Yield each job and its picture, while the next one is being decoded."""
-    decoding: deque[tuple[Job, Future[Picture]]] = deque()
+) -> Iterator[tuple[Job, Future[ReadFile]]]:
+    """Yield each job and its file, while the next one is being decoded."""
+    reading: deque[tuple[Job, Future[ReadFile]]] = deque()
     for job in jobs:
-        decoding.append((job, pool.submit(read_picture, job.source)))
-        if len(decoding) > 1:
-            yield decoding.popleft()
-    yield from decoding
+        reading.append((job, pool.submit(read_picture, job.source)))
+        if len(reading) > 1:
+            yield reading.popleft()
+    yield from reading
 
 
 def _upscale(
     job: Job,
-    picture: Picture,
+    source: ReadFile,
     choose: Callable[[Picture], Upscaler],
-    encoding: Encoding,
+    writing: Writing,
     progress: Progress,
-) -> Picture:
+) -> Result:
+    colour = writing.background
+    picture = source.picture if colour is None else lay_on(source.picture, colour)
     height, width = picture.frames[0].shape[:2]
     try:
-        upscaler = choose(picture)
+        upscaler = choose(source.picture)
         # Before the enlargement, which may take hours.
-        check_format(encoding.format, picture, *upscaler.size_of(width, height))
-        return upscaler.upscale_picture(picture, progress)
+        if writing.encoding.format == "jpg" and picture.has_alpha and not picture.animated:
+            raise PipelineError("JPEG has no transparency; name --background, or use png or webp")
+        check_format(writing.encoding.format, picture, *upscaler.size_of(width, height))
+        enlarged = upscaler.upscale_picture(picture, progress)
     except PipelineError as error:
         raise PipelineError(f"{job.source}: {error}") from None
+    return Result(job, source, enlarged, upscaler.passes(width, height))
 
 
 def _pixels(picture: Picture) -> int:
@@ -127,8 +277,8 @@ def _pixels(picture: Picture) -> int:
     return int(height * width * len(picture.frames))
 
 
-def _encode(job: Job, picture: Picture, encoding: Encoding) -> bytes:
+def _encode(result: Result, encoding: Encoding) -> bytes:
     try:
-        return encode_picture(picture, encoding.format, encoding.quality)
+        return encode_picture(result.picture, encoding.format, encoding.quality)
     except PipelineError as error:
-        raise PipelineError(f"{job.target}: {error}") from None
+        raise PipelineError(f"{result.job.target}: {error}") from None

@@ -21,15 +21,9 @@ FORMATS = {
 }
 FORMAT_BY_SUFFIX = {suffix: name for name, one in FORMATS.items() for suffix in one.suffixes}
 PICTURE_SUFFIXES = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".jp2",
+    *(".png", ".apng"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    *(".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs"),
+    *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
 }
-"""Suffixes of the files that are taken from folders; a file that is named may have any."""
+"""Suffixes of the formats that are read; a file that is named, or that holds one, may have any."""

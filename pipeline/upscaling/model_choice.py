@@ -43,6 +43,8 @@ class UpscalerChooser:
             Upscaler,
             alpha=params.alpha,
             scale=params.scale,
+            width=params.width,
+            height=params.height,
             tta=params.tta,
             seamless=params.seamless,
             tile=params.tile,

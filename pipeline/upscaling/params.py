@@ -2,15 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from pipeline.device_names import DEVICE_NAMES
+from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
 from pipeline.errors import UsageError
 from pipeline.fields import first_problem
-from pipeline.params import Section
+from pipeline.params.section import Section, problem_at
 from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG, any_case
 
-MAX_SCALE = 16
+MIN_SCALE, MAX_SCALE = 0.01, 16
+MAX_SIDE = 1_000_000
 MIN_TILE, MAX_TILE = 16, 65_536
 
 
@@ -27,7 +28,7 @@ Whole = Annotated[int, Field(strict=False)]
 
 
 class UpscaleParams(Section):
-    """Options of `pipeline upscale`, and of `Upscaler` without `format` and `quality`."""
+    """Options of `pipeline upscale`; `Upscaler` has those that are not of files."""
 
     model: str = Field(
         AUTO,
@@ -44,10 +45,23 @@ class UpscaleParams(Section):
     )
     scale: Real | None = Field(
         None,
-        ge=1,
+        ge=MIN_SCALE,
         le=MAX_SCALE,
-        description=f"times as wide and high, 1 to {MAX_SCALE}: by the model as often as it takes, "
-        "then made smaller  [default: the model's, 4]",
+        description=f"times as wide and high, {MIN_SCALE} to {MAX_SCALE}: by the model as often as "
+        "it takes, then made smaller; below 1 without the model  [default: the model's, 4]",
+    )
+    width: Whole | None = Field(
+        None,
+        ge=1,
+        le=MAX_SIDE,
+        description="instead of --scale, width of the result, pixels; the height follows",
+    )
+    height: Whole | None = Field(
+        None,
+        ge=1,
+        le=MAX_SIDE,
+        description="instead of --scale, height of the result, pixels; the width follows. With "
+        "--width: the result fits into both",
     )
     tta: bool = Field(
         False,
@@ -69,6 +83,14 @@ class UpscaleParams(Section):
         description="of jpg, and of webp, which has no loss without it, 1 to 100  "
         "[default: 95 of jpg]",
     )
+    background: str | None = Field(
+        None,
+        description="colour that transparent pictures are laid on, as white or #ffcc00: for jpg, "
+        "which has no transparency",
+    )
+    keep_time: bool = Field(
+        False, description="give each result the modification time of its picture"
+    )
     tile: Whole | None = Field(
         None,
         ge=MIN_TILE,
@@ -76,7 +98,7 @@ class UpscaleParams(Section):
         description="side of a tile, pixels of the picture: less takes less memory; auto: by what "
         "is free  [default: auto]",
     )
-    device: str = Field("auto", description=DEVICE_NAMES)
+    device: str = Field("auto", pattern=DEVICE_PATTERN, description=DEVICE_NAMES)
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="fp32, bf16, or auto: bf16 where the hardware computes in it"
     )
@@ -86,12 +108,31 @@ class UpscaleParams(Section):
     def _model_in_any_case(cls, model: str) -> str:
         return any_case(model)
 
+    @field_validator("background")
+    @classmethod
+    def _background_is_a_colour(cls, colour: str | None) -> str | None:
+        from PIL import ImageColor
+
+        if colour is not None:
+            ImageColor.getrgb(colour)
+        return colour
+
+    @model_validator(mode="after")
+    def _one_size(self) -> "UpscaleParams":
+        if self.scale is not None and (self.width or self.height):
+            raise problem_at((), "scale: width and height take its place; name one or the other")
+        return self
+
 
 # A problem that is not listed here is pydantic's, after the option's name.
 _PROBLEMS = {
     "alpha": "alpha: {} is not between 0 and 1",
-    "scale": f"scale: {{}} is not between 1 and {MAX_SCALE}",
+    "scale": f"scale: {{}} is not between {MIN_SCALE} and {MAX_SCALE}",
+    "width": f"width: {{}} is not between 1 and {MAX_SIDE}",
+    "height": f"height: {{}} is not between 1 and {MAX_SIDE}",
+    "background": "--background: {} is no colour; for example white or #ffcc00",
     "tile": f"tile: {{}} is not a number of pixels from {MIN_TILE} to {MAX_TILE}",
+    "device": f"device {{}}: unknown; use {DEVICE_NAMES}",
     "precision": "precision: {} is unknown; use auto, fp32 or bf16",
     "format": "--format: {} is unknown; use png, webp, jpg or gif",
     "quality": "--quality: {} is not between 1 and 100",
@@ -104,6 +145,8 @@ def upscale_params(**options: Any) -> UpscaleParams:
         return UpscaleParams(**options)
     except ValidationError as error:
         details = error.errors()[0]
+        if not details["loc"]:
+            raise UsageError(first_problem(error)) from None
         name, value = str(details["loc"][0]), details["input"]
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         known = _PROBLEMS.get(name)

@@ -1,14 +1,18 @@
-"""The plan of a batch: which picture becomes which file, and in which format."""
+"""The plan of a batch: which picture becomes which file, and how it is written."""
 
-from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, some_of
 from pipeline.upscaling.encoding import Encoding
+from pipeline.upscaling.folders import FolderContents, find_pictures
 from pipeline.upscaling.formats import FORMAT_BY_SUFFIX, PICTURE_SUFFIXES
+from pipeline.upscaling.target_size import RESULT_SUFFIX
 
 PIPE = Path("-")
 
@@ -24,6 +28,20 @@ class Job:
     def writes_file(self) -> bool:
         """Whether the result is a file, not standard output."""
         return self.target != PIPE
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How results are written, beside their encoding.
+
+    `background`: a colour that transparent pictures are laid on. `keep_time`: with the time of the
+    picture. `overwrite`: also over files that were made meanwhile, as by a second run.
+    """
+
+    encoding: Encoding
+    background: str | None = None
+    keep_time: bool = False
+    overwrite: bool = False
 
 
 def choose_encoding(format: str | None, quality: int | None, output: Path | None) -> Encoding:
@@ -44,10 +62,19 @@ def choose_encoding(format: str | None, quality: int | None, output: Path | None
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a call, and the pictures that get none, as they are the results of others."""
+    """The jobs of a call, and what gets none."""
 
     jobs: list[Job]
-    left_out: list[Path]
+    left_out: list[Path] = field(default_factory=list)
+    """pictures that are the results of others"""
+    notes: list[str] = field(default_factory=list)
+    """what else is left out, one line for each reason"""
+    counts: list[str] = field(default_factory=list)
+    """how much of folders is left out, as it holds no picture"""
+    collisions: list[str] = field(default_factory=list)
+    """pictures that can have no result of their own"""
+    unreadable: list[str] = field(default_factory=list)
+    """folders that cannot be read"""
 
 
 def plan_jobs(inputs: Sequence[Path], output: Path | None, format: str, suffix: str) -> Plan:
@@ -56,42 +83,50 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None, format: str, suffix: 
     A single picture becomes the file `output`, or without it a file beside itself whose name ends
     in `suffix`. In a folder `output` every picture keeps its name, and its path below the folder
     that it came from. Without `output` the results of a folder go to one beside it whose name ends
-    in `suffix`. Pictures that have `suffix` in their path, and are so the results of others of
-    `inputs`, get no job. Raises `UsageError`.
+    in `suffix`. Pictures that have the suffix of results in their path, and are so the results of
+    others of `inputs`, get no job. Raises `UsageError`.
     """
     if PIPE in inputs or output == PIPE:
-        return Plan(_plan_pipe(inputs, output), [])
+        return Plan(_plan_pipe(inputs, output))
     folders = [path for path in inputs if _is_folder(path)]
     single = len(inputs) == 1 and not folders
     if output is not None and single and output.suffix and not _is_folder(output):
-        jobs, left_out = [Job(inputs[0], _checked_file(output))], []
-    else:
-        if output is not None and (output.is_file() or output.suffix.lower() in FORMAT_BY_SUFFIX):
-            raise UsageError(f"--output: {output} is a file, for one picture; name a folder")
-        targets = _targets(inputs, folders, output, suffix)
-        left_out = _results_among([source for source, _ in targets], suffix)
-        results = set(left_out)
-        targets = [target for target in targets if target[0] not in results]
-        name_suffix = suffix if output is None else ""
-        jobs = _jobs(targets, set(inputs), name_suffix, f".{format}")
-    _refuse_collisions(jobs)
-    return Plan(jobs, left_out)
+        jobs, collisions = _without_collisions([Job(inputs[0], _checked_file(output))])
+        return Plan(jobs, collisions=collisions)
+    if output is not None and (output.is_file() or output.suffix.lower() in FORMAT_BY_SUFFIX):
+        raise UsageError(f"--output: {output} is a file, for one picture; name a folder")
+    contents = {path: _contents(path, output, suffix) for path in folders}
+    targets = _targets(inputs, contents, output)
+    left_out = _results_among([source for source, _ in targets])
+    results = set(left_out)
+    targets = [target for target in targets if target[0] not in results]
+    name_suffix = suffix if output is None else ""
+    jobs, collisions = _without_collisions(_jobs(targets, set(inputs), name_suffix, f".{format}"))
+    held = contents.values()
+    return Plan(
+        jobs,
+        left_out,
+        [line for one in held for line in one.left_out_lines()],
+        [line for one in held for line in one.count_lines()],
+        collisions,
+        [line for one in held for line in one.unreadable],
+    )
 
 
-def _results_among(pictures: Sequence[Path], suffix: str) -> list[Path]:
-    """Return the pictures that earlier calls made of others of `pictures`, in any format.
+def _results_among(pictures: Sequence[Path]) -> list[Path]:
+    """Return the pictures that earlier calls made of others of `pictures`, at any size and format.
 
-    A result has `suffix` at the end of its name's stem, or of the name of a folder that holds it.
+    A result has a suffix of results at the end of its name's stem, or of the name of a folder that
+    holds it.
     """
     sources = {path.parent / name for path in pictures for name in (_stem(path), path.name)}
 
     def is_result(path: Path) -> bool:
         parts = (*path.parent.parts, _stem(path))
         return any(
-            part.endswith(suffix)
-            and Path(*parts[:at], part.removesuffix(suffix), *parts[at + 1 :]) in sources
+            Path(*parts[:at], match[1], *parts[at + 1 :]) in sources
             for at, part in enumerate(parts)
-            if part != suffix
+            if (match := re.fullmatch(rf"(.+?)({RESULT_SUFFIX})", part, re.DOTALL))
         )
 
     return [path for path in pictures if is_result(path)]
@@ -119,18 +154,25 @@ def _checked_file(output: Path) -> Path:
 
 
 def _targets(
-    inputs: Sequence[Path], folders: Container[Path], output: Path | None, suffix: str
+    inputs: Sequence[Path], contents: Mapping[Path, FolderContents], output: Path | None
 ) -> list[tuple[Path, Path]]:
     """Return each picture and its target, which still has the picture's own suffix."""
-    targets: list[tuple[Path, Path]] = []
+    targets: dict[tuple[Path, Path], None] = {}
     for path in inputs:
-        if path in folders:
-            results = output or _sibling_folder(path, suffix)
-            pictures = _pictures_in(path, results)
-            targets += [(picture, results / picture.relative_to(path)) for picture in pictures]
+        if path in contents:
+            held = contents[path]
+            for picture in held.pictures:
+                targets[picture, held.results / picture.relative_to(path)] = None
         else:
-            targets.append((path, (output or path.parent) / path.name))
-    return targets
+            targets[path, (output or path.parent) / path.name] = None
+    return list(targets)
+
+
+def _contents(folder: Path, output: Path | None, suffix: str) -> FolderContents:
+    results = output or _sibling_folder(folder, suffix)
+    if os.path.realpath(results) == os.path.realpath(folder):
+        raise UsageError(f"--output: {results} is the folder itself; name another")
+    return find_pictures(folder, results)
 
 
 def _sibling_folder(folder: Path, suffix: str) -> Path:
@@ -138,26 +180,6 @@ def _sibling_folder(folder: Path, suffix: str) -> Path:
     if not named.name:
         raise UsageError(f"{folder}: has nothing beside it; name a folder with --output")
     return named.with_name(named.name + suffix)
-
-
-def _pictures_in(folder: Path, results: Path) -> list[Path]:
-    """Return the pictures of a folder, without hidden files and those below `results`."""
-    top, inner = folder.resolve(), results.resolve()
-    if inner == top:
-        raise UsageError(f"--output: {results} is the folder itself; name another")
-    excluded = inner.relative_to(top).parts if inner.is_relative_to(top) else None
-    pictures = []
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        is_hidden = any(part.startswith(".") for part in parts)
-        is_result = excluded is not None and parts[: len(excluded)] == excluded
-        if is_hidden or is_result:
-            continue
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
-            pictures.append(path)
-    if not pictures:
-        raise UsageError(f"{folder}: holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))})")
-    return pictures
 
 
 def _jobs(
@@ -188,7 +210,8 @@ def _stems_in(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield folder and stem of each picture directly in a folder, as far as it can be read."""
     with suppress(OSError):
         for path in folder.iterdir():
-            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+            # A folder that is called as a picture takes the name of a result, too.
+            if path.suffix.lower() in PICTURE_SUFFIXES or path.is_file():
                 yield folder, _stem(path)
 
 
@@ -197,11 +220,23 @@ def _stem(path: Path) -> str:
     return path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
 
 
-def _refuse_collisions(jobs: list[Job]) -> None:
-    sources = {job.source.resolve() for job in jobs}
-    counts = Counter(job.target for job in jobs)
+def _without_collisions(jobs: Sequence[Job]) -> tuple[list[Job], list[str]]:
+    """Return the jobs that have a target of their own, and one line for each target of others."""
+    sources = {os.path.realpath(job.source) for job in jobs}
+    by_target: dict[Path, list[Job]] = defaultdict(list)
     for job in jobs:
-        if counts[job.target] > 1:
-            raise UsageError(f"--output: two pictures would become {job.target}; name them apart")
-        if job.target.resolve() in sources:
-            raise UsageError(f"--output: {job.target} is one of the pictures; name another folder")
+        by_target[job.target].append(job)
+    folders = {folder for target in by_target for folder in target.parents}
+    kept: list[Job] = []
+    collisions: list[str] = []
+    for target, rivals in by_target.items():
+        names = some_of([str(job.source) for job in rivals])
+        if len(rivals) > 1:
+            collisions.append(f"{names}: would become the same file, {target}; enlarge them apart")
+        elif os.path.realpath(target) in sources:
+            collisions.append(f"{names}: would replace the picture {target}; name another with -o")
+        elif target in folders:
+            collisions.append(f"{names}: would become {target}, the folder of others; rename it")
+        else:
+            kept += rivals
+    return kept, collisions

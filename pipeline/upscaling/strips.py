@@ -83,6 +83,26 @@ class StripResizer:
         return unpremultiply(resized[:-1], resized[-1:]) if with_alpha else resized
 
 
+def resize(picture: Tensor, hr: Tensor, wraps: bool) -> None:
+    """Make `(N, c, h, w)` smaller into `hr`; `wraps`: as if it repeated beyond its edges."""
+    height, width = picture.shape[2:]
+    ratio = max(height / hr.shape[2], width / hr.shape[3])
+    margin = math.ceil(RADIUS * ratio) if wraps else 0
+    resizer = StripResizer(hr, height + 2 * margin, width + 2 * margin, margin)
+    columns = range(-margin, width + margin)
+    for top in range(-margin, height + margin, BLOCK):
+        rows = range(top, min(top + BLOCK, height + margin))
+        resizer.strip(len(rows)).copy_(wrapped(picture, rows, columns))
+        resizer.resize()
+
+
+def wrapped(picture: Tensor, rows: range, columns: range) -> Tensor:
+    """Return rows and columns of `(..., h, w)`, which repeats beyond its edges."""
+    height, width = picture.shape[-2:]
+    row, column = (torch.arange(span.start, span.stop) for span in (rows, columns))
+    return picture[..., (row % height)[:, None], column % width]
+
+
 def strip_bytes(lr: Tensor, rows: int, width: int, ratio: float) -> int:
     """Return the bytes of a strip of `rows` of pictures such as `lr`, and of what resizes it.
 

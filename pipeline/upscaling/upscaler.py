@@ -38,7 +38,8 @@ from pipeline.shipped import DEFAULT, model_file
 from pipeline.upscaling.arrays import Layout, from_batch, to_batch
 from pipeline.upscaling.params import upscale_params
 from pipeline.upscaling.pictures import Picture, from_pil, to_pil
-from pipeline.upscaling.strips import RADIUS, StripResizer, strip_bytes
+from pipeline.upscaling.strips import RADIUS, StripResizer, resize, strip_bytes, wrapped
+from pipeline.upscaling.target_size import target_size
 from pipeline.upscaling.transparency import (
     WHITE_LEVELS,
     clamp_to_neighbours,
@@ -69,11 +70,12 @@ class Upscaler:
     `model`: the name of a generator that comes with the program, a file of ours or any that
     spandrel opens, an ONNX file, or a `Generator`, of which a copy is used. `alpha`: instead of a
     model, a blend of the shipped ones, 0 "distortion" to 1 "perception". `scale`: None is the
-    model's own; others, up to 16, by repeating it and a last antialiased resize. `tta`: the mean
-    over the picture turned and mirrored, eight times the time. `seamless`: opposite borders of the
-    result meet, for textures that tile. `tile`: side of a tile, 16 LR pixels or more; None: by free
-    memory. `precision`: "fp32", "bf16", or "auto" for bf16 where the hardware computes in it.
-    Raises `UsageError` and, for a file that is no generator, `PipelineError`.
+    model's own; others, up to 16, by repeating it and a last antialiased resize, below 1 by the
+    resize alone. `width`, `height`: instead, the result's, pixels; with both it fits into them.
+    `tta`: the mean over the picture turned and mirrored, eight times the time. `seamless`: opposite
+    borders of the result meet, for textures that tile. `tile`: side of a tile, 16 LR pixels or
+    more; None: by free memory. `precision`: "fp32", "bf16", or "auto" for bf16 where the hardware
+    computes in it. Raises `UsageError` and, for a file that is no generator, `PipelineError`.
 
     Several threads may call it at once, and forked processes, which compute in one thread. It can
     be pickled and copied.
@@ -85,6 +87,8 @@ class Upscaler:
         *,
         alpha: float | None = None,
         scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
         tta: bool = False,
         seamless: bool = False,
         tile: int | None = None,
@@ -94,6 +98,8 @@ class Upscaler:
         params = upscale_params(
             alpha=alpha,
             scale=scale,
+            width=width,
+            height=height,
             tta=tta,
             seamless=seamless,
             tile=tile,
@@ -107,6 +113,7 @@ class Upscaler:
         self.scale = float(generator.scale if params.scale is None else params.scale)
         if generator.scale == 1 < self.scale:
             raise UsageError("scale: this model makes pictures no larger")
+        self._target_size = target_size(params, generator.scale)
         self._generator = fold(generator).float().to(self._device)
         self._generator.to(memory_format=self._generator.memory_format)
 
@@ -170,14 +177,22 @@ class Upscaler:
         return replace(picture, frames=tuple(frames))
 
     def size_of(self, width: int, height: int) -> tuple[int, int]:
-        """Return width and height of the result of a picture of that size, pixels."""
-        return max(round(width * self.scale), 1), max(round(height * self.scale), 1)
+        """Return width and height of the result of a picture of that size, pixels.
 
-    @property
-    def _passes(self) -> int:
-        """How many times the generator is applied to reach `scale`: once at least."""
+        Raises `PipelineError` where the result would be more than 16 times as large.
+        """
+        return self._target_size.of(width, height)
+
+    def passes(self, width: int, height: int) -> int:
+        """Return how often the generator is applied to a picture; 0: it is only made smaller."""
+        size = self.size_of(width, height)
+        factor = max(size[0] / width, size[1] / height)
+        if factor <= 1 and size != (width, height):
+            return 0
+        if self._generator.scale == 1 < factor:
+            raise PipelineError("this model makes pictures no larger")
         passes = 1
-        while self._generator.scale**passes < self.scale:
+        while self._generator.scale**passes < factor:
             passes += 1
         return passes
 
@@ -191,16 +206,18 @@ class Upscaler:
         That is in the last pass: its input, unless that is the caller's; the result; strips of
         rows, where they are resized; and on a CPU what the network computes of a tile.
         """
-        scale = self._generator.scale
-        factor = scale ** (self._passes - 1)
+        scale, passes = self._generator.scale, self.passes(lr.shape[3], lr.shape[2])
+        factor = scale ** max(passes - 1, 0)
         height, width = (side * factor for side in lr.shape[2:])
         required = self._result_bytes(lr)
         if factor > 1:
             required += height * width * _bytes_per_position(lr)
         tile = self._tile_of(lr, max(height, width), required)
-        if self.scale != factor * scale:
-            required += strip_bytes(lr, tile * scale, width * scale, factor * scale / self.scale)
-        if self._device.type == "cpu":
+        made = (width * scale, height * scale) if passes else (width, height)
+        size = self.size_of(lr.shape[3], lr.shape[2])
+        if size != made:
+            required += strip_bytes(lr, tile * scale, made[0], made[1] / size[1])
+        if passes and self._device.type == "cpu":
             required += _windows_per_picture(lr) * tile_bytes(self._generator, width, height, tile)
         return required
 
@@ -215,17 +232,25 @@ class Upscaler:
             if picture_has_alpha(lr) and bool((lr[:, -1] == white).all()):
                 hr[:, -1] = white
                 colours, result = lr[:, :-1], hr[:, :-1]
-            for _ in range(self._passes - 1):
-                sides = (side * self._generator.scale for side in colours.shape[2:])
-                larger = _empty(colours, *sides)
-                self._apply_generator(colours, larger, progress)
-                colours = larger
-            self._apply_generator(colours, result, progress)
+            self._apply_passes(colours, result, progress)
         except (MemoryError, RuntimeError) as error:
             if not is_memory_fault(error):
                 raise
             raise PipelineError("memory ran out") from None
         return hr
+
+    def _apply_passes(self, lr: Tensor, hr: Tensor, progress: Progress) -> None:
+        """Enlarge `(N, c, h, w)` into `hr` by as many passes of the generator as it takes."""
+        passes = self.passes(lr.shape[3], lr.shape[2])
+        if not passes:
+            resize(lr, hr, wraps=self._seamless)
+            return
+        for _ in range(passes - 1):
+            sides = (side * self._generator.scale for side in lr.shape[2:])
+            larger = _empty(lr, *sides)
+            self._apply_generator(lr, larger, progress)
+            lr = larger
+        self._apply_generator(lr, hr, progress)
 
     def _tile_of(self, lr: Tensor, side: int, reserved: int) -> int:
         """Return the side of tiles for pictures like `lr` whose longer side is `side`.
@@ -308,9 +333,7 @@ class Upscaler:
         left, top, right, bottom = (position - margin for position in window.outer)
         if not self._seamless:
             return to_unit_range(pictures[..., top:bottom, left:right])
-        height, width = pictures.shape[2:]
-        rows, columns = torch.arange(top, bottom) % height, torch.arange(left, right) % width
-        return to_unit_range(pictures[..., rows[:, None], columns])
+        return to_unit_range(wrapped(pictures, range(top, bottom), range(left, right)))
 
     def _upscale_tile(self, lr: Tensor, exact: bool) -> Tensor:
         """Enlarge `(N, c, h, w) float in [0, 1]` to `(N, c, h·scale, w·scale)`, in [0, 1] too.

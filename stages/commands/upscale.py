@@ -1,19 +1,24 @@
 """`pipeline upscale`: anyone's pictures, enlarged by a trained generator."""
 
 import sys
+import time
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.errors import Interrupted, PipelineError, UsageError
+from pipeline.shipped import AUTO, DEFAULT, model_file
 from pipeline.upscaling.params import MAX_TILE, MIN_TILE, UpscaleParams, upscale_params
 from stages.console import ConsoleProgress
 from stages.typed_options import options_from
 
 if TYPE_CHECKING:
-    from pipeline.upscaling.pictures import Picture
-    from pipeline.upscaling.plan import Job
+    from pipeline.upscaling.batch import Result
+    from pipeline.upscaling.model_choice import UpscalerChooser
+    from pipeline.upscaling.plan import Job, Plan, Writing
 
 
 def parse_tile(text: str) -> int | None:
@@ -30,6 +35,7 @@ def parse_tile(text: str) -> int | None:
 @options_from(
     UpscaleParams,
     model={"metavar": "auto|NAME|FILE"},
+    background={"metavar": "COLOUR"},
     tile={"metavar": "auto|PIXELS", "parser": parse_tile},
 )
 def upscale(
@@ -49,6 +55,12 @@ def upscale(
     *,
     params: dict[str, Any],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace existing files")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="go on: enlarge pictures as they appear in the folders, until Ctrl-C"
+        ),
+    ] = False,
 ) -> None:
     """Enlarge pictures with a trained generator.
 
@@ -56,33 +68,122 @@ def upscale(
     kept, as far as the format has them. Of several pictures those are left out that have their
     result already. A picture has 100 million pixels at most, all frames together.
     """
-    from pipeline.upscaling.batch import upscale_all
-    from pipeline.upscaling.model_choice import UpscalerChooser
-    from pipeline.upscaling.plan import choose_encoding, plan_jobs
+    # What these import is light: whatever is wrong with files is found before PyTorch is loaded.
+    from pipeline.upscaling.plan import PIPE, Writing, choose_encoding, plan_jobs
 
     options = upscale_params(**params)
     encoding = choose_encoding(options.format, options.quality, output)
-    chooser = UpscalerChooser.from_params(options)
-    plan = plan_jobs(pictures, output, encoding.format, f"_x{chooser.scale:g}")
+    writing = Writing(encoding, options.background, options.keep_time, overwrite)
+    inputs = list(dict.fromkeys(pictures))
+    if options.keep_time and PIPE in (*inputs, output):
+        raise UsageError("--keep-time: a pipe has no time; name files")
+    model = _Model(options)
+
+    def plan() -> "Plan":
+        return plan_jobs(inputs, output, encoding.format, model.name_suffix)
+
+    if watch:
+        _watch(inputs, plan, model, writing)
+    else:
+        _upscale_once(plan(), model, writing)
+
+
+class _Model:
+    """The model that the options name, loaded when it is first needed."""
+
+    def __init__(self, options: UpscaleParams) -> None:
+        self._options = options
+
+    @cached_property
+    def chooser(self) -> "UpscalerChooser":
+        """The upscaler for each picture."""
+        from pipeline.upscaling.model_choice import UpscalerChooser
+
+        return UpscalerChooser.from_params(self._options)
+
+    @cached_property
+    def name_suffix(self) -> str:
+        """What results are called by; the model is loaded where its file's header has no scale."""
+        from pipeline.upscaling.target_size import scale_in_header, target_size
+
+        model = DEFAULT if self._options.model == AUTO else self._options.model
+        scale = self._options.scale or scale_in_header(model_file(model)) or self.chooser.scale
+        return target_size(self._options, scale).name_suffix
+
+
+def _upscale_once(plan: "Plan", model: _Model, writing: "Writing") -> None:
+    from pipeline.upscaling.targets import nameable_jobs, writable_jobs
+
+    if not (plan.jobs or plan.left_out or plan.unreadable):
+        raise UsageError("\n".join([*plan.notes, *plan.counts, *plan.collisions]))
+    _print_lines([*plan.notes, *plan.counts])
     _report_left_out(plan.left_out)
+    nameable, unnameable = nameable_jobs(plan.jobs)
     is_single = len(plan.jobs) == 1 and not plan.left_out
-    pending = plan.jobs if overwrite else _pending(plan.jobs, is_single)
-
-    def print_written(job: "Job", picture: "Picture") -> None:
-        if job.writes_file:
-            height, width = picture.frames[0].shape[:2]
-            print(f"{job.target}: {width}×{height}, by {chooser.shown_name(picture)}", flush=True)
-
-    if not pending:
-        return
-    try:
-        problems = upscale_all(pending, chooser, encoding, print_written, ConsoleProgress())
-    except KeyboardInterrupt:
-        if len(pending) > 1:
-            raise
-        raise Interrupted("interrupted; the same command begins the picture again") from None
+    pending = nameable if writing.overwrite else _pending(nameable, is_single)
+    possible, impossible = writable_jobs(pending)
+    problems = [*plan.unreadable, *plan.collisions, *unnameable, *impossible]
+    if possible:
+        # Before the work, which may take hours.
+        _print_lines(problems)
+        problems = ["not everything was enlarged; the reasons are above"] if problems else []
+        try:
+            problems += _enlarge(possible, model, writing)
+        except KeyboardInterrupt:
+            if len(possible) > 1:
+                raise
+            raise Interrupted("interrupted; the same command begins the picture again") from None
     if problems:
         raise PipelineError("\n".join(problems))
+
+
+def _enlarge(jobs: "list[Job]", model: _Model, writing: "Writing") -> list[str]:
+    """Enlarge pictures, print each, and return what went wrong."""
+    from pipeline.upscaling.batch import upscale_all
+
+    def print_written(result: "Result") -> None:
+        if result.job.writes_file:
+            height, width = result.picture.frames[0].shape[:2]
+            shown = model.chooser.shown_name(result.source.picture)
+            how = f"by {shown}" if result.passes else "made smaller without a model"
+            print(f"{result.job.target}: {width}×{height}, {how}", flush=True)
+
+    return upscale_all(jobs, model.chooser, writing, print_written, ConsoleProgress())
+
+
+def _watch(
+    inputs: "list[Path]", plan: "Callable[[], Plan]", model: _Model, writing: "Writing"
+) -> None:
+    """Enlarge pictures as they appear, until Ctrl-C."""
+    from pipeline.upscaling.arrivals import LOOK_SECONDS, Arrivals
+    from pipeline.upscaling.targets import nameable_jobs, writable_jobs
+
+    for path in inputs:
+        if not path.is_dir():
+            raise UsageError(f"--watch: {path} is no folder")
+    arrivals, printed = Arrivals(), set[str]()
+    try:
+        _ = model.chooser
+        print(f"watching {', '.join(map(str, inputs))}; Ctrl-C ends", file=sys.stderr)
+        while True:
+            now = plan()
+            lines = [*now.notes, *now.unreadable, *now.collisions]
+            _print_lines(line for line in lines if line not in printed)
+            printed.update(lines)
+            nameable, unnameable = nameable_jobs(arrivals.whole(now.jobs))
+            pending = [job for job in nameable if writing.overwrite or not job.target.exists()]
+            possible, impossible = writable_jobs(pending)
+            _print_lines([*unnameable, *impossible])
+            if possible:
+                _print_lines(_enlarge(possible, model, writing))
+            time.sleep(LOOK_SECONDS)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def _report_left_out(results: list[Path]) -> None:

@@ -1,5 +1,7 @@
 """Batches of pictures: decoded, enlarged and written side by side."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,32 +11,41 @@ from pipeline.errors import PipelineError
 from pipeline.progress import Silent
 from pipeline.upscaling.batch import read_picture, upscale_all
 from pipeline.upscaling.encoding import Encoding
-from pipeline.upscaling.plan import Job
+from pipeline.upscaling.plan import Job, Writing
 from pipeline.upscaling.upscaler import Upscaler
 from tests.upscaling.small import bicubic
 
 
 def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
-    steps, written = [], []
+    steps: list[tuple[int, object]] = []
+    totals, written = [], []
 
     class Done(Silent):
-        def update(self, done: int, **figures: object) -> None:
-            steps.append(done)
+        def start(self, label: str, total: int | None, unit: str) -> None:
+            totals.append((total, unit))
 
-    for name in ("a.png", "c.png"):
-        Image.new("RGB", (3, 2)).save(tmp_path / name)
+        def update(self, done: int, **figures: object) -> None:
+            steps.append((done, figures["pictures"]))
+
+    Image.new("RGB", (3, 2)).save(tmp_path / "a.png")
+    Image.new("RGB", (300, 2)).save(tmp_path / "c.png")
     (tmp_path / "b.png").write_bytes(b"no picture")
     jobs = [Job(tmp_path / name, tmp_path / "out" / name) for name in ("a.png", "b.png", "c.png")]
     problems = upscale_all(
         jobs,
-        lambda _: Upscaler(bicubic(), device="cpu"),
-        Encoding("png"),
-        lambda job, _: written.append(job.target.name),
+        lambda _: Upscaler(bicubic(), tile=150, device="cpu"),
+        Writing(Encoding("png")),
+        lambda result: written.append(result.job.target.name),
         Done(),
     )
     assert written == ["a.png", "c.png"]
     assert [Path(line.split(":")[0]).name for line in problems] == ["b.png"]
-    assert steps == [1, 2, 3]
+    assert totals == [(6 + 1 + 600, "pixels")]
+    assert steps == [
+        *((0, "0/3"), (0, "1/3")),
+        *((6, "1/3"), (6, "1/3"), (6, "2/3")),
+        *((7, "2/3"), (7, "3/3"), (307, "3/3"), (607, "3/3"), (607, "3/3")),
+    ]
 
 
 @pytest.mark.parametrize("missing_pixels", [0, 1])
@@ -53,7 +64,7 @@ def test_a_large_last_file_is_named_while_it_is_written(
     jobs = [Job(tmp_path / name, tmp_path / f"big {name}") for name in ("a.png", "b.png")]
     for job in jobs:
         Image.new("RGB", (3, 2)).save(job.source)
-    upscale_all(jobs, lambda _: upscaler, Encoding("png"), lambda *_: None, Messages())
+    upscale_all(jobs, lambda _: upscaler, Writing(Encoding("png")), lambda _: None, Messages())
     assert shown == ([f"writing {jobs[-1].target}"] if missing_pixels == 0 else [])
 
 
@@ -67,3 +78,87 @@ def test_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(PipelineError) as error:
         read_picture(Path("a.png"))
     assert str(error.value) == "a.png: not enough memory"
+
+
+def test_files_of_several_pictures_are_named_once(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    class Messages(Silent):
+        def message(self, text: str) -> None:
+            shown.append(text)
+
+    picture = Image.new("RGB", (3, 2))
+    for name in ("a.mpo", "b.mpo"):
+        picture.save(tmp_path / name, "MPO", save_all=True, append_images=[picture])
+    picture.save(tmp_path / "c.png")
+    jobs = [Job(path, tmp_path / "out" / path.name) for path in sorted(tmp_path.glob("*.*"))]
+    upscaler = Upscaler(bicubic(), device="cpu")
+    upscale_all(jobs, lambda _: upscaler, Writing(Encoding("png")), lambda _: None, Messages())
+    assert shown == [
+        f"{tmp_path}/a.mpo, {tmp_path}/b.mpo: another picture follows the first; only the first is "
+        "enlarged"
+    ]
+
+
+@pytest.mark.parametrize(("free_bytes", "most_waiting"), [(10**9, 3), (1000, 1)])
+def test_small_results_are_written_side_by_side_where_memory_suffices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_bytes: int, most_waiting: int
+) -> None:
+    started, reported, begun = list[str](), list[str](), threading.Event()
+
+    def write(path: Path, data: bytes, times_ns: object) -> None:
+        started.append(path.stem)
+        if len(started) == most_waiting:
+            begun.set()
+        assert begun.wait(60)
+
+    jobs = [Job(tmp_path / f"{name}.png", tmp_path / f"out/{name}.png") for name in "abcd"]
+    for job in jobs:
+        Image.new("RGB", (3, 2)).save(job.source)
+    upscaler = Upscaler(bicubic(), device="cpu")
+    monkeypatch.setattr("pipeline.upscaling.batch.usable_cores", lambda: 3)
+    monkeypatch.setattr("pipeline.upscaling.batch.available_memory", lambda: free_bytes)
+    monkeypatch.setattr("pipeline.upscaling.batch.write_picture", write)
+    problems = upscale_all(
+        jobs,
+        lambda _: upscaler,
+        Writing(Encoding("png")),
+        lambda result: reported.append(result.job.target.stem),
+        Silent(),
+    )
+    assert (problems, reported) == ([], ["a", "b", "c", "d"])
+
+
+def test_what_another_run_has_made_meanwhile_is_kept(tmp_path: Path) -> None:
+    jobs = [Job(tmp_path / name, tmp_path / "out" / name) for name in ("a.png", "b.png")]
+    for job in jobs:
+        Image.new("RGB", (3, 2)).save(job.source)
+    upscaler = Upscaler(bicubic(), device="cpu")
+
+    def choose(_: object) -> Upscaler:
+        jobs[1].target.parent.mkdir(exist_ok=True)
+        jobs[1].target.write_text("theirs")
+        return upscaler
+
+    for overwrite in (False, True):
+        writing = Writing(Encoding("png"), overwrite=overwrite)
+        assert upscale_all(jobs, choose, writing, lambda _: None, Silent()) == []
+        assert (jobs[1].target.read_bytes() == b"theirs") is not overwrite
+
+
+def test_a_result_may_have_the_time_of_its_picture(tmp_path: Path) -> None:
+    job = Job(tmp_path / "a.png", tmp_path / "b.png")
+    Image.new("RGB", (3, 2)).save(job.source)
+    os.utime(job.source, ns=(10**18, 10**18 + 123))
+    upscaler = Upscaler(bicubic(), device="cpu")
+    for keep, is_same in ((False, False), (True, True)):
+        writing = Writing(Encoding("png"), keep_time=keep, overwrite=True)
+        upscale_all([job], lambda _: upscaler, writing, lambda _: None, Silent())
+        times = [path.stat().st_mtime_ns for path in (job.source, job.target)]
+        assert (times[0] == times[1]) is is_same
+
+
+def test_a_format_that_is_not_read_has_its_name(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"8BPS\0\1")
+    with pytest.raises(PipelineError, match=r"a\.png: Photoshop is not read; convert it to PNG"):
+        read_picture(tmp_path / "a.png")

@@ -16,7 +16,7 @@ def test_the_library_has_the_commands_options_and_defaults() -> None:
     command = {name: field.default for name, field in UpscaleParams.model_fields.items()}
     assert (library.pop("model"), command.pop("model")) == (DEFAULT, AUTO)
     assert {name: command.pop(name) for name in library} == library
-    assert command == {"format": None, "quality": None}
+    assert command == {"format": None, "quality": None, "background": None, "keep_time": False}
 
 
 @pytest.mark.parametrize(
@@ -24,12 +24,21 @@ def test_the_library_has_the_commands_options_and_defaults() -> None:
     [
         ({"alpha": -0.1}, "alpha: -0.1 is not between 0 and 1"),
         ({"alpha": float("nan")}, "alpha: nan is not between 0 and 1"),
-        ({"scale": 40.0}, "scale: 40 is not between 1 and 16"),
+        ({"scale": 40.0}, "scale: 40 is not between 0.01 and 16"),
+        ({"scale": 0.001}, "scale: 0.001 is not between 0.01 and 16"),
+        ({"width": 0}, "width: 0 is not between 1 and 1000000"),
+        ({"height": 10**7}, "height: 10000000 is not between 1 and 1000000"),
+        (
+            {"scale": 2.0, "height": 9},
+            "scale: width and height take its place; name one or the other",
+        ),
+        ({"background": "whit"}, "--background: whit is no colour; for example white or #ffcc00"),
         ({"tile": 0}, "tile: 0 is not a number of pixels from 16 to 65536"),
         ({"format": "bmp"}, "--format: bmp is unknown; use png, webp, jpg or gif"),
         ({"quality": 101}, "--quality: 101 is not between 1 and 100"),
         ({"precision": "fp16"}, "precision: fp16 is unknown; use auto, fp32 or bf16"),
-        ({"device": 7}, "device: Input should be a valid string"),
+        ({"device": "tpu"}, "device tpu: unknown; use auto, cpu, cuda, cuda:N or mps"),
+        ({"tta": 7}, "tta: Input should be a valid boolean"),
         ({"scael": 2}, "scael: Extra inputs are not permitted"),
     ],
 )

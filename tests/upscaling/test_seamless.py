@@ -27,7 +27,9 @@ def test_the_result_of_a_rolled_texture_is_rolled(dtype: type, channels: int, ti
     assert np.abs(result - expected).max() <= rounding
 
 
-@pytest.mark.parametrize(("scale", "rows", "columns"), [(2, 11, -17), (8, 11, -17), (2.5, 10, -16)])
+@pytest.mark.parametrize(
+    ("scale", "rows", "columns"), [(2, 11, -17), (8, 11, -17), (2.5, 10, -16), (0.5, 10, -16)]
+)
 def test_other_scales_are_seamless_too(scale: float, rows: int, columns: int) -> None:
     texture = torch.from_numpy(noise(24, 36)).permute(2, 0, 1).float() / 255
     upscaler = Upscaler(bicubic(), scale=scale, seamless=True, tile=16, device="cpu")

@@ -2,6 +2,7 @@
 
 import doctest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -316,6 +317,40 @@ def test_alpha_mixes_the_shipped_generators() -> None:
     assert (mixed[1] != ends[1]).any()
 
 
+@pytest.mark.parametrize(
+    ("options", "size", "passes"),
+    [
+        ({}, (48, 36), 1),
+        ({"scale": 1}, (12, 9), 1),
+        ({"scale": 0.5}, (6, 4), 0),
+        ({"scale": 4.5}, (54, 40), 2),
+        ({"width": 48}, (48, 36), 1),
+        ({"width": 50}, (50, 38), 2),
+        ({"height": 9}, (12, 9), 1),
+        ({"height": 8}, (11, 8), 0),
+        ({"width": 100, "height": 18}, (24, 18), 1),
+        ({"width": 1}, (1, 1), 0),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_results_have_the_size_that_is_named(
+    options: dict[str, Any], size: tuple[int, int], passes: int, channels: int
+) -> None:
+    upscaler = Upscaler(generator(), device="cpu", **options)
+    assert (upscaler.size_of(12, 9), upscaler.passes(12, 9)) == (size, passes)
+    for dtype in (np.uint8, np.uint16):
+        result = upscaler(noise(9, 12, channels, dtype))
+        assert (result.shape, result.dtype) == ((size[1], size[0], channels), dtype)
+
+
+def test_a_model_that_enlarges_nothing_makes_no_picture_larger() -> None:
+    upscaler = Upscaler(generator(scale=1), width=20, device="cpu")
+    assert upscaler(noise(9, 20)).shape == (9, 20, 3)
+    assert upscaler(noise(18, 40)).shape == (9, 20, 3)
+    with pytest.raises(PipelineError, match="this model makes pictures no larger"):
+        upscaler(noise(9, 12))
+
+
 def test_a_file_is_as_good_as_a_name() -> None:
     lr = noise(8, 8)
     path = shipped_models()["distortion"]
@@ -327,9 +362,9 @@ def test_a_file_is_as_good_as_a_name() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale": 0}, "scale: 0 is not between 1 and 16"),
+        ({"scale": 0}, "scale: 0 is not between 0.01 and 16"),
         ({"alpha": 0.5, "model": generator()}, "name no model"),
-        ({"scale": 0.5}, "scale: 0.5 is not between 1 and 16"),
+        ({"scale": 2, "width": 9}, "scale: width and height take its place"),
         ({"scale": 17}, "scale: 17"),
         ({"alpha": 1.5}, "alpha: 1.5 is not between 0 and 1"),
         ({"alpha": 0.5, "model": "distortion"}, "name no model"),

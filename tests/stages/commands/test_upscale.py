@@ -1,8 +1,11 @@
 """`pipeline upscale` as a user types it."""
 
+import os
 import shutil
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ from PIL import Image
 
 from pipeline.networks import RRDBNet, SRResNet
 from pipeline.networks.files import save_generator
-from tests.stages.program import PROGRAM, Finished, end, pipeline, start, wait_until
+from tests.stages.program import PROGRAM, ROOT, Finished, end, pipeline, start, wait_until
 
 
 @pytest.fixture
@@ -44,6 +47,9 @@ def upscale(folder: Path, *arguments: str) -> Finished:
         (["a.png", "--precision", "fp32", "--device", "cpu"], {"a_x4.png": (48, 36)}),
         (["a.png", "--tta"], {"a_x4.png": (48, 36)}),
         (["a.png", "--seamless", "--scale", "3"], {"a_x3.png": (36, 27)}),
+        (["a.png", "--width", "31"], {"a_w31.png": (31, 23)}),
+        (["a.png", "--height", "101"], {"a_h101.png": (135, 101)}),
+        (["a.png", "--width", "60", "--height", "36"], {"a_w60_h36.png": (48, 36)}),
     ],
 )
 def test_pictures_come_out_where_they_should(
@@ -108,6 +114,125 @@ def test_a_folder_keeps_its_folders_and_goes_on_where_it_stopped(folder: Path) -
     assert upscale(folder, "set").code == 0
 
 
+def test_a_smaller_picture_needs_no_model(folder: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "noise.png")
+    result = upscale(folder, "noise.png", "--scale", "0.5")
+    assert result.out == "noise_x0.5.png: 30×20, made smaller without a model\n"
+    smaller = np.asarray(Image.open(folder / "noise_x0.5.png")).astype(int)
+    expected = np.asarray(Image.fromarray(pixels).resize((30, 20), Image.Resampling.BICUBIC))
+    assert np.abs(smaller - expected).max() <= 2
+
+
+def test_all_pictures_of_a_folder_are_enlarged_and_the_rest_is_named(folder: Path) -> None:
+    (folder / "set/sub").mkdir(parents=True)
+    (folder / "real").mkdir()
+    for name in ("set/a.png", "set/b", "set/sub/c.png", "real/d.png"):
+        shutil.copy(folder / "a.png", folder / name)
+    shutil.copy(folder / "b.jpg", folder / "set/e.jfif")
+    (folder / "set/linked").symlink_to("../real")
+    (folder / "set/loop").symlink_to(".")
+    (folder / "set/text.png").write_text("text")
+    (folder / "set/f.heic").touch()
+    (folder / "set/note.txt").touch()
+    os.mkfifo(folder / "set/fifo.png")
+    result = upscale(folder, "set")
+    assert result.code == 1
+    assert [line.split(":")[0] for line in result.out.splitlines()] == [
+        f"set_x4/{name}.png" for name in ("a", "b", "e", "linked/d", "sub/c")
+    ]
+    assert [line for line in result.problems if not line.startswith("upscale: ")] == [
+        "set: left out, as HEIC is not read: f.heic",
+        "set: left out, as neither files nor folders: fifo.png",
+        "set: left out, as their pictures are taken already: loop",
+        "set: files left out: 1 without a picture",
+        "set/text.png: no image of a known format",
+    ]
+
+
+def test_odd_names_are_kept(folder: Path) -> None:
+    (folder / "set").mkdir()
+    names = ["--model", "100%", "50%20s", " space ", "dots..", "new\nline", "quo'te\"", "😀é", "*"]
+    if sys.platform == "linux":
+        names += ["n" * 251, "é" * 125]
+    for name in names:
+        shutil.copy(folder / "a.png", folder / f"set/{name}.png")
+    result = upscale(folder, "set")
+    assert result.code == 0, result.err
+    assert {path.name for path in (folder / "set_x4").iterdir()} == {f"{n}.png" for n in names}
+
+
+def test_a_name_that_has_no_room_for_an_ending_is_the_only_one_left_out(folder: Path) -> None:
+    long = "n" * 250 + ".png"
+    shutil.copy(folder / "a.png", folder / long)
+    result = upscale(folder, long, "a.png")
+    assert (result.code, result.out) == (1, "a_x4.png: 48×36, by small.safetensors\n")
+    assert f"{long}: its result's name has 257 bytes, too many; use -o" in result.problems
+    assert result.problems[-1] == "not everything was enlarged; the reasons are above"
+    assert upscale(folder, long, "-o", "out").code == 0
+
+
+def test_pictures_of_one_name_do_not_stop_the_others(folder: Path) -> None:
+    (folder / "other").mkdir()
+    shutil.copy(folder / "a.png", folder / "other/a.png")
+    result = upscale(folder, "a.png", "other/a.png", "b.jpg", "-o", "out")
+    assert (result.code, result.out) == (1, "out/b.png: 28×20, by small.safetensors\n")
+    assert (
+        "a.png, other/a.png: would become the same file, out/a.png.png; enlarge them apart"
+        in result.problems
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.png"], "a_x4.png: exists, made with whatever options"),
+        (["a.png", "-o", "b.jpg/out"], "b.jpg/out: cannot be written: Not a directory"),
+        (["absent.png"], "absent.png: No such file or directory"),
+        (["a.png", "b.jpg", "-o", "/proc/self/none"], "/proc/self/none: cannot be written: "),
+    ],
+)
+def test_what_is_wrong_with_files_is_found_without_pytorch(
+    folder: Path, arguments: list[str], message: str
+) -> None:
+    (folder / "a_x4.png").touch()
+    modules = "import sys; from stages.app import main\ntry: main()\nfinally: print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", modules, "upscale", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert message in result.stderr
+    assert result.returncode in (1, 2)
+    assert "typer" in result.stdout.split()
+    assert "torch" not in result.stdout.split()
+
+
+def test_pictures_are_enlarged_as_they_appear(folder: Path) -> None:
+    whole = (folder / "a.png").read_bytes()
+    (folder / "inbox").mkdir()
+    (folder / "inbox/first.png").write_bytes(whole)
+    process = start(folder, "upscale", "--model", "small.safetensors", "--watch", "inbox")
+    results = folder / "inbox_x4"
+    wait_until((results / "first.png").exists)
+    with (folder / "inbox/second.png").open("wb") as file:
+        for byte in range(len(whole)):
+            file.write(whole[byte : byte + 1])
+            file.flush()
+            time.sleep(2 / len(whole))
+    wait_until((results / "second.png").exists)
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+    lines = [line for line in ended.problems if not line.startswith("upscale: 1/1 ")]
+    assert (ended.code, lines) == (130, ["watching inbox; Ctrl-C ends", "interrupted"])
+    assert ended.out.splitlines() == [
+        f"inbox_x4/{name}.png: 48×36, by small.safetensors" for name in ("first", "second")
+    ]
+
+
 def test_pipes(folder: Path) -> None:
     command = [PROGRAM, "upscale", "--model", "small.safetensors", "-", "--format", "webp"]
     piped = subprocess.run(
@@ -164,8 +289,13 @@ def test_transparency_is_refused_by_jpeg_before_it_is_enlarged(folder: Path) -> 
     result = upscale(folder, "clear.png", "--format", "jpg")
     assert (result.code, result.err) == (
         1,
-        "clear.png: JPEG has no transparency; choose png or webp\n",
+        "clear.png: JPEG has no transparency; name --background, or use png or webp\n",
     )
+    Image.new("RGB", (8, 8), "red").save(folder / "red.png")
+    for name in ("clear", "red"):
+        on_red = upscale(folder, f"{name}.png", "-o", f"{name}.jpg", "--background", "#f00")
+        assert on_red.code == 0, on_red.err
+    assert (folder / "clear.jpg").read_bytes() == (folder / "red.jpg").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +303,8 @@ def test_transparency_is_refused_by_jpeg_before_it_is_enlarged(folder: Path) -> 
     [
         (["a.png", "b.jpg", "-o", "small.safetensors"], 2, "name a folder"),
         (["a.png", "-o", "c.bmp"], 2, "unknown ending"),
-        (["a.png", "a.png"], 2, "two pictures would become"),
+        (["a.png", "-o", "a.png"], 2, "a.png: would replace the picture a.png"),
+        (["empty"], 2, "empty: holds no picture that can be read"),
         (["absent.png"], 1, "absent.png: No such file"),
         (["a.png", "--model", "absent.safetensors"], 1, "absent.safetensors"),
         (["a.png", "--model", "a.png"], 1, "a.png"),
@@ -183,14 +314,20 @@ def test_transparency_is_refused_by_jpeg_before_it_is_enlarged(folder: Path) -> 
         (["a.png", "-o", "c.jpg", "--format", "png"], 2, "png is not what --output c.jpg is"),
         (["a.png", "--quality", "90"], 2, "--quality: png has none"),
         (["a.png", "--tile", "small"], 2, "--tile: small is neither auto nor a number"),
-        (["a.png", "--scale", "40"], 2, "scale: 40 is not between 1 and 16"),
+        (["a.png", "--scale", "40"], 2, "scale: 40 is not between 0.01 and 16"),
         (["a.png", "--scale", "4x"], 2, "--scale: 4x is no number; for example 4"),
         (["a.png", "--quality", "9.5"], 2, "--quality: 9.5 is no whole number; for example 9"),
+        (["a.png", "--scale", "2", "--width", "9"], 2, "scale: width and height take its place"),
+        (["a.png", "--width", "900"], 1, "a.png: from 12×9 that size is 75 times as large; 16 is"),
+        (["a.png", "--background", "whit"], 2, "--background: whit is no colour; for example"),
+        (["-", "--keep-time"], 2, "--keep-time: a pipe has no time; name files"),
+        (["a.png", "--watch"], 2, "--watch: a.png is no folder"),
         (["a.png", "--precision", "fp16"], 2, "precision: fp16 is unknown"),
         (["a.png", "-o", "small.safetensors/x"], 1, "cannot be written: Not a directory"),
     ],
 )
 def test_mistakes_are_named(folder: Path, arguments: list[str], code: int, message: str) -> None:
+    (folder / "empty").mkdir()
     result = upscale(folder, *arguments)
     problems = [line for line in result.problems if not line.startswith("upscale: ")]
     assert (result.code, len(problems)) == (code, 1)

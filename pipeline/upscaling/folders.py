@@ -1,0 +1,118 @@
+"""The pictures of a folder, and what in it is left out."""
+
+import errno
+import os
+import stat
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import some_of
+from pipeline.upscaling.formats import PICTURE_SUFFIXES
+from pipeline.upscaling.recognition import read_head, readable_format, unread_format
+
+
+@dataclass
+class FolderContents:
+    """What a folder and those below it hold; paths begin with the folder."""
+
+    folder: Path
+    results: Path
+    """the folder of its results"""
+    pictures: list[Path] = field(default_factory=list)
+    """files that hold pictures, are called so, or cannot be read"""
+    left_out: dict[str, list[Path]] = field(default_factory=dict)
+    """by reason"""
+    unreadable: list[str] = field(default_factory=list)
+    """folders that cannot be read, and why"""
+    hidden: int = 0
+    others: int = 0
+    """files that are no pictures"""
+
+    def left_out_lines(self) -> list[str]:
+        """Return what was left out, one line for each reason."""
+        return [
+            f"{self.folder}: left out, {reason}: "
+            + some_of([str(path.relative_to(self.folder)) for path in paths])
+            for reason, paths in self.left_out.items()
+        ]
+
+    def count_lines(self) -> list[str]:
+        """Return how much else was left out, and whether nothing remains."""
+        counts = {"without a picture": self.others, "hidden": self.hidden}
+        parts = [f"{count} {what}" for what, count in counts.items() if count]
+        lines = [f"{self.folder}: files left out: {', '.join(parts)}"] if parts else []
+        if not self.pictures and not self.unreadable:
+            lines.append(f"{self.folder}: holds no picture that can be read")
+        return lines
+
+
+def find_pictures(folder: Path, results: Path) -> FolderContents:
+    """Return what `folder` holds, without hidden files and what is in the folder `results`.
+
+    Files are recognised by content and by suffix. Linked folders are followed, each real folder
+    once.
+    """
+    contents = FolderContents(folder, results)
+    real_results, top = (Path(os.path.realpath(path)) for path in (results, folder))
+    visited: set[Path] = set()
+    # Links come last, so that a picture has its real path wherever there are two.
+    real_folders, links = deque([folder]), deque[Path]()
+    while real_folders or links:
+        current = real_folders.popleft() if real_folders else links.popleft()
+        real = Path(os.path.realpath(current))
+        if real == real_results:
+            continue
+        # A link to a folder above leads to the folder itself.
+        if real in visited or (real != top and real in top.parents):
+            _leave_out(contents, "as their pictures are taken already", current)
+            continue
+        visited.add(real)
+        try:
+            entries = sorted(current.iterdir())
+        except OSError as error:
+            contents.unreadable.append(f"{current}: cannot be read: {error.strerror}")
+            continue
+        for path in entries:
+            if path.name.startswith("."):
+                contents.hidden += 1
+            elif _is_folder(path):
+                (links if path.is_symlink() else real_folders).append(path)
+            else:
+                _classify(contents, path)
+    contents.pictures.sort()
+    return contents
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _classify(contents: FolderContents, path: Path) -> None:
+    is_named_so = path.suffix.lower() in PICTURE_SUFFIXES
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            _leave_out(contents, "as neither files nor folders", path)
+            return
+        head = read_head(path)
+    except OSError as error:
+        leads_nowhere = error.errno in (errno.ENOENT, errno.ELOOP)
+        if is_named_so or not leads_nowhere:
+            # What it holds is unknown; whoever reads it will say why.
+            contents.pictures.append(path)
+        else:
+            contents.others += 1
+        return
+    if (unread := unread_format(path.suffix, head)) is not None and not is_named_so:
+        _leave_out(contents, f"as {unread} is not read", path)
+    elif is_named_so or readable_format(head) is not None:
+        contents.pictures.append(path)
+    else:
+        contents.others += 1
+
+
+def _leave_out(contents: FolderContents, reason: str, path: Path) -> None:
+    contents.left_out.setdefault(reason, []).append(path)

@@ -1,0 +1,82 @@
+"""What keeps results from being written, found before the work."""
+
+import errno
+import os
+import select
+import sys
+import tempfile
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from pipeline.upscaling.plan import PIPE, Job
+
+
+def writable_jobs(jobs: Iterable[Job]) -> tuple[list[Job], list[str]]:
+    """Return the jobs that can be done as far as files are concerned, and one line per problem."""
+    possible, problems = [], dict[str, None]()
+    folder_problem = cache(_folder_problem)
+    for job in jobs:
+        problem = _source_problem(job.source)
+        if problem is None:
+            problem = folder_problem(job.target.parent) if job.writes_file else _pipe_problem()
+        if problem is None:
+            possible.append(job)
+        else:
+            problems[problem] = None
+    return possible, list(problems)
+
+
+def nameable_jobs(jobs: Iterable[Job]) -> tuple[list[Job], list[str]]:
+    """Return the jobs whose results may have their names, and one line for each other."""
+    possible, problems = [], []
+    for job in jobs:
+        problem = _name_problem(job) if job.writes_file else None
+        if problem is None:
+            possible.append(job)
+        else:
+            problems.append(problem)
+    return possible, problems
+
+
+def _name_problem(job: Job) -> str | None:
+    try:
+        is_folder = job.target.is_dir()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            length = max(len(os.fsencode(part)) for part in job.target.parts)
+            return f"{job.source}: its result's name has {length} bytes, too many; use -o"
+        # Whatever else is wrong with the folder, `_folder_problem` finds.
+        return None
+    return f"{job.target}: is a folder; name another result with -o" if is_folder else None
+
+
+def _source_problem(source: Path) -> str | None:
+    if source == PIPE:
+        return None
+    try:
+        source.stat()
+    except OSError as error:
+        return f"{source}: {error.strerror}"
+    return None
+
+
+def _folder_problem(folder: Path) -> str | None:
+    """Return why no file can be made in a folder, which need not exist; None if one can."""
+    existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return None
+    except OSError as error:
+        return f"{folder}: cannot be written: {error.strerror}"
+
+
+def _pipe_problem() -> str | None:
+    """Return the problem of a standard output whose reader has ended already; else None."""
+    if not hasattr(select, "poll"):
+        return None
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    if any(event & select.POLLERR for _, event in poll.poll(0)):
+        return f"{PIPE}: cannot be written: {os.strerror(errno.EPIPE)}"
+    return None

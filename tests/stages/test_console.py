@@ -1,0 +1,21 @@
+"""Progress on standard error."""
+
+import pytest
+
+from stages.console import ConsoleProgress
+
+
+@pytest.mark.parametrize(
+    ("unit", "shown"), [("pixels", "upscale: 1.50M/2.00M "), ("tile", "upscale: 1500000/2000000 ")]
+)
+def test_only_pixels_are_shown_by_their_millions(
+    capsys: pytest.CaptureFixture[str], unit: str, shown: str
+) -> None:
+    progress = ConsoleProgress()
+    progress.start("upscale", 2_000_000, unit)
+    progress.update(0)
+    progress.update(1_500_000, pictures="1/2")
+    progress.finish()
+    line = capsys.readouterr().err
+    assert line.startswith(shown)
+    assert line.endswith(", pictures 1/2\n")
