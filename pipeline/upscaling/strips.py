@@ -67,7 +67,9 @@ class StripResizer:
             source = slice(block.source.start - self._top, block.source.stop - self._top)
             parts = self._pending[:, :, source], self._hr[:, :, block.target]
             for picture, result in zip(*parts, strict=True):
-                resized = self._resized(picture, block.weights)
+                # A caller's autocast would compute products of matrices in bf16.
+                with torch.autocast("cpu", enabled=False):
+                    resized = self._resized(picture, block.weights)
                 result.copy_(from_unit_range(resized, result.dtype))
         first = self._rows[0].source.start if self._rows else bottom
         self._pending, self._top = self._pending[:, :, first - self._top :].clone(), first

@@ -56,3 +56,10 @@ def test_pixels_of_the_margin_are_weighed_only() -> None:
     around = F.pad(picture, (8, 8, 8, 8), "circular")
     result = resized(around, 20, 24, 10, margin=8).double()
     torch.testing.assert_close(result, repeated[..., 20:40, 24:48], rtol=0, atol=1e-6)
+
+
+def test_a_callers_autocast_costs_no_precision() -> None:
+    picture = torch.rand(1, 3, 64, 48)
+    expected = resized(picture, 30, 20, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(resized(picture, 30, 20, 16), expected)
