@@ -394,7 +394,8 @@ def _from_pil(image: Image.Image) -> Picture:
     try:
         return from_pil(image)
     except ImageRefused as refusal:
-        raise ValueError(f"{refusal.text}; pass an array, as floats in [0, 1]") from None
+        advice = "; pass an array, as floats in [0, 1]" if image.mode in ("I", "F") else ""
+        raise ValueError(f"{refusal.text}{advice}") from None
 
 
 def _windows_per_picture(lr: Tensor) -> int:
