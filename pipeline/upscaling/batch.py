@@ -188,7 +188,7 @@ class _PixelCounter(Silent):
         self._progress = progress
         self._picture: Job | None = None
         self._begun, self._done = 0, 0
-        self._label, self._steps = "", 1
+        self._passes, self._steps = 1, 1
 
     @property
     def total(self) -> int:
@@ -209,11 +209,16 @@ class _PixelCounter(Silent):
             self._picture = None
         self._show(0)
 
+    def expect(self, passes: int) -> None:
+        """Take only the last of `passes` tasks for the picture's progress: it takes longest."""
+        self._passes = passes
+
     def start(self, label: str, total: int | None, unit: str) -> None:
+        self._passes -= 1
         self._steps = total or 1
 
     def update(self, done: int, **figures: object) -> None:
-        if self._picture is not None:
+        if self._picture is not None and self._passes <= 0:
             self._show(self._pixels[self._picture] * done // self._steps)
 
     def message(self, text: str) -> None:
@@ -266,10 +271,13 @@ def _upscale(
         if writing.encoding.format == "jpg" and picture.has_alpha and not picture.animated:
             raise PipelineError("JPEG has no transparency; name --background, or use png or webp")
         check_format(writing.encoding.format, picture, *upscaler.size_of(width, height))
-        enlarged = upscaler.upscale_picture(picture, progress)
+        passes = upscaler.passes(width, height)
+        if isinstance(progress, _PixelCounter):
+            # Of an animation, frames are counted, not passes.
+            progress.expect(1 if picture.animated else passes)
+        return Result(job, source, upscaler.upscale_picture(picture, progress), passes)
     except PipelineError as error:
         raise PipelineError(f"{job.source}: {error}") from None
-    return Result(job, source, enlarged, upscaler.passes(width, height))
 
 
 def _pixels(picture: Picture) -> int:

@@ -119,7 +119,7 @@ def _upscale_once(plan: "Plan", model: _Model, writing: "Writing") -> None:
     _print_lines([*plan.notes, *plan.counts])
     _report_left_out(plan.left_out)
     nameable, unnameable = nameable_jobs(plan.jobs)
-    is_single = len(plan.jobs) == 1 and not plan.left_out
+    is_single = len(plan.jobs) == len(nameable) == 1 and not plan.left_out
     pending = nameable if writing.overwrite else _pending(nameable, is_single)
     possible, impossible = writable_jobs(pending)
     problems = [*plan.unreadable, *plan.collisions, *unnameable, *impossible]
@@ -166,7 +166,10 @@ def _watch(
         _ = model.chooser
         print(f"watching {', '.join(map(str, inputs))}; Ctrl-C ends", file=sys.stderr)
         while True:
+            began = time.monotonic()
             now = plan()
+            # A folder of thousands takes a while to look at; most of the time shall be free.
+            pause = max(LOOK_SECONDS, 10 * (time.monotonic() - began))
             lines = [*now.notes, *now.unreadable, *now.collisions]
             _print_lines(line for line in lines if line not in printed)
             printed.update(lines)
@@ -176,7 +179,7 @@ def _watch(
             _print_lines([*unnameable, *impossible])
             if possible:
                 _print_lines(_enlarge(possible, model, writing))
-            time.sleep(LOOK_SECONDS)
+            time.sleep(pause)
     except KeyboardInterrupt:
         raise Interrupted("interrupted") from None
 

@@ -48,6 +48,24 @@ def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
     ]
 
 
+def test_progress_never_goes_back(tmp_path: Path) -> None:
+    """Of two passes over a picture the second has sixteen times as many tiles."""
+    steps: list[int] = []
+
+    class Done(Silent):
+        def update(self, done: int, **figures: object) -> None:
+            steps.append(done)
+
+    picture = Image.new("RGB", (20, 4))
+    picture.save(tmp_path / "a.png")
+    picture.save(tmp_path / "b.gif", save_all=True, append_images=[Image.new("RGB", (20, 4), 9)])
+    jobs = [Job(path, tmp_path / "out" / path.name) for path in sorted(tmp_path.glob("*.*"))]
+    upscaler = Upscaler(bicubic(), scale=8, tile=16, device="cpu")
+    upscale_all(jobs, lambda _: upscaler, Writing(Encoding("png")), lambda _: None, Done())
+    assert steps == sorted(steps)
+    assert {16, 80, 160, 240} <= set(steps)
+
+
 @pytest.mark.parametrize("missing_pixels", [0, 1])
 def test_a_large_last_file_is_named_while_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing_pixels: int

@@ -169,6 +169,8 @@ def test_a_name_that_has_no_room_for_an_ending_is_the_only_one_left_out(folder: 
     assert (result.code, result.out) == (1, "a_x4.png: 48×36, by small.safetensors\n")
     assert f"{long}: its result's name has 257 bytes, too many; use -o" in result.problems
     assert result.problems[-1] == "not everything was enlarged; the reasons are above"
+    alone = upscale(folder, long)
+    assert (alone.code, alone.err) == (1, result.problems[0] + "\n")
     assert upscale(folder, long, "-o", "out").code == 0
 
 
@@ -217,19 +219,22 @@ def test_pictures_are_enlarged_as_they_appear(folder: Path) -> None:
     (folder / "inbox/first.png").write_bytes(whole)
     process = start(folder, "upscale", "--model", "small.safetensors", "--watch", "inbox")
     results = folder / "inbox_x4"
+    assert process.stdout is not None
     wait_until((results / "first.png").exists)
+    written = [process.stdout.readline()]
     with (folder / "inbox/second.png").open("wb") as file:
         for byte in range(len(whole)):
             file.write(whole[byte : byte + 1])
             file.flush()
             time.sleep(2 / len(whole))
     wait_until((results / "second.png").exists)
+    written.append(process.stdout.readline())
     process.send_signal(signal.SIGINT)
     ended = end(process)
     lines = [line for line in ended.problems if not line.startswith("upscale: 1/1 ")]
     assert (ended.code, lines) == (130, ["watching inbox; Ctrl-C ends", "interrupted"])
-    assert ended.out.splitlines() == [
-        f"inbox_x4/{name}.png: 48×36, by small.safetensors" for name in ("first", "second")
+    assert written == [
+        f"inbox_x4/{name}.png: 48×36, by small.safetensors\n" for name in ("first", "second")
     ]
 
 
