@@ -24,11 +24,11 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
     """Return `sr` with the local range and the local means of `lr`.
 
     `sr` is `(N, C, h·scale, w·scale)` and `lr` `(N, C, h, w)`, both float32 in [0, 1]. Each value
-    of `sr` is clamped to the range of the nearest 3 × 3 pixels of `lr`, widened by three times
-    its width and one level. Then values are moved towards one end of that range, by a share that is one for
-    all values of an LR pixel, so that the means of Gaussian windows are those of `lr`: Irani and
-    Peleg 1991, “Improving resolution by image registration”, in one step and for low frequencies
-    alone, since those of compression artefacts should not come back.
+    of `sr` is clamped to the range of the nearest 3 × 3 pixels of `lr`, widened by three times its
+    width and one level. Then all values of an LR pixel are moved by the same share of their way to
+    one end of that range, so that the means of Gaussian windows become those of `lr`: one step of
+    back-projection (Irani and Peleg 1991, “Improving resolution by image registration”) for low
+    frequencies alone, since those of compression artefacts should not come back.
     """
     lowest, highest = _allowed_range(lr)
     scale = sr.shape[-1] // lr.shape[-1]
