@@ -42,7 +42,7 @@ def test_a_dither_keeps_its_mean_colour(
 
     sr = make_consistent(noise(1, 3, 144, 144) * 0.8, lr)
 
-    assert (sr.mean((2, 3)) - lr.mean((2, 3))).abs().max() <= 2 * LEVEL
+    assert (sr.mean((2, 3)) - lr.mean((2, 3))).abs().max() <= 2.5 * LEVEL
 
 
 def test_what_is_consistent_stays_as_it_is() -> None:
