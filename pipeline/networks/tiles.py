@@ -22,10 +22,13 @@ SMALLEST_TILE = 32
 # fastest with an overlap of 14, 384 with one of 38.
 USUAL_TILE = 256
 TILE_PER_OVERLAP = 10
+CPU_BATCH = 1
 PROBE_SIDE = 16
 FLOAT_BYTES = 4
 # Memory beside that of the largest layer: skips, the convolution's workspace, the tile's result.
 MEMORY_FACTOR = 2.5
+# Of a window's result, while it is clamped and rounded.
+RESULT_COPIES = 4
 SHARE_OF_FREE_MEMORY = 0.5
 
 
@@ -36,7 +39,7 @@ class Window:
     inner: tuple[int, int, int, int]
     """left, top, right, bottom of the tile, LR pixels"""
     outer: tuple[int, int, int, int]
-    """the same with the overlap, cut at the picture's edges"""
+    """the same with the overlap, as far as windows may reach"""
 
     def output_slices(self, scale: int) -> tuple[slice, slice]:
         """Return rows and columns of this tile in the enlarged picture."""
@@ -53,16 +56,22 @@ class Window:
         )
 
 
-def tile_windows(width: int, height: int, tile: int, overlap: int) -> Iterator[Window]:
-    """Yield tiles with sides of at most `tile` pixels that cover a picture, row by row."""
+def tile_windows(
+    width: int, height: int, tile: int, overlap: int, beyond: int = 0
+) -> Iterator[Window]:
+    """Yield tiles with sides of at most `tile` pixels that cover a picture, row by row.
+
+    `beyond`: how far windows may reach beyond the picture's edges, where positions are negative, or
+    larger than its sides.
+    """
     for top in range(0, height, tile):
         for left in range(0, width, tile):
             right, bottom = min(left + tile, width), min(top + tile, height)
             outer = (
-                max(left - overlap, 0),
-                max(top - overlap, 0),
-                min(right + overlap, width),
-                min(bottom + overlap, height),
+                max(left - overlap, -beyond),
+                max(top - overlap, -beyond),
+                min(right + overlap, width + beyond),
+                min(bottom + overlap, height + beyond),
             )
             yield Window((left, top, right, bottom), outer)
 
@@ -72,13 +81,21 @@ def tile_overlap(generator: Generator) -> int:
     return _next_multiple(min(generator.receptive_radius, MAX_OVERLAP), generator.tile_multiple)
 
 
-def best_tile(generator: Generator, device: torch.device, picture_side: int) -> int:
+def best_tile(
+    generator: Generator,
+    device: torch.device,
+    picture_side: int,
+    *,
+    images: int = 1,
+    reserved: int = 0,
+) -> int:
     """Return the side of tiles, LR pixels, that is fastest within half of the free memory.
 
     `picture_side` is the longer side of the picture: up to that the side is as large as the memory
-    allows where the network depends on the whole picture.
+    allows where the network depends on the whole picture. `images`: how many the network gets at
+    once for a tile, as colours and alpha. `reserved`: bytes of what is free that others will take.
     """
-    pixels = free_memory(device) * SHARE_OF_FREE_MEMORY / bytes_per_pixel(generator)
+    pixels = _usable_memory(device, reserved) / (bytes_per_pixel(generator) * images)
     largest = math.isqrt(int(pixels))
     if picture_side <= min(largest, USUAL_TILE):
         return picture_side
@@ -87,6 +104,28 @@ def best_tile(generator: Generator, device: torch.device, picture_side: int) -> 
     if generator.prefers_whole:
         fastest = max(fastest, picture_side)
     return max(min(largest - 2 * overlap, fastest), SMALLEST_TILE)
+
+
+def best_batch(generator: Generator, device: torch.device, pixels: int) -> int:
+    """Return how many windows of `pixels` LR pixels go through the network at once.
+
+    On a CPU, which one window keeps busy, no more would fit into its caches.
+    """
+    if device.type == "cpu":
+        return CPU_BATCH
+    return max(int(_usable_memory(device) / (bytes_per_pixel(generator) * pixels)), 1)
+
+
+def tile_bytes(generator: Generator, width: int, height: int, tile: int) -> int:
+    """Return the memory for the largest window of a picture: of the network, and of its result."""
+    largest = tile + 2 * tile_overlap(generator)
+    result = RESULT_COPIES * 3 * generator.scale**2 * FLOAT_BYTES
+    per_pixel = bytes_per_pixel(generator) + result
+    return int(per_pixel * min(width, largest) * min(height, largest))
+
+
+def _usable_memory(device: torch.device, reserved: int = 0) -> float:
+    return max(free_memory(device) - reserved, 0) * SHARE_OF_FREE_MEMORY
 
 
 def aligned_tile(generator: Generator, tile: int) -> int:

@@ -44,6 +44,7 @@ class UpscalerChooser:
             alpha=params.alpha,
             scale=params.scale,
             tta=params.tta,
+            seamless=params.seamless,
             tile=params.tile,
             device=params.device,
             precision=params.precision,

@@ -54,6 +54,11 @@ class UpscaleParams(Section):
         description="take the mean over the picture turned and mirrored eight ways: nearer to the "
         "original and less sharp, for eight times the time",
     )
+    seamless: bool = Field(
+        False,
+        description="take the picture as repeated beyond its edges, so that opposite edges of the "
+        "result meet: for textures that tile",
+    )
     format: Format | None = Field(
         None, description="png, webp, jpg or gif  [default: by --output's ending, else png]"
     )

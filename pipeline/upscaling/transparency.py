@@ -1,6 +1,6 @@
 """Pictures with alpha: colours are computed premultiplied, since hidden ones are arbitrary.
 
-Pictures are `(c, h, w)` with 1 to 4 channels: grey, grey and alpha, RGB, RGB and alpha.
+Pictures are `(..., c, h, w)` with 1 to 4 channels: grey, grey and alpha, RGB, RGB and alpha.
 """
 
 import torch
@@ -9,7 +9,9 @@ from torch.nn import functional as F
 
 from pipeline.upscaling.pictures import has_alpha
 
-WHITE_LEVELS = {torch.uint8: 255, torch.uint16: 65_535, torch.float32: 1}
+WHITE_LEVELS = {torch.uint8: 255, torch.uint16: 65_535} | dict.fromkeys(
+    (torch.float16, torch.bfloat16, torch.float32, torch.float64), 1
+)
 """The value of white in each type of pixels."""
 
 
@@ -25,24 +27,26 @@ def from_unit_range(values: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def picture_has_alpha(picture: Tensor) -> bool:
-    """Return whether the last channel of `(c, h, w)` is alpha."""
-    return has_alpha(len(picture))
+    """Return whether the last channel of `(..., c, h, w)` is alpha."""
+    return has_alpha(picture.shape[-3])
 
 
 def premultiply(picture: Tensor) -> Tensor:
-    """Return the colours of `(c, h, w) float in [0, 1]`, times alpha where there is one."""
-    return picture[:-1] * picture[-1:] if picture_has_alpha(picture) else picture
+    """Return the colours of `(..., c, h, w) float in [0, 1]`, times alpha where there is one."""
+    if not picture_has_alpha(picture):
+        return picture
+    return picture[..., :-1, :, :] * picture[..., -1:, :, :]
 
 
 def unpremultiply(colours: Tensor, alpha: Tensor) -> Tensor:
-    """Join premultiplied colours and alpha into a picture `(c, h, w) float in [0, 1]`."""
+    """Join premultiplied colours and alpha into a picture `(..., c, h, w) float in [0, 1]`."""
     visible = alpha > 0.5 / 255
     straight = torch.where(visible, colours / alpha.clamp(min=1e-6), 0).clamp(0, 1)
-    return torch.cat([straight, alpha])
+    return torch.cat([straight, alpha], -3)
 
 
 def clamp_to_neighbours(alpha: Tensor, lr_alpha: Tensor) -> Tensor:
-    """Clamp an enlarged alpha `(1, H, W)` to the range of the nearest 3 × 3 LR pixels.
+    """Clamp an enlarged alpha `(..., 1, H, W)` to the range of the nearest 3 × 3 LR pixels.
 
     A network is off by a level here and there: it would leave a haze on transparent parts, and
     holes in opaque ones.
@@ -50,32 +54,7 @@ def clamp_to_neighbours(alpha: Tensor, lr_alpha: Tensor) -> Tensor:
     scale = alpha.shape[-1] // lr_alpha.shape[-1]
     highest, lowest = F.max_pool2d(lr_alpha, 3, 1, 1), -F.max_pool2d(-lr_alpha, 3, 1, 1)
     highest, lowest = (
-        limit.repeat_interleave(scale, 1).repeat_interleave(scale, 2) for limit in (highest, lowest)
+        limit.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
+        for limit in (highest, lowest)
     )
     return alpha.clamp(lowest, highest)
-
-
-def resize(picture: Tensor, height: int, width: int) -> Tensor:
-    """Resize `(c, h, w)` by antialiased bicubic interpolation of premultiplied colours.
-
-    Channel by channel: float copies of a whole picture would take several times its memory.
-    """
-    size, dtype = (height, width), picture.dtype
-    resized = torch.empty(len(picture), *size, dtype=dtype)
-    if not picture_has_alpha(picture):
-        for target, channel in zip(resized, picture, strict=True):
-            target.copy_(from_unit_range(_resize_channel(to_unit_range(channel), size), dtype))
-        return resized
-    alpha = to_unit_range(picture[-1])
-    resized_alpha = _resize_channel(alpha, size)
-    for target, channel in zip(resized[:-1], picture[:-1], strict=True):
-        colour = _resize_channel(to_unit_range(channel).mul_(alpha), size)
-        straight = unpremultiply(colour[None], resized_alpha[None])[0]
-        target.copy_(from_unit_range(straight, dtype))
-    resized[-1].copy_(from_unit_range(resized_alpha, dtype))
-    return resized
-
-
-def _resize_channel(channel: Tensor, size: tuple[int, int]) -> Tensor:
-    resized = F.interpolate(channel[None, None], size, mode="bicubic", antialias=True)[0, 0]
-    return resized.clamp(0, 1)

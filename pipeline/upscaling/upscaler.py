@@ -1,8 +1,12 @@
 """A generator applied to a picture of any size, in tiles, so that memory stays bounded."""
 
+import math
+import os
 from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -12,6 +16,7 @@ from torch import Tensor
 
 from pipeline.devices import free_memory, pick_device, uses_bf16
 from pipeline.errors import PipelineError, UsageError
+from pipeline.images.decode import ImageRefused
 from pipeline.machine_errors import is_memory_fault
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
@@ -20,25 +25,33 @@ from pipeline.networks.folding import fold
 from pipeline.networks.self_ensemble import self_ensemble
 from pipeline.networks.tiles import (
     SMALLEST_TILE,
+    Window,
     aligned_tile,
+    best_batch,
     best_tile,
+    tile_bytes,
     tile_overlap,
     tile_windows,
 )
 from pipeline.progress import Progress, Silent, task
 from pipeline.shipped import DEFAULT, model_file
+from pipeline.upscaling.arrays import Layout, from_batch, to_batch
 from pipeline.upscaling.params import upscale_params
 from pipeline.upscaling.pictures import Picture, from_pil, to_pil
+from pipeline.upscaling.strips import RADIUS, StripResizer, strip_bytes
 from pipeline.upscaling.transparency import (
     WHITE_LEVELS,
     clamp_to_neighbours,
     from_unit_range,
     picture_has_alpha,
     premultiply,
-    resize,
     to_unit_range,
     unpremultiply,
 )
+
+# A forked process has none of PyTorch's threads, and would wait for them for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 I = TypeVar("I", Image.Image, NDArray[Any], Tensor)  # noqa: E741
 
@@ -54,12 +67,16 @@ class Upscaler:
         (80, 120, 3)
 
     `model`: the name of a generator that comes with the program, a file of ours or any that
-    spandrel opens, an ONNX file, or a `Generator`. `alpha`: instead of a model, a blend of the
-    shipped ones, 0 "distortion" to 1 "perception". `scale`: None is the model's own; others, up to
-    16, by repeating it and a last antialiased resize. `tta`: the mean over the picture turned and
-    mirrored, eight times the time. `tile`: side of a tile, 16 LR pixels or more; None: by free
+    spandrel opens, an ONNX file, or a `Generator`, of which a copy is used. `alpha`: instead of a
+    model, a blend of the shipped ones, 0 "distortion" to 1 "perception". `scale`: None is the
+    model's own; others, up to 16, by repeating it and a last antialiased resize. `tta`: the mean
+    over the picture turned and mirrored, eight times the time. `seamless`: opposite borders of the
+    result meet, for textures that tile. `tile`: side of a tile, 16 LR pixels or more; None: by free
     memory. `precision`: "fp32", "bf16", or "auto" for bf16 where the hardware computes in it.
     Raises `UsageError` and, for a file that is no generator, `PipelineError`.
+
+    Several threads may call it at once, and forked processes, which compute in one thread. It can
+    be pickled and copied.
     """
 
     def __init__(
@@ -69,14 +86,21 @@ class Upscaler:
         alpha: float | None = None,
         scale: float | None = None,
         tta: bool = False,
+        seamless: bool = False,
         tile: int | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
         params = upscale_params(
-            alpha=alpha, scale=scale, tta=tta, tile=tile, device=device, precision=precision
+            alpha=alpha,
+            scale=scale,
+            tta=tta,
+            seamless=seamless,
+            tile=tile,
+            device=device,
+            precision=precision,
         )
-        self._tta, self._tile = params.tta, params.tile
+        self._tta, self._seamless, self._tile = params.tta, params.seamless, params.tile
         self._device = pick_device(params.device)
         self._bf16 = uses_bf16(params.precision, self._device)
         generator = _load(model, params.alpha)
@@ -86,65 +110,68 @@ class Upscaler:
         self._generator = fold(generator).float().to(self._device)
         self._generator.to(memory_format=self._generator.memory_format)
 
-    def __call__(self, image: I, progress: Progress | None = None) -> I:
-        """Enlarge a PIL image, an array `(h, w)` or `(h, w, c)`, or a tensor `(..., c, h, w)`.
+    @overload
+    def __call__(
+        self, image: I, progress: Progress | None = None, *, layout: Layout | None = None
+    ) -> I: ...
+
+    @overload
+    def __call__(
+        self,
+        image: list[I] | tuple[I, ...],
+        progress: Progress | None = None,
+        *,
+        layout: Layout | None = None,
+    ) -> list[I]: ...
+
+    def __call__(
+        self, image: Any, progress: Progress | None = None, *, layout: Layout | None = None
+    ) -> Any:
+        """Enlarge a PIL image, an array `(h, w)` or `(..., h, w, c)`, or a tensor `(..., c, h, w)`.
+
+        `layout`: "NHWC" for tensors with their channels last, as ComfyUI's, "NCHW" for arrays with
+        them before height and width. Dimensions in front are pictures, which a GPU computes
+        together as far as its memory allows. A list or tuple gives a list, picture by picture.
 
         1 to 4 channels: grey, grey and alpha, RGB, RGB and alpha. Arrays and tensors are uint8,
-        uint16, or float32 in [0, 1], which stays unrounded; tensors come back on the CPU. Raises
-        `ValueError` for anything else, `ImageRefused` for images of Pillow's modes "I" and "F",
+        uint16, or floats in [0, 1] of 16, 32 or 64 bits, which stay unrounded; floats beyond by
+        half a level of 8 bits or less are clamped. Results have the type of the input; tensors come
+        back on the CPU. Of PIL images, palettes, CMYK, YCbCr, LAB and HSV come back as RGB, mode
+        "1" as "L", and of several frames the one that is shown.
+
+        Raises `ValueError` for anything else, as a path, other floats, NaN, or modes "I" and "F",
         and `PipelineError` where memory does not suffice.
         """
-        if isinstance(image, Image.Image):
-            return to_pil(self.upscale_picture(from_pil(image), progress))
         listener = progress or Silent()
-        if isinstance(image, Tensor):
-            return self._upscale_tensor(image.cpu(), listener)
-        return self._upscale_array(image, listener)
+        if isinstance(image, list | tuple):
+            return [self(one, progress, layout=layout) for one in image]
+        if isinstance(image, Image.Image):
+            return to_pil(self.upscale_picture(_from_pil(image), listener))
+        if isinstance(image, np.ndarray | Tensor):
+            hr = self._upscale(to_batch(image, layout), listener)
+            return from_batch(hr, image, layout)
+        raise ValueError(
+            f"{type(image).__name__} is no picture: open files with PIL.Image.open, and pass "
+            "images, numpy arrays, torch tensors, or lists of them"
+        )
 
     def upscale_picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
         """Enlarge every frame, and keep profile, resolution and times."""
         listener = progress or Silent()
-        _check_memory(sum(frame.nbytes for frame in picture.frames) * self._largest_factor**2)
         if not picture.animated:
-            return replace(picture, frames=(self._upscale_array(picture.frames[0], listener),))
+            return replace(picture, frames=(self(picture.frames[0], listener),))
+        results = sum(self._result_bytes(to_batch(frame, None)) for frame in picture.frames)
+        _check_memory(results, results)
         frames = []
         with task(listener, "upscale", len(picture.frames), "frames"):
             for frame in picture.frames:
-                frames.append(self._upscale_array(frame, Silent()))
+                frames.append(self(frame))
                 listener.update(len(frames))
         return replace(picture, frames=tuple(frames))
 
     def size_of(self, width: int, height: int) -> tuple[int, int]:
         """Return width and height of the result of a picture of that size, pixels."""
         return max(round(width * self.scale), 1), max(round(height * self.scale), 1)
-
-    def _upscale_array(self, image: NDArray[Any], progress: Progress) -> NDArray[Any]:
-        """Enlarge `(h, w)` or `(h, w, c)` to the same type."""
-        is_grey = image.ndim == 2
-        if not is_grey and image.ndim != 3:
-            raise ValueError(f"shape {image.shape} is neither (h, w) nor (h, w, c)")
-        lr = torch.from_numpy(np.require(image[..., None] if is_grey else image, None, ["C", "W"]))
-        hr = self._upscale_tensor(lr.permute(2, 0, 1), progress).permute(1, 2, 0).numpy()
-        return np.ascontiguousarray(hr[..., 0] if is_grey else hr)
-
-    def _upscale_tensor(self, lr: Tensor, progress: Progress) -> Tensor:
-        """Enlarge `(..., c, h, w)` to `(..., c, H, W)` of the same type."""
-        if lr.dtype not in WHITE_LEVELS or lr.ndim < 3 or not 1 <= lr.shape[-3] <= 4:
-            raise ValueError(
-                f"{lr.dtype} of shape {tuple(lr.shape)}: pixels are uint8, uint16 or float32, with "
-                "1 to 4 channels"
-            )
-        if lr.numel() == 0:
-            raise ValueError(f"shape {tuple(lr.shape)} has no pixels")
-        images = lr.reshape(-1, *lr.shape[-3:])
-        try:
-            results = [self._upscale_image(image, progress) for image in images]
-            batch = results[0][None] if len(results) == 1 else torch.stack(results)
-        except (MemoryError, RuntimeError) as error:
-            if not is_memory_fault(error):
-                raise
-            raise PipelineError("memory ran out") from None
-        return batch.reshape(*lr.shape[:-2], *batch.shape[-2:])
 
     @property
     def _passes(self) -> int:
@@ -154,78 +181,155 @@ class Upscaler:
             passes += 1
         return passes
 
-    @property
-    def _largest_factor(self) -> int:
-        """Scale after the last pass, before the resize to `scale`."""
-        return int(self._generator.scale**self._passes)
+    def _result_bytes(self, lr: Tensor) -> int:
+        """Return the bytes of the result of `(N, c, h, w)`."""
+        return math.prod(self.size_of(lr.shape[3], lr.shape[2])) * _bytes_per_position(lr)
 
-    def _upscale_image(self, lr: Tensor, progress: Progress) -> Tensor:
-        """Enlarge `(c, h, w)` to `(c, H, W)` of the same type."""
+    def _required_memory(self, lr: Tensor) -> int:
+        """Return the bytes of main memory that the enlargement of `(N, c, h, w)` takes at its peak.
+
+        That is in the last pass: its input, unless that is the caller's; the result; strips of
+        rows, where they are resized; and on a CPU what the network computes of a tile.
+        """
+        scale = self._generator.scale
+        factor = scale ** (self._passes - 1)
+        height, width = (side * factor for side in lr.shape[2:])
+        required = self._result_bytes(lr)
+        if factor > 1:
+            required += height * width * _bytes_per_position(lr)
+        tile = self._tile_of(lr, max(height, width), required)
+        if self.scale != factor * scale:
+            required += strip_bytes(lr, tile * scale, width * scale, factor * scale / self.scale)
+        if self._device.type == "cpu":
+            required += _windows_per_picture(lr) * tile_bytes(self._generator, width, height, tile)
+        return required
+
+    def _upscale(self, lr: Tensor, progress: Progress) -> Tensor:
+        """Enlarge `(N, c, h, w)` to `(N, c, H, W)` of the same type and order in memory."""
+        _check_memory(self._result_bytes(lr), self._required_memory(lr))
+        width, height = self.size_of(lr.shape[3], lr.shape[2])
         white = WHITE_LEVELS[lr.dtype]
-        opaque = picture_has_alpha(lr) and bool((lr[-1] == white).all())
-        width, height = self.size_of(lr.shape[2], lr.shape[1])
-        hr = lr[:-1] if opaque else lr
-        _check_memory(hr.numel() * self._largest_factor**2 * hr.element_size())
-        for _ in range(self._passes):
-            hr = self._apply_generator(hr, progress)
-        if hr.shape[1:] != (height, width):
-            hr = resize(hr, height, width)
-        if opaque:
-            alpha = torch.full((1, height, width), white).to(lr.dtype)
-            hr = torch.cat([hr, alpha])
+        try:
+            hr = _empty(lr, height, width)
+            colours, result = lr, hr
+            if picture_has_alpha(lr) and bool((lr[:, -1] == white).all()):
+                hr[:, -1] = white
+                colours, result = lr[:, :-1], hr[:, :-1]
+            for _ in range(self._passes - 1):
+                sides = (side * self._generator.scale for side in colours.shape[2:])
+                larger = _empty(colours, *sides)
+                self._apply_generator(colours, larger, progress)
+                colours = larger
+            self._apply_generator(colours, result, progress)
+        except (MemoryError, RuntimeError) as error:
+            if not is_memory_fault(error):
+                raise
+            raise PipelineError("memory ran out") from None
         return hr
 
-    def _apply_generator(self, lr: Tensor, progress: Progress) -> Tensor:
-        """Enlarge `(c, h, w)` to `(c, h·scale, w·scale)`, in smaller tiles if memory runs out."""
-        side = max(lr.shape[1:])
-        tile = self._tile or best_tile(self._generator, self._device, side)
+    def _tile_of(self, lr: Tensor, side: int, reserved: int) -> int:
+        """Return the side of tiles for pictures like `lr` whose longer side is `side`.
+
+        `reserved`: bytes of results, which are not taken yet.
+        """
+        if self._tile:
+            return self._tile
+        if self._seamless:
+            side += 2 * RADIUS
+        return best_tile(
+            self._generator,
+            self._device,
+            side,
+            images=_windows_per_picture(lr),
+            reserved=reserved if self._device.type == "cpu" else 0,
+        )
+
+    def _apply_generator(self, lr: Tensor, hr: Tensor, progress: Progress) -> None:
+        """Enlarge `(N, c, h, w)` into `hr`, in smaller tiles if memory runs out."""
+        tile = self._tile_of(lr, max(lr.shape[2:]), hr.nbytes)
+        batch = best_batch(self._generator, self._device, _windows_per_picture(lr) * tile**2)
         while True:
             try:
-                return self._apply_tiled(lr, tile, progress)
+                return self._apply_tiled(lr, hr, tile, batch, progress)
             except (MemoryError, RuntimeError) as error:
                 if not is_memory_fault(error):
                     raise
-            if tile <= SMALLEST_TILE:
+            if batch == 1 and tile <= SMALLEST_TILE:
                 raise PipelineError(f"memory ran out, even with tiles of {tile} pixels")
-            tile //= 2
+            if batch == 1:
+                tile //= 2
+            batch = 1
             progress.message(f"memory ran out; goes on with tiles of {tile} pixels")
 
-    def _apply_tiled(self, lr: Tensor, tile: int, progress: Progress) -> Tensor:
-        """Enlarge `(c, h, w)` to `(c, h·scale, w·scale)` of the same type, tile by tile."""
+    def _apply_tiled(
+        self, lr: Tensor, hr: Tensor, tile: int, batch: int, progress: Progress
+    ) -> None:
+        """Enlarge `(N, c, h, w)` into `hr` of the same type, tile by tile of `batch` pictures.
+
+        Where `hr` has another size than the network makes, strips of tiles are resized.
+        """
         scale, exact = self._generator.scale, lr.dtype != torch.uint8
-        channels, height, width = lr.shape
-        hr = torch.empty(channels, height * scale, width * scale, dtype=lr.dtype)
-        overlap = 0
+        resized = hr.shape[2:] != (lr.shape[2] * scale, lr.shape[3] * scale)
+        margin = RADIUS if resized and self._seamless else 0
+        height, width = (side + 2 * margin for side in lr.shape[2:])
+        resizer = (
+            StripResizer(hr, height * scale, width * scale, margin * scale) if resized else None
+        )
+        windows = self._windows(width, height, tile)
+        done = 0
+        with task(progress, "upscale", len(windows), "tile"):
+            for rows, strip_windows in groupby(windows, lambda one: one.output_slices(scale)[0]):
+                strip = resizer.strip(rows.stop - rows.start) if resizer else hr[:, :, rows]
+                for window in strip_windows:
+                    columns = window.output_slices(scale)[1]
+                    for first in range(0, len(lr), batch):
+                        part = slice(first, first + batch)
+                        lr_tile = self._cut(lr[part], window, margin).to(self._device)
+                        sr = self._upscale_tile(lr_tile, exact)[..., *window.crop_slices(scale)]
+                        strip[part, ..., columns].copy_(from_unit_range(sr, lr.dtype))
+                    done += 1
+                    progress.update(done)
+                if resizer:
+                    resizer.resize()
+
+    def _windows(self, width: int, height: int, tile: int) -> list[Window]:
+        """Return the tiles of a picture, whose windows reach beyond its edges where it repeats."""
         # Of a picture that is one tile, nothing has to be known of the network.
-        if max(height, width) > tile:
-            tile, overlap = aligned_tile(self._generator, tile), tile_overlap(self._generator)
-        tiles = list(tile_windows(width, height, tile, overlap))
-        with task(progress, "upscale", len(tiles), "tile"):
-            for done, window in enumerate(tiles, 1):
-                left, top, right, bottom = window.outer
-                lr_tile = to_unit_range(lr[:, top:bottom, left:right]).to(self._device)
-                sr = self._upscale_tile(lr_tile, exact)[:, *window.crop_slices(scale)]
-                hr[:, *window.output_slices(scale)].copy_(from_unit_range(sr, lr.dtype))
-                progress.update(done)
-        return hr
+        if max(height, width) <= tile and not self._seamless:
+            return list(tile_windows(width, height, tile, 0))
+        tile, overlap = aligned_tile(self._generator, tile), tile_overlap(self._generator)
+        return list(tile_windows(width, height, tile, overlap, overlap if self._seamless else 0))
+
+    def _cut(self, pictures: Tensor, window: Window, margin: int) -> Tensor:
+        """Return the window of `(N, c, h, w)` as float in [0, 1].
+
+        Positions of the window begin `margin` pixels before the picture, which repeats if seamless.
+        """
+        left, top, right, bottom = (position - margin for position in window.outer)
+        if not self._seamless:
+            return to_unit_range(pictures[..., top:bottom, left:right])
+        height, width = pictures.shape[2:]
+        rows, columns = torch.arange(top, bottom) % height, torch.arange(left, right) % width
+        return to_unit_range(pictures[..., rows[:, None], columns])
 
     def _upscale_tile(self, lr: Tensor, exact: bool) -> Tensor:
-        """Enlarge `(c, h, w) float in [0, 1]` to `(c, h·scale, w·scale)`, in [0, 1] too.
+        """Enlarge `(N, c, h, w) float in [0, 1]` to `(N, c, h·scale, w·scale)`, in [0, 1] too.
 
         Alpha is enlarged as a grey picture of its own, and colours premultiplied: what lies under
         full transparency is arbitrary, and must not bleed into edges. `exact`: always in fp32,
         as where the result is not rounded to 8 bits.
         """
         colours = premultiply(lr)
+        rgb = colours.expand(-1, 3, -1, -1)
         if picture_has_alpha(lr):
-            alpha = lr[-1:].expand(3, -1, -1)
-            sr, sr_alpha = self._run(torch.stack([colours.expand(3, -1, -1), alpha]), exact)
-            sr_alpha = clamp_to_neighbours(sr_alpha.mean(0, keepdim=True), lr[-1:])
+            alpha = lr[:, -1:]
+            sr, sr_alpha = self._run(torch.cat([rgb, alpha.expand(-1, 3, -1, -1)]), exact).chunk(2)
+            sr_alpha = clamp_to_neighbours(sr_alpha.mean(1, keepdim=True), alpha)
             sr = unpremultiply(sr, sr_alpha)
         else:
-            sr = self._run(colours.expand(3, -1, -1)[None], exact)[0]
-        if len(colours) == 1:
-            sr = torch.cat([sr[:3].mean(0, keepdim=True), sr[3:]])
+            sr = self._run(rgb, exact)
+        if colours.shape[1] == 1:
+            sr = torch.cat([sr[:, :3].mean(1, keepdim=True), sr[:, 3:]], 1)
         return sr
 
     @torch.inference_mode()
@@ -250,6 +354,10 @@ def _load(model: str | Path | Generator, alpha: float | None) -> Generator:
     if alpha is None:
         if isinstance(model, Generator):
             return model
+        if not isinstance(model, str | Path):
+            raise UsageError(
+                f"model: {type(model).__name__} is none; use a name, a file, or a Generator"
+            )
         return load_generator(model_file(str(model))).generator
     if model != DEFAULT:
         raise UsageError("alpha: it mixes the two models that come with the program; name no model")
@@ -259,11 +367,37 @@ def _load(model: str | Path | Generator, alpha: float | None) -> Generator:
     return blend_generators(distortion, perception, alpha)
 
 
-def _check_memory(result_bytes: int) -> None:
-    """Raise `PipelineError` unless memory holds a result twice, as it does while it is made."""
+def _from_pil(image: Image.Image) -> Picture:
+    try:
+        return from_pil(image)
+    except ImageRefused as refusal:
+        raise ValueError(f"{refusal.text}; pass an array, as floats in [0, 1]") from None
+
+
+def _windows_per_picture(lr: Tensor) -> int:
+    """Return how many images the network gets for a picture: colours, and alpha if there is one."""
+    return 2 if picture_has_alpha(lr) else 1
+
+
+def _bytes_per_position(lr: Tensor) -> int:
+    return lr.shape[0] * lr.shape[1] * lr.element_size()
+
+
+def _empty(like: Tensor, height: int, width: int) -> Tensor:
+    """Return memory for `(N, c, height, width)` of the type and order of dimensions of `like`."""
+    channels_last = like.is_contiguous(memory_format=torch.channels_last)
+    return torch.empty(
+        (*like.shape[:2], height, width),
+        dtype=like.dtype,
+        memory_format=torch.channels_last if channels_last else torch.contiguous_format,
+    )
+
+
+def _check_memory(result: int, required: int) -> None:
+    """Raise `PipelineError` unless `required` bytes are free, of which `result` stay."""
     free = free_memory(torch.device("cpu"))
-    if result_bytes * 2 > free:
+    if required > free:
         raise PipelineError(
-            f"the result takes {result_bytes / 1e9:.1f} GB, twice while it is made, and "
+            f"the result takes {result / 1e9:.1f} GB, {required / 1e9:.1f} while it is made, and "
             f"{free / 1e9:.1f} are free"
         )

@@ -1,5 +1,6 @@
 """ONNX files as models."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def test_pictures_are_enlarged(kind: int, channels: int, scale: int, tmp_path: P
     expected = picture.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
     assert upscaler.scale == scale
     assert torch.equal(upscaler(picture), expected)
+    assert torch.equal(pickle.loads(pickle.dumps(upscaler))(picture), expected)
     generator = load_generator(path).generator
     assert (generator.receptive_radius, generator.tile_multiple) == (1, 1)
 

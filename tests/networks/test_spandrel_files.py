@@ -1,6 +1,7 @@
 """Models of other programs: every architecture that spandrel opens."""
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,12 @@ def test_results_are_those_of_spandrels_own_call(
         sr = generator(given).clamp(0, 1)
     assert (sr - expected).abs().max() < 2e-5, "rounding"
     assert torch.equal(given, lr), "the input stays as it was"
+
+
+def test_a_pickled_copy_does_the_same(generator: Generator) -> None:
+    picture = torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(0))
+    upscaler = Upscaler(generator, device="cpu", precision="fp32")
+    assert torch.equal(pickle.loads(pickle.dumps(upscaler))(picture), upscaler(picture))
 
 
 def test_tiles_do_not_change_the_result(name: str, generator: Generator) -> None:

@@ -8,6 +8,8 @@ from pipeline.networks import RCAN, Generator, RRDBNet, SRResNet, tiles
 from pipeline.networks.files import load_generator
 from pipeline.networks.tiles import (
     MEMORY_FACTOR,
+    SMALLEST_TILE,
+    best_batch,
     best_tile,
     bytes_per_pixel,
     enlarge,
@@ -38,6 +40,12 @@ def test_what_is_kept_of_a_tile_is_where_it_belongs() -> None:
         assert (computed[window.crop_slices(2)] == large[window.output_slices(2)]).all()
 
 
+def test_windows_reach_beyond_a_picture_that_repeats() -> None:
+    (window,) = tile_windows(50, 34, 64, overlap=5, beyond=5)
+    assert (window.inner, window.outer) == ((0, 0, 50, 34), (-5, -5, 55, 39))
+    assert window.crop_slices(2) == (slice(10, 78), slice(10, 110))
+
+
 def test_overlap_is_the_receptive_radius_but_at_most_64() -> None:
     assert tile_overlap(SRResNet()) == 14
     assert tile_overlap(SRResNet(blocks=16, norm="none", upsampling="direct")) == 38
@@ -64,6 +72,25 @@ def test_tiles_are_as_large_as_is_fast_and_as_memory_allows(
         assert best_tile(network, cpu, 10_000) == side
     monkeypatch.setattr(tiles, "free_memory", lambda _: 2 * 150**2 * bytes_per_pixel(network))
     assert best_tile(network, cpu, 10_000) == max(150 - 2 * tile_overlap(network), 32)
+
+
+def test_what_others_take_leaves_smaller_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, cpu = SRResNet(norm="none"), torch.device("cpu")
+    free = int(2 * 100**2 * bytes_per_pixel(network))
+    monkeypatch.setattr(tiles, "free_memory", lambda _: 4 * free)
+    overlap = 2 * tile_overlap(network)
+    assert best_tile(network, cpu, 10_000) == 200 - overlap
+    assert best_tile(network, cpu, 10_000, reserved=3 * free) == 100 - overlap
+    assert best_tile(network, cpu, 10_000, images=4) == 100 - overlap
+    assert best_tile(network, cpu, 10_000, reserved=5 * free) == SMALLEST_TILE
+
+
+def test_a_gpu_gets_as_many_pictures_as_fit_and_a_cpu_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = SRResNet(norm="none")
+    monkeypatch.setattr(tiles, "free_memory", lambda _: 14_000 * bytes_per_pixel(network))
+    assert best_batch(network, torch.device("cuda"), 1000) == 7
+    assert best_batch(network, torch.device("cuda"), 10_000) == 1
+    assert best_batch(network, torch.device("cpu"), 10) == 1
 
 
 def noise(height: int, width: int) -> torch.Tensor:

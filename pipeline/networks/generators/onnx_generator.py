@@ -31,6 +31,7 @@ class OnnxGenerator(MeasuredGenerator):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
+        self._path = path
         self._session = _open(path)
         self._input, self._channels, self._dtype = _checked_input(self._session)
         self.scale = 0
@@ -45,6 +46,9 @@ class OnnxGenerator(MeasuredGenerator):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "OnnxGenerator":
         return self  # it has no weights that could be changed
+
+    def __reduce__(self) -> tuple[type["OnnxGenerator"], tuple[Path]]:
+        return type(self), (self._path,)  # a session cannot be pickled
 
     @property
     def device(self) -> torch.device:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Protocol, cast
 
+import cloudpickle
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -76,6 +77,14 @@ class SpandrelGenerator(MeasuredGenerator):
         if self._input_channels == 1:
             return sr.reshape(number, 3, *sr.shape[2:])
         return sr.expand(-1, 3, -1, -1) if sr.shape[1] == 1 else sr[:, :3]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Most architectures are called by a lambda, which pickle itself does not write.
+        return self.__dict__ | {"_call_network": cloudpickle.dumps(self._call_network)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        call = cloudpickle.loads(state["_call_network"])
+        super().__setstate__(state | {"_call_network": call})  # type: ignore[no-untyped-call]
 
     def _own_channels(self, lr: Tensor) -> Tensor:
         """Return a copy with the network's channels and order: some networks change their input."""

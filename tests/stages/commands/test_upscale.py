@@ -43,6 +43,7 @@ def upscale(folder: Path, *arguments: str) -> Finished:
         (["a.png", "--format", "JPEG"], {"a_x4.jpg": (48, 36)}),
         (["a.png", "--precision", "fp32", "--device", "cpu"], {"a_x4.png": (48, 36)}),
         (["a.png", "--tta"], {"a_x4.png": (48, 36)}),
+        (["a.png", "--seamless", "--scale", "3"], {"a_x3.png": (36, 27)}),
     ],
 )
 def test_pictures_come_out_where_they_should(
@@ -55,6 +56,19 @@ def test_pictures_come_out_where_they_should(
     ]
     for name, size in written.items():
         assert Image.open(folder / name).size == size
+
+
+def test_a_texture_stays_seamless(folder: Path) -> None:
+    texture = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
+    Image.fromarray(texture).save(folder / "texture.png")
+    Image.fromarray(np.roll(texture, (4, 5), (0, 1))).save(folder / "rolled.png")
+    result = upscale(folder, "texture.png", "rolled.png", "-o", "out", "--seamless")
+    assert result.code == 0, result.err
+    one, other = (
+        np.asarray(Image.open(folder / "out" / name)).astype(int)
+        for name in ("texture.png", "rolled.png")
+    )
+    assert np.abs(np.roll(one, (16, 20), (0, 1)) - other).max() <= 1
 
 
 def test_a_model_that_enlarges_nothing_changes_the_picture(folder: Path) -> None:

@@ -1,0 +1,51 @@
+"""Main memory at the peak of an enlargement, measured in a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RESET = Path("/proc/self/clear_refs")
+
+PROGRAM = """
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline import Upscaler
+from pipeline.networks import SRResNet
+from pipeline.upscaling.arrays import to_batch
+
+def memory(name):
+    return int(re.search(rf"{name}:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+torch.set_num_threads(1)
+network = SRResNet(blocks=1, features=4, norm="none", upsampling="direct")
+upscaler = Upscaler(network, scale=SCALE, tile=64, device="cpu", precision="fp32")
+random = np.random.default_rng(0)
+upscaler(random.integers(0, 256, (99, 99, CHANNELS), np.uint8))
+lr = random.integers(0, 256, (SIDE, SIDE, CHANNELS), np.uint8)
+Path("/proc/self/clear_refs").write_text("5")
+before = memory("VmRSS")
+hr = upscaler(lr)
+print(memory("VmHWM") - before, upscaler._required_memory(to_batch(lr, None)), hr.nbytes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not RESET.exists(), reason="the peak of a process is reset by Linux alone")
+@pytest.mark.parametrize(("scale", "side", "channels"), [(8, 300, 4), (2, 1200, 3), (4, 800, 1)])
+def test_the_peak_is_no_more_than_what_is_checked(scale: int, side: int, channels: int) -> None:
+    program = PROGRAM.replace("SCALE", str(scale)).replace("SIDE", str(side))
+    program = program.replace("CHANNELS", str(channels))
+    output = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout
+    peak, checked, result = (int(number) for number in output.split())
+    assert result == channels * (side * scale) ** 2
+    assert peak <= checked
+    if scale != 4:
+        assert checked < channels * (side * {8: 16, 2: 4}[scale]) ** 2, "never held whole"
