@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-RADIUS = 5
-"""Input pixels further away do not change what is made consistent."""
+REACH = 5
+"""Input pixels further away, and their blocks, do not change what is made consistent."""
 # Of a line a quarter of an LR pixel wide, that pixel shows a quarter of the contrast.
 _WIDENING = 3
 # Between neighbouring levels of 8 bits a network knows better than the rounded input. Corrected

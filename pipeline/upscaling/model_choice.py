@@ -45,6 +45,7 @@ class UpscalerChooser:
             scale=params.scale,
             tta=params.tta,
             seamless=params.seamless,
+            consistency=params.consistency,
             tile=params.tile,
             device=params.device,
             precision=params.precision,

@@ -36,6 +36,7 @@ from pipeline.networks.tiles import (
 from pipeline.progress import Progress, Silent, task
 from pipeline.shipped import DEFAULT, model_file
 from pipeline.upscaling.arrays import Layout, from_batch, to_batch
+from pipeline.upscaling.consistency import REACH, make_consistent
 from pipeline.upscaling.params import upscale_params
 from pipeline.upscaling.pictures import Picture, from_pil, to_pil
 from pipeline.upscaling.strips import RADIUS, StripResizer, strip_bytes
@@ -71,8 +72,10 @@ class Upscaler:
     model, a blend of the shipped ones, 0 "distortion" to 1 "perception". `scale`: None is the
     model's own; others, up to 16, by repeating it and a last antialiased resize. `tta`: the mean
     over the picture turned and mirrored, eight times the time. `seamless`: opposite borders of the
-    result meet, for textures that tile. `tile`: side of a tile, 16 LR pixels or more; None: by free
-    memory. `precision`: "fp32", "bf16", or "auto" for bf16 where the hardware computes in it.
+    result meet, for textures that tile. `consistency`: local means and the range of values stay
+    those of the picture, by `make_consistent`, unless the model enlarges nothing. `tile`: side of a
+    tile, 16 LR pixels or more; None: by free memory. `precision`: "fp32", "bf16", or "auto" for
+    bf16 where the hardware computes in it.
     Raises `UsageError` and, for a file that is no generator, `PipelineError`.
 
     Several threads may call it at once, and forked processes, which compute in one thread. It can
@@ -87,6 +90,7 @@ class Upscaler:
         scale: float | None = None,
         tta: bool = False,
         seamless: bool = False,
+        consistency: bool = True,
         tile: int | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -96,6 +100,7 @@ class Upscaler:
             scale=scale,
             tta=tta,
             seamless=seamless,
+            consistency=consistency,
             tile=tile,
             device=device,
             precision=precision,
@@ -107,6 +112,8 @@ class Upscaler:
         self.scale = float(generator.scale if params.scale is None else params.scale)
         if generator.scale == 1 < self.scale:
             raise UsageError("scale: this model makes pictures no larger")
+        # Models that do not enlarge exist to change colours and details.
+        self._consistent = params.consistency and generator.scale > 1
         self._generator = fold(generator).float().to(self._device)
         self._generator.to(memory_format=self._generator.memory_format)
 
@@ -181,6 +188,11 @@ class Upscaler:
             passes += 1
         return passes
 
+    @property
+    def _reach(self) -> int:
+        """How far beyond the network's radius a result depends on its surroundings, LR pixels."""
+        return REACH if self._consistent else 0
+
     def _result_bytes(self, lr: Tensor) -> int:
         """Return the bytes of the result of `(N, c, h, w)`."""
         return math.prod(self.size_of(lr.shape[3], lr.shape[2])) * _bytes_per_position(lr)
@@ -201,7 +213,9 @@ class Upscaler:
         if self.scale != factor * scale:
             required += strip_bytes(lr, tile * scale, width * scale, factor * scale / self.scale)
         if self._device.type == "cpu":
-            required += _windows_per_picture(lr) * tile_bytes(self._generator, width, height, tile)
+            required += _windows_per_picture(lr) * tile_bytes(
+                self._generator, width, height, tile, self._reach
+            )
         return required
 
     def _upscale(self, lr: Tensor, progress: Progress) -> Tensor:
@@ -241,6 +255,7 @@ class Upscaler:
             self._device,
             side,
             images=_windows_per_picture(lr),
+            reach=self._reach,
             reserved=reserved if self._device.type == "cpu" else 0,
         )
 
@@ -297,7 +312,10 @@ class Upscaler:
         # Of a picture that is one tile, nothing has to be known of the network.
         if max(height, width) <= tile and not self._seamless:
             return list(tile_windows(width, height, tile, 0))
-        tile, overlap = aligned_tile(self._generator, tile), tile_overlap(self._generator)
+        tile, overlap = (
+            aligned_tile(self._generator, tile),
+            tile_overlap(self._generator, self._reach),
+        )
         return list(tile_windows(width, height, tile, overlap, overlap if self._seamless else 0))
 
     def _cut(self, pictures: Tensor, window: Window, margin: int) -> Tensor:
@@ -334,7 +352,9 @@ class Upscaler:
 
     @torch.inference_mode()
     def _run(self, lr: Tensor, exact: bool) -> Tensor:
-        """Apply the network to `(N, 3, h, w) float in [0, 1]`, clamped; in fp32 if bf16 overflows.
+        """Apply the network to `(N, 3, h, w) float in [0, 1]`; in fp32 if bf16 overflows.
+
+        Its result is clamped to [0, 1], and made consistent where that is wanted.
 
         Raises `PipelineError` where the result is not finite.
         """
@@ -345,7 +365,9 @@ class Upscaler:
             with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
                 sr = self_ensemble(self._generator, batch) if self._tta else self._generator(batch)
             if torch.isfinite(sr).all():
-                return sr.float().clamp(0, 1)
+                return (
+                    make_consistent(sr.float(), lr) if self._consistent else sr.float().clamp(0, 1)
+                )
         raise PipelineError("the generator's result is not finite")
 
 

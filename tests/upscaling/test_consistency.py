@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.upscaling.consistency import RADIUS, make_consistent
+from pipeline.upscaling.consistency import REACH, make_consistent
 
 SCALE = 4
 LEVEL = 1 / 255
@@ -64,14 +64,14 @@ def test_no_value_leaves_the_range_of_what_surrounds_it(scale: int) -> None:
     assert sr.max() <= 0.42 + 3 * 0.02 + LEVEL
 
 
-def test_pixels_beyond_the_radius_change_nothing() -> None:
+def test_pixels_beyond_the_reach_change_nothing() -> None:
     lr, sr = noise(1, 3, 40, 8), noise(1, 3, 160, 32, seed=1)
     whole = make_consistent(sr, lr)
-    start = 20 - RADIUS
+    start = 20 - REACH
 
     part = make_consistent(sr[:, :, start * SCALE :], lr[:, :, start:])
 
-    torch.testing.assert_close(part[:, :, RADIUS * SCALE :], whole[:, :, 20 * SCALE :])
+    torch.testing.assert_close(part[:, :, REACH * SCALE :], whole[:, :, 20 * SCALE :])
 
 
 def test_the_input_is_left_alone() -> None:
