@@ -46,10 +46,11 @@ def options_from(
 
 
 def _option(name: str, field: FieldInfo, settings: dict[str, Any]) -> inspect.Parameter:
+    names = option_name(name)
     option = typer.Option(
-        option_name(name),
+        f"{names}/--no-{names.removeprefix('--')}" if field.default is True else names,
         help=field.description,
-        show_default=field.default not in (None, False),
+        show_default=field.default not in (None, False, True),
         **settings,
     )
     return inspect.Parameter(

@@ -25,29 +25,45 @@ settings.register_profile("thorough", max_examples=10_000)
 # Whole folders and files: a file's tests share what they set up.
 SLOW = (
     "booru",
+    "docs/test_commands.py",
     "drawings",
     "end_to_end",
     "evaluation/test_browser.py",
+    "evaluation/test_folder_pairs.py",
+    "evaluation/test_plane.py",
     "evaluation/test_run.py",
     "faults",
+    "images/test_damage.py",
+    "images/test_jpeg_traces.py",
     "networks/discriminators",
     "networks/export",
+    "networks/perceptual/test_dists.py",
+    "networks/test_hostile_files.py",
+    "networks/test_spandrel_files.py",
     "resizing/test_executors.py",
+    "resizing/test_run.py",
+    "scraping/test_run.py",
     "stages",
     "test_processes.py",
+    "training/test_compiling.py",
     "training/test_distributed.py",
+    "training/test_folders.py",
+    "training/test_heartbeats.py",
+    "training/test_published_models.py",
     "training/test_run_folders.py",
+    "training/test_throughput.py",
     "training/test_trainer.py",
     "upscaling/test_app.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests."""
+    """Mark the slow tests, and put them first: short ones at the end keep all processes busy."""
     tests = Path(__file__).parent
     for item in items:
         if any(item.path.is_relative_to(tests / name) for name in SLOW):
             item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

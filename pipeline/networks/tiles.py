@@ -76,9 +76,13 @@ def tile_windows(
             yield Window((left, top, right, bottom), outer)
 
 
-def tile_overlap(generator: Generator) -> int:
-    """Return how far windows reach beyond tiles, LR pixels: the receptive radius, or 64."""
-    return _next_multiple(min(generator.receptive_radius, MAX_OVERLAP), generator.tile_multiple)
+def tile_overlap(generator: Generator, reach: int = 0) -> int:
+    """Return how far windows reach beyond tiles, LR pixels: the receptive radius, or 64.
+
+    `reach`: how far what follows the network looks around.
+    """
+    radius = min(generator.receptive_radius, MAX_OVERLAP) + reach
+    return _next_multiple(radius, generator.tile_multiple)
 
 
 def best_tile(
@@ -87,19 +91,21 @@ def best_tile(
     picture_side: int,
     *,
     images: int = 1,
+    reach: int = 0,
     reserved: int = 0,
 ) -> int:
     """Return the side of tiles, LR pixels, that is fastest within half of the free memory.
 
     `picture_side` is the longer side of the picture: up to that the side is as large as the memory
     allows where the network depends on the whole picture. `images`: how many the network gets at
-    once for a tile, as colours and alpha. `reserved`: bytes of what is free that others will take.
+    once for a tile, as colours and alpha. `reach`: as of `tile_overlap`. `reserved`: bytes of what
+    is free that others will take.
     """
     pixels = _usable_memory(device, reserved) / (bytes_per_pixel(generator) * images)
     largest = math.isqrt(int(pixels))
     if picture_side <= min(largest, USUAL_TILE):
         return picture_side
-    overlap = tile_overlap(generator)
+    overlap = tile_overlap(generator, reach)
     fastest = max(USUAL_TILE, TILE_PER_OVERLAP * overlap)
     if generator.prefers_whole:
         fastest = max(fastest, picture_side)
@@ -116,9 +122,12 @@ def best_batch(generator: Generator, device: torch.device, pixels: int) -> int:
     return max(int(_usable_memory(device) / (bytes_per_pixel(generator) * pixels)), 1)
 
 
-def tile_bytes(generator: Generator, width: int, height: int, tile: int) -> int:
-    """Return the memory for the largest window of a picture: of the network, and of its result."""
-    largest = tile + 2 * tile_overlap(generator)
+def tile_bytes(generator: Generator, width: int, height: int, tile: int, reach: int) -> int:
+    """Return the memory for the largest window of a picture: of the network, and of its result.
+
+    `reach`: as of `tile_overlap`.
+    """
+    largest = tile + 2 * tile_overlap(generator, reach)
     result = RESULT_COPIES * 3 * generator.scale**2 * FLOAT_BYTES
     per_pixel = bytes_per_pixel(generator) + result
     return int(per_pixel * min(width, largest) * min(height, largest))

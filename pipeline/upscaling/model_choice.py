@@ -47,6 +47,7 @@ class UpscalerChooser:
             height=params.height,
             tta=params.tta,
             seamless=params.seamless,
+            consistency=params.consistency,
             tile=params.tile,
             device=params.device,
             precision=params.precision,

@@ -73,6 +73,12 @@ class UpscaleParams(Section):
         description="take the picture as repeated beyond its edges, so that opposite edges of the "
         "result meet: for textures that tile",
     )
+    consistency: bool = Field(
+        True,
+        description="keep the picture's local means, and values within the range of its pixels "
+        "nearby: flat colours stay flat and dithers keep their colour; without it results are the "
+        "network's own",
+    )
     format: Format | None = Field(
         None, description="png, webp, jpg or gif  [default: by --output's ending, else png]"
     )

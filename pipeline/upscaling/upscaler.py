@@ -36,6 +36,7 @@ from pipeline.networks.tiles import (
 from pipeline.progress import Progress, Silent, task
 from pipeline.shipped import DEFAULT, model_file
 from pipeline.upscaling.arrays import Layout, from_batch, to_batch
+from pipeline.upscaling.consistency import REACH, make_consistent
 from pipeline.upscaling.params import upscale_params
 from pipeline.upscaling.pictures import Picture, from_pil, to_pil
 from pipeline.upscaling.strips import RADIUS, StripResizer, resize, strip_bytes, wrapped
@@ -73,9 +74,11 @@ class Upscaler:
     model's own; others, up to 16, by repeating it and a last antialiased resize, below 1 by the
     resize alone. `width`, `height`: instead, the result's, pixels; with both it fits into them.
     `tta`: the mean over the picture turned and mirrored, eight times the time. `seamless`: opposite
-    borders of the result meet, for textures that tile. `tile`: side of a tile, 16 LR pixels or
-    more; None: by free memory. `precision`: "fp32", "bf16", or "auto" for bf16 where the hardware
-    computes in it. Raises `UsageError` and, for a file that is no generator, `PipelineError`.
+    borders of the result meet, for textures that tile. `consistency`: local means and the range of
+    values stay those of the picture, by `make_consistent`, unless the model enlarges nothing.
+    `tile`: side of a tile, 16 LR pixels or more; None: by free memory. `precision`: "fp32", "bf16",
+    or "auto" for bf16 where the hardware computes in it. Raises `UsageError` and, for a file that
+    is no generator, `PipelineError`.
 
     Several threads may call it at once, and forked processes, which compute in one thread. It can
     be pickled and copied.
@@ -91,6 +94,7 @@ class Upscaler:
         height: int | None = None,
         tta: bool = False,
         seamless: bool = False,
+        consistency: bool = True,
         tile: int | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -102,6 +106,7 @@ class Upscaler:
             height=height,
             tta=tta,
             seamless=seamless,
+            consistency=consistency,
             tile=tile,
             device=device,
             precision=precision,
@@ -114,6 +119,8 @@ class Upscaler:
         if generator.scale == 1 < self.scale:
             raise UsageError("scale: this model makes pictures no larger")
         self._target_size = target_size(params, generator.scale)
+        # Models that do not enlarge exist to change colours and details.
+        self._consistent = params.consistency and generator.scale > 1
         self._generator = fold(generator).float().to(self._device)
         self._generator.to(memory_format=self._generator.memory_format)
 
@@ -196,6 +203,11 @@ class Upscaler:
             passes += 1
         return passes
 
+    @property
+    def _reach(self) -> int:
+        """How far beyond the network's radius a result depends on its surroundings, LR pixels."""
+        return REACH if self._consistent else 0
+
     def _result_bytes(self, lr: Tensor) -> int:
         """Return the bytes of the result of `(N, c, h, w)`."""
         return math.prod(self.size_of(lr.shape[3], lr.shape[2])) * _bytes_per_position(lr)
@@ -218,7 +230,9 @@ class Upscaler:
         if size != made:
             required += strip_bytes(lr, tile * scale, made[0], made[1] / size[1])
         if passes and self._device.type == "cpu":
-            required += _windows_per_picture(lr) * tile_bytes(self._generator, width, height, tile)
+            required += _windows_per_picture(lr) * tile_bytes(
+                self._generator, width, height, tile, self._reach
+            )
         return required
 
     def _upscale(self, lr: Tensor, progress: Progress) -> Tensor:
@@ -266,6 +280,7 @@ class Upscaler:
             self._device,
             side,
             images=_windows_per_picture(lr),
+            reach=self._reach,
             reserved=reserved if self._device.type == "cpu" else 0,
         )
 
@@ -322,7 +337,10 @@ class Upscaler:
         # Of a picture that is one tile, nothing has to be known of the network.
         if max(height, width) <= tile and not self._seamless:
             return list(tile_windows(width, height, tile, 0))
-        tile, overlap = aligned_tile(self._generator, tile), tile_overlap(self._generator)
+        tile, overlap = (
+            aligned_tile(self._generator, tile),
+            tile_overlap(self._generator, self._reach),
+        )
         return list(tile_windows(width, height, tile, overlap, overlap if self._seamless else 0))
 
     def _cut(self, pictures: Tensor, window: Window, margin: int) -> Tensor:
@@ -357,7 +375,9 @@ class Upscaler:
 
     @torch.inference_mode()
     def _run(self, lr: Tensor, exact: bool) -> Tensor:
-        """Apply the network to `(N, 3, h, w) float in [0, 1]`, clamped; in fp32 if bf16 overflows.
+        """Apply the network to `(N, 3, h, w) float in [0, 1]`; in fp32 if bf16 overflows.
+
+        Its result is clamped to [0, 1], and made consistent where that is wanted.
 
         Raises `PipelineError` where the result is not finite.
         """
@@ -368,7 +388,9 @@ class Upscaler:
             with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
                 sr = self_ensemble(self._generator, batch) if self._tta else self._generator(batch)
             if torch.isfinite(sr).all():
-                return sr.float().clamp(0, 1)
+                return (
+                    make_consistent(sr.float(), lr) if self._consistent else sr.float().clamp(0, 1)
+                )
         raise PipelineError("the generator's result is not finite")
 
 

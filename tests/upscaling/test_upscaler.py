@@ -56,8 +56,45 @@ def test_tta_is_the_mean_of_all_views_and_tiles_leave_no_trace_in_it() -> None:
     lr = torch.rand(3, 50, 70)
     with torch.no_grad():
         expected = self_ensemble(generator(), lr[None])[0].clamp(0, 1)
-    tiled = Upscaler(generator(), tta=True, tile=16, device="cpu", precision="fp32")(lr)
-    torch.testing.assert_close(tiled, expected)
+    upscaler = Upscaler(
+        generator(), tta=True, consistency=False, tile=16, device="cpu", precision="fp32"
+    )
+    torch.testing.assert_close(upscaler(lr), expected)
+
+
+@pytest.mark.parametrize("scale", [4, 3])
+def test_tiles_of_consistent_results_leave_no_trace(scale: float) -> None:
+    lr = torch.from_numpy(noise(50, 70) / np.float32(255)).permute(2, 0, 1)
+    whole, tiled = (
+        Upscaler(generator(), scale=scale, tile=tile, device="cpu", precision="fp32")(lr)
+        for tile in (128, 16)
+    )
+    torch.testing.assert_close(tiled, whole)
+
+
+@pytest.mark.parametrize("name", ["distortion", "perception", "web", "article-perception"])
+@pytest.mark.parametrize("colour", [(0, 255, 0), (255, 0, 255), (255, 255, 0)])
+def test_flat_colours_stay_flat_up_to_a_pictures_border(
+    name: str, colour: tuple[int, int, int]
+) -> None:
+    lr = np.full((40, 32, 3), colour, np.uint8)
+    lr[12:28, 10:22] = 255, 220, 200
+    sr = Upscaler(name, device="cpu")(lr).astype(int)
+
+    flat = np.ones((160, 128), bool)
+    flat[4 * 10 : 4 * 30, 4 * 8 : 4 * 24] = False
+    assert np.abs(sr[flat] - colour).max() <= 2
+
+
+def test_what_enlarges_nothing_is_no_matter_of_consistency() -> None:
+    class Inverted(SRResNet):
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            return 1 - lr
+
+    network = Inverted(blocks=1, features=8, norm="none")
+    network.scale = 1
+    lr = noise(20, 20)
+    assert (Upscaler(network, device="cpu")(lr) == 255 - lr).all()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +149,7 @@ def test_arrays_tensors_and_images_give_the_same(upscaler: Upscaler) -> None:
 def test_floats_stay_unrounded() -> None:
     lr = torch.rand(2, 3, 9, 11)
     expected = F.interpolate(lr, scale_factor=4, mode="bicubic").clamp(0, 1)
-    torch.testing.assert_close(Upscaler(bicubic(), device="cpu")(lr), expected)
+    torch.testing.assert_close(Upscaler(bicubic(), consistency=False, device="cpu")(lr), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
@@ -135,7 +172,8 @@ def test_sixteen_bits_are_sixteen() -> None:
     expected = F.interpolate(
         torch.from_numpy(lr).permute(2, 0, 1)[None].float() / 65535, scale_factor=4, mode="bicubic"
     )
-    hr = Upscaler(bicubic(), device="cpu", precision="bf16")(lr).astype(np.float32)
+    upscaler = Upscaler(bicubic(), consistency=False, device="cpu", precision="bf16")
+    hr = upscaler(lr).astype(np.float32)
     exact = expected[0].clamp(0, 1).permute(1, 2, 0).numpy() * 65535
     assert np.abs(hr - exact).max() <= 0.6
 
