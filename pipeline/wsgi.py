@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import socket
 import sys
 import threading
@@ -137,8 +138,8 @@ class _Handler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         lengths = self.headers.get_all("Content-Length", ["0"])
-        if len(lengths) > 1:
-            self.send_error(HTTPStatus.BAD_REQUEST, "More than one Content-Length")
+        if len(lengths) > 1 or not re.fullmatch("[0-9]+", lengths[0]):
+            self.send_error(HTTPStatus.BAD_REQUEST, "Content-Length is not one number")
             self.close_connection = True
             return
         self.environ = self.make_environ()

@@ -115,6 +115,8 @@ def test_an_address_that_is_not_here_is_a_mistake(host: str) -> None:
         ("GET http://elsewhere.example/ HTTP/1.1\r\nHost: localhost", 400),
         ("HEAD / HTTP/1.1\r\nHost: elsewhere.example", 400),
         ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Length: 3", 400),
+        ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -3", 400),
+        ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: three", 400),
         ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 3", 400),
     ],
 )

@@ -28,8 +28,9 @@ function add(files, message = "") {
     byId("queue").append(item.view);
     // One at a time: a folder may hold thousands.
     item.examined = examining = examining.then(() => examine(item));
+    render(item);
   }
-  renderAll();
+  renderSummary();
   run();
 }
 
@@ -108,7 +109,7 @@ async function run() {
     await enlarge(item);
   }
   isRunning = false;
-  renderAll();
+  renderSummary();
 }
 
 async function enlarge(item) {
@@ -116,8 +117,8 @@ async function enlarge(item) {
   const controller = new AbortController(), choices = getChoices();
   Object.assign(item, {state: "running", error: "", controller});
   const showState = state => showProgress(item, state, seconds());
+  render(item);
   showState({phase: "send"});
-  renderAll();
   try {
     await item.examined;
     const reason = refusalOf(item);
@@ -230,7 +231,8 @@ function forgetResult(item) {
 
 function finish(item, state, error = "") {
   Object.assign(item, {state, error});
-  renderAll();
+  render(item);
+  renderSummary();
 }
 
 // The comparison: one is open at a time, because each takes the memory of its decoded picture.
@@ -241,7 +243,7 @@ async function offerComparison(item) {
 }
 
 async function openComparison(item) {
-  items.forEach(closeComparison);
+  items.filter(({part}) => !part(".result").hidden).forEach(closeComparison);
   const {result} = item;
   result.isShowable = result.isShowable && await load(item.part(".after"), result.url);
   if (item.result !== result) return;
@@ -289,7 +291,7 @@ function remove(item) {
   URL.revokeObjectURL(item.url);
   items = items.filter(other => other !== item);
   item.view.remove();
-  renderAll();
+  renderSummary();
   (next ? visibleButton(next) : byId("file")).focus();
 }
 
@@ -305,7 +307,7 @@ async function saveAll() {
 function choose() {
   // Of several pictures, those that are finished wait for their own button.
   if (items.length === 1 && items[0].state !== "waiting") again(items[0]);
-  renderAll();
+  items.forEach(render);
 }
 
 // What is shown.
@@ -335,8 +337,7 @@ function render(item) {
 
 const visibleButton = view => view.querySelector(".buttons > :not([hidden])");
 
-function renderAll() {
-  items.forEach(render);
+function renderSummary() {
   const count = (...states) => items.filter(({state}) => states.includes(state)).length;
   const counts = [[count("failed"), "failed"], [count("cancelled"), "cancelled"]];
   const others = counts.filter(([number]) => number).map(([number, name]) => `, ${number} ${name}`);
@@ -404,7 +405,10 @@ byId("save-all").addEventListener("click", saveAll);
 byId("cancel-all").addEventListener("click", () => {
   items.filter(({state}) => PENDING.includes(state)).forEach(cancel);
 });
-byId("clear").addEventListener("click", () => [...items].forEach(remove));
+byId("clear").addEventListener("click", () => {
+  [...items].forEach(remove);
+  add([]);
+});
 addEventListener("paste", event => {
   if (event.clipboardData.files.length) add(asNamed(event.clipboardData.files));
 });
