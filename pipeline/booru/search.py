@@ -70,22 +70,25 @@ def find_tags(
     In a pattern `%` matches any text and `_` one letter; it matches any part of a name. Arguments
     that are 0 or empty restrict nothing.
     """
-    wildcards = {"%": ".*", "_": "."}
-    like = re.compile("".join(wildcards.get(letter, re.escape(letter)) for letter in pattern))
+    like = _Wildcards(f"%{pattern}%", any_text="%", any_letter="_")
     return [
         tag
         for tag in tags
         if tag_id in (0, tag.id)
         and tag.id > after
         and name in ("", tag.name)
-        and like.search(tag.name)
+        and like.fits(tag.name)
     ]
 
 
 def _predicate(word: str) -> Predicate:
-    if word.startswith("-") and len(word) > 1:
-        excluded = _predicate(word[1:])
-        return lambda post: not excluded(post)
+    # The last letter of a word of hyphens is a tag.
+    negations = min(len(word) - len(word.lstrip("-")), len(word) - 1)
+    fits = _positive_predicate(word[negations:])
+    return fits if negations % 2 == 0 else lambda post: not fits(post)
+
+
+def _positive_predicate(word: str) -> Predicate:
     if number := _NUMBER_WORD.fullmatch(word):
         value, compare, bound = _NUMBERS[number[1]], _COMPARISONS[number[2]], int(number[3])
         return lambda post: compare(value(post), bound)
@@ -95,6 +98,34 @@ def _predicate(word: str) -> Predicate:
     if field == "md5" and text:
         return lambda post: post.picture.md5 == text
     if "*" in word:
-        pattern = re.compile(".*".join(re.escape(part) for part in word.split("*")))
-        return lambda post: any(pattern.fullmatch(tag) for tag in post.tags)
+        pattern = _Wildcards(word, any_text="*")
+        return lambda post: any(map(pattern.fits, post.tags))
     return lambda post: word in post.tags
+
+
+class _Wildcards:
+    """A pattern of fixed parts between wildcards for any text, of which it has one at least.
+
+    `any_letter`: wildcard for one letter. Each part is taken where it is found first, so that time
+    grows with the product of the lengths: `.*` in a regular expression would try every division of
+    the text.
+    """
+
+    def __init__(self, pattern: str, any_text: str, any_letter: str = "") -> None:
+        parts = [
+            (re.compile("".join("." if c == any_letter else re.escape(c) for c in part)), len(part))
+            for part in pattern.split(any_text)
+        ]
+        (self._head, self._head_length), *self._middle, (self._tail, self._tail_length) = parts
+
+    def fits(self, text: str) -> bool:
+        """Return whether all of `text` fits the pattern."""
+        position, end = self._head_length, len(text) - self._tail_length
+        if position > end or not self._head.match(text) or not self._tail.match(text, end):
+            return False
+        for part, _ in self._middle:
+            found = part.search(text, position, end)
+            if found is None:
+                return False
+            position = found.end()
+        return True

@@ -22,15 +22,24 @@ def serve(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help=DEVICE_NAMES)] = "auto",
+    behind_proxy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="name by which browsers reach a proxy in front; its headers X-Forwarded-Proto "
+            "and X-Forwarded-Host are then believed",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Serve a page that enlarges the picture dropped on it. Nothing leaves this computer.
+    """Serve a page that enlarges the pictures dropped on it. Nothing leaves this computer.
 
     A picture has 64 MB and 16 million pixels at most, or 4 million to become eight times as large.
     """
     from pipeline.devices import pick_device
     from pipeline.networks.files import load_generator
     from pipeline.shipped import AUTO, DEFAULT, shipped_models
-    from pipeline.upscaling.app import LOOPBACK, UpscaleApp
+    from pipeline.upscaling.app import UpscaleApp
     from pipeline.wsgi import Server
 
     pick_device(device)
@@ -39,9 +48,8 @@ def serve(
     if model is not None:
         load_generator(model)
         models = {str(model): str(model)} | models
-    hosts = LOOPBACK if host in (*LOOPBACK, "::1") else None
-    app = UpscaleApp(models, device, hosts)
-    server = Server(app, host, port, app.close)
+    app = UpscaleApp(models, device)
+    server = Server(app, host, port, app.close, behind_proxy)
     print(f"{server.url}  (Ctrl-C ends)", flush=True)
     try:
         server.serve_forever()

@@ -333,9 +333,9 @@ def test_api_at_the_root_and_robots(url: str) -> None:
     ],
 )
 def test_no_other_file_is_served(url: str, target: str) -> None:
-    assert raw_request(url, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close").startswith(
-        b"HTTP/1.1 404"
-    )
+    assert raw_request(
+        url, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close"
+    ).startswith(b"HTTP/1.1 404")
 
 
 def test_only_reading_is_allowed(url: str) -> None:
@@ -352,7 +352,7 @@ def test_a_client_that_leaves_does_no_harm(url: str, capfd: pytest.CaptureFixtur
     host, port = urlsplit(url).hostname, urlsplit(url).port
     for _ in range(5):
         with socket.create_connection((host, port), timeout=10) as connection:
-            connection.sendall(f"GET {API} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 20)
+            connection.sendall(f"GET {API} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 20)
     assert requests.get(f"{url}/robots.txt", timeout=10).status_code == 200
     assert capfd.readouterr().err == ""
 
@@ -360,10 +360,10 @@ def test_a_client_that_leaves_does_no_harm(url: str, capfd: pytest.CaptureFixtur
 def test_connections_are_kept_and_requests_answered_in_turn(url: str) -> None:
     answers = raw_request(
         url,
-        "GET /robots.txt HTTP/1.1\r\nHost: x\r\n\r\n"
-        "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
-        "HEAD /robots.txt HTTP/1.1\r\nHost: x\r\n\r\n"
-        "GET /robots.txt HTTP/1.1\r\nHost: x\r\nConnection: close",
+        "GET /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        "HEAD /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        "GET /robots.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close",
     )
     assert answers.count(b"HTTP/1.1 200") == 3
     assert answers.count(b"HTTP/1.1 404") == 1

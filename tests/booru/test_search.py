@@ -1,5 +1,7 @@
 """Tag search, from a table of queries over six posts."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,16 @@ POSTS = [
         ("*_hair", [5, 3, 2, 1]),
         ("1*l", [6, 5, 2, 1]),
         ("*(", []),
+        ("*", [6, 5, 4, 3, 2, 1]),
+        ("**", [6, 5, 4, 3, 2, 1]),
+        ("*l*e*", [5, 3, 1]),
+        ("1*girl", [6, 5, 2, 1]),
+        ("1girl*girl", []),
+        ("re*zero", [5]),
+        ("-*_hair", [6, 4]),
+        ("--1girl", [6, 5, 2, 1]),
+        ("-" * 9999 + "1girl", [4, 3]),
+        ("--", [6, 5, 4, 3, 2, 1]),
         ("id:3", [3]),
         ("id:<3", [2, 1]),
         ("id:<=3", [3, 2, 1]),
@@ -98,8 +110,32 @@ def test_search(query: str, ids: list[int]) -> None:
         ({"pattern": "bird"}, ["bluebird"]),
         ({"pattern": "blue__air"}, ["blue_hair"]),
         ({"pattern": "+"}, ["c++"]),
+        ({"pattern": "%"}, ["blue_hair", "bluebird", "c++"]),
+        ({"pattern": "b%b%d"}, ["bluebird"]),
+        ({"pattern": "blue%blue"}, []),
+        ({"pattern": "_" * 10}, []),
+        ({"pattern": "_" * 9}, ["blue_hair"]),
     ],
 )
 def test_tags_are_found(wanted: dict[str, object], names: list[str]) -> None:
     tags = [TagCount(1, "blue_hair", 3), TagCount(2, "bluebird", 1), TagCount(3, "c++", 1)]
     assert [tag.name for tag in find_tags(tags, **wanted)] == names  # type: ignore[arg-type]
+
+
+MANY_WILDCARDS = """
+from pathlib import Path
+from pipeline.booru.api_records import ServedPost, TagCount
+from pipeline.booru.search import find_tags, parse_query
+from pipeline.images.collection import BooruPicture
+
+tag = "a" * 250
+picture = BooruPicture(1, Path("x.png"), 9, 9, "", "safe", (tag,), "", 0, 0, "png")
+for count in (20, 100, 20_000):
+    assert parse_query("a*" * count + "b").find([ServedPost(picture)]) == []
+    assert find_tags([TagCount(1, tag, 1)], pattern="a%_" * count + "b") == []
+"""
+
+
+def test_many_wildcards_take_no_time_to_speak_of() -> None:
+    """By regular expressions these searches would outlast any test."""
+    subprocess.run([sys.executable, "-c", MANY_WILDCARDS], check=True, timeout=120)

@@ -1,14 +1,19 @@
 """The upscaling page: its responses, and the page in a real browser."""
 
 import io
+import json
 import re
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipeline.networks.files import save_generator
 from pipeline.shipped import AUTO, FOR_JPEG
@@ -19,6 +24,7 @@ from pipeline.wsgi import Server
 from tests.chromium import chromium, needs_chromium
 from tests.upscaling.small import generator, noise
 
+expect.set_options(timeout=60_000)
 CHOICES = {"model": "small", "scale": "4", "format": "png"}
 
 
@@ -116,9 +122,114 @@ def test_another_sites_page_is_refused(url: str) -> None:
         assert answer.status_code == status
 
 
-def test_another_servers_name_is_refused(url: str) -> None:
-    for host, status in (("localhost:1", 200), ("elsewhere.example", 400)):
-        assert requests.get(url, headers={"Host": host}, timeout=60).status_code == status
+def test_a_page_behind_a_proxy_takes_pictures() -> None:
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "upscale.example"}
+    app = UpscaleApp({"web": FOR_JPEG}, "cpu")
+    for proxy, status in ((None, 403), ("upscale.example", 422)):
+        with Server(app, proxy=proxy) as server:
+            answer = requests.post(
+                f"{server.url}/upscale",
+                params=CHOICES | {"model": "web"},
+                headers=forwarded | {"Origin": "https://upscale.example"},
+                timeout=60,
+            )
+        assert answer.status_code == status
+
+
+def test_the_page_runs_its_own_scripts_only(url: str) -> None:
+    answer = requests.get(url, timeout=60)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    for name, kind in (("page.js", "text/javascript"), ("page.css", "text/css")):
+        assert f'"{name}"' in answer.text
+        file = requests.get(f"{url}/{name}", timeout=60)
+        assert file.headers["Content-Type"].startswith(kind)
+        assert file.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_progress_comes_before_the_result(url: str) -> None:
+    """Tiles of a picture that is larger than one, then as many bytes as were announced."""
+    data = encode_picture(Picture((noise(600, 500),)), "png")
+    answer = post(url, data, progress="1")
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    head, lines = answer.content, []
+    while not lines or "bytes" not in lines[-1]:
+        line, _, head = head.partition(b"\n")
+        lines.append(json.loads(line))
+    last = lines.pop()
+    assert Image.open(io.BytesIO(head)).size == (2000, 2400)
+    assert last == {
+        "bytes": len(head),
+        "type": "image/png",
+        "model": None,
+        "width": 2000,
+        "height": 2400,
+    }
+    tiles = [line for line in lines if line["phase"] == "upscale"]
+    assert all(0 <= line["done"] <= line["total"] for line in tiles)
+    assert tiles[-1]["unit"] == "tile"
+    assert tiles[-1]["done"] > 0
+
+
+@pytest.mark.parametrize(
+    ("data", "choices", "error"),
+    [
+        (b"text", {}, "No picture that can be read: no image of a known format."),
+        (
+            encode_picture(Picture((noise(4, 4, 4),)), "png"),
+            {"format": "jpg"},
+            "JPEG has no transparency; choose png or webp.",
+        ),
+    ],
+)
+def test_errors_after_the_status_are_the_last_line(
+    url: str, data: bytes, choices: dict[str, str], error: str
+) -> None:
+    answer = post(url, data, progress="1", **choices)
+    assert answer.status_code == 200
+    assert json.loads(answer.content.splitlines()[-1]) == {"error": error}
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "message"),
+    [
+        (["Transfer-Encoding: chunked"], 411, b"A picture's length must come before it"),
+        ([], 411, b"A picture's length must come before it"),
+        (["Content-Length: 9"], 400, b"The upload ended before the picture's last byte."),
+        (["Content-Length: 4"], 422, b"No picture that can be read"),
+        (["Content-Length: 64000001"], 413, b"The file has more than 64 MB."),
+        (["Content-Length: 4", "Origin: null"], 403, b"takes pictures from itself alone"),
+        (["Content-Length: 4", "Expect: 100-continue"], 422, b"No picture that can be read"),
+    ],
+)
+def test_uploads_that_are_not_what_they_say(
+    url: str, lines: list[str], status: int, message: bytes
+) -> None:
+    """Four bytes are sent, after which nothing comes."""
+    query = "model=small&scale=4&format=png"
+    head = "\r\n".join(
+        [f"POST /upscale?{query} HTTP/1.1", "Host: localhost", "Connection: close", *lines]
+    )
+    with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port)) as connection:
+        connection.settimeout(60)
+        connection.sendall(head.encode() + b"\r\n\r\n" + b"text")
+        if "Content-Length: 9" in lines:
+            connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+    if "Expect: 100-continue" in lines:
+        received = received.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert received.startswith(f"HTTP/1.1 {status} ".encode())
+    assert message in received
+
+
+def test_pictures_at_once_are_computed_one_after_the_other(url: str) -> None:
+    pictures = [encode_picture(Picture((noise(40 + n, 40),)), "png") for n in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(partial(post, url), pictures))
+    heights = [Image.open(io.BytesIO(answer.content)).height for answer in answers]
+    assert heights == [4 * (40 + n) for n in range(6)]
 
 
 def test_a_browser_that_has_gone_keeps_nobody_waiting() -> None:
@@ -169,17 +280,36 @@ def picture(tmp_path: Path) -> Path:
     return tmp_path / "drawing.png"
 
 
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / name for name in ("a.png", ODD_NAME, "b.png")]
+    for path in paths:
+        Image.fromarray(noise(30, 40)).save(path)
+    return paths
+
+
+ODD_NAME = "100% #1 'ü' <b>&.final.png"
+
+
+def item(page: Page, number: int = 0) -> Locator:
+    return page.locator("#queue > li").nth(number)
+
+
+def captions(page: Page) -> Locator:
+    return page.locator(".caption")
+
+
 @needs_chromium
 def test_a_chosen_picture_is_shown_beside_its_enlargement(
     page: Page, picture: Path, tmp_path: Path
 ) -> None:
     page.set_input_files("#file", picture)
-    expect(page.locator("#result")).to_be_visible()
-    expect(page.locator("#caption")).to_contain_text("480 × 360")
-    page.locator("#divider").focus()
+    expect(page.locator(".result")).to_be_visible()
+    expect(captions(page)).to_contain_text("480 × 360")
+    page.locator(".divider").focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
-    assert page.locator("#stage").evaluate("s => s.style.getPropertyValue('--at')") == "0.5%"
+    assert page.locator(".stage").evaluate("s => s.style.getPropertyValue('--at')") == "0.5%"
     with page.expect_download() as download:
         page.get_by_text("Save the result").click()
     assert download.value.suggested_filename == "drawing_x4.png"
@@ -188,20 +318,71 @@ def test_a_chosen_picture_is_shown_beside_its_enlargement(
 
 
 @needs_chromium
+def test_save_is_beside_the_picture(page: Page, picture: Path) -> None:
+    page.set_input_files("#file", picture)
+    expect(page.locator(".result")).to_be_visible()
+    save, after = page.locator(".save").bounding_box(), page.locator(".after").bounding_box()
+    assert save is not None
+    assert after is not None
+    assert 0 <= after["y"] - save["y"] - save["height"] < 40
+    assert save["x"] < after["x"] + after["width"]
+
+
+@needs_chromium
+def test_several_pictures_are_enlarged_one_after_the_other(
+    page: Page, pictures: list[Path], tmp_path: Path
+) -> None:
+    page.set_input_files("#file", pictures)
+    expect(page.locator("#status")).to_have_text("3 of 3 done")
+    assert page.locator(".name").all_inner_texts() == [path.name for path in pictures]
+    expect(captions(page)).to_have_text([re.compile(r"^160 × 120, [\d.]+\ss$")] * 3)
+    expect(page.locator(".result:visible")).to_have_count(1)
+    names = []
+    page.on("download", lambda download: names.append(download.suggested_filename))
+    with page.expect_event("download", lambda _: len(names) == 3):
+        page.get_by_text("Save all").click()
+    assert names == ["a_x4.png", "100% #1 'ü' _b_&.final_x4.png", "b_x4.png"]
+    with page.expect_download() as download:
+        item(page, 1).get_by_text("Save the result").click()
+    download.value.save_as(tmp_path / "saved.png")
+    assert Image.open(tmp_path / "saved.png").size == (160, 120)
+    item(page, 2).get_by_text("Compare").click()
+    expect(item(page, 2).locator(".result")).to_be_visible()
+    expect(page.locator(".result:visible")).to_have_count(1)
+    item(page, 1).get_by_text("Remove").click()
+    assert page.locator(".name").all_inner_texts() == ["a.png", "b.png"]
+    page.get_by_text("Clear the list").click()
+    expect(page.locator("#queue > li")).to_have_count(0)
+
+
+@needs_chromium
 def test_a_choice_enlarges_again(page: Page, picture: Path) -> None:
     page.set_input_files("#file", picture)
-    expect(page.locator("#caption")).to_contain_text("480 × 360")
+    expect(captions(page)).to_contain_text("480 × 360")
     page.select_option("#scale", "2")
-    expect(page.locator("#caption")).to_contain_text("240 × 180")
-    assert page.locator("#save").get_attribute("download") == "drawing_x2.png"
+    expect(captions(page)).to_contain_text("240 × 180")
+    assert page.locator(".save").get_attribute("download") == "drawing_x2.png"
+
+
+@needs_chromium
+def test_of_several_pictures_a_choice_keeps_the_results(page: Page, pictures: list[Path]) -> None:
+    page.set_input_files("#file", pictures)
+    expect(page.locator("#status")).to_have_text("3 of 3 done")
+    page.select_option("#scale", "2")
+    item(page, 1).get_by_text("Enlarge again").click()
+    expect(item(page, 1).locator(".caption")).to_contain_text("80 × 60")
+    for other in (0, 2):
+        expect(item(page, other).locator(".caption")).to_contain_text("160 × 120")
+        expect(item(page, other).get_by_text("Enlarge again")).to_be_visible()
+    expect(item(page, 1).get_by_text("Enlarge again")).to_be_hidden()
 
 
 @needs_chromium
 def test_the_caption_names_the_model_of_auto(page: Page, picture: Path) -> None:
     page.set_input_files("#file", picture)
-    expect(page.locator("#caption")).to_have_text(re.compile(r"^480 × 360, [\d.]+ s$"))
+    expect(captions(page)).to_have_text(re.compile(r"^480 × 360, [\d.]+\ss$"))
     page.select_option("#model", "auto")
-    expect(page.locator("#caption")).to_contain_text("480 × 360, by perception, ")
+    expect(captions(page)).to_contain_text("480 × 360, by perception, ")
 
 
 @needs_chromium
@@ -210,13 +391,29 @@ def test_a_picture_that_the_browser_cannot_show_leaves_the_result_alone(
 ) -> None:
     with Image.open(picture) as image:
         image.save(tmp_path / "drawing.tif")
-    for file, is_shown in ((tmp_path / "drawing.tif", False), (picture, True)):
+    for number, (file, is_shown) in enumerate(((tmp_path / "drawing.tif", False), (picture, True))):
         page.set_input_files("#file", file)
-        expect(page.locator("#caption")).to_contain_text("480 × 360")
-        for part in ("#before", "#divider"):
-            expect(page.locator(part)).to_be_visible(visible=is_shown)
-        line = "getComputedStyle(document.getElementById('stage'), '::after').display"
-        assert (page.evaluate(line) != "none") == is_shown
+        expect(item(page, number).locator(".caption")).to_contain_text("480 × 360")
+        if number:
+            item(page, number).get_by_text("Compare").click()
+        expect(item(page, number).locator(".after")).to_be_visible()
+        for part in (".before", ".divider"):
+            expect(item(page, number).locator(part)).to_be_visible(visible=is_shown)
+        line = "stage => getComputedStyle(stage, '::after').display"
+        assert (item(page, number).locator(".stage").evaluate(line) != "none") == is_shown
+
+
+@needs_chromium
+def test_a_result_that_the_browser_cannot_show_can_be_saved(page: Page, tmp_path: Path) -> None:
+    Image.new("RGB", (260_000, 1), "teal").save(tmp_path / "wide.png")
+    page.set_input_files("#file", tmp_path / "wide.png")
+    expect(captions(page)).to_contain_text("1040000 × 4")
+    expect(captions(page)).to_contain_text("The browser cannot show a picture of this size")
+    expect(page.locator(".result")).to_be_hidden()
+    with page.expect_download() as download:
+        page.get_by_text("Save the result").click()
+    download.value.save_as(tmp_path / "saved.png")
+    assert Image.open(tmp_path / "saved.png").size == (1_040_000, 4)
 
 
 def test_the_page_names_both_limits(url: str) -> None:
@@ -224,17 +421,48 @@ def test_the_page_names_both_limits(url: str) -> None:
     assert "up to 64 MB and 16 megapixels; 4 for eight times" in text
 
 
+DROP = """files => {
+  const data = new DataTransfer();
+  for (const {name, bytes} of files) data.items.add(new File([new Uint8Array(bytes)], name));
+  document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true}));
+}"""
+PASTE = DROP.replace('DragEvent("drop", {dataTransfer', 'ClipboardEvent("paste", {clipboardData')
+
+
 @needs_chromium
-def test_a_dropped_picture_is_taken(page: Page, picture: Path) -> None:
-    page.evaluate(
-        """bytes => {
-          const data = new DataTransfer();
-          data.items.add(new File([new Uint8Array(bytes)], "dropped.png", {type: "image/png"}));
-          document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true}));
-        }""",
-        list(picture.read_bytes()),
-    )
-    expect(page.locator("#caption")).to_contain_text("480 × 360")
+@pytest.mark.parametrize("how", [DROP, PASTE], ids=["dropped", "pasted"])
+def test_dropped_and_pasted_pictures_are_taken(page: Page, pictures: list[Path], how: str) -> None:
+    files = [{"name": path.name, "bytes": list(path.read_bytes())} for path in pictures]
+    page.evaluate(how, files)
+    expect(page.locator("#status")).to_have_text("3 of 3 done")
+    assert page.locator(".name").all_inner_texts() == [path.name for path in pictures]
+
+
+@needs_chromium
+def test_the_pictures_of_a_dropped_folder_are_taken(
+    page: Page, pictures: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "album/part 2").mkdir(parents=True)
+    for number, path in enumerate(pictures):
+        path.rename(tmp_path / "album" / ("part 2" if number == 1 else ".") / path.name)
+    (tmp_path / "album/notes.txt").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    drop(page, [tmp_path / "album"])
+    expect(page.locator("#status")).to_have_text("3 of 3 done")
+    names = ["album/a.png", "album/b.png", f"album/part 2/{ODD_NAME}"]
+    assert page.locator(".name").all_inner_texts() == names
+    expect(page.locator("#problem")).to_have_text("Left out, as no pictures: album/notes.txt.")
+    drop(page, [tmp_path / "empty"])
+    expect(page.locator("#problem")).to_have_text("The folder holds no pictures.")
+
+
+def drop(page: Page, paths: list[Path]) -> None:
+    """Drop files and folders as a file manager does."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 100, "y": 100, "data": data})
+    session.detach()
 
 
 @needs_chromium
@@ -242,10 +470,74 @@ def test_the_page_rejects_a_file_that_is_no_picture(
     page: Page, picture: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "note.png").write_text("no picture")
-    page.set_input_files("#file", picture)
-    expect(page.locator("#result")).to_be_visible()
-    page.set_input_files("#file", tmp_path / "note.png")
+    page.set_input_files("#file", [picture, tmp_path / "note.png"])
     expect(page.get_by_role("alert")).to_have_text(
         "No picture that can be read: no image of a known format."
     )
-    expect(page.locator("#result")).to_be_hidden()
+    expect(page.locator("#status")).to_have_text("1 of 2 done, 1 failed")
+    expect(item(page, 1).locator(".result")).to_be_hidden()
+
+
+@needs_chromium
+def test_what_cannot_be_enlarged_is_named_before_the_upload(page: Page, tmp_path: Path) -> None:
+    Image.new("1", (5000, 4000)).save(tmp_path / "phone.png")
+    Image.new("1", (2500, 2000)).save(tmp_path / "half.png")
+    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (tmp_path / "new.jxl").write_bytes(b"\xff\x0a" + bytes(30))
+    with (tmp_path / "long.tif").open("wb") as file:
+        file.truncate(64_000_001)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.select_option("#scale", "8")
+    names = ("phone.png", "half.png", "phone.heic", "new.jxl", "long.tif")
+    page.set_input_files("#file", [tmp_path / name for name in names])
+    limit = "megapixels, the limit for 8 times as large."
+    for number, message in enumerate(
+        (
+            f"5000 × 4000 are more than 4 {limit}",
+            f"2500 × 2000 are more than 4 {limit}",
+            "HEIC pictures cannot be read; save it as JPEG or PNG.",
+            "JPEG XL pictures cannot be read; save it as PNG.",
+            "The file has more than 64 MB.",
+        )
+    ):
+        expect(item(page, number).get_by_role("alert")).to_contain_text(message)
+    expect(page.locator("#status")).to_have_text("0 of 5 done, 5 failed")
+    assert [address for address in sent if "/upscale" in address] == []
+
+
+@needs_chromium
+def test_a_long_picture_shows_its_progress_and_can_be_cancelled(page: Page, tmp_path: Path) -> None:
+    Image.fromarray(noise(1500, 1600, 1)[..., 0]).save(tmp_path / "long.png")
+    Image.fromarray(noise(30, 40)).save(tmp_path / "short.png")
+    page.select_option("#model", "web")
+    page.set_input_files("#file", [tmp_path / "long.png", tmp_path / "short.png"])
+    expect(item(page).locator(".caption")).to_have_text(
+        re.compile(r"^Enlarging: \d+ of \d+ tiles, [\d.]+\ss$")
+    )
+    assert item(page).locator("progress").evaluate("bar => bar.max > 1")
+    expect(item(page, 1).locator(".caption")).to_have_text("Waiting")
+    item(page).get_by_text("Cancel", exact=True).click()
+    expect(item(page).locator(".caption")).to_have_text("Cancelled")
+    expect(item(page).get_by_text("Enlarge again")).to_be_focused()
+    expect(item(page, 1).locator(".caption")).to_contain_text("160 × 120")
+
+
+@needs_chromium
+def test_a_server_that_has_ended_is_told_and_pictures_wait(
+    browser: Browser, pictures: list[Path]
+) -> None:
+    app = UpscaleApp({"web": FOR_JPEG}, "cpu")
+    page = browser.new_page()
+    with Server(app) as server:
+        page.goto(server.url)
+        port = urlsplit(server.url).port
+    assert port is not None
+    page.set_input_files("#file", pictures)
+    expect(page.locator("#problem")).to_contain_text("does not answer")
+    expect(captions(page)).to_have_text(["Waiting"] * 3)
+    with Server(app, port=port):
+        page.get_by_role("button", name="Go on").click()
+        expect(page.locator("#status")).to_have_text("3 of 3 done")
+        expect(page.locator("#problem")).to_be_hidden()
+        page.close()

@@ -40,6 +40,8 @@ def test_a_folder_is_served_until_interrupted(images: Path, how: signal.Signals)
         api = f"{address[1]}/index.php?page=dapi&s=post&q=index&json=1"
         with requests.Session() as session:
             assert len(session.get(api, timeout=10).json()) == 3
+            other = session.get(api, headers={"Host": "elsewhere.example"}, timeout=10)
+            assert other.status_code == 400
             process.send_signal(how)
             result = end(process)
     assert result.code == 130

@@ -38,6 +38,25 @@ def test_the_page_is_there_until_the_user_ends_it(tmp_path: Path) -> None:
     assert (ended.code, ended.problems[-1]) == (130, "interrupted")
 
 
+def test_a_proxy_in_front_is_believed_where_it_is_named(tmp_path: Path) -> None:
+    process = start(tmp_path, "serve", "--port", "0", "--behind-proxy", "upscale.example")
+    assert process.stdout is not None
+    url = process.stdout.readline().split()[0]
+    headers = {
+        "Origin": "https://upscale.example",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "upscale.example",
+    }
+    query = {"model": "auto", "scale": "4", "format": "png"}
+    sent = [
+        requests.post(f"{url}/upscale", params=query, headers=headers | other, timeout=60)
+        for other in ({}, {"Host": "elsewhere.example"}, {"Origin": "http://elsewhere.example"})
+    ]
+    process.send_signal(signal.SIGINT)
+    end(process)
+    assert [answer.status_code for answer in sent] == [422, 400, 403]
+
+
 def test_what_is_being_computed_does_not_keep_it_from_ending(tmp_path: Path) -> None:
     Image.effect_noise((1500, 1500), 50).save(tmp_path / "large.png")
     process = start(tmp_path, "serve", "--port", "0")
@@ -61,6 +80,8 @@ def test_what_is_being_computed_does_not_keep_it_from_ending(tmp_path: Path) -> 
         (["--model", "absent.safetensors"], 1, "absent.safetensors: no such file"),
         (["--device", "tpu"], 2, "device tpu"),
         (["--host", "192.0.2.1"], 2, "cannot listen there"),
+        (["--host", "a..b"], 2, "a..b:0: cannot listen there"),
+        (["--behind-proxy", "https://upscale.example"], 2, "give the name alone"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
