@@ -4,6 +4,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -12,6 +13,7 @@ from pipeline.images.decode import ImageRefused
 from pipeline.machine_errors import fault_text
 from pipeline.progress import Progress, Silent, task
 from pipeline.upscaling.encoding import Encoding, check_format, encode_picture
+from pipeline.upscaling.metadata import NO_METADATA
 from pipeline.upscaling.pictures import Picture, decode_picture
 from pipeline.upscaling.plan import PIPE, Job
 from pipeline.upscaling.upscaler import Upscaler
@@ -128,6 +130,8 @@ def _pixels(picture: Picture) -> int:
 
 
 def _encode(job: Job, picture: Picture, encoding: Encoding) -> bytes:
+    if encoding.strip_metadata:
+        picture = replace(picture, metadata=NO_METADATA)
     try:
         return encode_picture(picture, encoding.format, encoding.quality)
     except PipelineError as error:

@@ -27,7 +27,7 @@ Whole = Annotated[int, Field(strict=False)]
 
 
 class UpscaleParams(Section):
-    """Options of `pipeline upscale`, and of `Upscaler` without `format` and `quality`."""
+    """Options of `pipeline upscale`; those of its files are none of `Upscaler`."""
 
     model: str = Field(
         AUTO,
@@ -63,6 +63,11 @@ class UpscaleParams(Section):
         le=100,
         description="of jpg, and of webp, which has no loss without it, 1 to 100  "
         "[default: 95 of jpg]",
+    )
+    strip_metadata: bool = Field(
+        False,
+        description="leave out EXIF (camera, date, place), XMP and text, as prompts of generated "
+        "pictures; colour profile and resolution stay",
     )
     tile: Whole | None = Field(
         None,

@@ -1,6 +1,7 @@
 """`pipeline upscale`: anyone's pictures, enlarged by a trained generator."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,16 +53,19 @@ def upscale(
 ) -> None:
     """Enlarge pictures with a trained generator.
 
-    Transparency, 16 bits of a PNG, colour profiles, resolution and the frames of animations are
-    kept, as far as the format has them. Of several pictures those are left out that have their
-    result already. A picture has 100 million pixels at most, all frames together.
+    Colours and transparency, the 16 bits of PNG and TIFF, resolution, metadata and the frames of
+    animations are kept, as far as the format has them. Of several pictures those are left out that
+    have their result already. A picture has 100 million pixels at most, all frames together.
     """
     from pipeline.upscaling.batch import upscale_all
     from pipeline.upscaling.model_choice import UpscalerChooser
     from pipeline.upscaling.plan import choose_encoding, plan_jobs
 
     options = upscale_params(**params)
-    encoding = choose_encoding(options.format, options.quality, output)
+    encoding = replace(
+        choose_encoding(options.format, options.quality, output),
+        strip_metadata=options.strip_metadata,
+    )
     chooser = UpscalerChooser.from_params(options)
     plan = plan_jobs(pictures, output, encoding.format, f"_x{chooser.scale:g}")
     _report_left_out(plan.left_out)
