@@ -2,20 +2,21 @@
 
 import io
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import ImageCms
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Chromaticities = Sequence[tuple[float, float]]
 """CIE x and y of the white point, red, green and blue"""
 
-D50 = np.array([0.9642, 1.0, 0.8249])
+D50 = (0.9642, 1.0, 0.8249)
 # Bradford's matrix, of the linear adaptation from one white point to another.
-BRADFORD = np.array(
-    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
-)
+BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 # Values beyond are no colours; 32,768 is what the format holds.
 MAX_MATRIX_VALUE = 100.0
 
@@ -33,6 +34,9 @@ def parametric_curve(
 
 def rgb_profile(chromaticities: Chromaticities, curve: bytes) -> bytes | None:
     """Return the profile of RGB pictures; None where the chromaticities span no colours."""
+    # The scraper is to start without numpy.
+    import numpy as np
+
     with np.errstate(all="ignore"):
         white, *primaries = (np.array([x, y, 1 - x - y]) for x, y in chromaticities)
         white = white / white[1]
@@ -96,10 +100,13 @@ def _profile(space: bytes, tags: Mapping[bytes, bytes]) -> bytes:
     return header + struct.pack(">I", len(described)) + directory + contents
 
 
-def _adaptation(white: NDArray[np.float64]) -> NDArray[np.float64]:
+def _adaptation(white: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """Return the matrix that maps XYZ under `white` to XYZ under D50, as profiles have it."""
-    cones = BRADFORD @ D50 / (BRADFORD @ white)
-    matrix: NDArray[np.float64] = np.linalg.inv(BRADFORD) @ (cones[:, None] * BRADFORD)
+    import numpy as np
+
+    bradford = np.array(BRADFORD)
+    cones = bradford @ D50 / (bradford @ white)
+    matrix: NDArray[np.float64] = np.linalg.inv(bradford) @ (cones[:, None] * bradford)
     return matrix
 
 
@@ -109,7 +116,7 @@ def _text(text: str) -> bytes:
     return b"mluc" + struct.pack(">III4sII", 0, 1, 12, b"enUS", len(encoded), 28) + encoded
 
 
-def _fixed_array(kind: bytes, values: NDArray[np.float64]) -> bytes:
+def _fixed_array(kind: bytes, values: Iterable[float]) -> bytes:
     return kind + bytes(4) + b"".join(map(_fixed, values))
 
 

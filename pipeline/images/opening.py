@@ -1,6 +1,7 @@
 """Files opened by Pillow, with what they say of their colours wherever they say it."""
 
 import io
+from pathlib import Path
 
 from PIL import Image, ImageFile
 
@@ -10,9 +11,11 @@ from pipeline.images.png_chunks import SIGNATURE, read_png
 # The formats on boorus. Formats that run code or call other programs (EPS, PDF) are not among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 
+Formats = list[str] | tuple[str, ...]
 
-def open_image(data: bytes) -> ImageFile.ImageFile:
-    """Open a file's bytes by their content; no pixel is decoded.
+
+def open_image(data: bytes, formats: Formats = FORMATS) -> ImageFile.ImageFile:
+    """Open a file's bytes by their content, if it is one of `formats`; no pixel is decoded.
 
     In the image's `info` "icc_profile" is the profile of its colours, also where the file has none
     but says as much in another way: by PNG's chunks cICP, gAMA and cHRM, or AVIF's box nclx.
@@ -21,10 +24,10 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
     """
     if data.startswith(SIGNATURE):
         pixels_only, info = read_png(data)
-        image = Image.open(io.BytesIO(pixels_only), formats=("PNG",))
+        image = Image.open(io.BytesIO(pixels_only), formats=formats)
         image.info.update(info)
         return image
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    image = Image.open(io.BytesIO(data), formats=formats)
     if image.info.get("icc_profile"):
         return image
     if image.format == "JPEG2000":
@@ -32,3 +35,10 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
     if image.format == "AVIF" and (cicp := avif_cicp(data)):
         image.info.update(cicp.info(grey=image.mode == "L"))
     return image
+
+
+def open_image_file(path: Path, formats: Formats = FORMATS) -> ImageFile.ImageFile:
+    """Open a file as `open_image` does, without reading all of a large one that is no PNG."""
+    with path.open("rb") as file:
+        is_png = file.read(len(SIGNATURE)) == SIGNATURE
+    return open_image(path.read_bytes(), formats) if is_png else Image.open(path, formats=formats)
