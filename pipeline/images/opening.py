@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
-from pipeline.images.box_colours import avif_cicp, jpeg2000_profile
 from pipeline.images.png_chunks import SIGNATURE, read_png
+from pipeline.images.skipped_colours import avif_cicp, bmp_profile, jpeg2000_profile
 
 # The formats on boorus. Formats that run code or call other programs (EPS, PDF) are not among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
@@ -32,6 +32,8 @@ def open_image(data: bytes, formats: Formats = FORMATS) -> ImageFile.ImageFile:
         return image
     if image.format == "JPEG2000":
         image.info["icc_profile"] = jpeg2000_profile(data)
+    if image.format == "BMP":
+        image.info["icc_profile"] = bmp_profile(data)
     if image.format == "AVIF" and (cicp := avif_cicp(data)):
         image.info.update(cicp.info(grey=image.mode == "L"))
     return image

@@ -1,6 +1,7 @@
 """A batch of pictures: one is computed while the next is decoded and the last one is written."""
 
 import sys
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -72,6 +73,8 @@ def upscale_all(
     tile_progress = progress if len(jobs) == 1 else Silent()
     batch_progress = Silent() if len(jobs) == 1 else progress
     with (
+        # Pillow warns of damaged metadata.
+        warnings.catch_warnings(action="ignore"),
         task(batch_progress, "upscale", len(jobs), "pictures"),
         ThreadPoolExecutor(1) as reader,
         ThreadPoolExecutor(1) as writer,

@@ -1,4 +1,4 @@
-"""What a picture says of itself: EXIF, XMP and text. It is kept, as far as it holds for the result.
+"""What a picture says of itself: EXIF, XMP, IPTC and text. What is true of the result is kept.
 
 What describes the small picture's pixels is left out: size, orientation, thumbnails.
 """
@@ -38,8 +38,10 @@ _KEPT_TAGS = (
 )
 _SIZE_TAGS = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
 _DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-# A JPEG's segment has 65,533 bytes, and XMP's begins with its name.
-_MAX_JPEG_EXIF, _MAX_JPEG_XMP = 65_533, 65_504
+_MAX_JPEG_SEGMENT = 65_533
+# XMP's segment begins with its name, of 29 bytes.
+_MAX_JPEG_XMP = _MAX_JPEG_SEGMENT - 29
+_IPTC_RESOURCE = 0x0404
 _XMP_SIZES = rb"(?:tiff:Image(?:Width|Length)|exif:Pixel[XY]Dimension|xmpNote:HasExtendedXMP)"
 _XMP_ATTRIBUTE = re.compile(rb"\s" + _XMP_SIZES + rb"""=(?:"[^"<]*"|'[^'<]*')""")
 _XMP_ELEMENT = re.compile(rb"<(" + _XMP_SIZES + rb")>[^<]*</\1>")
@@ -48,31 +50,62 @@ _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:=["']|>))[0-9]""")
 
 @dataclass(frozen=True)
 class Metadata:
-    """EXIF, XMP, and a PNG's text as type and content of its chunks."""
+    """EXIF, XMP, IPTC's records, a comment, and a PNG's text as type and content of its chunks."""
 
     exif: bytes | None = None
     xmp: bytes | None = None
+    iptc: bytes | None = None
+    comment: bytes | None = None
     png_text: tuple[tuple[bytes, bytes], ...] = ()
 
     def save_options(self, format: str) -> dict[str, Any]:
         """Return what Pillow's `save` takes, as far as the format ("png", ...) has it."""
-        options: dict[str, Any] = {}
-        if self.exif and format != "gif" and (format != "jpg" or len(self.exif) <= _MAX_JPEG_EXIF):
-            options["exif"] = self.exif
-        if self.xmp and (format == "webp" or (format == "jpg" and len(self.xmp) <= _MAX_JPEG_XMP)):
+        if format == "jpg":
+            return self._jpeg_options()
+        if format == "gif":
+            return {"comment": self.comment} if self.comment else {}
+        options: dict[str, Any] = {"exif": self.exif} if self.exif else {}
+        if format == "webp" and self.xmp:
             options["xmp"] = self.xmp
-        if format == "png" and (self.xmp or self.png_text):
+        if format == "png":
             options["pnginfo"] = self._png_chunks()
+        return options
+
+    def _jpeg_options(self) -> dict[str, Any]:
+        """Return what fits into segments."""
+        options: dict[str, Any] = {}
+        if self.exif and len(self.exif) <= _MAX_JPEG_SEGMENT:
+            options["exif"] = self.exif
+        if self.xmp and len(self.xmp) <= _MAX_JPEG_XMP:
+            options["xmp"] = self.xmp
+        if self.comment and len(self.comment) <= _MAX_JPEG_SEGMENT:
+            options["comment"] = self.comment
+        if self.iptc:
+            segment = b"Photoshop 3.0\0" + _resource(self.iptc)
+            if len(segment) <= _MAX_JPEG_SEGMENT:
+                options["extra"] = b"\xff\xed" + (len(segment) + 2).to_bytes(2) + segment
         return options
 
     def _png_chunks(self) -> PngImagePlugin.PngInfo:
         chunks = PngImagePlugin.PngInfo()
         for kind, content in self.png_text:
             chunks.add(kind, content)
+        if self.comment:
+            chunks.add_itxt("Comment", self.comment.decode("utf-8", "replace"))
+        if self.iptc:
+            content = _resource(self.iptc)
+            text = f"\niptc\n{len(content):8}\n{content.hex()}\n"
+            chunks.add_text("Raw profile type iptc", text)
         if self.xmp:
             # Uncompressed: programs refuse compressed text that is long.
             chunks.add_itxt("XML:com.adobe.xmp", self.xmp)
         return chunks
+
+
+def _resource(iptc: bytes) -> bytes:
+    """Return IPTC's records as Photoshop's resource, in which JPEG and PNG keep them."""
+    header = b"8BIM" + _IPTC_RESOURCE.to_bytes(2) + b"\0\0" + len(iptc).to_bytes(4)
+    return header + iptc + bytes(len(iptc) % 2)
 
 
 NO_METADATA = Metadata()
@@ -87,9 +120,11 @@ def read_metadata(image: Image.Image, data: bytes) -> Metadata:
     exif = data if image.format == "TIFF" else image.info.get("exif")
     xmp = image.info.get("xmp")
     return Metadata(
-        _kept_exif(exif) if exif else None,
-        _kept_xmp(xmp) if isinstance(xmp, bytes) else None,
-        image.info.get("png_text", ()),
+        exif=_kept_exif(exif) if exif else None,
+        xmp=_kept_xmp(xmp) if isinstance(xmp, bytes) else None,
+        iptc=image.info.get("photoshop", {}).get(_IPTC_RESOURCE),
+        comment=image.info.get("comment") if image.format in ("JPEG", "MPO", "GIF") else None,
+        png_text=image.info.get("png_text", ()),
     )
 
 

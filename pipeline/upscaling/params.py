@@ -66,8 +66,8 @@ class UpscaleParams(Section):
     )
     strip_metadata: bool = Field(
         False,
-        description="leave out EXIF (camera, date, place), XMP and text, as prompts of generated "
-        "pictures; colour profile and resolution stay",
+        description="leave out EXIF (camera, date, place), XMP, IPTC and text, as prompts of "
+        "generated pictures; colour profile and resolution stay",
     )
     tile: Whole | None = Field(
         None,

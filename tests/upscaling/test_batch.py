@@ -1,5 +1,6 @@
 """Batches of pictures: decoded, enlarged and written side by side."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,20 @@ def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
     assert written == ["a.png", "c.png"]
     assert [Path(line.split(":")[0]).name for line in problems] == ["b.png"]
     assert steps == [1, 2, 3]
+
+
+def test_damaged_metadata_is_no_message(tmp_path: Path) -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + b"\x3b\x01\x02\0\xff\xff\xff\xff" * 2
+    Image.new("RGB", (3, 2)).save(tmp_path / "a.jpg", exif=exif)
+    with warnings.catch_warnings(record=True, action="always") as warned:
+        problems = upscale_all(
+            [Job(tmp_path / "a.jpg", tmp_path / "a.png")],
+            lambda _: Upscaler(bicubic(), device="cpu"),
+            Encoding("png"),
+            lambda *_: None,
+            Silent(),
+        )
+    assert (problems, [str(one.message) for one in warned]) == ([], [])
 
 
 @pytest.mark.parametrize("missing_pixels", [0, 1])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import png
 import pytest
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, IptcImagePlugin
 
 from pipeline.upscaling.encoding import encode_picture
 from pipeline.upscaling.metadata import Metadata
@@ -148,11 +148,13 @@ def test_a_tag_that_cannot_be_written_takes_no_other_with_it() -> None:
 def test_what_is_too_long_for_jpeg_is_left_out() -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = "a" * 70_000
-    metadata = Metadata(exif.tobytes(), b"<" + b"x" * 70_000)
+    long = b"x" * 70_000
+    metadata = Metadata(exif.tobytes(), long, iptc=long, comment=long)
     picture = Picture((noise(9, 8),), metadata=metadata)
     assert decode_picture(encode_picture(picture, "jpg")).metadata == Metadata()
     for format in ("png", "webp"):
-        assert decode_picture(encode_picture(picture, format)).metadata == metadata
+        back = decode_picture(encode_picture(picture, format)).metadata
+        assert (back.exif, back.xmp) == (metadata.exif, metadata.xmp)
 
 
 def test_metadata_and_profile_stand_side_by_side() -> None:
@@ -163,3 +165,31 @@ def test_metadata_and_profile_stand_side_by_side() -> None:
     assert back.icc_profile == profile
     assert back.dpi == pytest.approx((300, 300), abs=0.1)
     assert back.metadata == decode_picture(data).metadata
+
+
+RECORDS = b"\x1c\x02\x50\0\x08somebody" + b"\x1c\x02\x78\0\x05title"
+
+
+def test_iptc_is_kept_in_jpeg_and_png() -> None:
+    metadata = Metadata(iptc=RECORDS)
+    data = encode_picture(Picture((noise(9, 8),), metadata=metadata), "jpg")
+    picture = decode_picture(data)
+    assert picture.metadata == metadata
+    with Image.open(io.BytesIO(data)) as image:
+        assert IptcImagePlugin.getiptcinfo(image) == {(2, 80): b"somebody", (2, 120): b"title"}
+    with Image.open(io.BytesIO(encode_picture(picture, "png"))) as image:
+        name, length, *lines = image.info["Raw profile type iptc"].split()
+        content = bytes.fromhex("".join(lines))
+    assert (name, int(length)) == ("iptc", len(content))
+    assert content[12:].rstrip(b"\0") == RECORDS
+
+
+@pytest.mark.parametrize("source", ["JPEG", "GIF"])
+def test_a_comment_is_kept(source: str) -> None:
+    data = saved(Image.new("RGB", (12, 9)), source, comment="drawn by hand: 手".encode())
+    picture = decode_picture(data)
+    for format in ("jpg", "gif"):
+        back = decode_picture(encode_picture(picture, format))
+        assert back.metadata == picture.metadata == Metadata(comment="drawn by hand: 手".encode())
+    with Image.open(io.BytesIO(encode_picture(picture, "png"))) as image:
+        assert image.info["Comment"] == "drawn by hand: 手"

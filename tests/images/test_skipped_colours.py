@@ -1,4 +1,4 @@
-"""Colours that AVIF and JPEG 2000 files keep in boxes."""
+"""Colours of AVIF, JPEG 2000 and BMP files that Pillow skips."""
 
 import struct
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.images.box_colours import avif_cicp
 from pipeline.images.cicp import Cicp
 from pipeline.images.decode import ImageRefused, decode
+from pipeline.images.skipped_colours import avif_cicp
 from tests.images.originals import saved, swapped_profile
 
 COLOUR = (48, 67, 133)
@@ -80,3 +80,17 @@ def test_a_profile_of_jpeg_2000_is_converted() -> None:
     changed = data[:header] + struct.pack(">I", outer) + data[header + 4 : start] + box
     assert shown(changed + data[start + length :]) == pytest.approx(COLOUR[::-1], abs=1)
     assert np.array_equal(shown(data), COLOUR)
+
+
+@pytest.mark.parametrize(
+    ("colour_space", "expected"), [(b"DEBM", COLOUR[::-1]), (b"BGRs", COLOUR)], ids=["MBED", "sRGB"]
+)
+def test_a_profile_of_a_bmp_is_converted(colour_space: bytes, expected: tuple[int, ...]) -> None:
+    """Pillow writes the oldest header, of 40 bytes: that of version 5 has 84 more."""
+    data, profile = saved(flat(), "BMP"), swapped_profile()
+    pixels = data[54:]
+    fields = bytes(16) + colour_space + bytes(48) + struct.pack("<4I", 4, 124 + len(pixels), 0, 0)
+    header = struct.pack("<I", 124) + data[18:54] + fields
+    header = header[:116] + struct.pack("<I", len(profile)) + header[120:]
+    changed = data[:10] + struct.pack("<I", 14 + 124) + header + pixels + profile
+    assert shown(changed) == pytest.approx(expected, abs=1)

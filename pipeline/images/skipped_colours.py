@@ -1,4 +1,4 @@
-"""Colours by boxes that Pillow skips: AVIF's `nclx` (ISO/IEC 23008-12), JPEG 2000's profile."""
+"""Colours that Pillow skips: AVIF's box nclx (ISO/IEC 23008-12), profiles of JPEG 2000 and BMP."""
 
 import struct
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from pipeline.images.iso_boxes import boxes, meta_boxes
 # From a track to the description of its frames; the offsets are of what precedes inner boxes.
 _TRACK_PATH = ((b"moov", 0), (b"trak", 0), (b"mdia", 0), (b"minf", 0), (b"stbl", 0), (b"stsd", 8))
 _SAMPLE_ENTRY_BYTES = 78
+_BMP_HEADER = 14
 
 
 def avif_cicp(data: bytes) -> Cicp | None:
@@ -30,6 +31,15 @@ def jpeg2000_profile(data: bytes) -> bytes | None:
                 if inner == b"colr" and data[first : first + 1] == b"\2":
                     return data[first + 3 : last]
     return None
+
+
+def bmp_profile(data: bytes) -> bytes | None:
+    """Return the ICC profile that a BMP with a header of version 5 embeds; None without one."""
+    header = data[_BMP_HEADER : _BMP_HEADER + 124]
+    if len(header) < 124 or header[:4] != b"\x7c\0\0\0" or header[56:60] != b"DEBM":
+        return None
+    start, size = struct.unpack_from("<II", header, 112)
+    return data[_BMP_HEADER + start :][:size]
 
 
 def _of_primary_item(data: bytes) -> Iterator[bytes]:
