@@ -12,9 +12,9 @@ from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 from pipeline.images.damage import damage_of
 from pipeline.images.jpeg_segments import scan_count
 from pipeline.images.opening import open_image
-from pipeline.images.png_chunks import ProfileTooLargeError
 from pipeline.images.quality import Jpeg, jpeg_of
-from pipeline.images.raster import Raster, UnsupportedImageError, read_raster, srgb_image
+from pipeline.images.raster import Raster, read_raster, srgb_image
+from pipeline.images.unsupported import UnsupportedImageError
 from pipeline.machine_errors import is_machine_fault
 
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
@@ -118,7 +118,7 @@ def decoding() -> Iterator[None]:
         yield
     except ImageRefused:
         raise
-    except (UnsupportedImageError, ProfileTooLargeError) as error:
+    except UnsupportedImageError as error:
         raise ImageRefused("unsupported", str(error)) from None
     except UnidentifiedImageError:
         raise ImageRefused("not_an_image", "no image of a known format") from None

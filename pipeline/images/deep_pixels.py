@@ -11,15 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFile
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, PLANAR_CONFIGURATION
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PLANAR_CONFIGURATION
 
 from pipeline.images.opening import open_image
+from pipeline.images.tiff_samples import (
+    EXTRA,
+    MIN_IS_WHITE,
+    ORIENTATION,
+    PHOTOMETRIC,
+    PREDICTOR,
+    short_tags,
+)
 
 WHITE = 65_535
 _NATIVE = "L" if sys.byteorder == "little" else "B"
 _OTHER_ORDER = {"L": "B", "B": "L"}
-_MIN_IS_WHITE = 0
 _PLANES = 2
+_DIFFERENCES = 2
+_PREMULTIPLIED = 1
 
 Deep = NDArray[np.uint16]
 """`(h, w, c)`: grey, grey and alpha, RGB, or RGB and alpha"""
@@ -36,6 +45,8 @@ def read_deep(image: ImageFile.ImageFile, data: bytes) -> Deep | None:
         return None
     if image.format == "PNG" and rawmodes[0].endswith(";16B"):
         return _read_png(image, data, rawmodes[0])
+    if image.info.get("tiff_samples") == "LA":
+        return _read_grey_and_alpha(image, data)
     if image.format == "TIFF":
         return _read_tiff(image, data, rawmodes)
     return None
@@ -113,7 +124,8 @@ def _read_tiff(image: ImageFile.ImageFile, data: bytes, rawmodes: list[str]) -> 
         pixels = np.asarray(image).astype(np.uint16)[..., None]
         if rawmodes[0] == "I;12":
             pixels = (pixels.astype(np.uint32) * WHITE // 4095).astype(np.uint16)
-        return WHITE - pixels if tags.get(PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE else pixels
+        min_is_white = tags.get(PHOTOMETRIC) == MIN_IS_WHITE
+        return WHITE - pixels if min_is_white or "tiff_samples" in image.info else pixels
     if image.mode not in ("RGB", "RGBA") or set(tags.get(BITSPERSAMPLE, ())) != {16}:
         return None
     if tags.get(PLANAR_CONFIGURATION) == _PLANES and image.tile[0].codec_name == "libtiff":
@@ -133,9 +145,35 @@ def _deep_rawmode(rawmode: str, order: str) -> str:
 
 
 def _unpremultiplied(pixels: Deep) -> Deep:
-    alpha = pixels[..., 3:].astype(np.float32)
-    colours = pixels[..., :3] * (WHITE / np.maximum(alpha, 1))
-    return np.concatenate([colours.round().clip(0, WHITE).astype(np.uint16), pixels[..., 3:]], 2)
+    alpha = pixels[..., -1:].astype(np.float32)
+    colours = pixels[..., :-1] * (WHITE / np.maximum(alpha, 1))
+    return np.concatenate([colours.round().clip(0, WHITE).astype(np.uint16), pixels[..., -1:]], 2)
+
+
+def _read_grey_and_alpha(image: ImageFile.ImageFile, data: bytes) -> Deep:
+    """Read a TIFF of grey and alpha, which Pillow decodes as RGBA of 8 bits."""
+    tags = short_tags(data)
+    image.load()
+    order = "<" if data[:2] == b"II" else ">"
+    pixels: Deep = np.asarray(image).copy().view(f"{order}u2").astype(np.uint16)
+    if tags.get(PREDICTOR) == _DIFFERENCES:
+        pixels = np.cumsum(pixels, axis=1, dtype=np.uint16)
+    if tags[PHOTOMETRIC] == MIN_IS_WHITE:
+        pixels[..., 0] = WHITE - pixels[..., 0]
+    if tags[EXTRA] == _PREMULTIPLIED:
+        pixels = _unpremultiplied(pixels)
+    return turned(pixels, tags.get(ORIENTATION, 1))
+
+
+def turned(pixels: Deep, orientation: int) -> Deep:
+    """Turn pixels upright, by the number that EXIF has for their orientation."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def _scale_significant_bits(pixels: Deep, bits: bytes) -> Deep:

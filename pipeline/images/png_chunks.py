@@ -16,6 +16,7 @@ from pipeline.images.icc_profiles import (
     profile_space,
     rgb_profile,
 )
+from pipeline.images.unsupported import UnsupportedImageError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PROFILE_BYTES = 32 * 2**20
@@ -27,10 +28,6 @@ _XMP = (b"XML:com.adobe.xmp", b"Raw profile type xmp")
 _EXIF = (b"Raw profile type exif", b"Raw profile type APP1")
 DISPLAY_GAMMA, GAMMA_TOLERANCE = 2.2, 0.05
 _GREY_COLOUR_TYPES = (0, 4)
-
-
-class ProfileTooLargeError(ValueError):
-    """A profile that is not read, though the picture's colours depend on it."""
 
 
 @dataclass
@@ -48,7 +45,7 @@ def read_png(data: bytes) -> tuple[bytes, dict[str, Any]]:
 
     "icc_profile" is made of whichever chunk determines the colours; "cicp" is there where no
     profile can. "png_text" is the text as in the file, but for EXIF and XMP, which are "exif" and
-    "xmp"; "sbit" the significant bits. Raises `ProfileTooLargeError`.
+    "xmp"; "sbit" the significant bits. Raises `UnsupportedImageError`.
     """
     chunks = _read_chunks(data)
     info: dict[str, Any] = _colours(chunks.colours, data[25:26] in map(_byte, _GREY_COLOUR_TYPES))
@@ -138,7 +135,7 @@ def _inflated_profile(content: bytes) -> bytes | None:
         if len(header) < 128 or header[36:40] != b"acsp" or size <= 128:
             return None
         if size > MAX_PROFILE_BYTES:
-            raise ProfileTooLargeError(f"its colour profile has {size} bytes")
+            raise UnsupportedImageError(f"its colour profile has {size} bytes")
         profile = header + stream.decompress(stream.unconsumed_tail, size - 128)
     except zlib.error:
         return None

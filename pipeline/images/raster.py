@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps
 
 from pipeline.images.cicp import Cicp
-from pipeline.images.deep_pixels import Deep, eight_bits, read_deep
+from pipeline.images.deep_pixels import Deep, eight_bits, read_deep, turned
 from pipeline.images.icc_profiles import profile_space
+from pipeline.images.unsupported import UnsupportedImageError
 from pipeline.machine_errors import is_machine_fault
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -20,10 +21,6 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 ORIENTATION = ExifTags.Base.Orientation
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-
-
-class UnsupportedImageError(Exception):
-    """A file that is whole, and cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -172,13 +169,7 @@ def _turned(pixels: Deep, image: Image.Image) -> Deep:
         if is_machine_fault(error):
             raise
         return pixels
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
+    return turned(pixels, orientation)
 
 
 def _scaled_transparency(image: Image.Image) -> dict[str | tuple[int, int], Any]:

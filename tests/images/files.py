@@ -58,6 +58,7 @@ def tiff_file(
     extra: int | None = None,
     bits: int | None = None,
     orientation: int = 1,
+    predictor: int = 1,
 ) -> bytes:
     """A TIFF of `(h, w, c)`, 8 or 16 bits, in one strip, or in one a plane.
 
@@ -81,6 +82,7 @@ def tiff_file(
         278: ("I", [height]),
         279: ("I", [len(strip) for strip in strips]),
         284: ("H", [2 if planes else 1]),
+        317: ("H", [predictor]),
     }
     if extra is not None:
         tags[338] = ("H", [extra])

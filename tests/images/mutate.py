@@ -68,6 +68,7 @@ def seeds() -> dict[str, bytes]:
         "TIFF, premultiplied": tiff_file(deep, 2, ">", deflate=True, extra=1),
         "TIFF, planes": tiff_file(deep[..., :3], 2, planes=True),
         "TIFF, grey": tiff_file(deep[..., :1], 0),
+        "TIFF, grey and alpha": tiff_file(deep[..., :2], 1, ">", extra=1),
         "TIFF, LAB": saved(Image.new("LAB", (9, 8), (90, 128, 128)), "TIFF"),
         "AVIF": saved(image, "AVIF", quality=60, **said),
         "AVIF, animated": saved(image, "AVIF", quality=60, **animated),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pipeline.images.decode import decode, opened
+from pipeline.images.decode import ImageRefused, decode, opened
 from pipeline.images.icc_profiles import grey_profile, parametric_curve
 from pipeline.images.raster import Raster, read_raster
 from tests.images.files import iccp, png_file, tiff_file, with_chunks
@@ -65,19 +65,55 @@ def test_premultiplied_colours_are_divided_by_alpha(order: str, deflate: bool) -
     assert read(data).pixels[0].tolist() == expected
 
 
+@ORDERS
 @STORED
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("photometric", [MIN_IS_WHITE, MIN_IS_BLACK])
-def test_grey_of_a_tiff_is_no_negative(dtype: type, photometric: int, deflate: bool) -> None:
+def test_grey_of_a_tiff_is_no_negative(
+    dtype: type, photometric: int, deflate: bool, order: str
+) -> None:
     pixels = noise(1, dtype)
     stored = np.iinfo(dtype).max - pixels if photometric == MIN_IS_WHITE else pixels
-    assert np.array_equal(read(tiff_file(stored, photometric, deflate=deflate)).pixels, pixels)
+    data = tiff_file(stored, photometric, order, deflate=deflate)
+    assert np.array_equal(read(data).pixels, pixels)
+
+
+@ORDERS
+@STORED
+@pytest.mark.parametrize("photometric", [MIN_IS_WHITE, MIN_IS_BLACK])
+@pytest.mark.parametrize("differences", [False, True])
+def test_16_bits_of_grey_and_alpha_are_kept(
+    order: str, deflate: bool, photometric: int, differences: bool
+) -> None:
+    pixels = noise(2)
+    stored = pixels.copy()
+    if photometric == MIN_IS_WHITE:
+        stored[..., 0] = 65_535 - stored[..., 0]
+    if differences:
+        stored[:, 1:] -= stored[:, :-1].copy()
+    data = tiff_file(
+        stored, photometric, order, deflate=deflate, extra=ALPHA, predictor=2 if differences else 1
+    )
+    assert np.array_equal(read(data).pixels, pixels)
+    assert decode(data, 100, "#ffffff").pixels.shape == (6, 8, 3)
+
+
+def test_premultiplied_grey_is_divided_by_alpha() -> None:
+    pixels = np.array([[[10_000, 40_000], [0, 0], [9, 65_535]]], np.uint16)
+    found = read(tiff_file(pixels, MIN_IS_BLACK, extra=PREMULTIPLIED)).pixels
+    assert found[0].tolist() == [[16_384, 40_000], [0, 0], [9, 65_535]]
 
 
 def test_grey_of_12_bits_reaches_white() -> None:
     stored = np.frombuffer(b"\xff\xf8\x00" * 4, np.uint8).reshape(1, 12, 1)
     levels = read(tiff_file(stored, MIN_IS_BLACK, bits=12)).pixels[0, :2, 0]
     assert levels.tolist() == [65_535, 2048 * 65_535 // 4095]
+
+
+def test_samples_that_are_not_read_are_refused_as_such() -> None:
+    with pytest.raises(ImageRefused, match=r"TIFF .* of other samples") as refused:
+        read(tiff_file(noise(2, np.uint32), MIN_IS_BLACK, extra=ALPHA))
+    assert refused.value.reason == "unsupported"
 
 
 @pytest.mark.parametrize("photometric", [MIN_IS_WHITE, MIN_IS_BLACK])
@@ -102,15 +138,18 @@ def test_16_bits_of_a_png_are_kept(channels: int, interlace: bool) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["png", "tiff"])
+@pytest.mark.parametrize("kind", ["png", "tiff", "grey and alpha"])
 def test_16_bits_are_turned_as_8_are(orientation: int, kind: str) -> None:
-    pixels = noise(3, height=3, width=5)
+    pixels = noise(2 if kind == "grey and alpha" else 3, height=3, width=5)
     exif = Image.Exif()
     exif[274] = orientation
     low = saved(Image.fromarray((pixels >> 8).astype(np.uint8)), "PNG", exif=exif)
     data = tiff_file(pixels, RGB, orientation=orientation)
     if kind == "png":
         data = png_file(pixels, (b"eXIf", exif.tobytes()[6:]))
+    if kind == "grey and alpha":
+        stored = np.diff(pixels, axis=1, prepend=np.uint16(0))
+        data = tiff_file(stored, MIN_IS_BLACK, extra=ALPHA, orientation=orientation, predictor=2)
     assert np.array_equal(read(data).pixels >> 8, read(low).pixels)
 
 
