@@ -22,12 +22,14 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PROFILE_BYTES = 32 * 2**20
 MAX_INFLATED_BYTES = 16 * 2**20
 """Largest text that is inflated, to look for EXIF and XMP"""
+MAX_TEXTS, MAX_INFLATED_TEXTS = 10_000, 8
+"""Chunks of text that are kept, and those that are inflated: no program writes as many"""
 TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 _XMP = (b"XML:com.adobe.xmp", b"Raw profile type xmp")
 _EXIF = (b"Raw profile type exif", b"Raw profile type APP1")
 DISPLAY_GAMMA, GAMMA_TOLERANCE = 2.2, 0.05
-_GREY_COLOUR_TYPES = (0, 4)
+_GREY_COLOUR_TYPES = (b"\0", b"\4")
 
 
 @dataclass
@@ -37,7 +39,7 @@ class _Chunks:
     colours: dict[bytes, bytes] = field(default_factory=dict)
     text: list[tuple[bytes, bytes]] = field(default_factory=list)
     others: dict[bytes, bytes] = field(default_factory=dict)
-    remaining: list[memoryview] = field(default_factory=list)
+    remaining: bytearray = field(default_factory=bytearray)
 
 
 def read_png(data: bytes) -> tuple[bytes, dict[str, Any]]:
@@ -48,39 +50,35 @@ def read_png(data: bytes) -> tuple[bytes, dict[str, Any]]:
     "xmp"; "sbit" the significant bits. Raises `UnsupportedImageError`.
     """
     chunks = _read_chunks(data)
-    info: dict[str, Any] = _colours(chunks.colours, data[25:26] in map(_byte, _GREY_COLOUR_TYPES))
+    info: dict[str, Any] = _colours(chunks.colours, data[25:26] in _GREY_COLOUR_TYPES)
     info |= _text_info(chunks.text)
     if b"eXIf" in chunks.others:
         info["exif"] = b"Exif\0\0" + chunks.others[b"eXIf"]
     if b"sBIT" in chunks.others:
         info["sbit"] = chunks.others[b"sBIT"]
-    return b"".join(chunks.remaining), info
-
-
-def _byte(value: int) -> bytes:
-    return bytes((value,))
+    return bytes(chunks.remaining), info
 
 
 def _read_chunks(data: bytes) -> _Chunks:
     view, found = memoryview(data), _Chunks()
-    found.remaining.append(view[: len(SIGNATURE)])
+    found.remaining += view[: len(SIGNATURE)]
     before_pixels, rest = True, len(SIGNATURE)
     for kind, start, end in _positions(data):
         rest = end + 4
         before_pixels = before_pixels and kind not in (b"IDAT", b"fdAT")
         if kind not in (*TEXT, *_COLOURS, b"eXIf", b"sBIT"):
-            found.remaining.append(view[start - 8 : end + 4])
+            found.remaining += view[start - 8 : end + 4]
             continue
         content = bytes(view[start:end])
         if struct.pack(">I", zlib.crc32(content, zlib.crc32(kind))) != data[end : end + 4]:
             continue
-        if kind in TEXT:
+        if kind in TEXT and len(found.text) < MAX_TEXTS:
             found.text.append((kind, content))
         elif kind in (b"eXIf", b"sBIT"):
             found.others.setdefault(kind, content)
         elif before_pixels:
             found.colours.setdefault(kind, content)
-    found.remaining.append(view[rest:])
+    found.remaining += view[rest:]
     return found
 
 
@@ -165,10 +163,12 @@ def _gamma_profile(chunks: Mapping[bytes, bytes], grey: bool) -> bytes | None:
 def _text_info(chunks: list[tuple[bytes, bytes]]) -> dict[str, Any]:
     """Return EXIF and XMP that text holds, and the other text."""
     info: dict[str, Any] = {}
-    others = []
+    others, inflated = [], 0
     for kind, content in chunks:
-        keyword = content.partition(b"\0")[0]
-        text = _inflated_text(kind, content) if keyword in (*_XMP, *_EXIF) else None
+        keyword, text = content.partition(b"\0")[0], None
+        if keyword in (*_XMP, *_EXIF) and inflated < MAX_INFLATED_TEXTS:
+            inflated += 1
+            text = _inflated_text(kind, content)
         if text is not None and keyword.startswith(b"Raw profile"):
             text = _from_hex(text)
         if text is None:

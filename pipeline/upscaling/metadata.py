@@ -38,6 +38,8 @@ _KEPT_TAGS = (
 )
 _SIZE_TAGS = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
 _DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+# Larger EXIF is no camera's, and its values may take a hundred times as much memory.
+_MAX_EXIF_BYTES = 2**20
 _MAX_JPEG_SEGMENT = 65_533
 # XMP's segment begins with its name, of 29 bytes.
 _MAX_JPEG_XMP = _MAX_JPEG_SEGMENT - 29
@@ -116,8 +118,11 @@ def read_metadata(image: Image.Image, data: bytes) -> Metadata:
 
     Damaged EXIF is left out. Errors of the machine are raised unchanged.
     """
-    # A TIFF's tags are EXIF's.
-    exif = data if image.format == "TIFF" else image.info.get("exif")
+    exif = image.info.get("exif", b"")
+    if image.format == "TIFF":
+        exif = data  # its tags are EXIF's
+    elif len(exif) > _MAX_EXIF_BYTES:
+        exif = b""
     xmp = image.info.get("xmp")
     return Metadata(
         exif=_kept_exif(exif) if exif else None,
@@ -137,12 +142,11 @@ def _kept_exif(data: bytes) -> bytes | None:
         for tag in _KEPT_TAGS:
             if tag in original and _can_be_written(tag, original[tag]):
                 kept[tag] = 1 if tag == ORIENTATION else original[tag]
-        for directory in _DIRECTORIES:
-            if directory in original:
-                entries = _kept_entries(original, directory)
-                if entries:
-                    kept.get_ifd(directory).update(entries)
-        return kept.tobytes() if len(kept) or kept._ifds else None
+        inner = {tag: _kept_entries(original, tag) for tag in _DIRECTORIES if tag in original}
+        for directory, entries in inner.items():
+            if entries:
+                kept.get_ifd(directory).update(entries)
+        return kept.tobytes() if len(kept) or any(inner.values()) else None
     except Exception as error:  # damaged EXIF makes Pillow raise nearly anything
         if is_machine_fault(error):
             raise

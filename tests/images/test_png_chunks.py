@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image, ImageCms
 
 from pipeline.images.cicp import Cicp
 from pipeline.images.decode import ImageRefused, decode, opened
-from pipeline.images.png_chunks import MAX_PROFILE_BYTES, read_png
+from pipeline.images.png_chunks import MAX_INFLATED_TEXTS, MAX_PROFILE_BYTES, MAX_TEXTS, read_png
 from tests.images.files import chrm, gama, iccp, png_file
 from tests.images.originals import swapped_profile
 
@@ -240,3 +241,26 @@ def test_a_made_profile_is_one_that_littlecms_reads() -> None:
     assert (opened_profile.xcolor_space.strip(), opened_profile.version) == ("RGB", 4.3)
     red = opened_profile.red_primary[1][:2]
     assert red == pytest.approx((0.680, 0.320), abs=0.02)
+
+
+def test_no_number_of_chunks_takes_more_than_the_file() -> None:
+    data = flat()
+    empty = struct.pack(">I", 0) + b"tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
+    many = data[:33] + empty * 200_000 + data[33:]
+    tracemalloc.start()
+    try:
+        pixels_only, info = read_png(many)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert pixels_only == data
+    assert len(info["png_text"]) == MAX_TEXTS
+    assert peak < 2 * len(many)
+
+
+def test_few_texts_are_inflated() -> None:
+    """One of 16 kB takes some 30 ms: thousands would take minutes."""
+    text = (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(100)))
+    late = (b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(raw_profile(XMP)))
+    assert "xmp" in read_png(flat(*[text] * (MAX_INFLATED_TEXTS - 1), late))[1]
+    assert "xmp" not in read_png(flat(*[text] * MAX_INFLATED_TEXTS, late))[1]

@@ -131,6 +131,7 @@ def test_text_of_a_png_is_kept_as_it_is(dtype: type, frames: int) -> None:
     "exif",
     [b"", b"nonsense", b"Exif\0\0II*\0\x08\0\0\0\x02\0" + b"\x3b\x01\x02\0\xff\xff\xff\xff" * 3],
 )
+@pytest.mark.filterwarnings("ignore")
 def test_damaged_exif_is_no_damage(exif: bytes) -> None:
     data = saved(Image.new("RGB", (12, 9)), "WEBP", exif=exif)
     assert decode_picture(data).metadata.exif is None
