@@ -10,6 +10,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from pipeline.images.damage import damage_of
+from pipeline.images.deep_pixels import eight_bits
 from pipeline.images.jpeg_segments import scan_count
 from pipeline.images.opening import open_image
 from pipeline.images.quality import Jpeg, jpeg_of
@@ -71,6 +72,8 @@ def _opaque_srgb(raster: Raster, background: str) -> NDArray[np.uint8]:
     """Convert to `(H, W, 3)`. Raises `UnsupportedImageError`."""
     if raster.cicp is not None:
         raise UnsupportedImageError(f"it has {raster.cicp.name}")
+    if raster.profile is None and raster.pixels.shape[2] == 3:
+        return eight_bits(raster.pixels)
     image = srgb_image(raster)
     if image.mode in ("LA", "RGBA"):
         below = Image.new("RGBA", image.size, background)

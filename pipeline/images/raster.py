@@ -197,9 +197,11 @@ def _pixels(image: Image.Image) -> Pixels:
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)[..., None]
     if image.mode in ("1", "L") and not image.has_transparency_data:
-        return np.array(image.convert("L"))[..., None]
+        return _as_mode(image, "L")[..., None]
     if image.mode in ("1", "L", "LA", "La"):
-        return np.array(image.convert("LA"))
-    if image.has_transparency_data:
-        return np.array(image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+        return _as_mode(image, "LA")
+    return _as_mode(image, "RGBA" if image.has_transparency_data else "RGB")
+
+
+def _as_mode(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    return np.array(image if image.mode == mode else image.convert(mode))
