@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.images.opening import open_image_file
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.progress import Progress, Silent
 
@@ -121,7 +122,7 @@ def read_picture_file(path: Path) -> PictureFile | None:
     """
     try:
         # Pillow warns of pictures that are large to decode; nothing is decoded here.
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), open_image_file(path, _FORMATS) as image:
             extension = _EXTENSIONS[str(image.format)]
             tags = frozenset(_header_tags(image))
             width, height = image.size

@@ -1,29 +1,27 @@
 """Decode pictures of any origin to 8-bit sRGB, strictly and safely."""
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from pipeline.images.damage import damage_of
+from pipeline.images.deep_pixels import eight_bits
 from pipeline.images.jpeg_segments import scan_count
+from pipeline.images.opening import open_image
 from pipeline.images.quality import Jpeg, jpeg_of
+from pipeline.images.raster import Raster, read_raster, srgb_image
+from pipeline.images.unsupported import UnsupportedImageError
 from pipeline.machine_errors import is_machine_fault
 
-# The formats on boorus. Formats that run code or call other programs (EPS, PDF) are not among them.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 # Each scan of a JPEG is decoded for every pixel: a file of 0.4 MB may occupy a decoder for a
 # minute. A picture of `max_pixels` may have so many scans, a smaller one more.
 SCANS_AT_MAX_PIXELS = 20
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 class ImageRefused(Exception):  # noqa: N818 - a verdict, not a fault
@@ -50,27 +48,41 @@ class Decoded:
 def decode(data: bytes, max_pixels: int, background: str) -> Decoded:
     """Decode a file's bytes by their content; its name does not matter.
 
-    EXIF orientation is applied, an embedded ICC profile converted to sRGB, transparency composited
-    onto `background` (`#rrggbb`). Raises `ImageRefused` with one of the reasons "empty",
-    "not_an_image", "animated", "too_many_pixels" (by the header, before a pixel is decoded),
-    "unsupported" (values without a known white) and "damaged"; `MemoryError` and `OSError` with an
-    error number where the machine fails. Pillow warns of damaged metadata.
+    EXIF orientation is applied, colours are converted to sRGB by what the file says of them,
+    transparency is composited onto `background` (`#rrggbb`). Raises `ImageRefused` with one of the
+    reasons "empty", "not_an_image", "animated", "too_many_pixels" (by the header, before a pixel is
+    decoded), "unsupported" (values without a known white, high dynamic range) and "damaged";
+    `MemoryError` and `OSError` with an error number where the machine fails. Pillow warns of
+    damaged metadata.
     """
     with opened(data, max_pixels) as image:
         if frame_count(image) > 1:
             raise ImageRefused("animated", f"{frame_count(image)} frames")
         with decoding():
-            image.load()
+            raster = read_raster(image, data)
         format, jpeg = _format(image), jpeg_of(image)
         if damage := damage_of(data, format):
             raise ImageRefused("damaged", damage)
         with decoding():
-            pixels = np.array(_to_rgb(oriented(image), background))
+            pixels = _opaque_srgb(raster, background)
         return Decoded(pixels, format, jpeg)
 
 
+def _opaque_srgb(raster: Raster, background: str) -> NDArray[np.uint8]:
+    """Convert to `(H, W, 3)`. Raises `UnsupportedImageError`."""
+    if raster.cicp is not None:
+        raise UnsupportedImageError(f"it has {raster.cicp.name}")
+    if raster.profile is None and raster.pixels.shape[2] == 3:
+        return eight_bits(raster.pixels)
+    image = srgb_image(raster)
+    if image.mode in ("LA", "RGBA"):
+        below = Image.new("RGBA", image.size, background)
+        image = Image.alpha_composite(below, image.convert("RGBA"))
+    return np.array(image.convert("RGB"))
+
+
 @contextmanager
-def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+def opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """Open a file's bytes by their content; the block decodes them, inside `decoding`.
 
     Raises `ImageRefused` with the reasons that `decode` names. The pixels of all frames count.
@@ -79,7 +91,7 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
     with decoding():
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = open_image(data)
     with image:
         with decoding():
             frames, tile = frame_count(image), _tile_pixels(image)
@@ -109,6 +121,8 @@ def decoding() -> Iterator[None]:
         yield
     except ImageRefused:
         raise
+    except UnsupportedImageError as error:
+        raise ImageRefused("unsupported", str(error)) from None
     except UnidentifiedImageError:
         raise ImageRefused("not_an_image", "no image of a known format") from None
     except Image.DecompressionBombError as error:
@@ -140,76 +154,6 @@ def too_many_pixels(image: Image.Image, max_pixels: int) -> ImageRefused:
 
 def _format(image: Image.Image) -> str:
     return "JPEG" if image.format == "MPO" else str(image.format)
-
-
-def oriented(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation of `image`, in place, and return it.
-
-    Damaged EXIF is ignored. Errors of the machine are raised unchanged.
-    """
-    try:
-        ImageOps.exif_transpose(image, in_place=True)
-    except Exception as error:
-        # Damaged EXIF has no orientation, but the picture may be undamaged.
-        if is_machine_fault(error):
-            raise
-    return image
-
-
-def _to_rgb(image: Image.Image, background: str) -> Image.Image:
-    """Convert `image` of any mode to opaque RGB."""
-    profile = image.info.get("icc_profile")
-    if image.mode in ("I", "F"):
-        raise ImageRefused("unsupported", f"mode {image.mode} does not define which value is white")
-    if image.mode.startswith("I;16"):
-        image = _eight_bits(image)
-    if image.has_transparency_data:
-        image = in_srgb(image.convert("RGBA"), profile)
-        below = Image.new("RGBA", image.size, background)
-        return Image.alpha_composite(below, image).convert("RGB")
-    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
-        image = image.convert("RGB")
-    image = in_srgb(image, profile)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Convert a 16-bit greyscale image to 8 bits; Pillow's own conversion would clip it."""
-    grey = np.asarray(image).astype(np.uint32)
-    eight = Image.fromarray(((grey + 128) // 257).astype(np.uint8), "L")
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        alpha = np.where(grey == transparent, 0, 255).astype(np.uint8)
-        eight.putalpha(Image.fromarray(alpha, "L"))
-    return eight
-
-
-def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert `image` (L, RGB, RGBA, CMYK or LAB) to sRGB by its embedded profile.
-
-    A broken profile, or one of another colour space than the image's, is ignored.
-    """
-    if not profile or (image.mode in ("RGB", "RGBA") and _is_srgb(profile)):
-        return image
-    return _converted(image, profile)
-
-
-def _converted(image: Image.Image, profile: bytes) -> Image.Image:
-    mode = "RGBA" if image.mode == "RGBA" else "RGB"
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return cast(Image.Image, ImageCms.profileToProfile(image, source, SRGB, outputMode=mode))
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image
-
-
-@lru_cache(maxsize=16)
-def _is_srgb(profile: bytes) -> bool:
-    """Return whether a profile changes no colour by more than one level."""
-    levels = np.arange(0, 256, 15, dtype=np.uint8)
-    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(len(levels), -1, 3)
-    converted = np.asarray(_converted(Image.fromarray(colours), profile))
-    return bool(np.abs(converted.astype(int) - colours).max() <= 1)
 
 
 def _one_line(error: BaseException) -> str:

@@ -20,8 +20,8 @@ from pipeline.images.decode import (
     decoding,
     frame_count,
     opened,
-    oriented,
 )
+from pipeline.images.raster import oriented
 from pipeline.machine_limits import usable_cores
 from pipeline.params.section import MAX_DECODED_PIXELS
 from pipeline.progress import Progress, Silent, task

@@ -1,7 +1,6 @@
 """Download one post's original: stream or resume it, decode it, and commit it to the store."""
 
 import hashlib
-import io
 import os
 import re
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.errors import PipelineError
 from pipeline.images.damage import check_decodes
+from pipeline.images.opening import open_image
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.scraping.api_parsing import BodyKind, body_kind
 from pipeline.scraping.fetch_errors import (
@@ -251,7 +251,7 @@ def check_picture(post: Post, part: Path, md5: str) -> None:
 
 def _open_picture(data: bytes) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data), formats=sorted(set(PICTURE_FORMATS.values())))
+        return open_image(data, sorted(set(PICTURE_FORMATS.values())))
     except UnidentifiedImageError:
         raise ValueError("is no GIF, JPEG, PNG or WebP") from None
 

@@ -1,6 +1,5 @@
 """Scrape a folder of the user's own pictures instead of a site: same rules, same raw set."""
 
-import io
 import shutil
 import warnings
 from collections import Counter, deque
@@ -9,12 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from PIL import Image
-
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import sha256_of
 from pipeline.images.collection import BooruPicture, collect_folder
 from pipeline.images.damage import check_decodes
+from pipeline.images.opening import open_image
 from pipeline.machine_limits import usable_cores
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
@@ -130,7 +128,7 @@ def _rejection_reason(params: ScrapeParams, post: Post, path: Path) -> str | Non
         return reason
     try:
         data = path.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
+        with open_image(data) as image:
             check_decodes(image, data)
     except Exception as error:  # Pillow raises nearly anything on broken files
         raise_machine_fault(error, path)

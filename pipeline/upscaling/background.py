@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
 
-from pipeline.upscaling.pictures import Picture, Pixels
+from pipeline.images.raster import Pixels
+from pipeline.upscaling.pictures import Picture
 
 
 def lay_on(picture: Picture, colour: str) -> Picture:

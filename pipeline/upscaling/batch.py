@@ -8,20 +8,22 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
 
 from pipeline.errors import PipelineError, some_of
 from pipeline.files import atomic_path
-from pipeline.images.decode import FORMATS, ImageRefused, decoding, frame_count
+from pipeline.images.decode import ImageRefused, decoding, frame_count
+from pipeline.images.opening import FORMATS
 from pipeline.machine_errors import fault_text
 from pipeline.machine_limits import available_memory, usable_cores
 from pipeline.progress import Progress, Silent, task
 from pipeline.upscaling.background import lay_on
 from pipeline.upscaling.encoding import Encoding, check_format, encode_picture
 from pipeline.upscaling.further_pictures import further_pictures
+from pipeline.upscaling.metadata import NO_METADATA
 from pipeline.upscaling.pictures import Picture, decode_picture
 from pipeline.upscaling.plan import PIPE, Job, Writing
 from pipeline.upscaling.recognition import HEAD_BYTES, unread_format
@@ -101,6 +103,8 @@ def upscale_all(
     """
     counter = _PixelCounter(jobs, progress) if len(jobs) > 1 else None
     with (
+        # Pillow warns of damaged metadata.
+        warnings.catch_warnings(action="ignore"),
         nullcontext() if counter is None else task(progress, "upscale", counter.total, "pixels"),
         ThreadPoolExecutor(1) as reader,
         _Writer(writing, on_written) as writer,
@@ -286,7 +290,10 @@ def _pixels(picture: Picture) -> int:
 
 
 def _encode(result: Result, encoding: Encoding) -> bytes:
+    picture = result.picture
+    if encoding.strip_metadata:
+        picture = replace(picture, metadata=NO_METADATA)
     try:
-        return encode_picture(result.picture, encoding.format, encoding.quality)
+        return encode_picture(picture, encoding.format, encoding.quality)
     except PipelineError as error:
         raise PipelineError(f"{result.job.target}: {error}") from None

@@ -9,11 +9,14 @@ import numpy as np
 import png
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import PipelineError
+from pipeline.images.deep_pixels import eight_bits
+from pipeline.images.raster import Raster, has_alpha, srgb_image
 from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.gif_loops import gif_repetitions
-from pipeline.upscaling.pictures import Picture, Pixels, has_alpha, to_pil
+from pipeline.upscaling.pictures import Picture, to_pil
 
 JPEG_QUALITY = 95
 # The largest values of GIF's fields of 16 bits; durations are in hundredths of a second.
@@ -23,10 +26,11 @@ MAX_LOOPS = 65_535
 
 @dataclass(frozen=True)
 class Encoding:
-    """Format and quality of results, as `encode_picture` takes them."""
+    """Format and quality, as `encode_picture` takes them, and whether metadata is left out."""
 
     format: str
     quality: int | None = None
+    strip_metadata: bool = False
 
 
 def check_format(format: str, picture: Picture, width: int, height: int) -> None:
@@ -34,6 +38,8 @@ def check_format(format: str, picture: Picture, width: int, height: int) -> None
     if format == "jpg" and (picture.animated or picture.has_alpha):
         missing = "animations" if picture.animated else "transparency"
         raise PipelineError(f"JPEG has no {missing}; choose png or webp")
+    if format != "png" and picture.cicp is not None:
+        raise PipelineError(f"{format} has no {picture.cicp.name}; choose png")
     limit = FORMATS[format].max_side
     if max(width, height) > limit:
         raise PipelineError(
@@ -42,21 +48,25 @@ def check_format(format: str, picture: Picture, width: int, height: int) -> None
 
 
 def encode_picture(picture: Picture, format: str, quality: int | None = None) -> bytes:
-    """Encode as "png", "webp", "jpg" or "gif", with profile and resolution.
+    """Encode as "png", "webp", "jpg" or "gif", with profile, resolution and metadata.
 
     Without `quality` (1 to 100) WebP is lossless and JPEG has 95; JPEG's chroma is not subsampled.
-    Only PNG has 16 bits: other formats get 8. Animations are APNG, WebP or GIF. Raises
-    `PipelineError` where the format cannot hold the picture.
+    Only PNG has 16 bits: other formats get 8. GIF has no profile, and WebP none for grey: they get
+    sRGB. Animations are APNG, WebP or GIF. Raises `PipelineError` where the format cannot hold the
+    picture.
     """
     height, width = picture.frames[0].shape[:2]
     check_format(format, picture, width, height)
     if format == "png" and picture.has_16_bits:
         return _encode_png16(picture)
-    pixels = [_to_8_bits(frame) for frame in picture.frames]
+    pixels = [eight_bits(frame) for frame in picture.frames]
+    if not _holds_profile(format, picture.channels):
+        pixels = [_srgb(frame, picture.icc_profile) for frame in pixels]
+        picture = replace(picture, icc_profile=None)
     if format == "gif":
         pixels = [_binary_alpha(frame) for frame in pixels]
     frames = [to_pil(replace(picture, frames=(frame,))) for frame in pixels]
-    options = _save_options(format, quality) | picture.pil_info
+    options = _save_options(format, quality) | _info_options(picture, format)
     if picture.animated:
         options |= {"save_all": True, "append_images": frames[1:]} | _animation_options(
             picture, format
@@ -77,6 +87,27 @@ def _save_options(format: str, quality: int | None) -> dict[str, Any]:
     if format == "jpg":
         return {"format": "JPEG", "quality": quality or JPEG_QUALITY, "subsampling": 0}
     return {"format": format.upper()}
+
+
+def _holds_profile(format: str, channels: int) -> bool:
+    """Return whether the format has profiles of such pictures: in WebP all are RGB."""
+    return format in ("png", "jpg") or (format == "webp" and channels > 2)
+
+
+def _info_options(picture: Picture, format: str) -> dict[str, Any]:
+    """Return what Pillow's `save` takes to write what the picture says besides its pixels."""
+    options = picture.pil_info | picture.metadata.save_options(format)
+    if picture.cicp is not None:
+        chunks = options.setdefault("pnginfo", PngInfo())
+        chunks.add(b"cICP", picture.cicp.as_bytes())
+    return options
+
+
+def _srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
+    if profile is None:
+        return pixels
+    converted = np.asarray(srgb_image(Raster(pixels, profile)))
+    return converted[..., None] if converted.ndim == 2 else converted
 
 
 def _animation_options(picture: Picture, format: str) -> dict[str, Any]:
@@ -103,12 +134,6 @@ def _binary_alpha(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return result
 
 
-def _to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
-    if pixels.dtype == np.uint8:
-        return pixels.astype(np.uint8, copy=False)
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
 def _encode_png16(picture: Picture) -> bytes:
     """Encode 16 bits per channel with pypng: Pillow does not write them in colour."""
     pixels = picture.frames[0]
@@ -121,13 +146,13 @@ def _encode_png16(picture: Picture) -> bytes:
     writer.write_packed(without_metadata, (row.tobytes() for row in rows))
     header, *rest = png.Reader(bytes=without_metadata.getvalue()).chunks()
     result = io.BytesIO()
-    png.write_chunks(result, [header, *_metadata_chunks(picture), *rest])
+    png.write_chunks(result, [header, *_info_chunks(picture), *rest])
     return result.getvalue()
 
 
-def _metadata_chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
-    """Return the PNG chunks of profile and resolution, as Pillow writes them."""
+def _info_chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
+    """Return the PNG chunks besides pixels, as Pillow writes them."""
     sample = io.BytesIO()
-    Image.new("L", (1, 1)).save(sample, "PNG", **picture.pil_info)
-    types = (b"iCCP", b"pHYs")
-    return [chunk for chunk in png.Reader(bytes=sample.getvalue()).chunks() if chunk[0] in types]
+    Image.new("L", (1, 1)).save(sample, "PNG", **_info_options(picture, "png"))
+    chunks = png.Reader(bytes=sample.getvalue()).chunks()
+    return [chunk for chunk in chunks if chunk[0] not in (b"IHDR", b"IDAT", b"IEND")]

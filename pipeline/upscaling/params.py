@@ -97,6 +97,11 @@ class UpscaleParams(Section):
     keep_time: bool = Field(
         False, description="give each result the modification time of its picture"
     )
+    strip_metadata: bool = Field(
+        False,
+        description="leave out EXIF (camera, date, place), XMP, IPTC and text, as prompts of "
+        "generated pictures; colour profile and resolution stay",
+    )
     tile: Whole | None = Field(
         None,
         ge=MIN_TILE,

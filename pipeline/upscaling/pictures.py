@@ -1,37 +1,30 @@
 """Pictures in memory, with what an enlargement keeps: bit depth, alpha, frames, profile."""
 
-import io
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image
 
+from pipeline.images.cicp import Cicp
 from pipeline.images.decode import (
-    ImageRefused,
     decoding,
     frame_count,
-    in_srgb,
     opened,
-    oriented,
     too_many_pixels,
 )
+from pipeline.images.icc_profiles import profile_space
 from pipeline.images.jpeg_traces import traced_jpeg_quality
 from pipeline.images.quality import jpeg_of
+from pipeline.images.raster import Pixels, Raster, has_alpha, in_srgb, oriented, read_raster
 from pipeline.images.webp_quality import webp_quantiser
 from pipeline.upscaling.gif_loops import plays_of_gif
-from pipeline.upscaling.png16 import read_png16
-
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
-"""`(h, w, c)`: grey, grey and alpha, RGB, or RGB and alpha"""
+from pipeline.upscaling.metadata import NO_METADATA, Metadata, read_metadata
 
 MAX_PIXELS = 100_000_000
-ORIENTATION = ExifTags.Base.Orientation
 DEFAULT_DURATION_MS = 100
 """How long browsers show a frame whose duration is 0 or missing."""
-COLOUR_SPACES = {1: "GRAY", 2: "GRAY", 3: "RGB", 4: "RGB"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +42,9 @@ class Picture:
     """estimated from the file by `pipeline.images.quality`; None: no JPEG"""
     webp_quantiser: int | None = None
     """how hard a WebP was compressed, by `pipeline.images.webp_quality`; None: without loss"""
+    cicp: Cicp | None = None
+    """codes of colours that no profile describes, as of high dynamic range: only PNG keeps them"""
+    metadata: Metadata = NO_METADATA
 
     @property
     def animated(self) -> bool:
@@ -87,42 +83,38 @@ class Picture:
         return self.frames[0].dtype == np.uint16
 
 
-def has_alpha(channels: int) -> bool:
-    """Return whether the last of 1 to 4 channels is alpha, as of `Pixels`."""
-    return channels in (2, 4)
-
-
 def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode the bytes of a file; its format is recognised by its content.
 
-    Depth and grey are kept, palettes become RGB. Values whose colour space the profile describes
-    stay as they are, and keep the profile; CMYK, YCbCr and LAB become sRGB. Raises `ImageRefused`.
+    Depth and grey are kept, palettes become RGB. Values stay as they are, with the profile that
+    describes their colours, whether the file has one or says the same in another way; CMYK, YCbCr
+    and LAB become sRGB. Raises `ImageRefused`.
     """
     with opened(data, max_pixels) as image, decoding():
+        metadata = read_metadata(image, data)
         quantiser = webp_quantiser(data) if image.format == "WEBP" else None
         if frame_count(image) > 1:
-            return replace(_read_animation(image, max_pixels), webp_quantiser=quantiser)
-        pixels16 = _read_16_bits(image, data)
-        transparency = _scaled_transparency(image)
-        image.load()
-        image.info.update(transparency)
-        if pixels16 is None:
-            jpeg = jpeg_of(image)
-            quality = jpeg.quality if jpeg else None
-            return replace(from_pil(image), jpeg_quality=quality, webp_quantiser=quantiser)
-        pixels = _drop_opaque_alpha(pixels16)
-        profile = _matching_profile(image.info.get("icc_profile"), pixels.shape[2])
-        return Picture((pixels,), profile, _dpi(image))
+            animation = _read_animation(image, max_pixels)
+            return replace(animation, webp_quantiser=quantiser, metadata=metadata)
+        raster = read_raster(image, data)
+        jpeg = jpeg_of(image)
+        return replace(
+            _from_raster(raster, image),
+            jpeg_quality=jpeg.quality if jpeg else None,
+            webp_quantiser=quantiser,
+            metadata=metadata,
+        )
 
 
 def from_pil(image: Image.Image) -> Picture:
     """Convert a PIL image of any mode. Raises `ImageRefused` for "I" and "F"."""
-    profile = image.info.get("icc_profile")
-    upright = oriented(image.copy())
-    pixels = _drop_opaque_alpha(_pixels(upright, profile))
-    # `_pixels` has converted other modes to sRGB by this profile.
-    still_valid = profile if _is_grey_or_rgb(upright.mode) else None
-    return Picture((pixels,), _matching_profile(still_valid, pixels.shape[2]), _dpi(image))
+    with decoding():
+        copy = image.copy()
+        return _from_raster(read_raster(copy), copy)
+
+
+def _from_raster(raster: Raster, image: Image.Image) -> Picture:
+    return Picture((raster.pixels,), raster.profile, _dpi(image), cicp=raster.cicp)
 
 
 def to_pil(picture: Picture) -> Image.Image:
@@ -135,69 +127,14 @@ def to_pil(picture: Picture) -> Image.Image:
     return image
 
 
-def _read_16_bits(image: Image.Image, data: bytes) -> NDArray[np.uint16] | None:
-    """Read a PNG with 16 bits per channel, turned upright. Returns None for other files."""
-    if not any("16B" in raw for raw in _raw_modes(image)):
-        return None
-    pixels = read_png16(data, image.size)
-    orientation = image.getexif().get(ORIENTATION, 1)
-    if orientation == 1:
-        return pixels
-    # Pillow turns no colours of 16 bits: it turns the indices of the pixels instead.
-    height, width, channels = pixels.shape
-    indices = Image.fromarray(np.arange(height * width, dtype=np.int32).reshape(height, width))
-    indices.getexif()[ORIENTATION] = orientation
-    upright: NDArray[np.uint16] = pixels.reshape(-1, channels)[np.asarray(oriented(indices))]
-    return upright
-
-
-def _scaled_transparency(image: Image.Image) -> dict[str | tuple[int, int], Any]:
-    """Return the transparent grey of a PNG of 2 or 4 bits, scaled to 8 as Pillow scales pixels."""
-    level = image.info.get("transparency")
-    if isinstance(level, int):
-        for bits in (2, 4):
-            if f"L;{bits}" in _raw_modes(image):
-                return {"transparency": level * 255 // (2**bits - 1)}
-    return {}
-
-
-def _raw_modes(image: Image.Image) -> list[str]:
-    """Return the raw modes of a PNG's pixels, which Pillow knows until it loads them."""
-    tiles: Any = getattr(image, "tile", ())
-    return [str(tile.args) for tile in tiles] if image.format == "PNG" else []
-
-
-def _drop_opaque_alpha(pixels: Pixels) -> Pixels:
-    opaque = has_alpha(pixels.shape[2]) and (pixels[..., -1] == np.iinfo(pixels.dtype).max).all()
-    return pixels[..., :-1] if opaque else pixels
-
-
-def _pixels(image: Image.Image, profile: bytes | None) -> Pixels:
-    """Convert an image of any mode to `Pixels`."""
-    if image.mode in ("I", "F"):
-        raise ImageRefused("unsupported", f"mode {image.mode} does not define the value of white")
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)[..., None]
-    if image.mode in ("1", "L") and not image.has_transparency_data:
-        return np.array(image.convert("L"))[..., None]
-    if image.mode in ("L", "LA", "La"):
-        return np.array(image.convert("LA"))
-    if image.has_transparency_data:
-        return np.array(image.convert("RGBA"))
-    if not _is_grey_or_rgb(image.mode):
-        image = in_srgb(image, profile)
-    return np.array(image.convert("RGB"))
-
-
-def _is_grey_or_rgb(mode: str) -> bool:
-    return mode not in ("CMYK", "YCbCr", "LAB", "HSV")
-
-
 def _read_animation(image: Image.Image, max_pixels: int) -> Picture:
     frames: list[Pixels] = []
     durations_ms = []
     # An APNG may begin with a still picture for programs that play none.
     first = 1 if getattr(image, "default_image", False) else 0
+    profile, cicp = image.info.get("icc_profile"), image.info.get("cicp")
+    # Frames become RGB, of which a profile for grey says nothing.
+    is_grey = image.mode in ("1", "L", "LA") and profile_space(profile) == "GRAY"
     for index in range(first, frame_count(image)):
         image.seek(index)
         # Pillow enlarges a GIF by a frame that reaches beyond the size in its header.
@@ -205,11 +142,18 @@ def _read_animation(image: Image.Image, max_pixels: int) -> Picture:
             raise too_many_pixels(image, max_pixels)
         image.load()
         durations_ms.append(round(image.info.get("duration", 0)) or DEFAULT_DURATION_MS)
-        frames.append(np.array(oriented(image.convert("RGBA"))))
+        frame = in_srgb(image.convert("LA"), profile) if is_grey else image
+        frames.append(np.array(oriented(frame.convert("RGBA"))))
     if all((frame[..., 3] == 255).all() for frame in frames):
         frames = [frame[..., :3] for frame in frames]
-    profile = _matching_profile(image.info.get("icc_profile"), 3)
-    return Picture(tuple(frames), profile, _dpi(image), tuple(durations_ms), _plays(image))
+    return Picture(
+        tuple(frames),
+        profile if profile_space(profile) == "RGB" else None,
+        _dpi(image),
+        tuple(durations_ms),
+        _plays(image),
+        cicp=cicp,
+    )
 
 
 def _plays(image: Image.Image) -> int:
@@ -218,18 +162,6 @@ def _plays(image: Image.Image) -> int:
     if image.format == "GIF":
         return plays_of_gif(None if field is None else int(field))
     return int(field or 0)
-
-
-def _matching_profile(profile: object, channels: int) -> bytes | None:
-    """Return `profile` if it is readable and for pictures with that many channels, else None."""
-    if not isinstance(profile, bytes):
-        return None
-    try:
-        opened_profile = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        space = opened_profile.profile.xcolor_space.strip()
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None
-    return profile if space == COLOUR_SPACES[channels] else None
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.images.decode import FORMATS
+from pipeline.images.opening import FORMATS
 
 HEAD_BYTES = 64
 CAMERA_RAW = "camera raw"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.upscaling.pictures import has_alpha
+from pipeline.images.raster import has_alpha
 
 WHITE_LEVELS = {torch.uint8: 255, torch.uint16: 65_535} | dict.fromkeys(
     (torch.float16, torch.bfloat16, torch.float32, torch.float64), 1

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,15 +65,18 @@ def upscale(
 ) -> None:
     """Enlarge pictures with a trained generator.
 
-    Transparency, 16 bits of a PNG, colour profiles, resolution and the frames of animations are
-    kept, as far as the format has them. Of several pictures those are left out that have their
-    result already. A picture has 100 million pixels at most, all frames together.
+    Colours and transparency, the 16 bits of PNG and TIFF, resolution, metadata and the frames of
+    animations are kept, as far as the format has them. Of several pictures those are left out that
+    have their result already. A picture has 100 million pixels at most, all frames together.
     """
     # What these import is light: whatever is wrong with files is found before PyTorch is loaded.
     from pipeline.upscaling.plan import PIPE, Writing, choose_encoding, plan_jobs
 
     options = upscale_params(**params)
-    encoding = choose_encoding(options.format, options.quality, output)
+    encoding = replace(
+        choose_encoding(options.format, options.quality, output),
+        strip_metadata=options.strip_metadata,
+    )
     writing = Writing(encoding, options.background, options.keep_time, overwrite)
     inputs = list(dict.fromkeys(pictures))
     if options.keep_time and PIPE in (*inputs, output):

@@ -59,6 +59,16 @@ def test_a_folder_is_scraped_with_its_names_as_tags(folder: Path) -> None:
     assert json.loads((folder / "scrape.json").read_text())["accepted"] == 5
 
 
+def test_a_picture_with_long_text_is_scraped(folder: Path) -> None:
+    """Pillow refuses more than 1 MiB of compressed text."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("workflow", "x" * 2_000_000, zip=True)
+    with Image.open(folder / "my pictures" / "0.png") as image:
+        image.save(folder / "my pictures" / "0.png", pnginfo=text)
+    report = run(folder)
+    assert (report.accepted, report.listed, report.rejected) == (5, 5, {})
+
+
 def test_the_users_files_stay_their_own(folder: Path) -> None:
     run(folder)
     assert all(path.stat().st_nlink == 1 for path in (folder / "my pictures").glob("*.png"))

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,20 @@ def test_progress_never_goes_back(tmp_path: Path) -> None:
     upscale_all(jobs, lambda _: upscaler, Writing(Encoding("png")), lambda _: None, Done())
     assert steps == sorted(steps)
     assert {16, 80, 160, 240} <= set(steps)
+
+
+def test_damaged_metadata_is_no_message(tmp_path: Path) -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + b"\x3b\x01\x02\0\xff\xff\xff\xff" * 2
+    Image.new("RGB", (3, 2)).save(tmp_path / "a.jpg", exif=exif)
+    with warnings.catch_warnings(record=True, action="always") as warned:
+        problems = upscale_all(
+            [Job(tmp_path / "a.jpg", tmp_path / "a.png")],
+            lambda _: Upscaler(bicubic(), device="cpu"),
+            Encoding("png"),
+            lambda *_: None,
+            Silent(),
+        )
+    assert (problems, [str(one.message) for one in warned]) == ([], [])
 
 
 @pytest.mark.parametrize("missing_pixels", [0, 1])

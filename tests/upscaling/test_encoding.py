@@ -7,10 +7,15 @@ import pytest
 from PIL import Image, ImageCms
 
 from pipeline.errors import PipelineError
+from pipeline.images.cicp import Cicp
+from pipeline.images.decode import decode
+from pipeline.images.icc_profiles import grey_profile, parametric_curve
 from pipeline.upscaling.encoding import encode_picture
 from pipeline.upscaling.pictures import Picture, decode_picture
+from tests.images.originals import swapped_profile
 from tests.upscaling.small import noise
 
+LINEAR_GREY = grey_profile(parametric_curve(1.0))
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -96,6 +101,8 @@ def test_quality_is_of_jpeg_and_webp() -> None:
     [
         (Picture((noise(4, 4, 4),)), "jpg", "JPEG has no transparency"),
         (Picture((noise(4, 4), noise(4, 4))), "jpg", "JPEG has no animations"),
+        (Picture((noise(4, 4),), cicp=Cicp(9, 16)), "webp", r"webp has no .* range \(PQ\)"),
+        (Picture((noise(4, 4),), cicp=Cicp(9, 18)), "gif", r"gif has no .* range \(HLG\)"),
         (Picture((noise(1, 16384),)), "webp", "webp has no picture of 16384×1"),
         (Picture((noise(1, 65501),)), "jpg", "jpg has no picture of 65501×1"),
     ],
@@ -103,3 +110,47 @@ def test_quality_is_of_jpeg_and_webp() -> None:
 def test_what_a_format_cannot_hold_is_refused(picture: Picture, format: str, message: str) -> None:
     with pytest.raises(PipelineError, match=message):
         encode_picture(picture, format)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_high_dynamic_range_is_kept_in_png(dtype: type, frames: int) -> None:
+    pixels = tuple(noise(4, 4, 3, dtype) // (number + 1) for number in range(frames))
+    picture = Picture(pixels, frame_durations_ms=(40,) * frames, cicp=Cicp(9, 16))
+    assert decode_picture(encode_picture(picture, "png")).cicp == Cicp(9, 16)
+
+
+@pytest.mark.parametrize(
+    ("format", "channels", "profile", "kept", "colour"),
+    [
+        ("gif", 3, swapped_profile(), None, (60, 40, 200)),
+        ("gif", 1, LINEAR_GREY, None, (229, 229, 229)),
+        ("webp", 1, LINEAR_GREY, None, (229, 229, 229)),
+        ("webp", 2, LINEAR_GREY, None, (229, 229, 229)),
+        ("webp", 3, swapped_profile(), swapped_profile(), (60, 40, 200)),
+        ("jpg", 1, LINEAR_GREY, LINEAR_GREY, (229, 229, 229)),
+        ("png", 2, LINEAR_GREY, LINEAR_GREY, (229, 229, 229)),
+    ],
+)
+def test_colours_are_converted_where_a_format_lacks_profiles(
+    format: str, channels: int, profile: bytes, kept: bytes | None, colour: tuple[int, ...]
+) -> None:
+    pixels = np.full((4, 4, channels), (200, 40, 60, 255)[:channels], np.uint8)
+    if channels == 2:
+        pixels[..., 1] = 255
+        pixels[0, 0, 1] = 0
+    data = encode_picture(Picture((pixels,), profile), format)
+    assert decode_picture(data).icc_profile == kept
+    assert decode(data, 100, "#000000").pixels[2, 2].tolist() == pytest.approx(colour, abs=2)
+
+
+def test_a_grey_animation_keeps_its_look() -> None:
+    """Its frames become RGB, of which the profile for grey says nothing."""
+    images = [Image.new("L", (4, 4), level) for level in (200, 1)]
+    buffer = io.BytesIO()
+    images[0].save(
+        buffer, "PNG", save_all=True, append_images=images[1:], duration=40, icc_profile=LINEAR_GREY
+    )
+    picture = decode_picture(buffer.getvalue())
+    assert picture.icc_profile is None
+    assert [int(frame[0, 0, 0]) for frame in picture.frames] == [229, 13]

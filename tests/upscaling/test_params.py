@@ -16,7 +16,13 @@ def test_the_library_has_the_commands_options_and_defaults() -> None:
     command = {name: field.default for name, field in UpscaleParams.model_fields.items()}
     assert (library.pop("model"), command.pop("model")) == (DEFAULT, AUTO)
     assert {name: command.pop(name) for name in library} == library
-    assert command == {"format": None, "quality": None, "background": None, "keep_time": False}
+    assert command == {
+        "format": None,
+        "quality": None,
+        "background": None,
+        "keep_time": False,
+        "strip_metadata": False,
+    }
 
 
 @pytest.mark.parametrize(

@@ -243,20 +243,8 @@ def test_no_more_is_inflated_than_the_header_allows() -> None:
 
 def test_too_little_image_data_is_damage() -> None:
     data = with_image_data(noise(8, 8, 3, np.uint16), lambda raw: raw[:-1])
-    with pytest.raises(ImageRefused, match="its image data ends too early"):
+    with pytest.raises(ImageRefused, match="truncated"):
         decode_picture(data)
-
-
-def test_headers_that_differ_are_damage() -> None:
-    """Pillow looks no further than an animation's first frame, pypng as far as image data."""
-    small = dict(png.Reader(bytes=deep_png(noise(8, 8, 3, np.uint16))).chunks())
-    large, *rest = png.Reader(bytes=deep_png(noise(9, 9, 3, np.uint16))).chunks()
-    control = (b"fcTL", struct.pack(">IIIIIHHBB", 0, 8, 8, 0, 0, 1, 10, 0, 0))
-    frame = (b"fdAT", struct.pack(">I", 1) + small[b"IDAT"])
-    both = io.BytesIO()
-    png.write_chunks(both, [(b"IHDR", small[b"IHDR"]), control, frame, large, *rest])
-    with pytest.raises(ImageRefused, match="two headers that differ"):
-        decode_picture(both.getvalue())
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -6,7 +6,7 @@ import struct
 import pytest
 from PIL import Image
 
-from pipeline.images.decode import FORMATS
+from pipeline.images.opening import FORMATS
 from pipeline.upscaling.formats import PICTURE_SUFFIXES
 from pipeline.upscaling.recognition import HEAD_BYTES, readable_format, unread_format
 

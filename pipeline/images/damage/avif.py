@@ -1,9 +1,10 @@
-"""Damage of AVIF files (an ISO base media file, ISO/IEC 14496-12, with items of HEIF)."""
+"""Damage of AVIF files, whose pictures are items of HEIF (ISO/IEC 23008-12)."""
 
 import io
 from collections.abc import Iterator
 
 from pipeline.images.damage.zeros import unwritten_sectors
+from pipeline.images.iso_boxes import boxes, meta_boxes
 
 
 def avif_damage(data: bytes) -> str | None:
@@ -11,11 +12,11 @@ def avif_damage(data: bytes) -> str | None:
 
     Metadata may hold any zeros.
     """
-    boxes = _meta_boxes(data)
-    if not {b"iinf", b"iloc"} <= boxes.keys():
+    meta = meta_boxes(data)
+    if not {b"iinf", b"iloc"} <= meta.keys():
         return None
-    coded = _coded_items(data, *boxes[b"iinf"])
-    for item, start, end in _item_extents(data, *boxes[b"iloc"]):
+    coded = _coded_items(data, *meta[b"iinf"])
+    for item, start, end in _item_extents(data, *meta[b"iloc"]):
         if item in coded and (
             problem := unwritten_sectors(data, start, min(end, len(data)), may_end_in_zeros=False)
         ):
@@ -23,22 +24,12 @@ def avif_damage(data: bytes) -> str | None:
     return None
 
 
-def _meta_boxes(data: bytes) -> dict[bytes, tuple[int, int]]:
-    """Return start and end of the contents of each box in the file's `meta` box, by name."""
-    boxes: dict[bytes, tuple[int, int]] = {}
-    for name, start, end in _boxes(data, 0, len(data)):
-        if name == b"meta":
-            parts = _boxes(data, start + 4, end)
-            boxes |= {part: (first, last) for part, first, last in parts}
-    return boxes
-
-
 def _coded_items(data: bytes, start: int, end: int) -> set[int]:
     """Return the ids of the items of type `av01` that the `iinf` box lists."""
     coded: set[int] = set()
     # The entries follow version, flags and their count, which has 4 bytes after version 0.
     entries = start + (6 if data[start : start + 1] == b"\0" else 8)
-    for name, entry, _ in _boxes(data, entries, end):
+    for name, entry, _ in boxes(data, entries, end):
         id_bytes = 4 if data[entry : entry + 1] > b"\2" else 2
         item_type = data[entry + 6 + id_bytes : entry + 10 + id_bytes]
         if name == b"infe" and item_type == b"av01":
@@ -68,16 +59,3 @@ def _item_extents(data: bytes, start: int, end: int) -> Iterator[tuple[int, int,
                 yield item, first, first + length
         if box.tell() >= end - start:
             return
-
-
-def _boxes(data: bytes, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, start and end of the contents of each box between two offsets."""
-    while position + 8 <= end:
-        size, header = int.from_bytes(data[position : position + 4]), 8
-        if size == 1:
-            size, header = int.from_bytes(data[position + 8 : position + 16]), 16
-        size = size or end - position
-        if size < header or position + size > end:
-            return
-        yield data[position + 4 : position + 8], position + header, position + size
-        position += size

@@ -1,8 +1,5 @@
 """Damage of TIFF files."""
 
-import io
-
-from PIL import Image
 from PIL.TiffImagePlugin import (
     COMPRESSION,
     STRIPBYTECOUNTS,
@@ -12,6 +9,7 @@ from PIL.TiffImagePlugin import (
 )
 
 from pipeline.images.damage.zeros import describe_zeros, unwritten_sectors
+from pipeline.images.opening import open_image
 
 # LZW, JPEG, deflate (twice), PackBits, LZMA, Zstandard, WebP. Others have undamaged parts that end
 # in zeros: uncompressed ones are black there, and fax codes are filled up with them.
@@ -23,7 +21,7 @@ _SHORT = 16
 def tiff_damage(data: bytes) -> str | None:
     """Describe the damage in the first picture's tags and compressed parts; None without any."""
     try:
-        with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+        with open_image(data) as image:
             tags = dict(getattr(image, "tag_v2", {}))
     except LookupError as error:  # Pillow parses a tag when it is asked for, and decodes without
         return f"its tag {error} cannot be read"

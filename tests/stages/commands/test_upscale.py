@@ -77,6 +77,18 @@ def test_a_texture_stays_seamless(folder: Path) -> None:
     assert np.abs(np.roll(one, (16, 20), (0, 1)) - other).max() <= 1
 
 
+@pytest.mark.parametrize(("options", "kept"), [([], {315: "somebody"}), (["--strip-metadata"], {})])
+def test_metadata_is_kept_unless_it_is_to_be_stripped(
+    folder: Path, options: list[str], kept: dict[int, str]
+) -> None:
+    exif = Image.Exif()
+    exif[315] = "somebody"
+    Image.new("RGB", (7, 5)).save(folder / "c.jpg", exif=exif)
+    result = upscale(folder, "c.jpg", *options)
+    assert result.code == 0, result.err
+    assert dict(Image.open(folder / "c_x4.png").getexif()) == kept
+
+
 def test_a_model_that_enlarges_nothing_changes_the_picture(folder: Path) -> None:
     torch.manual_seed(0)
     save_generator(folder / "1x.safetensors", RRDBNet(1, blocks=1, features=8, growth=4), {})
