@@ -28,6 +28,7 @@ from pipeline.booru.html_render import (
 )
 from pipeline.booru.search import find_tags, parse_query
 from pipeline.images.collection import BooruPicture
+from pipeline.images.opening import open_image_file
 
 DEFAULT_LIMIT = 100
 HARD_LIMIT = 1000
@@ -175,7 +176,7 @@ def _original(post: ServedPost, request: Request) -> Response:
 def _preview(post: ServedPost, size: tuple[int, int]) -> Response:
     """Answer with the picture resized to `size`, as a JPEG on white."""
     try:
-        with Image.open(post.picture.path) as image:
+        with open_image_file(post.picture.path) as image:
             image.draft("RGB", size)
             small = image.convert("RGBA").resize(size, Image.Resampling.LANCZOS)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -11,12 +11,10 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
-
 from pipeline.errors import PipelineError, some_of
 from pipeline.files import atomic_path
 from pipeline.images.decode import ImageRefused, decoding, frame_count
-from pipeline.images.opening import FORMATS
+from pipeline.images.opening import open_image_file
 from pipeline.machine_errors import fault_text
 from pipeline.machine_limits import available_memory, usable_cores
 from pipeline.progress import Progress, Silent, task
@@ -242,7 +240,7 @@ def _pixels_in_header(path: Path) -> int:
     ):
         # What a pipe holds can be read only once.
         if stat.S_ISREG(path.stat().st_mode):
-            with decoding(), Image.open(path, formats=FORMATS) as image:
+            with decoding(), open_image_file(path) as image:
                 return image.width * image.height * frame_count(image)
     return 1
 

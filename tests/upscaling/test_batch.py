@@ -74,7 +74,7 @@ def test_damaged_metadata_is_no_message(tmp_path: Path) -> None:
         problems = upscale_all(
             [Job(tmp_path / "a.jpg", tmp_path / "a.png")],
             lambda _: Upscaler(bicubic(), device="cpu"),
-            Encoding("png"),
+            Writing(Encoding("png")),
             lambda *_: None,
             Silent(),
         )
