@@ -28,8 +28,8 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
     of `sr` is clamped to the range of the nearest 3 × 3 pixels of `lr`, widened by three times its
     width and one level. Then all values of an LR pixel are moved by the same share of their way to
     one end of that range, so that the means of Gaussian windows become those of `lr` within one
-    level: one step of back-projection (Irani and Peleg 1991, “Improving resolution by image
-    registration”) for low frequencies alone, since compression artefacts should not come back.
+    level: one step of back-projection (Irani and Peleg 1991, “Improving Resolution by Image
+    Registration”) for low frequencies alone, since compression artefacts should not come back.
     """
     lowest, highest = _allowed_range(lr)
     images, channels, height, width = lr.shape
