@@ -34,22 +34,32 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
     lowest, highest = _allowed_range(lr)
     images, channels, height, width = lr.shape
     scale = sr.shape[-1] // width
-    blocks = sr.clone().view(images, channels, height, scale, width, scale)
+    result = sr.clone(memory_format=torch.contiguous_format)
+    blocks = result.view(images, channels, height, scale, width, scale)
     blocks.clamp_(_per_block(lowest), _per_block(highest))
-    means = blocks.mean((3, 5))
+    means = F.avg_pool2d(result, scale)
     missing = F.softshrink(_blurred(lr - means), _LEVEL)
     up = (missing / _blurred(highest - means).clamp(min=_LEAST_ROOM)).clamp(0, 1)
     down = (-missing / _blurred(means - lowest).clamp(min=_LEAST_ROOM)).clamp(0, 1)
     blocks.mul_(_per_block(1 - up - down)).add_(_per_block(up * highest + down * lowest))
-    return blocks.view(sr.shape)
+    return result
 
 
 def _allowed_range(lr: Tensor) -> tuple[Tensor, Tensor]:
     """Return the lowest and the highest value that an enlarged pixel may have, as `lr`."""
-    extended = F.pad(lr, (1, 1, 1, 1), mode="replicate")
-    highest, lowest = F.max_pool2d(extended, 3, 1), -F.max_pool2d(-extended, 3, 1)
+    highest, lowest = _highest_nearby(lr), -_highest_nearby(-lr)
     more = _WIDENING * (highest - lowest) + _LEVEL
     return (lowest - more).clamp(min=0), (highest + more).clamp(max=1)
+
+
+def _highest_nearby(values: Tensor) -> Tensor:
+    """Return the highest of the nearest 3 × 3 values of `(N, C, h, w)`."""
+    # PyTorch's own pooling takes five times as long on a CPU.
+    extended = F.pad(values, (1, 1, 1, 1), mode="replicate")
+    rows = torch.maximum(
+        torch.maximum(extended[:, :, :-2], extended[:, :, 2:]), extended[:, :, 1:-1]
+    )
+    return torch.maximum(torch.maximum(rows[..., :-2], rows[..., 2:]), rows[..., 1:-1])
 
 
 def _per_block(values: Tensor) -> Tensor:
@@ -60,7 +70,7 @@ def _per_block(values: Tensor) -> Tensor:
 def _blurred(values: Tensor) -> Tensor:
     """Return means of `(N, C, h, w)` in Gaussian windows; at the border its last pixel repeats."""
     channels, radius = values.shape[1], _BLUR_RADIUS
-    offsets = torch.arange(-radius, radius + 1, device=values.device)
+    offsets = torch.arange(-radius, radius + 1, device=values.device, dtype=values.dtype)
     weights = torch.exp(-(offsets**2) / (2 * _SIGMA**2))
     row = (weights / weights.sum()).expand(channels, 1, 1, -1)
     extended = F.pad(values, (radius,) * 4, mode="replicate")

@@ -55,6 +55,9 @@ from pipeline.upscaling.transparency import (
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
+FRAME_COPIES = 4
+"""How often the frames of a result are in memory while an animation is encoded."""
+
 I = TypeVar("I", Image.Image, NDArray[Any], Tensor)  # noqa: E741
 
 
@@ -175,7 +178,7 @@ class Upscaler:
         if not picture.animated:
             return replace(picture, frames=(self(picture.frames[0], listener),))
         results = sum(self._result_bytes(to_batch(frame, None)) for frame in picture.frames)
-        _check_memory(results, results)
+        _check_memory(results, results * FRAME_COPIES)
         frames = []
         with task(listener, "upscale", len(picture.frames), "frames"):
             for frame in picture.frames:
@@ -230,8 +233,9 @@ class Upscaler:
         if size != made:
             required += strip_bytes(lr, tile * scale, made[0], made[1] / size[1])
         if passes and self._device.type == "cpu":
+            beyond = 2 * tile_overlap(self._generator, self._reach) if self._seamless else 0
             required += _windows_per_picture(lr) * tile_bytes(
-                self._generator, width, height, tile, self._reach
+                self._generator, width + beyond, height + beyond, tile, self._reach
             )
         return required
 
@@ -377,8 +381,6 @@ class Upscaler:
     def _run(self, lr: Tensor, exact: bool) -> Tensor:
         """Apply the network to `(N, 3, h, w) float in [0, 1]`; in fp32 if bf16 overflows.
 
-        Its result is clamped to [0, 1], and made consistent where that is wanted.
-
         Raises `PipelineError` where the result is not finite.
         """
         batch = lr.contiguous(memory_format=torch.channels_last)
@@ -388,10 +390,16 @@ class Upscaler:
             with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
                 sr = self_ensemble(self._generator, batch) if self._tta else self._generator(batch)
             if torch.isfinite(sr).all():
-                return (
-                    make_consistent(sr.float(), lr) if self._consistent else sr.float().clamp(0, 1)
-                )
+                return self._finished(sr.float(), lr)
         raise PipelineError("the generator's result is not finite")
+
+    def _finished(self, sr: Tensor, lr: Tensor) -> Tensor:
+        """Return the network's result in [0, 1], consistent with `lr` where that is wanted."""
+        if not self._consistent:
+            return sr.clamp(0, 1)
+        # A caller's autocast would compute means in bf16.
+        with torch.autocast(self._device.type, enabled=False):
+            return make_consistent(sr, lr)
 
 
 def _load(model: str | Path | Generator, alpha: float | None) -> Generator:

@@ -24,7 +24,8 @@ def memory(name):
 
 torch.set_num_threads(1)
 network = SRResNet(blocks=1, features=4, norm="none", upsampling="direct")
-upscaler = Upscaler(network, scale=SCALE, tile=64, device="cpu", precision="fp32")
+options = dict(scale=SCALE, seamless=SEAMLESS, tile=TILE)
+upscaler = Upscaler(network, device="cpu", precision="fp32", **options)
 random = np.random.default_rng(0)
 upscaler(random.integers(0, 256, (99, 99, CHANNELS), np.uint8))
 lr = random.integers(0, 256, (SIDE, SIDE, CHANNELS), np.uint8)
@@ -37,10 +38,16 @@ print(memory("VmHWM") - before, upscaler._required_memory(to_batch(lr, None)), h
 
 @pytest.mark.slow
 @pytest.mark.skipif(not RESET.exists(), reason="the peak of a process is reset by Linux alone")
-@pytest.mark.parametrize(("scale", "side", "channels"), [(8, 300, 4), (2, 1200, 3), (4, 800, 1)])
-def test_the_peak_is_no_more_than_what_is_checked(scale: int, side: int, channels: int) -> None:
+@pytest.mark.parametrize(
+    ("scale", "side", "channels", "tile", "seamless"),
+    [(8, 300, 4, 64, False), (2, 1200, 3, 64, False), (4, 800, 1, 64, False), (4, 60, 3, 64, True)],
+)
+def test_the_peak_is_no_more_than_what_is_checked(
+    scale: int, side: int, channels: int, tile: int, seamless: bool
+) -> None:
     program = PROGRAM.replace("SCALE", str(scale)).replace("SIDE", str(side))
-    program = program.replace("CHANNELS", str(channels))
+    program = program.replace("CHANNELS", str(channels)).replace("TILE", str(tile))
+    program = program.replace("SEAMLESS", str(seamless))
     output = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     ).stdout

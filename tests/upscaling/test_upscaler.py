@@ -72,6 +72,23 @@ def test_tiles_of_consistent_results_leave_no_trace(scale: float) -> None:
     torch.testing.assert_close(tiled, whole)
 
 
+def test_a_callers_autocast_costs_no_precision() -> None:
+    upscaler = Upscaler(generator(), device="cpu", precision="fp32")
+    lr = noise(20, 24)
+    expected = upscaler(lr)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (upscaler(lr) == expected).all()
+
+
+def test_frames_have_room_for_the_encoders_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = tuple(noise(10, 10) for _ in range(3))
+    upscaler = Upscaler(generator(), device="cpu")
+    result = 3 * 40 * 40 * 3
+    monkeypatch.setattr(pipeline.upscaling.upscaler, "free_memory", lambda _: 4 * result - 1)
+    with pytest.raises(PipelineError, match="while it is made"):
+        upscaler.upscale_picture(Picture(frames, frame_durations_ms=(100,) * 3))
+
+
 @pytest.mark.parametrize("name", ["distortion", "perception", "web", "article-perception"])
 @pytest.mark.parametrize("colour", [(0, 255, 0), (255, 0, 255), (255, 255, 0)])
 def test_flat_colours_stay_flat_up_to_a_pictures_border(
