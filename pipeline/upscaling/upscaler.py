@@ -320,6 +320,7 @@ class Upscaler:
             StripResizer(hr, height * scale, width * scale, margin * scale) if resized else None
         )
         windows = self._windows(width, height, tile)
+        grey = _is_grey(lr)
         done = 0
         with task(progress, "upscale", len(windows), "tile"):
             for rows, strip_windows in groupby(windows, lambda one: one.output_slices(scale)[0]):
@@ -329,7 +330,8 @@ class Upscaler:
                     for first in range(0, len(lr), batch):
                         part = slice(first, first + batch)
                         lr_tile = self._cut(lr[part], window, margin).to(self._device)
-                        sr = self._upscale_tile(lr_tile, exact)[..., *window.crop_slices(scale)]
+                        sr = self._upscale_tile(lr_tile, grey[part], exact)
+                        sr = sr[..., *window.crop_slices(scale)]
                         strip[part, ..., columns].copy_(from_unit_range(sr, lr.dtype))
                     done += 1
                     progress.update(done)
@@ -357,12 +359,13 @@ class Upscaler:
             return to_unit_range(pictures[..., top:bottom, left:right])
         return to_unit_range(wrapped(pictures, range(top, bottom), range(left, right)))
 
-    def _upscale_tile(self, lr: Tensor, exact: bool) -> Tensor:
+    def _upscale_tile(self, lr: Tensor, grey: Tensor, exact: bool) -> Tensor:
         """Enlarge `(N, c, h, w) float in [0, 1]` to `(N, c, h·scale, w·scale)`, in [0, 1] too.
 
         Alpha is enlarged as a grey picture of its own, and colours premultiplied: what lies under
-        full transparency is arbitrary, and must not bleed into edges. `exact`: always in fp32,
-        as where the result is not rounded to 8 bits.
+        full transparency is arbitrary, and must not bleed into edges. `grey`: (N,), whose
+        results have no colour. `exact`: always in fp32, as where the result is not rounded to 8
+        bits.
         """
         colours = premultiply(lr)
         rgb = colours.expand(-1, 3, -1, -1)
@@ -373,8 +376,12 @@ class Upscaler:
             sr = unpremultiply(sr, sr_alpha)
         else:
             sr = self._run(rgb, exact)
+        if grey.any():
+            without_colour = sr[:, :3].mean(1, keepdim=True)
+            is_grey = grey.to(sr.device).view(-1, 1, 1, 1)
+            sr = torch.cat([torch.where(is_grey, without_colour, sr[:, :3]), sr[:, 3:]], 1)
         if colours.shape[1] == 1:
-            sr = torch.cat([sr[:, :3].mean(1, keepdim=True), sr[:, 3:]], 1)
+            sr = torch.cat([sr[:, :1], sr[:, 3:]], 1)
         return sr
 
     @torch.inference_mode()
@@ -426,6 +433,14 @@ def _from_pil(image: Image.Image) -> Picture:
     except ImageRefused as refusal:
         advice = "; pass an array, as floats in [0, 1]" if image.mode in ("I", "F") else ""
         raise ValueError(f"{refusal.text}{advice}") from None
+
+
+def _is_grey(pictures: Tensor) -> Tensor:
+    """Return which of `(N, c, h, w)` have no colour, (N,)."""
+    if pictures.shape[1] < 3:
+        return torch.ones(len(pictures), dtype=torch.bool)
+    red, green, blue = (pictures[:, channel].flatten(1) for channel in range(3))
+    return (red == green).all(1) & (red == blue).all(1)
 
 
 def _windows_per_picture(lr: Tensor) -> int:

@@ -80,6 +80,19 @@ def test_a_callers_autocast_costs_no_precision() -> None:
         assert (upscaler(lr) == expected).all()
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_grey_in_rgb_stays_grey_and_is_that_of_a_grey_picture(channels: int) -> None:
+    upscaler = Upscaler(generator(), tile=16, device="cpu")
+    grey = noise(30, 30, channels - 2)
+    colours = np.concatenate([grey[..., :1].repeat(3, 2), grey[..., 1:]], 2)
+    batch = upscaler(np.stack([colours, noise(30, 30, channels)]))
+    expected = upscaler(grey)
+
+    assert (batch[0][..., :3] == expected[..., :1]).all()
+    assert (batch[0][..., 3:] == expected[..., 1:]).all()
+    assert (batch[1] == upscaler(noise(30, 30, channels))).all()
+
+
 def test_frames_have_room_for_the_encoders_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = tuple(noise(10, 10) for _ in range(3))
     upscaler = Upscaler(generator(), device="cpu")
