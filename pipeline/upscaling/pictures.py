@@ -17,7 +17,15 @@ from pipeline.images.decode import (
 from pipeline.images.icc_profiles import profile_space
 from pipeline.images.jpeg_traces import traced_jpeg_quality
 from pipeline.images.quality import jpeg_of
-from pipeline.images.raster import Pixels, Raster, has_alpha, in_srgb, oriented, read_raster
+from pipeline.images.raster import (
+    Pixels,
+    Raster,
+    has_alpha,
+    in_srgb,
+    oriented,
+    read_raster,
+    srgb_image,
+)
 from pipeline.images.webp_quality import webp_quantiser
 from pipeline.upscaling.gif_loops import plays_of_gif
 from pipeline.upscaling.metadata import NO_METADATA, Metadata, read_metadata
@@ -115,6 +123,17 @@ def from_pil(image: Image.Image) -> Picture:
 
 def _from_raster(raster: Raster, image: Image.Image) -> Picture:
     return Picture((raster.pixels,), raster.profile, _dpi(image), cicp=raster.cicp)
+
+
+def picture_in_srgb(picture: Picture) -> Picture:
+    """Return `picture` in sRGB, of 8 bits, instead of with a profile; unchanged if it has none."""
+    if picture.icc_profile is None:
+        return picture
+    frames = []
+    for pixels in picture.frames:
+        converted = np.asarray(srgb_image(Raster(pixels, picture.icc_profile)))
+        frames.append(converted[..., None] if converted.ndim == 2 else converted)
+    return replace(picture, frames=tuple(frames), icc_profile=None)
 
 
 def to_pil(picture: Picture) -> Image.Image:
