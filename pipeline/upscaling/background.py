@@ -1,7 +1,6 @@
 """Transparent pictures, laid on a colour."""
 
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ def lay_on(picture: Picture, colour: str) -> Picture:
         raise PipelineError(
             f"--background: on {picture.cicp.name} no colour can be laid; leave it out"
         )
-    named = cast(Colour, ImageColor.getrgb(colour)[:3])
+    named = ImageColor.getrgb(colour)[:3]
     levels = _levels(picture, named)
     if levels is None:
         picture, levels = picture_in_srgb(picture), named
