@@ -115,10 +115,17 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """Convert a PIL image of any mode. Raises `ImageRefused` for "I" and "F"."""
+    """Convert a PIL image of any mode; "I;16" stays grey, with whatever profile it has.
+
+    Raises `ImageRefused` for "I" and "F".
+    """
     with decoding():
         copy = image.copy()
-        return _from_raster(read_raster(copy), copy)
+        raster = read_raster(copy)
+        if raster.pixels.dtype == np.uint16:
+            # Pillow has no colours of 16 bits, as which a profile for RGB lets grey be read.
+            raster = replace(raster, pixels=raster.pixels[..., :1])
+        return _from_raster(raster, copy)
 
 
 def _from_raster(raster: Raster, image: Image.Image) -> Picture:
