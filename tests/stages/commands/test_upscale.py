@@ -202,6 +202,10 @@ def test_pictures_of_one_name_do_not_stop_the_others(folder: Path) -> None:
     ("arguments", "message"),
     [
         (["a.png"], "a_x4.png: exists, made with whatever options"),
+        (
+            ["a.png", "--width", "31", "--model", "b.jpg", "-o", "a_x4.png"],
+            "a_x4.png: exists, made with whatever options",
+        ),
         (["a.png", "-o", "b.jpg/out"], "b.jpg/out: cannot be written: Not a directory"),
         (["absent.png"], "absent.png: No such file or directory"),
         (["a.png", "b.jpg", "-o", "/proc/self/none"], "/proc/self/none: cannot be written: "),
