@@ -145,9 +145,10 @@ class _Handler(WSGIRequestHandler):
         self.environ = self.make_environ()
         reader, writer = cast(IO[bytes], self.rfile), cast(IO[bytes], self.wfile)
         gateway = _Gateway(reader, writer, sys.stderr, self.environ)
-        gateway.run(self.server.app)
         has_body = lengths != ["0"] or "Transfer-Encoding" in self.headers
-        if gateway.failed or gateway.ends_by_closing or has_body:
+        gateway.closes = has_body
+        gateway.run(self.server.app)
+        if gateway.failed or gateway.closes:
             self.close_connection = True
         if has_body:
             # The unread rest of the body would be parsed as the next request.
@@ -175,14 +176,15 @@ class _Handler(WSGIRequestHandler):
 class _Gateway(SimpleHandler):
     """Runs the application for one request.
 
-    `failed` if it raised during the response; `ends_by_closing` if the response has no length.
+    `failed` if it raised during the response; `closes` if the response ends the connection, as it
+    does if it has no length.
     """
 
     http_version = "1.1"
     server_software = "pipeline"
     wsgi_file_wrapper = None
     failed = False
-    ends_by_closing = False
+    closes = False
     headers: Headers
     status: str
 
@@ -190,8 +192,9 @@ class _Gateway(SimpleHandler):
         super().cleanup_headers()
         has_no_body = self.status.startswith(("204", "304"))
         if "Content-Length" not in self.headers and not has_no_body:
+            self.closes = True
+        if self.closes:
             self.headers["Connection"] = "close"
-            self.ends_by_closing = True
 
     def log_exception(self, exc_info: Any) -> None:
         self.failed = True

@@ -138,8 +138,9 @@ def run_stage(stage: Stage) -> None:
 def run_app(app: typer.Typer) -> None:
     """Run `app` and exit: 0 done, 1 failed, 2 wrong usage or params, 130 interrupted."""
     prepare_streams()
-    # Params limit the size of pictures; Pillow's own limit would only confuse.
-    warnings.filterwarnings("ignore", message=".*could be decompression bomb")
+    # Pillow warns of damaged metadata, without the file's name; and of sizes, which params limit.
+    # Once for all threads: what `catch_warnings` sets and restores, it does for others too.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     interrupt_on_signals()
     stop_with_dvc(os.environ)
     code = _run(app)

@@ -2,6 +2,8 @@
 
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -184,6 +186,18 @@ def test_an_answer_of_unknown_length_ends_with_the_connection(server: Server) ->
     answer = exchange(server, b"GET /unknown-length HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert b"\r\nConnection: close\r\n" in answer
     assert answer.endswith(b"\r\n\r\none two")
+
+
+def test_the_next_upload_opens_a_connection(server: Server) -> None:
+    """A client that is told of the end does not send into a closed connection."""
+    parts = urlsplit(server.url)
+    with closing(HTTPConnection(parts.netloc, timeout=60)) as client:
+        for body in (b"one", b"two", bytes(2 * LIMIT)):
+            client.request("POST", "/", body)
+            answer = client.getresponse()
+            assert answer.headers["Connection"] == "close"
+            assert answer.status == (200 if len(body) < LIMIT else 413)
+            assert (answer.read() == body) is (answer.status == 200)
 
 
 def test_connections_are_kept(server: Server) -> None:

@@ -18,6 +18,9 @@ from pipeline.machine_errors import is_machine_fault
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """`(h, w, c)`: grey, grey and alpha, RGB, or RGB and alpha"""
 
+Colour = tuple[int, int, int]
+"""Levels of red, green and blue, 0 to 255"""
+
 ORIENTATION = ExifTags.Base.Orientation
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
@@ -101,6 +104,23 @@ def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         grey, *alpha = image.split()
         return Image.merge(image.mode, (grey.point(_grey_levels(profile)), *alpha))
     return _converted(image, _opened_profile(profile), "RGBA" if image.mode == "RGBA" else "RGB")
+
+
+def colour_in(profile: bytes, colour: Colour, mode: str) -> tuple[int, ...] | None:
+    """Return what shows an sRGB colour in a picture with that profile, L or RGB of 8 bits.
+
+    None where the profile leads from its colours only, as those of scanners.
+    """
+    if mode == "RGB" and is_srgb(profile):
+        return colour
+    exact = ImageCms.Flags.NOOPTIMIZE
+    one = Image.new("RGB", (1, 1), colour)
+    try:
+        target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        result = ImageCms.profileToProfile(one, SRGB, target, outputMode=mode, flags=exact)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    return tuple(map(int, np.asarray(result).ravel()))
 
 
 def _opened_profile(profile: bytes) -> ImageCms.ImageCmsProfile | None:

@@ -6,11 +6,11 @@ import select
 import socket
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.resources import files
-from threading import Event
+from threading import Event, Lock
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -43,6 +43,8 @@ from pipeline.upscaling.upscaler import Upscaler
 MAX_BYTES = 64_000_000
 MAX_PIXELS = 16_000_000
 """Limit for a picture, all frames together; a quarter of it at scale 8."""
+MAX_WAITING_BYTES = 4 * MAX_BYTES
+"""Limit for the files that wait to be enlarged, all together."""
 POLL_SECONDS = 0.2
 KEPT_UPSCALERS = 4
 SCALES = ("2", "3", "4", "8")
@@ -73,6 +75,7 @@ class UpscaleApp:
         self._models = dict(models)
         self._upscaler = lru_cache(KEPT_UPSCALERS)(partial(_make_upscaler, device=device))
         self._computing = ThreadPoolExecutor(1, "upscale")
+        self._waiting = _Waiting()
         self._closed = Event()
         self._page = _render_page(self._models)
 
@@ -123,14 +126,7 @@ class UpscaleApp:
         model = _choice(request, "model", self._models)
         scale = float(_choice(request, "scale", SCALES))
         format = _choice(request, "format", OFFERED_FORMATS)
-        data = _body(request)
-        work = _Work(request.environ.get("werkzeug.socket"), self._closed)
-        try:
-            work.result = self._computing.submit(
-                self._compute, data, self._models[model], scale, format, work
-            )
-        except RuntimeError:
-            raise _RequestAborted from None
+        work = self._submit(request, self._models[model], scale, format)
         if request.args.get("progress") == "1":
             # Proxies must not collect the lines.
             headers = {"X-Accel-Buffering": "no"}
@@ -141,13 +137,27 @@ class UpscaleApp:
         named = {"X-Model": result.model} if result.model else {}
         return Response(result.data, mimetype=result.mime_type, headers=named)
 
-    def _compute(
-        self, data: bytes, model: str, scale: float, format: str, work: "_Work"
-    ) -> "_Result":
+    def _submit(self, request: Request, model: str, scale: float, format: str) -> "_Work":
+        """Return the work that waits. Raises `HTTPException` and `_RequestAborted`."""
+        work = _Work(request.environ.get("werkzeug.socket"), self._closed)
+        with ExitStack() as unless_submitted:
+            self._waiting.enter(work, _body_bytes(request))
+            unless_submitted.callback(self._waiting.leave, work)
+            work.data = _body(request)
+            try:
+                work.result = self._computing.submit(self._compute, model, scale, format, work)
+            except RuntimeError:
+                raise _RequestAborted from None
+            unless_submitted.pop_all()
+        # The executor keeps a cancelled work until its turn.
+        work.result.add_done_callback(lambda _: self._waiting.leave(work))
+        return work
+
+    def _compute(self, model: str, scale: float, format: str, work: "_Work") -> "_Result":
         """Enlarge the bytes of a picture's file. Raises `HTTPException` and `_RequestAborted`."""
         try:
             work.enter("decode")
-            picture = decode_picture(data, _max_pixels(scale))
+            picture = decode_picture(self._waiting.leave(work), _max_pixels(scale))
             name = model_for(model, picture)
             upscaler = self._upscaler(name, scale)
             height, width = picture.frames[0].shape[:2]
@@ -190,6 +200,8 @@ class _Work(Silent):
     """
 
     def __init__(self, connection: socket.socket | None, closed: Event) -> None:
+        self.data = b""
+        """the picture's file, until it is decoded or nobody waits for it"""
         self.result: Future[_Result] = Future()
         self.state: dict[str, object] = {"phase": "wait"}
         self._connection, self._closed = connection, closed
@@ -241,6 +253,28 @@ class _Work(Silent):
             return bool(readable) and not self._connection.recv(1, socket.MSG_PEEK)
         except (OSError, ValueError):
             return True
+
+
+class _Waiting:
+    """Works that wait, with the files that they hold."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._bytes: dict[_Work, int] = {}
+
+    def enter(self, work: _Work, size: int) -> None:
+        """Keep room for a file of `size` bytes. Raises `ServiceUnavailable`."""
+        with self._lock:
+            if sum(self._bytes.values()) + size > MAX_WAITING_BYTES:
+                raise ServiceUnavailable("Too many pictures wait here; send this one later.")
+            self._bytes[work] = size
+
+    def leave(self, work: _Work) -> bytes:
+        """Return the file of a work, which no longer holds it; no bytes if it has left before."""
+        with self._lock:
+            self._bytes.pop(work, None)
+            data, work.data = work.data, b""
+            return data
 
 
 def _lines(work: _Work) -> Iterator[bytes]:
@@ -305,11 +339,16 @@ def _choice(request: Request, name: str, choices: Iterable[str]) -> str:
     return value
 
 
-def _body(request: Request) -> bytes:
+def _body_bytes(request: Request) -> int:
+    """Return how many bytes of the body will be read at most."""
     if request.content_length is None or "Transfer-Encoding" in request.headers:
         raise LengthRequired("A picture's length must come before it, as Content-Length.")
+    return min(request.content_length, MAX_BYTES)
+
+
+def _body(request: Request) -> bytes:
     try:
-        return request.get_data()
+        return request.get_data(cache=False)
     except RequestEntityTooLarge:
         limit = MAX_BYTES // 10**6
         raise RequestEntityTooLarge(f"The file has more than {limit} MB.") from None

@@ -265,9 +265,9 @@ def _upscale(
     progress: Progress,
 ) -> Result:
     colour = writing.background
-    picture = source.picture if colour is None else lay_on(source.picture, colour)
-    height, width = picture.frames[0].shape[:2]
     try:
+        picture = source.picture if colour is None else lay_on(source.picture, colour)
+        height, width = picture.frames[0].shape[:2]
         upscaler = choose(source.picture)
         # Before the enlargement, which may take hours.
         if writing.encoding.format == "jpg" and picture.has_alpha and not picture.animated:

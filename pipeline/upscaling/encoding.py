@@ -13,10 +13,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import PipelineError
 from pipeline.images.deep_pixels import eight_bits
-from pipeline.images.raster import Raster, has_alpha, srgb_image
+from pipeline.images.raster import has_alpha
 from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.gif_loops import gif_repetitions
-from pipeline.upscaling.pictures import Picture, to_pil
+from pipeline.upscaling.pictures import Picture, picture_in_srgb, to_pil
 
 JPEG_QUALITY = 95
 # The largest values of GIF's fields of 16 bits; durations are in hundredths of a second.
@@ -59,10 +59,9 @@ def encode_picture(picture: Picture, format: str, quality: int | None = None) ->
     check_format(format, picture, width, height)
     if format == "png" and picture.has_16_bits:
         return _encode_png16(picture)
-    pixels = [eight_bits(frame) for frame in picture.frames]
     if not _holds_profile(format, picture.channels):
-        pixels = [_srgb(frame, picture.icc_profile) for frame in pixels]
-        picture = replace(picture, icc_profile=None)
+        picture = picture_in_srgb(picture)
+    pixels = [eight_bits(frame) for frame in picture.frames]
     if format == "gif":
         pixels = [_binary_alpha(frame) for frame in pixels]
     frames = [to_pil(replace(picture, frames=(frame,))) for frame in pixels]
@@ -101,13 +100,6 @@ def _info_options(picture: Picture, format: str) -> dict[str, Any]:
         chunks = options.setdefault("pnginfo", PngInfo())
         chunks.add(b"cICP", picture.cicp.as_bytes())
     return options
-
-
-def _srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
-    if profile is None:
-        return pixels
-    converted = np.asarray(srgb_image(Raster(pixels, profile)))
-    return converted[..., None] if converted.ndim == 2 else converted
 
 
 def _animation_options(picture: Picture, format: str) -> dict[str, Any]:

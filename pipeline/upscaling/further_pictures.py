@@ -1,13 +1,11 @@
 """Pictures of a file beside the one that is read: further pages, and files joined to the first."""
 
-import io
 from collections.abc import Iterator
 from contextlib import suppress
 
-from PIL import Image
-
 from pipeline.images.decode import ImageRefused, decoding
 from pipeline.images.jpeg_segments import segments
+from pipeline.images.opening import open_image
 from pipeline.upscaling.recognition import HEAD_BYTES, readable_format, unread_format
 
 _PADDING = b"\0\r\n "
@@ -26,11 +24,7 @@ def further_pictures(data: bytes) -> str | None:
 
 
 def _tiff_pages(data: bytes) -> int:
-    with (
-        suppress(ImageRefused),
-        decoding(),
-        Image.open(io.BytesIO(data), formats=["TIFF"]) as image,
-    ):
+    with suppress(ImageRefused), decoding(), open_image(data, ["TIFF"]) as image:
         return int(getattr(image, "n_frames", 1))
     return 1
 

@@ -121,11 +121,11 @@ class UpscaleParams(Section):
 
     @field_validator("background")
     @classmethod
-    def _background_is_a_colour(cls, colour: str | None) -> str | None:
+    def _background_is_an_opaque_colour(cls, colour: str | None) -> str | None:
         from PIL import ImageColor
 
-        if colour is not None:
-            ImageColor.getrgb(colour)
+        if colour is not None and len(ImageColor.getrgb(colour)) > 3:
+            raise ValueError("a background is opaque")
         return colour
 
     @model_validator(mode="after")
@@ -141,7 +141,7 @@ _PROBLEMS = {
     "scale": f"scale: {{}} is not between {MIN_SCALE} and {MAX_SCALE}",
     "width": f"width: {{}} is not between 1 and {MAX_SIDE}",
     "height": f"height: {{}} is not between 1 and {MAX_SIDE}",
-    "background": "--background: {} is no colour; for example white or #ffcc00",
+    "background": "--background: {} is no opaque colour; for example white or #ffcc00",
     "tile": f"tile: {{}} is not a number of pixels from {MIN_TILE} to {MAX_TILE}",
     "device": f"device {{}}: unknown; use {DEVICE_NAMES}",
     "precision": "precision: {} is unknown; use auto, fp32 or bf16",

@@ -17,7 +17,15 @@ from pipeline.images.decode import (
 from pipeline.images.icc_profiles import profile_space
 from pipeline.images.jpeg_traces import traced_jpeg_quality
 from pipeline.images.quality import jpeg_of
-from pipeline.images.raster import Pixels, Raster, has_alpha, in_srgb, oriented, read_raster
+from pipeline.images.raster import (
+    Pixels,
+    Raster,
+    has_alpha,
+    in_srgb,
+    oriented,
+    read_raster,
+    srgb_image,
+)
 from pipeline.images.webp_quality import webp_quantiser
 from pipeline.upscaling.gif_loops import plays_of_gif
 from pipeline.upscaling.metadata import NO_METADATA, Metadata, read_metadata
@@ -107,14 +115,32 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """Convert a PIL image of any mode. Raises `ImageRefused` for "I" and "F"."""
+    """Convert a PIL image of any mode; "I;16" stays grey, with whatever profile it has.
+
+    Raises `ImageRefused` for "I" and "F".
+    """
     with decoding():
         copy = image.copy()
-        return _from_raster(read_raster(copy), copy)
+        raster = read_raster(copy)
+        if raster.pixels.dtype == np.uint16:
+            # Pillow has no colours of 16 bits, as which a profile for RGB lets grey be read.
+            raster = replace(raster, pixels=raster.pixels[..., :1])
+        return _from_raster(raster, copy)
 
 
 def _from_raster(raster: Raster, image: Image.Image) -> Picture:
     return Picture((raster.pixels,), raster.profile, _dpi(image), cicp=raster.cicp)
+
+
+def picture_in_srgb(picture: Picture) -> Picture:
+    """Return `picture` in sRGB, of 8 bits, instead of with a profile; unchanged if it has none."""
+    if picture.icc_profile is None:
+        return picture
+    frames = []
+    for pixels in picture.frames:
+        converted = np.asarray(srgb_image(Raster(pixels, picture.icc_profile)))
+        frames.append(converted[..., None] if converted.ndim == 2 else converted)
+    return replace(picture, frames=tuple(frames), icc_profile=None)
 
 
 def to_pil(picture: Picture) -> Image.Image:

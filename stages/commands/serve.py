@@ -32,7 +32,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Serve a page that enlarges the pictures dropped on it. Nothing leaves this computer.
+    """Serve a page that enlarges the pictures dropped on it, and sends nothing elsewhere.
 
     A picture has 64 MB and 16 million pixels at most, or 4 million to become eight times as large.
     """

@@ -110,9 +110,11 @@ class _Model:
         """What results are called by; the model is loaded where its file's header has no scale."""
         from pipeline.upscaling.target_size import scale_in_header, target_size
 
-        model = DEFAULT if self._options.model == AUTO else self._options.model
-        scale = self._options.scale or scale_in_header(model_file(model)) or self.chooser.scale
-        return target_size(self._options, scale).name_suffix
+        options = self._options
+        model = DEFAULT if options.model == AUTO else options.model
+        named = options.scale or options.width or options.height
+        scale = named or scale_in_header(model_file(model)) or self.chooser.scale
+        return target_size(options, scale).name_suffix
 
 
 def _upscale_once(plan: "Plan", model: _Model, writing: "Writing") -> None:

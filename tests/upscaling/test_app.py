@@ -4,6 +4,7 @@ import io
 import json
 import re
 import socket
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,6 +23,7 @@ from pipeline.upscaling.encoding import encode_picture
 from pipeline.upscaling.pictures import Picture
 from pipeline.wsgi import Server
 from tests.chromium import chromium, needs_chromium
+from tests.stages.program import wait_until
 from tests.upscaling.small import generator, noise
 
 expect.set_options(timeout=60_000)
@@ -246,6 +248,45 @@ def test_a_browser_that_has_gone_keeps_nobody_waiting() -> None:
             )
         small = encode_picture(Picture((noise(4, 4),)), "png")
         assert post(server.url, small, model="perception").status_code == 200
+
+
+def begin(url: str, data: bytes, phase: str) -> socket.socket:
+    """Send a picture, and return the connection when the picture has reached that phase."""
+    query = "model=perception&scale=4&format=png&progress=1"
+    head = (
+        f"POST /upscale?{query} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+    connection = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=60)
+    connection.sendall(head.encode() + data)
+    received = b""
+    while b'{"phase": "%s"' % phase.encode() not in received:
+        chunk = connection.recv(65536)
+        assert chunk, received
+        received += chunk
+    return connection
+
+
+def test_what_waits_is_bounded_and_dropped_when_the_client_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.upscaling.app.MAX_WAITING_BYTES", 50_000_000)
+    app = UpscaleApp({"perception": "perception"}, "cpu")
+    large = encode_picture(Picture((noise(2000, 2000, 1),)), "png")
+    file = bytes(30_000_000)
+    with Server(app, on_close=app.close) as server, begin(server.url, large, "upscale"):
+        tracemalloc.start()
+        try:
+            with begin(server.url, file, "wait"):
+                refused = post(server.url, file, model="perception")
+                assert tracemalloc.get_traced_memory()[0] > len(file)
+            wait_until(lambda: tracemalloc.get_traced_memory()[0] < len(file) / 2)
+        finally:
+            tracemalloc.stop()
+        begin(server.url, file, "wait").close()
+    assert (refused.status_code, refused.text) == (
+        503,
+        "Too many pictures wait here; send this one later.\n",
+    )
 
 
 @pytest.fixture(scope="module")

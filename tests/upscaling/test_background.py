@@ -2,11 +2,20 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
+from pipeline.errors import PipelineError
+from pipeline.images.cicp import BT709, Cicp
+from pipeline.images.icc_profiles import grey_profile, parametric_curve, rgb_profile
+from pipeline.images.raster import Raster, srgb_image
 from pipeline.upscaling.background import lay_on
 from pipeline.upscaling.pictures import Picture
 from tests.upscaling.small import noise
+
+LINEAR = rgb_profile(BT709, parametric_curve(1.0))
+LINEAR_GREY = grey_profile(parametric_curve(1.0))
+P3 = Cicp(12, 13).info(grey=False)["icc_profile"]
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 @pytest.mark.parametrize("colour", ["white", "#102030"])
@@ -25,11 +34,50 @@ def test_colours_of_16_bits_keep_them() -> None:
     assert result.dtype == np.uint16
 
 
-def test_grey_stays_grey_on_grey_and_loses_its_profile_on_a_colour() -> None:
-    grey = Picture((noise(4, 4, 2),), icc_profile=b"profile")
+def clear(channels: int, dtype: type, profile: bytes | None) -> Picture:
+    return Picture((np.zeros((2, 2, channels), dtype),), icc_profile=profile)
+
+
+@pytest.mark.parametrize("colour", [(255, 204, 0), (128, 128, 128), (255, 255, 255), (0, 0, 255)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("channels", "profile"),
+    [
+        (4, LINEAR),
+        (4, P3),
+        (4, SRGB),
+        (4, None),
+        (2, LINEAR_GREY),
+        (2, None),
+    ],
+)
+def test_the_colour_is_shown_whatever_the_profile(
+    colour: tuple[int, int, int], dtype: type, channels: int, profile: bytes | None
+) -> None:
+    result = lay_on(clear(channels, dtype, profile), "#{:02x}{:02x}{:02x}".format(*colour))
+    shown = np.asarray(srgb_image(Raster(result.frames[0], result.icc_profile)).convert("RGB"))
+    assert np.abs(shown[0, 0].astype(int) - colour).max() <= 2
+
+
+@pytest.mark.parametrize("profile", [LINEAR_GREY, None])
+def test_grey_becomes_srgb_on_a_colour(profile: bytes | None) -> None:
+    """The visible part is shown as it was."""
+    grey = Picture((np.array([[[55, 255], [0, 0]]], np.uint8),), icc_profile=profile)
+    level = 55 if profile is None else 128
     on_white, on_red = lay_on(grey, "white"), lay_on(grey, "red")
-    assert (on_white.channels, on_white.icc_profile) == (1, b"profile")
-    assert (on_red.channels, on_red.icc_profile) == (3, None)
+    assert (on_white.frames[0].tolist(), on_white.icc_profile) == ([[[55], [255]]], profile)
+    assert (on_red.frames[0].tolist(), on_red.icc_profile) == (
+        [[[level] * 3, [255, 0, 0]]],
+        None,
+    )
+
+
+def test_high_dynamic_range_has_no_such_colour() -> None:
+    pixels, pq = noise(4, 4, 4), Cicp(9, 16)
+    with pytest.raises(PipelineError, match="high dynamic range"):
+        lay_on(Picture((pixels,), cicp=pq), "white")
+    opaque = Picture((pixels[..., :3],), cicp=pq)
+    assert lay_on(opaque, "white") is opaque
 
 
 def test_every_frame_is_laid_on_it_and_an_opaque_picture_is_unchanged() -> None:

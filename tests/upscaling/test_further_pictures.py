@@ -1,11 +1,15 @@
 """Pictures of a file beside the first."""
 
 import io
+import struct
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.images.tiff_samples import MIN_IS_BLACK, readable_tiff
 from pipeline.upscaling.further_pictures import further_pictures
+from tests.images.files import tiff_file
 
 FOLLOWS = "another picture follows the first; only the first is enlarged"
 
@@ -55,6 +59,19 @@ def test_the_pages_of_a_tiff_are_counted() -> None:
     file = encoded("TIFF", save_all=True, append_images=pages)
     assert further_pictures(file) == "holds 3 pictures; only the first is enlarged"
     assert further_pictures(encoded("TIFF")) is None
+
+
+def test_the_pages_of_a_tiff_that_pillow_does_not_open_are_counted() -> None:
+    one = tiff_file(np.zeros((2, 2, 2), np.uint16), MIN_IS_BLACK, extra=2)
+    (start,) = struct.unpack_from("<I", one, 4)
+    (count,) = struct.unpack_from("<H", one, start)
+    next_at = start + 2 + 12 * count
+    readable = readable_tiff(one)
+    assert readable is not None
+    second = readable[0][start : next_at + 4]
+    two = one[:next_at] + struct.pack("<I", len(one)) + one[next_at + 4 :] + second
+    assert further_pictures(one) is None
+    assert further_pictures(two) == "holds 2 pictures; only the first is enlarged"
 
 
 def test_the_second_picture_of_an_mpo_is_noticed() -> None:

@@ -38,7 +38,13 @@ def test_the_library_has_the_commands_options_and_defaults() -> None:
             {"scale": 2.0, "height": 9},
             "scale: width and height take its place; name one or the other",
         ),
-        ({"background": "whit"}, "--background: whit is no colour; for example white or #ffcc00"),
+        *(
+            (
+                {"background": colour},
+                f"--background: {colour} is no opaque colour; for example white or #ffcc00",
+            )
+            for colour in ("whit", "#ff000080", "#f008", "rgba(255, 0, 0, 0.5)")
+        ),
         ({"tile": 0}, "tile: 0 is not a number of pixels from 16 to 65536"),
         ({"format": "bmp"}, "--format: bmp is unknown; use png, webp, jpg or gif"),
         ({"quality": 101}, "--quality: 101 is not between 1 and 100"),

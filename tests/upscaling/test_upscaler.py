@@ -13,6 +13,7 @@ from torch.nn import functional as F
 import pipeline.upscaling.upscaler
 from pipeline import Upscaler
 from pipeline.errors import PipelineError, UsageError
+from pipeline.images.cicp import Cicp
 from pipeline.networks import PLKSR, RCAN, SPAN, Compact, Generator, RRDBNet, SRResNet
 from pipeline.networks.files import load_generator, save_generator
 from pipeline.networks.self_ensemble import self_ensemble
@@ -313,6 +314,15 @@ def test_images_of_any_mode(upscaler: Upscaler, mode: str) -> None:
     kept = mode if mode in ("L", "I;16", "LA", "RGBA") else "L" if mode == "1" else "RGB"
     result = upscaler(Image.new(mode, (8, 6)))
     assert (result.size, result.mode) == ((32, 24), kept)
+
+
+def test_grey_of_16_bits_stays_grey_with_a_profile_for_rgb(upscaler: Upscaler) -> None:
+    image = Image.fromarray(noise(6, 8, 1, np.uint16)[..., 0])
+    plain = upscaler(image)
+    image.info["icc_profile"] = Cicp(12, 8).info(grey=False)["icc_profile"]
+    result = upscaler(image)
+    assert (result.mode, result.info["icc_profile"]) == ("I;16", image.info["icc_profile"])
+    assert (np.asarray(result) == np.asarray(plain)).all()
 
 
 def test_an_overflow_of_bf16_is_computed_again() -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from pipeline.networks import RRDBNet, SRResNet
 from pipeline.networks.files import save_generator
+from tests.images.files import png_file, with_chunks
 from tests.stages.program import PROGRAM, ROOT, Finished, end, pipeline, start, wait_until
 
 
@@ -201,6 +202,10 @@ def test_pictures_of_one_name_do_not_stop_the_others(folder: Path) -> None:
     ("arguments", "message"),
     [
         (["a.png"], "a_x4.png: exists, made with whatever options"),
+        (
+            ["a.png", "--width", "31", "--model", "b.jpg", "-o", "a_x4.png"],
+            "a_x4.png: exists, made with whatever options",
+        ),
         (["a.png", "-o", "b.jpg/out"], "b.jpg/out: cannot be written: Not a directory"),
         (["absent.png"], "absent.png: No such file or directory"),
         (["a.png", "b.jpg", "-o", "/proc/self/none"], "/proc/self/none: cannot be written: "),
@@ -315,6 +320,18 @@ def test_transparency_is_refused_by_jpeg_before_it_is_enlarged(folder: Path) -> 
     assert (folder / "clear.jpg").read_bytes() == (folder / "red.jpg").read_bytes()
 
 
+def test_high_dynamic_range_is_laid_on_no_colour(folder: Path) -> None:
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pq = (b"cICP", bytes((9, 16, 0, 1)))
+    (folder / "hdr.png").write_bytes(with_chunks(png_file(pixels), pq))
+    result = upscale(folder, "hdr.png", "--background", "white")
+    assert (result.code, result.err) == (
+        1,
+        "hdr.png: --background: on colours of high dynamic range (PQ) no colour can be laid; "
+        "leave it out\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -336,7 +353,11 @@ def test_transparency_is_refused_by_jpeg_before_it_is_enlarged(folder: Path) -> 
         (["a.png", "--quality", "9.5"], 2, "--quality: 9.5 is no whole number; for example 9"),
         (["a.png", "--scale", "2", "--width", "9"], 2, "scale: width and height take its place"),
         (["a.png", "--width", "900"], 1, "a.png: from 12×9 that size is 75 times as large; 16 is"),
-        (["a.png", "--background", "whit"], 2, "--background: whit is no colour; for example"),
+        (
+            ["a.png", "--background", "whit"],
+            2,
+            "--background: whit is no opaque colour; for example",
+        ),
         (["-", "--keep-time"], 2, "--keep-time: a pipe has no time; name files"),
         (["a.png", "--watch"], 2, "--watch: a.png is no folder"),
         (["a.png", "--precision", "fp16"], 2, "precision: fp16 is unknown"),
