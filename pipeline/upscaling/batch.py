@@ -9,39 +9,27 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pipeline.errors import PipelineError, some_of
 from pipeline.files import atomic_path
 from pipeline.images.decode import ImageRefused, decoding, frame_count
 from pipeline.images.opening import open_image_file
-from pipeline.machine_errors import fault_text
 from pipeline.machine_limits import available_memory, usable_cores
 from pipeline.progress import Progress, Silent, task
 from pipeline.upscaling.background import lay_on
 from pipeline.upscaling.encoding import Encoding, check_format, encode_picture
-from pipeline.upscaling.further_pictures import further_pictures
 from pipeline.upscaling.metadata import NO_METADATA
-from pipeline.upscaling.pictures import Picture, decode_picture
+from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.plan import PIPE, Job, Writing
-from pipeline.upscaling.recognition import HEAD_BYTES, unread_format
+from pipeline.upscaling.reading import ReadFile, is_stream, read_picture
 from pipeline.upscaling.upscaler import Upscaler
 
 LONG_TO_WRITE = 10_000_000
 """Pixels of a result, all frames together, that are compressed for seconds."""
 WAITING_SHARE = 8
 """The part of free memory, one by this number, that results take until they are written."""
-
-
-@dataclass(frozen=True)
-class ReadFile:
-    """A picture, and what its file says beside."""
-
-    picture: Picture
-    further: str | None
-    """which pictures of the file were not read, as of `further_pictures`"""
-    times_ns: tuple[int, int] | None
-    """of the last access and change; None: no file"""
 
 
 @dataclass(frozen=True)
@@ -52,23 +40,6 @@ class Result:
     source: ReadFile
     picture: Picture
     passes: int
-
-
-def read_picture(path: Path) -> ReadFile:
-    """Decode a file, or standard input. Raises `PipelineError` that names the file."""
-    data = b""
-    try:
-        status = None if path == PIPE else path.stat()
-        data = sys.stdin.buffer.read() if status is None else path.read_bytes()
-        times_ns = None if status is None else (status.st_atime_ns, status.st_mtime_ns)
-        return ReadFile(decode_picture(data), further_pictures(data), times_ns)
-    except (MemoryError, OSError) as error:
-        raise PipelineError(f"{path}: {fault_text(error)}") from None
-    except ImageRefused as refusal:
-        unread = unread_format(path.suffix, data[:HEAD_BYTES])
-        if refusal.reason == "not_an_image" and unread is not None:
-            raise PipelineError(f"{path}: {unread} is not read; convert it to PNG") from None
-        raise PipelineError(f"{path}: {refusal.text}") from None
 
 
 def write_picture(path: Path, data: bytes, times_ns: tuple[int, int] | None = None) -> None:
@@ -114,7 +85,7 @@ def upscale_all(
                 if job.writes_file and not writing.overwrite and job.target.exists():
                     # Another run has made it meanwhile.
                     continue
-                result = _upscale(job, read.result(), choose, writing, counter or progress)
+                result = _upscale(job, read(), choose, writing, counter or progress)
             except PipelineError as error:
                 writer.problems.append(str(error))
             else:
@@ -247,11 +218,15 @@ def _pixels_in_header(path: Path) -> int:
 
 def _read_ahead(
     pool: ThreadPoolExecutor, jobs: Sequence[Job]
-) -> Iterator[tuple[Job, Future[ReadFile]]]:
-    """Yield each job and its file, while the next one is being decoded."""
-    reading: deque[tuple[Job, Future[ReadFile]]] = deque()
+) -> Iterator[tuple[Job, Callable[[], ReadFile]]]:
+    """Yield each job and what returns its picture, while the next file is being decoded."""
+    reading: deque[tuple[Job, Callable[[], ReadFile]]] = deque()
     for job in jobs:
-        reading.append((job, pool.submit(read_picture, job.source)))
+        if is_stream(job.source):
+            # It may never end, and Ctrl-C interrupts reads of the main thread only.
+            reading.append((job, partial(read_picture, job.source)))
+        else:
+            reading.append((job, pool.submit(read_picture, job.source).result))
         if len(reading) > 1:
             yield reading.popleft()
     yield from reading

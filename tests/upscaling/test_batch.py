@@ -6,11 +6,10 @@ import warnings
 from pathlib import Path
 
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
-from pipeline.errors import PipelineError
 from pipeline.progress import Silent
-from pipeline.upscaling.batch import read_picture, upscale_all
+from pipeline.upscaling.batch import upscale_all
 from pipeline.upscaling.encoding import Encoding
 from pipeline.upscaling.plan import Job, Writing
 from pipeline.upscaling.upscaler import Upscaler
@@ -101,18 +100,6 @@ def test_a_large_last_file_is_named_while_it_is_written(
     assert shown == ([f"writing {jobs[-1].target}"] if missing_pixels == 0 else [])
 
 
-def test_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(image: PngImagePlugin.PngImageFile) -> None:
-        raise MemoryError
-
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", failing)
-    with pytest.raises(PipelineError) as error:
-        read_picture(Path("a.png"))
-    assert str(error.value) == "a.png: not enough memory"
-
-
 def test_files_of_several_pictures_are_named_once(tmp_path: Path) -> None:
     shown: list[str] = []
 
@@ -189,9 +176,3 @@ def test_a_result_may_have_the_time_of_its_picture(tmp_path: Path) -> None:
         upscale_all([job], lambda _: upscaler, writing, lambda _: None, Silent())
         times = [path.stat().st_mtime_ns for path in (job.source, job.target)]
         assert (times[0] == times[1]) is is_same
-
-
-def test_a_format_that_is_not_read_has_its_name(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"8BPS\0\1")
-    with pytest.raises(PipelineError, match=r"a\.png: Photoshop is not read; convert it to PNG"):
-        read_picture(tmp_path / "a.png")
