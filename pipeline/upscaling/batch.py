@@ -7,7 +7,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from pipeline.errors import PipelineError, some_of
 from pipeline.files import atomic_path
 from pipeline.images.decode import ImageRefused, decoding, frame_count
 from pipeline.images.opening import open_image_file
+from pipeline.machine_errors import fault_text, is_memory_fault
 from pipeline.machine_limits import available_memory, usable_cores
 from pipeline.progress import Progress, Silent, task
 from pipeline.upscaling.background import lay_on
@@ -28,6 +29,7 @@ from pipeline.upscaling.upscaler import Upscaler
 
 LONG_TO_WRITE = 10_000_000
 """Pixels of a result, all frames together, that are compressed for seconds."""
+MADE_MEANWHILE = "exists, made meanwhile; left out, --overwrite replaces it"
 WAITING_SHARE = 8
 """The part of free memory, one by this number, that results take until they are written."""
 
@@ -42,18 +44,25 @@ class Result:
     passes: int
 
 
-def write_picture(path: Path, data: bytes, times_ns: tuple[int, int] | None = None) -> None:
-    """Write a file atomically, or to standard output. Raises `PipelineError` that names it."""
+def write_picture(
+    path: Path, data: bytes, times_ns: tuple[int, int] | None = None, overwrite: bool = True
+) -> None:
+    """Write a file atomically, or to standard output. Raises `PipelineError` that names it.
+
+    Without `overwrite` raises `FileExistsError` where the file exists.
+    """
     try:
         if path == PIPE:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
             return
-        with atomic_path(path) as temporary:
+        with atomic_path(path, overwrite) as temporary:
             temporary.write_bytes(data)
             if times_ns is not None:
                 os.utime(temporary, ns=times_ns)
     except OSError as error:
+        if not overwrite and isinstance(error, FileExistsError) and path.exists():
+            raise
         raise PipelineError(f"{path}: cannot be written: {error.strerror}") from None
 
 
@@ -68,7 +77,8 @@ def upscale_all(
 
     `choose` returns the upscaler for a picture; `on_written` is called after each file. With one
     picture `progress` counts its tiles, else the pixels of all pictures; it names a large last file
-    while that is compressed, and at the end files that hold further pictures.
+    while that is compressed, and at the end files that hold further pictures, or that were made
+    meanwhile.
     """
     counter = _PixelCounter(jobs, progress) if len(jobs) > 1 else None
     with (
@@ -83,7 +93,7 @@ def upscale_all(
                 if counter is not None:
                     counter.begin(job)
                 if job.writes_file and not writing.overwrite and job.target.exists():
-                    # Another run has made it meanwhile.
+                    writer.note(MADE_MEANWHILE, job.target)
                     continue
                 result = _upscale(job, read(), choose, writing, counter or progress)
             except PipelineError as error:
@@ -95,7 +105,7 @@ def upscale_all(
                 writer.submit(result)
         if counter is not None:
             counter.end()
-    for text, names in writer.further.items():
+    for text, names in writer.notes.items():
         progress.message(f"{some_of(names)}: {text}")
     return writer.problems
 
@@ -109,8 +119,8 @@ class _Writer:
     def __init__(self, writing: Writing, on_written: Callable[[Result], None]) -> None:
         self.problems: list[str] = []
         """what could not be written, one line per picture"""
-        self.further: dict[str, list[str]] = {}
-        """files by what `further_pictures` says of them"""
+        self.notes: dict[str, list[str]] = {}
+        """files by what is to be said of them"""
         self._writing, self._on_written = writing, on_written
         self._threads = usable_cores()
         self._pool = ThreadPoolExecutor(self._threads)
@@ -133,6 +143,10 @@ class _Writer:
             self._finish_first()
         self._waiting.append((result, self._pool.submit(self._write, result)))
 
+    def note(self, text: str, path: Path) -> None:
+        """Say of a file at the end that it is left out, or what of it."""
+        self.notes.setdefault(text, []).append(str(path))
+
     def _has_room(self, pixels: int) -> bool:
         waiting = sum(_pixels(result.picture) for result, _ in self._waiting)
         return len(self._waiting) < self._threads and waiting + pixels <= self._most_pixels
@@ -143,14 +157,17 @@ class _Writer:
             future.result()
         except PipelineError as error:
             self.problems.append(str(error))
+        except FileExistsError:
+            self.note(MADE_MEANWHILE, result.job.target)
         else:
             if (further := result.source.further) is not None:
-                self.further.setdefault(further, []).append(str(result.job.source))
+                self.note(further, result.job.source)
             self._on_written(result)
 
     def _write(self, result: Result) -> None:
         times_ns = result.source.times_ns if self._writing.keep_time else None
-        write_picture(result.job.target, _encode(result, self._writing.encoding), times_ns)
+        data = _encode(result, self._writing.encoding)
+        write_picture(result.job.target, data, times_ns, self._writing.overwrite)
 
 
 class _PixelCounter(Silent):
@@ -240,9 +257,9 @@ def _upscale(
     progress: Progress,
 ) -> Result:
     colour = writing.background
-    picture = source.picture if colour is None else lay_on(source.picture, colour)
-    height, width = picture.frames[0].shape[:2]
-    try:
+    with _naming(job.source):
+        picture = source.picture if colour is None else lay_on(source.picture, colour)
+        height, width = picture.frames[0].shape[:2]
         upscaler = choose(source.picture)
         # Before the enlargement, which may take hours.
         if writing.encoding.format == "jpg" and picture.has_alpha and not picture.animated:
@@ -253,8 +270,19 @@ def _upscale(
             # Of an animation, frames are counted, not passes.
             progress.expect(1 if picture.animated else passes)
         return Result(job, source, upscaler.upscale_picture(picture, progress), passes)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name `path` in a `PipelineError`, and raise one for a lack of memory."""
+    try:
+        yield
     except PipelineError as error:
-        raise PipelineError(f"{job.source}: {error}") from None
+        raise PipelineError(f"{path}: {error}") from None
+    except Exception as error:
+        if not is_memory_fault(error):
+            raise
+        raise PipelineError(f"{path}: {fault_text(error)}") from None
 
 
 def _pixels(picture: Picture) -> int:
@@ -266,7 +294,5 @@ def _encode(result: Result, encoding: Encoding) -> bytes:
     picture = result.picture
     if encoding.strip_metadata:
         picture = replace(picture, metadata=NO_METADATA)
-    try:
+    with _naming(result.job.target):
         return encode_picture(picture, encoding.format, encoding.quality)
-    except PipelineError as error:
-        raise PipelineError(f"{result.job.target}: {error}") from None

@@ -4,13 +4,16 @@ import os
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from pipeline.progress import Silent
+from pipeline.upscaling import batch
 from pipeline.upscaling.batch import upscale_all
 from pipeline.upscaling.encoding import Encoding
+from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.plan import Job, Writing
 from pipeline.upscaling.upscaler import Upscaler
 from tests.upscaling.small import bicubic
@@ -126,7 +129,7 @@ def test_small_results_are_written_side_by_side_where_memory_suffices(
 ) -> None:
     started, reported, begun = list[str](), list[str](), threading.Event()
 
-    def write(path: Path, data: bytes, times_ns: object) -> None:
+    def write(path: Path, *_: object) -> None:
         started.append(path.stem)
         if len(started) == most_waiting:
             begun.set()
@@ -164,6 +167,54 @@ def test_what_another_run_has_made_meanwhile_is_kept(tmp_path: Path) -> None:
         writing = Writing(Encoding("png"), overwrite=overwrite)
         assert upscale_all(jobs, choose, writing, lambda _: None, Silent()) == []
         assert (jobs[1].target.read_bytes() == b"theirs") is not overwrite
+
+
+def test_what_appears_during_the_computation_is_kept(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    class Messages(Silent):
+        def message(self, text: str) -> None:
+            shown.append(text)
+
+    job = Job(tmp_path / "a.png", tmp_path / "b.png")
+    Image.new("RGB", (3, 2)).save(job.source)
+
+    def choose(_: object) -> Upscaler:
+        job.target.write_text("theirs")
+        return Upscaler(bicubic(), device="cpu")
+
+    assert upscale_all([job], choose, Writing(Encoding("png")), lambda _: None, Messages()) == []
+    assert job.target.read_text() == "theirs"
+    assert shown == [f"{job.target}: exists, made meanwhile; left out, --overwrite replaces it"]
+    assert sorted(tmp_path.iterdir()) == [job.source, job.target]
+
+
+@pytest.mark.parametrize("step", ["encode_picture", "lay_on"])
+@pytest.mark.parametrize("error", [MemoryError(), OSError("out of memory")])
+def test_little_memory_for_one_picture_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
+) -> None:
+    def failing(picture: Picture, *arguments: Any) -> object:
+        if picture.animated:
+            raise error
+        return function(picture, *arguments)
+
+    function = getattr(batch, step)
+    monkeypatch.setattr(batch, step, failing)
+    picture, other = Image.new("RGB", (3, 2)), Image.new("RGB", (3, 2), "red")
+    picture.save(tmp_path / "a.gif", save_all=True, append_images=[other])
+    picture.save(tmp_path / "b.gif")
+    jobs = [Job(tmp_path / name, tmp_path / "out" / name) for name in ("a.gif", "b.gif")]
+    upscaler, written = Upscaler(bicubic(), device="cpu"), list[Path]()
+    problems = upscale_all(
+        jobs,
+        lambda _: upscaler,
+        Writing(Encoding("png"), background="white"),
+        lambda result: written.append(result.job.source),
+        Silent(),
+    )
+    named = jobs[0].source if step == "lay_on" else jobs[0].target
+    assert (problems, written) == ([f"{named}: not enough memory"], [jobs[1].source])
 
 
 def test_a_result_may_have_the_time_of_its_picture(tmp_path: Path) -> None:
