@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from PIL import Image
+
 from pipeline.errors import PipelineError, some_of
 from pipeline.files import atomic_path
 from pipeline.images.decode import ImageRefused, decoding, frame_count
-from pipeline.images.opening import open_image_file
+from pipeline.images.opening import FORMATS
+from pipeline.images.png_chunks import pixels_in_png
 from pipeline.machine_errors import fault_text, is_memory_fault
 from pipeline.machine_limits import available_memory, usable_cores
 from pipeline.progress import Progress, Silent, task
@@ -228,7 +231,10 @@ def _pixels_in_header(path: Path) -> int:
     ):
         # What a pipe holds can be read only once.
         if stat.S_ISREG(path.stat().st_mode):
-            with decoding(), open_image_file(path) as image:
+            with path.open("rb") as file:
+                if pixels := pixels_in_png(file):
+                    return pixels
+            with decoding(), Image.open(path, formats=FORMATS) as image:
                 return image.width * image.height * frame_count(image)
     return 1
 
