@@ -16,12 +16,13 @@ _KEPT_NAME_BYTES = 100
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, replace: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; sync it and rename it to `path` after the block.
 
     The folder is synced too, so that the file survives a power cut. When the block raises, the
     temporary file is removed and `path` is unchanged; an `OSError` that names no file, or the
-    temporary one, names `path` instead. A missing parent folder is created.
+    temporary one, names `path` instead. A missing parent folder is created. Without `replace`,
+    raises `FileExistsError` where `path` exists at the end.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(_temporary_name(path.name))
@@ -31,12 +32,29 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with _naming(path, temporary):
             yield temporary
             sync_file(temporary)
-            temporary.replace(path)
+            if replace:
+                temporary.replace(path)
+            else:
+                _rename_to_new(temporary, path)
             sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _rename_to_new(temporary: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some file systems have no links.
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()
 
 
 def _temporary_name(name: str) -> str:

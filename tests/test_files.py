@@ -103,3 +103,21 @@ def test_what_fails_without_a_name_is_the_file_that_is_written(tmp_path: Path) -
 def test_what_fails_at_another_file_keeps_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent"), atomic_path(tmp_path / "a.txt"):
         (tmp_path / "absent").read_bytes()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_an_existing_file_may_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "no links")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "a.txt"
+    with atomic_path(path, replace=False) as temporary:
+        temporary.write_text("old")
+    with pytest.raises(FileExistsError), atomic_path(path, replace=False) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

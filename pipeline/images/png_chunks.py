@@ -3,11 +3,12 @@
 Pillow refuses a picture for the size of its text or profile. It is given the other chunks alone.
 """
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline.images.cicp import BT709, Cicp
 from pipeline.images.icc_profiles import (
@@ -57,6 +58,23 @@ def read_png(data: bytes) -> tuple[bytes, dict[str, Any]]:
     if b"sBIT" in chunks.others:
         info["sbit"] = chunks.others[b"sBIT"]
     return bytes(chunks.remaining), info
+
+
+def pixels_in_png(file: BinaryIO) -> int:
+    """Return the pixels of all frames, of a PNG's headers before the first pixel; 0 for no PNG.
+
+    Reads the start of each chunk, at most as much of it as the largest header has.
+    """
+    if file.read(len(SIGNATURE)) != SIGNATURE:
+        return 0
+    pixels, frames = 0, 1
+    while len(chunk := file.read(16)) == 16 and chunk[4:8] not in (b"IDAT", b"IEND"):
+        if chunk[4:8] == b"IHDR":
+            pixels = int.from_bytes(chunk[8:12]) * int.from_bytes(chunk[12:])
+        elif chunk[4:8] == b"acTL":
+            frames = int.from_bytes(chunk[8:12])
+        file.seek(int.from_bytes(chunk[:4]) - 4, io.SEEK_CUR)
+    return pixels * frames
 
 
 def _read_chunks(data: bytes) -> _Chunks:

@@ -7,41 +7,34 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+from PIL import Image
 
 from pipeline.errors import PipelineError, some_of
 from pipeline.files import atomic_path
 from pipeline.images.decode import ImageRefused, decoding, frame_count
-from pipeline.images.opening import open_image_file
-from pipeline.machine_errors import fault_text
+from pipeline.images.opening import FORMATS
+from pipeline.images.png_chunks import pixels_in_png
+from pipeline.machine_errors import fault_text, is_memory_fault
 from pipeline.machine_limits import available_memory, usable_cores
 from pipeline.progress import Progress, Silent, task
 from pipeline.upscaling.background import lay_on
 from pipeline.upscaling.encoding import Encoding, check_format, encode_picture
-from pipeline.upscaling.further_pictures import further_pictures
 from pipeline.upscaling.metadata import NO_METADATA
-from pipeline.upscaling.pictures import Picture, decode_picture
+from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.plan import PIPE, Job, Writing
-from pipeline.upscaling.recognition import HEAD_BYTES, unread_format
+from pipeline.upscaling.reading import ReadFile, is_stream, read_picture
 from pipeline.upscaling.upscaler import Upscaler
 
 LONG_TO_WRITE = 10_000_000
 """Pixels of a result, all frames together, that are compressed for seconds."""
+MADE_MEANWHILE = "exists, made meanwhile; left out, --overwrite replaces it"
 WAITING_SHARE = 8
 """The part of free memory, one by this number, that results take until they are written."""
-
-
-@dataclass(frozen=True)
-class ReadFile:
-    """A picture, and what its file says beside."""
-
-    picture: Picture
-    further: str | None
-    """which pictures of the file were not read, as of `further_pictures`"""
-    times_ns: tuple[int, int] | None
-    """of the last access and change; None: no file"""
 
 
 @dataclass(frozen=True)
@@ -54,35 +47,25 @@ class Result:
     passes: int
 
 
-def read_picture(path: Path) -> ReadFile:
-    """Decode a file, or standard input. Raises `PipelineError` that names the file."""
-    data = b""
-    try:
-        status = None if path == PIPE else path.stat()
-        data = sys.stdin.buffer.read() if status is None else path.read_bytes()
-        times_ns = None if status is None else (status.st_atime_ns, status.st_mtime_ns)
-        return ReadFile(decode_picture(data), further_pictures(data), times_ns)
-    except (MemoryError, OSError) as error:
-        raise PipelineError(f"{path}: {fault_text(error)}") from None
-    except ImageRefused as refusal:
-        unread = unread_format(path.suffix, data[:HEAD_BYTES])
-        if refusal.reason == "not_an_image" and unread is not None:
-            raise PipelineError(f"{path}: {unread} is not read; convert it to PNG") from None
-        raise PipelineError(f"{path}: {refusal.text}") from None
+def write_picture(
+    path: Path, data: bytes, times_ns: tuple[int, int] | None = None, overwrite: bool = True
+) -> None:
+    """Write a file atomically, or to standard output. Raises `PipelineError` that names it.
 
-
-def write_picture(path: Path, data: bytes, times_ns: tuple[int, int] | None = None) -> None:
-    """Write a file atomically, or to standard output. Raises `PipelineError` that names it."""
+    Without `overwrite` raises `FileExistsError` where the file exists.
+    """
     try:
         if path == PIPE:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
             return
-        with atomic_path(path) as temporary:
+        with atomic_path(path, overwrite) as temporary:
             temporary.write_bytes(data)
             if times_ns is not None:
                 os.utime(temporary, ns=times_ns)
     except OSError as error:
+        if not overwrite and isinstance(error, FileExistsError) and path.exists():
+            raise
         raise PipelineError(f"{path}: cannot be written: {error.strerror}") from None
 
 
@@ -97,7 +80,8 @@ def upscale_all(
 
     `choose` returns the upscaler for a picture; `on_written` is called after each file. With one
     picture `progress` counts its tiles, else the pixels of all pictures; it names a large last file
-    while that is compressed, and at the end files that hold further pictures.
+    while that is compressed, and at the end files that hold further pictures, or that were made
+    meanwhile.
     """
     counter = _PixelCounter(jobs, progress) if len(jobs) > 1 else None
     with (
@@ -112,9 +96,9 @@ def upscale_all(
                 if counter is not None:
                     counter.begin(job)
                 if job.writes_file and not writing.overwrite and job.target.exists():
-                    # Another run has made it meanwhile.
+                    writer.note(MADE_MEANWHILE, job.target)
                     continue
-                result = _upscale(job, read.result(), choose, writing, counter or progress)
+                result = _upscale(job, read(), choose, writing, counter or progress)
             except PipelineError as error:
                 writer.problems.append(str(error))
             else:
@@ -124,7 +108,7 @@ def upscale_all(
                 writer.submit(result)
         if counter is not None:
             counter.end()
-    for text, names in writer.further.items():
+    for text, names in writer.notes.items():
         progress.message(f"{some_of(names)}: {text}")
     return writer.problems
 
@@ -138,8 +122,8 @@ class _Writer:
     def __init__(self, writing: Writing, on_written: Callable[[Result], None]) -> None:
         self.problems: list[str] = []
         """what could not be written, one line per picture"""
-        self.further: dict[str, list[str]] = {}
-        """files by what `further_pictures` says of them"""
+        self.notes: dict[str, list[str]] = {}
+        """files by what is to be said of them"""
         self._writing, self._on_written = writing, on_written
         self._threads = usable_cores()
         self._pool = ThreadPoolExecutor(self._threads)
@@ -162,6 +146,10 @@ class _Writer:
             self._finish_first()
         self._waiting.append((result, self._pool.submit(self._write, result)))
 
+    def note(self, text: str, path: Path) -> None:
+        """Say of a file at the end that it is left out, or what of it."""
+        self.notes.setdefault(text, []).append(str(path))
+
     def _has_room(self, pixels: int) -> bool:
         waiting = sum(_pixels(result.picture) for result, _ in self._waiting)
         return len(self._waiting) < self._threads and waiting + pixels <= self._most_pixels
@@ -172,14 +160,17 @@ class _Writer:
             future.result()
         except PipelineError as error:
             self.problems.append(str(error))
+        except FileExistsError:
+            self.note(MADE_MEANWHILE, result.job.target)
         else:
             if (further := result.source.further) is not None:
-                self.further.setdefault(further, []).append(str(result.job.source))
+                self.note(further, result.job.source)
             self._on_written(result)
 
     def _write(self, result: Result) -> None:
         times_ns = result.source.times_ns if self._writing.keep_time else None
-        write_picture(result.job.target, _encode(result, self._writing.encoding), times_ns)
+        data = _encode(result, self._writing.encoding)
+        write_picture(result.job.target, data, times_ns, self._writing.overwrite)
 
 
 class _PixelCounter(Silent):
@@ -240,18 +231,25 @@ def _pixels_in_header(path: Path) -> int:
     ):
         # What a pipe holds can be read only once.
         if stat.S_ISREG(path.stat().st_mode):
-            with decoding(), open_image_file(path) as image:
+            with path.open("rb") as file:
+                if pixels := pixels_in_png(file):
+                    return pixels
+            with decoding(), Image.open(path, formats=FORMATS) as image:
                 return image.width * image.height * frame_count(image)
     return 1
 
 
 def _read_ahead(
     pool: ThreadPoolExecutor, jobs: Sequence[Job]
-) -> Iterator[tuple[Job, Future[ReadFile]]]:
-    """Yield each job and its file, while the next one is being decoded."""
-    reading: deque[tuple[Job, Future[ReadFile]]] = deque()
+) -> Iterator[tuple[Job, Callable[[], ReadFile]]]:
+    """Yield each job and what returns its picture, while the next file is being decoded."""
+    reading: deque[tuple[Job, Callable[[], ReadFile]]] = deque()
     for job in jobs:
-        reading.append((job, pool.submit(read_picture, job.source)))
+        if is_stream(job.source):
+            # It may never end, and Ctrl-C interrupts reads of the main thread only.
+            reading.append((job, partial(read_picture, job.source)))
+        else:
+            reading.append((job, pool.submit(read_picture, job.source).result))
         if len(reading) > 1:
             yield reading.popleft()
     yield from reading
@@ -265,7 +263,7 @@ def _upscale(
     progress: Progress,
 ) -> Result:
     colour = writing.background
-    try:
+    with _naming(job.source):
         picture = source.picture if colour is None else lay_on(source.picture, colour)
         height, width = picture.frames[0].shape[:2]
         upscaler = choose(source.picture)
@@ -278,8 +276,19 @@ def _upscale(
             # Of an animation, frames are counted, not passes.
             progress.expect(1 if picture.animated else passes)
         return Result(job, source, upscaler.upscale_picture(picture, progress), passes)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name `path` in a `PipelineError`, and raise one for a lack of memory."""
+    try:
+        yield
     except PipelineError as error:
-        raise PipelineError(f"{job.source}: {error}") from None
+        raise PipelineError(f"{path}: {error}") from None
+    except Exception as error:
+        if not is_memory_fault(error):
+            raise
+        raise PipelineError(f"{path}: {fault_text(error)}") from None
 
 
 def _pixels(picture: Picture) -> int:
@@ -291,7 +300,5 @@ def _encode(result: Result, encoding: Encoding) -> bytes:
     picture = result.picture
     if encoding.strip_metadata:
         picture = replace(picture, metadata=NO_METADATA)
-    try:
+    with _naming(result.job.target):
         return encode_picture(picture, encoding.format, encoding.quality)
-    except PipelineError as error:
-        raise PipelineError(f"{result.job.target}: {error}") from None

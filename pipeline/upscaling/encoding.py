@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from pipeline.errors import PipelineError
 from pipeline.images.deep_pixels import eight_bits
 from pipeline.images.raster import has_alpha
+from pipeline.machine_errors import is_memory_fault
 from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.gif_loops import gif_repetitions
 from pipeline.upscaling.pictures import Picture, picture_in_srgb, to_pil
@@ -74,6 +75,8 @@ def encode_picture(picture: Picture, format: str, quality: int | None = None) ->
     try:
         frames[0].save(buffer, **options)
     except (OSError, ValueError, OverflowError, RuntimeError, struct.error) as error:
+        if is_memory_fault(error):
+            raise
         reason = " ".join(str(error).split())
         raise PipelineError(f"{format} cannot hold this picture: {reason}") from None
     return buffer.getvalue()

@@ -39,6 +39,7 @@ _UNREAD_BY_START = {
 # Brands of ISO/IEC 23008-12; a file of AVIF may have the same major brand, "mif1".
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"}
 _AVIF_BRANDS = {b"avif", b"avis"}
+_DIB_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)
 
 
 def read_head(path: Path) -> bytes:
@@ -52,6 +53,12 @@ def readable_format(head: bytes) -> str | None:
     if not head or _is_heic(head):
         return None
     return next((name for name, accepts in _accept_functions() if accepts(head)), None)
+
+
+def may_be_picture(head: bytes) -> bool:
+    """Return whether a file that begins with `head` may be decoded, DIB without signature too."""
+    header_bytes = int.from_bytes(head[:4], "little")
+    return readable_format(head) is not None or header_bytes in _DIB_HEADER_BYTES
 
 
 def unread_format(suffix: str, head: bytes) -> str | None:

@@ -8,10 +8,17 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.images.cicp import Cicp
 from pipeline.images.decode import ImageRefused, decode, opened
-from pipeline.images.png_chunks import MAX_INFLATED_TEXTS, MAX_PROFILE_BYTES, MAX_TEXTS, read_png
+from pipeline.images.png_chunks import (
+    MAX_INFLATED_TEXTS,
+    MAX_PROFILE_BYTES,
+    MAX_TEXTS,
+    pixels_in_png,
+    read_png,
+)
 from tests.images.files import chrm, gama, iccp, png_file
 from tests.images.originals import swapped_profile
 
@@ -264,3 +271,26 @@ def test_few_texts_are_inflated() -> None:
     late = (b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(raw_profile(XMP)))
     assert "xmp" in read_png(flat(*[text] * (MAX_INFLATED_TEXTS - 1), late))[1]
     assert "xmp" not in read_png(flat(*[text] * MAX_INFLATED_TEXTS, late))[1]
+
+
+def test_pixels_are_counted_without_reading_them() -> None:
+    frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "blue", "lime")]
+    texts = PngInfo()
+    texts.add_text("prompt", "x" * 100_000)
+    still, animation = io.BytesIO(), io.BytesIO()
+    frames[0].save(still, "PNG", pnginfo=texts)
+    frames[0].save(animation, "PNG", pnginfo=texts, save_all=True, append_images=frames[1:])
+
+    class Counted(io.BytesIO):
+        bytes_read = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            self.bytes_read += len(data)
+            return data
+
+    for content, pixels in ((still, 600), (animation, 1800)):
+        file = Counted(content.getvalue())
+        assert pixels_in_png(file) == pixels
+        assert file.bytes_read < 200
+    assert pixels_in_png(io.BytesIO(b"GIF89a")) == 0

@@ -4,14 +4,16 @@ import os
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
-from pipeline.errors import PipelineError
 from pipeline.progress import Silent
-from pipeline.upscaling.batch import read_picture, upscale_all
+from pipeline.upscaling import batch
+from pipeline.upscaling.batch import upscale_all
 from pipeline.upscaling.encoding import Encoding
+from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.plan import Job, Writing
 from pipeline.upscaling.upscaler import Upscaler
 from tests.upscaling.small import bicubic
@@ -101,18 +103,6 @@ def test_a_large_last_file_is_named_while_it_is_written(
     assert shown == ([f"writing {jobs[-1].target}"] if missing_pixels == 0 else [])
 
 
-def test_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(image: PngImagePlugin.PngImageFile) -> None:
-        raise MemoryError
-
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", failing)
-    with pytest.raises(PipelineError) as error:
-        read_picture(Path("a.png"))
-    assert str(error.value) == "a.png: not enough memory"
-
-
 def test_files_of_several_pictures_are_named_once(tmp_path: Path) -> None:
     shown: list[str] = []
 
@@ -139,7 +129,7 @@ def test_small_results_are_written_side_by_side_where_memory_suffices(
 ) -> None:
     started, reported, begun = list[str](), list[str](), threading.Event()
 
-    def write(path: Path, data: bytes, times_ns: object) -> None:
+    def write(path: Path, *_: object) -> None:
         started.append(path.stem)
         if len(started) == most_waiting:
             begun.set()
@@ -179,6 +169,54 @@ def test_what_another_run_has_made_meanwhile_is_kept(tmp_path: Path) -> None:
         assert (jobs[1].target.read_bytes() == b"theirs") is not overwrite
 
 
+def test_what_appears_during_the_computation_is_kept(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    class Messages(Silent):
+        def message(self, text: str) -> None:
+            shown.append(text)
+
+    job = Job(tmp_path / "a.png", tmp_path / "b.png")
+    Image.new("RGB", (3, 2)).save(job.source)
+
+    def choose(_: object) -> Upscaler:
+        job.target.write_text("theirs")
+        return Upscaler(bicubic(), device="cpu")
+
+    assert upscale_all([job], choose, Writing(Encoding("png")), lambda _: None, Messages()) == []
+    assert job.target.read_text() == "theirs"
+    assert shown == [f"{job.target}: exists, made meanwhile; left out, --overwrite replaces it"]
+    assert sorted(tmp_path.iterdir()) == [job.source, job.target]
+
+
+@pytest.mark.parametrize("step", ["encode_picture", "lay_on"])
+@pytest.mark.parametrize("error", [MemoryError(), OSError("out of memory")])
+def test_little_memory_for_one_picture_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
+) -> None:
+    def failing(picture: Picture, *arguments: Any) -> object:
+        if picture.animated:
+            raise error
+        return function(picture, *arguments)
+
+    function = getattr(batch, step)
+    monkeypatch.setattr(batch, step, failing)
+    picture, other = Image.new("RGB", (3, 2)), Image.new("RGB", (3, 2), "red")
+    picture.save(tmp_path / "a.gif", save_all=True, append_images=[other])
+    picture.save(tmp_path / "b.gif")
+    jobs = [Job(tmp_path / name, tmp_path / "out" / name) for name in ("a.gif", "b.gif")]
+    upscaler, written = Upscaler(bicubic(), device="cpu"), list[Path]()
+    problems = upscale_all(
+        jobs,
+        lambda _: upscaler,
+        Writing(Encoding("png"), background="white"),
+        lambda result: written.append(result.job.source),
+        Silent(),
+    )
+    named = jobs[0].source if step == "lay_on" else jobs[0].target
+    assert (problems, written) == ([f"{named}: not enough memory"], [jobs[1].source])
+
+
 def test_a_result_may_have_the_time_of_its_picture(tmp_path: Path) -> None:
     job = Job(tmp_path / "a.png", tmp_path / "b.png")
     Image.new("RGB", (3, 2)).save(job.source)
@@ -189,9 +227,3 @@ def test_a_result_may_have_the_time_of_its_picture(tmp_path: Path) -> None:
         upscale_all([job], lambda _: upscaler, writing, lambda _: None, Silent())
         times = [path.stat().st_mtime_ns for path in (job.source, job.target)]
         assert (times[0] == times[1]) is is_same
-
-
-def test_a_format_that_is_not_read_has_its_name(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"8BPS\0\1")
-    with pytest.raises(PipelineError, match=r"a\.png: Photoshop is not read; convert it to PNG"):
-        read_picture(tmp_path / "a.png")

@@ -235,16 +235,13 @@ def test_pictures_are_enlarged_as_they_appear(folder: Path) -> None:
     (folder / "inbox").mkdir()
     (folder / "inbox/first.png").write_bytes(whole)
     process = start(folder, "upscale", "--model", "small.safetensors", "--watch", "inbox")
-    results = folder / "inbox_x4"
     assert process.stdout is not None
-    wait_until((results / "first.png").exists)
     written = [process.stdout.readline()]
     with (folder / "inbox/second.png").open("wb") as file:
         for byte in range(len(whole)):
             file.write(whole[byte : byte + 1])
             file.flush()
             time.sleep(2 / len(whole))
-    wait_until((results / "second.png").exists)
     written.append(process.stdout.readline())
     process.send_signal(signal.SIGINT)
     ended = end(process)
@@ -263,6 +260,28 @@ def test_pipes(folder: Path) -> None:
     assert piped.returncode == 0
     upscale(folder, "a.png", "-o", "c.webp")
     assert piped.stdout == (folder / "c.webp").read_bytes()
+
+
+def test_a_pipe_without_end_is_interrupted_at_once(folder: Path) -> None:
+    process = subprocess.Popen(
+        [PROGRAM, "upscale", "--model", "small.safetensors", "-"],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    try:
+        # A pipe holds less: all of it is written only while it is read.
+        process.stdin.write((folder / "a.png").read_bytes() + bytes(3_000_000))
+        wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_SLEEPING)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert process.stderr.read().startswith(b"interrupted; ")
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_an_existing_file_is_kept_without_overwrite(folder: Path) -> None:
