@@ -31,7 +31,9 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
     level: one step of back-projection (Irani and Peleg 1991, “Improving Resolution by Image
     Registration”) for low frequencies alone, since compression artefacts should not come back.
     """
-    lowest, highest = _allowed_range(lr)
+    lowest, highest = range_nearby(lr)
+    more = _WIDENING * (highest - lowest) + _LEVEL
+    lowest, highest = (lowest - more).clamp(min=0), (highest + more).clamp(max=1)
     images, channels, height, width = lr.shape
     scale = sr.shape[-1] // width
     result = sr.clone(memory_format=torch.contiguous_format)
@@ -45,11 +47,9 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
     return result
 
 
-def _allowed_range(lr: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the lowest and the highest value that an enlarged pixel may have, as `lr`."""
-    highest, lowest = _highest_nearby(lr), -_highest_nearby(-lr)
-    more = _WIDENING * (highest - lowest) + _LEVEL
-    return (lowest - more).clamp(min=0), (highest + more).clamp(max=1)
+def range_nearby(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the lowest and the highest of the nearest 3 × 3 values of `(N, C, h, w)`."""
+    return -_highest_nearby(-values), _highest_nearby(values)
 
 
 def _highest_nearby(values: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from pipeline.images.raster import ORIENTATION
 from pipeline.machine_errors import is_machine_fault
 
-ORIENTATION = ExifTags.Base.Orientation
 # Of the first directory. Others describe how pixels are stored, most of all in TIFF files.
 _KEPT_TAGS = (
     ExifTags.Base.DocumentName,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pipeline.networks.tiles import FLOAT_BYTES
 from pipeline.upscaling.transparency import (
     from_unit_range,
     picture_has_alpha,
@@ -21,7 +22,6 @@ RADIUS = 2
 # Pixels of the larger picture. Weights are matrices: larger blocks hold more zeros, smaller ones
 # are more products.
 BLOCK = 64
-FLOAT_BYTES = 4
 # Of the rows of a block, while they are resized: premultiplied, and in parts of the result's width.
 FLOAT_COPIES = 4
 

@@ -5,9 +5,9 @@ Pictures are `(..., c, h, w)` with 1 to 4 channels: grey, grey and alpha, RGB, R
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from pipeline.images.raster import has_alpha
+from pipeline.upscaling.consistency import range_nearby
 
 WHITE_LEVELS = {torch.uint8: 255, torch.uint16: 65_535} | dict.fromkeys(
     (torch.float16, torch.bfloat16, torch.float32, torch.float64), 1
@@ -46,15 +46,14 @@ def unpremultiply(colours: Tensor, alpha: Tensor) -> Tensor:
 
 
 def clamp_to_neighbours(alpha: Tensor, lr_alpha: Tensor) -> Tensor:
-    """Clamp an enlarged alpha `(..., 1, H, W)` to the range of the nearest 3 × 3 LR pixels.
+    """Clamp an enlarged alpha `(N, 1, H, W)` to the range of the nearest 3 × 3 LR pixels.
 
     A network is off by a level here and there: it would leave a haze on transparent parts, and
     holes in opaque ones.
     """
     scale = alpha.shape[-1] // lr_alpha.shape[-1]
-    highest, lowest = F.max_pool2d(lr_alpha, 3, 1, 1), -F.max_pool2d(-lr_alpha, 3, 1, 1)
-    highest, lowest = (
+    lowest, highest = (
         limit.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
-        for limit in (highest, lowest)
+        for limit in range_nearby(lr_alpha)
     )
     return alpha.clamp(lowest, highest)

@@ -180,7 +180,7 @@ def _watch(
             _print_lines(line for line in lines if line not in printed)
             printed.update(lines)
             nameable, unnameable = nameable_jobs(arrivals.whole(now.jobs))
-            pending = [job for job in nameable if writing.overwrite or not job.target.exists()]
+            pending = nameable if writing.overwrite else _without_result(nameable)
             possible, impossible = writable_jobs(pending)
             _print_lines([*unnameable, *impossible])
             if possible:
@@ -207,9 +207,13 @@ def _report_left_out(results: list[Path]) -> None:
         )
 
 
+def _without_result(jobs: "list[Job]") -> "list[Job]":
+    return [job for job in jobs if not (job.writes_file and job.target.exists())]
+
+
 def _pending(jobs: "list[Job]", is_single: bool) -> "list[Job]":
     """Return the jobs without a result. Raises `UsageError` for a single picture that has one."""
-    pending = [job for job in jobs if not (job.writes_file and job.target.exists())]
+    pending = _without_result(jobs)
     if is_single and not pending:
         raise UsageError(
             f"{jobs[0].target}: exists, made with whatever options; -o names another file, "
