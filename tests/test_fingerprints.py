@@ -147,6 +147,7 @@ def test_libraries_that_shape_bytes_are_named() -> None:
     assert all(image_versions().values())
 
 
+@pytest.mark.slow
 def test_dvc_watches_versions_but_not_builds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def test_a_model_is_a_name_or_a_path(tmp_path: Path) -> None:
     assert str(error.value) == f"model: best is no file, and no model that is here ({names})"
 
 
+@pytest.mark.slow
 def test_they_are_listed(tmp_path: Path) -> None:
     result = pipeline(tmp_path, "models")
     assert result.code == 0, result.err

@@ -67,6 +67,7 @@ def test_results_of_a_large_image_are_measured_one_by_one(monkeypatch: pytest.Mo
         assert scores[method] == pytest.approx(values, abs=2e-5)
 
 
+@pytest.mark.slow
 def test_dists_and_descriptors_are_of_vgg16():
     torch.manual_seed(0)
     backbone = {f"features.{key}": value for key, value in vgg16().features.state_dict().items()}

@@ -63,6 +63,7 @@ def test_a_distribution_not_a_pairing_is_compared():
     assert distance.mean == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_seed_decides():
     images = pictures(count=2, side=128)
     blur = blurred(images, 5)

@@ -44,6 +44,7 @@ def test_pictures_are_enlarged(kind: int, channels: int, scale: int, tmp_path: P
     assert (generator.receptive_radius, generator.tile_multiple) == (1, 1)
 
 
+@pytest.mark.slow
 def test_an_exported_model_gives_the_same(tmp_path: Path) -> None:
     from pipeline.networks.export import export_onnx
 

@@ -189,6 +189,7 @@ except PipelineError as error:
 """
 
 
+@pytest.mark.slow
 @limits_memory
 def test_short_memory_loses_no_checkpoint(training: CheckpointedState, tmp_path: Path) -> None:
     save(tmp_path, training, 10)
@@ -303,6 +304,7 @@ except PipelineError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.limits_files
 def test_a_write_that_fails_is_one_line_and_costs_nothing(
     training: CheckpointedState, tmp_path: Path

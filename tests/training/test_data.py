@@ -100,6 +100,7 @@ def test_images_are_decoded_in_chunks_of_some_memory() -> None:
     assert list(data._chunks(np.array([(20000, 10000)] * 2))) == [range(1), range(1, 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [30, 66])
 def test_images_of_any_side_are_trained_on(
     side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -114,6 +115,7 @@ def test_images_of_any_side_are_trained_on(
     assert any("val/lpips" in row for _, row in recorded.rows) == (side > 31)
 
 
+@pytest.mark.slow
 def test_training_is_the_same_from_the_shards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

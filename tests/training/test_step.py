@@ -124,6 +124,7 @@ def test_parts_of_a_batch_teach_what_the_whole_teaches(
     assert difference < 1e-3 * gradients(whole).norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"adv_weight": 0}, {"pretrain_steps": 0}])
 def test_in_fp16_gradients_are_near_those_of_fp32(changes: dict[str, object]) -> None:
     """Also those that fp16 alone would lose: weights of losses are small."""
@@ -145,6 +146,7 @@ def test_in_fp16_gradients_are_near_those_of_fp32(changes: dict[str, object]) ->
         assert not len(theirs) or torch.cosine_similarity(ours, theirs, dim=0) > 0.9
 
 
+@pytest.mark.slow
 def test_a_scale_falls_where_fp16_overflows_and_the_next_steps_go_on() -> None:
     step = train_step(precision="fp16", adv_weight=0)
     scale = step.state.loss_scale

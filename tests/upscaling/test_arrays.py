@@ -252,6 +252,7 @@ print(process.exitcode)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
 def test_a_forked_process_computes() -> None:
     """It waited for ever for the threads that PyTorch has in its parent."""
@@ -259,6 +260,7 @@ def test_a_forked_process_computes() -> None:
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "0\n"
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(noise(20, 30)).save(tmp_path / "picture.png")
     monkeypatch.chdir(tmp_path)

@@ -207,6 +207,7 @@ GOOD = [
 ]
 
 
+@pytest.mark.slow
 @given(st.sampled_from(GOOD).flatmap(mutations))
 @settings(max_examples=2000, deadline=None)
 def test_damage_ends_in_a_picture_or_a_refusal(data: bytes) -> None:
