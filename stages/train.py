@@ -1,19 +1,17 @@
 """`pipeline train`: the generator."""
 
 import os
-import shutil
 import tempfile
 import traceback
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, UsageError, fault_line
 from pipeline.named_files import check_inputs, evaluation_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params.file import load_params
 from stages.console import ConsoleProgress
+from stages.live_recorder import LiveRecorder
 from stages.paths import MANIFEST, MODELS, REPORTS, RESIZED
 from stages.runner import (
     INTERRUPTED,
@@ -23,10 +21,6 @@ from stages.runner import (
     run_stage,
     warn_of_unwatched,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
-    from dvclive.live import Live
 
 TRAIN_REPORTS = REPORTS / "train"
 
@@ -161,103 +155,6 @@ def _train(params: TrainParams) -> None:
     print(f"{result.generator}: {result.steps} steps{skipped}; {figures}")
     if speed:
         print(f"speed: {speed}")
-
-
-class LiveRecorder:
-    """Record a training with DVCLive, for `dvc plots` and `dvc exp show`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._live: Live | None = None
-        self._rows: list[tuple[int, Mapping[str, float]]] = []
-        self._pixels: np.ndarray | None = None
-
-    def start(self) -> None:
-        """Remove the curves of the last training."""
-        self._rows.clear()
-        self._open()
-
-    def _open(self) -> None:
-        from dvclive.live import Live
-        from scmrepo.exceptions import SCMError
-
-        from pipeline.files import writing
-
-        try:
-            with writing(self._folder):
-                # DVCLive would silently append to those that cannot be removed.
-                plots = self._folder / "plots"
-                if plots.is_dir():
-                    shutil.rmtree(plots)
-                self._live = Live(
-                    str(self._folder),
-                    dvcyaml=None,
-                    report=None,
-                    save_dvc_exp=False,
-                    monitor_system=False,
-                )
-        except SCMError as error:
-            raise PipelineError(
-                f"git: {error}; DVCLive needs a commit in the project's repository: git commit"
-            ) from None
-
-    def figures(self, step: int, figures: Mapping[str, float]) -> None:
-        """Append to the plots and rewrite the summary."""
-        from pipeline.files import writing
-
-        assert self._live is not None
-        self._rows.append((step, dict(figures)))
-        with writing(self._folder):
-            self._log(self._live, step, figures)
-            self._live.make_summary()  # type: ignore[no-untyped-call]
-
-    @staticmethod
-    def _log(live: "Live", step: int, figures: Mapping[str, float]) -> None:
-        live.step = step
-        for name, value in figures.items():
-            live.log_metric(name, value, timestamp=False)
-
-    def samples(self, pixels: "np.ndarray") -> None:
-        """Replace samples.png."""
-        from PIL import Image
-
-        from pipeline.files import atomic_path, writing
-
-        self._pixels = pixels
-        path = self._folder / "samples.png"
-        with writing(path), atomic_path(path) as temporary:
-            Image.fromarray(pixels).save(temporary, "PNG")
-
-    def end(self) -> None:
-        """Finish the summary; rewrite what was removed during the training.
-
-        DVC removes the files before it runs this stage, also where a training that was started by
-        hand then keeps the stage from running.
-        """
-        from pipeline.files import writing
-
-        assert self._live is not None
-        with writing(self._folder):
-            if self._is_cut():
-                self._open()
-                for step, figures in self._rows:
-                    self._log(self._live, step, figures)
-            self._live.end()  # type: ignore[no-untyped-call]
-        if self._pixels is not None and not (self._folder / "samples.png").exists():
-            self.samples(self._pixels)
-
-    def _is_cut(self) -> bool:
-        """Return whether a curve has fewer rows than were logged."""
-        logged = Counter(name for _, figures in self._rows for name in figures)
-        for name, rows in logged.items():
-            try:
-                with (self._folder / f"plots/metrics/{name}.tsv").open("rb") as file:
-                    header_and_rows = sum(1 for _ in file)
-            except FileNotFoundError:
-                return True
-            if header_and_rows <= rows:
-                return True
-        return False
 
 
 STAGE = Stage("train", run, MODELS)

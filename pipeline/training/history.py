@@ -1,6 +1,6 @@
 """What a training records: rows of figures and validation pictures, on the CPU."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,8 +20,8 @@ Figures = Mapping[str, float]
 class Recorder(Protocol):
     """Where the curves and pictures of a training are written."""
 
-    def start(self) -> None:
-        """Begin anew: every row since the first step follows, also when a training goes on."""
+    def start(self, rows: Sequence[Figures]) -> None:
+        """Begin anew with rows of `step` and figures, none unless a training goes on."""
 
     def figures(self, step: int, figures: Figures) -> None:
         """Record losses or validation figures after `step` steps."""
@@ -33,7 +33,7 @@ class Recorder(Protocol):
 class NullRecorder:
     """The recorder of every process but the main one."""
 
-    def start(self) -> None: ...
+    def start(self, rows: Sequence[Figures]) -> None: ...
     def figures(self, step: int, figures: Figures) -> None: ...
     def samples(self, pixels: np.ndarray) -> None: ...
 
@@ -73,9 +73,7 @@ class History:
 
     def replay(self, recorder: Recorder) -> None:
         """Give a recorder that starts anew all rows and pictures."""
-        recorder.start()
-        for row in self.curve:
-            recorder.figures(int(row["step"]), _without_step(row))
+        recorder.start(self.curve)
         self.show_samples(recorder)
 
     def show_samples(self, recorder: Recorder, *more: Tensor) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.train import LiveRecorder
+from stages.live_recorder import LiveRecorder
 from tests.evaluation.world import make_world
 from tests.stages.program import PROGRAM, end, pipeline, start, wait_until
 
@@ -97,6 +97,32 @@ def test_curves_that_are_removed_during_a_training_are_whole_at_its_end(
     assert metrics == {"train": {"loss": 0.25}, "val": {"psnr_y": 20.0}, "step": 2}
     with Image.open(tmp_path / "reports/train/samples.png") as samples:
         assert samples.size == (8, 4)
+
+
+def test_curves_of_a_training_that_goes_on_are_those_that_were_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows: list[dict[str, float]] = [
+        {"step": 1, "train/loss": 0.1, "train/d_hr": 1e-05},
+        {"step": 2, "train/loss": 3.0},
+        {"step": 2, "val/psnr_y": 20.123456789012345},
+    ]
+    logged, resumed = LiveRecorder(Path("logged")), LiveRecorder(Path("resumed"))
+    logged.start()
+    resumed.start(rows)
+    for row in rows:
+        logged.figures(int(row["step"]), {key: row[key] for key in row if key != "step"})
+    assert contents(tmp_path / "resumed") == contents(tmp_path / "logged")
+    for recorder in (logged, resumed):
+        recorder.figures(3, {"train/loss": 0.5})
+        recorder.end()
+    assert contents(tmp_path / "resumed") == contents(tmp_path / "logged")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_after_sigterm_the_same_command_goes_on(project: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +42,11 @@ class Recorded:
         self.pictures: np.ndarray | None = None
         self._signal_at, self._number = signal_at, number
 
-    def start(self) -> None:
-        self.rows.clear()
+    def start(self, rows: Sequence[Mapping[str, float]]) -> None:
+        self.rows = [
+            (int(row["step"]), {name: value for name, value in row.items() if name != "step"})
+            for row in rows
+        ]
 
     def figures(self, step: int, figures: Mapping[str, float]) -> None:
         self.rows.append((step, dict(figures)))
