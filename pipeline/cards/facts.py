@@ -81,6 +81,7 @@ class ModelFacts:
 
 
 PROVENANCE = {
+    "train_images_sha256": "SHA-256 of its images of a manifest",
     "manifest_sha256": "SHA-256 of the manifest of its images",
     "folders_sha256": "SHA-256 of its images in folders",
     "vgg": "weights of the content loss",

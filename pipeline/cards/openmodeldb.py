@@ -92,6 +92,7 @@ def _training(facts: ModelFacts) -> dict[str, object]:
 def _dataset(facts: ModelFacts) -> str | None:
     """Return what is known of the images that a model was trained on."""
     origins = {
+        "train_images_sha256": "images of a manifest with SHA-256",
         "manifest_sha256": "images of the manifest with SHA-256",
         "folders_sha256": "images of folders with SHA-256",
     }

@@ -44,7 +44,7 @@ def input_notices(
         )
         notices.append(Notice("Random VGG weights.", text))
     if params.hr_folder is None:
-        notices += _manifest_notices(models, params, inputs.manifest_sha256)
+        notices += _manifest_notices(models, params, inputs.train_images_sha256)
     else:
         notices.append(_folder_notice(params))
     if len(images) < FEW_IMAGES:
@@ -67,10 +67,16 @@ def input_notices(
 def _manifest_notices(
     models: Mapping[str, Mapping[str, str]], params: EvaluateParams, measured: str
 ) -> list[Notice]:
-    """Return warnings of models that were trained on another manifest than the measured one."""
+    """Return warnings of models that were trained on other images than the manifest's.
+
+    `measured` is the SHA-256 of its training images.
+    """
     notices = []
-    if models[MODEL].get("manifest_sha256", measured) != measured:
-        text = "The model was trained on another manifest; it may have seen the images below."
+    if models[MODEL].get("train_images_sha256", measured) != measured:
+        text = (
+            "The model was not trained on this manifest's training images; it may have seen the "
+            "images below."
+        )
         notices.append(Notice("Another manifest.", text, grave=True))
     if "folders_sha256" in models[MODEL]:
         text = (
@@ -80,8 +86,8 @@ def _manifest_notices(
         notices.append(Notice("Images of folders.", text))
     if others := _trained_elsewhere(models, params, measured):
         text = (
-            f"Trained on another manifest: {', '.join(others)}. They may have seen the images "
-            "below, which would make their figures better than they are."
+            f"Not trained on this manifest's training images: {', '.join(others)}. They may have "
+            "seen the images below, which would make their figures better than they are."
         )
         notices.append(Notice("Other models, another manifest.", text))
     return notices
@@ -124,7 +130,7 @@ def _trained_elsewhere(
         name
         for name, path in params.models.items()
         if named_file(path) == Path(path)
-        and models[name].get("manifest_sha256", measured) != measured
+        and models[name].get("train_images_sha256", measured) != measured
     ]
 
 

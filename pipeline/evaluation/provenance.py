@@ -18,6 +18,7 @@ from pipeline.evaluation.origins import shown_folder
 from pipeline.evaluation.pairs import MeasuredImage, PairedImages
 from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.files import sha256_of
+from pipeline.manifest.rows import read_manifest, train_images_sha256
 from pipeline.networks.files import LoadedGenerator
 from pipeline.params import EvaluateParams
 from pipeline.shipped import named_file
@@ -40,6 +41,11 @@ class Inputs:
     def manifest_sha256(self) -> str:
         """SHA-256 of the manifest."""
         return sha256_of(self.manifest_file)
+
+    @cached_property
+    def train_images_sha256(self) -> str:
+        """SHA-256 of the manifest's training images. Raises `PipelineError`."""
+        return train_images_sha256(read_manifest(self.manifest_file))
 
 
 def describe_inputs(
@@ -87,6 +93,7 @@ def _measured(
     if not isinstance(images, FolderPairs):
         return {
             "manifest measured, SHA-256": inputs.manifest_sha256,
+            "its training images, SHA-256": inputs.train_images_sha256,
             **trained_on,
             "images measured": len(images),
             "split": params.split,
@@ -105,11 +112,11 @@ def _measured(
 def _trained_on(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return the hashes of what a model was trained on: a manifest, folders, or both."""
     labels = {
-        "manifest_sha256": "manifest trained on, SHA-256",
+        "train_images_sha256": "images of a manifest trained on, SHA-256",
         "folders_sha256": "folders trained on, SHA-256",
     }
     known = {label: metadata[key] for key, label in labels.items() if key in metadata}
-    return known or {labels["manifest_sha256"]: "unknown"}
+    return known or {labels["train_images_sha256"]: "unknown"}
 
 
 def _training(metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Read and write `data/manifest.csv`: the images for training and evaluation, one per row."""
 
 import csv
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -46,6 +47,15 @@ class Row:
     def name(self) -> str:
         """Return the image's name in reports: its post's id, and its tile unless that is 0."""
         return f"{self.id}-{self.tile}" if self.tile else str(self.id)
+
+
+def train_images_sha256(rows: Iterable[Row]) -> str:
+    """Return the SHA-256 of the training images in their order: all that a training takes of rows.
+
+    Tags and the other splits may change: the images that a model has seen stay the same.
+    """
+    hashes = "".join(f"{row.sha256}\n" for row in rows if row.split == "train")
+    return hashlib.sha256(hashes.encode()).hexdigest()
 
 
 HEADER = [field.name for field in fields(Row)]

@@ -37,7 +37,7 @@ NOT_IN_KEY = {
     "vgg",
 }
 INPUT_DIFFERENCES = {
-    "manifest_sha256": "the manifest is another",
+    "train_images_sha256": "the manifest has other training images",
     "folders_sha256": "the images of train.hr_folders are others",
     "init_sha256": "train.init is another file",
     "resume_sha256": "train.resume is another file",

@@ -18,7 +18,7 @@ from pipeline.images.paired_folders import (
     sha256_of_pairs,
 )
 from pipeline.images.shards import read_image, read_images
-from pipeline.manifest.rows import Row, read_manifest
+from pipeline.manifest.rows import Row, read_manifest, train_images_sha256
 from pipeline.params import TrainParams
 from pipeline.params.train import MANIFEST_NAME
 from pipeline.progress import Progress
@@ -41,6 +41,8 @@ class RunImages:
     """(H, W, 3) each"""
     validation_lr: Sequence[NDArray[np.uint8]] | None
     """those that are given, or None where LR is to be made of HR"""
+    train_images_sha256: str | None
+    """of the manifest's training images; None where they are not trained on"""
     folders_sha256: str | None
     """of names and files in `train.hr_folders` and `train.lr_folders`; None where there are none"""
 
@@ -55,24 +57,26 @@ def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) 
     uses_manifest = params.val_hr_folder is None
     validation_rows = _rows_of_split("val", rows, paths.manifest) if uses_manifest else []
     sources: list[ImageSource] = []
+    images_sha256 = None
     if params.weight(MANIFEST_NAME):
         sources.append(_manifest_source(params, paths, rows))
+        images_sha256 = train_images_sha256(rows)
     folders = {
         name: _fitting(name, params, pairs, progress)
         for name, pairs in _list_folders(params, paths, progress).items()
     }
     sources += [FolderImages(pairs, params.weight(name)) for name, pairs in folders.items()]
-    hashes = _folders_sha256(folders)
+    hashes = images_sha256, _folders_sha256(folders)
     if uses_manifest:
         images = read_images(paths.resized, validation_rows[: params.validation_images])
-        return RunImages(sources, list(images), None, hashes)
+        return RunImages(sources, list(images), None, *hashes)
     pairs = _list_validation_pairs(params, paths, progress)
     _report_seen_images(pairs, folders, progress)
     hr = [_middle(read_hr(pair), params.scale, params.scale) for pair in pairs]
     if params.val_lr_folder is None:
-        return RunImages(sources, hr, None, hashes)
+        return RunImages(sources, hr, None, *hashes)
     lr = [_middle(read_lr(pair), params.scale, 1) for pair in pairs]
-    return RunImages(sources, hr, lr, hashes)
+    return RunImages(sources, hr, lr, *hashes)
 
 
 def _list_folders(

@@ -6,7 +6,6 @@ from pathlib import Path
 from pipeline.errors import UsageError
 from pipeline.files import sha256_of
 from pipeline.params import TrainParams
-from pipeline.params.train import MANIFEST_NAME
 from pipeline.shipped import named_file
 from pipeline.training.run_folders import recorded_resume_sha256
 
@@ -51,18 +50,12 @@ class TrainPaths:
         return params.model_copy(update=paths)
 
 
-def input_hashes(
-    params: TrainParams, paths: TrainPaths, folders_sha256: str | None
-) -> dict[str, str | None]:
-    """Return the SHA-256 of each file that shapes the weights, None where the params name none.
-
-    `folders_sha256` is that of the images in folders.
+def input_hashes(params: TrainParams, paths: TrainPaths) -> dict[str, str | None]:
+    """Return the SHA-256 of each file of weights to begin with, None where the params name none.
 
     Raises `UsageError` where the params name a file that does not exist.
     """
     return {
-        "manifest_sha256": sha256_of(paths.manifest) if params.weight(MANIFEST_NAME) else None,
-        "folders_sha256": folders_sha256,
         "init_sha256": _init_sha256(params, paths),
         "resume_sha256": _resume_sha256(params, paths),
     }

@@ -34,7 +34,7 @@ from pipeline.training.validation import Validation
 
 # Its imports are all modules that shape the weights.
 TRAINER = "pipeline.training.trainer"
-_OF_IMAGES = ("manifest_sha256", "folders_sha256")
+_OF_IMAGES = ("train_images_sha256", "folders_sha256")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,10 @@ def set_up(
     _check_batch(params, group)
     images = read_run_images(params, paths, progress)
     steps = _steps(params, ImageOrder.of(images.sources, params.seed).epoch)
-    inputs = input_hashes(params, paths, images.folders_sha256)
+    inputs = input_hashes(params, paths) | {
+        "train_images_sha256": images.train_images_sha256,
+        "folders_sha256": images.folders_sha256,
+    }
     # Networks are loaded from resolved paths; files and messages have those that the user gave.
     resolved = paths.resolve_params(params)
     training = new_checkpointed_state(resolved, device, group)

@@ -30,7 +30,7 @@ METADATA = {
     "step": "7000",
     "params": json.dumps(PARAMS),
     "adversarial": "true",
-    "manifest_sha256": "ab" * 32,
+    "train_images_sha256": "ab" * 32,
     "licence": "CC-BY-4.0",
     "about": "Lines\nand --- colours.",
     "figures": json.dumps({"PSNR_Y": "30 dB"}),
@@ -112,7 +112,7 @@ def test_openmodeldb_has_its_own_names(tmp_path: Path) -> None:
         "trainingBatchSize": 8,
         "trainingHRSize": 96,
         "trainingOTF": True,
-        "dataset": f"images of the manifest with SHA-256 {'ab' * 32}",
+        "dataset": f"images of a manifest with SHA-256 {'ab' * 32}",
         "pretrainedModelG": "4x-first",
         "images": [],
     }

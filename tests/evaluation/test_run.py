@@ -22,6 +22,7 @@ from pipeline.evaluation.pairs import SplitPairs, write_pairs
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.report import MAIN_METRICS
 from pipeline.evaluation.run import evaluate
+from pipeline.manifest.rows import read_manifest, train_images_sha256
 from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
 from pipeline.networks.perceptual.weights import FOLDER_VARIABLE
@@ -351,21 +352,25 @@ def test_another_manifest_is_a_red_notice(tmp_path):
     manifest = tmp_path / "data/manifest.csv"
     manifest.write_text(manifest.read_text().replace("1girl", "1boy"))
     run(tmp_path, lpips="off")
+    assert not soup(tmp_path / "reports").select(".notice.grave")
+    (row,) = [line for line in manifest.read_text().splitlines() if ",train," in line]
+    manifest.write_text(manifest.read_text().replace(row.split(",train,")[1][:64], "0" * 64))
+    run(tmp_path, lpips="off")
     assert "Another manifest." in soup(tmp_path / "reports").select_one(".notice.grave").get_text()
 
 
 def test_another_manifest_of_another_model_is_a_notice(world: Path, tmp_path: Path) -> None:
     network = SRResNet(scale=4, blocks=1, features=8, norm="none", skip="bicubic")
-    ours = sha256((world / "data/manifest.csv").read_bytes()).hexdigest()
+    ours = train_images_sha256(read_manifest(world / "data/manifest.csv"))
     models = {"shipped": "distortion"}
     for name, manifest in (("same", ours), ("elsewhere", "0" * 64), ("unknown", None)):
         models[name] = str(tmp_path / f"{name}.safetensors")
-        metadata = {} if manifest is None else {"manifest_sha256": manifest}
+        metadata = {} if manifest is None else {"train_images_sha256": manifest}
         save_generator(Path(models[name]), network, metadata)
     evaluation = run(world, "elsewhere", lpips="off", dists="off", max_images=1, models=models)
     notice = evaluation.notices[0]
     assert notice.title == "Other models, another manifest."
-    assert notice.text.startswith("Trained on another manifest: elsewhere. They may have seen")
+    assert notice.text.startswith("Not trained on this manifest's training images: elsewhere. They")
 
 
 def test_a_model_that_makes_noise_is_a_red_notice(tmp_path):

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from pipeline.images.shards import Member, encode_webp, shard_name
-from pipeline.manifest.rows import Row, write_manifest
+from pipeline.manifest.rows import Row, train_images_sha256, write_manifest
 from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
 from tests.images.originals import write_shard
@@ -47,7 +47,7 @@ def make_world(root: Path, splits: dict[str, int], side: int = SIDE, vgg: str = 
     write_manifest(manifest, rows)
     torch.manual_seed(0)
     metadata = {
-        "manifest_sha256": sha256(manifest.read_bytes()).hexdigest(),
+        "train_images_sha256": train_images_sha256(rows),
         "step": "1200",
         "vgg": vgg,
         "adversarial": "true",

@@ -64,7 +64,7 @@ def test_pairs_are_trained_and_validated_on_without_a_manifest(world: Path) -> N
     with safe_open(result.generator, "pt") as file:
         metadata = file.metadata()
     assert len(metadata["folders_sha256"]) == 64
-    assert "manifest_sha256" not in metadata
+    assert "train_images_sha256" not in metadata
 
 
 def test_given_lr_images_are_what_is_enlarged(world: Path) -> None:

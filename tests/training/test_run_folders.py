@@ -42,7 +42,7 @@ from tests.training.runs import Recorded, RecordedProgress, run
 
 PARAMS = TrainParams(generator=SRResNetParams(blocks=1, features=8))
 INPUTS = {
-    "manifest_sha256": "m",
+    "train_images_sha256": "m",
     "folders_sha256": None,
     "init_sha256": None,
     "resume_sha256": None,
@@ -131,10 +131,12 @@ def test_without_a_discriminator_its_params_do_not_count() -> None:
 
 def test_differences_say_what_differs() -> None:
     theirs = described({"lr": 2e-4}, code={"a": "1", "b": "1"})
-    ours = described({"lr": 1e-4}, inputs=INPUTS | {"manifest_sha256": "n"}, torch_version="2.14")
+    ours = described(
+        {"lr": 1e-4}, inputs=INPUTS | {"train_images_sha256": "n"}, torch_version="2.14"
+    )
     assert differences(theirs, ours) == [
         "train.lr 0.0002, here 0.0001",
-        "the manifest is another",
+        "the manifest has other training images",
         "code: a, b changed",
         "torch 2.13, here 2.14",
     ]

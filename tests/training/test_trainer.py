@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,24 @@ def test_a_finished_training_is_only_exported_again(world: Path, tmp_path: Path)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pt")} == kept
     assert again.rows == first.rows
     assert np.array_equal(again.pictures, first.pictures)
+
+
+def test_only_training_images_make_another_training(world: Path, tmp_path: Path) -> None:
+    """A tag changed in the manifest, or an image for testing, costs no step."""
+    shutil.copytree(world, tmp_path, dirs_exist_ok=True)
+    manifest, models = tmp_path / "data/manifest.csv", tmp_path / "models"
+    run(tmp_path, models, steps=4)
+    rows = read_manifest(manifest)
+    train = [row for row in rows if row.split == "train"]
+    tagged = [replace(row, tags=("other",)) for row in rows if row.split != "test"]
+    write_manifest(manifest, tagged)
+    progress = RecordedProgress()
+    run(tmp_path, models, progress=progress)
+    assert "training goes on from step 4 of 6" in progress.messages
+    write_manifest(manifest, [row for row in tagged if row.id != train[0].id])
+    progress = RecordedProgress()
+    run(tmp_path, models, progress=progress)
+    assert progress.messages[1].endswith("does not fit: the manifest has other training images")
 
 
 def test_other_params_train_beside_it(world: Path, tmp_path: Path) -> None:
