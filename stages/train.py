@@ -152,7 +152,8 @@ def _train(params: TrainParams) -> None:
     figures = ", ".join(f"{name} {value:.4f}" for name, value in result.figures.items())
     speed = ", ".join(f"{value:.4g} {name}" for name, value in result.throughput.items())
     skipped = f" ({result.skipped} skipped)" if result.skipped else ""
-    print(f"{result.generator}: {result.steps} steps{skipped}; {figures}")
+    ending = "; ".join([figures, *result.warnings])
+    print(f"{result.generator}: {result.steps} steps{skipped}; {ending}")
     if speed:
         print(f"speed: {speed}")
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from pipeline.evaluation.example_images import Box, ExampleImage, to_image
-from pipeline.evaluation.spacing import evenly_spaced
+from pipeline.spacing import evenly_spaced
 
 MAX_CHARACTERS = 11_000_000
 """Of all examples together, so that the page with its tables stays under 15 MB."""

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from pipeline.evaluation.measurement import Metric, Scores
 from pipeline.evaluation.methods import LR, ORIGINAL
-from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.files import atomic_path
 from pipeline.metrics import luma
+from pipeline.spacing import evenly_spaced
 
 CELL = 192
 GAP = 8

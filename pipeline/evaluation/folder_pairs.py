@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from pipeline.evaluation.pairs import MeasuredImage, PairedImages
-from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.images.degradation import Degradation
 from pipeline.images.paired_folders import (
     FolderNames,
@@ -22,6 +21,7 @@ from pipeline.images.paired_folders import (
     sha256_of_pairs,
 )
 from pipeline.progress import Progress, task
+from pipeline.spacing import evenly_spaced
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import torch
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.costs import Timings
-from pipeline.evaluation.interpolation import FILTERS, interpolate
 from pipeline.evaluation.memory import naming_memory_faults
 from pipeline.evaluation.other_programs import read_result
+from pipeline.images.interpolation import FILTERS, interpolate
 from pipeline.networks import Generator
 from pipeline.networks.tiles import enlarge
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.measurement import METRIC_BY_KEY, Scores, has_ms_ssim
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.origins import measured_set, shown_folder
@@ -12,6 +11,7 @@ from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.evaluation.plane import PERCEPTION
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.results import Notice
+from pipeline.images.interpolation import BASELINE
 from pipeline.metrics import MS_SSIM_SIDE
 from pipeline.params import EvaluateParams
 from pipeline.shipped import named_file

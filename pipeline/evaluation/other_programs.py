@@ -10,9 +10,9 @@ from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.folder_pairs import FolderPairs
-from pipeline.evaluation.interpolation import interpolate
 from pipeline.evaluation.pairs import PairedImages
 from pipeline.images.degradation import Degradation
+from pipeline.images.interpolation import interpolate
 from pipeline.images.resample import downscale
 
 OTHER_TASK: dict[Degradation, Degradation] = {"none": "web", "web": "none"}

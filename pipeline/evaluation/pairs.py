@@ -13,12 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.files import atomic_path, write_text
 from pipeline.images.degradation import Degradation, make_lr
 from pipeline.images.shards import read_image
 from pipeline.manifest.rows import Row, Split, read_manifest
 from pipeline.progress import Progress, task
+from pipeline.spacing import evenly_spaced
 
 _REMEDIES: dict[Split, str] = {
     "train": "lower manifest.val_fraction and manifest.test_fraction",

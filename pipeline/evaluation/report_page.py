@@ -6,7 +6,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.evaluation.encoded_examples import encode_examples
-from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.measurement import METRIC_BY_KEY
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.notices import FEW_IMAGES
@@ -30,6 +29,7 @@ from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.seeds import seeds_table
 from pipeline.evaluation.written_tables import written_tables
 from pipeline.files import write_text
+from pipeline.images.interpolation import BASELINE
 
 TABLES = ("means.csv", "intervals.csv", "comparisons.csv", "per_image.csv", "plane.csv")
 """Files of `reports/evaluate/` that the page links."""

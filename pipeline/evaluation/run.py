@@ -16,7 +16,6 @@ from pipeline.evaluation.costs import Timings, costs_of
 from pipeline.evaluation.curves import read_training_curves
 from pipeline.evaluation.example_images import ExampleImage, choose_crop, choose_images
 from pipeline.evaluation.folder_pairs import FolderPairs
-from pipeline.evaluation.interpolation import BASELINE
 from pipeline.evaluation.kvd import DescriptorSets
 from pipeline.evaluation.load_methods import blend_names, load_methods, with_initial_model
 from pipeline.evaluation.measurement import (
@@ -49,6 +48,7 @@ from pipeline.evaluation.results import Background, Evaluation, Notice
 from pipeline.evaluation.seeds import seed_groups
 from pipeline.evaluation.significance import mean_intervals, paired_tests
 from pipeline.evaluation.swd import PatchSets
+from pipeline.images.interpolation import BASELINE
 from pipeline.metrics import SSIM_WINDOW
 from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import EvaluateParams

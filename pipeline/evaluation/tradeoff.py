@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.evaluation.interpolation import FILTERS
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.plane import Plane, Point
+from pipeline.images.interpolation import FILTERS
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What a training records: rows of figures and validation pictures, on the CPU."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile, takewhile
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,9 +68,14 @@ class History:
     def validation_at(self, step: int) -> Figures:
         """Return the validation figures recorded after `step`, or none."""
         for row in reversed(self.curve):
-            if row["step"] == step and "val/psnr_y" in row:
+            if row["step"] == step and _is_validation(row):
                 return _without_step(row)
         return {}
+
+    def last_interval(self) -> list[Figures]:
+        """Return the rows before the validation that ends the curve, or since the last one."""
+        newest_first: Iterator[Figures] = dropwhile(_is_validation, reversed(self.curve))
+        return list(takewhile(lambda row: not _is_validation(row), newest_first))[::-1]
 
     def replay(self, recorder: Recorder) -> None:
         """Give a recorder that starts anew all rows and pictures."""
@@ -94,6 +100,10 @@ class History:
         """Take over what `state_dict` returned; `saved` must have been checked."""
         self.devices, self.samples = saved["devices"], saved["samples"]
         self.curve = to_rows(saved["curve"])
+
+
+def _is_validation(row: Figures) -> bool:
+    return "val/psnr_y" in row
 
 
 def _without_step(row: Figures) -> Figures:

@@ -1,5 +1,6 @@
 """Recording of each step's losses, validation, and the best generator."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from pipeline.progress import Progress
 from pipeline.training.best import BestTracker
 from pipeline.training.checkpointed_state import CheckpointedState
 from pipeline.training.distributed import Group
+from pipeline.training.failure_signs import below_baseline, winning_discriminator
 from pipeline.training.history import Figures, Recorder
 from pipeline.training.schedules import resolved_pretrain_steps
 from pipeline.training.step import StepResult
@@ -24,6 +26,8 @@ class FinalValidation:
     figures: Figures
     best: Generator
     best_step: int
+    warnings: Sequence[str]
+    """signs that the training failed"""
 
 
 class Monitor:
@@ -94,15 +98,17 @@ class Monitor:
         state, best = self._state, self._best.best
         figures = self._history.validation_at(state.step)
         if figures and state.step != self._outdated_step:
-            return FinalValidation(figures, best.generator, best.step)
+            warnings = self._warnings(figures["val/psnr_y"])
+            return FinalValidation(figures, best.generator, best.step, warnings)
         measured, strip = self._validation(state.ema)
         figures = {f"val/{name}": value for name, value in measured.items()}
         self._recorder.figures(state.step, figures)
         self._history.show_samples(self._recorder, strip)
         self._report_validation(measured)
+        warnings = self._warnings(measured["psnr_y"])
         if self._best.is_better(measured):
-            return FinalValidation(figures, state.ema, state.step)
-        return FinalValidation(figures, best.generator, best.step)
+            return FinalValidation(figures, state.ema, state.step, warnings)
+        return FinalValidation(figures, best.generator, best.step, warnings)
 
     def _start_line(self) -> None:
         """Start the progress line of a phase, so that the time left is by this phase's speed.
@@ -142,4 +148,12 @@ class Monitor:
 
     def _report_validation(self, measured: Figures) -> None:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
-        self._progress.message(f"step {self._state.step}: validation {figures}")
+        text = "; ".join([f"validation {figures}", *self._warnings(measured["psnr_y"])])
+        self._progress.message(f"step {self._state.step}: {text}")
+
+    def _warnings(self, psnr_y: float) -> list[str]:
+        """Return signs that the training fails."""
+        below = below_baseline(psnr_y, self._validation.baseline_psnr_y)
+        # A relativistic discriminator's outputs are no probabilities that an image is real.
+        rows = [] if self._params.relativistic else self._history.last_interval()
+        return [text for text in (below, winning_discriminator(rows)) if text]

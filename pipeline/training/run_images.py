@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,11 @@ from pipeline.manifest.rows import Row, read_manifest, train_images_sha256
 from pipeline.params import TrainParams
 from pipeline.params.train import MANIFEST_NAME
 from pipeline.progress import Progress
+from pipeline.spacing import evenly_spaced
 from pipeline.training.run_inputs import TrainPaths
 from pipeline.training.sources import FolderImages, ImageSource, ManifestImages
+
+T = TypeVar("T")
 
 LARGEST_VALIDATION_SIDE = 1024
 """HR pixels. Of larger images in folders the middle is validated on: they are enlarged whole,
@@ -68,7 +72,7 @@ def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) 
     sources += [FolderImages(pairs, params.weight(name)) for name, pairs in folders.items()]
     hashes = images_sha256, _folders_sha256(folders)
     if uses_manifest:
-        images = read_images(paths.resized, validation_rows[: params.validation_images])
+        images = read_images(paths.resized, _spread(validation_rows, params))
         return RunImages(sources, list(images), None, *hashes)
     pairs = _list_validation_pairs(params, paths, progress)
     _report_seen_images(pairs, folders, progress)
@@ -115,8 +119,7 @@ def _list_validation_pairs(
         lr_key="train.val_lr_folder",
     )
     pairs = list_pairs(names, params.scale, progress)
-    count = min(len(pairs), params.validation_images)
-    chosen = [pairs[index] for index in np.linspace(0, len(pairs) - 1, count).astype(int)]
+    chosen = _spread(pairs, params)
     small = [
         str(pair.hr.path)
         for pair in chosen
@@ -172,6 +175,11 @@ def _rows_of_split(split: str, rows: Sequence[Row], manifest: Path) -> list[Row]
             "manifest.test_fraction, or scrape more"
         )
     return in_split
+
+
+def _spread(images: Sequence[T], params: TrainParams) -> list[T]:
+    """Return the images to validate on, spaced evenly: the first ones are of one time or artist."""
+    return [images[index] for index in evenly_spaced(len(images), params.validation_images)]
 
 
 def _report_seen_images(

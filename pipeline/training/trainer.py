@@ -1,7 +1,7 @@
 """Training from params to a generator's file; it can be stopped at any step and resumed."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +36,15 @@ class TrainResult:
     """The averaged generator's file, the number of steps, and the last validation figures.
 
     `skipped` of the steps did not update the generator, because gradients were not finite.
-    `throughput` is that of the steps which this process took; empty where it took none.
+    `warnings` are signs that the training failed. `throughput` is that of the steps which this
+    process took; empty where it took none.
     """
 
     generator: Path
     steps: int
     skipped: int
     figures: Figures
+    warnings: Sequence[str]
     throughput: Figures
 
 
@@ -166,7 +168,7 @@ def _write_results(run: TrainRun, throughput: Figures, needed: Collection[str]) 
     with writing(run.checkpoints.folder):
         for line in record_end(run.checkpoints, run.steps, needed):
             run.progress.message(line)
-    return TrainResult(path, state.step, state.skipped, final.figures, throughput)
+    return TrainResult(path, state.step, state.skipped, final.figures, final.warnings, throughput)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.images.degradation import Degradation, make_lr
+from pipeline.images.interpolation import BASELINE, interpolate
 from pipeline.metrics import luma, psnr, ssim
 from pipeline.networks import Generator
 from pipeline.networks.perceptual.lpips import Lpips
@@ -60,6 +61,16 @@ class Validation:
         if self.lpips is not None:
             tensors |= self.lpips.state_dict()
         return sha256_of_tensors(tensors)
+
+    @cached_property
+    def baseline_psnr_y(self) -> float:
+        """Mean PSNR (dB) of luma of bicubic interpolation."""
+        values = []
+        for lr, hr in zip(self.lr, self.hr, strict=True):
+            sr = interpolate(lr, hr.shape[-1] // lr.shape[-1], BASELINE)
+            pair = luma(sr[None].float()), luma(hr[None].float())
+            values.append(psnr(*pair, border=CROP_BORDER).item())
+        return sum(values) / len(values)
 
     @torch.no_grad()
     def __call__(self, generator: Generator) -> tuple[dict[str, float], Tensor]:

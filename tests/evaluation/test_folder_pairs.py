@@ -13,12 +13,12 @@ from PIL import Image
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.evaluation.folder_pairs import FolderPairs
-from pipeline.evaluation.interpolation import interpolate
 from pipeline.evaluation.other_programs import check_results
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.run import evaluate
 from pipeline.images.degradation import Degradation
+from pipeline.images.interpolation import interpolate
 from pipeline.images.resample import downscale
 from pipeline.params import EvaluateParams
 from pipeline.progress import Silent

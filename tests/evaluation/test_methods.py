@@ -9,8 +9,8 @@ from PIL import Image
 from torch import nn
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.interpolation import FILTERS
 from pipeline.evaluation.methods import UpscalingMethods
+from pipeline.images.interpolation import FILTERS
 from pipeline.images.resample import downscale
 from pipeline.networks import Generator
 

@@ -9,10 +9,10 @@ from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.folder_pairs import FolderPairs
-from pipeline.evaluation.interpolation import interpolate
 from pipeline.evaluation.other_programs import check_results
 from pipeline.evaluation.pairs import SplitPairs
 from pipeline.images.degradation import Degradation
+from pipeline.images.interpolation import interpolate
 from pipeline.networks.files import load_generator
 from pipeline.progress import Silent
 from pipeline.shipped import shipped_models

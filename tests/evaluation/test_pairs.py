@@ -10,11 +10,11 @@ from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.pairs import SplitPairs, write_pairs
-from pipeline.evaluation.spacing import evenly_spaced
 from pipeline.images.degradation import Degradation
 from pipeline.images.resample import downscale
 from pipeline.manifest.rows import Split
 from pipeline.progress import Silent
+from pipeline.spacing import evenly_spaced
 from tests.evaluation.world import make_world
 
 

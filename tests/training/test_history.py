@@ -36,6 +36,17 @@ def test_a_curve_comes_back_to_the_bit(rows: list[dict[str, float]]) -> None:
     assert repr(again.curve).count("-0.0") == repr(rows).count("-0.0")
 
 
+def test_the_last_interval_is_before_the_validation_that_ends_the_curve() -> None:
+    validation = {"step": 2, "val/psnr_y": 20.0}
+    losses = [{"step": step, "train/loss": 0.5} for step in (1, 2, 3, 4)]
+    assert History().last_interval() == []
+    assert History(curve=losses).last_interval() == losses
+    assert History(curve=[*losses[:2], validation]).last_interval() == losses[:2]
+    curve = [*losses[:2], validation, *losses[2:]]
+    assert History(curve=curve).last_interval() == losses[2:]
+    assert History(curve=[*curve, validation]).last_interval() == losses[2:]
+
+
 def test_the_checkpoint_of_a_long_training_can_be_read(tmp_path: Path) -> None:
     """As plain values, rows of so many figures took more than a checkpoint may hold."""
     figures = {f"train/figure_{number}": number / 7 for number in range(15)}

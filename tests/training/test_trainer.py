@@ -166,6 +166,21 @@ def test_other_params_train_beside_it(world: Path, tmp_path: Path) -> None:
     assert progress.messages[0].endswith("does not fit: train.adv_weight 1.0, here 0.0")
 
 
+def test_a_generator_below_bicubic_is_reported(world: Path, tmp_path: Path) -> None:
+    progress = RecordedProgress()
+    (warning,) = run(world, tmp_path, progress=progress).warnings
+    assert re.fullmatch(
+        r"the generator has collapsed, far below bicubic interpolation, \d\d\.\d+ dB: lower "
+        r"train\.lr or train\.adv_weight",
+        warning,
+    )
+    assert progress.messages[-1].startswith("step 6: validation psnr_y ")
+    assert progress.messages[-1].endswith(f"; {warning}")
+    assert run(world, tmp_path).warnings == [warning]
+    above = run(world, tmp_path, adv_weight=0, lr=1e-9, **OTHER_KIND)
+    assert above.warnings == []
+
+
 def test_the_losses_follow_the_schedule(world: Path, tmp_path: Path) -> None:
     """Two steps on pixels alone, then the adversarial weight grows over two steps."""
     recorded = Recorded()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.evaluation.interpolation import FILTERS, interpolate
+from pipeline.images.interpolation import FILTERS, interpolate
 
 
 @pytest.fixture
