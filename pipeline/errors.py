@@ -2,7 +2,8 @@
 
 import errno
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from pipeline.machine_errors import OUT_OF_MEMORY, is_memory_fault
 
@@ -47,6 +48,17 @@ class Interrupted(PipelineError):  # noqa: N818 - not an error
     """The user ended a command, for which the usual advice, to go on by running it, is wrong."""
 
     exit_code = 130
+
+
+@contextmanager
+def naming_memory_faults(work: str, advice: str) -> Iterator[None]:
+    """Raise `PipelineError` with `work`, what the block does, where memory runs out in it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_memory_fault(error):
+            raise
+        raise PipelineError(f"{work}: memory ran out; {advice}") from None
 
 
 def fault_line(error: BaseException) -> str | None:

@@ -7,9 +7,12 @@ import errno
 import re
 
 OUT_OF_MEMORY = re.compile(
-    r"[^.:\]]*(?:out of memory|allocate memory|insufficient memory)[^.]*", re.IGNORECASE
+    r"[^.:\]]*(?:out of memory|allocate memory|insufficient memory"
+    r"|could not create a (?:primitive|memory object)$)[^.]*",
+    re.IGNORECASE,
 )
-"""Messages of Pillow, libjpeg, PyTorch and the system about lack of memory, one sentence each."""
+"""Messages of Pillow, libjpeg, PyTorch, oneDNN and the system about lack of memory, one sentence
+each."""
 
 
 def is_memory_fault(error: BaseException) -> bool:

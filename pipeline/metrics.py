@@ -71,7 +71,8 @@ def _similarity(
         "win_size": SSIM_WINDOW,
         "win_sigma": SSIM_SIGMA,
     }
-    return torch.cat([measure(x, y, **options) for x, y in pairs])
+    # Rounding lets flat images exceed 1.
+    return torch.cat([measure(x, y, **options) for x, y in pairs]).clamp(max=1.0)
 
 
 def _inside(

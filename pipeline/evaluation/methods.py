@@ -6,15 +6,15 @@ from pathlib import Path
 
 import torch
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, naming_memory_faults
 from pipeline.evaluation.costs import Timings
-from pipeline.evaluation.memory import naming_memory_faults
 from pipeline.evaluation.other_programs import read_result
 from pipeline.images.interpolation import FILTERS, interpolate
 from pipeline.networks import Generator
 from pipeline.networks.tiles import enlarge
 
 MODEL = "model"
+MEMORY_ADVICE = "measure on a device that has more (evaluate.device), or leave out large images"
 """Name of the trained generator."""
 ORIGINAL = "original"
 LR = "lr"
@@ -63,7 +63,7 @@ class UpscalingMethods:
 
 def _generate(name: str, model: Generator, lr: torch.Tensor) -> torch.Tensor:
     height, width = lr.shape[-2:]
-    with naming_memory_faults(f"{name}, LR of {width}×{height}"):
+    with naming_memory_faults(f"{name}, LR of {width}×{height}", MEMORY_ADVICE):
         try:
             return enlarge(model, lr)
         except PipelineError as error:

@@ -60,6 +60,8 @@ def input_notices(
         )
         notices.append(Notice("Another task.", text))
     missing = {**_missing_ms_ssim(images, params.crop_border), **perceptual.missing}
+    if len(images) == 1 and perceptual.dists is not None:
+        missing["KVD"] = "It compares features of different images, and there is one alone."
     notices += [Notice(f"Not measured: {metrics}.", reason) for metrics, reason in missing.items()]
     return notices
 

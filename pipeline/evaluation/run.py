@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pipeline.devices import device_name, pick_device
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, naming_memory_faults
 from pipeline.evaluation.charts import CurveChart
 from pipeline.evaluation.costs import Timings, costs_of
 from pipeline.evaluation.curves import read_training_curves
@@ -26,8 +26,7 @@ from pipeline.evaluation.measurement import (
     mean_scores,
     measure_image,
 )
-from pipeline.evaluation.memory import naming_memory_faults
-from pipeline.evaluation.methods import MODEL, ORIGINAL, UpscalingMethods
+from pipeline.evaluation.methods import MEMORY_ADVICE, MODEL, ORIGINAL, UpscalingMethods
 from pipeline.evaluation.notices import input_notices, result_notices
 from pipeline.evaluation.other_programs import check_results
 from pipeline.evaluation.pairs import PairedImages, SplitPairs
@@ -55,6 +54,7 @@ from pipeline.params import EvaluateParams
 from pipeline.progress import Progress, Silent, task
 
 MAX_SHOWN = 1280
+FEWER_IMAGES = "measure fewer images (evaluate.max_images)"
 """Pixels; of larger example images a part is shown, so that the page holds several of them."""
 
 
@@ -202,7 +202,8 @@ def _measure(
         for index, image in enumerate(images.images):
             lr, hr = images.pair(index)
             results = loaded.methods.upscale(lr, image.name, timings)
-            with naming_memory_faults(f"metrics of {image.name}, {image.size_text}"):
+            work = f"metrics of {image.name}, {image.size_text}"
+            with naming_memory_faults(work, MEMORY_ADVICE):
                 measured = measure_image(
                     results,
                     hr,
@@ -211,11 +212,12 @@ def _measure(
                     loaded.device,
                     smallest_side,
                 )
-            patch_sets.add({**results, ORIGINAL: hr})
+                patch_sets.add({**results, ORIGINAL: hr})
             descriptor_sets.add(measured.descriptors)
             image_scores.append(measured.scores)
             progress.update(index + 1, psnr_y=measured.scores[MODEL]["psnr_y"])
-    return image_scores, _set_scores(patch_sets, descriptor_sets)
+    with naming_memory_faults("metrics of the whole set", FEWER_IMAGES):
+        return image_scores, _set_scores(patch_sets, descriptor_sets)
 
 
 def _set_scores(

@@ -8,8 +8,9 @@ hundred pairs:
 - At most 16,384 patches per level, spread evenly over the images. Positions are drawn once per
   level and image, and are the same for results and originals: so equal sets have distance 0, and
   all methods share the sampling noise.
-- Each level's channels are normalised by the *originals'* mean and deviation, for both sets. The
-  paper normalises each set by its own, which hides lost contrast, and so hides blur.
+- Each level's channels are normalised by the *originals'* mean and deviation, for both sets; those
+  that vary by less than rounding makes are taken to vary by that. The paper normalises each set by
+  its own, which hides lost contrast, and so hides blur.
 - A level's distance is the mean over 128 directions of the distance between sorted projections; the
   set's distance is the mean over levels. Unit: standard deviations of the originals, not times
   1,000.
@@ -25,6 +26,9 @@ PATCH = 7
 SMALLEST_SIDE = 16
 PATCHES = 16_384
 DIRECTIONS = 128
+ROUNDING = 12**-0.5
+"""Deviation that rounding to whole levels makes: the least that a level of a pyramid is taken to
+have, so that the distance of flat originals stays finite."""
 KERNEL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
@@ -80,7 +84,7 @@ class PatchSets:
         for side, parts in self._sets[original].items():
             patches = torch.cat(parts)
             mean = patches.mean(dim=(0, 2), keepdim=True)
-            deviation = patches.std(dim=(0, 2), keepdim=True).clamp_min(1e-8)
+            deviation = patches.std(dim=(0, 2), keepdim=True).clamp_min(ROUNDING)
             target = _projections((patches - mean) / deviation, directions)
             for name in names:
                 results = (torch.cat(self._sets[name][side]) - mean) / deviation

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.devices import device_name
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, naming_memory_faults
 from pipeline.files import writing
 from pipeline.networks.files import architecture_metadata, save_generator
 from pipeline.networks.generators.base import NotFiniteError
@@ -108,9 +108,10 @@ def _step_until_stopped(
 ) -> None:
     state, saved_at, skipped = run.training.state, time.monotonic(), run.training.state.skipped
     while state.step < run.steps:
-        result = run.train_step(batches(state.step))
+        with _memory_faults_named(run, f"step {state.step + 1}"):
+            result = run.train_step(batches(state.step))
         skipped = _report_skipped(run, skipped)
-        with _overflow_reported(run):
+        with _overflow_reported(run), _memory_faults_named(run, f"step {state.step}"):
             run.monitor.after_step(result)
         stop = run.group.any_process(interrupts.stop, run.device)
         due = time.monotonic() - saved_at >= run.params.checkpoint_seconds
@@ -169,6 +170,16 @@ def _write_results(run: TrainRun, throughput: Figures, needed: Collection[str]) 
         for line in record_end(run.checkpoints, run.steps, needed):
             run.progress.message(line)
     return TrainResult(path, state.step, state.skipped, final.figures, final.warnings, throughput)
+
+
+def _memory_faults_named(run: TrainRun, work: str) -> AbstractContextManager[None]:
+    """Say in one line what takes less memory. Raises `PipelineError`."""
+    params = run.params
+    advice = (
+        f"lower train.batch ({params.batch}) or train.crop ({params.crop}), or raise "
+        f"train.accumulate ({params.accumulate}), which computes a batch in so many parts"
+    )
+    return naming_memory_faults(f"training: {work}", advice)
 
 
 @contextmanager

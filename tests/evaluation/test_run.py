@@ -388,11 +388,12 @@ def test_images_are_cropped_to_the_scale(tmp_path):
     assert evaluation.examples[0].original.shape == (3, 48, 48)
 
 
-def test_tiny_images_have_no_lpips(tmp_path):
+def test_tiny_images_have_no_lpips_and_one_image_no_kvd(tmp_path):
     make_world(tmp_path, {"test": 1}, side=28)
-    _, notice = run(tmp_path).notices
-    assert notice.title == "Not measured: LPIPS."
-    assert "31 pixels" in notice.text
+    _, lpips, kvd = run(tmp_path).notices
+    assert lpips.title == "Not measured: LPIPS."
+    assert "31 pixels" in lpips.text
+    assert kvd.title == "Not measured: KVD."
 
 
 def test_every_method_but_other_programs_is_timed(world):

@@ -111,6 +111,12 @@ def test_level_sides_are_those_of_the_pyramid(side: int) -> None:
     assert 16 <= sides[-1] < 32
 
 
+def test_flat_originals_have_a_finite_distance():
+    flat = torch.full((2, 3, 64, 64), 90.0)
+    for distance in distances(original=flat, sr=flat + 1, noise=pictures(2))["sr"].levels.values():
+        assert distance < 255 * 12**0.5
+
+
 def test_flat_images_have_only_a_last_level():
     flat = torch.full((1, 3, 64, 64), 90.0)
     fine, middle, last = laplacian_pyramid(flat, 3)

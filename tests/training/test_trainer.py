@@ -21,6 +21,7 @@ from pipeline.params.file import override
 from pipeline.training import run_setup
 from pipeline.training.trainer import train
 from tests.evaluation.world import make_world
+from tests.platforms import limits_memory
 from tests.training.runs import OTHER_KIND, SMALL, Recorded, RecordedProgress, run
 
 KINDS: dict[str, dict[str, object]] = {
@@ -310,6 +311,35 @@ def test_lpips_is_measured_where_its_weights_are(
     assert all(value > 0 for value in found.values())
     best = min(found, key=lambda step: found[step])
     assert load_generator(tmp_path / "best.safetensors").metadata["step"] == str(best)
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+from pipeline.errors import PipelineError
+from tests.training.runs import Recorded, run
+
+class Limiting(Recorded):
+    def figures(self, step, figures):
+        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + 5_000_000, -1))
+
+try:
+    run(Path(sys.argv[1]), Path(sys.argv[2]), Limiting(), batch=8, crop=48)
+except PipelineError as error:
+    print(error)
+"""
+
+
+@limits_memory
+def test_short_memory_names_what_takes_less(world: Path, tmp_path: Path) -> None:
+    """It is limited in the pre-training; the first step with VGG16 needs more."""
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(world), str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.stdout.startswith(
+        "training: step 3: memory ran out; lower train.batch (8) or train.crop (48), or raise "
+        "train.accumulate (1), which computes a batch in so many parts; step 2 can be used: "
+    ), ended.stderr
 
 
 def test_epochs_are_passes_over_the_training_images(world: Path, tmp_path: Path) -> None:
