@@ -18,7 +18,7 @@ from pipeline.shipped import named_file, shipped_models
 def load_methods(
     params: EvaluateParams, trained: LoadedGenerator, device: torch.device
 ) -> UpscalingMethods:
-    """Return interpolation, the trained generator, and the methods that `params` name.
+    """Return interpolation, the trained generator, and the models that `params` name.
 
     Raises `UsageError` if two methods share a name or enlarge by different factors.
     """
@@ -28,8 +28,7 @@ def load_methods(
     return UpscalingMethods(
         models | _blends(params, models),
         trained.generator.scale,
-        {name: Path(folder) for name, folder in params.results.items()},
-        {name: each.metadata for name, each in loaded.items()},
+        metadata={name: each.metadata for name, each in loaded.items()},
     )
 
 

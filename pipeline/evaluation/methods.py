@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
 from pipeline.errors import PipelineError, naming_memory_faults
 from pipeline.evaluation.costs import Timings
-from pipeline.evaluation.other_programs import read_result
+from pipeline.evaluation.result_files import ResultFiles
 from pipeline.images.interpolation import FILTERS, interpolate
 from pipeline.networks import Generator
 from pipeline.networks.tiles import enlarge
@@ -28,23 +27,23 @@ class UpscalingMethods:
 
     models: Mapping[str, Generator]
     scale: int
-    folders: Mapping[str, Path] = field(default_factory=dict)
-    """method → folder of another program's results: IMAGE.png for each image, 8-bit RGB"""
+    results: Mapping[str, ResultFiles] = field(default_factory=dict)
+    """method → another program's results"""
     metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """method → metadata of its generator's file"""
 
     @property
     def names(self) -> tuple[str, ...]:
         """All methods, in the order of the reports."""
-        return (*FILTERS, *self.models, *self.folders)
+        return (*FILTERS, *self.models, *self.results)
 
     def upscale(
         self, lr: torch.Tensor, image_name: str, timings: Timings | None = None
     ) -> dict[str, torch.Tensor]:
         """Return method → result: (3, h, w) uint8 → (3, h·scale, w·scale) uint8.
 
-        Results of other programs are read from `image_name`.png in their folders; the seconds of
-        all others are added to `timings`. Raises `PipelineError` if a generator's result is not
+        Results of other programs for `image_name` are read; the seconds of all others are added to
+        `timings`. Raises `PipelineError` if a generator's result is not
         finite, or a file is missing, damaged or of another size.
         """
         timings = Timings() if timings is None else timings
@@ -56,8 +55,8 @@ class UpscalingMethods:
         for name, model in self.models.items():
             with timings.measure(name, height * width):
                 results[name] = _generate(name, model, lr)
-        for name, folder in self.folders.items():
-            results[name] = read_result(folder / f"{image_name}.png", name, (width, height))
+        for name, files in self.results.items():
+            results[name] = files.read(image_name, (width, height)).pixels
         return results
 
 

@@ -1,6 +1,6 @@
 """Warnings of the report page; grave ones stand above all, the others behind the pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.evaluation.measurement import METRIC_BY_KEY, Scores, has_ms_ssim
@@ -134,6 +134,11 @@ def _trained_elsewhere(
         if named_file(path) == Path(path)
         and models[name].get("train_images_sha256", measured) != measured
     ]
+
+
+def conversion_notices(conversions: Sequence[str]) -> list[Notice]:
+    """Return one notice of what was converted in other programs' results, if anything was."""
+    return [Notice("Results converted.", f"{'; '.join(conversions)}.")] if conversions else []
 
 
 def result_notices(means: Scores) -> list[Notice]:

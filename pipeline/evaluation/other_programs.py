@@ -1,16 +1,16 @@
 """Results of other programs: whether there is one for each image, and of which task they are."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.pairs import PairedImages
+from pipeline.evaluation.result_files import ResultFiles
 from pipeline.images.degradation import Degradation
 from pipeline.images.interpolation import interpolate
 from pipeline.images.resample import downscale
@@ -26,76 +26,56 @@ MOST_OF_CLEAN = 0.2
 LEAST_OF_DAMAGED = 0.1
 
 
-def check_results(folders: Mapping[str, Path], images: PairedImages) -> None:
-    """Read each method's results for all images.
+def find_results(folders: Mapping[str, str], images: PairedImages) -> dict[str, ResultFiles]:
+    """Return method → its results of all images. Raises `PipelineError` where some are missing."""
+    names = [image.name for image in images.images]
+    wanted = _wanted_names(images)
+    return {
+        method: ResultFiles.find(method, Path(folder), names, wanted)
+        for method, folder in folders.items()
+    }
+
+
+def check_results(results: Iterable[ResultFiles], images: PairedImages) -> list[str]:
+    """Read each method's results of all images; return what was converted, a text each.
 
     Raises `PipelineError` if a file is missing, damaged or of another size, or if the results are
     of LR images that were made otherwise than those of `images`.
     """
-    for method, folder in folders.items():
-        _check_names(method, folder, images)
-        share = _DamageShare()
+    texts = []
+    for files in results:
+        share, conversions = _DamageShare(), Counter[str]()
         for index, image in enumerate(images.images):
-            size = image.width, image.height
-            result = read_result(folder / f"{image.name}.png", method, size)
+            result = files.read(image.name, (image.width, image.height))
+            conversions.update(result.conversions)
             # LR images of one's own may be of any task.
             if not images.lr_is_given:
                 hr = images.hr(index)
                 lr = {task: images.lr(index, hr, task) for task in OTHER_TASK}
-                share.add(result, lr["none"], lr["web"], images.scale)
+                share.add(result.pixels, lr["none"], lr["web"], images.scale)
         if not images.lr_is_given:
-            _check_task(method, folder, images, share.value)
-
-
-def read_result(path: Path, method: str, size: tuple[int, int]) -> Tensor:
-    """Return a result, (3, H, W) uint8. Raises `PipelineError` if it is none of that `size`."""
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            if image.size != size:
-                width, height = image.size
-                raise PipelineError(
-                    f"{path}: {width}×{height}, not {size[0]}×{size[1]}; {method} has to enlarge "
-                    "the LR images: those that `pipeline pairs` writes, or of evaluate.lr_folder"
-                )
-            pixels = np.array(image.convert("RGB"))
-    except FileNotFoundError:
-        raise PipelineError(
-            f"{path}: not found; evaluate.results: {method} needs a result for every image"
-        ) from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise PipelineError(f"{path}: no complete PNG file: {error}") from None
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-
-
-def _check_names(method: str, folder: Path, images: PairedImages) -> None:
-    names = [f"{image.name}.png" for image in images.images]
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    present = {path.relative_to(folder).as_posix() for path in files}
-    missing = [name for name in names if name not in present]
-    if not missing:
-        return
-    others = sorted(name for name in present - set(names) if not name.startswith("."))
-    raise PipelineError(
-        f"{folder / missing[0]}: not found; evaluate.results: {method} needs a result for every "
-        f"image, with the names of {_wanted_names(images)}: {len(missing)} of {len(names)} are "
-        f"missing" + (f", and {others[0]} is no image's name" if others else "")
-    )
+            _check_task(files, images, share.value)
+        texts += [
+            f"results of {files.method}: {count} of {len(images)} are {conversion}"
+            for conversion, count in conversions.items()
+        ]
+    return texts
 
 
 def _wanted_names(images: PairedImages) -> str:
     return "the HR images" if isinstance(images, FolderPairs) else "lr/ of `pipeline pairs`"
 
 
-def _check_task(method: str, folder: Path, images: PairedImages, share: float | None) -> None:
+def _check_task(files: ResultFiles, images: PairedImages, share: float | None) -> None:
     if share is None:
         return
     task = images.degradation
     is_of_other = share < LEAST_OF_DAMAGED if task == "web" else share > MOST_OF_CLEAN
     if is_of_other:
         raise PipelineError(
-            f"{folder}: evaluate.results: {method} enlarged {TASK_NAMES[OTHER_TASK[task]]} LR "
-            f"images, not the {TASK_NAMES[task]} ones of evaluate.degradation {task}; let it "
-            f"enlarge {_wanted_lr(images)}"
+            f"{files.folder}: evaluate.results: {files.method} enlarged "
+            f"{TASK_NAMES[OTHER_TASK[task]]} LR images, not the {TASK_NAMES[task]} ones of "
+            f"evaluate.degradation {task}; let it enlarge {_wanted_lr(images)}"
         )
 
 

@@ -1,9 +1,8 @@
 """What the report says of its inputs: hashes, versions, the trained generator's metadata."""
 
-import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -15,8 +14,9 @@ import torch
 from pipeline.errors import PipelineError
 from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.origins import shown_folder
-from pipeline.evaluation.pairs import MeasuredImage, PairedImages
+from pipeline.evaluation.pairs import PairedImages
 from pipeline.evaluation.perceptual import PerceptualMetrics
+from pipeline.evaluation.result_files import ResultFiles
 from pipeline.files import sha256_of
 from pipeline.manifest.rows import read_manifest, train_images_sha256
 from pipeline.networks.files import LoadedGenerator
@@ -53,6 +53,7 @@ def describe_inputs(
     trained: LoadedGenerator,
     params: EvaluateParams,
     images: PairedImages,
+    results: Mapping[str, ResultFiles],
     perceptual: PerceptualMetrics,
     device: str,
 ) -> dict[str, Any]:
@@ -72,10 +73,7 @@ def describe_inputs(
             f"file of {name}, SHA-256": sha256_of(named_file(path))
             for name, path in params.models.items()
         },
-        **{
-            f"results of {name}, SHA-256": _results_sha256(Path(path), images.images)
-            for name, path in params.results.items()
-        },
+        **{f"results of {name}, SHA-256": files.sha256() for name, files in results.items()},
         **_training(metadata),
         **{
             f"backbone's weights of {metrics}": origin
@@ -150,9 +148,3 @@ def _parse_json(text: str | bytes, source: Path) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise PipelineError(f"{source}: damaged JSON ({error}); make it again") from None
-
-
-def _results_sha256(folder: Path, images: Sequence[MeasuredImage]) -> str:
-    """Return one hash of another program's results for all images."""
-    hashes = "".join(sha256_of(folder / f"{image.name}.png") for image in images)
-    return hashlib.sha256(hashes.encode()).hexdigest()

@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from pipeline.evaluation.measurement import (
     measure_image,
 )
 from pipeline.evaluation.methods import MEMORY_ADVICE, MODEL, ORIGINAL, UpscalingMethods
-from pipeline.evaluation.notices import input_notices, result_notices
-from pipeline.evaluation.other_programs import check_results
+from pipeline.evaluation.notices import conversion_notices, input_notices, result_notices
+from pipeline.evaluation.other_programs import check_results, find_results
 from pipeline.evaluation.pairs import PairedImages, SplitPairs
 from pipeline.evaluation.perceptual import PerceptualMetrics, load_perceptual_metrics
 from pipeline.evaluation.plane import Plane, Point
@@ -129,7 +129,11 @@ def _load(
     params = with_initial_model(params, trained_with.params.get("init"))
     methods = load_methods(params, trained, device)
     images = _load_images(inputs, params, methods.scale, progress)
-    check_results(methods.folders, images)
+    results = find_results(params.results, images)
+    conversions = check_results(results.values(), images)
+    for text in conversions:
+        progress.message(text)
+    methods = replace(methods, results=results)
     perceptual = load_perceptual_metrics(params, images.smallest, device)
     return _Loaded(
         params,
@@ -141,7 +145,10 @@ def _load(
         methods,
         images,
         perceptual,
-        input_notices(inputs, methods.metadata, params, perceptual, images),
+        [
+            *input_notices(inputs, methods.metadata, params, perceptual, images),
+            *conversion_notices(conversions),
+        ],
     )
 
 
@@ -151,7 +158,15 @@ def _background(loaded: _Loaded, params: EvaluateParams, inputs: Inputs) -> Back
     return Background(
         curves=loaded.curves,
         summaries=loaded.summaries,
-        provenance=describe_inputs(inputs, loaded.trained, params, images, perceptual, device),
+        provenance=describe_inputs(
+            inputs,
+            loaded.trained,
+            params,
+            images,
+            loaded.methods.results,
+            perceptual,
+            device,
+        ),
         used_params=resolved_evaluate_params(params, len(images), device, perceptual),
         trained_with=loaded.trained_with,
     )

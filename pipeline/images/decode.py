@@ -64,12 +64,12 @@ def decode(data: bytes, max_pixels: int, background: str) -> Decoded:
         if damage := damage_of(data, format):
             raise ImageRefused("damaged", damage)
         with decoding():
-            pixels = _opaque_srgb(raster, background)
+            pixels = opaque_srgb(raster, background)
         return Decoded(pixels, format, jpeg)
 
 
-def _opaque_srgb(raster: Raster, background: str) -> NDArray[np.uint8]:
-    """Convert to `(H, W, 3)`. Raises `UnsupportedImageError`."""
+def opaque_srgb(raster: Raster, background: str) -> NDArray[np.uint8]:
+    """Convert to `(H, W, 3)` of 8 bits, over `background`. Raises `UnsupportedImageError`."""
     if raster.cicp is not None:
         raise UnsupportedImageError(f"it has {raster.cicp.name}")
     if raster.profile is None and raster.pixels.shape[2] == 3:

@@ -35,7 +35,7 @@ class EvaluateParams(Section):
     )
     results: Paths = Field(
         {},
-        description="results of other programs: name → folder with one PNG file per image; "
+        description="results of other programs: name → folder with one file per image; "
         "`pipeline pairs` writes the LR images for them",
     )
     blend: str | None = Field(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.evaluation.folder_pairs import FolderPairs
-from pipeline.evaluation.other_programs import check_results
+from pipeline.evaluation.other_programs import check_results, find_results
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.run import evaluate
@@ -208,6 +208,10 @@ def test_the_smallest_image_decides_what_is_measured(tmp_path: Path) -> None:
     assert "ms_ssim_y" in run(tmp_path, "reports").means["model"]
 
 
+def check(folder: Path, images: FolderPairs) -> list[str]:
+    return check_results(find_results({"theirs": str(folder)}, images).values(), images)
+
+
 def write_results(root: Path, images: FolderPairs, names: str = "{}") -> Path:
     for index, image in enumerate(images.images):
         result = interpolate(images.pair(index)[0], 4, "bicubic")
@@ -220,16 +224,19 @@ def test_other_programs_results_have_the_names_of_hr(root: Path, tmp_path: Path)
     folder = write_results(tmp_path / "theirs", pairs(root))
     evaluation = run(root, "theirs", results={"theirs": str(folder)})
     assert evaluation.means["theirs"]["psnr_y"] == evaluation.means["bicubic"]["psnr_y"]
+    other = write_results(tmp_path / "a", pairs(root), "{}_x4")
+    assert check(other, pairs(root)) == []
+    (other / "sub/c_x4.png").unlink()
     with pytest.raises(PipelineError, match="with the names of the HR images: 3 of 3 are missing"):
-        check_results({"a": write_results(tmp_path / "a", pairs(root), "{}_x4")}, pairs(root))
+        check(other, pairs(root))
 
 
 def test_results_of_given_lr_images_are_of_no_other_task(root: Path, tmp_path: Path) -> None:
     """Results of damaged LR images pass as those of given ones, and not of clean ones."""
     folder = write_results(tmp_path / "theirs", pairs(root, degradation="web"))
-    check_results({"theirs": folder}, pairs(root, lr=True))
+    check(folder, pairs(root, lr=True))
     with pytest.raises(PipelineError, match="enlarged damaged LR images, not the clean ones"):
-        check_results({"theirs": folder}, pairs(root))
+        check(folder, pairs(root))
     write(folder / "sub/c.png", drawing(1, 60))
     with pytest.raises(PipelineError, match=r"c\.png: 60×60, not 64×64; theirs has to enlarge"):
-        check_results({"theirs": folder}, pairs(root, lr=True))
+        check(folder, pairs(root, lr=True))

@@ -10,6 +10,7 @@ from torch import nn
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.methods import UpscalingMethods
+from pipeline.evaluation.result_files import ResultFiles
 from pipeline.images.interpolation import FILTERS
 from pipeline.images.resample import downscale
 from pipeline.networks import Generator
@@ -40,15 +41,15 @@ def image() -> torch.Tensor:
     return coarse.repeat_interleave(6, 1).repeat_interleave(6, 2)
 
 
-def written(folder: Path, pixels: torch.Tensor) -> Path:
+def written(folder: Path, pixels: torch.Tensor) -> ResultFiles:
     folder.mkdir(exist_ok=True)
     Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(folder / "7.png")
-    return folder
+    return ResultFiles.find("theirs", folder, ["7"], "the HR images")
 
 
 def test_methods_are_interpolation_the_models_and_the_folders(tmp_path):
-    folders = {"theirs": written(tmp_path, image().flip(1))}
-    methods = UpscalingMethods({"model": Constant(0.5), "other": Constant(0.7)}, 4, folders)
+    theirs = {"theirs": written(tmp_path, image().flip(1))}
+    methods = UpscalingMethods({"model": Constant(0.5), "other": Constant(0.7)}, 4, theirs)
     lr = downscale(image()[None], 4)[0]
     results = methods.upscale(lr, "7")
     assert lr.shape == (3, 12, 12)
@@ -77,8 +78,8 @@ def test_a_result_that_is_not_finite_is_an_error():
     ("damage", "problem"),
     [
         (lambda path: path.unlink(), "not found; evaluate.results: theirs needs a result for"),
-        (lambda path: path.write_bytes(b"GIF89a"), "no complete PNG file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:200]), "no complete PNG file"),
+        (lambda path: path.write_bytes(b"GIF89a"), "no complete image"),
+        (lambda path: path.write_bytes(path.read_bytes()[:200]), "no complete image"),
         (lambda path: Image.new("RGB", (24, 48)).save(path), "24×48, not 48×48"),
     ],
 )

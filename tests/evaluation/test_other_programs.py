@@ -3,14 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.folder_pairs import FolderPairs
-from pipeline.evaluation.other_programs import check_results
-from pipeline.evaluation.pairs import SplitPairs
+from pipeline.evaluation.other_programs import check_results, find_results
+from pipeline.evaluation.pairs import PairedImages, SplitPairs
+from pipeline.evaluation.result_files import ResultFiles
 from pipeline.images.degradation import Degradation
 from pipeline.images.interpolation import interpolate
 from pipeline.networks.files import load_generator
@@ -43,6 +45,10 @@ def write_results(folder: Path, images: SplitPairs, method: str) -> None:
         Image.fromarray(result.permute(1, 2, 0).numpy()).save(folder / f"{image.name}.png")
 
 
+def check(folder: Path, images: PairedImages) -> list[str]:
+    return check_results(find_results({"theirs": str(folder)}, images).values(), images)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("made_of", ["none", "web"])
 def test_results_are_of_the_measured_task(
@@ -52,10 +58,10 @@ def test_results_are_of_the_measured_task(
     write_results(tmp_path / "theirs", tasks[made_of], method)
     for task, images in tasks.items():
         if task == made_of:
-            check_results({"theirs": tmp_path / "theirs"}, images)
+            check(tmp_path / "theirs", images)
             continue
         with pytest.raises(PipelineError) as caught:
-            check_results({"theirs": tmp_path / "theirs"}, images)
+            check(tmp_path / "theirs", images)
         enlarged, measured = ("clean", "damaged") if task == "web" else ("damaged", "clean")
         assert str(caught.value) == (
             f"{tmp_path / 'theirs'}: evaluate.results: theirs enlarged {enlarged} LR images, not "
@@ -71,7 +77,7 @@ def test_images_without_damage_say_nothing(clean: SplitPairs, tmp_path: Path, mo
     )
     write_results(tmp_path / "theirs", clean, "nearest")
     for task in ("none", "web"):
-        check_results({"theirs": tmp_path / "theirs"}, replace(clean, degradation=task))
+        check(tmp_path / "theirs", replace(clean, degradation=task))
 
 
 def test_flat_images_say_nothing(tmp_path: Path) -> None:
@@ -79,7 +85,7 @@ def test_flat_images_say_nothing(tmp_path: Path) -> None:
     (tmp_path / "hr").mkdir()
     Image.new("RGB", (64, 64), (201, 33, 90)).save(tmp_path / "hr/flat.png")
     images = FolderPairs.from_folders(str(tmp_path / "hr"), None, 4, None, "none", Silent())
-    check_results({"theirs": tmp_path / "hr"}, images)
+    check(tmp_path / "hr", images)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +94,8 @@ def test_flat_images_say_nothing(tmp_path: Path) -> None:
         ([], "100.png: not found; .*: 4 of 4 are missing$"),
         (["100", "102"], "101.png: not found; .*: 2 of 4 are missing$"),
         (["100_x4", "101_x4"], "4 of 4 are missing, and 100_x4.png is no image's name$"),
+        (["100", *(f"{number}_x4" for number in range(100, 104))], "3 of 4 are missing, and "),
+        ([f"{number}0" for number in range(100, 104)], "4 of 4 are missing, and 1000.png is no"),
     ],
 )
 def test_missing_results_are_counted(
@@ -96,5 +104,52 @@ def test_missing_results_are_counted(
     for name in present:
         (tmp_path / f"{name}.png").touch()
     with pytest.raises(PipelineError, match=problem) as caught:
-        check_results({"theirs": tmp_path}, clean)
+        check(tmp_path, clean)
     assert "with the names of lr/ of `pipeline pairs`" in str(caught.value)
+
+
+NAMES = ("100", "101", "102", "103")
+
+
+@pytest.mark.parametrize("form", ["{}_x4.png", "{}x4.PNG", "{}-a (4x).webp", "{}.TIF", "{}.bmp"])
+def test_results_are_found_as_programs_name_them(tmp_path: Path, form: str) -> None:
+    for name in NAMES:
+        (tmp_path / form.format(name)).touch()
+    files = ResultFiles.find("theirs", tmp_path, NAMES, "the HR images")
+    assert files.paths == {name: tmp_path / form.format(name) for name in NAMES}
+
+
+def test_of_several_kinds_of_results_none_is_chosen(tmp_path: Path) -> None:
+    for name in NAMES:
+        for suffix in ("_a", "_b"):
+            (tmp_path / f"{name}{suffix}.png").touch()
+    with pytest.raises(PipelineError, match="several results of each image, with _a and _b after"):
+        ResultFiles.find("theirs", tmp_path, NAMES, "the HR images")
+    for name in NAMES:
+        (tmp_path / f"{name}.jpg").touch()
+        (tmp_path / f"{name}.png").touch()
+    files = ResultFiles.find("theirs", tmp_path, NAMES, "the HR images")
+    assert files.paths["103"] == tmp_path / "103.png"
+
+
+def test_what_is_converted_is_reported(tmp_path: Path) -> None:
+    grey = np.arange(24 * 24, dtype=np.uint16).reshape(24, 24) * 113
+    clear = np.full((24, 24, 4), (255, 0, 0, 0), np.uint8)
+    Image.fromarray(grey).save(tmp_path / "deep.png")
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    Image.fromarray(clear[..., :3]).save(tmp_path / "lossy.jpg", quality=95)
+    Image.fromarray(clear[..., :3]).save(tmp_path / "lossy-too.webp")
+    Image.fromarray(clear[..., :3]).save(tmp_path / "lossless.webp", lossless=True)
+    names = ("deep", "clear", "lossy", "lossy-too", "lossless")
+    files = ResultFiles.find("theirs", tmp_path, names, "the HR images")
+    results = {name: files.read(name, (24, 24)) for name in names}
+    assert {name: result.conversions for name, result in results.items()} == {
+        "deep": ("of 16 bits, rounded to 8",),
+        "clear": ("transparent, over white",),
+        "lossy": ("lossy JPEG, whose damage is measured too",),
+        "lossy-too": ("lossy WEBP, whose damage is measured too",),
+        "lossless": (),
+    }
+    expected = torch.from_numpy(np.round(grey / 257).astype(np.uint8)).expand(3, -1, -1)
+    assert torch.equal(results["deep"].pixels, expected)
+    assert results["clear"].pixels.min() == 255

@@ -462,7 +462,7 @@ def test_a_damaged_curve_is_named(world, tmp_path):
     ("damage", "problem"),
     [
         (lambda path: path.unlink(), r"106\.png: not found; evaluate\.results: other needs"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-60]), r"106\.png: no complete PNG file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-60]), r"106\.png: no complete image"),
         (lambda path: Image.new("RGB", (8, 4)).save(path), r"106\.png: 8×4, not 64×64"),
     ],
 )
