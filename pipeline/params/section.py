@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
@@ -34,6 +34,29 @@ class Section(BaseModel):
     """Params of a stage or of a part of it: frozen, strictly typed, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_whole_floats(cls, values: Any) -> Any:
+        """Take 1e5, which YAML reads as a float, for an integer where one is needed."""
+        if not isinstance(values, dict):
+            return values
+        fields = cls.model_fields
+        return {
+            name: int(value)
+            if name in fields and _is_integer(fields[name].annotation) and _is_whole(value)
+            else value
+            for name, value in values.items()
+        }
+
+
+def _is_integer(annotation: Any) -> bool:
+    types = get_args(annotation) or (annotation,)
+    return int in types and float not in types
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer() and abs(value) < 2**53
 
 
 def is_list(annotation: Any) -> bool:

@@ -82,6 +82,7 @@ def report() -> Evaluation:
             ],
             summaries={
                 "scrape": {"accepted": 18000, "rejected": {"too_small": 7}, "tags": []},
+                "resize": {"refusals": [{"id": number} for number in range(900)]},
                 "manifest": {"rows": 2},
             },
             provenance={"manifest": "ab" * 32, "adversarial": True},
@@ -399,3 +400,8 @@ def test_the_page_keeps_to_its_size(tmp_path, report, monkeypatch):
     assert some.select(".compare h3")[0].string == "Image 0"
     assert some.select("#pictures .compare h3")[-1].string == "Image 8"
     assert f"{12 - left - worst} more would not fit" in some.get_text()
+
+
+def test_of_a_long_list_ten_are_shown(soup):
+    text = " ".join(soup.select_one("#data").get_text().split())
+    assert "id8, id9 and 890 more" in text

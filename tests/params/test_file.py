@@ -120,6 +120,14 @@ def test_another_kind_drops_the_defaults_of_the_former_one(tmp_path: Path) -> No
     assert params == TrainParams(generator=RRDBParams())
 
 
+def test_whole_numbers_may_be_written_with_an_exponent(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("train:\n  steps: 1e5\n  optimiser: {kind: adam, beta1: 0.0}\n  crop: 2.56e2\n")
+    params = load_params(path).train
+    assert (repr(params.steps), repr(params.crop)) == ("100000", "256")
+    assert override(params, {"steps": "2e5"}).steps == 200_000
+
+
 def test_params_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Params().train.lr = 1.0  # type: ignore[misc]

@@ -41,7 +41,7 @@ def backbone_state(name: Backbone, choice: str, seed: int = 0) -> dict[str, Tens
     """Return the convolutions of `name` by `choice`: `imagenet`, `random`, or a file or folder.
 
     They are fp32 tensors `features.N.weight` and `features.N.bias`. `imagenet` searches the folder
-    in `PIPELINE_WEIGHTS`, then torchvision's cache, then downloads. Raises
+    in `PIPELINE_WEIGHTS`, then torchvision's cache, then downloads where no folder is named. Raises
     `WeightsUnavailableError` that says what to do.
     """
     if choice == "random":
@@ -71,12 +71,20 @@ def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def find_backbone(name: Backbone) -> Path | None:
-    """Return the local file of ImageNet weights, or None where they must be downloaded."""
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder:
-        return _find_file(name, Path(folder))
+    """Return the local file of ImageNet weights, or None where they must be downloaded.
+
+    Raises `WeightsUnavailableError` where neither the named folder nor torchvision's cache has it.
+    """
     cached = Path(torch.hub.get_dir(), "checkpoints", DOWNLOAD_NAMES[name])
-    return cached if cached.is_file() else None
+    found = cached if cached.is_file() else None
+    if not (folder := os.environ.get(FOLDER_VARIABLE)):
+        return found
+    try:
+        return _find_file(name, Path(folder))
+    except WeightsUnavailableError:
+        if found is None or not Path(folder).is_dir():
+            raise
+        return found
 
 
 def has_backbone(name: Backbone) -> bool:

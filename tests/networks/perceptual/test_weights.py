@@ -105,6 +105,26 @@ def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
         backbone_state("vgg16", str(tmp_path))
 
 
+def test_a_folder_with_one_network_leaves_the_other_to_the_cache(
+    unreachable: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder, cache = tmp_path / "weights", tmp_path / "torch/hub/checkpoints"
+    for path in (folder, cache):
+        path.mkdir(parents=True)
+    (folder / "vgg16.safetensors").touch()
+    cached = cache / "alexnet-owt-7be5be79.pth"
+    monkeypatch.setenv("PIPELINE_WEIGHTS", str(folder))
+    with pytest.raises(WeightsUnavailableError, match=r"weights: holds no alexnet\*\.safetensors"):
+        find_backbone("alexnet")
+    cached.touch()
+    (cache / "vgg16-397923af.pth").touch()
+    assert find_backbone("alexnet") == cached
+    assert find_backbone("vgg16") == folder / "vgg16.safetensors"
+    monkeypatch.setenv("PIPELINE_WEIGHTS", str(tmp_path / "mistyped"))
+    with pytest.raises(WeightsUnavailableError, match="mistyped"):
+        find_backbone("alexnet")
+
+
 def test_a_damaged_cache_is_named(
     unreachable: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
