@@ -92,6 +92,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         items = schema["items"]
         return f"list of {least}{_type(items) if 'enum' in items else 'texts'}"
     if kind == "object":
+        if "propertyNames" in schema:
+            return f"mapping of {_type(schema['propertyNames'])} to numbers"
         items = next(iter(schema["patternProperties"].values()))
         return f"mapping of names to {'paths' if items['type'] == 'string' else 'numbers'}"
     words = {

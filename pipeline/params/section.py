@@ -11,15 +11,17 @@ from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 # What is left of a mapping in YAML where its only line was removed.
-_NULL_IS_EMPTY = BeforeValidator(lambda value: {} if value is None else value)
+NULL_IS_EMPTY = BeforeValidator(lambda value: {} if value is None else value)
 
 _Name = Annotated[str, Field(pattern=r"^[\w+-]+$")]
 
 # Names that reports and messages show, and the path for each.
-Paths = Annotated[dict[_Name, Annotated[str, Field(min_length=1)]], _NULL_IS_EMPTY]
+Paths = Annotated[dict[_Name, Annotated[str, Field(min_length=1)]], NULL_IS_EMPTY]
+
+Weight = Annotated[float, Field(ge=0, le=1000)]
 
 # The same names, and a number for each.
-Weights = Annotated[dict[_Name, Annotated[float, Field(ge=0, le=1000)]], _NULL_IS_EMPTY]
+Weights = Annotated[dict[_Name, Weight], NULL_IS_EMPTY]
 
 Device = Annotated[str, Field(pattern=DEVICE_PATTERN, description=DEVICE_NAMES)]
 

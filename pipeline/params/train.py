@@ -6,7 +6,16 @@ from pydantic import Field, model_validator
 
 from pipeline.params.generator import FileParams, GeneratorParams, SRResNetParams
 from pipeline.params.optimiser import AdamParams, OptimiserParams
-from pipeline.params.section import MAX_WORKERS, Device, Paths, Section, Weights, problem_at
+from pipeline.params.section import (
+    MAX_WORKERS,
+    NULL_IS_EMPTY,
+    Device,
+    Paths,
+    Section,
+    Weight,
+    Weights,
+    problem_at,
+)
 
 ContentLayer = Literal[
     "conv1_1",
@@ -24,6 +33,12 @@ ContentLayer = Literal[
     "conv5_3",
 ]
 ContentLayers = Annotated[tuple[ContentLayer, ...], Field(strict=False, min_length=1)]
+
+ExtraLoss = Literal["ssim", "ms_ssim", "gradient", "colour", "artifacts", "lpips", "dists"]
+ExtraLosses = Annotated[dict[ExtraLoss, Weight], NULL_IS_EMPTY]
+
+SMALLEST_CROPS: dict[ExtraLoss, int] = {"ms_ssim": 161, "lpips": 31, "dists": 16}
+"""Pixels that a loss needs, where it needs more than the least crop."""
 
 MANIFEST_NAME = "manifest"
 """Name of the manifest's images in `train.folder_weights`."""
@@ -169,6 +184,11 @@ class TrainParams(Section):
     pixel_weight: float = Field(
         0.0, ge=0, description="weight of an L1 loss between pixels, beside the adversarial one"
     )
+    extra_losses: ExtraLosses = Field(
+        {},
+        description="further terms of the generator's loss in all steps: name → weight; ssim, "
+        "ms_ssim, gradient (edges), colour (blurred images), artifacts (LDL), lpips, dists",
+    )
     loss_without_adv: Literal["mse", "l1", "psnr"] = Field(
         "mse",
         description="loss between pixels if adv_weight is 0, and in pre-training; psnr: -PSNR in "
@@ -227,6 +247,16 @@ class TrainParams(Section):
     def _check_crop_fits_scale(self) -> "TrainParams":
         if self.crop % self.scale:
             raise problem_at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_crop_fits_losses(self) -> "TrainParams":
+        for name, weight in self.extra_losses.items():
+            if weight and self.crop < (least := SMALLEST_CROPS.get(name, 0)):
+                raise problem_at(
+                    ("extra_losses", name),
+                    f"needs crops of {least} pixels or more, not {self.crop}; raise train.crop",
+                )
         return self
 
     @model_validator(mode="after")

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.devices import DTYPES
+from pipeline.networks.perceptual.dists import Dists
 from pipeline.networks.perceptual.lpips import SMALLEST_SIDE, Lpips
 from pipeline.networks.perceptual.vgg import VGG16Features
-from pipeline.networks.perceptual.weights import backbone_state, has_backbone, sha256_of_tensors
+from pipeline.networks.perceptual.weights import (
+    Backbone,
+    backbone_state,
+    has_backbone,
+    sha256_of_tensors,
+)
 from pipeline.params import TrainParams
 from pipeline.progress import Progress
+from pipeline.training.extra_losses import ExtraLosses
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,29 @@ def load_content_network(
         network.convolutions.to(DTYPES[precision])
     on_device = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ContentNetwork(on_device, sha256_of_tensors(state))
+
+
+def load_extra_losses(
+    params: TrainParams, device: torch.device, progress: Progress
+) -> tuple[ExtraLosses, dict[str, str]]:
+    """Return the terms of `train.extra_losses` on `device`, and the hashes of their networks.
+
+    Missing ImageNet weights are downloaded. Raises `WeightsUnavailableError`.
+    """
+    weights: dict[str, float] = {
+        name: weight for name, weight in params.extra_losses.items() if weight
+    }
+    networks: dict[str, Lpips | Dists] = {}
+    hashes: dict[str, str] = {}
+    kinds: dict[str, tuple[Backbone, type[Lpips | Dists]]]
+    kinds = {"lpips": ("alexnet", Lpips), "dists": ("vgg16", Dists)}
+    for name in weights.keys() & kinds.keys():
+        backbone, kind = kinds[name]
+        if not has_backbone(backbone):
+            progress.message(f"{backbone}'s ImageNet weights are fetched, once")
+        state = backbone_state(backbone, "imagenet")
+        networks[name], hashes[name] = kind(state).to(device), sha256_of_tensors(state)
+    return ExtraLosses(weights, networks), hashes
 
 
 def load_lpips(side: int, device: torch.device) -> Lpips | None:

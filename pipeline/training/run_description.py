@@ -42,6 +42,8 @@ INPUT_DIFFERENCES = {
     "init_sha256": "train.init is another file",
     "resume_sha256": "train.resume is another file",
     "vgg_sha256": "VGG16 has other weights",
+    "lpips_loss_sha256": "LPIPS has other weights",
+    "dists_loss_sha256": "DISTS has other weights",
 }
 
 Description = Mapping[str, Any]

@@ -23,7 +23,12 @@ from pipeline.training.distributed import Group
 from pipeline.training.history import Recorder
 from pipeline.training.image_order import ImageOrder
 from pipeline.training.monitor import Monitor
-from pipeline.training.perceptual import ContentNetwork, load_content_network, load_lpips
+from pipeline.training.perceptual import (
+    ContentNetwork,
+    load_content_network,
+    load_extra_losses,
+    load_lpips,
+)
 from pipeline.training.run_description import Description, describe_run
 from pipeline.training.run_images import RunImages, read_run_images
 from pipeline.training.run_inputs import TrainPaths, input_hashes
@@ -96,7 +101,9 @@ def set_up(
     training = new_checkpointed_state(resolved, device, group)
     precision = _precision(params, training.state.generator, device)
     content = load_content_network(resolved, device, precision, progress)
+    extra_losses, hashes = load_extra_losses(params, device, progress)
     inputs |= {"vgg_sha256": content.sha256}
+    inputs |= {f"{name}_loss_sha256": hashes.get(name) for name in ("lpips", "dists")}
     runs = _Runs(params, paths, training.state.generator.config, steps, precision, inputs)
     compiled = is_compiled(params, steps, device, group, runs.newest_step, progress.message)
     return TrainRun(
@@ -116,6 +123,7 @@ def set_up(
             device=device,
             precision=precision,
             group=group,
+            extra_losses=extra_losses,
             compiled=compiled,
             report=progress.message,
         ),

@@ -25,6 +25,7 @@ from pipeline.training.compiling import compile_function, compile_network
 from pipeline.training.crops import Batch
 from pipeline.training.descent import descend
 from pipeline.training.distributed import SINGLE_PROCESS, Group
+from pipeline.training.extra_losses import NO_EXTRA_LOSSES, ExtraLosses, LossImages
 from pipeline.training.graphs import Graphed
 from pipeline.training.loss_scale import LossScale
 from pipeline.training.losses import (
@@ -82,6 +83,7 @@ class TrainStep:
     precision: str
     """fp32, bf16 or fp16"""
     group: Group = SINGLE_PROCESS
+    extra_losses: ExtraLosses = NO_EXTRA_LOSSES
     graphed: bool = True
     compiled: bool = False
     report: Callable[[str], None] = Silent().message
@@ -239,18 +241,36 @@ class TrainStep:
     ) -> tuple[Tensor, StepFigures]:
         """Return the generator's loss, and its parts detached, unweighted."""
         sr = self._generate(part.lr) if part.sr is None else part.sr
+        weights: dict[str, Scalar] = {**self.extra_losses.weights}
+        losses = self._extra(part, sr)
         if kind.adversarial:
-            return self._perceptual_loss(kind, part.hr, sr, adversarial_weight)
-        loss = pixel_loss(self.params.loss_without_adv, sr, part.hr)
-        return loss, {"loss": loss.detach(), self.params.loss_without_adv: loss.detach()}
+            # Equation 3.
+            losses |= self._perceptual_losses(part.hr, sr)
+            weights |= {"content": self.params.content_weight, "adversarial": adversarial_weight}
+            if self.params.pixel_weight > 0:
+                losses["pixel"] = pixel_loss("l1", sr, part.hr)
+                weights["pixel"] = self.params.pixel_weight
+        else:
+            name = self.params.loss_without_adv
+            losses[name], weights[name] = pixel_loss(name, sr, part.hr), 1.0
+        weighted = {name: weights[name] * loss for name, loss in losses.items()}
+        total = torch.stack(list(weighted.values())).sum()
+        figures = {"loss": total.detach()}
+        figures |= {name: loss.detach() for name, loss in losses.items()}
+        if kind.with_grad_norms:
+            figures |= self._grad_norms(weighted)
+        return total, figures
 
-    def _perceptual_loss(
-        self, kind: StepKind, hr: Tensor, sr: Tensor, adversarial_weight: Scalar
-    ) -> tuple[Tensor, StepFigures]:
-        """Return equation 3, and its parts detached, unweighted.
+    def _extra(self, part: "_Part", sr: Tensor) -> dict[str, Tensor]:
+        """Return the losses of `train.extra_losses`, unweighted."""
+        average_sr = None
+        if self.extra_losses.needs_average:
+            with torch.no_grad(), self._autocast():
+                average_sr = self.state.ema(part.lr).float()
+        return self.extra_losses(LossImages(sr, part.hr, average_sr))
 
-        The weights are params; pixels are added where `pixel_weight` says so.
-        """
+    def _perceptual_losses(self, hr: Tensor, sr: Tensor) -> dict[str, Tensor]:
+        """Return the losses of equation 3, unweighted."""
         network, mean = self._adversary.network, self._relativistic_mean
         assert self.vgg is not None
         # D is constant here: its own gradients would be computed for nothing.
@@ -260,24 +280,10 @@ class TrainStep:
                 hr_logits = None if mean is None else network(hr)
             sr_features = self.vgg(sr)
             sr_logits = network(sr)
-        losses = {
+        return {
             "content": self._content_loss(sr_features, hr_features),
             "adversarial": adversarial_loss(hr_logits, sr_logits, mean),
         }
-        weights: dict[str, Scalar] = {
-            "content": self.params.content_weight,
-            "adversarial": adversarial_weight,
-        }
-        if self.params.pixel_weight > 0:
-            losses["pixel"] = pixel_loss("l1", sr, hr)
-            weights["pixel"] = self.params.pixel_weight
-        weighted = {name: weights[name] * loss for name, loss in losses.items()}
-        total = torch.stack(list(weighted.values())).sum()
-        figures = {"loss": total.detach()}
-        figures |= {name: loss.detach() for name, loss in losses.items()}
-        if kind.with_grad_norms:
-            figures |= self._grad_norms(weighted)
-        return total, figures
 
     def _grad_norms(self, weighted_losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the norm of each weighted loss's gradient at the generator's last layer."""

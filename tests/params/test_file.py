@@ -442,3 +442,28 @@ def test_folders_that_do_not_fit_are_named(text: str, problem: str, tmp_path: Pa
     with pytest.raises(UsageError) as raised:
         load_params(tmp_path / "params.yaml")
     assert str(raised.value).startswith(f"{tmp_path}/params.yaml:2: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("extra_losses: {l1: 1}", "train.extra_losses.l1"),
+        ("extra_losses: {ssim: -1}", "train.extra_losses.ssim"),
+        (
+            "{crop: 160, extra_losses: {ms_ssim: 1}}",
+            "train.extra_losses.ms_ssim: needs crops of 161 pixels or more, not 160; raise "
+            "train.crop",
+        ),
+        ("{crop: 28, extra_losses: {lpips: 1}}", "train.extra_losses.lpips: needs crops of 31 "),
+    ],
+)
+def test_losses_that_do_not_fit_are_named(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(f"train:\n  {text}\n")
+    with pytest.raises(UsageError) as raised:
+        load_params(tmp_path / "params.yaml")
+    assert str(raised.value).startswith(f"{tmp_path}/params.yaml:2: {problem}")
+
+
+def test_a_loss_of_weight_0_needs_no_crop(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("train: {crop: 160, extra_losses: {ms_ssim: 0}}\n")
+    assert load_params(tmp_path / "params.yaml").train.extra_losses == {"ms_ssim": 0}

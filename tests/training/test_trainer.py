@@ -55,6 +55,10 @@ KINDS: dict[str, dict[str, object]] = {
         "generator.blocks": "null",
         "optimiser.kind": "muon",
     },
+    "more losses": {
+        "adv_weight": 0.01,
+        "extra_losses": "ssim=0.1,gradient=1,colour=1,artifacts=1",
+    },
     "plksr": {"adv_weight": 0, **OTHER_KIND, "generator.kind": "plksr", "generator.kernel": 5},
 }
 
@@ -311,6 +315,38 @@ def test_lpips_is_measured_where_its_weights_are(
     assert all(value > 0 for value in found.values())
     best = min(found, key=lambda step: found[step])
     assert load_generator(tmp_path / "best.safetensors").metadata["step"] == str(best)
+
+
+@pytest.mark.parametrize("adv_weight", [0, 0.01])
+def test_more_losses_are_added_and_recorded(
+    adv_weight: float, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    save_file(backbone_state("alexnet", "random"), folder / "alexnet.safetensors")
+    monkeypatch.setenv("PIPELINE_WEIGHTS", str(folder))
+    recorded, progress = Recorded(), RecordedProgress()
+    params = {
+        "adv_weight": adv_weight,
+        "content_weight": 0,
+        "pixel_weight": 0.1,
+        "extra_losses": "gradient=0.5,lpips=0.25,ssim=0",
+    }
+    run(world, tmp_path, recorded, **params)
+    rows = [row for _, row in recorded.rows if "train/loss" in row]
+    for row in rows[:2]:
+        assert row.keys() == {"train/loss", "train/mse", "train/gradient", "train/lpips"}
+        sum_of_terms = row["train/mse"] + row["train/gradient"] / 2 + row["train/lpips"] / 4
+        assert row["train/loss"] == pytest.approx(sum_of_terms, rel=1e-5)
+    last = rows[-1]
+    assert ("train/grad_norm_lpips" in last) == (adv_weight > 0)
+    others = {"adversarial": 0.01, "pixel": 0.1} if adv_weight else {"mse": 1}
+    weights = {"gradient": 0.5, "lpips": 0.25, **others}
+    total = sum(weight * last[f"train/{name}"] for name, weight in weights.items())
+    assert last["train/loss"] == pytest.approx(total, rel=1e-5)
+    save_file(backbone_state("alexnet", "random", seed=1), folder / "alexnet.safetensors")
+    run(world, tmp_path, None, progress, **params)
+    assert any(text.endswith("does not fit: LPIPS has other weights") for text in progress.messages)
 
 
 SHORT_OF_MEMORY = """

@@ -74,7 +74,8 @@ class Lpips(nn.Module):
             if layer in POOLED:
                 x = F.max_pool2d(x, kernel_size=3, stride=2)
             x = F.relu(convolution(x))
-            norm = x.square().sum(dim=1, keepdim=True).sqrt()
+            # Where no channel is above 0, the root's gradient would not be finite.
+            norm = (x.square().sum(dim=1, keepdim=True) + 1e-20).sqrt()
             features.append(x / (norm + 1e-10))
         return features
 
