@@ -6,6 +6,7 @@ import warnings
 from enum import Enum
 
 from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
+from bs4.exceptions import ParserRejectedMarkup
 
 from pipeline.errors import PipelineError
 from pipeline.scraping.posts import Page, parse_page
@@ -62,7 +63,7 @@ def parse_posts(body: bytes, site: str) -> Page:
 
 def parse_html(body: bytes) -> BeautifulSoup:
     """Parse HTML leniently; bytes that are no UTF-8 become replacement characters."""
-    return BeautifulSoup(body.decode("utf-8-sig", "replace"), "html.parser")
+    return _parse_markup(body)
 
 
 def _parse_xml(body: bytes) -> BeautifulSoup:
@@ -70,9 +71,17 @@ def _parse_xml(body: bytes) -> BeautifulSoup:
     with warnings.catch_warnings():
         # The HTML parser reads it on purpose.
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
-        text = body.decode("utf-8-sig", "replace")
         # In HTML `<source>` has no text.
-        return BeautifulSoup(text, "html.parser", empty_element_tags=set())
+        return _parse_markup(body, empty_element_tags=set())
+
+
+def _parse_markup(body: bytes, **options: object) -> BeautifulSoup:
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        return BeautifulSoup(text, "html.parser", **options)
+    except ParserRejectedMarkup:
+        # A section of an unknown kind, `<![x]`, is all that the parser does not take.
+        return BeautifulSoup(text.replace("<![", "&lt;!["), "html.parser", **options)
 
 
 def _json_records(body: bytes) -> list[object]:

@@ -185,6 +185,10 @@ def test_xml_with_child_elements_tells_the_same_post() -> None:
     assert parse_posts(CHILDREN, SITE) == Page((POST,))
 
 
+def test_xml_with_a_section_of_an_unknown_kind_keeps_its_posts() -> None:
+    assert parse_posts(XML.replace(b"</posts>", b"<![x y]></posts>"), SITE) == Page((POST,))
+
+
 def test_xml_that_breaks_off_in_a_child_element_has_no_cut_tags() -> None:
     moved = CHILDREN.replace(b"<tags>solo :d 1girl</tags>", b"")
     cut = moved.replace(b"</post></posts>", b"<tags>solo low")
