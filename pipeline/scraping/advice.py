@@ -53,6 +53,11 @@ def advice_on(reason: str, counts: ScrapeCounts, params: ScrapeParams) -> str:
     return f"find out why files fail{last}, then run pipeline scrape --retry-failed"
 
 
+def advice_on_failures(reason: str) -> str:
+    """Return what to do where file after file fails, the last for `reason`."""
+    return _ADVICE.get(reason, "find out why, then run the same command again")
+
+
 def _advice_on_end(counts: ScrapeCounts, params: ScrapeParams) -> str:
     if counts.listed:
         problem = "search more widely by scrape.tags: the site lists no more posts"
