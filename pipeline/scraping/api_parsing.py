@@ -135,7 +135,7 @@ def _xml_records(body: bytes) -> list[object]:
 
 def _xml_record(post: Tag) -> dict[str, object]:
     children = post.find_all(True, recursive=False)
-    return {**post.attrs, **{child.name: child.get_text() for child in children}}
+    return {**post.attrs, **{child.name: child.get_text(" ") for child in children}}
 
 
 def _one_line(text: str) -> str:
