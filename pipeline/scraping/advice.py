@@ -14,7 +14,7 @@ _ADVICE = {
     "web_page": "ask the site's owner: web pages come in place of its files, perhaps for all but "
     "browsers on its own pages",
     "robots_txt": "use another site: robots.txt keeps this program from its files",
-    "noai": "use another site: its pictures are marked as not for training",
+    "disallowed_header_directives": "use another site: its files are marked as not for training",
 }
 
 
