@@ -12,8 +12,10 @@ from pipeline.fields import (
     Finite,
     Index,
     Int64,
+    Line,
     Phash,
     Size,
+    Tags,
     WebpLength,
     first_problem,
 )
@@ -35,10 +37,10 @@ class Post:
     file: FileName
     sha256: str
     parent_id: Int64
-    rating: str
-    tags: tuple[str, ...]
-    post_url: str
-    source: str
+    rating: Line
+    tags: Tags
+    post_url: Line
+    source: Line
 
     @property
     def key(self) -> Key:

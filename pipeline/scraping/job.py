@@ -9,11 +9,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
+from pipeline.scraping.addresses import parse_address
+from pipeline.scraping.advice import advice, advice_on, advice_on_failures
 from pipeline.scraping.background import BackgroundTasks
-from pipeline.scraping.client import FORMS, Client, credentials
+from pipeline.scraping.client import FORMS, Client, Form, credentials
 from pipeline.scraping.counts import ScrapeCounts
 from pipeline.scraping.download import download
 from pipeline.scraping.fetch_errors import FetchError, UnreachableError
@@ -23,15 +25,20 @@ from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.raw_set import post_url
 from pipeline.scraping.selection import rejection_reason
 from pipeline.scraping.session import Session
+from pipeline.scraping.sites import Site, known_site
 from pipeline.scraping.store import Store, StoredFile
+from pipeline.tag_patterns import tag_patterns
+
+# Posts in a row, from the first on, that no param rejects but the site's own layout.
+_MAX_HOPELESS = 100
 
 
 @dataclass(frozen=True)
 class ScrapeContext:
     """Inputs of a scrape.
 
-    Without `list_new` only posts that previous runs have listed are used; without `fetch_files` a
-    post that fits the rules is accepted without its file.
+    Without `list_new` only posts that previous runs have listed are used; with `refresh` none of
+    them are. Without `fetch_files` a post that fits the rules is accepted without its file.
     """
 
     params: ScrapeParams
@@ -39,6 +46,7 @@ class ScrapeContext:
     progress: Progress
     previous: PreviousSets
     list_new: bool = True
+    refresh: bool = False
     fetch_files: bool = True
 
     @property
@@ -54,8 +62,8 @@ class ScrapeContext:
 def run_job(context: ScrapeContext) -> ScrapeCounts:
     """Bring the files of the first `params.limit` acceptable posts into the store.
 
-    Raises `PipelineError` if there are fewer, and `UsageError` for a bad site, or without
-    `list_new` where no posts are known.
+    Raises `PipelineError` if there are fewer, and `UsageError` for a bad site, one whose key is
+    missing, or without `list_new` where no posts are known.
     """
     params, store, progress = context.params, context.store, context.progress
     counts = ScrapeCounts(params.site, params.limit)
@@ -66,6 +74,7 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
             params.site,
             context.listing_key,
             extendable=context.list_new,
+            refresh=context.refresh,
             until=params.until,
         )
         _report_resumed_listing(context, reader)
@@ -86,7 +95,12 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
             progress.finish()
     if counts.missing and context.list_new:
         store.listings.mark_short(context.listing_key)
-    counts.check_complete(store.folder)
+    if counts.missing:
+        raise PipelineError(
+            f"{params.site}: {counts.missing} of {params.limit} pictures are missing: "
+            f"{counts.summary()}; {advice(counts, params, list_new=context.list_new)} "
+            f"(all that was fetched stays in {store.folder})"
+        )
     return counts
 
 
@@ -94,6 +108,7 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
     params = context.params
     return Session(
         params.site,
+        file_hosts=known_site(params.site).file_hosts,
         contact=params.contact,
         api_interval=params.api_interval,
         file_interval=params.file_interval,
@@ -106,16 +121,29 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
 
 
 def _make_client(context: ScrapeContext, session: Session) -> Client:
-    params = context.params
+    params, site, keys = context.params, known_site(context.params.site), credentials(os.environ)
+    forms = _forms(params, site)
+    if site.needs_key and not keys and forms != ("html",) and context.list_new:
+        raise UsageError(
+            f"{params.site}: its API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to "
+            "those of your account there"
+        )
     return Client(
         session,
-        context.params.site,
+        params.site,
         params.tags,
         params.excluded_tags,
         params.page_size,
-        FORMS if params.listing == "auto" else (params.listing,),
-        credentials(os.environ),
+        forms,
+        keys,
+        site.api,
     )
+
+
+def _forms(params: ScrapeParams, site: Site) -> tuple[Form, ...]:
+    if params.listing != "auto":
+        return (params.listing,)
+    return FORMS if site.form == "gelbooru02" else ("json", "xml")
 
 
 def _report_resumed_listing(context: ScrapeContext, reader: ListingReader) -> None:
@@ -127,8 +155,8 @@ def _report_resumed_listing(context: ScrapeContext, reader: ListingReader) -> No
         )
     elif reader.resumed_from is not None:
         context.progress.message(
-            f"{context.params.site}: going on with the listing begun {reader.resumed_from}; to see "
-            f"newer posts, remove {store.listing_path} (no file is fetched again)"
+            f"{context.params.site}: going on with the listing begun {reader.resumed_from}; newer "
+            "posts are seen with --refresh (no file is fetched again)"
         )
 
 
@@ -186,11 +214,35 @@ class _Scheduler:
         if post is None:
             self._counts.reject("malformed")
         elif reason := rejection_reason(post, self._params):
-            self._counts.reject(reason)
+            self._reject(post, reason)
         elif not self._session.owns(post.file_url):
-            self._counts.reject("host")
+            self._reject(post, "host")
         else:
             self._process_file(post)
+
+    def _reject(self, post: Post, reason: str) -> None:
+        if reason == "host":
+            address = parse_address(post.file_url)
+            self._counts.reject_host((address.host if address else None) or "no host")
+        elif reason == "tags":
+            missing = tag_patterns(self._params.tags).missing(post.tags)
+            self._counts.reject_tags(missing, post.tags)
+        else:
+            self._counts.reject(reason)
+        if reason in ("host", "tags"):
+            self._check_hope(reason)
+
+    def _check_hope(self, reason: str) -> None:
+        """Raise `PipelineError` where all posts so far were rejected for `reason`.
+
+        It is not one of the rules: the site lists posts for other tags, or has its files elsewhere.
+        """
+        is_first = not (self._fetching or self._counts.accepted or self._counts.failed)
+        if is_first and self._counts.rejected[reason] >= _MAX_HOPELESS:
+            raise PipelineError(
+                f"{self._params.site}: no picture is accepted: {self._counts.summary()}; "
+                f"{advice_on(reason, self._counts, self._params)}"
+            )
 
     def _process_file(self, post: Post) -> None:
         file = self._store.find(post)
@@ -251,15 +303,15 @@ class _Scheduler:
             self._counts.reject(error.reason)
             return
         self._store.record_failure(post, post_url(self._params.site, post), error.reason)
-        self._counts.fail(error.reason)
-        self._counts.count_failure_in_a_row(
-            str(error), "find out why, then run the same command again"
-        )
+        self._counts.fail(error.reason, str(error))
+        self._counts.count_failure_in_a_row(str(error), advice_on_failures(error.reason))
         self._counts.show(self._context.progress)
 
 
 def _with_advice(error: BaseException) -> BaseException:
-    """Return `error`, with advice where the site cannot be reached."""
+    """Return `error`, with advice where the site cannot be reached or its search is down."""
     if isinstance(error, UnreachableError):
         return PipelineError(f"{error}; check scrape.site and the network, then run this again")
+    if isinstance(error, FetchError) and error.reason == "empty":
+        return PipelineError(f"{error}; run the same command again later, which goes on from here")
     return error

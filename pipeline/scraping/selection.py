@@ -1,18 +1,12 @@
 """Select posts by their metadata, before their files are fetched."""
 
-import re
-
 from pipeline.errors import UsageError
 from pipeline.params import ScrapeParams
 from pipeline.scraping.posts import RATINGS, Post
+from pipeline.tag_patterns import tag_patterns
 
 # File name ending → Pillow's name of the format.
 PICTURE_FORMATS = {"gif": "GIF", "jpeg": "JPEG", "jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
-
-# Search terms of the site that are no tags; only the site knows which posts fit them.
-_META_TAG = re.compile(
-    r"~.*|.*\*.*|(id|rating|user|score|width|height|md5|source|parent|fav|updated|date):.*"
-)
 
 
 def check_rules(params: ScrapeParams) -> None:
@@ -50,20 +44,13 @@ def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
     `max_bytes` is not checked: the length of a file is unknown until it is fetched.
     """
     short, long = sorted((post.width, post.height))
-    # A site's search knows no case.
-    tags = {tag.lower() for tag in post.tags}
     checks = (
         ("ratings", post.rating in params.ratings),
-        ("tags", _without_meta_tags(params.tags) <= tags),
-        ("excluded_tags", not _without_meta_tags(params.excluded_tags) & tags),
+        ("tags", not tag_patterns(params.tags).missing(post.tags)),
+        ("excluded_tags", not tag_patterns(params.excluded_tags).match_any(post.tags)),
         ("file_types", post.extension in params.file_types),
         ("min_side", short >= params.min_side),
         ("max_aspect", long <= params.max_aspect * short),
         ("max_pixels", short * long <= params.max_pixels),
     )
     return next((name for name, fits in checks if not fits), None)
-
-
-def _without_meta_tags(tags: tuple[str, ...]) -> set[str]:
-    names = {tag.lower() for tag in tags}
-    return {name for name in names if not _META_TAG.fullmatch(name)}
