@@ -16,17 +16,30 @@ class ScrapeParams(Section):
     site: str = Field(
         "https://safebooru.org",
         pattern=r"^(https?://[^/\s]+(/\S*)?|file://\S+)$",
-        description="address of a Gelbooru 0.2 site, or file:///FOLDER for pictures of your own",
+        description="address of a Gelbooru 0.2 or Danbooru 2 site, or file:///FOLDER for pictures "
+        "of your own",
+    )
+    form: Literal["auto", "gelbooru02", "danbooru2"] = Field(
+        "auto",
+        description="what kind of site it is; auto: that of a site that is known by its address, "
+        "gelbooru02 of any other",
     )
     tags: Names = Field((), description="tags that every picture must have")
     excluded_tags: Names = Field(
         ("animated", "lowres", "jpeg_artifacts"), description="tags that no picture may have"
     )
-    ratings: Names = Field(("general", "safe"), description="accepted ratings")
+    ratings: Names = Field(
+        ("general", "safe"),
+        description="accepted ratings, of general, safe, sensitive, questionable and explicit; "
+        "Danbooru 2 sites have no safe, and what they call sensitive is not general",
+    )
     listing: Literal["auto", "json", "xml", "html"] = Field(
         "auto",
         description="how posts are listed: by the API in JSON or XML, or from web pages, with two "
         "or more requests per post; auto: the first of these that the site offers",
+    )
+    min_score: int | None = Field(
+        None, ge=-(10**9), le=10**9, description="least score (votes) of a post; null: any"
     )
     limit: int = Field(18_000, ge=1, description="number of pictures to accept")
     until: int | None = Field(

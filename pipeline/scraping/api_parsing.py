@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from collections.abc import Mapping
 from enum import Enum
 
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
@@ -49,7 +50,7 @@ def parse_posts(body: bytes, site: str) -> Page:
     if kind is BodyKind.EMPTY:
         return Page()
     if kind is BodyKind.JSON:
-        return parse_page(_json_records(body), site)
+        return parse_page(json_records(body), site)
     if kind is BodyKind.XML:
         return parse_page(_xml_records(body), site)
     raise AnswerError(f"answered with {kind.value} instead of posts")
@@ -63,7 +64,8 @@ def parse_html(body: bytes) -> BeautifulSoup:
         return BeautifulSoup(body.decode("utf-8-sig", "replace"), "html.parser")
 
 
-def _json_records(body: bytes) -> list[object]:
+def json_records(body: bytes) -> list[object]:
+    """Return the records in a response in JSON. Raises `AnswerError`."""
     try:
         answer = json.loads(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as error:
@@ -83,8 +85,8 @@ def _records(answer: object) -> list[object]:
             return inner if isinstance(inner, list) else _records(inner)
         if "id" in answer:
             return [answer]
-        if reason := answer.get("reason") or answer.get("message") or answer.get("error"):
-            raise AnswerError(f"refused the request: {_one_line(str(reason))}")
+        if reason := _reason(answer):
+            raise AnswerError(f"refused the request: {reason}")
     raise AnswerError(f"answered with JSON that holds no posts: {json.dumps(answer)[:80]}")
 
 
@@ -97,6 +99,20 @@ def _xml_records(body: bytes) -> list[object]:
     if response is not None and response.get("reason"):
         raise AnswerError(f"refused the request: {_one_line(str(response['reason']))}")
     raise AnswerError(f"answered with an error: {_one_line(tree.get_text(' ')) or 'no reason'}")
+
+
+def reason_for_refusal(body: bytes) -> str:
+    """Return the reason that an error in JSON gives, in one line; empty where it gives none."""
+    try:
+        answer = json.loads(body) if body_kind(body) is BodyKind.JSON else None
+    except (ValueError, RecursionError):
+        return ""
+    return _reason(answer) if isinstance(answer, dict) else ""
+
+
+def _reason(answer: Mapping[str, object]) -> str:
+    reason = answer.get("reason") or answer.get("message") or answer.get("error")
+    return _one_line(str(reason or ""))
 
 
 def _one_line(text: str) -> str:

@@ -150,27 +150,37 @@ class Client:
         return page
 
     def _get(self, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
-        url = f"{self._site}/index.php"
-        with self._session.get(url, self._session.api_limiter, params=params) as response:
-            body = self._read_body(response)
-            raise_for_challenge(response, body[:4096])
-            try:
-                return parse(body)
-            except AnswerError as error:
-                raise TransientError(response.url, "answer", str(error)) from None
-
-    def _read_body(self, response: requests.Response) -> bytes:
-        body = bytearray()
-        for chunk in response.iter_content(65536):
-            self._session.check_stop()
-            body += chunk
-            if len(body) > _MAX_BODY_BYTES:
-                raise SiteError(response.url, "answered with more than 64 MiB")
-        return bytes(body)
+        return fetch_parsed(self._session, f"{self._site}/index.php", params, parse)
 
     def _cursor_error(self, below: int) -> FetchError:
         problem = f"the search ignores id:<{below}, so its posts cannot be listed"
         return FetchError(self._site, "answer", problem)
+
+
+def fetch_parsed(
+    session: Session, url: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]
+) -> T:
+    """Request `url` of the API and return its body as `parse` does.
+
+    Raises `TransientError` where `parse` raises `AnswerError`, else as `Session.get` does.
+    """
+    with session.get(url, session.api_limiter, params=params) as response:
+        body = _read_body(session, response)
+        raise_for_challenge(response, body[:4096])
+        try:
+            return parse(body)
+        except AnswerError as error:
+            raise TransientError(response.url, "answer", str(error)) from None
+
+
+def _read_body(session: Session, response: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(65536):
+        session.check_stop()
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise SiteError(response.url, "answered with more than 64 MiB")
+    return bytes(body)
 
 
 def credentials(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Errors of requests to a site, and whether a retry may help."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ _NEVER_CONNECTED = (
     requests.exceptions.SSLError,
     requests.exceptions.ProxyError,
 )
-_SECRETS = re.compile(r"((?:api_key|user_id)=)[^&\s'\"]+")
+# And the names of all fields, which would fill a message.
+_SECRETS = re.compile(r"((?:api_key|user_id|login|only)=)[^&\s'\"]+")
 
 
 class FetchError(PipelineError):
@@ -65,7 +67,7 @@ class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
 
 
 def without_secrets(text: str) -> str:
-    """Return `text` with the values of `api_key=` and `user_id=` replaced by dots."""
+    """Return `text` with the values of `api_key=`, `user_id=`, `login=` and `only=` as dots."""
     return _SECRETS.sub(r"\1...", text)
 
 
@@ -80,6 +82,20 @@ def retry_after(value: str) -> float:
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def rate_limit_wait(value: str) -> float:
+    """Return the seconds that the X-Rate-Limit header of Danbooru 2 asks to wait; 0 for none.
+
+    It is an object in JSON: `limits`, the points that are left by user and address, and `rate`,
+    the points that are added per second. A request needs one point or more.
+    """
+    try:
+        limit = json.loads(value)
+        missing = limit["cost"] - min(limit["limits"].values())
+        return max(0.0, float(missing / limit["rate"]))
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        return 0.0
 
 
 def raise_for_challenge(response: requests.Response, start: bytes) -> None:

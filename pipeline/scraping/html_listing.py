@@ -8,6 +8,8 @@ from bs4 import BeautifulSoup, Tag
 from pipeline.scraping.api_parsing import AnswerError, BodyKind, body_kind, parse_html
 from pipeline.scraping.posts import Page, parse_int, parse_page
 
+# The site's name of a category, where it is another.
+_CATEGORIES = {"metadata": "meta"}
 _NOTHING_FOUND = "Nobody here but us chickens"
 
 
@@ -38,6 +40,7 @@ def parse_view(body: bytes, post_id: int, site: str) -> Page:
     if parse_int(statistics.get("id", str(post_id))) != post_id:
         return Page(malformed=(post_id,))
     width, height = _size(tree, statistics)
+    tags = _tags(tree)
     record = {
         "id": post_id,
         "width": width,
@@ -45,7 +48,9 @@ def parse_view(body: bytes, post_id: int, site: str) -> Page:
         "file_url": _original(tree),
         "rating": statistics.get("rating"),
         "source": statistics.get("source"),
-        "tags": " ".join(_tags(tree)),
+        "score": _leading_number(statistics.get("score", "")),
+        "tags": [name for names in tags.values() for name in names],
+        "tag_categories": {_CATEGORIES.get(name, name): names for name, names in tags.items()},
     }
     return parse_page([record], site)
 
@@ -85,6 +90,12 @@ def _size(tree: BeautifulSoup, statistics: dict[str, str]) -> tuple[object, obje
     return image.get("width"), image.get("height")
 
 
+def _leading_number(text: str) -> str | None:
+    """Return the number before what else is in a line, as links to vote."""
+    match = re.match(r"-?\d+", text)
+    return match[0] if match else None
+
+
 def _original(tree: BeautifulSoup) -> str | None:
     for link in tree.find_all("a", href=True):
         if link.get_text(strip=True).lower() == "original image":
@@ -92,14 +103,21 @@ def _original(tree: BeautifulSoup) -> str | None:
     return None
 
 
-def _tags(tree: BeautifulSoup) -> list[str]:
-    """Return the tags as a search names them, from the last list link of each sidebar entry."""
-    names = []
+def _tags(tree: BeautifulSoup) -> dict[str, list[str]]:
+    """Return the tags by type, as a search names them: the last list link of a sidebar entry."""
+    tags: dict[str, list[str]] = {}
     for entry in tree.select("#tag-sidebar li[class*=tag-type-]"):
         searches = [_query(str(link["href"])) for link in entry.find_all("a", href=True)]
         searched = [query.get("tags", "") for query in searches if query.get("s") == "list"]
-        names += [name.replace(" ", "_") for name in searched[-1:] if name]
-    return names
+        names = [name.replace(" ", "_") for name in searched[-1:] if name]
+        tags.setdefault(_tag_type(entry), []).extend(names)
+    return tags
+
+
+def _tag_type(entry: Tag) -> str:
+    classes = " ".join(entry.get_attribute_list("class"))
+    match = re.search(r"tag-type-(\w+)", classes)
+    return match[1] if match else ""
 
 
 def _query(address: str) -> dict[str, str]:

@@ -12,15 +12,17 @@ from functools import partial
 from pipeline.errors import PipelineError
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
+from pipeline.scraping import danbooru
 from pipeline.scraping.background import BackgroundTasks
 from pipeline.scraping.client import FORMS, Client, credentials
 from pipeline.scraping.counts import ScrapeCounts
+from pipeline.scraping.danbooru import DanbooruClient
 from pipeline.scraping.download import download
 from pipeline.scraping.fetch_errors import FetchError, UnreachableError
-from pipeline.scraping.listing_reader import READ_AHEAD, ListingReader
+from pipeline.scraping.forms import post_url, site_form
+from pipeline.scraping.listing_reader import READ_AHEAD, ListingClient, ListingReader
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
-from pipeline.scraping.raw_set import post_url
 from pipeline.scraping.selection import rejection_reason
 from pipeline.scraping.session import Session
 from pipeline.scraping.store import Store, StoredFile
@@ -43,11 +45,15 @@ class ScrapeContext:
 
     @property
     def listing_key(self) -> str:
-        """Name of the listing in the store: site, tags and newest post as JSON."""
+        """Name of the listing in the store: site, tags and what else limits it, as JSON."""
         params = self.params
         query: list[object] = [params.site, sorted(params.tags), sorted(params.excluded_tags)]
         if params.until is not None:
             query.append(params.until)
+        if params.min_score is not None:
+            query.append({"min_score": params.min_score})
+        if site_form(params) != "gelbooru02":
+            query.append(site_form(params))
         return json.dumps(query, ensure_ascii=False)
 
 
@@ -105,11 +111,21 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
     )
 
 
-def _make_client(context: ScrapeContext, session: Session) -> Client:
+def _make_client(context: ScrapeContext, session: Session) -> ListingClient:
     params = context.params
+    if site_form(params) == "danbooru2":
+        return DanbooruClient(
+            session,
+            params.site,
+            params.tags,
+            params.excluded_tags,
+            params.min_score,
+            params.page_size,
+            danbooru.credentials(os.environ),
+        )
     return Client(
         session,
-        context.params.site,
+        params.site,
         params.tags,
         params.excluded_tags,
         params.page_size,
@@ -210,7 +226,7 @@ class _Scheduler:
         A file of the store whose md5 differs from the announced one is fetched again, even where it
         is intact. Raises as `download` does.
         """
-        store, url = self._store, post_url(self._params.site, post)
+        store, url = self._store, post_url(self._params, post)
         file = store.find(post)
         sha256 = file.sha256 if file else None
         intact = sha256 is not None and store.is_intact(sha256)
@@ -250,7 +266,7 @@ class _Scheduler:
         if error.reason == "max_bytes":
             self._counts.reject(error.reason)
             return
-        self._store.record_failure(post, post_url(self._params.site, post), error.reason)
+        self._store.record_failure(post, post_url(self._params, post), error.reason)
         self._counts.fail(error.reason)
         self._counts.count_failure_in_a_row(
             str(error), "find out why, then run the same command again"

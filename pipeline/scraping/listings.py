@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pipeline.scraping import queries
 from pipeline.scraping.databases import Database
-from pipeline.scraping.posts import MAX_ID, Page, Post
+from pipeline.scraping.posts import MAX_ID, Page, Post, TagCategories
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,8 @@ def _parse_post(record: str | None) -> Post | None:
     if record is None:
         return None
     fields = json.loads(record)
+    # Records of earlier versions have none.
+    if categories := fields.get("tag_categories"):
+        lists = {name: tuple(tags) for name, tags in categories.items()}
+        fields["tag_categories"] = TagCategories(**lists)
     return Post(**{**fields, "tags": tuple(fields["tags"])})

@@ -1,9 +1,9 @@
-"""Posts of a Gelbooru 0.2 site, built from records of its JSON, its XML or its web pages."""
+"""Posts of a site, built from records with the names of the API of Gelbooru 0.2."""
 
 import html
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -18,10 +18,22 @@ _EXTENSION = re.compile(r"\.([a-z0-9]{1,8})")
 
 
 @dataclass(frozen=True)
+class TagCategories:
+    """Tags of a post by category, each sorted; its tags of no category are general ones."""
+
+    artist: tuple[str, ...] = ()
+    character: tuple[str, ...] = ()
+    copyright: tuple[str, ...] = ()
+    meta: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Post:
     """Metadata of one picture; `width` and `height` in pixels, `tags` sorted.
 
-    `md5` is the announced hash (32 hex digits, or empty); `parent_id` is 0 without a parent.
+    `file_url` is empty where the site hides the file. `md5` is the announced hash (32 hex digits,
+    or empty); `parent_id` is 0 without a parent. `score`, `favourites` and `tag_categories` are
+    None where the site's answer has none.
     """
 
     id: int
@@ -33,6 +45,9 @@ class Post:
     tags: tuple[str, ...]
     source: str
     parent_id: int
+    score: int | None = None
+    favourites: int | None = None
+    tag_categories: TagCategories | None = None
 
     @property
     def extension(self) -> str:
@@ -70,8 +85,10 @@ class Page:
 def parse_page(records: Iterable[object], site: str) -> Page:
     """Return the page of `records`, which are mappings with the API's own names.
 
-    Relative file addresses are resolved against `site`. Raises nothing: a record that is no post
-    is counted as malformed or nameless.
+    Relative file addresses are resolved against `site`. Tags in one text are unescaped; a list of
+    tags is taken as it is. A record may have `favourites`, `tag_categories` (lists by the names of
+    `TagCategories`) and, where the site hides the file on purpose, `is_hidden`. Raises nothing: a
+    record that is no post is counted as malformed or nameless.
     """
     posts: dict[int, Post] = {}
     malformed: set[int] = set()
@@ -106,10 +123,11 @@ def parse_int(value: object) -> int | None:
 def _post(post_id: int, record: Mapping[str, object], site: str) -> Post | None:
     width, height = parse_int(record.get("width")), parse_int(record.get("height"))
     file_url = _file_url(record, site)
-    if not width or not height or min(width, height) < 1 or not file_url:
+    if not width or not height or min(width, height) < 1:
+        return None
+    if not file_url and not record.get("is_hidden"):
         return None
     rating = _text(record.get("rating")).strip().lower()
-    tags = {html.unescape(tag) for tag in _text(record.get("tags")).split()}
     return Post(
         id=post_id,
         width=width,
@@ -117,10 +135,35 @@ def _post(post_id: int, record: Mapping[str, object], site: str) -> Post | None:
         file_url=file_url,
         md5=_text(record.get("hash") or record.get("md5")).strip().lower(),
         rating=RATING_LETTERS.get(rating, rating),
-        tags=tuple(sorted(tags)),
+        tags=_tags(record.get("tags")),
         source=_text(record.get("source")),
         parent_id=parse_int(record.get("parent_id")) or 0,
+        score=_signed_int(record.get("score")),
+        favourites=parse_int(record.get("favourites")),
+        tag_categories=_categories(record.get("tag_categories")),
     )
+
+
+def _categories(value: object) -> TagCategories | None:
+    if not isinstance(value, Mapping):
+        return None
+    return TagCategories(
+        **{category.name: _tags(value.get(category.name)) for category in fields(TagCategories)}
+    )
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(sorted({_text(tag) for tag in value}))
+    return tuple(sorted({html.unescape(tag) for tag in _text(value).split()}))
+
+
+def _signed_int(value: object) -> int | None:
+    """Return an int of 64 bits or the value of its digits, which may have a minus."""
+    if isinstance(value, str) and value.strip().startswith("-"):
+        size = parse_int(value.strip()[1:])
+        return None if size is None else -size
+    return parse_int(value)
 
 
 def _file_url(record: Mapping[str, object], site: str) -> str:

@@ -4,6 +4,7 @@ import re
 
 from pipeline.errors import UsageError
 from pipeline.params import ScrapeParams
+from pipeline.scraping.forms import site_form
 from pipeline.scraping.posts import RATINGS, Post
 
 # File name ending → Pillow's name of the format.
@@ -11,7 +12,10 @@ PICTURE_FORMATS = {"gif": "GIF", "jpeg": "JPEG", "jpg": "JPEG", "png": "PNG", "w
 
 # Search terms of the site that are no tags; only the site knows which posts fit them.
 _META_TAG = re.compile(
-    r"~.*|.*\*.*|(id|rating|user|score|width|height|md5|source|parent|fav|updated|date):.*"
+    r"~.*|.*\*.*|(id|rating|user|score|width|height|md5|source|parent|fav|updated|date"
+    # Of Danbooru 2 alone.
+    r"|age|status|is|has|child|pool|filesize|filetype|mpixels|ratio|duration|upvotes|downvotes"
+    r"|favcount|favgroup|tagcount|embedded|pixiv|pixiv_id|limit):.*"
 )
 
 
@@ -28,11 +32,15 @@ def check_rules(params: ScrapeParams) -> None:
                 )
         if not values:
             raise UsageError(f"scrape.{key}: name at least one")
+    if site_form(params) == "danbooru2" and params.listing not in ("auto", "json"):
+        raise UsageError(
+            f"scrape.listing: {params.listing!r} is unknown to Danbooru 2 sites; set auto or json"
+        )
     for key, tags in (("tags", params.tags), ("excluded_tags", params.excluded_tags)):
         for tag in tags:
             if tag.split() != [tag]:
                 raise UsageError(f"scrape.{key}: {tag!r} is no single tag; tags hold no spaces")
-            if tag.lower().startswith("sort:"):
+            if tag.lower().startswith(("sort:", "order:")):
                 raise UsageError(f"scrape.{key}: {tag!r} does not fit a listing by newest post")
             if tag.startswith("-"):
                 raise UsageError(f"scrape.{key}: {tag!r} {_advice_on_minus(key, tag[1:])}")
@@ -44,18 +52,28 @@ def _advice_on_minus(key: str, name: str) -> str:
     return f"is excluded twice; write {name!r}"
 
 
+def is_metatag(word: str) -> bool:
+    """Return whether a search term is no tag, so that only the site knows which posts fit it."""
+    return _META_TAG.fullmatch(word.lower()) is not None
+
+
 def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
     """Return the name of the first param that `post` does not fit, or None if it fits all.
 
-    `max_bytes` is not checked: the length of a file is unknown until it is fetched.
+    The reason is `hidden` where the site has no address of the file. A post without a score counts
+    as one of score 0, as in the site's own search. `max_bytes` is not checked: the length of a file
+    is unknown until it is fetched.
     """
     short, long = sorted((post.width, post.height))
     # A site's search knows no case.
     tags = {tag.lower() for tag in post.tags}
+    least_score = params.min_score
     checks = (
+        ("hidden", bool(post.file_url)),
         ("ratings", post.rating in params.ratings),
         ("tags", _without_meta_tags(params.tags) <= tags),
         ("excluded_tags", not _without_meta_tags(params.excluded_tags) & tags),
+        ("min_score", least_score is None or (post.score or 0) >= least_score),
         ("file_types", post.extension in params.file_types),
         ("min_side", short >= params.min_side),
         ("max_aspect", long <= params.max_aspect * short),
@@ -66,4 +84,4 @@ def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
 
 def _without_meta_tags(tags: tuple[str, ...]) -> set[str]:
     names = {tag.lower() for tag in tags}
-    return {name for name in names if not _META_TAG.fullmatch(name)}
+    return {name for name in names if not is_metatag(name)}

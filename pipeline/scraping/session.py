@@ -22,6 +22,7 @@ from tenacity import (
 
 from pipeline.errors import UsageError
 from pipeline.scraping.addresses import CheckedSession, parse_address, same_site
+from pipeline.scraping.api_parsing import reason_for_refusal
 from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
@@ -29,6 +30,7 @@ from pipeline.scraping.fetch_errors import (
     TransientError,
     UnreachableError,
     raise_for_challenge,
+    rate_limit_wait,
     retry_after,
     translate_errors,
 )
@@ -41,6 +43,7 @@ MAX_BACKOFF = 60.0
 _MIN_BACKOFF = 0.1
 _MAX_REDIRECTS = 5
 _MAX_ROBOTS_BYTES = 500_000
+_MAX_ERROR_BYTES = 65536
 _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _RATE_LIMIT_STATUSES = frozenset({429, 503})
 
@@ -170,16 +173,19 @@ class Session:
         status = response.status_code
         if status in (200, 206, 416):
             return
-        raise_for_challenge(response, self._read_start(response, 4096))
+        start = self._read_start(response, _MAX_ERROR_BYTES)
+        raise_for_challenge(response, start)
+        reason = reason_for_refusal(start)
+        problem = f"answered HTTP {status}" + (f": {reason}" if reason else "")
         if status in _RETRIED_STATUSES:
             raise TransientError(
                 response.url,
                 f"http_{status}",
-                f"answered HTTP {status}",
+                problem,
                 wait=self._retry_after(response),
                 pause_all=status in _RATE_LIMIT_STATUSES,
             )
-        raise FetchError(response.url, f"http_{status}", f"answered HTTP {status}")
+        raise FetchError(response.url, f"http_{status}", problem)
 
     def _read_start(self, response: requests.Response, length: int) -> bytes:
         """Return the first `length` bytes of a body, or all of a shorter one."""
@@ -193,7 +199,11 @@ class Session:
         return bytes(start[:length])
 
     def _retry_after(self, response: requests.Response) -> float:
-        wait = retry_after(response.headers.get("Retry-After", ""))
+        headers = response.headers
+        wait = max(
+            retry_after(headers.get("Retry-After", "")),
+            rate_limit_wait(headers.get("X-Rate-Limit", "")),
+        )
         if wait > MAX_RETRY_AFTER:
             raise SiteError(
                 response.url,

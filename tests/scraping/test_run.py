@@ -115,6 +115,7 @@ def cut_jpeg() -> bytes:
 def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
     site, notes = ScriptedSite(9), Notes()
     site.posts[0] |= {"tags": "b a&amp;b", "source": "え\u2028", "parent_id": "4", "rating": "s"}
+    site.posts[0]["score"] = "-2"
     site.posts[1]["hash"] = "0" * 32
     with site.serve() as url:
         report = run(tmp_path, url + "/", notes, md5="keep")
@@ -133,6 +134,9 @@ def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
         "tags": ["a&b", "b"],
         "source": "え\u2028",
         "parent_id": 4,
+        "score": -2,
+        "favourites": None,
+        "tag_categories": None,
         "post_url": f"{url}/index.php?page=post&s=view&id=9",
         "file_url": f"{url}/images/1/9.png",
     }
@@ -579,7 +583,9 @@ def test_the_forms_of_a_listing_in_turn(tmp_path: Path) -> None:
     for api, page in zip(lines["json"], lines["html"], strict=True):
         assert (api["md5_matches"], page["md5_matches"]) == (True, None)
         assert page["file_url"].replace("//images", "/images") == api["file_url"]
-        same = api.keys() - {"md5_matches", "file_url"}
+        # The pages show tags by category, and a missing score as 0.
+        assert (page["score"], page["tag_categories"]["meta"]) == (api["score"] or 0, ["lowres"])
+        same = api.keys() - {"md5_matches", "file_url", "score", "tag_categories"}
         assert {key: api[key] for key in same} == {key: page[key] for key in same}
 
 

@@ -15,6 +15,7 @@ from pipeline.scraping.fetch_errors import (
     SiteError,
     Stopped,
     TransientError,
+    rate_limit_wait,
     retry_after,
 )
 from pipeline.scraping.rate_limiter import RateLimiter
@@ -372,6 +373,23 @@ def test_retry_after() -> None:
     huge = "9" * 20
     for broken in ("²", f"Wed, 21 Oct {huge} 07:28:00", f"Wed, 21 Oct 2015 07:28:00 +{huge}"):
         assert retry_after(broken) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ('{"cost":1,"rate":0.5,"limits":{"ip/1.2.3.4":-2,"user/7":3}}', 6),
+        ('{"cost":1,"rate":0.5,"limits":{"user/7":3}}', 0),
+        ('{"cost":1,"rate":0,"limits":{"user/7":-3}}', 0),
+        ('{"cost":1,"rate":1,"limits":{}}', 0),
+        ('{"cost":1,"rate":1,"limits":[3]}', 0),
+        ('{"cost":"1","rate":1,"limits":{"a":-3}}', 0),
+        ("[" * 100_000, 0),
+        ("", 0),
+    ],
+)
+def test_rate_limit_wait(value: str, seconds: float) -> None:
+    assert rate_limit_wait(value) == seconds
 
 
 def test_a_stopped_limiter_lets_nobody_through() -> None:
