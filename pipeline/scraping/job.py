@@ -52,8 +52,8 @@ class ScrapeContext:
             query.append(params.until)
         if params.min_score is not None:
             query.append({"min_score": params.min_score})
-        if site_form(params) != "gelbooru02":
-            query.append(site_form(params))
+        if site_form(params) == "danbooru2":
+            query.append("danbooru2")
         return json.dumps(query, ensure_ascii=False)
 
 
@@ -111,8 +111,8 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
     )
 
 
-def _make_client(context: ScrapeContext, session: Session) -> ListingClient:
-    params = context.params
+def make_client(params: ScrapeParams, session: Session) -> ListingClient:
+    """Return the client for the form of `params.site`."""
     if site_form(params) == "danbooru2":
         return DanbooruClient(
             session,
@@ -167,7 +167,7 @@ class _Scheduler:
     ) -> None:
         self._context, self._params, self._store = context, context.params, context.store
         self._counts, self._reader, self._tasks = counts, reader, tasks
-        self._session, self._client = session, _make_client(context, session)
+        self._session, self._client = session, make_client(context.params, session)
         # One picture at a time in one thread: memory would grow with the workers otherwise, and
         # the allocator would keep as much for each of them.
         self._decoder = decoder
