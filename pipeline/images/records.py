@@ -29,7 +29,11 @@ T = TypeVar("T", "Post", "ImageRecord")
 
 @dataclass(frozen=True)
 class Post:
-    """An original, as in `posts.jsonl`; `sha256` is that of its file, `parent_id` 0 means none."""
+    """An original, as in `posts.jsonl`; `sha256` is that of its file, `parent_id` 0 means none.
+
+    `tag_categories` are those of its tags that are not general, by category; None where the site
+    told none, and in lists of earlier versions.
+    """
 
     id: Int64
     file: FileName
@@ -39,6 +43,7 @@ class Post:
     tags: tuple[str, ...]
     post_url: str
     source: str
+    tag_categories: dict[str, tuple[str, ...]] | None = None
 
     @property
     def key(self) -> Key:
