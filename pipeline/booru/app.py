@@ -19,7 +19,7 @@ from werkzeug.utils import redirect, send_file
 from werkzeug.wrappers import Request, Response
 
 from pipeline.booru.api_records import ServedPost, TagCount, json_body
-from pipeline.booru.danbooru_api import DanbooruApi
+from pipeline.booru.danbooru_site import DanbooruSite
 from pipeline.booru.html_render import (
     comments_xml,
     error_xml,
@@ -64,7 +64,7 @@ class Site:
         self._previews |= {
             post.sample_path: (post, post.sample_size) for post in self._posts if post.has_sample
         }
-        self._danbooru = DanbooruApi(self._posts)
+        self._danbooru = DanbooruSite(self._posts)
         self._originals |= self._danbooru.originals
         self._previews |= self._danbooru.previews
 

@@ -23,8 +23,7 @@ FORMS: tuple[Form, ...] = ("json", "xml", "html")
 T = TypeVar("T")
 
 _MAX_BODY_BYTES = 64 * 2**20
-# Errors after which another form may still work.
-_FORM_ERRORS = frozenset(
+FORM_ERRORS = frozenset(
     {
         "answer",
         "robots_txt",
@@ -39,6 +38,7 @@ _FORM_ERRORS = frozenset(
         "http_501",
     }
 )
+"""Errors after which another form may still work."""
 
 
 class Client:
@@ -76,7 +76,7 @@ class Client:
             try:
                 return self._next_view(below) if form == "html" else self._api_page(form, below)
             except FetchError as error:
-                if error.reason not in _FORM_ERRORS or len(self._forms) == 1:
+                if error.reason not in FORM_ERRORS or len(self._forms) == 1:
                     raise
                 self._forms.popleft()
                 self._session.log(f"{error}; going on with the listing as {self._forms[0]}")

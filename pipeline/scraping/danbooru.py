@@ -1,39 +1,42 @@
-"""Client for the post listing of a Danbooru 2 site, newest first: its API in JSON."""
+"""Client for the post listing of a Danbooru 2 site, newest first: JSON, or web pages."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, TypeVar
 
-from pipeline.scraping.api_parsing import AnswerError, BodyKind, body_kind, json_records
-from pipeline.scraping.client import fetch_parsed
+from pipeline.scraping.client import FORM_ERRORS, fetch_parsed
+from pipeline.scraping.danbooru_pages import listed_ids, parse_view
+from pipeline.scraping.danbooru_records import FIELDS, RATINGS, parse_posts
 from pipeline.scraping.fetch_errors import FetchError
-from pipeline.scraping.posts import Page, parse_page
+from pipeline.scraping.posts import Page
 from pipeline.scraping.selection import is_metatag
 from pipeline.scraping.session import Session
+
+Form = Literal["json", "html"]
+FORMS: tuple[Form, ...] = ("json", "html")
 
 MAX_PAGE_SIZE = 200
 MAX_TAGS = 2
 """Tags of one search for visitors and members, by the site's rules."""
+
+T = TypeVar("T")
 
 # Metatags that do not count as tags of a search.
 _FREE_METATAG = re.compile(
     r"(status|rating|limit|is|id|date|age|filesize|filetype|parent|child|md5|width|height|duration"
     r"|mpixels|ratio|score|upvotes|downvotes|favcount|embedded|tagcount|pixiv_id|pixiv):.*"
 )
-_RATINGS = {"g": "general", "s": "sensitive", "q": "questionable", "e": "explicit"}
-_CATEGORIES = ("artist", "character", "copyright", "meta")
-# A whole record has five times the length, mostly addresses of thumbnails.
-_FIELDS = (
-    "id,image_width,image_height,md5,rating,score,fav_count,parent_id,source,file_url,"
-    "tag_string_general,tag_string_artist,tag_string_character,tag_string_copyright,tag_string_meta"
-)
 
 
 class DanbooruClient:
-    """Lists the posts that have all of `tags`, none of `excluded_tags`, and at least `min_score`.
+    """Lists the posts that fit all of a search.
 
-    A search of the site takes `MAX_TAGS` tags. Others are not searched for, so that posts may be
-    listed that do not fit them. `site` is the address before `/posts.json`. `credentials` are sent
-    with requests to the API, and appear in no message.
+    They have all of `tags`, none of `excluded_tags`, one of `ratings` and at least `min_score`. A
+    search of the site takes `MAX_TAGS` tags: others are not searched for, so that posts may be
+    listed that do not fit them. `site` is the address before `/posts`. Uses the first of `forms`
+    that the site does not refuse. `credentials` are sent with requests to the API, and appear in no
+    message.
     """
 
     def __init__(
@@ -42,43 +45,98 @@ class DanbooruClient:
         site: str,
         tags: tuple[str, ...] = (),
         excluded_tags: tuple[str, ...] = (),
+        ratings: tuple[str, ...] = tuple(RATINGS.values()),
         min_score: int | None = None,
         page_size: int = MAX_PAGE_SIZE,
+        forms: tuple[Form, ...] = FORMS,
         credentials: Mapping[str, str] | None = None,
     ) -> None:
         self._session, self._site = session, site
         self._terms, self._left_out = search_terms([*tags, *(f"-{tag}" for tag in excluded_tags)])
+        letters = [letter for letter, rating in RATINGS.items() if rating in ratings]
+        if len(letters) < len(RATINGS):
+            self._terms.append(f"rating:{','.join(letters)}")
         if min_score is not None:
             self._terms.append(f"score:>={min_score}")
         self._page_size = min(page_size, MAX_PAGE_SIZE)
+        self._forms = deque(forms)
         self._credentials = dict(credentials or {})
+        self._unread_ids: deque[int] = deque()
 
     def fetch_page(self, below: int | None = None) -> Page:
         """Return the newest posts with an id less than `below`; an empty page at the end.
 
-        Raises `FetchError` or `SiteError`.
+        From web pages one post is read per call, so that a killed run repeats none of them. Raises
+        `FetchError` or `SiteError`.
         """
         self._report_left_out_terms()
+        while True:
+            form = self._forms[0]
+            try:
+                return self._api_page(below) if form == "json" else self._next_view(below)
+            except FetchError as error:
+                if error.reason not in FORM_ERRORS or len(self._forms) == 1:
+                    raise
+                self._forms.popleft()
+                self._session.log(
+                    f"{error}; going on with the listing as {self._forms[0]}, one request per post"
+                )
+
+    def _api_page(self, below: int | None) -> Page:
+        params = {**self._credentials, "only": ",".join(FIELDS), **self._search(below)}
+
+        def request() -> Page:
+            return self._get("posts.json", params, lambda body: parse_posts(body, self._site))
+
         # A search that is down may answer with an empty page, so an empty one is asked for twice.
-        page = self._session.retry(lambda: self._request(below))
-        page = page if page.ids else self._session.retry(lambda: self._request(below))
+        page = self._session.retry(request)
+        page = page if page.ids else self._session.retry(request)
         older = page if below is None else page.below(below)
         if page.ids and not older.ids:
-            problem = f"the search ignores page=b{below}, so its posts cannot be listed"
-            raise FetchError(self._site, "answer", problem)
+            raise self._cursor_error(below)
         return older
 
-    def _request(self, below: int | None) -> Page:
-        params: dict[str, str | int] = {
-            **self._credentials,
-            "only": _FIELDS,
-            "limit": self._page_size,
-            "tags": " ".join(self._terms),
-        }
-        if below is not None:
-            params["page"] = f"b{below}"
-        url = f"{self._site}/posts.json"
-        return fetch_parsed(self._session, url, params, lambda body: parse_posts(body, self._site))
+    def _next_view(self, below: int | None) -> Page:
+        self._unread_ids = deque(
+            post_id for post_id in self._unread_ids if below and post_id < below
+        )
+        if not self._unread_ids:
+            self._unread_ids.extend(self._list_ids(below) or self._list_ids(below))
+        if not self._unread_ids:
+            return Page()
+        return self._fetch_view(self._unread_ids.popleft())
+
+    def _list_ids(self, below: int | None) -> list[int]:
+        """Return the ids of the next list page, newest first."""
+        params = self._search(below)
+        ids = self._session.retry(lambda: self._get("posts", params, listed_ids))
+        older = sorted({post_id for post_id in ids if below is None or post_id < below})
+        if ids and not older:
+            raise self._cursor_error(below)
+        return older[::-1]
+
+    def _fetch_view(self, post_id: int) -> Page:
+        def parse(body: bytes) -> Page:
+            return parse_view(body, post_id, self._site)
+
+        try:
+            return self._session.retry(lambda: self._get(f"posts/{post_id}", {}, parse))
+        except FetchError as error:
+            # 451: removed for its artist.
+            if error.reason in ("http_404", "http_410", "http_451"):
+                return Page(malformed=(post_id,))
+            raise
+
+    def _search(self, below: int | None) -> dict[str, str | int]:
+        cursor = {} if below is None else {"page": f"b{below}"}
+        return {"limit": self._page_size, "tags": " ".join(self._terms), **cursor}
+
+    def _get(self, path: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
+        return fetch_parsed(self._session, f"{self._site}/{path}", params, parse)
+
+    def _cursor_error(self, below: int | None) -> FetchError:
+        problem = f"the search ignores page=b{below}, so its posts cannot be listed"
+        return FetchError(self._site, "answer", problem)
 
     def _report_left_out_terms(self) -> None:
         if self._left_out:
@@ -87,6 +145,11 @@ class DanbooruClient:
                 f"in each post: {' '.join(self._left_out)}"
             )
             self._left_out = []
+
+
+def forms_of(listing: str) -> tuple[Form, ...]:
+    """Return the forms that `scrape.listing` allows; such sites list nothing in XML."""
+    return tuple(form for form in FORMS if listing in ("auto", form))
 
 
 def search_terms(words: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -110,47 +173,3 @@ def credentials(environment: Mapping[str, str]) -> dict[str, str]:
     variables = {"login": "PIPELINE_USER_ID", "api_key": "PIPELINE_API_KEY"}
     values = {name: environment.get(variable, "") for name, variable in variables.items()}
     return {name: value for name, value in values.items() if value}
-
-
-def parse_posts(body: bytes, site: str) -> Page:
-    """Parse a response of `/posts.json`.
-
-    Relative file addresses are resolved against `site`. Raises `AnswerError`, with the site's own
-    reason where it gives one.
-    """
-    kind = body_kind(body)
-    if kind is not BodyKind.JSON:
-        raise AnswerError(f"answered with {kind.value} instead of posts in JSON")
-    page = parse_page([_renamed(record) for record in json_records(body)], site)
-    if page.nameless and not page.ids:
-        raise AnswerError("answered with posts without ids")
-    return page
-
-
-def _renamed(record: object) -> object:
-    """Return a record with the names of Gelbooru 0.2."""
-    if not isinstance(record, Mapping):
-        return record
-    categories = {name: _words(record.get(f"tag_string_{name}")) for name in _CATEGORIES}
-    general = _words(record.get("tag_string_general"))
-    rating = record.get("rating")
-    return {
-        "id": record.get("id"),
-        "width": record.get("image_width"),
-        "height": record.get("image_height"),
-        "file_url": record.get("file_url"),
-        # The site has no address of files that this user may not see.
-        "is_hidden": not record.get("file_url"),
-        "md5": record.get("md5"),
-        "rating": _RATINGS.get(rating, rating) if isinstance(rating, str) else None,
-        "tags": general + [tag for tags in categories.values() for tag in tags],
-        "tag_categories": categories,
-        "source": record.get("source"),
-        "parent_id": record.get("parent_id"),
-        "score": record.get("score"),
-        "favourites": record.get("fav_count"),
-    }
-
-
-def _words(value: object) -> list[str]:
-    return value.split() if isinstance(value, str) else []

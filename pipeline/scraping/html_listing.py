@@ -19,7 +19,7 @@ def listed_ids(body: bytes) -> list[int]:
     An empty list means that there are no more posts. Raises `AnswerError` where the body is no list
     page.
     """
-    tree = _parse_web_page(body)
+    tree = parse_web_page(body)
     ids = [_thumbnail_id(thumbnail) for thumbnail in tree.select("span.thumb")]
     unique = list(dict.fromkeys(post_id for post_id in ids if post_id))
     if not unique and not _is_list_page(tree):
@@ -33,7 +33,7 @@ def parse_view(body: bytes, post_id: int, site: str) -> Page:
     The site redirects to a list page where a post was removed. md5 and parent are not on the page
     and stay empty. Raises `AnswerError` where the body is neither page.
     """
-    tree = _parse_web_page(body)
+    tree = parse_web_page(body)
     statistics = _statistics(tree)
     if not statistics and not _is_list_page(tree):
         raise AnswerError("answered with a web page that shows no post")
@@ -55,7 +55,8 @@ def parse_view(body: bytes, post_id: int, site: str) -> Page:
     return parse_page([record], site)
 
 
-def _parse_web_page(body: bytes) -> BeautifulSoup:
+def parse_web_page(body: bytes) -> BeautifulSoup:
+    """Parse a web page. Raises `AnswerError` where the body is none."""
     kind = body_kind(body)
     if kind is not BodyKind.HTML:
         raise AnswerError(f"answered with {kind.value} instead of a web page")

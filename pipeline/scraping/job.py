@@ -53,7 +53,7 @@ class ScrapeContext:
         if params.min_score is not None:
             query.append({"min_score": params.min_score})
         if site_form(params) == "danbooru2":
-            query.append("danbooru2")
+            query += ["danbooru2", sorted(params.ratings)]
         return json.dumps(query, ensure_ascii=False)
 
 
@@ -119,8 +119,10 @@ def make_client(params: ScrapeParams, session: Session) -> ListingClient:
             params.site,
             params.tags,
             params.excluded_tags,
+            params.ratings,
             params.min_score,
             params.page_size,
+            danbooru.forms_of(params.listing),
             danbooru.credentials(os.environ),
         )
     return Client(

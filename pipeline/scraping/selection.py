@@ -32,10 +32,8 @@ def check_rules(params: ScrapeParams) -> None:
                 )
         if not values:
             raise UsageError(f"scrape.{key}: name at least one")
-    if site_form(params) == "danbooru2" and params.listing not in ("auto", "json"):
-        raise UsageError(
-            f"scrape.listing: {params.listing!r} is unknown to Danbooru 2 sites; set auto or json"
-        )
+    if site_form(params) == "danbooru2":
+        _check_rules_of_danbooru(params)
     for key, tags in (("tags", params.tags), ("excluded_tags", params.excluded_tags)):
         for tag in tags:
             if tag.split() != [tag]:
@@ -44,6 +42,15 @@ def check_rules(params: ScrapeParams) -> None:
                 raise UsageError(f"scrape.{key}: {tag!r} does not fit a listing by newest post")
             if tag.startswith("-"):
                 raise UsageError(f"scrape.{key}: {tag!r} {_advice_on_minus(key, tag[1:])}")
+
+
+def _check_rules_of_danbooru(params: ScrapeParams) -> None:
+    if params.listing == "xml":
+        raise UsageError(
+            "scrape.listing: Danbooru 2 sites are not listed in XML; set auto, json or html"
+        )
+    if params.ratings == ("safe",):
+        raise UsageError("scrape.ratings: Danbooru 2 sites have no safe; add general")
 
 
 def _advice_on_minus(key: str, name: str) -> str:

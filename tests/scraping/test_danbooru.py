@@ -16,7 +16,8 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.images.collection import BooruPicture, collect_folder
 from pipeline.params import ScrapeParams
 from pipeline.scraping.api_parsing import AnswerError
-from pipeline.scraping.danbooru import parse_posts, search_terms
+from pipeline.scraping.danbooru import search_terms
+from pipeline.scraping.danbooru_records import parse_posts
 from pipeline.scraping.fetch_errors import FetchError
 from pipeline.scraping.forms import post_url, site_form
 from pipeline.scraping.posts import Page, Post, TagCategories
@@ -148,14 +149,20 @@ def test_form_of_a_site(site: str, form: str, expected: str) -> None:
 class Recorder:
     """WSGI middleware that records the queries of `/posts.json`, and answers with `answers` first.
 
-    An answer of None is the site's own.
+    robots.txt is `robots`.
     """
 
-    def __init__(self, site: WSGIApplication, answers: Iterable[Response | None] = ()) -> None:
-        self._site, self._answers = site, list(answers)
+    def __init__(
+        self, site: WSGIApplication, answers: Iterable[Response] = (), robots: str = ""
+    ) -> None:
+        self._site, self._answers, self._robots = site, list(answers), robots
         self.queries: list[dict[str, str]] = []
+        self.paths: list[str] = []
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        self.paths.append(environ["PATH_INFO"])
+        if environ["PATH_INFO"] == "/robots.txt":
+            return Response(self._robots)(environ, start)
         if environ["PATH_INFO"] != "/posts.json":
             return self._site(environ, start)
         query = parse_qs(environ["QUERY_STRING"])
@@ -166,7 +173,10 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[BooruPicture]:
-    """Posts 1 to 12; 12 is hidden, 11 sensitive, 10 has a tag that no search has room for."""
+    """Posts 1 to 12; 12 is hidden, 11 sensitive, 10 has a tag that no search has room for.
+
+    Their scores are 1, 2, 0, 4, 5, 0, 0, 1, 0, and so on.
+    """
     folder = tmp_path_factory.mktemp("pictures")
     for number in range(1, 13):
         (folder / f"{number:02}.png").write_bytes(picture(number))
@@ -185,7 +195,7 @@ def test_the_newest_posts_with_their_metadata(pictures: list[BooruPicture], tmp_
     with Server(site) as booru:
         report = run(tmp_path, booru.url, notes, form="danbooru2", page_size=4)
         assert ids(tmp_path) == [9, 8, 7, 6, 5]
-        assert report.rejected == {"hidden": 1, "ratings": 1, "excluded_tags": 1}
+        assert report.rejected == {"hidden": 1, "excluded_tags": 1}
         first = json.loads((tmp_path / "raw/posts.jsonl").read_text().split("\n")[0])
         md5 = pictures[8].md5
         expected = {
@@ -203,12 +213,12 @@ def test_the_newest_posts_with_their_metadata(pictures: list[BooruPicture], tmp_
             },
         }
         assert {name: first[name] for name in expected} == expected
-        run(tmp_path, booru.url, form="danbooru2", limit=6, page_size=4)
-        assert ids(tmp_path) == [9, 8, 7, 6, 5, 4]
+        run(tmp_path, booru.url, form="danbooru2", limit=7, page_size=4)
+        assert ids(tmp_path) == [9, 8, 7, 6, 5, 4, 3]
     assert [(query["tags"], query.get("page")) for query in site.queries] == [
-        ("-animated -lowres", None),
-        ("-animated -lowres", "b9"),
-        ("-animated -lowres", "b5"),
+        ("-animated -lowres rating:g", None),
+        ("-animated -lowres rating:g", "b8"),
+        ("-animated -lowres rating:g", "b4"),
     ]
     assert notes.messages == [
         f"{booru.url}: a search takes 2 tags; not searched for, but looked for in each post: "
@@ -230,7 +240,6 @@ def test_both_forms_of_one_site_are_listed_apart(
 
 @pytest.mark.parametrize("form", ["gelbooru02", "danbooru2"])
 def test_the_least_score(form: str, pictures: list[BooruPicture], tmp_path: Path) -> None:
-    """The scores of posts 1 to 9 are 1, 2, 0, 4, 5, 0, 0, 1, 0."""
     site = Recorder(Site(pictures))
     values = {"form": form, "min_score": 2, "tags": ("original",), "limit": 3}
     with Server(site) as booru:
@@ -240,7 +249,7 @@ def test_the_least_score(form: str, pictures: list[BooruPicture], tmp_path: Path
             run(tmp_path, booru.url, **values | {"min_score": 5})
     if form == "danbooru2":
         assert {query["tags"] for query in site.queries} == {
-            f"original -animated score:>={score}" for score in (2, 5)
+            f"original -animated rating:g score:>={score}" for score in (2, 5)
         }
 
 
@@ -253,7 +262,7 @@ def test_nothing_is_searched_for_that_the_site_ignores(
         Server(Recorder(Site(pictures), answers)) as booru,
         pytest.raises(FetchError, match="the search ignores page=b12"),
     ):
-        run(tmp_path, booru.url, form="danbooru2")
+        run(tmp_path, booru.url, form="danbooru2", listing="json")
 
 
 def test_the_site_says_why_it_refuses(pictures: list[BooruPicture], tmp_path: Path) -> None:
@@ -285,10 +294,11 @@ def test_the_user_is_named_to_the_site_and_in_no_message(
     refusal = '{"success":false,"error":"AuthenticationFailure","message":"Invalid API key"}'
     site = Recorder(Site(pictures), [Response(refusal, 401)])
     with Server(site) as booru, pytest.raises(FetchError) as error:
-        run(tmp_path, booru.url, form="danbooru2")
+        run(tmp_path, booru.url, form="danbooru2", listing="json")
     assert (site.queries[0]["login"], site.queries[0]["api_key"]) == ("somebody", "s3cret")
     assert str(error.value) == (
-        f"{booru.url}/posts.json?login=...&api_key=...&only=...&limit=200&tags=-animated+-lowres: "
+        f"{booru.url}/posts.json?login=...&api_key=...&only=...&limit=200&tags=-animated+-lowres"
+        "+rating%3Ag: "
         "answered HTTP 401: Invalid API key"
     )
 
@@ -317,13 +327,58 @@ def test_a_plan_costs_no_file(pictures: list[BooruPicture], tmp_path: Path) -> N
         )
         planned = plan(params, tmp_path / "store")
     assert [entry.post.id for entry in planned.accepted] == [9, 8]
-    assert planned.rejected == {"hidden": 1, "ratings": 1, "excluded_tags": 1}
+    assert planned.rejected == {"hidden": 1, "excluded_tags": 1}
 
 
-@pytest.mark.parametrize(("listing"), ["xml", "html"])
-def test_a_listing_that_such_sites_do_not_have(listing: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError) as error:
-        run(tmp_path, SITE, form="danbooru2", listing=listing)
-    assert str(error.value) == (
-        f"scrape.listing: {listing!r} is unknown to Danbooru 2 sites; set auto or json"
+ROBOTS = """
+User-agent: *
+Disallow: /
+Disallow: /*.json
+Allow: /posts
+Allow: /original
+"""
+
+
+def test_what_robots_txt_closes_is_read_from_web_pages(
+    pictures: list[BooruPicture], tmp_path: Path
+) -> None:
+    """As the published robots.txt of Danbooru 2 has it: the API is closed, the pages are not."""
+    site, notes = Recorder(Site(pictures), robots=ROBOTS), Notes()
+    values = {"form": "danbooru2", "limit": 6, "tags": ("original",), "page_size": 4}
+    with Server(site) as booru:
+        run(tmp_path, booru.url, notes, **values)
+        assert ids(tmp_path) == [9, 8, 7, 6, 5, 4]
+        pages = (tmp_path / "raw/posts.jsonl").read_text()
+        assert "/posts.json" not in site.paths
+        assert site.paths.count("/posts") == 2
+    (tmp_path / "api").mkdir()
+    with Server(Site(pictures)) as other:
+        run(tmp_path / "api", other.url, **values)
+    api = (tmp_path / "api/raw/posts.jsonl").read_text()
+    assert pages == api.replace(other.url, booru.url)
+    (moved_on,) = [text for text in notes.messages if "going on" in text]
+    assert moved_on.endswith(
+        "robots.txt does not allow anime-sr-pipeline to fetch this; going on with the listing as "
+        "html, one request per post"
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (
+            {"listing": "xml"},
+            "scrape.listing: Danbooru 2 sites are not listed in XML; set auto, json or html",
+        ),
+        (
+            {"ratings": ("safe",)},
+            "scrape.ratings: Danbooru 2 sites have no safe; add general",
+        ),
+    ],
+)
+def test_what_such_sites_do_not_have(
+    values: dict[str, object], problem: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as error:
+        run(tmp_path, SITE, form="danbooru2", **values)
+    assert str(error.value) == problem

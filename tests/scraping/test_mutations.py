@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
-from pipeline.scraping import danbooru
+from pipeline.scraping import danbooru_pages, danbooru_records
 from pipeline.scraping.api_parsing import AnswerError, parse_posts
 from pipeline.scraping.download import check_picture
 from pipeline.scraping.fetch_errors import FetchError
@@ -24,6 +24,7 @@ from pipeline.scraping.posts import Page, Post
 from tests.mutations import mutations
 from tests.scraping.test_api_parsing import NEW, POST, SITE, XML
 from tests.scraping.test_danbooru import RECORD
+from tests.scraping.test_danbooru_pages import VIEW as DANBOORU_VIEW
 from tests.scraping.test_html_listing import HEAD, PAGER, THUMB, VIEW
 
 JSON = json.dumps([NEW, NEW | {"id": 5}]).encode()
@@ -62,7 +63,15 @@ def test_json(body: bytes) -> None:
 @thorough
 @given(mutations(DANBOORU_JSON))
 def test_json_of_danbooru(body: bytes) -> None:
-    check_page(outcome(danbooru.parse_posts, body, SITE), files=False)
+    check_page(outcome(danbooru_records.parse_posts, body, SITE), files=False)
+
+
+@thorough
+@given(mutations(DANBOORU_VIEW.encode()))
+def test_view_pages_of_danbooru(body: bytes) -> None:
+    page = outcome(danbooru_pages.parse_view, body, 294929, SITE)
+    check_page(page, files=False)
+    assert isinstance(page, AnswerError) or page.ids == (294929,)  # type: ignore[attr-defined]
 
 
 @thorough

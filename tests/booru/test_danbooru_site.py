@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from bs4 import BeautifulSoup
 from PIL import Image
 
 from pipeline.booru.app import Site
@@ -112,7 +113,18 @@ def test_more_ways_to_ask(url: str, pictures: list[BooruPicture]) -> None:
     assert record == {"id": 1, "md5": pictures[0].md5}
     counts = requests.get(f"{url}/counts/posts.json?tags=highres", timeout=10).json()
     assert counts == {"counts": {"posts": 27}}
-    assert "Id: 5" in requests.get(f"{url}/posts/5", timeout=10).text
+
+
+def test_pages(url: str, pictures: list[BooruPicture]) -> None:
+    answer = requests.get(f"{url}/posts?limit=5&page=b6", timeout=10)
+    page = BeautifulSoup(answer.text, "html.parser")
+    assert [item["data-id"] for item in page.select("article.post-preview")] == ["5", "4", "1"]
+    view = BeautifulSoup(requests.get(f"{url}/posts/5", timeout=10).text, "html.parser")
+    image, md5 = view.select_one("section.image-container"), pictures[4].md5
+    assert image["data-file-url"] == f"{url}/original/{md5[:2]}/{md5[2:4]}/{md5}.png"
+    assert (image["data-tags"], image["data-rating"]) == ("highres original solo", "g")
+    assert view.select_one("ul.copyright-tag-list li")["data-tag-name"] == "original"
+    assert requests.get(f"{url}/posts/3", timeout=10).status_code == 451
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,34 @@
-"""The API of a Danbooru 2 site: posts in JSON, pages by number or id, errors in JSON."""
+"""The same pictures as a Danbooru 2 site: its API in JSON, and its web pages."""
 
 import json
 import re
 from collections.abc import Sequence
 
-from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
 from pipeline.booru.api_records import TAG_KINDS, ServedPost
+from pipeline.booru.html_render import danbooru_list_page, danbooru_view_page
 from pipeline.booru.search import parse_query
 
 DEFAULT_LIMIT = 20
 HARD_LIMIT = 200
 MAX_PAGE = 1000
 MAX_TAGS = 2
+CATEGORIES = ("artist", "copyright", "character", "general", "meta")
+"""Categories of tags, in the order of the site's pages."""
+
 HIDDEN_TAG = "banned_artist"
 """Posts with this tag are listed without md5 and addresses of files, as visitors see them."""
 
 _PREVIEW_SIDE = 180
-_CATEGORIES = {"metadata": "meta"}
+_REMOVED = "<!DOCTYPE html>This page has been removed because of a takedown request"
+_KIND_CATEGORIES = {"metadata": "meta"}
 _LIST = re.compile("(id|rating):([^,]+(?:,[^,]+)+)")
 _ORDER = re.compile("order:(id|score)(?:_(asc|desc))?")
 _FREE_METATAG = re.compile("-?(id|rating|score|width|height|parent|md5|status):.*")
 
 
-class DanbooruApi:
+class DanbooruSite:
     """The posts of a site, each md5 once, as a Danbooru 2 site serves them.
 
     `originals` and `previews` are the posts, and for previews the sizes, by path of the file.
@@ -45,9 +49,9 @@ class DanbooruApi:
         }
 
     def answer(self, path: str, request: Request) -> Response | None:
-        """Answer a request for `path`; None where it is none of the API's."""
-        if path == "/posts.json":
-            return self._list(request)
+        """Answer a request for `path`; None where it is none of such a site's."""
+        if path in ("/posts", "/posts.json"):
+            return self._list(request, in_json=path.endswith(".json"))
         if path == "/counts/posts.json":
             return _json(
                 {"counts": {"posts": len(self._find(request.args.get("tags", "").split()))}}
@@ -56,7 +60,7 @@ class DanbooruApi:
             return self._show(int(match[1]), request, in_json=match[2] is not None)
         return None
 
-    def _list(self, request: Request) -> Response:
+    def _list(self, request: Request, *, in_json: bool) -> Response:
         if md5 := request.args.get("md5"):
             same = next((post for post in self._posts if post.picture.md5 == md5), None)
             return _one(same, request)
@@ -77,13 +81,19 @@ class DanbooruApi:
         else:
             first = (max(1, _number(page, 1)) - 1) * limit
             posts = matches[first : first + limit]
-        return _json([_record(post, request) for post in posts])
+        if in_json:
+            return _json([_record(post, request) for post in posts])
+        # Pages show no thumbnail of what is hidden.
+        visible = [_whole_record(post, _site(request)) for post in posts if not _is_hidden(post)]
+        return _html(danbooru_list_page(visible, " ".join(words)))
 
     def _show(self, post_id: int, request: Request, *, in_json: bool) -> Response:
         post = self._by_id.get(post_id)
         if in_json or post is None:
             return _one(post, request)
-        return redirect(f"/index.php?page=post&s=view&id={post_id}")
+        if _is_hidden(post):
+            return _html(_REMOVED, 451)
+        return _html(danbooru_view_page(_whole_record(post, _site(request)), CATEGORIES))
 
     def _find(self, words: Sequence[str]) -> list[ServedPost]:
         """Return the matches of a search in its order, newest first unless it says otherwise."""
@@ -130,10 +140,14 @@ def _page_by_id(
 
 def _record(post: ServedPost, request: Request) -> dict[str, object]:
     """Return the fields of `post`, or those that `only` names."""
-    record = _whole_record(post, request.host_url.rstrip("/"))
+    record = _whole_record(post, _site(request))
     only = request.args.get("only", "")
     names = set(only.split(","))
     return {name: value for name, value in record.items() if not only or name in names}
+
+
+def _site(request: Request) -> str:
+    return request.host_url.rstrip("/")
 
 
 def _whole_record(post: ServedPost, site: str) -> dict[str, object]:
@@ -185,12 +199,10 @@ def _whole_record(post: ServedPost, site: str) -> dict[str, object]:
 
 
 def _tags_by_category(post: ServedPost) -> dict[str, list[str]]:
-    tags: dict[str, list[str]] = {
-        category: [] for category in ("general", "artist", "character", "copyright", "meta")
-    }
+    tags: dict[str, list[str]] = {category: [] for category in CATEGORIES}
     for tag in post.picture.tags:
         kind = TAG_KINDS.get(tag, "general")
-        tags[_CATEGORIES.get(kind, kind)].append(tag)
+        tags[_KIND_CATEGORIES.get(kind, kind)].append(tag)
     return tags
 
 
@@ -211,6 +223,10 @@ def _large_path(post: ServedPost) -> str:
 def _preview_path(post: ServedPost) -> str:
     md5 = post.picture.md5
     return f"/180x180/{md5[:2]}/{md5[2:4]}/{md5}.jpg"
+
+
+def _html(text: str, status: int = 200) -> Response:
+    return Response(text, status, content_type="text/html; charset=utf-8")
 
 
 def _json(answer: object, status: int = 200) -> Response:
