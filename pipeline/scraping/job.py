@@ -16,7 +16,6 @@ from pipeline.scraping import danbooru
 from pipeline.scraping.background import BackgroundTasks
 from pipeline.scraping.client import FORMS, Client, credentials
 from pipeline.scraping.counts import ScrapeCounts
-from pipeline.scraping.danbooru import DanbooruClient
 from pipeline.scraping.download import download
 from pipeline.scraping.fetch_errors import FetchError, UnreachableError
 from pipeline.scraping.forms import post_url, site_form
@@ -114,7 +113,7 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
 def make_client(params: ScrapeParams, session: Session) -> ListingClient:
     """Return the client for the form of `params.site`."""
     if site_form(params) == "danbooru2":
-        return DanbooruClient(
+        return danbooru.DanbooruClient(
             session,
             params.site,
             params.tags,
@@ -195,7 +194,7 @@ class _Scheduler:
     def _on_listed(self, error: BaseException | None) -> None:
         self._is_listing = False
         if error is not None:
-            raise _with_advice(error)
+            raise _with_advice(_with_advice_on_form(error, self._params))
         self._reader.reload()
 
     def _process(self, post: Post | None) -> None:
@@ -274,6 +273,14 @@ class _Scheduler:
             str(error), "find out why, then run the same command again"
         )
         self._counts.show(self._context.progress)
+
+
+def _with_advice_on_form(error: BaseException, params: ScrapeParams) -> BaseException:
+    """Return `error`, with advice where the site has not the pages that its form was taken for."""
+    is_guess = params.form == "auto" and site_form(params) == "gelbooru02"
+    if is_guess and isinstance(error, FetchError) and error.reason in ("http_404", "robots_txt"):
+        return PipelineError(f"{error}; if it is a Danbooru 2 site, set scrape.form to danbooru2")
+    return error
 
 
 def _with_advice(error: BaseException) -> BaseException:

@@ -363,6 +363,19 @@ def test_what_robots_txt_closes_is_read_from_web_pages(
     )
 
 
+@pytest.mark.parametrize("robots", ["", ROBOTS])
+def test_the_form_of_an_unknown_site_is_named(
+    robots: str, pictures: list[BooruPicture], tmp_path: Path
+) -> None:
+    def site(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        here = Site(pictures) if environ["PATH_INFO"] != "/index.php" else Response("", 404)
+        return here(environ, start)
+
+    with Server(Recorder(site, robots=robots)) as booru, pytest.raises(PipelineError) as error:
+        run(tmp_path, booru.url)
+    assert str(error.value).endswith("; if it is a Danbooru 2 site, set scrape.form to danbooru2")
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
