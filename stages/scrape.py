@@ -32,6 +32,10 @@ RetryFailed = Annotated[
         "--retry-failed", help="list nothing new; fetch again the files that failed before"
     ),
 ]
+Refresh = Annotated[
+    bool,
+    typer.Option("--refresh", help="list anew, newest posts first; fetch no file again"),
+]
 Check = Annotated[
     bool,
     typer.Option(
@@ -46,6 +50,7 @@ def run(
     params: ScrapeParams,
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
+    refresh: Refresh = False,
     check: Check = False,
 ) -> None:
     """Fetch pictures from a Gelbooru 0.2 or Danbooru 2 site into data/raw."""
@@ -54,19 +59,21 @@ def run(
     # The project's store, also for an experiment in a temporary copy, which DVC removes afterwards.
     store = project_folder() / STORE
     if check:
-        if dry_run or retry_failed:
-            raise UsageError("--check: takes neither --dry-run nor --retry-failed")
+        if dry_run or retry_failed or refresh:
+            raise UsageError("--check: takes none of --dry-run, --retry-failed, --refresh")
         _check_files(store, progress)
     elif params.site.startswith("file:"):
-        if dry_run or retry_failed:
-            raise UsageError("--dry-run, --retry-failed: nothing is fetched from a folder")
+        if dry_run or retry_failed or refresh:
+            raise UsageError(
+                "--dry-run, --retry-failed, --refresh: nothing is fetched from a folder"
+            )
         _scrape_folder(params, progress)
+    elif retry_failed and (dry_run or refresh):
+        raise UsageError("--retry-failed: takes neither --dry-run nor --refresh")
     elif dry_run:
-        if retry_failed:
-            raise UsageError("--dry-run and --retry-failed: give one of them")
-        _plan(params, store, progress)
+        _plan(params, store, progress, refresh=refresh)
     else:
-        _scrape_site(params, store, progress, retry_failed=retry_failed)
+        _scrape_site(params, store, progress, retry_failed=retry_failed, refresh=refresh)
 
 
 def _check_files(store: Path, progress: ConsoleProgress) -> None:
@@ -83,20 +90,32 @@ def _scrape_folder(params: ScrapeParams, progress: ConsoleProgress) -> None:
     _print_table(_report_rows(scrape_folder(params, RAW, REPORT, progress)), progress)
 
 
-def _plan(params: ScrapeParams, store: Path, progress: ConsoleProgress) -> None:
+def _plan(params: ScrapeParams, store: Path, progress: ConsoleProgress, *, refresh: bool) -> None:
     from pipeline.scraping.run import plan
 
-    _print_plan(plan(params, store, progress, previous=_previous_sets()), progress)
+    planned = plan(params, store, progress, refresh=refresh, previous=_previous_sets())
+    _print_plan(planned, progress)
 
 
 def _scrape_site(
-    params: ScrapeParams, store: Path, progress: ConsoleProgress, *, retry_failed: bool
+    params: ScrapeParams,
+    store: Path,
+    progress: ConsoleProgress,
+    *,
+    retry_failed: bool,
+    refresh: bool,
 ) -> None:
     from pipeline.scraping.run import scrape
 
-    previous = _previous_sets()
     result = scrape(
-        params, store, RAW, REPORT, progress, retry_failed=retry_failed, previous=previous
+        params,
+        store,
+        RAW,
+        REPORT,
+        progress,
+        retry_failed=retry_failed,
+        refresh=refresh,
+        previous=_previous_sets(),
     )
     _print_table(_report_rows(result), progress)
 

@@ -12,8 +12,10 @@ from pipeline.fields import (
     Finite,
     Index,
     Int64,
+    Line,
     Phash,
     Size,
+    Tags,
     WebpLength,
     first_problem,
 )
@@ -39,11 +41,11 @@ class Post:
     file: FileName
     sha256: str
     parent_id: Int64
-    rating: str
-    tags: tuple[str, ...]
-    post_url: str
-    source: str
-    tag_categories: dict[str, tuple[str, ...]] | None = None
+    rating: Line
+    tags: Tags
+    post_url: Line
+    source: Line
+    tag_categories: dict[str, Tags] | None = None
 
     @property
     def key(self) -> Key:

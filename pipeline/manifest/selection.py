@@ -22,6 +22,7 @@ from pipeline.manifest.rows import HEADER, SPLITS, Row, Split, write_manifest
 from pipeline.manifest.splits import draw, draw_splits, least_per_split, one_split_per_group
 from pipeline.params import ManifestParams
 from pipeline.progress import Progress, Silent
+from pipeline.tag_patterns import tag_patterns
 
 # Shrinking by two averages a JPEG's blocks, and its halved chroma, away.
 _MAX_UNCHECKED_SCALE = 0.5
@@ -52,8 +53,8 @@ _FILTERS: dict[str, Callable[[ImageRecord, Post, ManifestParams], bool]] = {
         not params.greyscale and image.colourfulness < _MIN_COLOURFULNESS
     ),
     "text": lambda image, post, params: not params.text and not _TEXT_TAGS.isdisjoint(post.tags),
-    "excluded_tags": lambda image, post, params: (
-        not set(params.excluded_tags).isdisjoint(post.tags)
+    "excluded_tags": lambda image, post, params: tag_patterns(params.excluded_tags).match_any(
+        post.tags
     ),
 }
 """Filters by the name in the report: whether each excludes an image. The first that does counts."""

@@ -222,7 +222,7 @@ def _problem(details: ErrorDetails, model: type[Section]) -> str:
     if kind in ("model_type", "model_attributes_type"):
         return f"must be a section of keys, not {_shown(value)}"
     if kind == "string_pattern_mismatch":
-        return f"{_shown(value)} does not fit {details['ctx']['pattern']}"
+        return f"{_shown(value)} is not allowed{_form_of(details, model)}"
     if kind == "invalid_key":
         return "a key must be a text; quote it"
     if kind == "cross_check":
@@ -231,6 +231,14 @@ def _problem(details: ErrorDetails, model: type[Section]) -> str:
         return f"needs at least {details['ctx']['min_length']} entry"
     wanted = details["msg"].removeprefix("Input should be ").replace("valid tuple", "list")
     return f"{_shown(value)} should be {wanted.replace('dictionary', 'mapping of names to paths')}"
+
+
+def _form_of(details: ErrorDetails, model: type[Section]) -> str:
+    """Return what a text must be: a param's description, or which names a mapping may have."""
+    if details["loc"][-1] == "[key]":
+        return "; a name has letters, digits, _, + and -"
+    field = model.model_fields.get(str(details["loc"][-1]))
+    return f"; wanted: {field.description}" if field and field.description else ""
 
 
 def _suggestion(key: str, model: type[Section]) -> str:

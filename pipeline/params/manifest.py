@@ -51,7 +51,9 @@ class ManifestParams(Section):
         description="whether pictures tagged text_focus or text-only_page are included",
     )
     excluded_tags: Names = Field(
-        (), description="pictures with any of these tags are excluded: comic, sketch, ..."
+        (),
+        description="pictures with any of these tags are excluded: comic, sketch, *_focus, ...; * "
+        "stands for any letters",
     )
     phash_distance: int | None = Field(
         4,

@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.params.section import MAX_DECODED_PIXELS, Names, Section, problem_at
+from pipeline.params.site_address import search_in, site_address
+from pipeline.tag_patterns import is_meta_tag, tag_patterns
 
 MAX_WAIT = 3600.0
 """Seconds: a mistyped interval or timeout must not look like a program that hangs."""
@@ -24,9 +26,12 @@ class ScrapeParams(Section):
         description="what kind of site it is; auto: that of a site that is known by its address, "
         "gelbooru02 of any other",
     )
-    tags: Names = Field((), description="tags that every picture must have")
+    tags: Names = Field(
+        (), description="tags that every picture must have; * stands for any letters"
+    )
     excluded_tags: Names = Field(
-        ("animated", "lowres", "jpeg_artifacts"), description="tags that no picture may have"
+        ("animated", "lowres", "jpeg_artifacts"),
+        description="tags that no picture may have; * stands for any letters",
     )
     ratings: Names = Field(
         ("general", "safe"),
@@ -91,8 +96,16 @@ class ScrapeParams(Section):
 
     @field_validator("site")
     @classmethod
-    def _without_slash(cls, site: str) -> str:
-        return site if site.startswith("file:") else site.rstrip("/")
+    def _before_index(cls, site: str) -> str:
+        if site.startswith("file:"):
+            return site
+        if tags := search_in(site):
+            raise problem_at(
+                (),
+                f"{site!r} is the address of a search; write {site_address(site)}, and "
+                f"{', '.join(tags)} in scrape.tags",
+            )
+        return site_address(site)
 
     @model_validator(mode="after")
     def _check_sides_fit_pixels(self) -> "ScrapeParams":
@@ -106,7 +119,9 @@ class ScrapeParams(Section):
 
     @model_validator(mode="after")
     def _check_no_tag_required_and_excluded(self) -> "ScrapeParams":
-        if both := sorted(set(self.tags) & set(self.excluded_tags)):
+        excluded = tag_patterns(self.excluded_tags)
+        names = [name for name in self.tags if not is_meta_tag(name)]
+        if both := sorted(name for name in names if excluded.match_any((name,))):
             raise problem_at(
                 ("excluded_tags",),
                 f"{', '.join(both)} is in scrape.tags too, so no picture fits; remove it from one "

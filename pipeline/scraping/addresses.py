@@ -9,6 +9,8 @@ from urllib3.util import Url, parse_url
 
 from pipeline.scraping.fetch_errors import FetchError
 
+_SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"})
+
 
 class CheckedSession(requests.Session):
     """Session that leaves redirects to its caller, who checks each address.
@@ -42,18 +44,38 @@ def parse_address(url: str) -> Url | None:
     return parts if parts.scheme in ("http", "https") and parts.host else None
 
 
-def same_site(url: Url | None, site: Url) -> bool:
-    """Return whether `url` is on the host of `site` or a subdomain of it, at a usual port or its.
+def same_site(url: Url | None, site: Url, other_hosts: tuple[str, ...] = ()) -> bool:
+    """Return whether `url` is on the registrable domain of `site`, at a usual port or the site's.
 
-    An address with a user name is on no site.
+    So are `other_hosts` and their subdomains. An address with a user name is on no site.
     """
     if url is None or url.auth or url.port not in (None, 80, 443, site.port):
         return False
-    host, home = (url.host or "").lower(), (site.host or "").lower().removeprefix("www.")
-    if host == home:
-        return True
+    host = (url.host or "").lower()
+    homes = (registrable_domain((site.host or "").lower()), *other_hosts)
+    return any(host == home or _is_subdomain(host, home) for home in homes)
+
+
+def registrable_domain(host: str) -> str:
+    """Return the part of a host's name that its owner has registered; an IP address as it is.
+
+    That is the last two parts, three below the usual second levels of countries. Names below a
+    provider of pages for many (`github.io`) count as one owner's.
+    """
+    parts = host.split(".")
+    if _is_ip(host) or len(parts) < 3:
+        return host
+    is_second_level = len(parts[-1]) == 2 and parts[-2] in _SECOND_LEVELS
+    return ".".join(parts[-3 if is_second_level else -2 :])
+
+
+def _is_subdomain(host: str, home: str) -> bool:
+    return not _is_ip(home) and host.endswith("." + home)
+
+
+def _is_ip(host: str) -> bool:
     try:
-        ip_address(home.strip("[]"))
+        ip_address(host.strip("[]"))
     except ValueError:
-        return host.endswith("." + home)
-    return False
+        return False
+    return True

@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Mapping
 from enum import Enum
 
-from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
+from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
 
 from pipeline.errors import PipelineError
 from pipeline.scraping.posts import Page, parse_page
+
+_MAX_DIGITS = 20
 
 
 class AnswerError(PipelineError):
@@ -31,7 +33,7 @@ def body_kind(body: bytes) -> BodyKind:
     start = body[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not start:
         return BodyKind.EMPTY
-    if start.startswith((b"[", b"{", b"null")):
+    if start.startswith((b"[", b"{", b"null", b'"')):
         return BodyKind.JSON
     if start.startswith((b"<!doctype", b"<html", b"<head", b"<body")):
         return BodyKind.HTML
@@ -53,24 +55,41 @@ def parse_posts(body: bytes, site: str) -> Page:
         return parse_page(json_records(body), site)
     if kind is BodyKind.XML:
         return parse_page(_xml_records(body), site)
+    text = body.decode("utf-8-sig", "replace")
+    if kind is BodyKind.OTHER and "\ufffd" not in text:
+        raise AnswerError(f"answered: {_one_line(text)}")
     raise AnswerError(f"answered with {kind.value} instead of posts")
 
 
 def parse_html(body: bytes) -> BeautifulSoup:
-    """Parse HTML or XML leniently; bytes that are no UTF-8 become replacement characters."""
+    """Parse HTML leniently; bytes that are no UTF-8 become replacement characters."""
+    return BeautifulSoup(body.decode("utf-8-sig", "replace"), "html.parser")
+
+
+def _parse_xml(body: bytes) -> BeautifulSoup:
+    """Parse XML as leniently: the site's is not always well formed."""
     with warnings.catch_warnings():
-        # The site's XML is not always well formed, so the HTML parser reads it on purpose.
+        # The HTML parser reads it on purpose.
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
-        return BeautifulSoup(body.decode("utf-8-sig", "replace"), "html.parser")
+        text = body.decode("utf-8-sig", "replace")
+        # In HTML `<source>` has no text.
+        return BeautifulSoup(text, "html.parser", empty_element_tags=set())
 
 
 def json_records(body: bytes) -> list[object]:
     """Return the records in a response in JSON. Raises `AnswerError`."""
     try:
-        answer = json.loads(body.decode("utf-8-sig", "replace"))
+        answer = json.loads(
+            body.decode("utf-8-sig", "replace"), parse_int=_parse_digits, strict=False
+        )
     except (ValueError, RecursionError) as error:
         raise AnswerError(f"answered with broken JSON ({error})") from None
     return _records(answer)
+
+
+def _parse_digits(digits: str) -> int | None:
+    """Return the int of JSON's digits, None for so many that no field has them."""
+    return int(digits) if len(digits) <= _MAX_DIGITS else None
 
 
 def _records(answer: object) -> list[object]:
@@ -79,6 +98,8 @@ def _records(answer: object) -> list[object]:
         return []
     if isinstance(answer, list):
         return answer
+    if isinstance(answer, str):
+        raise AnswerError(f"answered: {_one_line(answer)}")
     if isinstance(answer, dict):
         if "post" in answer or "@attributes" in answer:
             inner = answer.get("post", [])
@@ -91,14 +112,23 @@ def _records(answer: object) -> list[object]:
 
 
 def _xml_records(body: bytes) -> list[object]:
-    """Return the attributes of each `<post/>`; every value is a string."""
-    tree = parse_html(body)
+    """Return the attributes and child elements of each `<post>`; every value is a string."""
+    tree = _parse_xml(body)
     if tree.find("posts"):
-        return [post.attrs for post in tree.find_all("post")]
+        posts = tree.find_all("post")
+        # An answer that breaks off within a post's child elements may have cut one of them.
+        if posts and posts[-1].find(True) and b"</posts>" not in body:
+            posts.pop()
+        return [_xml_record(post) for post in posts]
     response = tree.find("response")
     if response is not None and response.get("reason"):
         raise AnswerError(f"refused the request: {_one_line(str(response['reason']))}")
     raise AnswerError(f"answered with an error: {_one_line(tree.get_text(' ')) or 'no reason'}")
+
+
+def _xml_record(post: Tag) -> dict[str, object]:
+    children = post.find_all(True, recursive=False)
+    return {**post.attrs, **{child.name: child.get_text() for child in children}}
 
 
 def reason_for_refusal(body: bytes) -> str:

@@ -1,8 +1,8 @@
 """Counts of one scrape: how many posts were listed, accepted, rejected, and failed."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
@@ -15,7 +15,10 @@ class ScrapeCounts:
     """Counts of a scrape of `site`, kept while it runs up to `limit` accepted posts.
 
     `accepted` holds the ids of the accepted posts, `bytes` the length of their files. `listed`
-    counts all posts that were looked at, `rejected` and `failed` those of them by reason.
+    counts all posts that were looked at, `rejected` and `failed` those of them by reason. Of the
+    rejected ones `hosts` counts those by host whose files are off the site, `missing_tags` the
+    required tags that they lack; `common_tags` are those that all posts without a required tag
+    have. `last_failure` is the message of the last file that failed.
     """
 
     site: str
@@ -25,6 +28,10 @@ class ScrapeCounts:
     bytes: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    hosts: Counter[str] = field(default_factory=Counter)
+    missing_tags: Counter[str] = field(default_factory=Counter)
+    common_tags: frozenset[str] | None = None
+    last_failure: str = ""
     _failures_in_a_row: int = field(default=0, init=False)
 
     @property
@@ -47,9 +54,22 @@ class ScrapeCounts:
         """Count a post that does not fit the rules."""
         self.rejected[reason] += 1
 
-    def fail(self, reason: str) -> None:
-        """Count a post whose file could not be fetched."""
+    def reject_host(self, host: str) -> None:
+        """Count a post whose file is on a host off the site."""
+        self.reject("host")
+        self.hosts[host] += 1
+
+    def reject_tags(self, missing: Iterable[str], tags: Iterable[str]) -> None:
+        """Count a post with `tags` that lacks the required ones in `missing`."""
+        self.reject("tags")
+        self.missing_tags.update(missing)
+        common = frozenset(tags)
+        self.common_tags = common if self.common_tags is None else self.common_tags & common
+
+    def fail(self, reason: str, problem: str) -> None:
+        """Count a post whose file could not be fetched, because of `problem`."""
         self.failed[reason] += 1
+        self.last_failure = problem
 
     def count_failure_in_a_row(self, problem: str, advice: str) -> None:
         """Count a file that failed or differs; an accepted post begins the count anew.
@@ -73,22 +93,15 @@ class ScrapeCounts:
             failed=self.failed.total(),
         )
 
-    def check_complete(self, store: Path) -> None:
-        """Raise `PipelineError` with all counts where fewer than `limit` posts were accepted."""
-        if self.missing <= 0:
-            return
-        accepted = len(self.accepted)
+    def summary(self) -> str:
+        """Return all counts in one line."""
         reasons = [
             f"{name} {counts.total()} ({_by_reason(counts)})"
             for name, counts in (("rejected", self.rejected), ("failed", self.failed))
             if counts
         ]
-        raise PipelineError(
-            f"{self.site}: {self.missing} of {self.limit} pictures are missing: "
-            f"{', '.join([f'listed {self.listed}', *reasons, f'accepted {accepted}'])}; "
-            + (f"lower scrape.limit to {accepted} or " if accepted else "")
-            + f"loosen the rules in scrape (all that was fetched stays in {store})"
-        )
+        accepted = f"accepted {len(self.accepted)}"
+        return ", ".join([f"listed {self.listed}", *reasons, accepted])
 
 
 def _by_reason(counts: Counter[str]) -> str:

@@ -5,13 +5,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, TypeVar
 
-from pipeline.scraping.client import FORM_ERRORS, fetch_parsed
+from pipeline.scraping.client import FORM_ERRORS, ask_again, fetch_parsed
 from pipeline.scraping.danbooru_pages import listed_ids, parse_view
 from pipeline.scraping.danbooru_records import FIELDS, RATINGS, parse_posts
 from pipeline.scraping.fetch_errors import FetchError
 from pipeline.scraping.posts import Page
-from pipeline.scraping.selection import is_metatag
 from pipeline.scraping.session import Session
+from pipeline.tag_patterns import is_meta_tag
 
 Form = Literal["json", "html"]
 FORMS: tuple[Form, ...] = ("json", "html")
@@ -69,6 +69,8 @@ class DanbooruClient:
         From web pages one post is read per call, so that a killed run repeats none of them. Raises
         `FetchError` or `SiteError`.
         """
+        if below is not None and below <= 1:
+            return Page()
         self._report_left_out_terms()
         while True:
             form = self._forms[0]
@@ -88,12 +90,17 @@ class DanbooruClient:
         def request() -> Page:
             return self._get("posts.json", params, lambda body: parse_posts(body, self._site))
 
-        # A search that is down may answer with an empty page, so an empty one is asked for twice.
+        return self._next_page(request, below)
+
+    def _next_page(self, request: Callable[[], Page], below: int | None) -> Page:
+        """Return a page with only the records below `below`; an empty one where there are none."""
         page = self._session.retry(request)
-        page = page if page.ids else self._session.retry(request)
+        if not page.ids:
+            page = ask_again(self._session, self._site, request)
         older = page if below is None else page.below(below)
         if page.ids and not older.ids:
-            raise self._cursor_error(below)
+            problem = f"the search ignores page=b{below}, so its posts cannot be listed"
+            raise FetchError(self._site, "answer", problem)
         return older
 
     def _next_view(self, below: int | None) -> Page:
@@ -101,7 +108,7 @@ class DanbooruClient:
             post_id for post_id in self._unread_ids if below and post_id < below
         )
         if not self._unread_ids:
-            self._unread_ids.extend(self._list_ids(below) or self._list_ids(below))
+            self._unread_ids.extend(self._list_ids(below))
         if not self._unread_ids:
             return Page()
         return self._fetch_view(self._unread_ids.popleft())
@@ -109,11 +116,11 @@ class DanbooruClient:
     def _list_ids(self, below: int | None) -> list[int]:
         """Return the ids of the next list page, newest first."""
         params = self._search(below)
-        ids = self._session.retry(lambda: self._get("posts", params, listed_ids))
-        older = sorted({post_id for post_id in ids if below is None or post_id < below})
-        if ids and not older:
-            raise self._cursor_error(below)
-        return older[::-1]
+
+        def request() -> Page:
+            return Page(malformed=tuple(self._get("posts", params, listed_ids)))
+
+        return sorted(set(self._next_page(request, below).ids), reverse=True)
 
     def _fetch_view(self, post_id: int) -> Page:
         def parse(body: bytes) -> Page:
@@ -132,11 +139,8 @@ class DanbooruClient:
         return {"limit": self._page_size, "tags": " ".join(self._terms), **cursor}
 
     def _get(self, path: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
-        return fetch_parsed(self._session, f"{self._site}/{path}", params, parse)
-
-    def _cursor_error(self, below: int | None) -> FetchError:
-        problem = f"the search ignores page=b{below}, so its posts cannot be listed"
-        return FetchError(self._site, "answer", problem)
+        is_api = path.endswith(".json")
+        return fetch_parsed(self._session, f"{self._site}/{path}", params, parse, is_api=is_api)
 
     def _report_left_out_terms(self) -> None:
         if self._left_out:
@@ -159,7 +163,7 @@ def search_terms(words: Iterable[str]) -> tuple[list[str], list[str]]:
     """
     free = [word for word in words if _FREE_METATAG.fullmatch(word.lstrip("-").lower())]
     counted = [word for word in words if word not in free]
-    only_site = [word for word in counted if is_metatag(word.lstrip("-"))]
+    only_site = [word for word in counted if is_meta_tag(word.lstrip("-"))]
     plain = [word for word in counted if word not in only_site]
     places = max(0, MAX_TAGS - len(only_site))
     return [*plain[:places], *only_site, *free], plain[places:]

@@ -38,7 +38,8 @@ def parse_posts(body: bytes, site: str) -> Page:
     if kind is not BodyKind.JSON:
         raise AnswerError(f"answered with {kind.value} instead of posts in JSON")
     page = parse_records(json_records(body), site)
-    if page.nameless and not page.ids:
+    # One odd record after all others must not keep the listing from its end.
+    if page.nameless > 1 and not page.ids:
         raise AnswerError("answered with posts without ids")
     return page
 

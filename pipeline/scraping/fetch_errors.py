@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -11,7 +11,7 @@ import requests
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from pipeline.errors import PipelineError
-from pipeline.scraping.api_parsing import BodyKind, body_kind
+from pipeline.scraping.api_parsing import BodyKind, body_kind, parse_html
 
 CHALLENGE_EXIT_CODE = 3
 
@@ -22,6 +22,17 @@ _NEVER_CONNECTED = (
 )
 # And the names of all fields, which would fill a message.
 _SECRETS = re.compile(r"((?:api_key|user_id|login|only)=)[^&\s'\"]+")
+
+
+_MAX_SENTENCE_BYTES = 4096
+_KEY_WANTED = re.compile(
+    r"(missing|no|invalid|incorrect|wrong|bad) (authentication|authorization|credentials|api.?key)"
+    r"|(authentication|authorization|credentials|api.?key|login|log.?in|account)s? (is |are )?"
+    r"(required|needed|missing|invalid|incorrect)"
+    r"|(requires?|needs?) (an? )?(authentication|api.?key|login|account)"
+    r"|not (authenticated|logged in)|must (be logged|log) in|unauthori[sz]ed",
+    re.IGNORECASE,
+)
 
 
 class FetchError(PipelineError):
@@ -60,6 +71,10 @@ class ChallengeError(SiteError):
     """The site asks for proof of a human (CAPTCHA, Cloudflare), which this program never gives."""
 
     exit_code = CHALLENGE_EXIT_CODE
+
+
+class KeyRequiredError(SiteError):
+    """The site's API wants a key, and got none or another one."""
 
 
 class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
@@ -107,6 +122,44 @@ def raise_for_challenge(response: requests.Response, start: bytes) -> None:
             "the site asks for proof of a human; this program does not answer such challenges: "
             "wait, or ask the site's owner, then run the same command again",
         )
+
+
+def raise_for_missing_key(url: str, status: int, body: bytes) -> None:
+    """Raise `KeyRequiredError` if an answer of the API says that it wants a key.
+
+    `body` is of HTTP `status`. One with 401 always does; of others it is read, unless they hold
+    posts.
+    """
+    sentence = _sentence(body) if status != 200 or len(body) <= _MAX_SENTENCE_BYTES else ""
+    if status == 401 or _KEY_WANTED.search(sentence):
+        said = f"answers: {sentence}" if sentence else f"answers HTTP {status}"
+        raise KeyRequiredError(
+            url,
+            f"{said}; its API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to those of "
+            "your account there, then run the same command again",
+        )
+
+
+def _sentence(body: bytes) -> str:
+    """Return the text of an answer in JSON, XML, HTML or plain text, in one line."""
+    kind, text = body_kind(body), body.decode("utf-8-sig", "replace")
+    if kind in (BodyKind.XML, BodyKind.HTML):
+        tree = parse_html(body)
+        reasons = [tag.get("reason") or tag.get("message") for tag in tree.find_all(True)]
+        text = " ".join(str(reason) for reason in reasons if reason) or tree.get_text(" ")
+    else:
+        with suppress(ValueError, RecursionError):
+            text = " ".join(_strings(json.loads(text)))
+    return " ".join(text.split())[:200]
+
+
+def _strings(answer: object) -> Iterator[str]:
+    """Yield the texts of an error in JSON: a string, or the values of an object."""
+    if isinstance(answer, str):
+        yield answer
+    elif isinstance(answer, dict):
+        for value in answer.values():
+            yield from _strings(value)
 
 
 @contextmanager

@@ -9,12 +9,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
 from pipeline.scraping import danbooru
+from pipeline.scraping.addresses import parse_address
+from pipeline.scraping.advice import advice, advice_on
 from pipeline.scraping.background import BackgroundTasks
-from pipeline.scraping.client import FORMS, Client, credentials
+from pipeline.scraping.client import FORMS, Client, Form, credentials
 from pipeline.scraping.counts import ScrapeCounts
 from pipeline.scraping.download import download
 from pipeline.scraping.fetch_errors import FetchError, UnreachableError
@@ -24,15 +26,20 @@ from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.selection import rejection_reason
 from pipeline.scraping.session import Session
+from pipeline.scraping.sites import Site, known_site
 from pipeline.scraping.store import Store, StoredFile
+from pipeline.tag_patterns import tag_patterns
+
+# Posts in a row, from the first on, that no param rejects but the site's own layout.
+_MAX_HOPELESS = 100
 
 
 @dataclass(frozen=True)
 class ScrapeContext:
     """Inputs of a scrape.
 
-    Without `list_new` only posts that previous runs have listed are used; without `fetch_files` a
-    post that fits the rules is accepted without its file.
+    Without `list_new` only posts that previous runs have listed are used; with `refresh` none of
+    them are. Without `fetch_files` a post that fits the rules is accepted without its file.
     """
 
     params: ScrapeParams
@@ -40,6 +47,7 @@ class ScrapeContext:
     progress: Progress
     previous: PreviousSets
     list_new: bool = True
+    refresh: bool = False
     fetch_files: bool = True
 
     @property
@@ -59,8 +67,8 @@ class ScrapeContext:
 def run_job(context: ScrapeContext) -> ScrapeCounts:
     """Bring the files of the first `params.limit` acceptable posts into the store.
 
-    Raises `PipelineError` if there are fewer, and `UsageError` for a bad site, or without
-    `list_new` where no posts are known.
+    Raises `PipelineError` if there are fewer, and `UsageError` for a bad site, one whose key is
+    missing, or without `list_new` where no posts are known.
     """
     params, store, progress = context.params, context.store, context.progress
     counts = ScrapeCounts(params.site, params.limit)
@@ -71,6 +79,7 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
             params.site,
             context.listing_key,
             extendable=context.list_new,
+            refresh=context.refresh,
             until=params.until,
         )
         _report_resumed_listing(context, reader)
@@ -91,7 +100,12 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
             progress.finish()
     if counts.missing and context.list_new:
         store.listings.mark_short(context.listing_key)
-    counts.check_complete(store.folder)
+    if counts.missing:
+        raise PipelineError(
+            f"{params.site}: {counts.missing} of {params.limit} pictures are missing: "
+            f"{counts.summary()}; {advice(counts, params, list_new=context.list_new)} "
+            f"(all that was fetched stays in {store.folder})"
+        )
     return counts
 
 
@@ -99,6 +113,7 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
     params = context.params
     return Session(
         params.site,
+        file_hosts=known_site(params.site).file_hosts,
         contact=params.contact,
         api_interval=params.api_interval,
         file_interval=params.file_interval,
@@ -110,8 +125,11 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
     )
 
 
-def make_client(params: ScrapeParams, session: Session) -> ListingClient:
-    """Return the client for the form of `params.site`."""
+def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True) -> ListingClient:
+    """Return the client for the form of `params.site`.
+
+    Raises `UsageError` where it is to list posts, and the site wants a key that is not set.
+    """
     if site_form(params) == "danbooru2":
         return danbooru.DanbooruClient(
             session,
@@ -124,15 +142,29 @@ def make_client(params: ScrapeParams, session: Session) -> ListingClient:
             danbooru.forms_of(params.listing),
             danbooru.credentials(os.environ),
         )
+    site, keys = known_site(params.site), credentials(os.environ)
+    forms = _forms(params, site)
+    if site.needs_key and not keys and forms != ("html",) and list_new:
+        raise UsageError(
+            f"{params.site}: its API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to "
+            "those of your account there"
+        )
     return Client(
         session,
         params.site,
         params.tags,
         params.excluded_tags,
         params.page_size,
-        FORMS if params.listing == "auto" else (params.listing,),
-        credentials(os.environ),
+        forms,
+        keys,
+        site.api,
     )
+
+
+def _forms(params: ScrapeParams, site: Site) -> tuple[Form, ...]:
+    if params.listing != "auto":
+        return (params.listing,)
+    return FORMS if site.form == "gelbooru02" else ("json", "xml")
 
 
 def _report_resumed_listing(context: ScrapeContext, reader: ListingReader) -> None:
@@ -144,8 +176,8 @@ def _report_resumed_listing(context: ScrapeContext, reader: ListingReader) -> No
         )
     elif reader.resumed_from is not None:
         context.progress.message(
-            f"{context.params.site}: going on with the listing begun {reader.resumed_from}; to see "
-            f"newer posts, remove {store.listing_path} (no file is fetched again)"
+            f"{context.params.site}: going on with the listing begun {reader.resumed_from}; newer "
+            "posts are seen with --refresh (no file is fetched again)"
         )
 
 
@@ -168,7 +200,8 @@ class _Scheduler:
     ) -> None:
         self._context, self._params, self._store = context, context.params, context.store
         self._counts, self._reader, self._tasks = counts, reader, tasks
-        self._session, self._client = session, make_client(context.params, session)
+        self._session = session
+        self._client = make_client(context.params, session, list_new=context.list_new)
         # One picture at a time in one thread: memory would grow with the workers otherwise, and
         # the allocator would keep as much for each of them.
         self._decoder = decoder
@@ -203,11 +236,35 @@ class _Scheduler:
         if post is None:
             self._counts.reject("malformed")
         elif reason := rejection_reason(post, self._params):
-            self._counts.reject(reason)
+            self._reject(post, reason)
         elif not self._session.owns(post.file_url):
-            self._counts.reject("host")
+            self._reject(post, "host")
         else:
             self._process_file(post)
+
+    def _reject(self, post: Post, reason: str) -> None:
+        if reason == "host":
+            address = parse_address(post.file_url)
+            self._counts.reject_host((address.host if address else None) or "no host")
+        elif reason == "tags":
+            missing = tag_patterns(self._params.tags).missing(post.tags)
+            self._counts.reject_tags(missing, post.tags)
+        else:
+            self._counts.reject(reason)
+        if reason in ("host", "tags"):
+            self._check_hope(reason)
+
+    def _check_hope(self, reason: str) -> None:
+        """Raise `PipelineError` where all posts so far were rejected for `reason`.
+
+        It is not one of the rules: the site lists posts for other tags, or has its files elsewhere.
+        """
+        is_first = not (self._fetching or self._counts.accepted or self._counts.failed)
+        if is_first and self._counts.rejected[reason] >= _MAX_HOPELESS:
+            raise PipelineError(
+                f"{self._params.site}: no picture is accepted: {self._counts.summary()}; "
+                f"{advice_on(reason, self._counts, self._params)}"
+            )
 
     def _process_file(self, post: Post) -> None:
         file = self._store.find(post)
@@ -268,7 +325,7 @@ class _Scheduler:
             self._counts.reject(error.reason)
             return
         self._store.record_failure(post, post_url(self._params, post), error.reason)
-        self._counts.fail(error.reason)
+        self._counts.fail(error.reason, str(error))
         self._counts.count_failure_in_a_row(
             str(error), "find out why, then run the same command again"
         )
@@ -284,7 +341,9 @@ def _with_advice_on_form(error: BaseException, params: ScrapeParams) -> BaseExce
 
 
 def _with_advice(error: BaseException) -> BaseException:
-    """Return `error`, with advice where the site cannot be reached."""
+    """Return `error`, with advice where the site cannot be reached or its search is down."""
     if isinstance(error, UnreachableError):
         return PipelineError(f"{error}; check scrape.site and the network, then run this again")
+    if isinstance(error, FetchError) and error.reason == "empty":
+        return PipelineError(f"{error}; run the same command again later, which goes on from here")
     return error

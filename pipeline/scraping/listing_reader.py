@@ -1,6 +1,7 @@
 """The posts of one listing in order, read from the store and extended from the site."""
 
 from collections import deque
+from dataclasses import replace
 from typing import Protocol
 
 from pipeline.errors import UsageError
@@ -23,26 +24,34 @@ class ListingReader:
     """Reads the listing `key` of `site` in `store`, newest post first.
 
     With `extendable` the site may be asked for more posts; a listing in which an earlier run did
-    not find enough pictures is then begun anew, since the site may have newer ones by now. The
-    listing begins with the newest post, or with the id `until`. Raises `UsageError` where the
-    listing is empty and may not be extended.
+    not find enough pictures is then begun anew, since the site may have newer ones by now, and with
+    `refresh` any. The listing begins with the newest post, or with the id `until`. Raises
+    `UsageError` where the listing is empty and may not be extended.
     """
 
     def __init__(
-        self, store: Store, site: str, key: str, *, extendable: bool, until: int | None = None
+        self,
+        store: Store,
+        site: str,
+        key: str,
+        *,
+        extendable: bool,
+        refresh: bool = False,
+        until: int | None = None,
     ) -> None:
         self.key = key
         self._above_first = None if until is None else until + 1
-        self._store, self._extendable = store, extendable
+        self._store, self._extendable, self._refresh = store, extendable, refresh
         self._listing = self._open(site)
         self._buffer: deque[Post | None] = deque()
         self._position: int | None = None
 
     def _open(self, site: str) -> Listing:
         listing = self._store.listings.get(self.key)
-        if listing.is_short and self._extendable:
-            self._store.listings.delete(self.key)
-            return self._store.listings.get(self.key)
+        self._is_anew = self._extendable and (self._refresh or listing.is_short)
+        if self._is_anew:
+            # The earlier one is replaced once the site has answered.
+            return Listing(listing.started_at, None, finished=False)
         if listing.cursor is None and not self._extendable:
             raise UsageError(
                 f"{self._store.folder}: no posts of {site} with these tags are known yet; "
@@ -84,8 +93,14 @@ class ListingReader:
         """
         cursor = self._listing.cursor
         below = self._above_first if cursor is None else cursor
-        self._store.listings.add_page(self.key, client.fetch_page(below))
+        page = client.fetch_page(below)
+        if self._is_anew and not page.ids:
+            self._listing = replace(self._listing, finished=True)
+            return
+        self._store.listings.add_page(self.key, page, anew=self._is_anew)
+        self._is_anew = False
 
     def reload(self) -> None:
         """Take note of a page that `fetch_page` has added."""
-        self._listing = self._store.listings.get(self.key)
+        if not self._is_anew:
+            self._listing = self._store.listings.get(self.key)

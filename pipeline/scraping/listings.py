@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
 from pipeline.scraping import queries
 from pipeline.scraping.databases import Database
-from pipeline.scraping.posts import MAX_ID, Page, Post, TagCategories
+from pipeline.scraping.posts import MAX_ID, POST, Page, Post
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,16 @@ class Listings:
 
     def get(self, key: str) -> Listing:
         """Return the listing named `key`, begun now if there is none yet."""
-        started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._database.write(queries.INSERT_LISTING, {"listing_key": key, "started_at": started_at})
+        self._database.write(queries.INSERT_LISTING, _begun_now(key))
         row = self._database.fetch_one(queries.SELECT_LISTING, {"listing_key": key})
         assert row is not None
         return Listing(row["started_at"], row["cursor"], bool(row["finished"]), bool(row["short"]))
 
-    def add_page(self, key: str, page: Page) -> None:
-        """Add the next page of a listing; a page without records finishes it."""
+    def add_page(self, key: str, page: Page, *, anew: bool = False) -> None:
+        """Add the next page of a listing; a page without records finishes it.
+
+        `anew`: in place of all that it has.
+        """
         records: list[dict[str, object]] = [
             {"listing_key": key, "id": post.id, "record": json.dumps(asdict(post))}
             for post in page.posts
@@ -47,22 +51,20 @@ class Listings:
         records += [
             {"listing_key": key, "id": post_id, "record": None} for post_id in page.malformed
         ]
-        if not records:
-            self._database.write(queries.FINISH_LISTING, {"listing_key": key})
-            return
         with self._database.transaction() as connection:
+            if anew:
+                connection.execute(queries.DELETE_POSTS, {"listing_key": key})
+                connection.execute(queries.DELETE_LISTING, {"listing_key": key})
+                connection.execute(queries.INSERT_LISTING, _begun_now(key))
+            if not records:
+                connection.execute(queries.FINISH_LISTING, {"listing_key": key})
+                return
             connection.executemany(queries.INSERT_POST, records)
             connection.execute(queries.SET_CURSOR, {"listing_key": key, "cursor": min(page.ids)})
 
     def mark_short(self, key: str) -> None:
         """Mark a listing as one that does not hold enough pictures."""
         self._database.write(queries.MARK_LISTING_SHORT, {"listing_key": key})
-
-    def delete(self, key: str) -> None:
-        """Delete a listing, so that it is begun anew; the files stay."""
-        with self._database.transaction() as connection:
-            connection.execute(queries.DELETE_POSTS, {"listing_key": key})
-            connection.execute(queries.DELETE_LISTING, {"listing_key": key})
 
     def posts_below(self, key: str, below: int | None, count: int) -> list[tuple[int, Post | None]]:
         """Return ids and posts (None: malformed) of a listing, newest first.
@@ -85,12 +87,15 @@ class Listings:
             yield post
 
 
+def _begun_now(key: str) -> dict[str, object]:
+    return {"listing_key": key, "started_at": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
 def _parse_post(record: str | None) -> Post | None:
     if record is None:
         return None
-    fields = json.loads(record)
-    # Records of earlier versions have none.
-    if categories := fields.get("tag_categories"):
-        lists = {name: tuple(tags) for name, tags in categories.items()}
-        fields["tag_categories"] = TagCategories(**lists)
-    return Post(**{**fields, "tags": tuple(fields["tags"])})
+    try:
+        return POST.validate_python(json.loads(record))
+    except ValidationError:
+        # Earlier versions had no bounds.
+        return None

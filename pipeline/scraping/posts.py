@@ -2,10 +2,15 @@
 
 import html
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.fields import Address, Id, Index, Int64, Line, Side, Tags
 
 # Older records and the XML abbreviate ratings.
 RATING_LETTERS = {"g": "general", "s": "safe", "q": "questionable", "e": "explicit"}
@@ -14,6 +19,9 @@ RATINGS = frozenset({"general", "safe", "sensitive", "questionable", "explicit"}
 # SQLite and numpy hold ids in signed 64 bits.
 MAX_ID = 2**63 - 1
 
+# Letters without the semicolon may be a parameter of an address: `&copy=2`.
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _EXTENSION = re.compile(r"\.([a-z0-9]{1,8})")
 
 
@@ -21,10 +29,10 @@ _EXTENSION = re.compile(r"\.([a-z0-9]{1,8})")
 class TagCategories:
     """Tags of a post by category, each sorted; its tags of no category are general ones."""
 
-    artist: tuple[str, ...] = ()
-    character: tuple[str, ...] = ()
-    copyright: tuple[str, ...] = ()
-    meta: tuple[str, ...] = ()
+    artist: Tags = ()
+    character: Tags = ()
+    copyright: Tags = ()
+    meta: Tags = ()
 
 
 @dataclass(frozen=True)
@@ -33,20 +41,21 @@ class Post:
 
     `file_url` is empty where the site hides the file. `md5` is the announced hash (32 hex digits,
     or empty); `parent_id` is 0 without a parent. `score`, `favourites` and `tag_categories` are
-    None where the site's answer has none.
+    None where the site's answer has none. What comes from outside is cleaned and checked once, by
+    `POST`.
     """
 
-    id: int
-    width: int
-    height: int
-    file_url: str
+    id: Id
+    width: Side
+    height: Side
+    file_url: Address
     md5: str
-    rating: str
-    tags: tuple[str, ...]
-    source: str
-    parent_id: int
-    score: int | None = None
-    favourites: int | None = None
+    rating: Line
+    tags: Tags
+    source: Line
+    parent_id: Index
+    score: Int64 | None = None
+    favourites: Index | None = None
     tag_categories: TagCategories | None = None
 
     @property
@@ -57,16 +66,22 @@ class Post:
         return match[1] if match else ""
 
 
+POST = TypeAdapter(Post)
+"""Makes a post of a mapping of its fields; cleans texts, and raises `ValidationError`."""
+
+
 @dataclass(frozen=True)
 class Page:
     """One page of a listing: `posts` by descending id, each id once.
 
     `malformed` holds the ids of incomplete records; `nameless` counts records without an id.
+    `order` has the ids of all records in the site's order.
     """
 
     posts: tuple[Post, ...] = ()
     malformed: tuple[int, ...] = ()
     nameless: int = 0
+    order: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -75,23 +90,33 @@ class Page:
 
     def below(self, post_id: int) -> "Page":
         """Return the page with only the records whose id is less than `post_id`."""
+        return self._with_ids(lambda other: other < post_id)
+
+    def without(self, post_id: int) -> "Page":
+        """Return the page without the record with this id, which counts as nameless."""
+        page = self._with_ids(lambda other: other != post_id)
+        return replace(page, nameless=self.nameless + 1)
+
+    def _with_ids(self, fits: Callable[[int], bool]) -> "Page":
         return Page(
-            tuple(post for post in self.posts if post.id < post_id),
-            tuple(other for other in self.malformed if other < post_id),
+            tuple(post for post in self.posts if fits(post.id)),
+            tuple(filter(fits, self.malformed)),
             self.nameless,
+            tuple(filter(fits, self.order)),
         )
 
 
 def parse_page(records: Iterable[object], site: str) -> Page:
     """Return the page of `records`, which are mappings with the API's own names.
 
-    Relative file addresses are resolved against `site`. Tags in one text are unescaped; a list of
-    tags is taken as it is. A record may have `favourites`, `tag_categories` (lists by the names of
-    `TagCategories`) and, where the site hides the file on purpose, `is_hidden`. Raises nothing: a
-    record that is no post is counted as malformed or nameless.
+    Relative file addresses are resolved against `site`. A record may have `favourites`,
+    `tag_categories` (lists by the names of `TagCategories`) and, where the site hides the file on
+    purpose, `is_hidden`. Raises nothing: a record that is no post is counted as malformed or
+    nameless.
     """
     posts: dict[int, Post] = {}
     malformed: set[int] = set()
+    order: list[int] = []
     nameless = 0
     for record in records:
         post_id = parse_int(record.get("id")) if isinstance(record, Mapping) else None
@@ -99,6 +124,7 @@ def parse_page(records: Iterable[object], site: str) -> Page:
             nameless += 1
             continue
         assert isinstance(record, Mapping)
+        order.append(post_id)
         post = _post(post_id, record, site)
         if post is None:
             malformed.add(post_id)
@@ -108,7 +134,25 @@ def parse_page(records: Iterable[object], site: str) -> Page:
         tuple(posts[post_id] for post_id in sorted(posts, reverse=True)),
         tuple(sorted(malformed - posts.keys(), reverse=True)),
         nameless,
+        tuple(order),
     )
+
+
+def is_descending(ids: Sequence[int]) -> bool:
+    """Return whether no id is larger than the one before it."""
+    return all(first >= second for first, second in pairwise(ids))
+
+
+def stray_id(ids: Sequence[int]) -> int | None:
+    """Return the one id of `ids`, not descending, without which they are; None if more are amiss.
+
+    Of two that stand in each other's place, the lower one.
+    """
+    at = next(at for at, (first, second) in enumerate(pairwise(ids)) if first < second)
+    for stray in (at, at + 1):
+        if is_descending([*ids[:stray], *ids[stray + 1 :]]):
+            return ids[stray]
+    return None
 
 
 def parse_int(value: object) -> int | None:
@@ -121,41 +165,57 @@ def parse_int(value: object) -> int | None:
 
 
 def _post(post_id: int, record: Mapping[str, object], site: str) -> Post | None:
-    width, height = parse_int(record.get("width")), parse_int(record.get("height"))
+    """Return the post of a record, None where it is incomplete or a field is out of bounds."""
     file_url = _file_url(record, site)
-    if not width or not height or min(width, height) < 1:
-        return None
-    if not file_url and not record.get("is_hidden"):
-        return None
+    md5 = _text(record.get("hash") or record.get("md5")).strip().lower()
     rating = _text(record.get("rating")).strip().lower()
-    return Post(
-        id=post_id,
-        width=width,
-        height=height,
-        file_url=file_url,
-        md5=_text(record.get("hash") or record.get("md5")).strip().lower(),
-        rating=RATING_LETTERS.get(rating, rating),
-        tags=_tags(record.get("tags")),
-        source=_text(record.get("source")),
-        parent_id=parse_int(record.get("parent_id")) or 0,
-        score=_signed_int(record.get("score")),
-        favourites=parse_int(record.get("favourites")),
-        tag_categories=_categories(record.get("tag_categories")),
-    )
+    tags = _tags(record.get("tags"))
+    if tags is None or not (file_url or record.get("is_hidden")):
+        return None
+    try:
+        return POST.validate_python(
+            {
+                "id": post_id,
+                "width": parse_int(record.get("width")),
+                "height": parse_int(record.get("height")),
+                "file_url": file_url,
+                "md5": md5 if _MD5.fullmatch(md5) else "",
+                "rating": RATING_LETTERS.get(rating, rating),
+                "tags": tuple(tags),
+                "source": _text(record.get("source")),
+                "parent_id": max(0, parse_int(record.get("parent_id")) or 0),
+                "score": _signed_int(record.get("score")),
+                "favourites": parse_int(record.get("favourites")),
+                "tag_categories": _categories(record.get("tag_categories")),
+            }
+        )
+    except ValidationError:
+        return None
 
 
-def _categories(value: object) -> TagCategories | None:
+def _tags(value: object) -> set[str] | None:
+    """Return the tags of a text, of a list, or of lists by category; None for anything else.
+
+    A post whose tags cannot be read must not pass for one without `scrape.excluded_tags`.
+    """
+    if value is None:
+        return set()
+    if isinstance(value, str):
+        return set(_text(value).split())
+    if isinstance(value, Mapping):
+        parts = [_tags(part) for part in value.values() if not isinstance(part, Mapping)]
+        return None if None in parts else {tag for part in parts if part for tag in part}
+    if isinstance(value, list) and all(isinstance(tag, str) for tag in value):
+        return {"_".join(_text(tag).split()) for tag in value} - {""}
+    return None
+
+
+def _categories(value: object) -> dict[str, tuple[str, ...]] | None:
+    """Return the fields of `TagCategories` from lists of tags by category."""
     if not isinstance(value, Mapping):
         return None
-    return TagCategories(
-        **{category.name: _tags(value.get(category.name)) for category in fields(TagCategories)}
-    )
-
-
-def _tags(value: object) -> tuple[str, ...]:
-    if isinstance(value, list):
-        return tuple(sorted({_text(tag) for tag in value}))
-    return tuple(sorted({html.unescape(tag) for tag in _text(value).split()}))
+    names = [category.name for category in fields(TagCategories)]
+    return {name: tuple(_tags(value.get(name)) or ()) for name in names}
 
 
 def _signed_int(value: object) -> int | None:
@@ -181,5 +241,7 @@ def _file_url(record: Mapping[str, object], site: str) -> str:
 
 
 def _text(value: object) -> str:
-    """Return a str that can be encoded as UTF-8: JSON may hold half a surrogate pair."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    """Return a text, unescaped once: forks escape texts in JSON for their web pages."""
+    if not isinstance(value, str):
+        return ""
+    return _ENTITY.sub(lambda entity: html.unescape(entity[0]), value)

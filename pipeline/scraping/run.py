@@ -49,19 +49,23 @@ def scrape(
     progress: Progress = Silent(),
     *,
     retry_failed: bool = False,
+    refresh: bool = False,
     previous: PreviousSets = PreviousSets(),
 ) -> ScrapeReport:
     """Fill `raw` with the newest `params.limit` acceptable posts of `params.site`.
 
     Files are fetched into the store once, or copied from `previous`, and linked into `raw`, which
     is replaced as a whole; `report` gets the counts as JSON. The next call continues an interrupted
-    one. With `retry_failed` nothing is listed: only posts of earlier listings are used. Raises
-    `UsageError` for params that no post can fit, `PipelineError` if fewer than `limit` do.
+    one. With `retry_failed` nothing is listed: only posts of earlier listings are used; with
+    `refresh` none of them are. Raises `UsageError` for params that no post can fit, `PipelineError`
+    if fewer than `limit` do.
     """
     check_rules(params)
     try_replacing(raw)
     with _open_store(store_folder) as store:
-        context = ScrapeContext(params, store, progress, previous, list_new=not retry_failed)
+        context = ScrapeContext(
+            params, store, progress, previous, list_new=not retry_failed, refresh=refresh
+        )
         counts = run_job(context)
         posts = store.listings.posts(context.listing_key, counts.newest_first)
         entries = (_set_entry(params, store, post) for post in posts)
@@ -84,6 +88,7 @@ def plan(
     store_folder: Path,
     progress: Progress = Silent(),
     *,
+    refresh: bool = False,
     previous: PreviousSets = PreviousSets(),
 ) -> Plan:
     """Return the posts that `scrape` would accept, and the sizes of their files.
@@ -93,7 +98,9 @@ def plan(
     """
     check_rules(params)
     with _open_store(store_folder) as store:
-        context = ScrapeContext(params, store, progress, previous, fetch_files=False)
+        context = ScrapeContext(
+            params, store, progress, previous, refresh=refresh, fetch_files=False
+        )
         counts = run_job(context)
         posts = store.listings.posts(context.listing_key, counts.newest_first)
         return Plan(tuple(plan_files(posts, store, previous)), dict(counts.rejected))

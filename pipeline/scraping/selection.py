@@ -1,22 +1,13 @@
 """Select posts by their metadata, before their files are fetched."""
 
-import re
-
 from pipeline.errors import UsageError
 from pipeline.params import ScrapeParams
 from pipeline.scraping.forms import site_form
 from pipeline.scraping.posts import RATINGS, Post
+from pipeline.tag_patterns import tag_patterns
 
 # File name ending → Pillow's name of the format.
 PICTURE_FORMATS = {"gif": "GIF", "jpeg": "JPEG", "jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
-
-# Search terms of the site that are no tags; only the site knows which posts fit them.
-_META_TAG = re.compile(
-    r"~.*|.*\*.*|(id|rating|user|score|width|height|md5|source|parent|fav|updated|date"
-    # Of Danbooru 2 alone.
-    r"|age|status|is|has|child|pool|filesize|filetype|mpixels|ratio|duration|upvotes|downvotes"
-    r"|favcount|favgroup|tagcount|embedded|pixiv|pixiv_id|limit):.*"
-)
 
 
 def check_rules(params: ScrapeParams) -> None:
@@ -59,11 +50,6 @@ def _advice_on_minus(key: str, name: str) -> str:
     return f"is excluded twice; write {name!r}"
 
 
-def is_metatag(word: str) -> bool:
-    """Return whether a search term is no tag, so that only the site knows which posts fit it."""
-    return _META_TAG.fullmatch(word.lower()) is not None
-
-
 def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
     """Return the name of the first param that `post` does not fit, or None if it fits all.
 
@@ -72,14 +58,12 @@ def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
     is unknown until it is fetched.
     """
     short, long = sorted((post.width, post.height))
-    # A site's search knows no case.
-    tags = {tag.lower() for tag in post.tags}
     least_score = params.min_score
     checks = (
         ("hidden", bool(post.file_url)),
         ("ratings", post.rating in params.ratings),
-        ("tags", _without_meta_tags(params.tags) <= tags),
-        ("excluded_tags", not _without_meta_tags(params.excluded_tags) & tags),
+        ("tags", not tag_patterns(params.tags).missing(post.tags)),
+        ("excluded_tags", not tag_patterns(params.excluded_tags).match_any(post.tags)),
         ("min_score", least_score is None or (post.score or 0) >= least_score),
         ("file_types", post.extension in params.file_types),
         ("min_side", short >= params.min_side),
@@ -87,8 +71,3 @@ def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
         ("max_pixels", short * long <= params.max_pixels),
     )
     return next((name for name, fits in checks if not fits), None)
-
-
-def _without_meta_tags(tags: tuple[str, ...]) -> set[str]:
-    names = {tag.lower() for tag in tags}
-    return {name for name in names if not is_metatag(name)}

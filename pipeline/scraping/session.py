@@ -56,14 +56,16 @@ class Session:
     `get` takes `api_limiter` or `file_limiter`, which space the requests by `api_interval` and
     `file_interval` seconds; a longer Crawl-delay of robots.txt spaces both kinds together. The
     first retry comes after about `api_interval` seconds, and each further one after twice as long.
-    `log` gets messages for the user. Waits and requests raise `Stopped` once `stop` is set. Raises
-    `UsageError` where `site` is no http(s) address.
+    Files may be on the site's own domain and on `file_hosts`. `log` gets messages for the user.
+    Waits and requests raise `Stopped` once `stop` is set. Raises `UsageError` where `site` is no
+    http(s) address.
     """
 
     def __init__(
         self,
         site: str,
         *,
+        file_hosts: tuple[str, ...] = (),
         contact: str = "",
         api_interval: float = 1.0,
         file_interval: float = 0.1,
@@ -76,7 +78,7 @@ class Session:
         parsed = parse_address(site)
         if parsed is None:
             raise UsageError(f"scrape.site: {site!r} is no address of a site")
-        self._site = parsed
+        self._site, self._file_hosts = parsed, file_hosts
         self._stop = stop or threading.Event()
         self.api_limiter = RateLimiter(api_interval, self._stop)
         self.file_limiter = RateLimiter(file_interval, self._stop)
@@ -104,8 +106,8 @@ class Session:
             raise Stopped
 
     def owns(self, url: str) -> bool:
-        """Return whether `url` is http(s) on the site's own host or a subdomain of it."""
-        return same_site(parse_address(url), self._site)
+        """Return whether `url` is http(s) on the site's own domain or one of its file hosts."""
+        return same_site(parse_address(url), self._site, self._file_hosts)
 
     def retry(self, call: Callable[[], T]) -> T:
         """Call `call` until it raises no `TransientError`, and return its result.

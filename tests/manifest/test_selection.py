@@ -421,6 +421,7 @@ JPEG_FACTS: dict[str, object] = {"jpeg_quality": 60, "jpeg_subsampling": "4:2:0"
         ({"full_chroma": True}, {"flat": [4], "halved_chroma": [1]}),
         ({"greyscale": False}, {"flat": [4], "greyscale": [5]}),
         ({"excluded_tags": ("1girl",), "min_contrast": 0.0}, {"excluded_tags": [6]}),
+        ({"excluded_tags": ("1G*",), "min_contrast": 0.0}, {"excluded_tags": [6]}),
         ({"text": False}, {"flat": [4], "text": [7]}),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.scraping.api_parsing import AnswerError, BodyKind, body_kind, parse_posts
-from pipeline.scraping.posts import Page, Post
+from pipeline.scraping.posts import Page, Post, stray_id
 
 SITE = "https://booru.test"
 
@@ -72,6 +72,8 @@ def test_a_whole_record() -> None:
         ({"parent_id": "77"}, "parent_id", 77),
         ({"parent_id": 2**63}, "parent_id", 0),
         ({"parent_id": -(2**64)}, "parent_id", 0),
+        ({"parent_id": -1}, "parent_id", 0),
+        ({"parent_id": "-1"}, "parent_id", 0),
         ({"rating": "q"}, "rating", "questionable"),
         ({"rating": "s"}, "rating", "safe"),
         ({"rating": "General"}, "rating", "general"),
@@ -80,11 +82,26 @@ def test_a_whole_record() -> None:
         ({"tags": " k&amp;k &gt;_&lt; it&#039;s "}, "tags", (">_<", "it's", "k&k")),
         ({"tags": None}, "tags", ()),
         ({"tags": "b a b"}, "tags", ("a", "b")),
-        ({"hash": ..., "md5": "AB"}, "md5", "ab"),
+        ({"tags": "a&#13;b\u2028c\x00d \ud800"}, "tags", ("?", "a", "b", "c_d")),
+        ({"tags": ["b", "blue hair", "b", "k&amp;k"]}, "tags", ("b", "blue_hair", "k&k")),
+        ({"tags": {"general": ["b"], "artist": [], "species": "a c"}}, "tags", ("a", "b", "c")),
+        ({"hash": ..., "md5": "AB" * 16}, "md5", "ab" * 16),
+        ({"hash": "no checksum"}, "md5", ""),
         ({"hash": None}, "md5", ""),
         ({"source": None}, "source", ""),
         ({"source": "うたわれるもの　公式"}, "source", "うたわれるもの　公式"),
         ({"source": "half \ud800"}, "source", "half ?"),
+        ({"source": "a\rb\r\nc\u2028d\x00\x85e\n"}, "source", "a b c d e"),
+        ({"source": "https://x.test/?a=1&amp;b=2&#039;s"}, "source", "https://x.test/?a=1&b=2's"),
+        (
+            {"source": "https://x.test/?a=1&copy=2&lt=3"},
+            "source",
+            "https://x.test/?a=1&copy=2&lt=3",
+        ),
+        ({"source": "a&#10;b&#xD800;"}, "source", "a b\ufffd"),
+        ({"source": "x" * 9000}, "source", "x" * 4096),
+        ({"rating": "g\r"}, "rating", "general"),
+        ({"file_url": "/images/1/x.png?a=1&amp;b=2"}, "file_url", SITE + "/images/1/x.png?a=1&b=2"),
     ],
 )
 def test_odd_fields(changes: dict[str, object], field: str, value: object) -> None:
@@ -157,6 +174,23 @@ def test_odd_xml(old: bytes, new: bytes, field: str, value: object) -> None:
     assert getattr(post, field) == value
 
 
+CHILDREN = b"""<?xml version="1.0" encoding="UTF-8"?><posts limit="1"><post><id>6077620</id>
+<created_at>Fri Sep 12 16:30:22 +0000 2025</created_at><width>2160</width><height>1215</height>
+<md5>563c6fbe5761ac4ba720ae0da9a15b8a</md5><directory>539</directory><image>ab.jpg</image>
+<rating>general</rating><source>https://somewhere.test/1</source><parent_id>0</parent_id>
+<tags>solo :d 1girl</tags><file_url>https://booru.test/images/539/ab.jpg</file_url></post></posts>"""
+
+
+def test_xml_with_child_elements_tells_the_same_post() -> None:
+    assert parse_posts(CHILDREN, SITE) == Page((POST,))
+
+
+def test_xml_that_breaks_off_in_a_child_element_has_no_cut_tags() -> None:
+    moved = CHILDREN.replace(b"<tags>solo :d 1girl</tags>", b"")
+    cut = moved.replace(b"</post></posts>", b"<tags>solo low")
+    assert parse_posts(cut, SITE) == Page()
+
+
 def test_xml_that_breaks_off_keeps_what_is_whole() -> None:
     second = XML.replace(b"</posts>", b'<post id="9" width="100" hei')
     assert parse_posts(second, SITE) == Page((POST,))
@@ -186,6 +220,8 @@ def test_other_shapes_of_one_post(answer: object) -> None:
         (b'{"success":"false","reason":"search down"}', "refused the request: search down"),
         (b"<!DOCTYPE html><html></html>", "answered with a web page instead of posts"),
         (b"\x89PNG", "answered with something else instead of posts"),
+        (b'"Missing authentication."', "answered: Missing authentication."),
+        (b"Search\n is down", "answered: Search is down"),
         (b'{"a":1}', 'answered with JSON that holds no posts: {"a": 1}'),
     ],
 )
@@ -195,7 +231,7 @@ def test_answers_that_hold_no_posts(body: bytes, problem: str) -> None:
     assert str(error.value) == problem
 
 
-@pytest.mark.parametrize("body", [b'[{"id":1,', b"[" * 100_000, b'[{"id":' + b"9" * 5000 + b"}]"])
+@pytest.mark.parametrize("body", [b'[{"id":1,', b"[" * 100_000])
 def test_broken_json(body: bytes) -> None:
     with pytest.raises(AnswerError, match="broken JSON"):
         parse_posts(body, SITE)
@@ -213,12 +249,49 @@ def test_broken_json(body: bytes) -> None:
         {"file_url": None, "image": None},
         {"file_url": None, "directory": None},
         {"file_url": "http://[bad/x.png"},
+        {"file_url": "/" + "x" * 5000},
+        {"width": 2**31},
+        {"tags": 42},
+        {"tags": ["1girl", None]},
+        {"tags": {"general": 7}},
+        {"tags": [f"tag_{number}" for number in range(20_000)]},
     ],
 )
 def test_a_record_that_is_no_whole_post(changes: dict[str, object]) -> None:
     body = json.dumps([NEW | changes, NEW | {"id": 5}]).encode()
     page = parse_posts(body, SITE)
     assert ([post.id for post in page.posts], page.malformed) == ([5], (6077620,))
+
+
+@pytest.mark.parametrize("field", [b'"width": 2160', b'"id": 6077620', b'"change": 1757694622'])
+def test_a_number_of_many_digits_costs_no_other_record(field: bytes) -> None:
+    huge = json.dumps([NEW]).encode().replace(field, field.split(b" ")[0] + b" " + b"9" * 5000)
+    body = huge[:-1] + b", " + json.dumps(NEW | {"id": 5}).encode() + b"]"
+    assert parse_posts(body, SITE).posts[-1].id == 5
+
+
+def test_raw_control_characters_are_read() -> None:
+    body = json.dumps([NEW]).replace("somewhere", "some\r\nwhere").encode()
+    assert parse_posts(body, SITE).posts[0].source == "https://some where.test/1"
+
+
+def test_the_order_of_the_site_is_known() -> None:
+    records = [NEW | {"id": number} for number in (9, 3, 5, 5)]
+    assert parse_posts(json.dumps(records).encode(), SITE).order == (9, 3, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("ids", "stray"),
+    [
+        ((9, 5, 8, 7), 5),
+        ((9, 8, 70, 7), 70),
+        ((5, 9, 8, 7), 5),
+        ((9, 8, 7, 70), 70),
+        ((5, 9, 4, 8, 3), None),
+    ],
+)
+def test_a_single_id_out_of_order(ids: tuple[int, ...], stray: int | None) -> None:
+    assert stray_id(ids) == stray
 
 
 def test_records_without_id_are_counted_and_ids_come_once_in_order() -> None:

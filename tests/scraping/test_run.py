@@ -16,18 +16,20 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from PIL import Image, PngImagePlugin
 
-from pipeline.booru.app import Site
+from pipeline.booru.app import Site as BooruSite
 from pipeline.booru.fault_injection import FAULTS
 from pipeline.errors import PipelineError, UsageError
 from pipeline.images.collection import collect_folder
-from pipeline.images.records import POSTS_FILE
+from pipeline.images.records import POSTS_FILE, read_posts
 from pipeline.params import ScrapeParams
+from pipeline.scraping import sites
 from pipeline.scraping.download import check_picture
 from pipeline.scraping.dry_run import Plan
 from pipeline.scraping.fetch_errors import FetchError
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.run import ScrapeReport, plan, scrape
+from pipeline.scraping.sites import Site
 from pipeline.scraping.store import Store
 from pipeline.wsgi import Server
 from tests.scraping.site import (
@@ -73,6 +75,7 @@ def run(
     notes: Notes | None = None,
     *,
     retry_failed: bool = False,
+    refresh: bool = False,
     previous: PreviousSets = PreviousSets(),
     **values: object,
 ) -> ScrapeReport:
@@ -85,6 +88,7 @@ def run(
         folder / "scrape.json",
         notes or Notes(),
         retry_failed=retry_failed,
+        refresh=refresh,
         previous=previous,
     )
 
@@ -114,7 +118,7 @@ def cut_jpeg() -> bytes:
 
 def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
     site, notes = ScriptedSite(9), Notes()
-    site.posts[0] |= {"tags": "b a&amp;b", "source": "え\u2028", "parent_id": "4", "rating": "s"}
+    site.posts[0] |= {"tags": "b a&amp;b", "source": "え\u2028b", "parent_id": "4", "rating": "s"}
     site.posts[0]["score"] = "-2"
     site.posts[1]["hash"] = "0" * 32
     with site.serve() as url:
@@ -132,7 +136,7 @@ def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
         "md5_matches": True,
         "rating": "safe",
         "tags": ["a&b", "b"],
-        "source": "え\u2028",
+        "source": "え b",
         "parent_id": 4,
         "score": -2,
         "favourites": None,
@@ -496,6 +500,101 @@ def test_the_same_posts_after_others_arrived(tmp_path: Path) -> None:
     assert pinned == 6
 
 
+def test_a_refresh_sees_newer_posts_and_fetches_no_file_again(tmp_path: Path) -> None:
+    site = ScriptedSite(9)
+    newer = site.posts[:2]
+    del site.posts[:2]
+    with site.serve() as url:
+        run(tmp_path, url, limit=3)
+        assert ids(tmp_path) == [7, 6, 5]
+        site.posts[:0] = newer
+        site.requests.clear()
+        site.faults["/index.php"] = [answer(404)] * 3
+        with pytest.raises(PipelineError, match="HTTP 404"):
+            run(tmp_path, url, limit=3, refresh=True)
+        # What was listed is replaced when the site has answered.
+        run(tmp_path, url, limit=3)
+        assert ids(tmp_path) == [7, 6, 5]
+        run(tmp_path, url, limit=3, refresh=True)
+    assert ids(tmp_path) == [9, 8, 7]
+    files = [path for path in site.paths() if path.startswith("/images")]
+    assert sorted(files) == ["/images/1/8.png", "/images/1/9.png"]
+
+
+def test_an_empty_answer_to_a_refresh_leaves_what_was_listed(tmp_path: Path) -> None:
+    site = ScriptedSite(5)
+    with site.serve() as url:
+        run(tmp_path, url, limit=3)
+        posts, site.posts = site.posts, []
+        with pytest.raises(PipelineError, match=r"check scrape\.site: it lists no post; if"):
+            run(tmp_path, url, limit=3, refresh=True)
+        site.posts = posts
+        run(tmp_path, url, limit=3, retry_failed=True)
+    assert ids(tmp_path) == [5, 4, 3]
+
+
+def test_an_alias_is_named(tmp_path: Path) -> None:
+    """The site finds posts by another name than the one that they carry."""
+    site = ScriptedSite(120)
+    for post in site.posts:
+        post["tags"] = f"flandre_scarlet n{post['id']}"
+    with site.serve() as url:
+        with pytest.raises(PipelineError) as error:
+            run(tmp_path, url, tags=("flandre",))
+        assert str(error.value) == (
+            f"{url}: no picture is accepted: listed 100, rejected 100 (tags 100), accepted 0; "
+            "write scrape.tags by the name on its posts, of flandre_scarlet: the site lists posts "
+            "for flandre that lack it, so it is probably an alias"
+        )
+        run(tmp_path, url, tags=("Flandre_*",))
+    assert ids(tmp_path) == [120, 119, 118, 117, 116]
+
+
+def test_files_on_a_strange_host_end_the_run_soon(tmp_path: Path) -> None:
+    site = ScriptedSite(150)
+    for post in site.posts:
+        post["file_url"] = f"http://img.files.test/{post['id']}.png"
+    with site.serve() as url, pytest.raises(PipelineError) as error:
+        run(tmp_path, url, page_size=10)
+    assert "listed 100, rejected 100 (host 100)" in str(error.value)
+    assert "its files are on img.files.test, neither on its domain" in str(error.value)
+
+
+def test_a_site_that_is_known_to_want_a_key_is_not_asked_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = ScriptedSite(5)
+    with site.serve() as url:
+        known = Site("127.0.0.1", form="gelbooru025", needs_key=True)
+        monkeypatch.setattr(sites, "SITES", (known,))
+        with pytest.raises(UsageError, match="set PIPELINE_API_KEY and PIPELINE_USER_ID"):
+            run(tmp_path, url)
+        assert site.requests == []
+        monkeypatch.setenv("PIPELINE_API_KEY", "s3cret")
+        site.faults["/index.php"] = [answer(404)] * 2
+        with pytest.raises(PipelineError, match="HTTP 404"):
+            run(tmp_path, url)
+    # Web pages of that form are not read.
+    assert not any("page=post" in path for path, _ in site.requests)
+
+
+def test_odd_texts_reach_the_set_as_lines(tmp_path: Path) -> None:
+    """Records of earlier versions may hold what no line of a manifest can, too."""
+    site = ScriptedSite(2)
+    odd = "a\rb\r\nc\u2028d\0e\ud800"
+    for post in site.posts:
+        post |= {"source": odd, "tags": [odd, "<script>alert(1)</script>"]}
+    with site.serve() as url:
+        run(tmp_path, url, limit=2)
+    path = tmp_path / "raw" / POSTS_FILE
+    assert path.read_text().count("\n") == 2
+    expected = ("a b c d e?", ("<script>alert(1)</script>", "a_b_c_d_e?"))
+    assert [(post.source, post.tags) for post in read_posts(tmp_path / "raw")] == [expected] * 2
+    lines = [json.loads(line) | {"source": odd.rstrip("\ud800")} for line in path.open()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [post.source for post in read_posts(tmp_path / "raw")] == ["a b c d e"] * 2
+
+
 def test_a_deleted_set_costs_no_network_and_is_the_same_again(tmp_path: Path) -> None:
     notes = Notes()
     with ScriptedSite(6).serve() as url:
@@ -531,8 +630,9 @@ def test_a_limit_that_cannot_be_met(tmp_path: Path) -> None:
         assert (error.value.exit_code, str(error.value)) == (
             1,
             f"{url}: 6 of 9 pictures are missing: listed 5, rejected 1 (ratings 1), failed 1 "
-            "(http_404 1), accepted 3; lower scrape.limit to 3 or loosen the rules in scrape "
-            f"(all that was fetched stays in {tmp_path / 'store'})",
+            "(http_404 1), accepted 3; lower scrape.limit to 3, or search more widely by "
+            "scrape.tags: the site lists no more posts; if it should, its search may be down: run "
+            f"the same command again later (all that was fetched stays in {tmp_path / 'store'})",
         )
         assert not (tmp_path / "raw").exists()
         site.files["/images/1/6.png"] = picture(6)
@@ -549,7 +649,7 @@ def test_a_limit_that_cannot_be_met(tmp_path: Path) -> None:
         (answer(200, CHALLENGE), "asks for proof of a human"),
         (answer(200, PAGE), "answered with a web page instead of posts"),
         (answer(200, b'<response success="false" reason="search down"/>'), "search down"),
-        (answer(200, b'[{"no":"id"}]'), "answered with posts without ids"),
+        (answer(200, b'[{"no":"id"}, {}]'), "answered with posts without ids"),
         (answer(200, b'[{"id":1,'), "answered with broken JSON"),
         (answer(404), "answered HTTP 404"),
         (answer(429, Retry_After="4000"), "asks to wait 4000 s"),
@@ -569,7 +669,7 @@ def test_the_forms_of_a_listing_in_turn(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     for number in range(1, 9):
         (tmp_path / "pictures" / f"{number}.png").write_bytes(picture(number))
-    site = Site(collect_folder(tmp_path / "pictures"))
+    site = BooruSite(collect_folder(tmp_path / "pictures"))
     wanted: dict[str, object] = {"excluded_tags": (), "limit": 6, "page_size": 3}
     with Server(site) as booru:
         for listing in ("json", "xml", "html"):
@@ -595,7 +695,7 @@ def test_a_listing_falls_back_to_what_the_site_gives(tmp_path: Path) -> None:
     for number in range(1, 6):
         (tmp_path / "pictures" / f"{number}.png").write_bytes(picture(number))
     # Two tries each of JSON and XML are refused; the web pages come after them.
-    site, refused = Site(collect_folder(tmp_path / "pictures")), iter(range(4))
+    site, refused = BooruSite(collect_folder(tmp_path / "pictures")), iter(range(4))
 
     def without_api(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         fault = FAULTS["depth-limit"]
@@ -608,7 +708,11 @@ def test_a_listing_falls_back_to_what_the_site_gives(tmp_path: Path) -> None:
     assert ids(tmp_path) == [5, 4, 3, 2]
     assert (report.listed, report.md5_mismatches) == (4, 0)
     switches = [text for text in notes.messages if "going on with the listing as" in text]
-    assert [message.rpartition(" ")[2] for message in switches] == ["xml", "html"]
+    assert [message.rpartition(" as ")[2] for message in switches] == [
+        "xml",
+        "web pages: a request, 0 s or more, for each post (scrape.listing: json or xml ends here "
+        "instead)",
+    ]
     assert "API limited due to abuse" in switches[0]
 
 
@@ -801,7 +905,7 @@ def test_the_embedded_booru(tmp_path: Path) -> None:
     ):
         body = picture(number, 40 + number, 32, kind)
         (folder / "solo" / f"{number}.{ending}").write_bytes(body)
-    with Server(Site(collect_folder(folder))) as booru:
+    with Server(BooruSite(collect_folder(folder))) as booru:
         report = run(tmp_path, booru.url, limit=3, tags=("solo",), excluded_tags=(), page_size=2)
         assert ids(tmp_path) == [5, 3, 2]
         assert (report.rejected, report.md5_mismatches) == ({"file_types": 1}, 0)

@@ -57,6 +57,20 @@ def test_least_score(score: int | None, least: int | None, reason: str | None) -
     assert rejection_reason(post, ScrapeParams(min_score=least)) == reason
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"tags": ("*GIRL", "s*o"), "excluded_tags": ("*boy*",)}, None),
+        ({"tags": ("*boy",)}, "tags"),
+        ({"excluded_tags": ("1G*",)}, "excluded_tags"),
+        ({"excluded_tags": ("*",)}, "excluded_tags"),
+        ({"excluded_tags": ("?girl", "[0-9]girl", "1gir")}, None),
+    ],
+)
+def test_wildcards_and_letter_case(changes: dict[str, object], reason: str | None) -> None:
+    assert rejection_reason(POST, ScrapeParams(**changes)) == reason  # type: ignore[arg-type]
+
+
 def test_what_only_the_site_can_search_for_rejects_nothing() -> None:
     tags = ("solo", "score:>5", "Rating:safe", "*girl*", "~a", "is:sfw")
     params = ScrapeParams(tags=tags, excluded_tags=("user:x", "Width:>9"))

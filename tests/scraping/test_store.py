@@ -16,7 +16,7 @@ from pipeline.scraping.listings import Listing
 from pipeline.scraping.posts import Page, Post, TagCategories
 from pipeline.scraping.store import Store, StoredFile
 
-POST = Post(7, 40, 32, "http://b.test/7.png", "ab", "safe", ("1girl", "solo"), "“src” \u2028", 3)
+POST = Post(7, 40, 32, "http://b.test/7.png", "ab", "safe", ("1girl", "solo"), "“src”", 3)
 URL = "http://b.test/index.php?id=7"
 BODY = b"a whole picture"
 SHA256, MD5 = hashlib.sha256(BODY).hexdigest(), hashlib.md5(BODY).hexdigest()
@@ -185,10 +185,20 @@ def test_a_listing_goes_on(tmp_path: Path) -> None:
         assert store.listings.posts_below("other", None, 2) == []
         store.listings.mark_short("k")
         assert store.listings.get("k").is_short
-        store.listings.delete("k")
+        store.listings.add_page("k", Page((second,)), anew=True)
         assert not store.listings.get("k").is_short
-        assert store.listings.get("k").cursor is None
-        assert store.listings.posts_below("k", None, 2) == []
+        assert store.listings.get("k").cursor == 2
+        assert store.listings.posts_below("k", None, 2) == [(2, second)]
+
+
+def test_records_of_earlier_versions_are_read_and_cleaned(tmp_path: Path) -> None:
+    dirty = replace(POST, tags=("a", "b\u2028c"), source="a\rb", parent_id=0)
+    huge = replace(POST, id=6, width=2**40)
+    with Store(tmp_path) as store:
+        store.listings.add_page("k", Page((dirty, huge)))
+        (_, first), (_, second) = store.listings.posts_below("k", None, 9)
+    assert first == replace(dirty, tags=("a", "b_c"), source="a b")
+    assert second is None
 
 
 def test_the_largest_id_is_listed(tmp_path: Path) -> None:

@@ -275,11 +275,12 @@ def test_messages_of_a_scrape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "problem"),
     [
-        (["--site", "safebooru"], 2, "--site: 'safebooru' does not fit"),
+        (["--site", "safebooru"], 2, "--site: 'safebooru' is not allowed; wanted: address of"),
         (["--site", "http://[bad"], 2, "scrape.site: 'http://[bad' is no address of a site"),
         (["--ratings", "nice"], 2, "scrape.ratings: 'nice' is unknown; known are"),
-        (["--dry-run", "--retry-failed"], 2, "--dry-run and --retry-failed: give one of them"),
-        (["--check", "--dry-run"], 2, "--check: takes neither --dry-run nor --retry-failed"),
+        (["--dry-run", "--retry-failed"], 2, "--retry-failed: takes neither --dry-run nor --ref"),
+        (["--check", "--dry-run"], 2, "--check: takes none of --dry-run, --retry-failed, --ref"),
+        (["--site", "https://b.test/?tags=solo"], 2, "write https://b.test, and solo in scrape."),
         (["--retry-failed"], 2, "no posts of http://127.0.0.1:"),
         (["--file-types", "mp4"], 2, "scrape.file_types: 'mp4' is unknown; known are"),
         (["--retries", "0"], 1, "cannot be reached: Connection refused; check scrape.site"),

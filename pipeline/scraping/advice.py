@@ -1,0 +1,78 @@
+"""What a user can do about a scrape that found too few pictures, by what went wrong most often."""
+
+from pipeline.errors import some_of
+from pipeline.params import ScrapeParams
+from pipeline.scraping.counts import ScrapeCounts
+
+_MAX_NAMED = 5
+_ADVICE = {
+    "md5": "take files that differ from the announced md5, by scrape.md5: keep",
+    "hidden": "search for other tags: the site shows these files to some of its users only",
+    "malformed": "try another scrape.listing: the records lack an id, a size, tags or an address",
+    "http_401": "ask the site's owner: its files are refused to this program",
+    "http_403": "ask the site's owner: its files are refused to this program, perhaps to all but "
+    "browsers on its own pages",
+    "web_page": "ask the site's owner: web pages come in place of its files, perhaps for all but "
+    "browsers on its own pages",
+    "robots_txt": "use another site: robots.txt keeps this program from its files",
+    "noai": "use another site: its pictures are marked as not for training",
+}
+
+
+def advice(counts: ScrapeCounts, params: ScrapeParams, *, list_new: bool) -> str:
+    """Return what to do after a scrape that could not accept `params.limit` posts."""
+    accepted = len(counts.accepted)
+    lower = f"lower scrape.limit to {accepted}, or " if accepted else ""
+    return lower + _by_reason(counts, params, list_new=list_new)
+
+
+def _by_reason(counts: ScrapeCounts, params: ScrapeParams, *, list_new: bool) -> str:
+    reasons = (counts.rejected + counts.failed).most_common(1)
+    # Even if all that are listed were accepted, they would not be enough.
+    too_few = counts.listed < params.limit and (counts.accepted or not reasons)
+    if not list_new and (too_few or not reasons):
+        return "run pipeline scrape without --retry-failed, which lists more posts"
+    if too_few:
+        return _advice_on_end(counts, params)
+    return advice_on(reasons[0][0], counts, params)
+
+
+def advice_on(reason: str, counts: ScrapeCounts, params: ScrapeParams) -> str:
+    """Return what to do where posts are rejected or fail for `reason`."""
+    if reason == "host":
+        return (
+            f"use the site's own address: its files are on {_names(list(counts.hosts))}, neither "
+            "on its domain nor listed for it in pipeline/scraping/sites.py"
+        )
+    if reason == "tags":
+        return _advice_on_tags(counts)
+    if reason in _ADVICE:
+        return _ADVICE[reason]
+    if reason in ScrapeParams.model_fields:
+        return f"loosen scrape.{reason}"
+    last = f" ({counts.last_failure})" if counts.last_failure else ""
+    return f"find out why files fail{last}, then run pipeline scrape --retry-failed"
+
+
+def _advice_on_end(counts: ScrapeCounts, params: ScrapeParams) -> str:
+    if counts.listed:
+        problem = "search more widely by scrape.tags: the site lists no more posts"
+    elif params.tags:
+        problem = "check the spelling of scrape.tags: the site lists no post with them"
+    else:
+        problem = "check scrape.site: it lists no post"
+    return f"{problem}; if it should, its search may be down: run the same command again later"
+
+
+def _advice_on_tags(counts: ScrapeCounts) -> str:
+    missing = _names([tag for tag, _ in counts.missing_tags.most_common()])
+    common = sorted(counts.common_tags or ())
+    instead = f" by the name on its posts, of {_names(common)}" if common else " as its posts do"
+    return (
+        f"write scrape.tags{instead}: the site lists posts for {missing} that lack it, so it is "
+        "probably an alias"
+    )
+
+
+def _names(names: list[str]) -> str:
+    return some_of(names, _MAX_NAMED)
