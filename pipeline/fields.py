@@ -33,6 +33,8 @@ def _without_controls(value: object) -> object:
     """Replace what no line of UTF-8 can hold: control characters, and halves of surrogate pairs."""
     if not isinstance(value, str):
         return value
+    if value.isprintable():
+        return value.strip()
     return _CONTROL.sub(" ", value.encode("utf-8", "replace").decode()).strip()
 
 

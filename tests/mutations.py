@@ -2,7 +2,10 @@
 
 from hypothesis import strategies as st
 
-TOKENS = [b"", b"\0", b"<", b'"', b"&#xD800;", b"null", b"[[[[", b"9" * 400, b"\xff\xfe", b"]]>"]
+TOKENS = [
+    *(b"", b"\0", b"<", b'"', b"&#xD800;", b"null", b"[[[[", b"9" * 400, b"\xff\xfe", b"]]>"),
+    *(b"<![x y]>", b"<!", b"<![CDATA["),
+]
 
 
 @st.composite

@@ -15,7 +15,7 @@ _ADVICE = {
     "web_page": "ask the site's owner: web pages come in place of its files, perhaps for all but "
     "browsers on its own pages",
     "robots_txt": "use another site: robots.txt keeps this program from its files",
-    "noai": "use another site: its pictures are marked as not for training",
+    "disallowed_header_directives": "use another site: its files are marked as not for training",
 }
 
 
@@ -52,6 +52,11 @@ def advice_on(reason: str, counts: ScrapeCounts, params: ScrapeParams) -> str:
         return f"loosen scrape.{reason}"
     last = f" ({counts.last_failure})" if counts.last_failure else ""
     return f"find out why files fail{last}, then run pipeline scrape --retry-failed"
+
+
+def advice_on_failures(reason: str) -> str:
+    """Return what to do where file after file fails, the last for `reason`."""
+    return _ADVICE.get(reason, "find out why, then run the same command again")
 
 
 def _advice_on_end(counts: ScrapeCounts, params: ScrapeParams) -> str:

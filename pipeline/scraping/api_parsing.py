@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
+from bs4.exceptions import ParserRejectedMarkup
 
 from pipeline.errors import PipelineError
 from pipeline.scraping.posts import Page, parse_page
@@ -63,7 +64,7 @@ def parse_posts(body: bytes, site: str) -> Page:
 
 def parse_html(body: bytes) -> BeautifulSoup:
     """Parse HTML leniently; bytes that are no UTF-8 become replacement characters."""
-    return BeautifulSoup(body.decode("utf-8-sig", "replace"), "html.parser")
+    return _parse_markup(body)
 
 
 def _parse_xml(body: bytes) -> BeautifulSoup:
@@ -71,9 +72,17 @@ def _parse_xml(body: bytes) -> BeautifulSoup:
     with warnings.catch_warnings():
         # The HTML parser reads it on purpose.
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
-        text = body.decode("utf-8-sig", "replace")
         # In HTML `<source>` has no text.
-        return BeautifulSoup(text, "html.parser", empty_element_tags=set())
+        return _parse_markup(body, empty_element_tags=set())
+
+
+def _parse_markup(body: bytes, **options: object) -> BeautifulSoup:
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        return BeautifulSoup(text, "html.parser", **options)
+    except ParserRejectedMarkup:
+        # A section of an unknown kind, `<![x]`, is all that the parser does not take.
+        return BeautifulSoup(text.replace("<![", "&lt;!["), "html.parser", **options)
 
 
 def json_records(body: bytes) -> list[object]:
@@ -128,7 +137,7 @@ def _xml_records(body: bytes) -> list[object]:
 
 def _xml_record(post: Tag) -> dict[str, object]:
     children = post.find_all(True, recursive=False)
-    return {**post.attrs, **{child.name: child.get_text() for child in children}}
+    return {**post.attrs, **{child.name: child.get_text(" ") for child in children}}
 
 
 def reason_for_refusal(body: bytes) -> str:

@@ -11,6 +11,7 @@ from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
     TransientError,
+    UnreachableError,
     raise_for_challenge,
     raise_for_missing_key,
 )
@@ -129,15 +130,17 @@ class Client:
     def _is_end(self, below: int | None) -> bool:
         """Return whether the web page lists no posts either, or may not be read.
 
-        Raises `FetchError` where it lists some.
+        False where it cannot be read now. Raises `FetchError` where it lists some.
         """
         try:
             ids = self._session.retry(
                 lambda: self._get(self._site, self._list_params(below), listed_ids)
             )
-        except FetchError as error:
-            return error.reason != "answer"
-        except SiteError:
+        except UnreachableError:
+            raise
+        except TransientError:
+            return False
+        except (FetchError, SiteError):
             # Some sites keep web pages from programs that may use the API.
             return True
         if any(below is None or post_id < below for post_id in ids):

@@ -14,7 +14,7 @@ from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
 from pipeline.scraping import danbooru
 from pipeline.scraping.addresses import parse_address
-from pipeline.scraping.advice import advice, advice_on
+from pipeline.scraping.advice import advice, advice_on, advice_on_failures
 from pipeline.scraping.background import BackgroundTasks
 from pipeline.scraping.client import FORMS, Client, Form, credentials
 from pipeline.scraping.counts import ScrapeCounts
@@ -326,9 +326,7 @@ class _Scheduler:
             return
         self._store.record_failure(post, post_url(self._params, post), error.reason)
         self._counts.fail(error.reason, str(error))
-        self._counts.count_failure_in_a_row(
-            str(error), "find out why, then run the same command again"
-        )
+        self._counts.count_failure_in_a_row(str(error), advice_on_failures(error.reason))
         self._counts.show(self._context.progress)
 
 

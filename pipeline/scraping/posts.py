@@ -203,7 +203,7 @@ def _tags(value: object) -> set[str] | None:
     if isinstance(value, str):
         return set(_text(value).split())
     if isinstance(value, Mapping):
-        parts = [_tags(part) for part in value.values() if not isinstance(part, Mapping)]
+        parts = [None if isinstance(part, Mapping) else _tags(part) for part in value.values()]
         return None if None in parts else {tag for part in parts if part for tag in part}
     if isinstance(value, list) and all(isinstance(tag, str) for tag in value):
         return {"_".join(_text(tag).split()) for tag in value} - {""}

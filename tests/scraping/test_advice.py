@@ -36,6 +36,7 @@ def advice_for(
         ({"host": 9}, {}, "use the site's own address: its files are on img.c.test,"),
         ({}, {"robots_txt": 9}, "use another site: robots.txt"),
         ({"malformed": 9}, {}, "try another scrape.listing"),
+        ({}, {"disallowed_header_directives": 9}, "use another site: its files are marked"),
         ({}, {"http_500": 9}, "find out why files fail (http://b.test/1.png: answered HTTP 500)"),
     ],
 )

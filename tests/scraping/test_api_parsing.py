@@ -183,6 +183,14 @@ CHILDREN = b"""<?xml version="1.0" encoding="UTF-8"?><posts limit="1"><post><id>
 
 def test_xml_with_child_elements_tells_the_same_post() -> None:
     assert parse_posts(CHILDREN, SITE) == Page((POST,))
+    elements = CHILDREN.replace(b"solo :d 1girl", b"<tag>solo</tag><tag>:d</tag><tag>1girl</tag>")
+    assert parse_posts(elements, SITE) == Page((POST,))
+    source = CHILDREN.replace(b"https://somewhere.test/1", b"<![CDATA[https://somewhere.test/1]]>")
+    assert parse_posts(source, SITE) == Page((POST,))
+
+
+def test_xml_with_a_section_of_an_unknown_kind_keeps_its_posts() -> None:
+    assert parse_posts(XML.replace(b"</posts>", b"<![x y]></posts>"), SITE) == Page((POST,))
 
 
 def test_xml_that_breaks_off_in_a_child_element_has_no_cut_tags() -> None:
@@ -254,6 +262,7 @@ def test_broken_json(body: bytes) -> None:
         {"tags": 42},
         {"tags": ["1girl", None]},
         {"tags": {"general": 7}},
+        {"tags": {"general": {"1girl": 1}}},
         {"tags": [f"tag_{number}" for number in range(20_000)]},
     ],
 )

@@ -63,6 +63,7 @@ def view(old: str = "", new: str = "") -> Page:
         ('<span class="thumb"><a href="//[bad?id=12">' + PAGER, []),
         ("<h1>Nobody here but us chickens!</h1>", []),
         (PAGER, []),
+        ("<![x y]>" + THUMB.format(9), [9]),
     ],
 )
 def test_ids_of_a_list_page(body: str, ids: list[int]) -> None:

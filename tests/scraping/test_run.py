@@ -853,6 +853,9 @@ def test_a_site_that_gives_no_file_at_all(tmp_path: Path) -> None:
     with site.serve() as url, pytest.raises(PipelineError, match="100 files in a row") as error:
         run(tmp_path, url)
     assert "robots.txt does not allow" in str(error.value)
+    assert str(error.value).endswith(
+        "; use another site: robots.txt keeps this program from its files"
+    )
 
 
 def test_an_unreachable_site(tmp_path: Path) -> None:

@@ -130,7 +130,10 @@ def test_a_dry_run_lists_and_fetches_nothing(tmp_path: Path) -> None:
     site = ScriptedSite(9)
     site.posts[0]["rating"] = "explicit"
     with site.serve() as url:
-        result = pipeline(prepare(tmp_path, url, limit=3), "scrape", "--dry-run")
+        folder = prepare(tmp_path, url, limit=3)
+        result = pipeline(folder, "scrape", "--dry-run")
+        site.posts[0]["rating"] = "general"
+        again = pipeline(folder, "scrape", "--dry-run", "--refresh")
         assert not any(path.startswith("/images") for path in site.paths())
     assert result.code == 0, result.err
     expected = [f"{n}\t40×32\t~0.00 MB\tfetch\t{url}/images/1/{n}.png" for n in (8, 7, 6)]
@@ -140,6 +143,7 @@ def test_a_dry_run_lists_and_fetches_nothing(tmp_path: Path) -> None:
         "to fetch       3  about 0.0 MB",
         "rejected       1  ratings 1",
     ]
+    assert [line.split("\t")[0] for line in again.out.splitlines()] == ["9", "8", "7"]
     assert not (tmp_path / "data/raw").exists()
     assert not (tmp_path / "reports").exists()
 
