@@ -7,11 +7,12 @@ from typing import Literal, TypeVar
 import requests
 
 from pipeline.scraping.api_parsing import AnswerError, parse_posts
+from pipeline.scraping.challenges import raise_for_challenge
 from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
     TransientError,
-    raise_for_challenge,
+    raise_for_missing_key,
 )
 from pipeline.scraping.html_listing import listed_ids, parse_view
 from pipeline.scraping.posts import Page
@@ -153,16 +154,16 @@ class Client:
         url = f"{self._site}/index.php"
         with self._session.get(url, self._session.api_limiter, params=params) as response:
             body = self._read_body(response)
-            raise_for_challenge(response, body[:4096])
             try:
                 return parse(body)
             except AnswerError as error:
+                raise_for_challenge(response, body)
+                raise_for_missing_key(response.url, response.status_code, body)
                 raise TransientError(response.url, "answer", str(error)) from None
 
     def _read_body(self, response: requests.Response) -> bytes:
         body = bytearray()
-        for chunk in response.iter_content(65536):
-            self._session.check_stop()
+        for chunk in self._session.chunks(response):
             body += chunk
             if len(body) > _MAX_BODY_BYTES:
                 raise SiteError(response.url, "answered with more than 64 MiB")

@@ -1,25 +1,30 @@
 """Errors of requests to a site, and whether a retry may help."""
 
+import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import requests
-from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
-
 from pipeline.errors import PipelineError
-from pipeline.scraping.api_parsing import BodyKind, body_kind
+from pipeline.scraping.api_parsing import BodyKind, body_kind, parse_html
 
 CHALLENGE_EXIT_CODE = 3
 
-_NEVER_CONNECTED = (
-    requests.ConnectTimeout,
-    requests.exceptions.SSLError,
-    requests.exceptions.ProxyError,
-)
 _SECRETS = re.compile(r"((?:api_key|user_id)=)[^&\s'\"]+")
+
+
+_MAX_SENTENCE_BYTES = 4096
+_MAX_SENTENCE_LENGTH = 400
+_KEY_WANTED = re.compile(
+    r"(missing|no|invalid|incorrect|wrong|bad) (authentication|authorization|credentials|api.?key)"
+    r"|(authentication|authorization|credentials|api.?key|login|log.?in|account)s? (is |are )?"
+    r"(required|needed|missing|invalid|incorrect)"
+    r"|(requires?|needs?) (an? )?(authentication|api.?key|login|account)"
+    r"|not (authenticated|logged in)|must (be logged|log) in|unauthori[sz]ed",
+    re.IGNORECASE,
+)
 
 
 class FetchError(PipelineError):
@@ -27,7 +32,7 @@ class FetchError(PipelineError):
 
     def __init__(self, url: str, reason: str, problem: str) -> None:
         super().__init__(without_secrets(f"{url}: {problem}"))
-        self.reason = reason
+        self.reason, self.problem = reason, problem
 
 
 class TransientError(FetchError):
@@ -44,7 +49,21 @@ class TransientError(FetchError):
 
 
 class UnreachableError(TransientError):
-    """No connection to the host could be made."""
+    """No connection to the host of `address` could be made.
+
+    `advice` says what to do. A `lasting` error is the same at the next try.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        problem: str,
+        advice: str = "check scrape.site and the network",
+        *,
+        lasting: bool = False,
+    ) -> None:
+        super().__init__(url, "unreachable", f"cannot be reached: {problem}")
+        self.address, self.advice, self.lasting = url, advice, lasting
 
 
 class SiteError(PipelineError):
@@ -60,6 +79,10 @@ class ChallengeError(SiteError):
     exit_code = CHALLENGE_EXIT_CODE
 
 
+class KeyRequiredError(SiteError):
+    """The site's API wants a key, and got none or another one."""
+
+
 class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
     """The run is to stop."""
 
@@ -69,51 +92,65 @@ def without_secrets(text: str) -> str:
     return _SECRETS.sub(r"\1...", text)
 
 
-def retry_after(value: str) -> float:
-    """Return the seconds of a Retry-After header, which holds seconds or a date; 0 for neither."""
-    if re.fullmatch(r"\s*[0-9]+\s*", value):
+def retry_after(value: str, date: str = "") -> float:
+    """Return the seconds of a Retry-After header, which holds seconds or a date; 0 for neither.
+
+    A date counts from `date`, the answer's own, since clocks differ; without one, from this one's.
+    """
+    if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*", value):
         return float(value)
+    then = _parse_date(value)
+    if then is None:
+        return 0.0
+    return max(0.0, (then - (_parse_date(date) or datetime.now(UTC))).total_seconds())
+
+
+def _parse_date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value)
+        return date.replace(tzinfo=date.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
-        return 0.0
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+        return None
 
 
-def raise_for_challenge(response: requests.Response, start: bytes) -> None:
-    """Raise `ChallengeError` if a response, whose body begins with `start`, is a challenge."""
-    is_page = body_kind(start) is BodyKind.HTML and b"<title>just a moment" in start.lower()
-    if is_page or response.headers.get("cf-mitigated") == "challenge":
-        raise ChallengeError(
-            response.url,
-            "the site asks for proof of a human; this program does not answer such challenges: "
-            "wait, or ask the site's owner, then run the same command again",
+def raise_for_missing_key(url: str, status: int, body: bytes) -> None:
+    """Raise `KeyRequiredError` if an answer of the API says that it wants a key.
+
+    `body` is of HTTP `status`. One with 401 always does; of others it is read, unless they hold
+    posts.
+    """
+    sentence = _sentence(body) if status != 200 or len(body) <= _MAX_SENTENCE_BYTES else ""
+    if status == 401 or _KEY_WANTED.search(sentence):
+        said = f"answers: {sentence}" if sentence else f"answers HTTP {status}"
+        raise KeyRequiredError(
+            url,
+            f"{said}; its API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to those of "
+            "your account there, then run the same command again",
         )
 
 
-@contextmanager
-def translate_errors(url: str) -> Iterator[None]:
-    """Raise errors of requests and urllib3 within the block as `FetchError` of `url`."""
-    try:
-        yield
-    except requests.ConnectionError as error:
-        raise _connection_error(url, error) from None
-    except requests.Timeout:
-        raise TransientError(url, "timeout", "the server fell silent") from None
-    except (requests.exceptions.ChunkedEncodingError, HTTPError) as error:
-        raise TransientError(url, "connection", f"the transfer broke: {error}") from None
-    except requests.RequestException as error:
-        raise FetchError(url, "address", f"cannot be requested: {error}") from None
+def _sentence(body: bytes) -> str:
+    """Return the text of an answer in JSON, XML, HTML or plain text, in one line."""
+    kind, text = body_kind(body), body.decode("utf-8-sig", "replace")
+    if kind in (BodyKind.XML, BodyKind.HTML):
+        tree = parse_html(body)
+        reasons = [tag.get("reason") or tag.get("message") for tag in tree.find_all(True)]
+        text = " ".join(str(reason) for reason in reasons if reason) or tree.get_text(
+            " ", strip=True
+        )
+        if len(text) > _MAX_SENTENCE_LENGTH:
+            # A page with more than an error on it may offer to log in, too.
+            return ""
+    else:
+        with suppress(ValueError, RecursionError):
+            text = " ".join(_strings(json.loads(text)))
+    return " ".join(text.split())[:200]
 
 
-def _connection_error(url: str, error: requests.ConnectionError) -> TransientError:
-    first = error.args[0] if error.args else None
-    cause = getattr(first, "reason", None)
-    if isinstance(error, _NEVER_CONNECTED) or isinstance(cause, NewConnectionError):
-        reason = str(cause or "no answer").rpartition(": ")[2].rpartition("] ")[2].rstrip("')")
-        return UnreachableError(url, "unreachable", f"cannot be reached: {reason}")
-    if isinstance(first, ReadTimeoutError):
-        return TransientError(url, "timeout", "the server fell silent")
-    return TransientError(url, "connection", "the connection broke")
+def _strings(answer: object) -> Iterator[str]:
+    """Yield the texts of an error in JSON: a string, or the values of an object."""
+    if isinstance(answer, str):
+        yield answer
+    elif isinstance(answer, dict):
+        for value in answer.values():
+            yield from _strings(value)

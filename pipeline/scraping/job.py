@@ -25,6 +25,12 @@ from pipeline.scraping.selection import rejection_reason
 from pipeline.scraping.session import Session
 from pipeline.scraping.store import Store, StoredFile
 
+_FAILURE_ADVICE = "find out why, then run the same command again"
+_WEB_PAGE_ADVICE = (
+    "the site keeps its files from programs, or is down: open this address in a browser, or ask "
+    "the site's owner, then run the same command again"
+)
+
 
 @dataclass(frozen=True)
 class ScrapeContext:
@@ -219,7 +225,7 @@ class _Scheduler:
             self._context.progress.message(f"{path}: was damaged on disk, and is replaced")
         if not intact and self._context.previous.copy_to(store, post, url):
             return
-        download(post, url, self._session, store, self._params.max_bytes, self._decoder)
+        download(post, url, self._session, store, self._params, self._decoder)
 
     def _on_fetched(self, post: Post, error: BaseException | None) -> None:
         self._fetching -= 1
@@ -250,16 +256,24 @@ class _Scheduler:
         if error.reason == "max_bytes":
             self._counts.reject(error.reason)
             return
+        if error.reason == "disallowed_header_directives":
+            self._counts.reject(error.reason)
+            self._counts.count_failure_in_a_row(
+                str(error), "scrape.disallowed_header_directives: [] takes such files"
+            )
+            return
         self._store.record_failure(post, post_url(self._params.site, post), error.reason)
         self._counts.fail(error.reason)
-        self._counts.count_failure_in_a_row(
-            str(error), "find out why, then run the same command again"
+        is_web_page = error.reason == "web_page"
+        advice = (
+            _WEB_PAGE_ADVICE if is_web_page else "find out why, then run the same command again"
         )
+        self._counts.count_failure_in_a_row(str(error), advice, is_web_page=is_web_page)
         self._counts.show(self._context.progress)
 
 
 def _with_advice(error: BaseException) -> BaseException:
     """Return `error`, with advice where the site cannot be reached."""
     if isinstance(error, UnreachableError):
-        return PipelineError(f"{error}; check scrape.site and the network, then run this again")
+        return PipelineError(f"{error}; {error.advice}, then run this again")
     return error
