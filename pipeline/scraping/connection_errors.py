@@ -104,12 +104,12 @@ def _unreachable(url: str, error: requests.ConnectionError) -> FetchError | Site
     reason = f"the proxy answered HTTP {tunnel[1]}" if tunnel else _reason(fault)
     if isinstance(fault, ssl.SSLCertVerificationError):
         advice = "check the address, this computer's clock and its certificates"
-        return UnreachableError(url, reason, advice, lasting=True)
+        return UnreachableError(url, f"cannot be reached: {reason}", advice, lasting=True)
     if proxy := proxy_for(url):
         variable, address = proxy
-        problem = f"by the proxy {address} of {variable}: {reason}"
+        problem = f"cannot be reached by the proxy {address} of {variable}: {reason}"
         return UnreachableError(url, problem, f"check the proxy, or unset {variable}")
-    return UnreachableError(url, reason)
+    return UnreachableError(url, f"cannot be reached: {reason}")
 
 
 def _reason(fault: OSError | None) -> str:
@@ -124,11 +124,14 @@ def _system_error(error: BaseException | None) -> OSError | None:
     """Return the error of the operating system or of TLS that caused one of the HTTP library."""
     if error is None:
         return None
-    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return error
+    own = error if isinstance(error, OSError) else None
+    if isinstance(error, requests.RequestException):
+        own = None
+    if own is not None and own.strerror:
+        return own
     inner = (*error.args, getattr(error, "reason", None), error.__cause__, error.__context__)
     errors = (_system_error(one) for one in inner if isinstance(one, BaseException))
-    return next((found for found in errors if found), None)
+    return next((found for found in errors if found), own)
 
 
 def _text(error: BaseException) -> str:

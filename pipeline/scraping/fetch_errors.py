@@ -62,7 +62,7 @@ class UnreachableError(TransientError):
         *,
         lasting: bool = False,
     ) -> None:
-        super().__init__(url, "unreachable", f"cannot be reached: {problem}")
+        super().__init__(url, "unreachable", problem)
         self.address, self.advice, self.lasting = url, advice, lasting
 
 
@@ -144,7 +144,7 @@ def _sentence(body: bytes) -> str:
     else:
         with suppress(ValueError, RecursionError):
             text = " ".join(_strings(json.loads(text)))
-    return " ".join(text.split())[:200]
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:200]
 
 
 def _strings(answer: object) -> Iterator[str]:

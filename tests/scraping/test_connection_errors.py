@@ -47,7 +47,7 @@ def test_a_dead_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = f"127.0.0.1:{closed_port()}"
     monkeypatch.setenv("HTTP_PROXY", f"http://me:secret@{proxy}")
     assert problem(SITE) == (
-        f"cannot be reached: by the proxy http://{proxy} of HTTP_PROXY: Connection refused"
+        f"cannot be reached by the proxy http://{proxy} of HTTP_PROXY: Connection refused"
     )
 
 

@@ -119,6 +119,30 @@ def test_robots_txt_of_another_host(status: int, rules: str, allowed: bool) -> N
     assert other.paths() == ["/robots.txt"]
 
 
+def test_robots_txt_of_the_host_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site is a proxy here, to which all names lead."""
+    for name in ("no_proxy", "NO_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    site = ScriptedSite(1)
+    site.robots = (200, "User-agent: *\nDisallow: /images")
+    with site.serve() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        session = Session("http://booru.test", api_interval=0)
+        with session.get("http://booru.test/index.php", session.api_limiter):
+            pass
+        with (
+            pytest.raises(FetchError, match=r"http://img\.booru\.test/robots\.txt does not"),
+            session.get(f"http://img.booru.test{FILE}", session.file_limiter),
+        ):
+            pass
+        session.close()
+    assert [path for path, _ in site.requests] == [
+        "http://booru.test/robots.txt",
+        "http://booru.test/index.php",
+        "http://img.booru.test/robots.txt",
+    ]
+
+
 @pytest.mark.parametrize("status", [500, 503, 505])
 def test_robots_txt_that_cannot_be_read_forbids_all(status: int) -> None:
     site = ScriptedSite(1)
