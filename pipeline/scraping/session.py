@@ -87,7 +87,7 @@ class Session:
         pause = max(_MIN_BACKOFF, api_interval)
         self._backoff = wait_exponential(pause, MAX_BACKOFF) + wait_random(0, pause)
         self._robots = RobotsTxt(self._fetch_robots_txt, self._obey_crawl_delay)
-        self._origin = origin(site)
+        self._origin = f"{parsed.scheme}://{parsed.netloc}"
         self._gone: set[str] = set()
         self._http = CheckedSession()
         adapter = LeastRateAdapter(pool_maxsize=connections)
