@@ -22,10 +22,15 @@ _DIRECTIVES_WITH_VALUES = frozenset(
 
 @dataclass
 class _Host:
-    """The rules of one host, and the lock under which they are fetched once."""
+    """The rules of one host, and the lock under which they are fetched once.
+
+    `error` is that of the last of the `failures` to fetch them.
+    """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     rules: Protego | None = None
+    failures: int = 0
+    error: FetchError | None = None
 
 
 class RobotsTxt:
@@ -48,13 +53,26 @@ class RobotsTxt:
         address = f"{parts.scheme}://{parts.netloc}/robots.txt"
         with self._lock:
             host = self._hosts.setdefault(address, _Host())
+        if not self._rules(host, address).can_fetch(url, AGENT):
+            raise FetchError(url, "robots_txt", f"{address} does not allow {AGENT} to fetch this")
+
+    def _rules(self, host: _Host, address: str) -> Protego:
+        failures = host.failures
         # One host that does not answer must not hold up the requests to others.
         with host.lock:
-            if host.rules is None:
-                host.rules = parse_robots_txt(self._fetch(address))
-                self._slow_down(address, host.rules.crawl_delay(AGENT) or 0.0)
-        if not host.rules.can_fetch(url, AGENT):
-            raise FetchError(url, "robots_txt", f"{address} does not allow {AGENT} to fetch this")
+            if host.rules is not None:
+                return host.rules
+            if host.error is not None and host.failures > failures:
+                # Threads that waited for the same attempt do not repeat it one after the other.
+                raise host.error
+            try:
+                rules = parse_robots_txt(self._fetch(address))
+            except FetchError as error:
+                host.error, host.failures = error, host.failures + 1
+                raise
+            self._slow_down(address, rules.crawl_delay(AGENT) or 0.0)
+            host.rules = rules
+            return rules
 
 
 def parse_robots_txt(body: bytes) -> Protego:

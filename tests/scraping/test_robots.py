@@ -1,8 +1,18 @@
 """Rules for this program: robots.txt as bytes, and X-Robots-Tag headers."""
 
+import threading
+import time
+
 import pytest
 
-from pipeline.scraping.robots import AGENT, MAX_ROBOTS_BYTES, find_directive, parse_robots_txt
+from pipeline.scraping.fetch_errors import FetchError, TransientError
+from pipeline.scraping.robots import (
+    AGENT,
+    MAX_ROBOTS_BYTES,
+    RobotsTxt,
+    find_directive,
+    parse_robots_txt,
+)
 
 DIRECTIVES = ("noai", "noimageai", "noindex", "noimageindex")
 RULES = "User-agent: *\nDisallow: /images/é\n"
@@ -72,3 +82,30 @@ def test_x_robots_tag(headers: list[str], directive: str | None) -> None:
 def test_other_directives() -> None:
     assert find_directive(["noai, nofollow"], ("nofollow",)) == "nofollow"
     assert find_directive(["noai, noindex"], ()) is None
+
+
+def test_threads_share_one_attempt_that_fails() -> None:
+    """A host that is gone takes the time of a timeout for each attempt."""
+    begun, attempts, errors = threading.Semaphore(0), [0], []
+
+    def fetch(address: str) -> bytes:
+        attempts[0] += 1
+        for _ in range(3):
+            assert begun.acquire(timeout=30)
+        time.sleep(0.3)
+        raise TransientError(address, "timeout", "the server fell silent")
+
+    def check() -> None:
+        begun.release()
+        try:
+            robots.check("http://booru.test/1.png")
+        except FetchError as error:
+            errors.append(error.reason)
+
+    robots = RobotsTxt(fetch, lambda address, delay: None)
+    threads = [threading.Thread(target=check) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (attempts, errors) == ([1], ["timeout"] * 3)
