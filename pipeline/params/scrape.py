@@ -70,6 +70,11 @@ class ScrapeParams(Section):
         description="what to do with files that differ from the announced md5 in each of three "
         "downloads; keep: accept them; refuse: take older posts instead",
     )
+    disallowed_header_directives: Names = Field(
+        ("noai", "noimageai", "noindex", "noimageindex"),
+        description="directives of X-Robots-Tag headers, as in img2dataset; files that are sent "
+        "with one of them are not accepted",
+    )
     page_size: int = Field(1000, ge=1, le=1000, description="posts per API request")
     api_interval: float = Field(
         1.0, ge=0, le=MAX_WAIT, description="least time between API requests, seconds"

@@ -7,12 +7,12 @@ from typing import Literal, TypeVar
 import requests
 
 from pipeline.scraping.api_parsing import AnswerError, parse_posts
+from pipeline.scraping.challenges import raise_for_challenge
 from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
     TransientError,
     UnreachableError,
-    raise_for_challenge,
     raise_for_missing_key,
 )
 from pipeline.scraping.html_listing import listed_ids, parse_view
@@ -280,10 +280,10 @@ def fetch_parsed(
     """
     with session.get(url, session.api_limiter, params=params) as response:
         body = _read_body(session, response)
-        raise_for_challenge(response, body[:4096])
         try:
             return parse(body)
         except AnswerError as error:
+            raise_for_challenge(response, body)
             if is_api:
                 raise_for_missing_key(response.url, response.status_code, body)
             raise TransientError(response.url, "answer", str(error)) from None
@@ -291,8 +291,7 @@ def fetch_parsed(
 
 def _read_body(session: Session, response: requests.Response) -> bytes:
     body = bytearray()
-    for chunk in response.iter_content(65536):
-        session.check_stop()
+    for chunk in session.chunks(response):
         body += chunk
         if len(body) > _MAX_BODY_BYTES:
             raise SiteError(response.url, "answered with more than 64 MiB")

@@ -293,7 +293,7 @@ class _Scheduler:
             self._context.progress.message(f"{path}: was damaged on disk, and is replaced")
         if not intact and self._context.previous.copy_to(store, post, url):
             return
-        download(post, url, self._session, store, self._params.max_bytes, self._decoder)
+        download(post, url, self._session, store, self._params, self._decoder)
 
     def _on_fetched(self, post: Post, error: BaseException | None) -> None:
         self._fetching -= 1
@@ -324,9 +324,19 @@ class _Scheduler:
         if error.reason == "max_bytes":
             self._counts.reject(error.reason)
             return
+        if error.reason == "disallowed_header_directives":
+            self._counts.reject(error.reason)
+            self._counts.count_failure_in_a_row(
+                str(error), "scrape.disallowed_header_directives: [] takes such files"
+            )
+            return
         self._store.record_failure(post, post_url(self._params, post), error.reason)
         self._counts.fail(error.reason, str(error))
-        self._counts.count_failure_in_a_row(str(error), advice_on_failures(error.reason))
+        self._counts.count_failure_in_a_row(
+            str(error),
+            advice_on_failures(error.reason),
+            is_web_page=error.reason == "web_page",
+        )
         self._counts.show(self._context.progress)
 
 
@@ -341,7 +351,7 @@ def _with_advice_on_form(error: BaseException, params: ScrapeParams) -> BaseExce
 def _with_advice(error: BaseException) -> BaseException:
     """Return `error`, with advice where the site cannot be reached or its search is down."""
     if isinstance(error, UnreachableError):
-        return PipelineError(f"{error}; check scrape.site and the network, then run this again")
+        return PipelineError(f"{error}; {error.advice}, then run this again")
     if isinstance(error, FetchError) and error.reason == "empty":
         return PipelineError(f"{error}; run the same command again later, which goes on from here")
     return error

@@ -66,7 +66,7 @@ def test_a_post(expected: LivePost) -> None:
         assert expected.tags <= set(post.tags)
         if expected.sha1:
             with session.get(post.file_url, session.file_limiter) as response:
-                content = b"".join(response.iter_content(65536))
+                content = b"".join(session.chunks(response))
             assert hashlib.sha1(content, usedforsecurity=False).hexdigest() == expected.sha1
 
 

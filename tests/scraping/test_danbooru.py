@@ -18,7 +18,7 @@ from pipeline.params import ScrapeParams
 from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.danbooru import search_terms
 from pipeline.scraping.danbooru_records import parse_posts
-from pipeline.scraping.fetch_errors import FetchError
+from pipeline.scraping.fetch_errors import FetchError, KeyRequiredError
 from pipeline.scraping.forms import post_url, site_form
 from pipeline.scraping.posts import Page, Post, TagCategories
 from pipeline.scraping.run import plan
@@ -293,13 +293,14 @@ def test_the_user_is_named_to_the_site_and_in_no_message(
     monkeypatch.setenv("PIPELINE_USER_ID", "somebody")
     refusal = '{"success":false,"error":"AuthenticationFailure","message":"Invalid API key"}'
     site = Recorder(Site(pictures), [Response(refusal, 401)])
-    with Server(site) as booru, pytest.raises(FetchError) as error:
-        run(tmp_path, booru.url, form="danbooru2", listing="json")
+    with Server(site) as booru, pytest.raises(KeyRequiredError) as error:
+        run(tmp_path, booru.url, form="danbooru2")
     assert (site.queries[0]["login"], site.queries[0]["api_key"]) == ("somebody", "s3cret")
     assert str(error.value) == (
         f"{booru.url}/posts.json?login=...&api_key=...&only=...&limit=200&tags=-animated+-lowres"
         "+rating%3Ag: "
-        "answered HTTP 401: Invalid API key"
+        "answers: AuthenticationFailure Invalid API key; its API wants a key: set PIPELINE_API_KEY "
+        "and PIPELINE_USER_ID to those of your account there, then run the same command again"
     )
 
 
