@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
 from bs4.exceptions import ParserRejectedMarkup
@@ -76,7 +77,7 @@ def _parse_xml(body: bytes) -> BeautifulSoup:
         return _parse_markup(body, empty_element_tags=set())
 
 
-def _parse_markup(body: bytes, **options: object) -> BeautifulSoup:
+def _parse_markup(body: bytes, **options: Any) -> BeautifulSoup:
     text = body.decode("utf-8-sig", "replace")
     try:
         return BeautifulSoup(text, "html.parser", **options)
