@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -22,6 +23,8 @@ from pipeline.scraping.fetch_errors import FetchError, KeyRequiredError
 from pipeline.scraping.forms import post_url, site_form
 from pipeline.scraping.posts import Page, Post, TagCategories
 from pipeline.scraping.run import plan
+from pipeline.scraping.session import Session
+from pipeline.scraping.sites import known_site
 from pipeline.wsgi import Server
 from tests.scraping.site import picture
 from tests.scraping.test_run import Notes, ids, run
@@ -144,6 +147,13 @@ def test_form_of_a_site(site: str, form: str, expected: str) -> None:
     assert site_form(params) == expected
     page = "posts/294929" if expected == "danbooru2" else "index.php?page=post&s=view&id=294929"
     assert post_url(params, POST) == f"{site.rstrip('/')}/{page}"
+
+
+@pytest.mark.parametrize("site", ["https://danbooru.donmai.us", "https://safebooru.donmai.us"])
+def test_files_of_known_sites_are_on_another_host(site: str) -> None:
+    with closing(Session(site, file_hosts=known_site(site).file_hosts)) as session:
+        assert session.owns(f"https://cdn.donmai.us/original/ac/8e/{MD5}.jpg")
+        assert not session.owns(f"https://cdn.donmai.example/original/ac/8e/{MD5}.jpg")
 
 
 class Recorder:
