@@ -12,7 +12,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST := $(BIN)pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick test-long coverage lint sync lock docs clean
+.PHONY: help install demo test quick test-long test-live coverage lint sync lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,13 +26,16 @@ test: $(VENV)/.installed-dev lint ## lint, types and all tests but the long ones
 	$(PYTEST)
 
 quick: $(VENV)/.installed-dev lint ## lint, types and the tests that take seconds: two minutes
-	$(PYTEST) -m 'not long and not slow'
+	$(PYTEST) -m 'not long and not slow and not live'
 
 test-long: $(VENV)/.installed-dev ## every file operation that fails, and kills by the hundred: hours
 	$(PYTEST) -m long
 
+test-live: $(VENV)/.installed-dev ## a few requests to public sites; needs a network
+	$(BIN)pytest -m live tests/live
+
 coverage: $(VENV)/.installed-dev ## lines and branches that `make test` reaches
-	$(PYTEST) -m 'not long and not limits_files' --cov
+	$(PYTEST) -m 'not long and not live and not limits_files' --cov
 
 lint: $(VENV)/.installed-dev ## lint and types
 	$(BIN)ruff check

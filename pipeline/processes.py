@@ -26,6 +26,7 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, *NOTICES)
 
 _FOR_PARENT = (signal.SIGINT, *NOTICES)
 _POLL_SECONDS = 1.0
+_IMPORT_SECONDS = 0.05
 _SHELLS = {"ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "nu", "sh", "tcsh", "zsh"}
 
 
@@ -38,7 +39,10 @@ def handled_signals() -> list[signal.Signals]:
 
 
 def interrupt_on_signals() -> None:
-    """Let all of `ENDING_SIGNALS` raise `KeyboardInterrupt` in this process, as Ctrl-C does."""
+    """Let all of `ENDING_SIGNALS` raise `KeyboardInterrupt` in this process, as Ctrl-C does.
+
+    While a module is imported it waits for the import to end.
+    """
     for number in handled_signals():
         signal.signal(number, _interrupt)
 
@@ -57,12 +61,26 @@ def _is_nohup(number: signal.Signals) -> bool:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    if _is_importing(frame):
+        # An exception there may be lost, or end the process in C++ code that is initialised.
+        timer = threading.Timer(_IMPORT_SECONDS, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timer.start()
+        return
     # Such signals come several at a time, and a second one would interrupt the cleanup: only
     # Ctrl-C may. Not SIG_IGN: Python reports a signal that came before that was set.
     for further in handled_signals():
         if further != signal.SIGINT:
             signal.signal(further, _ignore)
     raise KeyboardInterrupt
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

@@ -7,7 +7,10 @@ from functools import lru_cache
 
 # Search terms of a site that are no tags.
 _META_TAG = re.compile(
-    r"~.*|(id|rating|user|score|width|height|md5|source|parent|fav|updated|date):.*"
+    r"~.*|(id|rating|user|score|width|height|md5|source|parent|fav|updated|date"
+    # Of Danbooru 2 alone.
+    r"|age|status|is|has|child|pool|filesize|filetype|mpixels|ratio|duration|upvotes|downvotes"
+    r"|favcount|favgroup|tagcount|embedded|pixiv|pixiv_id|limit):.*"
 )
 
 

@@ -23,6 +23,7 @@ def run(
     """Remove duplicates, select and split images: data/manifest.csv."""
     import numpy as np
 
+    from pipeline.images.records import read_posts
     from pipeline.manifest.data_sheet import write_datasheet
     from pipeline.manifest.selection import build_manifest
     from pipeline.manifest.verification import check_manifest
@@ -34,7 +35,7 @@ def run(
         return
     result = build_manifest(params, RAW, RESIZED, MANIFEST, REPORT, progress)
     random = np.random.default_rng(params.seed)
-    write_datasheet(MANIFEST, RESIZED, result.left_out, SHEET, random)
+    write_datasheet(MANIFEST, RESIZED, result.left_out, read_posts(RAW), SHEET, random)
     progress.message(
         f"{MANIFEST}: {result.rows} images, {result.train} for training, {result.val} for "
         f"validation, {result.test} for testing; counts are in {REPORT}, pictures in {SHEET}/"

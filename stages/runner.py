@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from pipeline.errors import Interrupted, PipelineError, UsageError, fault_line
+from pipeline.errors import PipelineError, UsageError, fault_line
 from pipeline.locks import hold, lock_file
 from pipeline.named_files import FOLDER, Input, unwatched
 from pipeline.params import Params, Section
@@ -21,12 +21,12 @@ from pipeline.params.leaf_params import params_of
 from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
 from pipeline.progress import Progress
 from stages.dvc_settings import InexpressibleError, dvc_settings
+from stages.interruption import INTERRUPTED, MESSAGE
 from stages.options import keyword, param_options, set_signature
 from stages.streams import flush_output, prepare_streams
 from stages.usage_messages import usage_message
 
 PARAMS_FILE = Path("params.yaml")
-INTERRUPTED = Interrupted.exit_code
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _run(app: typer.Typer) -> int:
         print(message, file=sys.stderr)
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+        print(MESSAGE, file=sys.stderr)
         code = INTERRUPTED
     except Exception as error:
         fault = fault_line(error)

@@ -53,7 +53,7 @@ def run(
     refresh: Refresh = False,
     check: Check = False,
 ) -> None:
-    """Fetch pictures from a Gelbooru 0.2 site into data/raw."""
+    """Fetch pictures from a Gelbooru 0.2 or Danbooru 2 site into data/raw."""
     _check_data_folder()
     progress = ConsoleProgress()
     # The project's store, also for an experiment in a temporary copy, which DVC removes afterwards.

@@ -14,7 +14,7 @@ from pipeline.params.file import load_params
 from pipeline.params.reference import params_page
 from pipeline.params.schema import schema_text
 from pipeline.params.text import params_text
-from stages.app import COMMANDS, STAGES
+from stages.program import COMMANDS, STAGES
 from stages.reference import commands_page
 from stages.runner import PARAMS_FILE
 

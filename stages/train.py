@@ -11,10 +11,10 @@ from pipeline.named_files import check_inputs, evaluation_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params.file import load_params
 from stages.console import ConsoleProgress
+from stages.interruption import INTERRUPTED
 from stages.live_recorder import LiveRecorder
 from stages.paths import MANIFEST, MODELS, REPORTS, RESIZED
 from stages.runner import (
-    INTERRUPTED,
     PARAMS_FILE,
     Stage,
     project_folder,

@@ -20,7 +20,7 @@ from PIL import Image
 
 # What the commands import, so that a run does not have to.
 MODULES = (
-    "stages.app",
+    "stages.program",
     "dvc.api",
     "dvclive.live",
     "matplotlib.backends.backend_agg",

@@ -45,6 +45,41 @@ def test_three_signals_in_a_row_are_one_interruption(first: signal.Signals) -> N
         assert process.returncode == 130
 
 
+IMPORTING = """
+import time
+from stages.runner import new_app, run_app
+
+app = new_app()
+
+@app.command()
+def load() -> None:
+    import slow
+    print(slow.value, flush=True)
+    time.sleep(60)
+
+run_app(app)
+"""
+
+
+def test_an_import_is_not_interrupted(tmp_path: Path) -> None:
+    body = "import time\nprint('importing', flush=True)\ntime.sleep(0.3)\nvalue = 'imported'\n"
+    (tmp_path / "slow.py").write_text(body)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-c", IMPORTING],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert (out, err) == ("imported\n", "interrupted; run the same command again to go on\n")
+    assert process.returncode == 130
+
+
 WITHOUT = """
 import os, signal
 for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):

@@ -1,4 +1,4 @@
-"""A picture as a post of a Gelbooru 0.2 site: its addresses, and its records in the API."""
+"""A picture as a post of a site: its addresses, and its records in the API of Gelbooru 0.2."""
 
 import hashlib
 import html
@@ -12,8 +12,13 @@ from pipeline.images.collection import BooruPicture
 OWNER = "pipeline"
 SAMPLE_WIDTH = 850
 THUMBNAIL_SIDE = 150
-_METADATA_TAGS = frozenset({"highres", "absurdres", "lowres", "animated", "greyscale"})
-_TAG_TYPES = {"general": 0, "metadata": 5}
+TAG_KINDS = {
+    "original": "copyright",
+    **dict.fromkeys(("highres", "absurdres", "lowres", "animated", "greyscale"), "metadata"),
+}
+"""Kinds of tags that are not general."""
+
+_TAG_TYPES = {"general": 0, "copyright": 3, "metadata": 5}
 _POSTS_PER_DIRECTORY = 500
 
 
@@ -35,6 +40,11 @@ class ServedPost:
     def score(self) -> int | None:
         """Votes, derived from the id; None for some posts, as on the site."""
         return None if self.id % 3 == 0 else self.id % 7
+
+    @property
+    def favourites(self) -> int:
+        """Number of users who have the post among their favourites, derived from the id."""
+        return self.id % 5
 
     @cached_property
     def tags(self) -> frozenset[str]:
@@ -74,8 +84,12 @@ class ServedPost:
     @property
     def preview_size(self) -> tuple[int, int]:
         """Width and height of the thumbnail in pixels."""
+        return self.size_within(THUMBNAIL_SIDE)
+
+    def size_within(self, side: int) -> tuple[int, int]:
+        """Return width and height in pixels of the picture, shrunk to at most `side`."""
         width, height = self.picture.width, self.picture.height
-        shrink = min(1.0, THUMBNAIL_SIDE / max(width, height))
+        shrink = min(1.0, side / max(width, height))
         return max(1, round(width * shrink)), max(1, round(height * shrink))
 
     @property
@@ -111,8 +125,8 @@ class TagCount:
 
     @property
     def kind(self) -> str:
-        """CSS class in the sidebar: `metadata` or `general`."""
-        return "metadata" if self.name in _METADATA_TAGS else "general"
+        """CSS class in the sidebar: `metadata`, `copyright` or `general`."""
+        return TAG_KINDS.get(self.name, "general")
 
     @property
     def type(self) -> int:

@@ -2,7 +2,8 @@
 
 It reproduces the oddities of safebooru.org, so that clients written for such sites work with it
 unchanged: JSON has the type `text/html`, a page without posts is an empty body, and an error is XML
-with status 200 even where JSON was requested.
+with status 200 even where JSON was requested. The same pictures are also those of a Danbooru 2
+site, at that site's own addresses.
 """
 
 import io
@@ -18,6 +19,7 @@ from werkzeug.utils import redirect, send_file
 from werkzeug.wrappers import Request, Response
 
 from pipeline.booru.api_records import ServedPost, TagCount, json_body
+from pipeline.booru.danbooru_site import DanbooruSite
 from pipeline.booru.html_render import (
     comments_xml,
     error_xml,
@@ -46,7 +48,7 @@ _LIST_ADDRESS = "index.php?page=post&s=list&tags=all"
 
 
 class Site:
-    """A Gelbooru 0.2 site with `pictures`, as a WSGI application."""
+    """A Gelbooru 0.2 and Danbooru 2 site with `pictures`, as a WSGI application."""
 
     def __init__(self, pictures: Sequence[BooruPicture]) -> None:
         self._posts = [ServedPost(picture) for picture in pictures]
@@ -62,6 +64,9 @@ class Site:
         self._previews |= {
             post.sample_path: (post, post.sample_size) for post in self._posts if post.has_sample
         }
+        self._danbooru = DanbooruSite(self._posts)
+        self._originals |= self._danbooru.originals
+        self._previews |= self._danbooru.previews
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
@@ -79,6 +84,8 @@ class Site:
             return self._index(request)
         if path == "/robots.txt":
             return Response(_ROBOTS, mimetype="text/plain")
+        if (answer := self._danbooru.answer(path, request)) is not None:
+            return answer
         if post := self._originals.get(path):
             return _original(post, request)
         if preview := self._previews.get(path):

@@ -23,6 +23,7 @@ Fault = Callable[[WSGIApplication, WSGIEnvironment], WSGIApplication]
 """Returns the application that answers a request instead of the site."""
 
 _CHALLENGE = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
+_RATE_LIMIT = '{"cost": 1, "rate": 10, "limits": {"ip/127.0.0.1": -19.0}}'
 _PAGE = "<!DOCTYPE html><html><head><title>Booru</title></head><body>Not here</body></html>"
 
 
@@ -54,7 +55,7 @@ class FaultInjector:
     def _next_fault(self, path: str) -> Fault | None:
         if path == "/robots.txt":
             return None
-        is_list = path in ("/", "/index.php")
+        is_list = path in ("/", "/index.php") or path.startswith("/posts")
         faults = self._on_lists if is_list else self._on_files
         with self._lock:
             number = next(self._list_numbers if is_list else self._file_numbers)
@@ -78,7 +79,9 @@ def _shift_listing(site: WSGIApplication, environ: WSGIEnvironment) -> WSGIAppli
     """List some posts of the previous page again, as when new posts shift the listing."""
     query = unquote_plus(environ["QUERY_STRING"])
     environ["QUERY_STRING"] = re.sub(
-        r"id:<(\d+)", lambda cursor: f"id:<{int(cursor[1]) + REPEATED_POSTS}", query
+        r"(id:<|page=b)(\d+)",
+        lambda cursor: f"{cursor[1]}{int(cursor[2]) + REPEATED_POSTS}",
+        query,
     )
     return site
 
@@ -147,6 +150,7 @@ FAULTS: Mapping[str, Fault] = {
     "empty": _respond(),
     "404": _respond(status=404),
     "429": _respond(status=429),
+    "429-rate-limit": _respond(status=429, X_Rate_Limit=_RATE_LIMIT),
     "429-retry-after": _respond(status=429, Retry_After=str(RETRY_AFTER_SECONDS)),
     "500": _respond(status=500),
     "503": _respond(status=503),

@@ -1,4 +1,4 @@
-"""Render the XML and HTML of a Gelbooru 0.2 site from the templates in `templates/`."""
+"""Render the XML and HTML of both kinds of site from the templates in `templates/`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,6 +89,16 @@ def _pager(count: int, query: str, pid: int) -> Iterator[_PageLink]:
     if page < last:
         yield _PageLink(">", tags, (page + 1) * POSTS_PER_PAGE, "next")
         yield _PageLink(">>", tags, last * POSTS_PER_PAGE, "last page")
+
+
+def danbooru_list_page(records: Sequence[Mapping[str, object]], query: str) -> str:
+    """Render the page of thumbnails of a Danbooru 2 site; `records` are those of its API."""
+    return _render("danbooru_list.html", posts=records, query=query)
+
+
+def danbooru_view_page(record: Mapping[str, object], categories: Sequence[str]) -> str:
+    """Render the page of a post of a Danbooru 2 site, its tags by category."""
+    return _render("danbooru_view.html", post=record, categories=categories)
 
 
 def _render(template: str, **values: object) -> str:

@@ -31,7 +31,11 @@ T = TypeVar("T", "Post", "ImageRecord")
 
 @dataclass(frozen=True)
 class Post:
-    """An original, as in `posts.jsonl`; `sha256` is that of its file, `parent_id` 0 means none."""
+    """An original, as in `posts.jsonl`; `sha256` is that of its file, `parent_id` 0 means none.
+
+    `tag_categories` are those of its tags that are not general, by category; None where the site
+    told none, and in lists of earlier versions.
+    """
 
     id: Int64
     file: FileName
@@ -41,6 +45,7 @@ class Post:
     tags: Tags
     post_url: Line
     source: Line
+    tag_categories: dict[str, Tags] | None = None
 
     @property
     def key(self) -> Key:

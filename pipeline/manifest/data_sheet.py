@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from pipeline.files import atomic_path, write_text, writing
+from pipeline.images.records import Post
 from pipeline.images.shards import read_image
 from pipeline.manifest.rows import SPLITS, Row, read_manifest
 
@@ -42,19 +43,21 @@ def write_datasheet(
     manifest: Path,
     resized: Path,
     left_out: Mapping[str, int],
+    posts: Iterable[Post],
     folder: Path,
     random: np.random.Generator,
 ) -> None:
     """Write `contact.png` and `index.html` to `folder`.
 
-    `left_out` counts what is not in the manifest, by reason; `random` draws the images to show.
+    `left_out` counts what is not in the manifest, by reason; `posts` are those of the images, and
+    maybe others; `random` draws the images to show.
     Raises `PipelineError` where an image cannot be read or a file be written.
     """
     rows = read_manifest(manifest)
     indices = random.choice(len(rows), min(MAX_IMAGES, len(rows)), replace=False)
     drawn = [rows[index] for index in indices]
     sheet = contact_sheet(resized, drawn)
-    page = _page(sheet, len(drawn), rows, left_out)
+    page = _page(sheet, len(drawn), tables(rows, left_out, posts), len(rows))
     with writing(folder):
         with atomic_path(folder / "contact.png") as temporary:
             sheet.save(temporary, "PNG")
@@ -72,10 +75,13 @@ def contact_sheet(resized: Path, rows: Sequence[Row]) -> Image.Image:
     return Image.fromarray(sheet)
 
 
-def tables(rows: Sequence[Row], left_out: Mapping[str, int]) -> list[Table]:
-    """Return the tables of the page."""
+def tables(
+    rows: Sequence[Row], left_out: Mapping[str, int], posts: Iterable[Post] = ()
+) -> list[Table]:
+    """Return the tables of the page, those of categories of tags as far as `posts` have them."""
     splits = Counter(row.split for row in rows)
     tags = Counter(tag for row in rows for tag in row.tags)
+    categories = {post.id: post.tag_categories or {} for post in posts}
     return [
         Table("Splits", [(split, splits[split]) for split in SPLITS]),
         Table("Left out", [(name, count) for name, count in left_out.items() if count]),
@@ -83,6 +89,15 @@ def tables(rows: Sequence[Row], left_out: Mapping[str, int]) -> list[Table]:
         Table("Format of the original", _counted(row.original_format for row in rows)),
         Table("Rating", _counted(row.rating for row in rows)),
         Table("Most frequent tags", tags.most_common(MAX_TAGS)),
+        *(
+            Table(
+                f"Most frequent {category}s",
+                _counted(
+                    tag for row in rows for tag in categories.get(row.id, {}).get(category, ())
+                )[:MAX_TAGS],
+            )
+            for category in ("artist", "character", "copyright")
+        ),
     ]
 
 
@@ -102,15 +117,15 @@ def _counted(values: Iterable[str]) -> list[tuple[str, int]]:
     return Counter(values).most_common()
 
 
-def _page(sheet: Image.Image, shown: int, rows: Sequence[Row], left_out: Mapping[str, int]) -> str:
+def _page(sheet: Image.Image, shown: int, tables: Sequence[Table], total: int) -> str:
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=85)
     templates = Environment(
         loader=PackageLoader("pipeline.manifest"), autoescape=True, undefined=StrictUndefined
     )
     return templates.get_template("datasheet.html.j2").render(
-        total=len(rows),
+        total=total,
         shown=shown,
         sheet=base64.b64encode(file.getvalue()).decode(),
-        tables=tables(rows, left_out),
+        tables=tables,
     )

@@ -34,7 +34,8 @@ class Params(Section):
     """All of `params.yaml`: one section per stage."""
 
     scrape: ScrapeParams = Field(
-        ScrapeParams(), description="Fetch pictures from a Gelbooru 0.2 site into data/raw."
+        ScrapeParams(),
+        description="Fetch pictures from a Gelbooru 0.2 or Danbooru 2 site into data/raw.",
     )
     resize: ResizeParams = Field(
         ResizeParams(),

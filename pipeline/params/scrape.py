@@ -18,7 +18,13 @@ class ScrapeParams(Section):
     site: str = Field(
         "https://safebooru.org",
         pattern=r"^(https?://[^/\s]+(/\S*)?|file://\S+)$",
-        description="address of a Gelbooru 0.2 site, or file:///FOLDER for pictures of your own",
+        description="address of a Gelbooru 0.2 or Danbooru 2 site, or file:///FOLDER for pictures "
+        "of your own",
+    )
+    form: Literal["auto", "gelbooru02", "danbooru2"] = Field(
+        "auto",
+        description="what kind of site it is; auto: that of a site that is known by its address, "
+        "gelbooru02 of any other",
     )
     tags: Names = Field(
         (), description="tags that every picture must have; * stands for any letters"
@@ -27,11 +33,18 @@ class ScrapeParams(Section):
         ("animated", "lowres", "jpeg_artifacts"),
         description="tags that no picture may have; * stands for any letters",
     )
-    ratings: Names = Field(("general", "safe"), description="accepted ratings")
+    ratings: Names = Field(
+        ("general", "safe"),
+        description="accepted ratings, of general, safe, sensitive, questionable and explicit; "
+        "Danbooru 2 sites have no safe, and what they call sensitive is not general",
+    )
     listing: Literal["auto", "json", "xml", "html"] = Field(
         "auto",
         description="how posts are listed: by the API in JSON or XML, or from web pages, with two "
         "or more requests per post; auto: the first of these that the site offers",
+    )
+    min_score: int | None = Field(
+        None, ge=-(10**9), le=10**9, description="least score (votes) of a post; null: any"
     )
     limit: int = Field(18_000, ge=1, description="number of pictures to accept")
     until: int | None = Field(
@@ -56,6 +69,11 @@ class ScrapeParams(Section):
         "refuse",
         description="what to do with files that differ from the announced md5 in each of three "
         "downloads; keep: accept them; refuse: take older posts instead",
+    )
+    disallowed_header_directives: Names = Field(
+        ("noai", "noimageai", "noindex", "noimageindex"),
+        description="directives of X-Robots-Tag headers, as in img2dataset; files that are sent "
+        "with one of them are not accepted",
     )
     page_size: int = Field(1000, ge=1, le=1000, description="posts per API request")
     api_interval: float = Field(

@@ -1,7 +1,8 @@
 """Addresses as the HTTP library reads them: of redirects, and of a site's own hosts."""
 
+from collections.abc import Mapping
 from ipaddress import ip_address
-from urllib.parse import urljoin
+from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import LocationParseError
@@ -22,17 +23,46 @@ class CheckedSession(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
 
-    def redirect_address(self, response: requests.Response) -> str | None:
-        """Return the absolute address of a redirect, None for another response.
 
-        Raises `FetchError` for a Location that is no address.
-        """
-        try:
-            target = super().get_redirect_target(response)
-            return None if target is None else urljoin(response.url, target)
-        except ValueError:
-            problem = f"redirects to {response.headers['Location']!r}, which is no address"
-            raise FetchError(response.url, "redirects", problem) from None
+def redirect_address(response: requests.Response) -> str | None:
+    """Return the absolute address of a redirect, None for another response.
+
+    Raises `FetchError` for a Location that is no address.
+    """
+    if not response.is_redirect:
+        return None
+    location = response.headers["Location"]
+    try:
+        return prepared_address(urljoin(response.url, _decoded(location)))
+    except ValueError:
+        problem = f"redirects to {location!r}, which is no address"
+        raise FetchError(response.url, "redirects", problem) from None
+
+
+def prepared_address(url: str, params: Mapping[str, str | int] | None = None) -> str:
+    """Return an address as it will be requested: dot segments resolved, percent-encoded, in ASCII.
+
+    Raises `ValueError` where it is no http(s) address.
+    """
+    address = requests.Request("GET", urldefrag(url).url, params=params).prepare().url
+    if address is None or parse_address(address) is None:
+        raise ValueError(f"{url}: no http(s) address")
+    return address
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of an address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _decoded(location: str) -> str:
+    """Return a header's text, which is UTF-8, or else bytes that are to be sent as they are."""
+    data = location.encode("latin-1")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return quote(data, safe="".join(map(chr, range(0x21, 0x7F))))
 
 
 def parse_address(url: str) -> Url | None:

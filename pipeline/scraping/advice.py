@@ -7,6 +7,7 @@ from pipeline.scraping.counts import ScrapeCounts
 _MAX_NAMED = 5
 _ADVICE = {
     "md5": "take files that differ from the announced md5, by scrape.md5: keep",
+    "hidden": "search for other tags: the site shows these files to some of its users only",
     "malformed": "try another scrape.listing: the records lack an id, a size, tags or an address",
     "http_401": "ask the site's owner: its files are refused to this program",
     "http_403": "ask the site's owner: its files are refused to this program, perhaps to all but "

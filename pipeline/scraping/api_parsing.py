@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -53,7 +54,7 @@ def parse_posts(body: bytes, site: str) -> Page:
     if kind is BodyKind.EMPTY:
         return Page()
     if kind is BodyKind.JSON:
-        return parse_page(_json_records(body), site)
+        return parse_page(json_records(body), site)
     if kind is BodyKind.XML:
         return parse_page(_xml_records(body), site)
     text = body.decode("utf-8-sig", "replace")
@@ -85,7 +86,8 @@ def _parse_markup(body: bytes, **options: Any) -> BeautifulSoup:
         return BeautifulSoup(text.replace("<![", "&lt;!["), "html.parser", **options)
 
 
-def _json_records(body: bytes) -> list[object]:
+def json_records(body: bytes) -> list[object]:
+    """Return the records in a response in JSON. Raises `AnswerError`."""
     try:
         answer = json.loads(
             body.decode("utf-8-sig", "replace"), parse_int=_parse_digits, strict=False
@@ -114,8 +116,8 @@ def _records(answer: object) -> list[object]:
             return inner if isinstance(inner, list) else _records(inner)
         if "id" in answer:
             return [answer]
-        if reason := answer.get("reason") or answer.get("message") or answer.get("error"):
-            raise AnswerError(f"refused the request: {_one_line(str(reason))}")
+        if reason := _reason(answer):
+            raise AnswerError(f"refused the request: {reason}")
     raise AnswerError(f"answered with JSON that holds no posts: {json.dumps(answer)[:80]}")
 
 
@@ -137,6 +139,20 @@ def _xml_records(body: bytes) -> list[object]:
 def _xml_record(post: Tag) -> dict[str, object]:
     children = post.find_all(True, recursive=False)
     return {**post.attrs, **{child.name: child.get_text(" ") for child in children}}
+
+
+def reason_for_refusal(body: bytes) -> str:
+    """Return the reason that an error in JSON gives, in one line; empty where it gives none."""
+    try:
+        answer = json.loads(body) if body_kind(body) is BodyKind.JSON else None
+    except (ValueError, RecursionError):
+        return ""
+    return _reason(answer) if isinstance(answer, dict) else ""
+
+
+def _reason(answer: Mapping[str, object]) -> str:
+    reason = answer.get("reason") or answer.get("message") or answer.get("error")
+    return _one_line(str(reason or ""))
 
 
 def _one_line(text: str) -> str:

@@ -7,12 +7,12 @@ from typing import Literal, TypeVar
 import requests
 
 from pipeline.scraping.api_parsing import AnswerError, parse_posts
+from pipeline.scraping.challenges import raise_for_challenge
 from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
     TransientError,
     UnreachableError,
-    raise_for_challenge,
     raise_for_missing_key,
 )
 from pipeline.scraping.html_listing import listed_ids, parse_view
@@ -31,8 +31,7 @@ _MAX_ODD_VIEWS = 3
 T = TypeVar("T")
 
 _MAX_BODY_BYTES = 64 * 2**20
-# Errors after which another form may still work.
-_FORM_ERRORS = frozenset(
+FORM_ERRORS = frozenset(
     {
         "answer",
         "empty",
@@ -48,6 +47,7 @@ _FORM_ERRORS = frozenset(
         "http_501",
     }
 )
+"""Errors after which another form may still work."""
 
 
 class Client:
@@ -92,7 +92,7 @@ class Client:
             try:
                 return self._next_view(below) if form == "html" else self._api_page(form, below)
             except FetchError as error:
-                if error.reason not in _FORM_ERRORS or len(self._forms) == 1:
+                if error.reason not in FORM_ERRORS or len(self._forms) == 1:
                     raise
                 self._forms.popleft()
                 self._session.log(f"{error}; {self._change_of_form()}")
@@ -119,36 +119,13 @@ class Client:
         """Return a page with only the records below `below`; an empty one where there are none."""
         page = self._session.retry(request)
         if not page.ids:
-            page = self._ask_again(request)
+            page = ask_again(self._session, self._site, request)
         page = self._in_order(request, page)
         older = page if below is None else page.below(below)
         if page.ids and not older.ids:
             problem = f"the search ignores id:<{below}, so its posts cannot be listed"
             raise FetchError(self._site, "answer", problem)
         return older
-
-    def _ask_again(self, request: Callable[[], Page]) -> Page:
-        """Repeat a request that was answered with no posts, as a search that is down answers, too.
-
-        Returns an empty page when the retries are used up.
-        """
-
-        def attempt() -> Page:
-            page = request()
-            if not page.ids:
-                raise TransientError(self._site, "empty", "answered with no posts")
-            return page
-
-        self._session.log(
-            f"{self._site}: answered with no posts; asking again, with growing pauses, in case its "
-            "search is down"
-        )
-        try:
-            return self._session.retry(attempt)
-        except TransientError as error:
-            if error.reason == "empty":
-                return Page()
-            raise
 
     def _is_end(self, below: int | None) -> bool:
         """Return whether the web page lists no posts either, or may not be read.
@@ -260,25 +237,65 @@ class Client:
         return page
 
     def _get(self, base: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
-        url = f"{base}/index.php"
-        with self._session.get(url, self._session.api_limiter, params=params) as response:
-            body = self._read_body(response)
-            raise_for_challenge(response, body[:4096])
-            try:
-                return parse(body)
-            except AnswerError as error:
-                if params["page"] == "dapi":
-                    raise_for_missing_key(response.url, response.status_code, body)
-                raise TransientError(response.url, "answer", str(error)) from None
+        is_api = params["page"] == "dapi"
+        return fetch_parsed(self._session, f"{base}/index.php", params, parse, is_api=is_api)
 
-    def _read_body(self, response: requests.Response) -> bytes:
-        body = bytearray()
-        for chunk in response.iter_content(65536):
-            self._session.check_stop()
-            body += chunk
-            if len(body) > _MAX_BODY_BYTES:
-                raise SiteError(response.url, "answered with more than 64 MiB")
-        return bytes(body)
+
+def ask_again(session: Session, site: str, request: Callable[[], Page]) -> Page:
+    """Repeat a request that was answered with no posts, as a search that is down answers, too.
+
+    Returns an empty page when the retries are used up.
+    """
+
+    def attempt() -> Page:
+        page = request()
+        if not page.ids:
+            raise TransientError(site, "empty", "answered with no posts")
+        return page
+
+    session.log(
+        f"{site}: answered with no posts; asking again, with growing pauses, in case its search is "
+        "down"
+    )
+    try:
+        return session.retry(attempt)
+    except TransientError as error:
+        if error.reason == "empty":
+            return Page()
+        raise
+
+
+def fetch_parsed(
+    session: Session,
+    url: str,
+    params: Mapping[str, str | int],
+    parse: Callable[[bytes], T],
+    *,
+    is_api: bool,
+) -> T:
+    """Request `url` and return its body as `parse` does.
+
+    Raises `TransientError` where `parse` raises `AnswerError`, `KeyRequiredError` where that says
+    that the API wants a key, else as `Session.get` does.
+    """
+    with session.get(url, session.api_limiter, params=params) as response:
+        body = _read_body(session, response)
+        try:
+            return parse(body)
+        except AnswerError as error:
+            raise_for_challenge(response, body)
+            if is_api:
+                raise_for_missing_key(response.url, response.status_code, body)
+            raise TransientError(response.url, "answer", str(error)) from None
+
+
+def _read_body(session: Session, response: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in session.chunks(response):
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise SiteError(response.url, "answered with more than 64 MiB")
+    return bytes(body)
 
 
 def credentials(environment: Mapping[str, str]) -> dict[str, str]:

@@ -53,6 +53,8 @@ LISTING_LAYOUTS = (
     """
     ALTER TABLE listing.listings ADD COLUMN short INTEGER NOT NULL DEFAULT 0;
     """,
+    # Records may have a score, favourites and tag categories, which earlier versions do not read.
+    "",
 )
 
 

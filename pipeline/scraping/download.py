@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -14,20 +14,18 @@ from pipeline.errors import PipelineError
 from pipeline.images.damage import check_decodes
 from pipeline.images.opening import open_image
 from pipeline.machine_errors import fault_text, is_machine_fault
-from pipeline.scraping.api_parsing import BodyKind, body_kind
-from pipeline.scraping.fetch_errors import (
-    FetchError,
-    TransientError,
-    UnreachableError,
-    raise_for_challenge,
-)
+from pipeline.params import ScrapeParams
+from pipeline.scraping.addresses import prepared_address
+from pipeline.scraping.challenges import START_BYTES, is_web_page, raise_for_challenge
+from pipeline.scraping.fetch_errors import FetchError, TransientError, UnreachableError
 from pipeline.scraping.posts import Post
+from pipeline.scraping.robots import find_directive
 from pipeline.scraping.selection import PICTURE_FORMATS
 from pipeline.scraping.session import Session
 from pipeline.scraping.store import Store, StoredFile
 
 _CHUNK_BYTES = 65536
-_START_BYTES = 4096
+_BEFORE_TAGS = b"\xef\xbb\xbf \t\r\n"
 # Values of Exif's orientation that exchange width and height.
 _TRANSPOSED = (5, 6, 7, 8)
 
@@ -67,7 +65,12 @@ class Digests:
 
 
 def download(
-    post: Post, post_url: str, session: Session, store: Store, max_bytes: int, decoder: Executor
+    post: Post,
+    post_url: str,
+    session: Session,
+    store: Store,
+    params: ScrapeParams,
+    decoder: Executor,
 ) -> None:
     """Bring the file of `post` into `store`, resuming an interrupted transfer.
 
@@ -75,13 +78,13 @@ def download(
     the announced one is committed too, and fetched again a few times, until the difference is
     believed.
 
-    Raises `FetchError` (reason `max_bytes`: the file is larger than that), `SiteError` or
-    `Stopped`; the bytes transferred by then stay in the store.
+    Raises `FetchError` (reason `max_bytes` or `disallowed_header_directives`: the file does not fit
+    that param), `SiteError` or `Stopped`; the bytes transferred by then stay in the store.
     """
 
     def attempt() -> None:
         fresh = _needs_retry(post, store)
-        digests = _transfer(post, post_url, session, store, max_bytes, fresh=fresh)
+        digests = _transfer(post, post_url, session, store, params, fresh=fresh)
         decoder.submit(check_picture, post, store.part_path(post), digests.md5).result()
         store.commit(post, digests.sha256, digests.md5, digests.bytes)
 
@@ -104,7 +107,7 @@ def _needs_retry(post: Post, store: Store) -> bool:
 
 
 def _transfer(
-    post: Post, post_url: str, session: Session, store: Store, max_bytes: int, *, fresh: bool
+    post: Post, post_url: str, session: Session, store: Store, params: ScrapeParams, *, fresh: bool
 ) -> Digests:
     """Complete the part of `post`, and return its digests.
 
@@ -122,11 +125,13 @@ def _transfer(
         if not fresh:
             store.begin_transfer(post, post_url, length, validator)
 
-    headers = _request_headers(digests.bytes, stored, fresh=fresh)
+    max_bytes = params.max_bytes
+    headers = _request_headers(post_url, digests.bytes, stored, fresh=fresh)
     with session.get(post.file_url, session.file_limiter, headers=headers) as response:
         if not _is_continuation(response, digests.bytes):
             _raise_for_range(response, part)
             digests = Digests()
+        _raise_if_disallowed(response, params.disallowed_header_directives, part)
         length = _full_length(response, digests.bytes)
         record(length, _version_validator(response))
         _raise_if_larger(response, length or 0, max_bytes, part)
@@ -142,9 +147,12 @@ def _transfer(
     return digests
 
 
-def _request_headers(start: int, stored: StoredFile | None, *, fresh: bool) -> dict[str, str]:
+def _request_headers(
+    post_url: str, start: int, stored: StoredFile | None, *, fresh: bool
+) -> dict[str, str]:
     """Return the headers of a transfer that resumes at byte `start`, where it can be resumed."""
-    headers = {"Accept-Encoding": "identity"}
+    # Some sites give files only to those who come from the post's page.
+    headers = {"Accept-Encoding": "identity", "Referer": prepared_address(post_url)}
     if fresh:
         headers["Cache-Control"] = "no-cache"
     if stored is not None and stored.validator and start:
@@ -169,21 +177,19 @@ def _stream(
 
 
 def _chunks(response: requests.Response, session: Session) -> Iterator[bytes]:
-    """Yield the body, in pieces of which the first is long enough to recognise a web page.
+    """Yield the body as it comes; what may be a web page, in a piece long enough to recognise one.
 
-    A server that sends HTTP chunks may send very small ones.
+    A slow server sends very small pieces.
     """
-    first = bytearray()
-    for chunk in response.iter_content(_CHUNK_BYTES):
-        session.check_stop()
-        if len(first) < _START_BYTES:
-            first += chunk
-            if len(first) >= _START_BYTES:
-                yield bytes(first)
-        else:
-            yield chunk
-    if 0 < len(first) < _START_BYTES:
+    first, chunks = bytearray(), session.chunks(response)
+    for chunk in chunks:
+        first += chunk
+        text = first.lstrip(_BEFORE_TAGS)
+        if len(first) >= START_BYTES or (text and not text.startswith(b"<")):
+            break
+    if first:
         yield bytes(first)
+    yield from chunks
 
 
 def _is_continuation(response: requests.Response, start: int) -> bool:
@@ -220,10 +226,21 @@ def _raise_if_larger(response: requests.Response, length: int, max_bytes: int, p
         raise FetchError(response.url, "max_bytes", problem)
 
 
+def _raise_if_disallowed(
+    response: requests.Response, directives: Collection[str], part: Path
+) -> None:
+    headers = response.raw.headers.getlist("X-Robots-Tag")
+    directive = find_directive(headers, {directive.lower() for directive in directives})
+    if directive is not None:
+        part.unlink(missing_ok=True)
+        problem = f"its X-Robots-Tag says {directive}"
+        raise FetchError(response.url, "disallowed_header_directives", problem)
+
+
 def _raise_for_web_page(response: requests.Response, start: bytes) -> None:
     raise_for_challenge(response, start)
-    if body_kind(start) is BodyKind.HTML:
-        raise TransientError(response.url, "web_page", "answered with a web page, not a picture")
+    if is_web_page(start):
+        raise FetchError(response.url, "web_page", "is a web page, not a picture")
 
 
 def check_picture(post: Post, part: Path, md5: str) -> None:

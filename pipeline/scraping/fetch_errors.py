@@ -3,27 +3,21 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-import requests
-from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from pipeline.errors import PipelineError
 from pipeline.scraping.api_parsing import BodyKind, body_kind, parse_html
 
 CHALLENGE_EXIT_CODE = 3
 
-_NEVER_CONNECTED = (
-    requests.ConnectTimeout,
-    requests.exceptions.SSLError,
-    requests.exceptions.ProxyError,
-)
-_SECRETS = re.compile(r"((?:api_key|user_id)=)[^&\s'\"]+")
+# And the names of all fields, which would fill a message.
+_SECRETS = re.compile(r"((?:api_key|user_id|login|only)=)[^&\s'\"]+")
 
 
 _MAX_SENTENCE_BYTES = 4096
+_MAX_SENTENCE_LENGTH = 400
 _KEY_WANTED = re.compile(
     r"(missing|no|invalid|incorrect|wrong|bad) (authentication|authorization|credentials|api.?key)"
     r"|(authentication|authorization|credentials|api.?key|login|log.?in|account)s? (is |are )?"
@@ -39,7 +33,7 @@ class FetchError(PipelineError):
 
     def __init__(self, url: str, reason: str, problem: str) -> None:
         super().__init__(without_secrets(f"{url}: {problem}"))
-        self.reason = reason
+        self.reason, self.problem = reason, problem
 
 
 class TransientError(FetchError):
@@ -56,7 +50,21 @@ class TransientError(FetchError):
 
 
 class UnreachableError(TransientError):
-    """No connection to the host could be made."""
+    """No connection to the host of `address` could be made.
+
+    `advice` says what to do. A `lasting` error is the same at the next try.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        problem: str,
+        advice: str = "check scrape.site and the network",
+        *,
+        lasting: bool = False,
+    ) -> None:
+        super().__init__(url, "unreachable", problem)
+        self.address, self.advice, self.lasting = url, advice, lasting
 
 
 class SiteError(PipelineError):
@@ -81,32 +89,43 @@ class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
 
 
 def without_secrets(text: str) -> str:
-    """Return `text` with the values of `api_key=` and `user_id=` replaced by dots."""
+    """Return `text` with the values of `api_key=`, `user_id=`, `login=` and `only=` as dots."""
     return _SECRETS.sub(r"\1...", text)
 
 
-def retry_after(value: str) -> float:
-    """Return the seconds of a Retry-After header, which holds seconds or a date; 0 for neither."""
-    if re.fullmatch(r"\s*[0-9]+\s*", value):
+def retry_after(value: str, date: str = "") -> float:
+    """Return the seconds of a Retry-After header, which holds seconds or a date; 0 for neither.
+
+    A date counts from `date`, the answer's own, since clocks differ; without one, from this one's.
+    """
+    if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*", value):
         return float(value)
+    then = _parse_date(value)
+    if then is None:
+        return 0.0
+    return max(0.0, (then - (_parse_date(date) or datetime.now(UTC))).total_seconds())
+
+
+def _parse_date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value)
+        return date.replace(tzinfo=date.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
+        return None
+
+
+def rate_limit_wait(value: str) -> float:
+    """Return the seconds that the X-Rate-Limit header of Danbooru 2 asks to wait; 0 for none.
+
+    It is an object in JSON: `limits`, the points that are left by user and address, and `rate`,
+    the points that are added per second. A request needs `cost` points.
+    """
+    try:
+        limit = json.loads(value)
+        missing = limit["cost"] - min(limit["limits"].values())
+        return max(0.0, float(missing / limit["rate"]))
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return 0.0
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
-
-
-def raise_for_challenge(response: requests.Response, start: bytes) -> None:
-    """Raise `ChallengeError` if a response, whose body begins with `start`, is a challenge."""
-    is_page = body_kind(start) is BodyKind.HTML and b"<title>just a moment" in start.lower()
-    if is_page or response.headers.get("cf-mitigated") == "challenge":
-        raise ChallengeError(
-            response.url,
-            "the site asks for proof of a human; this program does not answer such challenges: "
-            "wait, or ask the site's owner, then run the same command again",
-        )
 
 
 def raise_for_missing_key(url: str, status: int, body: bytes) -> None:
@@ -131,11 +150,16 @@ def _sentence(body: bytes) -> str:
     if kind in (BodyKind.XML, BodyKind.HTML):
         tree = parse_html(body)
         reasons = [tag.get("reason") or tag.get("message") for tag in tree.find_all(True)]
-        text = " ".join(str(reason) for reason in reasons if reason) or tree.get_text(" ")
+        text = " ".join(str(reason) for reason in reasons if reason) or tree.get_text(
+            " ", strip=True
+        )
+        if len(text) > _MAX_SENTENCE_LENGTH:
+            # A page with more than an error on it may offer to log in, too.
+            return ""
     else:
         with suppress(ValueError, RecursionError):
             text = " ".join(_strings(json.loads(text)))
-    return " ".join(text.split())[:200]
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:200]
 
 
 def _strings(answer: object) -> Iterator[str]:
@@ -145,29 +169,3 @@ def _strings(answer: object) -> Iterator[str]:
     elif isinstance(answer, dict):
         for value in answer.values():
             yield from _strings(value)
-
-
-@contextmanager
-def translate_errors(url: str) -> Iterator[None]:
-    """Raise errors of requests and urllib3 within the block as `FetchError` of `url`."""
-    try:
-        yield
-    except requests.ConnectionError as error:
-        raise _connection_error(url, error) from None
-    except requests.Timeout:
-        raise TransientError(url, "timeout", "the server fell silent") from None
-    except (requests.exceptions.ChunkedEncodingError, HTTPError) as error:
-        raise TransientError(url, "connection", f"the transfer broke: {error}") from None
-    except requests.RequestException as error:
-        raise FetchError(url, "address", f"cannot be requested: {error}") from None
-
-
-def _connection_error(url: str, error: requests.ConnectionError) -> TransientError:
-    first = error.args[0] if error.args else None
-    cause = getattr(first, "reason", None)
-    if isinstance(error, _NEVER_CONNECTED) or isinstance(cause, NewConnectionError):
-        reason = str(cause or "no answer").rpartition(": ")[2].rpartition("] ")[2].rstrip("')")
-        return UnreachableError(url, "unreachable", f"cannot be reached: {reason}")
-    if isinstance(first, ReadTimeoutError):
-        return TransientError(url, "timeout", "the server fell silent")
-    return TransientError(url, "connection", "the connection broke")

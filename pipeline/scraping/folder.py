@@ -35,11 +35,11 @@ def scrape_folder(
     """Fill `raw` with copies of the pictures under the folder that `params.site` names.
 
     Takes the first `params.limit` by relative path that can be decoded and fit the rules on sizes
-    and tags (the names of their folders); ratings are ignored. Ids come from the contents, so that
-    more pictures change no id, and no split. Raises `UsageError` where the folder holds no picture,
-    `PipelineError` where none fits or a file cannot be read.
+    and tags (the names of their folders); `ratings` and `min_score` are ignored. Ids come from the
+    contents, so that more pictures change no id, and no split. Raises `UsageError` where the folder
+    holds no picture, `PipelineError` where none fits or a file cannot be read.
     """
-    params = params.model_copy(update={"ratings": (_RATING,)})
+    params = params.model_copy(update={"ratings": (_RATING,), "min_score": None})
     check_rules(params)
     try_replacing(raw)
     rejected: Counter[str] = Counter()

@@ -8,6 +8,8 @@ from bs4 import BeautifulSoup, Tag
 from pipeline.scraping.api_parsing import AnswerError, BodyKind, body_kind, parse_html
 from pipeline.scraping.posts import Page, parse_int, parse_page
 
+# The site's name of a category, where it is another.
+_CATEGORIES = {"metadata": "meta"}
 _NOTHING_FOUND = "Nobody here but us chickens"
 
 
@@ -17,7 +19,7 @@ def listed_ids(body: bytes) -> list[int]:
     An empty list means that there are no more posts. Raises `AnswerError` where the body is no list
     page.
     """
-    tree = _parse_web_page(body)
+    tree = parse_web_page(body)
     ids = [_thumbnail_id(thumbnail) for thumbnail in tree.select("span.thumb")]
     unique = list(dict.fromkeys(post_id for post_id in ids if post_id))
     if not unique and not _is_list_page(tree):
@@ -31,13 +33,14 @@ def parse_view(body: bytes, post_id: int, site: str) -> Page:
     The site redirects to a list page where a post was removed. md5 and parent are not on the page
     and stay empty. Raises `AnswerError` where the body is neither page.
     """
-    tree = _parse_web_page(body)
+    tree = parse_web_page(body)
     statistics = _statistics(tree)
     if not statistics and not _is_list_page(tree):
         raise AnswerError("answered with a web page that shows no post")
     if parse_int(statistics.get("id", str(post_id))) != post_id:
         return Page(malformed=(post_id,))
     width, height = _size(tree, statistics)
+    tags = _tags(tree)
     record = {
         "id": post_id,
         "width": width,
@@ -45,12 +48,15 @@ def parse_view(body: bytes, post_id: int, site: str) -> Page:
         "file_url": _original(tree),
         "rating": statistics.get("rating"),
         "source": statistics.get("source"),
-        "tags": " ".join(_tags(tree)),
+        "score": _leading_number(statistics.get("score", "")),
+        "tags": [name for names in tags.values() for name in names],
+        "tag_categories": {_CATEGORIES.get(name, name): names for name, names in tags.items()},
     }
     return parse_page([record], site)
 
 
-def _parse_web_page(body: bytes) -> BeautifulSoup:
+def parse_web_page(body: bytes) -> BeautifulSoup:
+    """Parse a web page. Raises `AnswerError` where the body is none."""
     kind = body_kind(body)
     if kind is not BodyKind.HTML:
         raise AnswerError(f"answered with {kind.value} instead of a web page")
@@ -85,6 +91,12 @@ def _size(tree: BeautifulSoup, statistics: dict[str, str]) -> tuple[object, obje
     return image.get("width"), image.get("height")
 
 
+def _leading_number(text: str) -> str | None:
+    """Return the number before what else is in a line, as links to vote."""
+    match = re.match(r"-?\d+", text)
+    return match[0] if match else None
+
+
 def _original(tree: BeautifulSoup) -> str | None:
     for link in tree.find_all("a", href=True):
         if link.get_text(strip=True).lower() == "original image":
@@ -92,14 +104,21 @@ def _original(tree: BeautifulSoup) -> str | None:
     return None
 
 
-def _tags(tree: BeautifulSoup) -> list[str]:
-    """Return the tags as a search names them, from the last list link of each sidebar entry."""
-    names = []
+def _tags(tree: BeautifulSoup) -> dict[str, list[str]]:
+    """Return the tags by type, as a search names them: the last list link of a sidebar entry."""
+    tags: dict[str, list[str]] = {}
     for entry in tree.select("#tag-sidebar li[class*=tag-type-]"):
         searches = [_query(str(link["href"])) for link in entry.find_all("a", href=True)]
         searched = [query.get("tags", "") for query in searches if query.get("s") == "list"]
-        names += [name.replace(" ", "_") for name in searched[-1:] if name]
-    return names
+        names = [name.replace(" ", "_") for name in searched[-1:] if name]
+        tags.setdefault(_tag_type(entry), []).extend(names)
+    return tags
+
+
+def _tag_type(entry: Tag) -> str:
+    classes = " ".join(entry.get_attribute_list("class"))
+    match = re.search(r"tag-type-(\w+)", classes)
+    return match[1] if match else ""
 
 
 def _query(address: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from functools import partial
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
+from pipeline.scraping import danbooru
 from pipeline.scraping.addresses import parse_address
 from pipeline.scraping.advice import advice, advice_on, advice_on_failures
 from pipeline.scraping.background import BackgroundTasks
@@ -19,10 +20,10 @@ from pipeline.scraping.client import FORMS, Client, Form, credentials
 from pipeline.scraping.counts import ScrapeCounts
 from pipeline.scraping.download import download
 from pipeline.scraping.fetch_errors import FetchError, UnreachableError
-from pipeline.scraping.listing_reader import READ_AHEAD, ListingReader
+from pipeline.scraping.forms import post_url, site_form
+from pipeline.scraping.listing_reader import READ_AHEAD, ListingClient, ListingReader
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
-from pipeline.scraping.raw_set import post_url
 from pipeline.scraping.selection import rejection_reason
 from pipeline.scraping.session import Session
 from pipeline.scraping.sites import Site, known_site
@@ -51,11 +52,15 @@ class ScrapeContext:
 
     @property
     def listing_key(self) -> str:
-        """Name of the listing in the store: site, tags and newest post as JSON."""
+        """Name of the listing in the store: site, tags and what else limits it, as JSON."""
         params = self.params
         query: list[object] = [params.site, sorted(params.tags), sorted(params.excluded_tags)]
         if params.until is not None:
             query.append(params.until)
+        if params.min_score is not None:
+            query.append({"min_score": params.min_score})
+        if site_form(params) == "danbooru2":
+            query += ["danbooru2", sorted(params.ratings)]
         return json.dumps(query, ensure_ascii=False)
 
 
@@ -120,10 +125,26 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
     )
 
 
-def _make_client(context: ScrapeContext, session: Session) -> Client:
-    params, site, keys = context.params, known_site(context.params.site), credentials(os.environ)
+def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True) -> ListingClient:
+    """Return the client for the form of `params.site`.
+
+    Raises `UsageError` where it is to list posts, and the site wants a key that is not set.
+    """
+    if site_form(params) == "danbooru2":
+        return danbooru.DanbooruClient(
+            session,
+            params.site,
+            params.tags,
+            params.excluded_tags,
+            params.ratings,
+            params.min_score,
+            params.page_size,
+            danbooru.forms_of(params.listing),
+            danbooru.credentials(os.environ),
+        )
+    site, keys = known_site(params.site), credentials(os.environ)
     forms = _forms(params, site)
-    if site.needs_key and not keys and forms != ("html",) and context.list_new:
+    if site.needs_key and not keys and forms != ("html",) and list_new:
         raise UsageError(
             f"{params.site}: its API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to "
             "those of your account there"
@@ -179,7 +200,8 @@ class _Scheduler:
     ) -> None:
         self._context, self._params, self._store = context, context.params, context.store
         self._counts, self._reader, self._tasks = counts, reader, tasks
-        self._session, self._client = session, _make_client(context, session)
+        self._session = session
+        self._client = make_client(context.params, session, list_new=context.list_new)
         # One picture at a time in one thread: memory would grow with the workers otherwise, and
         # the allocator would keep as much for each of them.
         self._decoder = decoder
@@ -205,7 +227,7 @@ class _Scheduler:
     def _on_listed(self, error: BaseException | None) -> None:
         self._is_listing = False
         if error is not None:
-            raise _with_advice(error)
+            raise _with_advice(_with_advice_on_form(error, self._params))
         self._reader.reload()
 
     def _process(self, post: Post | None) -> None:
@@ -262,7 +284,7 @@ class _Scheduler:
         A file of the store whose md5 differs from the announced one is fetched again, even where it
         is intact. Raises as `download` does.
         """
-        store, url = self._store, post_url(self._params.site, post)
+        store, url = self._store, post_url(self._params, post)
         file = store.find(post)
         sha256 = file.sha256 if file else None
         intact = sha256 is not None and store.is_intact(sha256)
@@ -271,7 +293,7 @@ class _Scheduler:
             self._context.progress.message(f"{path}: was damaged on disk, and is replaced")
         if not intact and self._context.previous.copy_to(store, post, url):
             return
-        download(post, url, self._session, store, self._params.max_bytes, self._decoder)
+        download(post, url, self._session, store, self._params, self._decoder)
 
     def _on_fetched(self, post: Post, error: BaseException | None) -> None:
         self._fetching -= 1
@@ -302,16 +324,34 @@ class _Scheduler:
         if error.reason == "max_bytes":
             self._counts.reject(error.reason)
             return
-        self._store.record_failure(post, post_url(self._params.site, post), error.reason)
+        if error.reason == "disallowed_header_directives":
+            self._counts.reject(error.reason)
+            self._counts.count_failure_in_a_row(
+                str(error), "scrape.disallowed_header_directives: [] takes such files"
+            )
+            return
+        self._store.record_failure(post, post_url(self._params, post), error.reason)
         self._counts.fail(error.reason, str(error))
-        self._counts.count_failure_in_a_row(str(error), advice_on_failures(error.reason))
+        self._counts.count_failure_in_a_row(
+            str(error),
+            advice_on_failures(error.reason),
+            is_web_page=error.reason == "web_page",
+        )
         self._counts.show(self._context.progress)
+
+
+def _with_advice_on_form(error: BaseException, params: ScrapeParams) -> BaseException:
+    """Return `error`, with advice where the site has not the pages that its form was taken for."""
+    is_guess = params.form == "auto" and site_form(params) == "gelbooru02"
+    if is_guess and isinstance(error, FetchError) and error.reason in ("http_404", "robots_txt"):
+        return PipelineError(f"{error}; if it is a Danbooru 2 site, set scrape.form to danbooru2")
+    return error
 
 
 def _with_advice(error: BaseException) -> BaseException:
     """Return `error`, with advice where the site cannot be reached or its search is down."""
     if isinstance(error, UnreachableError):
-        return PipelineError(f"{error}; check scrape.site and the network, then run this again")
+        return PipelineError(f"{error}; {error.advice}, then run this again")
     if isinstance(error, FetchError) and error.reason == "empty":
         return PipelineError(f"{error}; run the same command again later, which goes on from here")
     return error

@@ -1,16 +1,16 @@
-"""Posts of a Gelbooru 0.2 site, built from records of its JSON, its XML or its web pages."""
+"""Posts of a site, built from records with the names of the API of Gelbooru 0.2."""
 
 import html
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.fields import Address, Id, Index, Line, Side, Tags
+from pipeline.fields import Address, Id, Index, Int64, Line, Side, Tags
 
 # Older records and the XML abbreviate ratings.
 RATING_LETTERS = {"g": "general", "s": "safe", "q": "questionable", "e": "explicit"}
@@ -26,11 +26,23 @@ _EXTENSION = re.compile(r"\.([a-z0-9]{1,8})")
 
 
 @dataclass(frozen=True)
+class TagCategories:
+    """Tags of a post by category, each sorted; its tags of no category are general ones."""
+
+    artist: Tags = ()
+    character: Tags = ()
+    copyright: Tags = ()
+    meta: Tags = ()
+
+
+@dataclass(frozen=True)
 class Post:
     """Metadata of one picture; `width` and `height` in pixels, `tags` sorted.
 
-    `md5` is the announced hash (32 hex digits, or empty); `parent_id` is 0 without a parent. What
-    comes from outside is cleaned and checked once, by `POST`.
+    `file_url` is empty where the site hides the file. `md5` is the announced hash (32 hex digits,
+    or empty); `parent_id` is 0 without a parent. `score`, `favourites` and `tag_categories` are
+    None where the site's answer has none. What comes from outside is cleaned and checked once, by
+    `POST`.
     """
 
     id: Id
@@ -42,6 +54,9 @@ class Post:
     tags: Tags
     source: Line
     parent_id: Index
+    score: Int64 | None = None
+    favourites: Index | None = None
+    tag_categories: TagCategories | None = None
 
     @property
     def extension(self) -> str:
@@ -94,8 +109,10 @@ class Page:
 def parse_page(records: Iterable[object], site: str) -> Page:
     """Return the page of `records`, which are mappings with the API's own names.
 
-    Relative file addresses are resolved against `site`. Raises nothing: a record that is no post
-    is counted as malformed or nameless.
+    Relative file addresses are resolved against `site`. A record may have `favourites`,
+    `tag_categories` (lists by the names of `TagCategories`) and, where the site hides the file on
+    purpose, `is_hidden`. Raises nothing: a record that is no post is counted as malformed or
+    nameless.
     """
     posts: dict[int, Post] = {}
     malformed: set[int] = set()
@@ -153,7 +170,7 @@ def _post(post_id: int, record: Mapping[str, object], site: str) -> Post | None:
     md5 = _text(record.get("hash") or record.get("md5")).strip().lower()
     rating = _text(record.get("rating")).strip().lower()
     tags = _tags(record.get("tags"))
-    if not file_url or tags is None:
+    if tags is None or not (file_url or record.get("is_hidden")):
         return None
     try:
         return POST.validate_python(
@@ -167,6 +184,9 @@ def _post(post_id: int, record: Mapping[str, object], site: str) -> Post | None:
                 "tags": tuple(tags),
                 "source": _text(record.get("source")),
                 "parent_id": max(0, parse_int(record.get("parent_id")) or 0),
+                "score": _signed_int(record.get("score")),
+                "favourites": parse_int(record.get("favourites")),
+                "tag_categories": _categories(record.get("tag_categories")),
             }
         )
     except ValidationError:
@@ -188,6 +208,22 @@ def _tags(value: object) -> set[str] | None:
     if isinstance(value, list) and all(isinstance(tag, str) for tag in value):
         return {"_".join(_text(tag).split()) for tag in value} - {""}
     return None
+
+
+def _categories(value: object) -> dict[str, tuple[str, ...]] | None:
+    """Return the fields of `TagCategories` from lists of tags by category."""
+    if not isinstance(value, Mapping):
+        return None
+    names = [category.name for category in fields(TagCategories)]
+    return {name: tuple(_tags(value.get(name)) or ()) for name in names}
+
+
+def _signed_int(value: object) -> int | None:
+    """Return an int of 64 bits or the value of its digits, which may have a minus."""
+    if isinstance(value, str) and value.strip().startswith("-"):
+        size = parse_int(value.strip()[1:])
+        return None if size is None else -size
+    return parse_int(value)
 
 
 def _file_url(record: Mapping[str, object], site: str) -> str:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -39,11 +39,6 @@ class SetEntry:
     def md5_matches(self) -> bool | None:
         """Whether the file has the announced md5; None where the site announced none."""
         return self.md5 == self.post.md5 if self.post.md5 else None
-
-
-def post_url(site: str, post: Post) -> str:
-    """Return the address of the page that shows `post`."""
-    return f"{site}/index.php?page=post&s=view&id={post.id}"
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -176,6 +171,9 @@ def _record(entry: SetEntry) -> dict[str, object]:
         "tags": list(post.tags),
         "source": post.source,
         "parent_id": post.parent_id,
+        "score": post.score,
+        "favourites": post.favourites,
+        "tag_categories": asdict(post.tag_categories) if post.tag_categories else None,
         "post_url": entry.post_url,
         "file_url": post.file_url,
     }

@@ -11,10 +11,11 @@ from pipeline.files import write_text, writing
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
 from pipeline.scraping.dry_run import Plan, plan_files
+from pipeline.scraping.forms import post_url
 from pipeline.scraping.job import ScrapeContext, run_job
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
-from pipeline.scraping.raw_set import SetEntry, post_url, try_replacing, write_set
+from pipeline.scraping.raw_set import SetEntry, try_replacing, write_set
 from pipeline.scraping.selection import check_rules
 from pipeline.scraping.store import Store, naming_faults
 
@@ -67,7 +68,7 @@ def scrape(
         )
         counts = run_job(context)
         posts = store.listings.posts(context.listing_key, counts.newest_first)
-        entries = (_set_entry(params.site, store, post) for post in posts)
+        entries = (_set_entry(params, store, post) for post in posts)
         size, mismatches = write_set(entries, raw)
     result = ScrapeReport(
         accepted=len(counts.accepted),
@@ -111,14 +112,14 @@ def write_report(report: Path, result: ScrapeReport) -> None:
         write_text(report, json.dumps(asdict(result), indent=2, sort_keys=True) + "\n")
 
 
-def _set_entry(site: str, store: Store, post: Post) -> SetEntry:
+def _set_entry(params: ScrapeParams, store: Store, post: Post) -> SetEntry:
     file = store.find(post)
     assert file is not None
     assert file.sha256 is not None
     assert file.md5 is not None
     assert file.bytes is not None
     path = store.file_path(file.sha256)
-    return SetEntry(post, post_url(site, post), path, file.bytes, file.sha256, file.md5)
+    return SetEntry(post, post_url(params, post), path, file.bytes, file.sha256, file.md5)
 
 
 @contextmanager

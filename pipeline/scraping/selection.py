@@ -2,6 +2,7 @@
 
 from pipeline.errors import UsageError
 from pipeline.params import ScrapeParams
+from pipeline.scraping.forms import site_form
 from pipeline.scraping.posts import RATINGS, Post
 from pipeline.tag_patterns import tag_patterns
 
@@ -22,14 +23,25 @@ def check_rules(params: ScrapeParams) -> None:
                 )
         if not values:
             raise UsageError(f"scrape.{key}: name at least one")
+    if site_form(params) == "danbooru2":
+        _check_rules_of_danbooru(params)
     for key, tags in (("tags", params.tags), ("excluded_tags", params.excluded_tags)):
         for tag in tags:
             if tag.split() != [tag]:
                 raise UsageError(f"scrape.{key}: {tag!r} is no single tag; tags hold no spaces")
-            if tag.lower().startswith("sort:"):
+            if tag.lower().startswith(("sort:", "order:")):
                 raise UsageError(f"scrape.{key}: {tag!r} does not fit a listing by newest post")
             if tag.startswith("-"):
                 raise UsageError(f"scrape.{key}: {tag!r} {_advice_on_minus(key, tag[1:])}")
+
+
+def _check_rules_of_danbooru(params: ScrapeParams) -> None:
+    if params.listing == "xml":
+        raise UsageError(
+            "scrape.listing: Danbooru 2 sites are not listed in XML; set auto, json or html"
+        )
+    if params.ratings == ("safe",):
+        raise UsageError("scrape.ratings: Danbooru 2 sites have no safe; add general")
 
 
 def _advice_on_minus(key: str, name: str) -> str:
@@ -41,13 +53,18 @@ def _advice_on_minus(key: str, name: str) -> str:
 def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
     """Return the name of the first param that `post` does not fit, or None if it fits all.
 
-    `max_bytes` is not checked: the length of a file is unknown until it is fetched.
+    The reason is `hidden` where the site has no address of the file. A post without a score counts
+    as one of score 0, as in the site's own search. `max_bytes` is not checked: the length of a file
+    is unknown until it is fetched.
     """
     short, long = sorted((post.width, post.height))
+    least_score = params.min_score
     checks = (
+        ("hidden", bool(post.file_url)),
         ("ratings", post.rating in params.ratings),
         ("tags", not tag_patterns(params.tags).missing(post.tags)),
         ("excluded_tags", not tag_patterns(params.excluded_tags).match_any(post.tags)),
+        ("min_score", least_score is None or (post.score or 0) >= least_score),
         ("file_types", post.extension in params.file_types),
         ("min_side", short >= params.min_side),
         ("max_aspect", long <= params.max_aspect * short),

@@ -5,42 +5,48 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import requests
-from protego import Protego
-from requests.adapters import HTTPAdapter
 from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
     sleep_using_event,
-    stop_after_attempt,
     wait_exponential,
     wait_random,
 )
 
 from pipeline.errors import UsageError
-from pipeline.scraping.addresses import CheckedSession, parse_address, same_site
+from pipeline.scraping.addresses import (
+    CheckedSession,
+    origin,
+    parse_address,
+    prepared_address,
+    redirect_address,
+    same_site,
+)
+from pipeline.scraping.api_parsing import reason_for_refusal
+from pipeline.scraping.challenges import START_BYTES, raise_for_challenge
+from pipeline.scraping.connection_errors import raise_for_proxy, translate_errors
 from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
     Stopped,
     TransientError,
     UnreachableError,
-    raise_for_challenge,
+    raise_for_missing_key,
+    rate_limit_wait,
     retry_after,
-    translate_errors,
 )
+from pipeline.scraping.least_rate import LeastRateAdapter, chunks
 from pipeline.scraping.rate_limiter import RateLimiter
+from pipeline.scraping.robots import AGENT, MAX_ROBOTS_BYTES, RobotsTxt
 
-AGENT = "anime-sr-pipeline"
 MAX_RETRY_AFTER = 900.0
 MAX_BACKOFF = 60.0
 
 _MIN_BACKOFF = 0.1
 _MAX_REDIRECTS = 5
-_MAX_ROBOTS_BYTES = 500_000
 _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _RATE_LIMIT_STATUSES = frozenset({429, 503})
 
@@ -81,13 +87,14 @@ class Session:
         self.file_limiter = RateLimiter(file_interval, self._stop)
         self._crawl_limiter = RateLimiter(0.0, self._stop)
         self._timeout, self.log = timeout, log
-        self._attempts = stop_after_attempt(retries + 1)
+        self._retries = retries
         pause = max(_MIN_BACKOFF, api_interval)
         self._backoff = wait_exponential(pause, MAX_BACKOFF) + wait_random(0, pause)
-        self._robots: dict[str, Protego] = {}
-        self._robots_lock = threading.Lock()
+        self._robots = RobotsTxt(self._fetch_robots_txt, self._obey_crawl_delay)
+        self._origin = f"{parsed.scheme}://{parsed.netloc}"
+        self._gone: set[str] = set()
         self._http = CheckedSession()
-        adapter = HTTPAdapter(pool_maxsize=connections)
+        adapter = LeastRateAdapter(pool_maxsize=connections)
         self._http.mount("http://", adapter)
         self._http.mount("https://", adapter)
         # As bytes: http.client could not encode every contact, since it takes a str for Latin-1.
@@ -110,17 +117,54 @@ class Session:
         """Call `call` until it raises no `TransientError`, and return its result.
 
         Pauses between the calls, longer each time. Raises the last `TransientError` when the
-        retries are used up, and any other error at once.
+        retries are used up, and any other error at once. Of addresses on another host than the
+        site's, `UnreachableError` becomes a plain `FetchError` while the site itself can be
+        reached.
         """
         retrying = Retrying(
-            stop=self._attempts,
+            stop=self._is_last_attempt,
             wait=self._delay,
             retry=retry_if_exception_type(TransientError),
             before_sleep=self._before_sleep,
             sleep=sleep_using_event(self._stop),
             reraise=True,
         )
-        return retrying(call)
+        try:
+            return retrying(call)
+        except UnreachableError as error:
+            if not self._is_gone(origin(error.address)):
+                raise
+            raise FetchError(error.address, error.reason, error.problem) from None
+
+    def _is_last_attempt(self, state: RetryCallState) -> bool:
+        error = _last_error(state)
+        if isinstance(error, UnreachableError) and (
+            error.lasting or origin(error.address) in self._gone
+        ):
+            return True
+        return state.attempt_number > self._retries
+
+    def _is_gone(self, host: str) -> bool:
+        """Return whether it is `host` alone that cannot be reached, and not the site as well.
+
+        Such a host is asked only once each time, until it answers.
+        """
+        if host == self._origin:
+            return False
+        if host not in self._gone and self._site_answers():
+            self._gone.add(host)
+        return host in self._gone
+
+    def _site_answers(self) -> bool:
+        try:
+            with self._follow(
+                f"{self._origin}/robots.txt", self.api_limiter, None, is_robots_txt=True
+            ):
+                return True
+        except UnreachableError:
+            return False
+        except FetchError:
+            return True
 
     @contextmanager
     def get(
@@ -133,14 +177,22 @@ class Session:
     ) -> Iterator[requests.Response]:
         """Yield the streamed response of `url` with status 200, 206 or 416.
 
-        Redirects within the site are followed. Raises `TransientError`, `FetchError` or
-        `SiteError`, also for reads inside the `with` block.
+        Its body is to be read by `chunks`. Redirects within the site are followed. Raises
+        `TransientError`, `FetchError` or `SiteError`, also for reads inside the `with` block.
         """
-        with translate_errors(url):
-            address = requests.Request("GET", url, params=params).prepare().url or url
-            with self._follow(address, limiter, headers) as response:
-                self._check_status(response)
-                yield response
+        try:
+            address = prepared_address(url, params)
+        except ValueError as error:
+            raise FetchError(url, "address", f"cannot be requested: {error}") from None
+        with self._follow(address, limiter, headers) as response, translate_errors(response.url):
+            self._check_status(response, is_api=limiter is self.api_limiter)
+            yield response
+
+    def chunks(self, response: requests.Response) -> Iterator[bytes]:
+        """Yield the body of a response as it comes. Raises `Stopped`, and errors of urllib3."""
+        for chunk in chunks(response):
+            self.check_stop()
+            yield chunk
 
     def _follow(
         self,
@@ -152,50 +204,75 @@ class Session:
     ) -> requests.Response:
         for _ in range(_MAX_REDIRECTS + 1):
             if not is_robots_txt:
-                self._check_robots(url)
+                self._robots.check(url)
             limiter.wait()
             self._crawl_limiter.wait()
-            response = self._http.get(
-                url, headers=headers, timeout=self._timeout, stream=True, allow_redirects=False
-            )
-            target = self._http.redirect_address(response)
+            response = self._request(url, headers)
+            target = redirect_address(response)
             if target is None:
                 return response
             response.close()
-            url = target
             # robots.txt may be on another host (RFC 9309, 2.3.1.2).
-            if not (is_robots_txt or self.owns(url)):
-                raise FetchError(response.url, "off_site", f"redirects off the site to {url}")
+            if not (is_robots_txt or self.owns(target)):
+                raise FetchError(url, "off_site", f"redirects off the site to {target}")
+            url = target
         raise FetchError(url, "redirects", f"more than {_MAX_REDIRECTS} redirects")
 
-    def _check_status(self, response: requests.Response) -> None:
+    def _request(self, url: str, headers: Mapping[str, str] | None) -> requests.Response:
+        with translate_errors(url):
+            try:
+                response = self._http.get(
+                    url, headers=headers, timeout=self._timeout, stream=True, allow_redirects=False
+                )
+            except requests.RequestException:
+                raise
+            except OSError as error:
+                # Of the file that REQUESTS_CA_BUNDLE names.
+                problem = f"cannot be requested: {error}; correct or unset REQUESTS_CA_BUNDLE"
+                raise SiteError(url, problem) from None
+        self._gone.discard(origin(url))
+        return response
+
+    def _check_status(
+        self, response: requests.Response, *, is_api: bool = False, is_robots_txt: bool = False
+    ) -> None:
         status = response.status_code
         if status in (200, 206, 416):
             return
-        raise_for_challenge(response, self._read_start(response, 4096))
-        if status in _RETRIED_STATUSES:
+        raise_for_proxy(response.url, status)
+        start = self._read_start(response, START_BYTES)
+        raise_for_challenge(response, start)
+        if is_api and status in (401, 403):
+            raise_for_missing_key(response.url, status, start)
+        reason = reason_for_refusal(start)
+        problem = f"answered HTTP {status}" + (f": {reason}" if reason else "")
+        # Another form of listing needs the same robots.txt, so this reason is one of its own.
+        is_missing = is_robots_txt and status >= 500
+        if status in _RETRIED_STATUSES or is_missing:
             raise TransientError(
                 response.url,
-                f"http_{status}",
-                f"answered HTTP {status}",
+                "no_robots_txt" if is_missing else f"http_{status}",
+                problem,
                 wait=self._retry_after(response),
                 pause_all=status in _RATE_LIMIT_STATUSES,
             )
-        raise FetchError(response.url, f"http_{status}", f"answered HTTP {status}")
+        raise FetchError(response.url, f"http_{status}", problem)
 
     def _read_start(self, response: requests.Response, length: int) -> bytes:
         """Return the first `length` bytes of a body, or all of a shorter one."""
         start = bytearray()
-        # A chunked response comes in the server's chunks, however many bytes are asked for.
-        for chunk in response.iter_content(length):
-            self.check_stop()
+        for chunk in self.chunks(response):
             start += chunk
             if len(start) >= length:
                 break
         return bytes(start[:length])
 
     def _retry_after(self, response: requests.Response) -> float:
-        wait = retry_after(response.headers.get("Retry-After", ""))
+        headers = response.headers
+        wait = max(
+            retry_after(headers.get("Retry-After", ""), headers.get("Date", "")),
+            rate_limit_wait(headers.get("X-Rate-Limit", "")),
+        )
         if wait > MAX_RETRY_AFTER:
             raise SiteError(
                 response.url,
@@ -216,41 +293,25 @@ class Session:
         if error.pause_all or isinstance(error, UnreachableError):
             self.log(f"{error}; next try in {seconds:.0f} s")
 
-    def _check_robots(self, url: str) -> None:
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        with self._robots_lock:
-            robots = self._robots.get(origin)
-            if robots is None:
-                robots = self._robots[origin] = self._read_robots(f"{origin}/robots.txt")
-        if not robots.can_fetch(url, AGENT):
-            problem = f"{origin}/robots.txt does not allow {AGENT} to fetch this"
-            raise FetchError(url, "robots_txt", problem)
+    def _fetch_robots_txt(self, url: str) -> bytes:
+        """Return the start of a robots.txt, empty where there is none (RFC 9309, 2.3.1).
 
-    def _read_robots(self, url: str) -> Protego:
-        """Fetch and parse a host's robots.txt (RFC 9309), and respect its Crawl-delay.
-
-        A missing file allows everything, a refused one (401, 403) nothing. Raises
-        `TransientError` where it cannot be fetched now: then nothing may be fetched. Raises
-        `SiteError` for a Crawl-delay of more than `MAX_RETRY_AFTER` seconds.
+        Raises `TransientError` where it cannot be fetched now: then nothing may be fetched.
         """
         try:
             with (
-                translate_errors(url),
                 self._follow(url, self.api_limiter, None, is_robots_txt=True) as response,
+                translate_errors(response.url),
             ):
-                self._check_status(response)
-                body = self._read_start(response, _MAX_ROBOTS_BYTES)
+                self._check_status(response, is_robots_txt=True)
+                return self._read_start(response, MAX_ROBOTS_BYTES + 1)
         except TransientError:
             raise
-        except FetchError as error:
-            refused = error.reason in ("http_401", "http_403")
-            body = b"User-agent: *\nDisallow: /" if refused else b""
-        robots = Protego.parse(body.decode("utf-8-sig", "replace"))
-        self._obey_crawl_delay(url, robots.crawl_delay(AGENT) or 0.0)
-        return robots
+        except FetchError:
+            return b""
 
     def _obey_crawl_delay(self, url: str, delay: float) -> None:
+        """Raise `SiteError` for a delay of more than `MAX_RETRY_AFTER` seconds."""
         if delay <= 0:
             return
         asked = f"asks for {delay:g} s between two requests"

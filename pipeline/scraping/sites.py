@@ -30,8 +30,8 @@ SITES = (
     Site("safebooru.org"),
     Site("gelbooru.com", form="gelbooru025", needs_key=True),
     Site("rule34.xxx", api="https://api.rule34.xxx", needs_key=True),
-    Site("danbooru.donmai.us", form="danbooru2"),
-    Site("safebooru.donmai.us", form="danbooru2"),
+    Site("danbooru.donmai.us", form="danbooru2", file_hosts=("cdn.donmai.us",)),
+    Site("safebooru.donmai.us", form="danbooru2", file_hosts=("cdn.donmai.us",)),
 )
 
 

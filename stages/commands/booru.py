@@ -52,7 +52,7 @@ def booru(
     list_fault: ListFaults = None,
     fault_every: FaultEvery = 10,
 ) -> None:
-    """Serve a Gelbooru 0.2 site from this computer.
+    """Serve a Gelbooru 0.2 and Danbooru 2 site from this computer.
 
     Its pictures are drawings made by this program, or with --images every picture in a folder.
     Drawings are cached in data/.store/drawings and drawn only once.
@@ -80,6 +80,8 @@ def booru(
     typer.echo(f"{len(pictures)} pictures at {server.url}  (Ctrl-C ends)")
     typer.echo(f"  pipeline scrape --site {server.url} --limit {len(pictures)}")
     typer.echo(f"  gallery-dl 'gelbooru_v02:{server.url}/index.php?page=post&s=list&tags=all'")
+    typer.echo("as a Danbooru 2 site:")
+    typer.echo(f"  pipeline scrape --site {server.url} --form danbooru2 --limit {len(pictures)}")
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -21,8 +21,8 @@ from pipeline.params.file import load_params, override
 from pipeline.params.leaf_params import params_of
 from pipeline.params.text import params_text
 from pipeline.upscaling.params import UpscaleParams, upscale_params
-from stages.app import STAGES, program
 from stages.options import keyword
+from stages.program import STAGES, program
 from tests.docs.pages import ROOT, blocks
 
 NOT_CHECKED = {

@@ -45,9 +45,12 @@ def write(path: Path, *lines: str) -> None:
 
 
 def test_whole_lines_are_read(tmp_path: Path) -> None:
-    write(tmp_path / "posts.jsonl", json.dumps(POST))
+    newer = POST | {"id": 6, "score": 3, "tag_categories": {"artist": ["ann"]}}
+    write(tmp_path / "posts.jsonl", json.dumps(POST), json.dumps(newer))
     write(tmp_path / "index.jsonl", json.dumps(IMAGE), json.dumps(IMAGE | {"id": 2**63 - 1}))
-    assert vars(read_posts(tmp_path)[0]) == POST | {"tags": ("1girl",)}
+    earlier, post = read_posts(tmp_path)
+    assert vars(earlier) == POST | {"tags": ("1girl",), "tag_categories": None}
+    assert post.tag_categories == {"artist": ("ann",)}
     first, last = read_index(tmp_path)
     assert vars(first) == IMAGE | {"crop_box": (0, 0, 600, 700)}
     assert last.id == 2**63 - 1
@@ -66,6 +69,7 @@ def test_whole_lines_are_read(tmp_path: Path) -> None:
         ("parent_id", -(2**63) - 1),
         ("tags", [None]),
         ("source", "\ud800"),
+        ("tag_categories", ["ann"]),
     ],
 )
 def test_a_post_that_cannot_be_is_told_with_its_line(

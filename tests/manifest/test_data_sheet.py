@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipeline.images.records import Post
 from pipeline.images.shards import read_image
 from pipeline.manifest.data_sheet import THUMBNAIL_SIDE, contact_sheet, tables, write_datasheet
 from pipeline.manifest.rows import read_manifest
@@ -44,6 +45,21 @@ def test_counts(tmp_path: Path) -> None:
     assert found["Most frequent tags"][0] == ("a", 3)
 
 
+def test_tags_are_counted_by_category_where_posts_have_them(tmp_path: Path) -> None:
+    make_world(tmp_path, {"train": 3})
+    rows = read_manifest(tmp_path / "data/manifest.csv")
+    known = {"artist": ("ann",), "character": ("b", "c"), "copyright": (), "meta": ("d",)}
+    posts = [
+        Post(row.id, "1.png", "", 0, "general", row.tags, "", "", categories)
+        for row, categories in zip(rows, (known, known | {"artist": ("eve",)}, None), strict=True)
+    ]
+    found = {table.title: list(table.rows) for table in tables(rows, {}, posts)}
+    assert found["Most frequent artists"] == [("ann", 1), ("eve", 1)]
+    assert found["Most frequent characters"] == [("b", 2), ("c", 2)]
+    assert found["Most frequent copyrights"] == []
+    assert all(not table.rows for table in tables(rows, {})[-3:])
+
+
 def test_the_page_is_whole_and_the_same_each_time(tmp_path: Path) -> None:
     make_world(tmp_path, {"train": 3, "test": 1})
     data = tmp_path / "data"
@@ -54,6 +70,7 @@ def test_the_page_is_whole_and_the_same_each_time(tmp_path: Path) -> None:
             data / "manifest.csv",
             data / "resized",
             {"<b>flat": 2},
+            (),
             folder,
             np.random.default_rng(5),
         )

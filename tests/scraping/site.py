@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import ssl
 import threading
 import time
 from collections import defaultdict
@@ -72,14 +73,16 @@ class ScriptedSite:
         return json.dumps(found[: self.page_size]).encode() if found else b""
 
     @contextmanager
-    def serve(self) -> Iterator[str]:
-        """Yield the address of the running site."""
+    def serve(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+        """Yield the address of the running site, https with `tls`."""
         server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"site": self}))
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
@@ -189,6 +192,16 @@ def stalled(handler: Handler, body: bytes) -> None:
         with suppress(BlockingIOError):
             if handler.connection.recv(1, 0x40 | 0x02) == b"":  # MSG_DONTWAIT, MSG_PEEK
                 return
+
+
+def dripping(handler: Handler, body: bytes) -> None:
+    """Send the body at 200 bytes per second, until the client leaves."""
+    etag = f'"{hashlib.md5(body).hexdigest()}"'
+    handler.send(200, b"", Content_Length=str(len(body)), ETag=etag)
+    with suppress(ConnectionError):
+        for start in range(0, len(body), 4):
+            handler.wfile.write(body[start : start + 4])
+            time.sleep(0.02)
 
 
 def rot(path: Path) -> None:

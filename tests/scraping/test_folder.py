@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_scraped_with_its_names_as_tags(folder: Path) -> None:
-    report = run(folder)
+    report = run(folder, min_score=5)
     assert (report.accepted, report.listed, report.rejected) == (5, 5, {})
     posts = lines(folder)
     assert [post["id"] for post in posts] == sorted((post["id"] for post in posts), reverse=True)  # type: ignore[type-var]

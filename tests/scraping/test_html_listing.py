@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.html_listing import listed_ids, parse_view
-from pipeline.scraping.posts import Page, Post
+from pipeline.scraping.posts import Page, Post, TagCategories
 
 SITE = "https://booru.test"
 HEAD = "<!DOCTYPE html>\n<html><head><title>x</title></head><body>"
@@ -43,6 +43,8 @@ POST = Post(
     tags=("1girl", "high_res", "k&k"),
     source="https://a.test/1",
     parent_id=0,
+    score=3,
+    tag_categories=TagCategories(artist=("k&k",), meta=("high_res",)),
 )
 
 
@@ -95,6 +97,8 @@ def test_a_view_page() -> None:
         (FILE, "/images/1/x.jpg", "file_url", "https://booru.test/images/1/x.jpg"),
         ("images/1361/1c1c.png", "images/1361/1c1c.mp4", "extension", "mp4"),
         ('<img alt="1girl"', '<video data="1girl"', "width", 1240),
+        ("<span>3</span>", "-3 (vote up/down)", "score", -3),
+        ("Score: <span>3</span>", "Votes: 3", "score", None),
     ],
 )
 def test_odd_view_pages(old: str, new: str, field: str, value: object) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
+from pipeline.scraping import danbooru_pages, danbooru_records
 from pipeline.scraping.api_parsing import AnswerError, parse_posts
 from pipeline.scraping.download import check_picture
 from pipeline.scraping.fetch_errors import FetchError
@@ -22,9 +23,12 @@ from pipeline.scraping.html_listing import listed_ids, parse_view
 from pipeline.scraping.posts import Page, Post
 from tests.mutations import mutations
 from tests.scraping.test_api_parsing import NEW, POST, SITE, XML
+from tests.scraping.test_danbooru import RECORD
+from tests.scraping.test_danbooru_pages import VIEW as DANBOORU_VIEW
 from tests.scraping.test_html_listing import HEAD, PAGER, THUMB, VIEW
 
 JSON = json.dumps([NEW, NEW | {"id": 5}]).encode()
+DANBOORU_JSON = json.dumps([RECORD, RECORD | {"id": 5}]).encode()
 LIST = (HEAD + "".join(THUMB.format(number) for number in range(9)) + PAGER).encode()
 thorough = settings(deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -39,11 +43,13 @@ def outcome(call: Callable[..., object], *arguments: object) -> object:
     return found
 
 
-def check_page(page: object) -> None:
+def check_page(page: object, *, files: bool = True) -> None:
+    """Check a valid page; with `files` the posts have addresses of files."""
     if isinstance(page, AnswerError):
         return
     assert isinstance(page, Page)
-    assert all(post.width > 0 and post.height > 0 and post.file_url for post in page.posts)
+    assert all(post.width > 0 and post.height > 0 for post in page.posts)
+    assert not files or all(post.file_url for post in page.posts)
     assert len(set(page.ids)) == len(page.ids)
     assert all(0 < number < 2**63 for number in page.ids)
 
@@ -52,6 +58,20 @@ def check_page(page: object) -> None:
 @given(mutations(JSON))
 def test_json(body: bytes) -> None:
     check_page(outcome(parse_posts, body, SITE))
+
+
+@thorough
+@given(mutations(DANBOORU_JSON))
+def test_json_of_danbooru(body: bytes) -> None:
+    check_page(outcome(danbooru_records.parse_posts, body, SITE), files=False)
+
+
+@thorough
+@given(mutations(DANBOORU_VIEW.encode()))
+def test_view_pages_of_danbooru(body: bytes) -> None:
+    page = outcome(danbooru_pages.parse_view, body, 294929, SITE)
+    check_page(page, files=False)
+    assert isinstance(page, AnswerError) or page.ids == (294929,)  # type: ignore[attr-defined]
 
 
 @thorough

@@ -25,7 +25,7 @@ from pipeline.params import ScrapeParams
 from pipeline.scraping import sites
 from pipeline.scraping.download import check_picture
 from pipeline.scraping.dry_run import Plan
-from pipeline.scraping.fetch_errors import FetchError
+from pipeline.scraping.fetch_errors import ChallengeError, FetchError, KeyRequiredError
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.run import ScrapeReport, plan, scrape
@@ -40,6 +40,7 @@ from tests.scraping.site import (
     ScriptedSite,
     answer,
     chunked,
+    dripping,
     dropped,
     overstated,
     picture,
@@ -119,6 +120,7 @@ def cut_jpeg() -> bytes:
 def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
     site, notes = ScriptedSite(9), Notes()
     site.posts[0] |= {"tags": "b a&amp;b", "source": "え\u2028b", "parent_id": "4", "rating": "s"}
+    site.posts[0]["score"] = "-2"
     site.posts[1]["hash"] = "0" * 32
     with site.serve() as url:
         report = run(tmp_path, url + "/", notes, md5="keep")
@@ -137,6 +139,9 @@ def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
         "tags": ["a&b", "b"],
         "source": "え b",
         "parent_id": 4,
+        "score": -2,
+        "favourites": None,
+        "tag_categories": None,
         "post_url": f"{url}/index.php?page=post&s=view&id=9",
         "file_url": f"{url}/images/1/9.png",
     }
@@ -225,7 +230,7 @@ def test_the_query_that_is_sent(tmp_path: Path) -> None:
         (answer(403), 1, "http_403"),
         (answer(500), 2, "http_500"),
         (answer(503, Retry_After="0"), 2, "http_503"),
-        (answer(200, PAGE), 2, "web_page"),
+        (answer(200, PAGE), 1, "web_page"),
         (answer(200, b""), 2, "undecodable"),
         (answer(200, b"\x89PNG\r\n\x1a\n broken"), 2, "undecodable"),
         (answer(200, picture(1)[:-400]), 2, "undecodable"),
@@ -407,8 +412,124 @@ def test_a_short_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:
     with site.serve() as url:
         run(tmp_path, url, limit=1)
     ranges = [headers.get("Range") for asked, headers in site.requests if asked == path]
-    assert ranges == [None, "bytes=65536-"]
+    assert ranges == [None, f"bytes={len(site.files[path]) // 2}-"]
     assert ids(tmp_path) == [1]
+
+
+def test_a_transfer_that_is_too_slow_goes_on_where_it_ended(tmp_path: Path) -> None:
+    site, path = ScriptedSite(1), "/images/1/1.png"
+    site.faults[path] = [dripping]
+    with site.serve() as url:
+        run(tmp_path, url, limit=1, timeout=0.3)
+    first, second = (headers.get("Range") for asked, headers in site.requests if asked == path)
+    assert first is None
+    assert second is not None
+    # The bytes of more than the timeout.
+    assert 20 <= int(second[len("bytes=") : -1]) < len(site.files[path])
+    assert ids(tmp_path) == [1]
+
+
+def test_files_are_requested_from_the_post_s_page(tmp_path: Path) -> None:
+    site = ScriptedSite(1)
+    with site.serve() as url:
+        run(tmp_path, url, limit=1)
+    (referer,) = [headers["Referer"] for path, headers in site.requests if path in site.files]
+    assert referer == f"{url}/index.php?page=post&s=view&id=1"
+
+
+def test_a_site_that_answers_with_pages_ends_the_run(tmp_path: Path) -> None:
+    site = ScriptedSite(20)
+    for number in range(1, 21):
+        site.faults[f"/images/1/{number}.png"] = [answer(302, Location="/page.html")]
+    site.files["/page.html"] = PAGE
+    with site.serve() as url, pytest.raises(PipelineError) as error:
+        run(tmp_path, url, limit=10, workers=1)
+    assert str(error.value) == (
+        f"{url}: 5 files in a row failed, the last: {url}/page.html: is a web page, not a picture; "
+        "ask the site's owner: web pages come in place of its files, perhaps for all but browsers "
+        "on its own pages"
+    )
+    assert site.paths().count("/page.html") == 5
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_file_in_place_of_which_a_challenge_comes_ends_the_run(
+    tmp_path: Path, status: int
+) -> None:
+    site = ScriptedSite(9)
+    site.faults["/images/1/9.png"] = [answer(status, CHALLENGE)]
+    with site.serve() as url, pytest.raises(ChallengeError):
+        run(tmp_path, url, limit=5, workers=1, retries=5)
+    assert site.paths() == ["/robots.txt", "/index.php", "/images/1/9.png"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b'"Missing authentication. Go to api.booru.test"'),
+        (401, b'{"success": false, "message": "Missing authentication. Go to api.booru.test"}'),
+        (403, b'<response reason="Missing authentication. Go to api.booru.test"/>'),
+    ],
+)
+def test_a_site_that_wants_a_key_is_asked_once(tmp_path: Path, status: int, body: bytes) -> None:
+    site = ScriptedSite(3)
+    site.faults["/index.php"] = [answer(status, body)]
+    with site.serve() as url, pytest.raises(KeyRequiredError) as error:
+        run(tmp_path, url, limit=1, retries=5)
+    assert str(error.value).endswith(
+        "answers: Missing authentication. Go to api.booru.test; its API wants a key: set "
+        "PIPELINE_API_KEY and PIPELINE_USER_ID to those of your account there, then run the same "
+        "command again"
+    )
+    assert site.paths() == ["/robots.txt", "/index.php"]
+
+
+@pytest.mark.parametrize("directives", [None, ()])
+def test_files_that_are_not_for_training(
+    tmp_path: Path, directives: tuple[str, ...] | None
+) -> None:
+    site = ScriptedSite(3)
+    body = site.files["/images/1/3.png"]
+    site.faults["/images/1/3.png"] = [answer(200, body, X_Robots_Tag="noai, noimageai")]
+    values = {} if directives is None else {"disallowed_header_directives": directives}
+    with site.serve() as url:
+        report = run(tmp_path, url, limit=2, **values)
+    if directives is None:
+        assert (report.rejected, ids(tmp_path)) == ({"disallowed_header_directives": 1}, [2, 1])
+    else:
+        assert (report.rejected, ids(tmp_path)) == ({}, [3, 2])
+
+
+def test_a_site_whose_files_are_not_for_training_ends_the_run(tmp_path: Path) -> None:
+    site = ScriptedSite(101)
+    for path, body in site.files.items():
+        site.faults[path] = [answer(200, body, X_Robots_Tag="noai")]
+    with site.serve() as url, pytest.raises(PipelineError) as error:
+        run(tmp_path, url, limit=1)
+    assert str(error.value) == (
+        f"{url}: 100 files in a row failed, the last: {url}/images/1/2.png: its X-Robots-Tag says "
+        "noai; scrape.disallowed_header_directives: [] takes such files"
+    )
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_host_of_files_that_is_gone_costs_its_posts_alone(tmp_path: Path, moved: bool) -> None:
+    """Nothing listens at port 80 of loopback, which counts as the site's."""
+    with closing(socket.socket()) as probe:
+        if probe.connect_ex(("127.0.0.1", 80)) == 0:
+            pytest.skip("something listens at port 80")
+    site = ScriptedSite(6)
+    for post in site.posts[:3]:
+        away = f"http://127.0.0.1/images/1/{post['id']}.png"
+        if moved:
+            site.faults[f"/images/1/{post['id']}.png"] = [answer(302, Location=away)] * 2
+        else:
+            post["file_url"] = away
+    with site.serve() as url:
+        report = run(tmp_path, url, limit=2, workers=1)
+    assert (report.failed, ids(tmp_path)) == ({"unreachable": 3}, [3, 2])
+    # The first of them is retried; then the site is asked whether it is there itself.
+    assert site.paths().count("/robots.txt") == 2
 
 
 def test_a_file_that_changed_meanwhile_starts_anew(tmp_path: Path) -> None:
@@ -679,7 +800,9 @@ def test_the_forms_of_a_listing_in_turn(tmp_path: Path) -> None:
     for api, page in zip(lines["json"], lines["html"], strict=True):
         assert (api["md5_matches"], page["md5_matches"]) == (True, None)
         assert page["file_url"].replace("//images", "/images") == api["file_url"]
-        same = api.keys() - {"md5_matches", "file_url"}
+        # The pages show tags by category, and a missing score as 0.
+        assert (page["score"], page["tag_categories"]["meta"]) == (api["score"] or 0, ["lowres"])
+        same = api.keys() - {"md5_matches", "file_url", "score", "tag_categories"}
         assert {key: api[key] for key in same} == {key: page[key] for key in same}
 
 

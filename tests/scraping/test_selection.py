@@ -32,11 +32,29 @@ POST = Post(1, 1280, 512, "http://b.test/1.png", "", "safe", ("1girl", "solo"), 
         ({"file_url": "http://b.test/1.gif"}, "file_types"),
         ({"file_url": "http://b.test/1.MP4"}, "file_types"),
         ({"file_url": "http://b.test/1"}, "file_types"),
+        ({"file_url": ""}, "hidden"),
     ],
 )
 def test_rejection(changes: dict[str, object], reason: str | None) -> None:
     params = ScrapeParams(tags=("1girl",), max_pixels=64_000_000)
     assert rejection_reason(replace(POST, **changes), params) == reason  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("score", "least", "reason"),
+    [
+        (5, 5, None),
+        (4, 5, "min_score"),
+        (-1, None, None),
+        (-1, 0, "min_score"),
+        (None, 0, None),
+        (None, 1, "min_score"),
+        (None, None, None),
+    ],
+)
+def test_least_score(score: int | None, least: int | None, reason: str | None) -> None:
+    post = replace(POST, score=score)
+    assert rejection_reason(post, ScrapeParams(min_score=least)) == reason
 
 
 @pytest.mark.parametrize(
@@ -54,7 +72,7 @@ def test_wildcards_and_letter_case(changes: dict[str, object], reason: str | Non
 
 
 def test_what_only_the_site_can_search_for_rejects_nothing() -> None:
-    tags = ("solo", "score:>5", "Rating:safe", "*girl*", "~a")
+    tags = ("solo", "score:>5", "Rating:safe", "*girl*", "~a", "is:sfw")
     params = ScrapeParams(tags=tags, excluded_tags=("user:x", "Width:>9"))
     assert rejection_reason(POST, params) is None
 
@@ -69,6 +87,7 @@ def test_what_only_the_site_can_search_for_rejects_nothing() -> None:
         ({"tags": ("",)}, "scrape.tags: '' is no single tag"),
         ({"tags": ("sort:score",)}, "scrape.tags: 'sort:score' does not fit"),
         ({"tags": ("Sort:score",)}, "scrape.tags: 'Sort:score' does not fit"),
+        ({"tags": ("order:score",)}, "scrape.tags: 'order:score' does not fit"),
         (
             {"tags": ("solo", "-comic")},
             "scrape.tags: '-comic' excludes a tag; write 'comic' in scrape.excluded_tags",

@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.scraping.databases import STATE_LAYOUTS, Database
 from pipeline.scraping.listings import Listing
-from pipeline.scraping.posts import Page, Post
+from pipeline.scraping.posts import Page, Post, TagCategories
 from pipeline.scraping.store import Store, StoredFile
 
 POST = Post(7, 40, 32, "http://b.test/7.png", "ab", "safe", ("1girl", "solo"), "“src”", 3)
@@ -286,7 +286,7 @@ def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> No
         assert store.count_failed() == 1
 
 
-@pytest.mark.parametrize(("name", "layouts"), [("state.sqlite", 4), ("listing.sqlite", 2)])
+@pytest.mark.parametrize(("name", "layouts"), [("state.sqlite", 4), ("listing.sqlite", 3)])
 def test_databases_that_cannot_be_used(tmp_path: Path, name: str, layouts: int) -> None:
     with Store(tmp_path):
         pass
@@ -297,6 +297,22 @@ def test_databases_that_cannot_be_used(tmp_path: Path, name: str, layouts: int) 
     (tmp_path / name).write_bytes(b"no database at all" * 500)
     with pytest.raises(PipelineError, match="its databases cannot be used"):
         Store(tmp_path).__enter__()
+
+
+def test_records_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    """They lack what only some sites have."""
+    rated = replace(POST, id=8, score=-3, favourites=2, tag_categories=TagCategories(("x",)))
+    with Store(tmp_path) as store:
+        store.listings.add_page("k", Page((rated, POST)))
+    with closing(sqlite3.connect(tmp_path / "listing.sqlite")) as database:
+        database.execute(
+            "UPDATE posts SET record = json_remove(record, '$.score', '$.favourites', "
+            "'$.tag_categories') WHERE id = 7"
+        )
+        database.execute("PRAGMA user_version = 2")
+        database.commit()
+    with Store(tmp_path) as store:
+        assert store.listings.posts_below("k", None, 2) == [(8, rated), (7, POST)]
 
 
 def test_a_removed_listing_costs_no_file(tmp_path: Path) -> None:

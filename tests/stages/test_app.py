@@ -35,7 +35,7 @@ def test_help_names_every_command() -> None:
         assert re.search(rf"^  {name} ", result.out, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("module", ["stages.app", *(f"stages.{name}" for name in STAGES)])
+@pytest.mark.parametrize("module", ["stages.program", *(f"stages.{name}" for name in STAGES)])
 def test_commands_import_nothing_heavy(module: str) -> None:
     heavy = "{'torch', 'torchvision', 'numpy', 'PIL', 'requests', 'dvc', 'dvclive'}"
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"

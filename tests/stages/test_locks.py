@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.locks import hold, living_owner
-from stages.app import STAGES
+from stages.program import STAGES
 from tests.evaluation.world import make_world
 from tests.images.originals import drawing, write_originals
 from tests.stages.program import PATIENCE_SECONDS, end, pipeline, start, wait_until

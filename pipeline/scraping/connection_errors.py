@@ -1,0 +1,142 @@
+"""Errors of the HTTP library, the proxies and TLS as errors of one address."""
+
+import os
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import requests
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ReadTimeoutError
+
+from pipeline.scraping.fetch_errors import FetchError, SiteError, TransientError, UnreachableError
+from pipeline.scraping.least_rate import LEAST_RATE
+
+_NEVER_CONNECTED = (
+    requests.ConnectTimeout,
+    requests.exceptions.SSLError,
+    requests.exceptions.ProxyError,
+)
+_NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
+_TUNNEL_STATUS = re.compile(r"Tunnel connection failed: ([0-9]{3})")
+
+
+@contextmanager
+def translate_errors(url: str) -> Iterator[None]:
+    """Raise errors of requests and urllib3 within the block as `FetchError` of `url`.
+
+    Raises `SiteError` where a proxy is set that cannot be used.
+    """
+    try:
+        yield
+    except requests.ConnectionError as error:
+        raise _connection_error(url, error) from None
+    except (requests.Timeout, ReadTimeoutError):
+        raise _timeout(url) from None
+    except (*_NO_ADDRESS, LocationParseError) as error:
+        # The address itself was parsed before it was requested.
+        raise _proxy_problem(url, _text(error)) or _no_address(url, error) from None
+    except (HTTPError, requests.exceptions.ChunkedEncodingError) as error:
+        raise TransientError(url, "connection", f"the transfer broke: {_text(error)}") from None
+    except requests.RequestException as error:
+        raise _no_address(url, error) from None
+
+
+def raise_for_proxy(url: str, status: int) -> None:
+    """Raise `SiteError` if an answer of HTTP `status` is a proxy's, which wants a password."""
+    if status == 407 and (error := _proxy_problem(url, "wants a name and a password (HTTP 407)")):
+        raise error
+
+
+def proxy_for(url: str) -> tuple[str, str] | None:
+    """Return the variable that sets a proxy for `url`, and its address without a password.
+
+    None where there is no proxy.
+    """
+    address = select_proxy(url, get_environ_proxies(url))
+    if not address:
+        return None
+    names = [f"{urlsplit(url).scheme}_proxy", "all_proxy"]
+    forms = [form for name in names for form in (name, name.upper())]
+    variable = next((name for name in forms if os.environ.get(name)), "the system's settings")
+    return variable, re.sub(r"//[^/]*@", "//", address)
+
+
+def _proxy_problem(url: str, problem: str) -> SiteError | None:
+    proxy = proxy_for(url)
+    if proxy is None:
+        return None
+    variable, address = proxy
+    advice = f"correct or unset {variable}"
+    if "SOCKS" in problem:
+        advice = f"install PySocks (pip install pysocks), or unset {variable}"
+    elif "407" in problem:
+        advice = f"write them into {variable} (http://NAME:PASSWORD@HOST:PORT), or unset it"
+    return SiteError(url, f"the proxy {address} of {variable}: {problem}; {advice}")
+
+
+def _no_address(url: str, error: Exception) -> FetchError:
+    return FetchError(url, "address", f"cannot be requested: {_text(error)}")
+
+
+def _timeout(url: str) -> TransientError:
+    problem = f"the server fell silent, or sent less than {LEAST_RATE:g} bytes a second"
+    return TransientError(url, "timeout", problem)
+
+
+def _connection_error(url: str, error: requests.ConnectionError) -> FetchError | SiteError:
+    first = error.args[0] if error.args else None
+    cause = getattr(first, "reason", None)
+    if isinstance(error, _NEVER_CONNECTED) or isinstance(cause, NewConnectionError):
+        return _unreachable(url, error)
+    if isinstance(first, ReadTimeoutError) or isinstance(error, requests.Timeout):
+        return _timeout(url)
+    return TransientError(url, "connection", "the connection broke")
+
+
+def _unreachable(url: str, error: requests.ConnectionError) -> FetchError | SiteError:
+    fault = _system_error(error)
+    tunnel = _TUNNEL_STATUS.search(str(fault))
+    if tunnel and tunnel[1] == "407":
+        raise_for_proxy(url, 407)
+    reason = f"the proxy answered HTTP {tunnel[1]}" if tunnel else _reason(fault)
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        advice = "check the address, this computer's clock and its certificates"
+        return UnreachableError(url, f"cannot be reached: {reason}", advice, lasting=True)
+    if proxy := proxy_for(url):
+        variable, address = proxy
+        problem = f"cannot be reached by the proxy {address} of {variable}: {reason}"
+        return UnreachableError(url, problem, f"check the proxy, or unset {variable}")
+    return UnreachableError(url, f"cannot be reached: {reason}")
+
+
+def _reason(fault: OSError | None) -> str:
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return fault.verify_message.rstrip(".")
+    if isinstance(fault, ssl.SSLError):
+        return f"TLS: {(fault.reason or 'failed').replace('_', ' ').lower()}"
+    return (fault.strerror or str(fault) or "no answer") if fault else "no answer"
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    """Return the error of the operating system or of TLS that caused one of the HTTP library."""
+    if error is None:
+        return None
+    own = error if isinstance(error, OSError) else None
+    if isinstance(error, requests.RequestException):
+        own = None
+    if own is not None and own.strerror:
+        return own
+    inner = (*error.args, getattr(error, "reason", None), error.__cause__, error.__context__)
+    errors = (_system_error(one) for one in inner if isinstance(one, BaseException))
+    return next((found for found in errors if found), own)
+
+
+def _text(error: BaseException) -> str:
+    """Return the message of the innermost error, in one line."""
+    first = error.args[0] if error.args else None
+    if isinstance(first, BaseException):
+        return _text(first)
+    return " ".join(str(first or type(error).__name__).split())[:200].rstrip(".")
