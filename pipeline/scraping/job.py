@@ -265,9 +265,7 @@ class _Scheduler:
         self._store.record_failure(post, post_url(self._params.site, post), error.reason)
         self._counts.fail(error.reason)
         is_web_page = error.reason == "web_page"
-        advice = (
-            _WEB_PAGE_ADVICE if is_web_page else "find out why, then run the same command again"
-        )
+        advice = _WEB_PAGE_ADVICE if is_web_page else _FAILURE_ADVICE
         self._counts.count_failure_in_a_row(str(error), advice, is_web_page=is_web_page)
         self._counts.show(self._context.progress)
 
