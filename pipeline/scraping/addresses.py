@@ -44,10 +44,11 @@ def prepared_address(url: str, params: Mapping[str, str | int] | None = None) ->
 
     Raises `ValueError` where it is no http(s) address.
     """
-    address = requests.Request("GET", urldefrag(url).url, params=params).prepare().url
-    if address is None or parse_address(address) is None:
+    request = requests.PreparedRequest()
+    request.prepare_url(urldefrag(url).url, params)
+    if request.url is None or parse_address(request.url) is None:
         raise ValueError(f"{url}: no http(s) address")
-    return address
+    return request.url
 
 
 def origin(url: str) -> str:
