@@ -49,7 +49,7 @@ def test_whole_lines_are_read(tmp_path: Path) -> None:
     write(tmp_path / "index.jsonl", json.dumps(IMAGE), json.dumps(IMAGE | {"id": 2**63 - 1}))
     assert vars(read_posts(tmp_path)[0]) == POST | {"tags": ("1girl",)}
     first, last = read_index(tmp_path)
-    assert vars(first) == IMAGE | {"crop_box": (0, 0, 600, 700)}
+    assert vars(first) == IMAGE | {"crop_box": (0, 0, 600, 700), "phash_mirrored": None}
     assert last.id == 2**63 - 1
 
 
