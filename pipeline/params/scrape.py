@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.params.section import MAX_DECODED_PIXELS, Names, Section, problem_at
+from pipeline.params.site import as_text, is_folder, site_problem
 
 MAX_WAIT = 3600.0
 """Seconds: a mistyped interval or timeout must not look like a program that hangs."""
@@ -15,8 +16,8 @@ class ScrapeParams(Section):
 
     site: str = Field(
         "https://safebooru.org",
-        pattern=r"^(https?://[^/\s]+(/\S*)?|file://\S+)$",
-        description="address of a Gelbooru 0.2 site, or file:///FOLDER for pictures of your own",
+        description="address of a Gelbooru 0.2 site, or the folder of pictures of your own: its "
+        "path, from the project's folder or absolute, or file:///FOLDER",
     )
     tags: Names = Field((), description="tags that every picture must have")
     excluded_tags: Names = Field(
@@ -45,7 +46,9 @@ class ScrapeParams(Section):
     )
     max_bytes: int = Field(67_108_864, ge=1, description="largest size of a file, bytes")
     file_types: Names = Field(
-        ("jpg", "jpeg", "png", "webp"), description="accepted file name extensions"
+        (),
+        description="accepted kinds of files, as file name extensions; none named: jpg, jpeg, png "
+        "and webp of a site, all that are read of a folder",
     )
     md5: Literal["keep", "refuse"] = Field(
         "refuse",
@@ -76,10 +79,17 @@ class ScrapeParams(Section):
         description="your e-mail address or URL, sent to the site in the user agent",
     )
 
+    @field_validator("site", mode="before")
+    @classmethod
+    def _text(cls, site: object) -> object:
+        return as_text(site) if isinstance(site, str) else site
+
     @field_validator("site")
     @classmethod
-    def _without_slash(cls, site: str) -> str:
-        return site if site.startswith("file:") else site.rstrip("/")
+    def _check_site(cls, site: str) -> str:
+        if (problem := site_problem(site)) is not None:
+            raise problem_at((), problem)
+        return site if is_folder(site) else site.rstrip("/")
 
     @model_validator(mode="after")
     def _check_sides_fit_pixels(self) -> "ScrapeParams":

@@ -3,11 +3,14 @@
 import re
 
 from pipeline.errors import UsageError
+from pipeline.images.suffixes import FORMAT_BY_SUFFIX
 from pipeline.params import ScrapeParams
 from pipeline.scraping.posts import RATINGS, Post
 
-# File name ending → Pillow's name of the format.
-PICTURE_FORMATS = {"gif": "GIF", "jpeg": "JPEG", "jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
+PICTURE_FORMATS = {suffix.lstrip("."): format for suffix, format in FORMAT_BY_SUFFIX.items()}
+"""Pillow's name of the format by the extension of file names"""
+SITE_FILE_TYPES = ("jpg", "jpeg", "png", "webp")
+"""Of a site, where `file_types` names none: many of its GIFs are animated, all have few colours"""
 
 # Search terms of the site that are no tags; only the site knows which posts fit them.
 _META_TAG = re.compile(
@@ -26,8 +29,8 @@ def check_rules(params: ScrapeParams) -> None:
                 raise UsageError(
                     f"scrape.{key}: {value!r} is unknown; known are {', '.join(sorted(allowed))}"
                 )
-        if not values:
-            raise UsageError(f"scrape.{key}: name at least one")
+    if not params.ratings:
+        raise UsageError("scrape.ratings: name at least one")
     for key, tags in (("tags", params.tags), ("excluded_tags", params.excluded_tags)):
         for tag in tags:
             if tag.split() != [tag]:
@@ -56,12 +59,17 @@ def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
         ("ratings", post.rating in params.ratings),
         ("tags", _without_meta_tags(params.tags) <= tags),
         ("excluded_tags", not _without_meta_tags(params.excluded_tags) & tags),
-        ("file_types", post.extension in params.file_types),
+        ("file_types", post.extension in (params.file_types or SITE_FILE_TYPES)),
         ("min_side", short >= params.min_side),
         ("max_aspect", long <= params.max_aspect * short),
         ("max_pixels", short * long <= params.max_pixels),
     )
     return next((name for name, fits in checks if not fits), None)
+
+
+def accepts_format(params: ScrapeParams, format: str) -> bool:
+    """Return whether `file_types` names a format, Pillow's name of it, by any of its extensions."""
+    return format in {PICTURE_FORMATS[name] for name in params.file_types or SITE_FILE_TYPES}
 
 
 def _without_meta_tags(tags: tuple[str, ...]) -> set[str]:
