@@ -84,12 +84,14 @@ def collect_folder(folder: Path, progress: Progress = Silent()) -> list[BooruPic
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; name one that holds pictures")
+    # Nothing is written to the folder, so none of its pictures are results.
     contents = find_pictures(folder, folder / ".results")
-    left_out = contents.others + sum(map(len, contents.left_out.values()))
-    pictures = _read_folder(folder, contents.pictures, progress) if contents.pictures else []
+    paths = sorted(contents.pictures, key=lambda path: path.relative_to(folder).as_posix())
+    pictures = _read_folder(folder, paths, progress) if paths else []
     if not pictures:
         raise UsageError(f"{folder}: holds no JPEG, PNG, GIF or WebP; name a folder with pictures")
-    if skipped := left_out + len(contents.pictures) - len(pictures):
+    left_out = contents.others + sum(map(len, contents.left_out.values()))
+    if skipped := left_out + len(paths) - len(pictures):
         progress.message(f"{folder}: files that are no JPEG, PNG, GIF or WebP, skipped: {skipped}")
     return pictures
 
