@@ -91,7 +91,7 @@ def find_pictures(folder: Path, results: Path) -> FolderContents:
         try:
             entries = sorted(current.iterdir())
         except OSError as error:
-            contents.unreadable.append(f"{current}: cannot be read: {error.strerror}")
+            contents.unreadable.append(f"{path_text(current)}: cannot be read: {error.strerror}")
             continue
         for path in entries:
             if path.name.startswith("."):

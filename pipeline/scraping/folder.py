@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import shutil
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from pipeline.params.site import folder_of
 from pipeline.progress import Progress, Silent, task
 from pipeline.scraping.download import raise_machine_fault
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import SetEntry, try_replacing, write_set
+from pipeline.scraping.raw_set import SetEntry, copy_file, try_replacing, write_set
 from pipeline.scraping.run import ScrapeReport, write_report
 from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_reason
 
@@ -79,7 +78,7 @@ def scrape_folder(
     if not accepted:
         raise _nothing_accepted(folder, rejected)
     # Copies, since DVC makes the files of its outputs read-only, and these are the user's own.
-    size, _ = write_set(_set_entries(accepted, progress), raw, shutil.copyfile)
+    size, _ = write_set(_set_entries(accepted, progress), raw, copy_file)
     result = ScrapeReport(
         accepted=len(accepted),
         listed=len(contents.pictures) + rejected["unread_format"],

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -223,6 +225,36 @@ def test_odd_names_become_text(folder: Path) -> None:
     assert r"\x83e" in cast("list[str]", posts[r"\x83e/a.png"]["tags"])
     assert str(posts[r"\x83X.png"]["file_url"]).endswith("/my%20pictures/%83X.png")
     assert [post.source for post in read_posts(folder / "raw") if post.source in expected]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from pipeline.params import ScrapeParams
+from pipeline.scraping.folder import scrape_folder
+for site in (sys.argv[1], "\\u7d75"):
+    params = ScrapeParams(site=site, min_side=8, excluded_tags=())
+    scrape_folder(params, Path("raw"), Path("scrape.json"))
+    print(sys.getfilesystemencoding(), Path("raw/posts.jsonl").read_text())
+"""
+
+
+def test_names_are_the_same_in_every_locale(folder: Path) -> None:
+    """Of the folder, as an option and in the params file, and of a file that is no UTF-8."""
+    (folder / "my pictures").rename(folder / "絵")
+    Path(os.fsdecode(os.fsencode(folder / "絵") + b"/\x83e.png")).write_bytes(picture(20))
+    run(folder, site=str(folder / "絵"))
+    expected = (folder / "raw" / POSTS_FILE).read_text()
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, folder / "絵"],
+        cwd=folder,
+        env=os.environ
+        | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        | {"PYTHONPATH": os.environ.get("PYTHONPATH", str(Path.cwd()))},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == f"ascii {expected}\n" * 2, result.stderr
 
 
 def test_linked_folders_are_followed_once(folder: Path) -> None:
