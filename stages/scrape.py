@@ -11,6 +11,7 @@ import typer
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
+from pipeline.params.site import is_folder
 from stages.console import ConsoleProgress
 from stages.paths import DATA, RAW, REPORTS, STORE
 from stages.runner import Stage, project_folder, run_stage
@@ -62,7 +63,7 @@ def run(
         if dry_run or retry_failed or refresh:
             raise UsageError("--check: takes none of --dry-run, --retry-failed, --refresh")
         _check_files(store, progress)
-    elif params.site.startswith("file:"):
+    elif is_folder(params.site):
         if dry_run or retry_failed or refresh:
             raise UsageError(
                 "--dry-run, --retry-failed, --refresh: nothing is fetched from a folder"
@@ -87,7 +88,8 @@ def _check_files(store: Path, progress: ConsoleProgress) -> None:
 def _scrape_folder(params: ScrapeParams, progress: ConsoleProgress) -> None:
     from pipeline.scraping.folder import scrape_folder
 
-    _print_table(_report_rows(scrape_folder(params, RAW, REPORT, progress)), progress)
+    result = scrape_folder(params, RAW, REPORT, progress, project_folder())
+    _print_table(_report_rows(result), progress)
 
 
 def _plan(params: ScrapeParams, store: Path, progress: ConsoleProgress, *, refresh: bool) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from pydantic import ValidationError
 
-from pipeline.upscaling.formats import PICTURE_SUFFIXES
+from pipeline.images.suffixes import PICTURE_SUFFIXES
 
 _EXAMPLE = "pipeline upscale picture.png"
 _KINDS = {

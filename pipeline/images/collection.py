@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.images.folders import find_pictures, path_text
 from pipeline.images.opening import open_image_file
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.progress import Progress, Silent
@@ -81,25 +82,18 @@ def collect_folder(folder: Path, progress: Progress = Silent()) -> list[BooruPic
     Raises `UsageError` where `folder` cannot be read or has no image;
     `PipelineError` where a file cannot be read.
     """
-    paths = _files_below(folder)
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; name one that holds pictures")
+    # Nothing is written to the folder, so none of its pictures are results.
+    contents = find_pictures(folder, folder / ".results")
+    paths = sorted(contents.pictures, key=lambda path: path.relative_to(folder).as_posix())
     pictures = _read_folder(folder, paths, progress) if paths else []
     if not pictures:
         raise UsageError(f"{folder}: holds no JPEG, PNG, GIF or WebP; name a folder with pictures")
-    if skipped := len(paths) - len(pictures):
+    left_out = contents.others + sum(map(len, contents.left_out.values()))
+    if skipped := left_out + len(paths) - len(pictures):
         progress.message(f"{folder}: files that are no JPEG, PNG, GIF or WebP, skipped: {skipped}")
     return pictures
-
-
-def _files_below(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; name one that holds pictures")
-    files = [
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def _read_folder(folder: Path, paths: list[Path], progress: Progress) -> list[BooruPicture]:
@@ -124,7 +118,7 @@ def read_picture_file(path: Path) -> PictureFile | None:
         # Pillow warns of pictures that are large to decode; nothing is decoded here.
         with warnings.catch_warnings(action="ignore"), open_image_file(path, _FORMATS) as image:
             extension = _EXTENSIONS[str(image.format)]
-            tags = frozenset(_header_tags(image))
+            tags = frozenset(header_tags(image))
             width, height = image.size
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
@@ -135,7 +129,7 @@ def read_picture_file(path: Path) -> PictureFile | None:
     return PictureFile(extension, width, height, md5, tags)
 
 
-def _header_tags(image: Image.Image) -> Iterator[str]:
+def header_tags(image: Image.Image) -> Iterator[str]:
     """Yield the tags that follow from size and mode, by Danbooru's definitions."""
     width, height = image.size
     if width >= 1600 or height >= 1200:
@@ -146,17 +140,24 @@ def _header_tags(image: Image.Image) -> Iterator[str]:
         yield "lowres"
     if image.mode in ("1", "L", "LA"):
         yield "greyscale"
-    if image.format in ("GIF", "PNG", "WEBP") and getattr(image, "is_animated", False):
+    if image.format in ("GIF", "PNG", "WEBP", "AVIF") and getattr(image, "is_animated", False):
         yield "animated"
 
 
 def _folder_picture(number: int, folder: Path, path: Path, file: PictureFile) -> BooruPicture:
     relative = path.relative_to(folder)
-    tags = {_tag(part) for part in relative.parts[:-1]} - {""}
-    return file.as_picture(number, path, tags, relative.as_posix(), int(path.stat().st_mtime))
+    change = int(path.stat().st_mtime)
+    return file.as_picture(number, path, folder_tags(relative), path_text(relative), change)
+
+
+def folder_tags(path: Path) -> set[str]:
+    """Return the names of the folders in a relative path of a file as tags.
+
+    In lower case, without spaces, leading `-` and `~`.
+    """
+    return {_tag(path_text(Path(part))) for part in path.parts[:-1]} - {""}
 
 
 def _tag(name: str) -> str:
-    """Return a folder's name as a valid tag: lower case, no spaces, no leading `-` or `~`."""
     printable = "".join(letter if letter.isprintable() else " " for letter in name.lower())
     return "_".join(printable.split()).lstrip("-~")

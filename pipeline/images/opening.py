@@ -1,20 +1,28 @@
 """Files opened by Pillow, with what they say of their colours wherever they say it."""
 
 import io
+import re
+from contextlib import suppress
 from pathlib import Path
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from pipeline.images.png_chunks import SIGNATURE, read_png
 from pipeline.images.skipped_colours import avif_cicp, bmp_profile, jpeg2000_profile
 from pipeline.images.tiff_samples import readable_tiff
 from pipeline.images.unsupported import UnsupportedImageError
+from pipeline.machine_errors import is_machine_fault
 
 # The formats on boorus. Formats that run code or call other programs (EPS, PDF) are not among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000")
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 Formats = list[str] | tuple[str, ...]
+
+ORIENTATION = ExifTags.Base.Orientation
+TRANSPOSED = (5, 6, 7, 8)
+"""Numbers of EXIF's orientation that exchange width and height"""
+XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:=["']|>))[0-9]""")
 
 
 def open_image(data: bytes, formats: Formats = FORMATS) -> ImageFile.ImageFile:
@@ -23,8 +31,43 @@ def open_image(data: bytes, formats: Formats = FORMATS) -> ImageFile.ImageFile:
     In the image's `info` "icc_profile" is the profile of its colours, also where the file has none
     but says as much in another way: by PNG's chunks cICP, gAMA and cHRM, or AVIF's box nclx.
     "cicp" is there for colours that no profile describes (`Cicp`). A PNG's text is "png_text",
-    as `read_png` returns it. Raises `UnsupportedImageError`, and whatever Pillow does.
+    as `read_png` returns it. Of an orientation in XMP alone the picture is not turned, as browsers
+    do. Raises `UnsupportedImageError`, and whatever Pillow does.
     """
+    image = _open(data, formats)
+    _set_upright_in_xmp(image)
+    return image
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the number of an image's orientation by EXIF, 1 for upright, without one too.
+
+    Damaged EXIF has none. Errors of the machine are raised unchanged.
+    """
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception as error:
+        # The picture may be undamaged.
+        if is_machine_fault(error):
+            raise
+    return 1
+
+
+def _set_upright_in_xmp(image: ImageFile.ImageFile) -> None:
+    """Let XMP say that the picture is upright: Pillow takes its orientation where EXIF has none."""
+    xmp = image.info.get("xmp")
+    if not isinstance(xmp, bytes) or not XMP_ORIENTATION.search(xmp):
+        return
+    image.info["xmp"] = XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+    own = Image.Exif()
+    with suppress(Exception):
+        own.load(image.info.get("exif", b""))
+        # Pillow has read both together, where it looked for the resolution.
+        if image.format in ("JPEG", "MPO") and ORIENTATION not in own:
+            image.getexif()[ORIENTATION] = 1
+
+
+def _open(data: bytes, formats: Formats) -> ImageFile.ImageFile:
     if data.startswith(SIGNATURE):
         pixels_only, info = read_png(data)
         image = Image.open(io.BytesIO(pixels_only), formats=formats)

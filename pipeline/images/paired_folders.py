@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
 from pipeline.errors import PipelineError, UsageError, some_of
 from pipeline.images.decode import (
@@ -21,6 +21,7 @@ from pipeline.images.decode import (
     frame_count,
     opened,
 )
+from pipeline.images.opening import TRANSPOSED, orientation_of
 from pipeline.images.raster import oriented
 from pipeline.machine_limits import usable_cores
 from pipeline.params.section import MAX_DECODED_PIXELS
@@ -219,8 +220,7 @@ def _oriented_size(image: Image.Image, data: bytes) -> tuple[int, int]:
     if image.format == "TIFF":
         # Some versions of Pillow have turned its size already.
         return oriented(image).size
-    turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    return image.size[::-1] if turned else image.size
+    return image.size[::-1] if orientation_of(image) in TRANSPOSED else image.size
 
 
 def _read(file: ImageFile) -> NDArray[np.uint8]:

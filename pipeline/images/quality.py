@@ -6,7 +6,7 @@ from functools import cache
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin
+from PIL import Image, ImageOps, JpegImagePlugin
 
 # The luma table of ITU-T T.81, annex K.1, which the IJG's quality scales.
 _STANDARD_TABLE = np.array(
@@ -87,9 +87,14 @@ def _table(quality: int) -> NDArray[np.int64]:
     return ((_STANDARD_TABLE * percent + 50) // 100).clip(1, 255)
 
 
-def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
-    """Return imagehash's pHash of an `(H, W, 3)` image: 64 bits as 16 hex digits."""
-    return str(imagehash.phash(Image.fromarray(pixels)))
+def perceptual_hashes(pixels: NDArray[np.uint8]) -> tuple[str, str]:
+    """Return imagehash's pHash of an `(H, W, 3)` image, and of its mirror image.
+
+    Each is 64 bits as 16 hex digits. One does not follow from the other's bits.
+    """
+    # The size at which imagehash computes it: the mirror image of 512 pixels gives no other.
+    small = Image.fromarray(pixels).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+    return str(imagehash.phash(small)), str(imagehash.phash(ImageOps.mirror(small)))
 
 
 def contrast(pixels: NDArray[np.uint8]) -> float:

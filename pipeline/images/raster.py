@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps
+from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from pipeline.images.cicp import Cicp
 from pipeline.images.deep_pixels import Deep, eight_bits, read_deep, turned
 from pipeline.images.icc_profiles import profile_space
+from pipeline.images.opening import orientation_of
 from pipeline.images.unsupported import UnsupportedImageError
 from pipeline.machine_errors import is_machine_fault
 
@@ -21,7 +22,6 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Colour = tuple[int, int, int]
 """Levels of red, green and blue, 0 to 255"""
 
-ORIENTATION = ExifTags.Base.Orientation
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
 
@@ -183,13 +183,7 @@ def oriented(image: Image.Image) -> Image.Image:
 
 def _turned(pixels: Deep, image: Image.Image) -> Deep:
     """Turn the pixels of `image` upright, by its EXIF orientation."""
-    try:
-        orientation = image.getexif().get(ORIENTATION, 1)
-    except Exception as error:
-        if is_machine_fault(error):
-            raise
-        return pixels
-    return turned(pixels, orientation)
+    return turned(pixels, orientation_of(image))
 
 
 def _scaled_transparency(image: Image.Image) -> dict[str | tuple[int, int], Any]:

@@ -1,6 +1,6 @@
 """Records of originals in `posts.jsonl` and of resized images in `index.jsonl`."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,6 +76,8 @@ class ImageFacts:
     jpeg_subsampling: str | None
     contrast: Finite
     colourfulness: Finite
+    phash_mirrored: Phash | None = field(default=None, kw_only=True)
+    """of the mirror image; None in the index of an earlier version"""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class ImageRecord(ImageFacts):
     @property
     def facts(self) -> ImageFacts:
         """Return what depends on neither the original's id nor the shard."""
-        return ImageFacts(**{field.name: getattr(self, field.name) for field in fields(ImageFacts)})
+        return ImageFacts(**{one.name: getattr(self, one.name) for one in fields(ImageFacts)})
 
 
 POST, IMAGE_RECORD = TypeAdapter(Post), TypeAdapter(ImageRecord)

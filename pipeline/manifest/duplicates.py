@@ -1,4 +1,7 @@
-"""Find duplicates: images with equal pixels, or with similar perceptual hashes."""
+"""Find duplicates: images with equal pixels, or with similar perceptual hashes.
+
+Mirror images are duplicates too: training mirrors its crops at random.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +31,8 @@ class Hashed(Protocol):
     def sha256(self) -> str: ...
     @property
     def phash(self) -> str: ...
+    @property
+    def phash_mirrored(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,9 @@ def find_duplicates(
     """Find the images to exclude so that no duplicates remain.
 
     Of two duplicates, the one with the larger original stays, then the one with the lower key.
-    Images are near duplicates if their hashes differ in at most `distance` of 64 bits (None:
-    never). `groups` has one label per image; groups with a pair of duplicates are merged into the
-    lowest.
+    Images are near duplicates if their hashes, or that of one and that of the other's mirror image,
+    differ in at most `distance` of 64 bits (None: never). `groups` has one label per image; groups
+    with a pair of duplicates are merged into the lowest.
     """
     order = sorted(range(len(images)), key=lambda index: _rank(images[index]))
     ranked = [images[index] for index in order]
@@ -91,13 +96,18 @@ def _mark_near(
 ) -> NDArray[np.bool_]:
     """Mark images, best first, that are near one that stays; merge the groups of near pairs."""
     hashes = np.array([int(image.phash, 16) for image in ranked], np.uint64)
+    mirrored = np.array([int(one.phash_mirrored or one.phash, 16) for one in ranked], np.uint64)
+    mirrored = np.where(np.bitwise_count(mirrored) >= MIN_BITS, mirrored, hashes)
     compared = np.flatnonzero(~exact & (np.bitwise_count(hashes) >= MIN_BITS))
-    hashes = hashes[compared]
+    hashes, mirrored = hashes[compared], mirrored[compared]
     marked = np.zeros(len(ranked), np.bool_)
     progress.start("near duplicates", len(compared), "images")
     try:
         for position, index in enumerate(compared):
-            differing = np.bitwise_count(hashes[position:] ^ hashes[position])
+            differing = np.minimum(
+                np.bitwise_count(hashes[position:] ^ hashes[position]),
+                np.bitwise_count(hashes[position:] ^ mirrored[position]),
+            )
             near = compared[position:][differing <= distance]
             if len(near) > 1:
                 _merge(labels, near)

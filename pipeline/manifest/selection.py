@@ -125,6 +125,11 @@ def build_manifest(
     _check_posts(indexed, posts, raw, resized)
     images, filtered = _filter(indexed, posts, params)
     roots = [_root(posts, image.id) for image in images]
+    if params.phash_distance is not None and any(one.phash_mirrored is None for one in images):
+        progress.message(
+            f"{resized / INDEX_FILE}: of an earlier version, so mirror images are not found; "
+            "pipeline resize adds their hashes"
+        )
     duplicates = find_duplicates(images, roots, params.phash_distance, progress)
     dropped = duplicates.exact | duplicates.near
     unique = [image for image in images if image.key not in dropped]

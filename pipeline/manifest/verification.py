@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.images.quality import perceptual_hash
+from pipeline.images.quality import perceptual_hashes
 from pipeline.images.shards import read_image
 from pipeline.machine_limits import usable_cores
 from pipeline.manifest.rows import Row, read_manifest
@@ -55,6 +55,6 @@ def _problem(resized: Path, row: Row) -> str | None:
     except PipelineError as error:
         return f"id {row.name}: {error}"
     image = f"id {row.name}: {resized / row.shard}: the image at byte {row.offset}"
-    if perceptual_hash(pixels) != row.phash:
+    if perceptual_hashes(pixels)[0] != row.phash:
         return f"{image} has another perceptual hash"
     return None

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.params.section import MAX_DECODED_PIXELS, Names, Section, problem_at
+from pipeline.params.site import as_text, is_folder, site_problem
 from pipeline.params.site_address import search_in, site_address
 from pipeline.tag_patterns import is_meta_tag, tag_patterns
 
@@ -17,9 +18,8 @@ class ScrapeParams(Section):
 
     site: str = Field(
         "https://safebooru.org",
-        pattern=r"^(https?://[^/\s]+(/\S*)?|file://\S+)$",
-        description="address of a Gelbooru 0.2 or Danbooru 2 site, or file:///FOLDER for pictures "
-        "of your own",
+        description="address of a Gelbooru 0.2 or Danbooru 2 site, or the folder of pictures of "
+        "your own: its path, from the project's folder or absolute, or file:///FOLDER",
     )
     form: Literal["auto", "gelbooru02", "danbooru2"] = Field(
         "auto",
@@ -63,7 +63,9 @@ class ScrapeParams(Section):
     )
     max_bytes: int = Field(67_108_864, ge=1, description="largest size of a file, bytes")
     file_types: Names = Field(
-        ("jpg", "jpeg", "png", "webp"), description="accepted file name extensions"
+        (),
+        description="accepted kinds of files, as file name extensions; none named: jpg, jpeg, png "
+        "and webp of a site, all that are read of a folder",
     )
     md5: Literal["keep", "refuse"] = Field(
         "refuse",
@@ -99,10 +101,17 @@ class ScrapeParams(Section):
         description="your e-mail address or URL, sent to the site in the user agent",
     )
 
+    @field_validator("site", mode="before")
+    @classmethod
+    def _text(cls, site: object) -> object:
+        return as_text(site) if isinstance(site, str) else site
+
     @field_validator("site")
     @classmethod
     def _before_index(cls, site: str) -> str:
-        if site.startswith("file:"):
+        if (problem := site_problem(site)) is not None:
+            raise problem_at((), problem)
+        if is_folder(site):
             return site
         if tags := search_in(site):
             raise problem_at(

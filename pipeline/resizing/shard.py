@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pipeline.errors import PipelineError
 from pipeline.images.decode import Decoded, ImageRefused, decode
-from pipeline.images.quality import colourfulness, contrast, perceptual_hash
+from pipeline.images.quality import colourfulness, contrast, perceptual_hashes
 from pipeline.images.records import ImageFacts, ImageRecord, Post
 from pipeline.images.shards import Member, encode_webp, pixels_sha256, shard_writer
 from pipeline.machine_errors import fault_text, is_machine_fault, is_memory_fault
@@ -162,9 +162,11 @@ def _member(image: EncodedImage, id: int, tile: int) -> Member:
 
 def _encode(decoded: Decoded, fitted: Fitted, original_sha256: str) -> EncodedImage:
     webp = encode_webp(fitted.pixels)
+    phash, phash_mirrored = perceptual_hashes(fitted.pixels)
     facts = ImageFacts(
         sha256=pixels_sha256(fitted.pixels),
-        phash=perceptual_hash(fitted.pixels),
+        phash=phash,
+        phash_mirrored=phash_mirrored,
         original_width=decoded.pixels.shape[1],
         original_height=decoded.pixels.shape[0],
         original_format=decoded.format,

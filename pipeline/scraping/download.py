@@ -8,11 +8,11 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 import requests
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import PipelineError
 from pipeline.images.damage import check_decodes
-from pipeline.images.opening import open_image
+from pipeline.images.opening import TRANSPOSED, open_image, orientation_of
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.params import ScrapeParams
 from pipeline.scraping.addresses import prepared_address
@@ -20,14 +20,11 @@ from pipeline.scraping.challenges import START_BYTES, is_web_page, raise_for_cha
 from pipeline.scraping.fetch_errors import FetchError, TransientError, UnreachableError
 from pipeline.scraping.posts import Post
 from pipeline.scraping.robots import find_directive
-from pipeline.scraping.selection import PICTURE_FORMATS
 from pipeline.scraping.session import Session
 from pipeline.scraping.store import Store, StoredFile
 
 _CHUNK_BYTES = 65536
 _BEFORE_TAGS = b"\xef\xbb\xbf \t\r\n"
-# Values of Exif's orientation that exchange width and height.
-_TRANSPOSED = (5, 6, 7, 8)
 
 
 class Digests:
@@ -268,15 +265,15 @@ def check_picture(post: Post, part: Path, md5: str) -> None:
 
 def _open_picture(data: bytes) -> Image.Image:
     try:
-        return open_image(data, sorted(set(PICTURE_FORMATS.values())))
+        return open_image(data)
     except UnidentifiedImageError:
-        raise ValueError("is no GIF, JPEG, PNG or WebP") from None
+        raise ValueError("is no picture of a known format") from None
 
 
 def _has_announced_size(image: Image.Image, post: Post) -> bool:
     announced = (post.width, post.height)
-    transposed = image.getexif().get(ExifTags.Base.Orientation) in _TRANSPOSED
-    return image.size == announced or (transposed and image.size == announced[::-1])
+    is_turned = image.size == announced[::-1] and orientation_of(image) in TRANSPOSED
+    return image.size == announced or is_turned
 
 
 def raise_machine_fault(error: Exception, path: Path) -> None:

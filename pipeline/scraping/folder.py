@@ -1,29 +1,56 @@
 """Scrape a folder of the user's own pictures instead of a site: same rules, same raw set."""
 
-import shutil
+import errno
+import hashlib
+import os
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+
+from PIL import Image
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import sha256_of
-from pipeline.images.collection import BooruPicture, collect_folder
-from pipeline.images.damage import check_decodes
-from pipeline.images.opening import open_image
+from pipeline.images.collection import folder_tags, header_tags
+from pipeline.images.decode import ImageRefused, decode, decoding, frame_count, opened
+from pipeline.images.folders import FolderContents, find_pictures, path_text
+from pipeline.images.suffixes import fitting_suffix
 from pipeline.machine_limits import usable_cores
 from pipeline.params import ScrapeParams
-from pipeline.progress import Progress, Silent
+from pipeline.params.section import MAX_DECODED_PIXELS
+from pipeline.params.site import folder_of
+from pipeline.progress import Progress, Silent, task
 from pipeline.scraping.download import raise_machine_fault
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import SetEntry, try_replacing, write_set
+from pipeline.scraping.raw_set import SetEntry, copy_file, try_replacing, write_set
 from pipeline.scraping.run import ScrapeReport, write_report
 from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_reason
 
 _RATING = "general"
 _MAX_NAMED = 10
+# What is behind transparent parts does not matter here.
+_BACKGROUND = "#ffffff"
+_REASONS = {"animated": "animated", "too_many_pixels": "max_pixels", "unsupported": "unsupported"}
+"""Counted as, by the reason of `ImageRefused`; any other counts as undecodable"""
+_NAMED_REASONS = ("undecodable", "unsupported", "unreadable")
+# Errors that say nothing of the disk, nor of other files.
+_OF_ONE_FILE = (
+    *(errno.EACCES, errno.EPERM),
+    *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ESTALE),
+)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A file, its post where it is a picture, and why it is rejected; `text` is for messages."""
+
+    path: Path
+    post: Post | None = None
+    reason: str | None = None
+    text: str = ""
 
 
 def scrape_folder(
@@ -31,31 +58,30 @@ def scrape_folder(
     raw: Path,
     report: Path,
     progress: Progress = Silent(),
+    project: Path = Path(),
 ) -> ScrapeReport:
     """Fill `raw` with copies of the pictures under the folder that `params.site` names.
 
-    Takes the first `params.limit` by relative path that can be decoded and fit the rules on sizes
-    and tags (the names of their folders); `ratings` and `min_score` are ignored. Ids come from the
-    contents, so that more pictures change no id, and no split. Raises `UsageError` where the folder
-    holds no picture, `PipelineError` where none fits or a file cannot be read.
+    Takes all that can be decoded and fit the rules on sizes, types and tags (the names of their
+    folders), up to `params.limit`: of more files a sample, the same each time. Ratings are ignored.
+    Ids come from the contents, so that more pictures change no id, and no split. `project` is the
+    folder where relative paths begin. Raises `UsageError` where the folder holds no picture,
+    `PipelineError` where none fits, or where the machine fails.
     """
-    params = params.model_copy(update={"ratings": (_RATING,), "min_score": None})
     check_rules(params)
+    params = _folder_rules(params)
+    folder = folder_of(params.site, project)
     try_replacing(raw)
-    rejected: Counter[str] = Counter()
-    pictures = collect_folder(_folder(params.site), progress)
-    accepted = _select(params, pictures, rejected, progress)
+    contents = find_pictures(folder, raw)
+    rejected = _report_left_out(contents, progress)
+    accepted = _select(params, contents, rejected, progress)
     if not accepted:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.most_common())
-        raise PipelineError(
-            f"{params.site}: none of {len(pictures)} pictures is accepted (rejected: {reasons}); "
-            "loosen the rules in scrape"
-        )
+        raise _nothing_accepted(folder, rejected)
     # Copies, since DVC makes the files of its outputs read-only, and these are the user's own.
-    size, _ = write_set(_set_entries(accepted, progress), raw, shutil.copyfile)
+    size, _ = write_set(_set_entries(accepted, progress), raw, copy_file)
     result = ScrapeReport(
         accepted=len(accepted),
-        listed=len(pictures),
+        listed=len(contents.pictures) + rejected["unread_format"],
         bytes=size,
         md5_mismatches=0,
         rejected=dict(rejected),
@@ -65,105 +91,131 @@ def scrape_folder(
     return result
 
 
-def _folder(site: str) -> Path:
-    parts = urlsplit(site)
-    if parts.netloc not in ("", "localhost"):
-        raise UsageError(f"scrape.site: {site!r} names another computer; write file:///FOLDER")
-    return Path(unquote(parts.path))
+def _folder_rules(params: ScrapeParams) -> ScrapeParams:
+    """Return the rules of a folder: no ratings, no scores, and types by all their extensions."""
+    formats = {PICTURE_FORMATS[name] for name in params.file_types or PICTURE_FORMATS}
+    types = tuple(name for name, format in PICTURE_FORMATS.items() if format in formats)
+    return params.model_copy(update={"ratings": (_RATING,), "min_score": None, "file_types": types})
+
+
+def _report_left_out(contents: FolderContents, progress: Progress) -> Counter[str]:
+    """Report what in the folder is no picture that can be read; return counts by reason.
+
+    Raises `UsageError` where nothing remains.
+    """
+    for line in (*contents.left_out_lines(), *contents.unreadable, *contents.count_lines()):
+        progress.message(line)
+    if not contents.pictures:
+        raise UsageError(
+            f"scrape.site: {contents.folder}: holds no picture that can be read; name a folder "
+            "with pictures"
+        )
+    counts = {"unread_format": contents.unread, "unreadable": len(contents.unreadable)}
+    return Counter({reason: count for reason, count in counts.items() if count})
+
+
+def _nothing_accepted(folder: Path, rejected: Counter[str]) -> PipelineError:
+    reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.most_common())
+    largest = rejected.most_common(1)[0][0]
+    is_rule = largest in ScrapeParams.model_fields
+    advice = f"change scrape.{largest}" if is_rule else "name a folder with other pictures"
+    return PipelineError(
+        f"{path_text(folder)}: no picture is accepted (rejected: {reasons}); {advice}"
+    )
 
 
 def _select(
-    params: ScrapeParams, pictures: list[BooruPicture], rejected: Counter[str], progress: Progress
+    params: ScrapeParams, contents: FolderContents, rejected: Counter[str], progress: Progress
 ) -> list[tuple[Post, Path]]:
     """Return the accepted pictures by descending id, as a site lists its newest posts first.
 
     Adds the others to `rejected`, by reason.
     """
+    paths = contents.pictures
+    if len(paths) > params.limit:
+        progress.message(f"{len(paths)} files: a sample of scrape.limit {params.limit} is taken")
+        paths = sorted(paths, key=lambda path: _draw(contents.folder, path))
     accepted: dict[int, tuple[Post, Path]] = {}
-    progress.start("checking pictures", len(pictures), "files")
-    try:
-        for done, (picture, post, reason) in enumerate(_check_pictures(params, pictures), 1):
-            if reason := "duplicates" if post.id in accepted else reason:
+    with task(progress, "checking pictures", len(paths), "files"):
+        for done, one in enumerate(_check_pictures(params, contents.folder, paths), 1):
+            is_duplicate = one.post is not None and one.post.id in accepted
+            if reason := "duplicates" if is_duplicate else one.reason:
                 rejected[reason] += 1
-                if reason == "undecodable" and rejected[reason] <= _MAX_NAMED:
-                    progress.message(f"{picture.path}: cannot be decoded, and is left out")
-            else:
-                accepted[post.id] = (post, picture.path)
+                if reason in _NAMED_REASONS and rejected[reason] <= _MAX_NAMED:
+                    progress.message(f"{path_text(one.path)}: {one.text}; left out")
+            elif one.post is not None:
+                accepted[one.post.id] = (one.post, one.path)
             progress.update(done, accepted=len(accepted))
             if len(accepted) == params.limit:
                 break
-    finally:
-        progress.finish()
     return [accepted[post_id] for post_id in sorted(accepted, reverse=True)]
 
 
-def _check_pictures(
-    params: ScrapeParams, pictures: list[BooruPicture]
-) -> Iterator[tuple[BooruPicture, Post, str | None]]:
-    """Yield each picture, its post, and the reason to reject it or None, in order.
+def _draw(folder: Path, path: Path) -> bytes:
+    """Return a key by which files of all subfolders are mixed, the same in every run."""
+    return hashlib.sha256(os.fsencode(path.relative_to(folder).as_posix())).digest()
 
-    Decodes in as many threads as there are CPUs, at most so many pictures ahead.
-    """
+
+def _check_pictures(params: ScrapeParams, folder: Path, paths: list[Path]) -> Iterator[_Checked]:
+    """Check the files in order, in as many threads as there are CPUs, so many files ahead."""
     workers = usable_cores()
-    pending: deque[tuple[BooruPicture, Post, Future[str | None]]] = deque()
+    pending: deque[Future[_Checked]] = deque()
     # Pillow warns of damaged metadata. Filters belong to the process, so they enclose all threads.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers) as pool:
-        for picture in pictures:
-            post = _post(picture)
-            future = pool.submit(_rejection_reason, params, post, picture.path)
-            pending.append((picture, post, future))
+        for path in paths:
+            pending.append(pool.submit(_checked, params, folder, path))
             if len(pending) > workers:
-                yield _checked(*pending.popleft())
-        yield from (_checked(*entry) for entry in pending)
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
-def _checked(
-    picture: BooruPicture, post: Post, reason: Future[str | None]
-) -> tuple[BooruPicture, Post, str | None]:
-    return picture, post, reason.result()
-
-
-def _rejection_reason(params: ScrapeParams, post: Post, path: Path) -> str | None:
-    if reason := rejection_reason(post, params):
-        return reason
+def _checked(params: ScrapeParams, folder: Path, path: Path) -> _Checked:
+    """Read one file, and decode it where it fits the rules. Raises `PipelineError` for faults."""
+    post = None
     try:
+        if path.stat().st_size > params.max_bytes:
+            return _Checked(path, reason="max_bytes")
         data = path.read_bytes()
-        with open_image(data) as image:
-            check_decodes(image, data)
-    except Exception as error:  # Pillow raises nearly anything on broken files
+        with opened(data, MAX_DECODED_PIXELS) as image, decoding():
+            post = _post(image, data, folder, path)
+            is_animated = frame_count(image) > 1
+        if reason := "animated" if is_animated else rejection_reason(post, params):
+            return _Checked(path, post, reason)
+        decode(data, params.max_pixels, _BACKGROUND)
+    except ImageRefused as refused:
+        reason = _REASONS.get(refused.reason, "undecodable")
+        return _Checked(path, post, reason, f"cannot be decoded: {refused.text}")
+    except (MemoryError, OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno in _OF_ONE_FILE:
+            return _Checked(path, post, "unreadable", f"cannot be read: {error.strerror}")
         raise_machine_fault(error, path)
-        return "undecodable"
-    return None
+        raise
+    return _Checked(path, replace(post, file_url=path.resolve().as_uri()))
 
 
-def _post(picture: BooruPicture) -> Post:
+def _post(image: Image.Image, data: bytes, folder: Path, path: Path) -> Post:
+    """Return the post of a picture; its address has the extension of the picture's format."""
+    relative = path.relative_to(folder)
+    format = "JPEG" if image.format == "MPO" else str(image.format)
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     return Post(
-        id=int(picture.md5[:15], 16),
-        width=picture.width,
-        height=picture.height,
-        file_url=_path_by_format(picture).resolve().as_uri(),
-        md5=picture.md5,
+        id=int(md5[:15], 16),
+        width=image.width,
+        height=image.height,
+        file_url=path.stem + fitting_suffix(path.suffix, format),
+        md5=md5,
         rating=_RATING,
-        tags=tuple(sorted(picture.tags)),
-        source=picture.source,
+        tags=tuple(sorted(folder_tags(relative).union(header_tags(image)))),
+        source=path_text(relative),
         parent_id=0,
     )
 
 
-def _path_by_format(picture: BooruPicture) -> Path:
-    """Return the picture's path, its extension corrected where it names another format."""
-    named_format = PICTURE_FORMATS.get(picture.path.suffix.lower().lstrip("."))
-    if named_format == PICTURE_FORMATS[picture.extension]:
-        return picture.path
-    return picture.path.with_suffix(f".{picture.extension}")
-
-
 def _set_entries(accepted: list[tuple[Post, Path]], progress: Progress) -> Iterator[SetEntry]:
-    progress.start("copying pictures", len(accepted), "files")
-    try:
+    with task(progress, "copying pictures", len(accepted), "files"):
         for done, (post, path) in enumerate(accepted, 1):
-            size, address = path.stat().st_size, path.resolve().as_uri()
-            yield SetEntry(post, address, path, size, sha256_of(path), post.md5)
+            yield SetEntry(
+                post, post.file_url, path, path.stat().st_size, sha256_of(path), post.md5
+            )
             progress.update(done)
-    finally:
-        progress.finish()

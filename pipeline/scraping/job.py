@@ -24,7 +24,7 @@ from pipeline.scraping.forms import post_url, site_form
 from pipeline.scraping.listing_reader import READ_AHEAD, ListingClient, ListingReader
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
-from pipeline.scraping.selection import rejection_reason
+from pipeline.scraping.selection import accepts_format, rejection_reason
 from pipeline.scraping.session import Session
 from pipeline.scraping.sites import Site, known_site
 from pipeline.scraping.store import Store, StoredFile
@@ -307,7 +307,8 @@ class _Scheduler:
     def _accept_by_md5(self, post: Post, file: StoredFile | None) -> None:
         """Accept `post`; reject it where its `file` is known to have another md5, if params say so.
 
-        A file that is still to be fetched, or fetched again, counts as good.
+        A file that is still to be fetched, or fetched again, counts as good. Reject `post` too
+        where the file is of another format than `file_types` names, whatever its address says.
         """
         differs = file is not None and file.md5_differs(post) and not file.needs_retry(post)
         if differs and self._params.md5 != "keep":
@@ -316,6 +317,10 @@ class _Scheduler:
                 f"{post.file_url} differs from the announced md5",
                 "scrape.md5: keep takes such files",
             )
+            return
+        format = self._store.format_of(file) if file is not None else None
+        if format is not None and not accepts_format(self._params, format):
+            self._counts.reject("file_types")
             return
         self._counts.accept(post.id, (file.bytes or 0) if file else 0)
         self._counts.show(self._context.progress)

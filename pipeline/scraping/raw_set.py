@@ -7,13 +7,25 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.files import sync_file, sync_folder
+from pipeline.images.recognition import read_head, readable_format
 from pipeline.images.records import POSTS_FILE
+from pipeline.images.suffixes import fitting_suffix
 from pipeline.machine_errors import fault_text
+from pipeline.scraping.fixed_folder import (
+    finish_replacement,
+    is_fixed,
+    is_half_replaced,
+    new_folder,
+    replace_within,
+)
 from pipeline.scraping.posts import Post
+
+_FAULTS_OF_TARGET = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -30,10 +42,11 @@ class SetEntry:
     sha256: str
     md5: str
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """File name in the set, `<id>.<extension>`."""
-        return f"{self.post.id}.{self.post.extension}"
+        """File name in the set, `<id>.<extension>`, which fits the content. Raises `OSError`."""
+        format, suffix = readable_format(read_head(self.path)), f".{self.post.extension}"
+        return f"{self.post.id}{fitting_suffix(suffix, format) if format else suffix}"
 
     @property
     def md5_matches(self) -> bool | None:
@@ -47,31 +60,35 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         # Another file system, or one that has no hard links.
+        copy_file(source, target)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file. Raises `OSError` that names `target` where its disk is at fault."""
+    try:
         shutil.copyfile(source, target)
+    except OSError as error:
+        if error.errno in _FAULTS_OF_TARGET:
+            raise OSError(error.errno, error.strerror, str(target)) from None
+        raise
 
 
 def try_replacing(raw: Path) -> None:
     """Move `raw` away and back, as `write_set` will, to find out before anything is fetched.
 
     Creates the folder above it, and finishes or undoes a replacement that was killed. Raises
-    `PipelineError` where `raw` cannot be replaced, as a mount point.
+    `PipelineError` where `raw` cannot be replaced.
     """
     raw = raw.resolve()
     old = _hidden_sibling(raw, "old")
     try:
         raw.parent.mkdir(parents=True, exist_ok=True)
-        _restore(raw, old)
-        with tempfile.TemporaryDirectory(dir=raw.parent, prefix=f".{raw.name}."):
+        folder = raw if _prepare(raw, old) else raw.parent
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{raw.name}."):
             pass
-        if raw.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            raw.replace(old)
-            old.replace(raw)
     except OSError as error:
-        mounted = error.errno in (errno.EBUSY, errno.EXDEV)
-        advice = f"mount {raw.parent} in its place" if mounted else "mend that"
         raise PipelineError(
-            f"{raw}: cannot be replaced by a new set: {fault_text(error)}; {advice}, "
+            f"{raw}: cannot be replaced by a new set: {fault_text(error)}; mend that, "
             f"then run the same command again (nothing was fetched; {_state(raw, old)})"
         ) from None
     if raw.exists() and not raw.is_dir():
@@ -85,31 +102,46 @@ def write_set(
 
     `copy` brings a file from its path to its path in the set. Returns the bytes of all files, and
     how many have another md5 than announced. Raises `PipelineError` on failure and leaves `raw`
-    unchanged; where that is impossible, the next call restores it.
+    unchanged; where that is impossible, the next call restores it, or finishes what was begun.
     """
     raw = raw.resolve()
     new, old = _hidden_sibling(raw, "new"), _hidden_sibling(raw, "old")
     try:
-        _restore(raw, old)
-        for leftover in (new, old):
-            if leftover.exists():
-                shutil.rmtree(leftover)
+        within = _prepare(raw, old)
+        new = new_folder(raw) if within else new
+        if new.exists():
+            shutil.rmtree(new)
         new.mkdir(parents=True)
         counts = _write_folder(new, entries, copy)
-        _swap(new, raw, old)
+        if within:
+            replace_within(raw)
+        else:
+            _swap(new, raw, old)
     except OSError as error:
         raise PipelineError(
             f"{error.filename or raw}: {fault_text(error)}, so the new set is not in {raw}, and "
             f"{_state(raw, old)}; mend that, then run the same command again"
         ) from None
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        if not is_half_replaced(raw):
+            shutil.rmtree(new, ignore_errors=True)
     return counts
 
 
 def _hidden_sibling(raw: Path, suffix: str) -> Path:
     """Return the path of the new or the old set while one replaces the other."""
     return raw.with_name(f".{raw.name}.{suffix}")
+
+
+def _prepare(raw: Path, old: Path) -> bool:
+    """Finish or undo a replacement that was killed; return whether `raw` cannot be renamed."""
+    _restore(raw, old)
+    if old.exists():
+        shutil.rmtree(old)
+    if not raw.is_dir():
+        return False
+    finish_replacement(raw)
+    return is_fixed(raw, old)
 
 
 def _restore(raw: Path, old: Path) -> None:
@@ -122,6 +154,8 @@ def _state(raw: Path, old: Path) -> str:
     """Return what became of the set that was in `raw`, for a message."""
     if old.exists() and not raw.exists():
         return f"what was there lies in {old} until the next run"
+    if is_half_replaced(raw):
+        return f"the rest of it lies in {new_folder(raw)} until the next run"
     return "what was there is as it was"
 
 

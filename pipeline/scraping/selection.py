@@ -1,13 +1,16 @@
 """Select posts by their metadata, before their files are fetched."""
 
 from pipeline.errors import UsageError
+from pipeline.images.suffixes import FORMAT_BY_SUFFIX
 from pipeline.params import ScrapeParams
 from pipeline.scraping.forms import site_form
 from pipeline.scraping.posts import RATINGS, Post
 from pipeline.tag_patterns import tag_patterns
 
-# File name ending → Pillow's name of the format.
-PICTURE_FORMATS = {"gif": "GIF", "jpeg": "JPEG", "jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
+PICTURE_FORMATS = {suffix.lstrip("."): format for suffix, format in FORMAT_BY_SUFFIX.items()}
+"""Pillow's name of the format by the extension of file names"""
+SITE_FILE_TYPES = ("jpg", "jpeg", "png", "webp")
+"""Of a site, where `file_types` names none: many of its GIFs are animated, all have few colours"""
 
 
 def check_rules(params: ScrapeParams) -> None:
@@ -21,8 +24,8 @@ def check_rules(params: ScrapeParams) -> None:
                 raise UsageError(
                     f"scrape.{key}: {value!r} is unknown; known are {', '.join(sorted(allowed))}"
                 )
-        if not values:
-            raise UsageError(f"scrape.{key}: name at least one")
+    if not params.ratings:
+        raise UsageError("scrape.ratings: name at least one")
     if site_form(params) == "danbooru2":
         _check_rules_of_danbooru(params)
     for key, tags in (("tags", params.tags), ("excluded_tags", params.excluded_tags)):
@@ -65,9 +68,14 @@ def rejection_reason(post: Post, params: ScrapeParams) -> str | None:
         ("tags", not tag_patterns(params.tags).missing(post.tags)),
         ("excluded_tags", not tag_patterns(params.excluded_tags).match_any(post.tags)),
         ("min_score", least_score is None or (post.score or 0) >= least_score),
-        ("file_types", post.extension in params.file_types),
+        ("file_types", post.extension in (params.file_types or SITE_FILE_TYPES)),
         ("min_side", short >= params.min_side),
         ("max_aspect", long <= params.max_aspect * short),
         ("max_pixels", short * long <= params.max_pixels),
     )
     return next((name for name, fits in checks if not fits), None)
+
+
+def accepts_format(params: ScrapeParams, format: str) -> bool:
+    """Return whether `file_types` names a format, Pillow's name of it, by any of its extensions."""
+    return format in {PICTURE_FORMATS[name] for name in params.file_types or SITE_FILE_TYPES}

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from pipeline.errors import PipelineError
 from pipeline.files import sha256_of, sync_folder
+from pipeline.images.recognition import read_head, readable_format
 from pipeline.locks import hold
 from pipeline.machine_errors import fault_text
 from pipeline.scraping import queries
@@ -150,6 +151,15 @@ class Store:
             if path.stat().st_ino == inode:
                 path.unlink()
         return False
+
+    def format_of(self, file: StoredFile) -> str | None:
+        """Return the format of a complete file, as Pillow names it; None of another.
+
+        Raises `OSError`.
+        """
+        if file.sha256 is None:
+            return None
+        return readable_format(read_head(self.file_path(file.sha256)))
 
     def count_failed(self) -> int:
         """Return the number of files whose last fetch failed."""

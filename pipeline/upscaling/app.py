@@ -31,11 +31,12 @@ from werkzeug.wrappers import Request, Response
 from pipeline.errors import PipelineError
 from pipeline.hosts import origin_of
 from pipeline.images.decode import ImageRefused
+from pipeline.images.suffixes import PICTURE_SUFFIXES
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.progress import Silent
 from pipeline.shipped import AUTO
 from pipeline.upscaling.encoding import check_format, encode_picture
-from pipeline.upscaling.formats import FORMATS, PICTURE_SUFFIXES
+from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.model_choice import model_for
 from pipeline.upscaling.pictures import decode_picture
 from pipeline.upscaling.upscaler import Upscaler

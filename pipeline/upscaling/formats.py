@@ -20,10 +20,3 @@ FORMATS = {
     "gif": FileFormat((".gif",), "image/gif", 65_535),
 }
 FORMAT_BY_SUFFIX = {suffix: name for name, one in FORMATS.items() for suffix in one.suffixes}
-PICTURE_SUFFIXES = {
-    *(".png", ".apng"),
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    *(".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs"),
-    *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
-}
-"""Suffixes of the formats that are read; a file that is named, or that holds one, may have any."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pipeline.images.decode import ImageRefused, decoding
 from pipeline.images.jpeg_segments import segments
 from pipeline.images.opening import open_image
-from pipeline.upscaling.recognition import HEAD_BYTES, readable_format, unread_format
+from pipeline.images.recognition import HEAD_BYTES, readable_format, unread_format
 
 _PADDING = b"\0\r\n "
 _MAX_PADDING = 65_536

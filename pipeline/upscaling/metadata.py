@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
-from pipeline.images.raster import ORIENTATION
+from pipeline.images.opening import ORIENTATION, XMP_ORIENTATION
 from pipeline.machine_errors import is_machine_fault
 
 # Of the first directory. Others describe how pixels are stored, most of all in TIFF files.
@@ -47,7 +47,6 @@ _IPTC_RESOURCE = 0x0404
 _XMP_SIZES = rb"(?:tiff:Image(?:Width|Length)|exif:Pixel[XY]Dimension|xmpNote:HasExtendedXMP)"
 _XMP_ATTRIBUTE = re.compile(rb"\s" + _XMP_SIZES + rb"""=(?:"[^"<]*"|'[^'<]*')""")
 _XMP_ELEMENT = re.compile(rb"<(" + _XMP_SIZES + rb")>[^<]*</\1>")
-_XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:=["']|>))[0-9]""")
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def _can_be_written(tag: int, value: Any, directory: int | None = None) -> bool:
 
 def _kept_xmp(xmp: bytes) -> bytes:
     xmp = _XMP_ATTRIBUTE.sub(b"", _without_thumbnails(xmp))
-    return _XMP_ORIENTATION.sub(rb"\g<1>1", _XMP_ELEMENT.sub(b"", xmp))
+    return XMP_ORIENTATION.sub(rb"\g<1>1", _XMP_ELEMENT.sub(b"", xmp))
 
 
 def _without_thumbnails(xmp: bytes) -> bytes:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import UsageError, some_of
+from pipeline.images.folders import FolderContents, find_pictures
+from pipeline.images.suffixes import PICTURE_SUFFIXES
 from pipeline.upscaling.encoding import Encoding
-from pipeline.upscaling.folders import FolderContents, find_pictures
-from pipeline.upscaling.formats import FORMAT_BY_SUFFIX, PICTURE_SUFFIXES
+from pipeline.upscaling.formats import FORMAT_BY_SUFFIX
 from pipeline.upscaling.target_size import RESULT_SUFFIX
 
 PIPE = Path("-")

@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 from pipeline.errors import PipelineError
 from pipeline.images.decode import ImageRefused
+from pipeline.images.recognition import HEAD_BYTES, may_be_picture, unread_format
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.upscaling.further_pictures import further_pictures
 from pipeline.upscaling.pictures import MAX_PIXELS, Picture, decode_picture
 from pipeline.upscaling.plan import PIPE
-from pipeline.upscaling.recognition import HEAD_BYTES, may_be_picture, unread_format
 
 MAX_FILE_BYTES = 8 * MAX_PIXELS + 200_000_000
 """RGBA of 16 bits without compression, and metadata"""

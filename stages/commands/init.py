@@ -43,5 +43,5 @@ def init(
     print(
         f"{folder}: a new project. Set scrape.contact in params.yaml, or for pictures of your own"
     )
-    print("scrape.site to file:///FOLDER and manifest.min_count to fewer than they are, then:")
+    print("scrape.site to their folder and manifest.min_count to fewer than they are, then:")
     print(f"  cd {folder}\n  dvc repro")

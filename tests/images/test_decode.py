@@ -14,6 +14,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from pipeline.images.decode import ImageRefused, decode, decoding
 from pipeline.images.jpeg_segments import scan_count
+from tests.images.files import with_chunks
 from tests.images.originals import saved, swapped_profile
 from tests.mutations import mutations
 
@@ -237,6 +238,21 @@ def test_a_mistake_in_the_program_is_no_damage(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(f"pipeline.images.decode.{name}", mistaken)
     with pytest.raises(AttributeError):
         decode(saved(plain(), "JPEG"), 1_000_000, "#ffffff")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+@pytest.mark.parametrize("with_exif", [False, True])
+def test_the_orientation_in_xmp_alone_is_not_applied(format: str, with_exif: bool) -> None:
+    """As browsers do, whether or not there is EXIF beside it."""
+    exif = Image.Exif()
+    if with_exif:
+        exif[0x010E] = "a title"
+    image, xmp = plain().resize((8, 6)), b'<x tiff:Orientation="6"/>'
+    options = {"tiffinfo": {700: xmp}} if format == "TIFF" else {"xmp": xmp, "exif": exif}
+    data = saved(image, format, **options)
+    if format == "PNG":
+        data = with_chunks(data, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
+    assert decode(data, 1000, "#ffffff").pixels.shape == (6, 8, 3)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -52,7 +52,7 @@ def test_whole_lines_are_read(tmp_path: Path) -> None:
     assert vars(earlier) == POST | {"tags": ("1girl",), "tag_categories": None}
     assert post.tag_categories == {"artist": ("ann",)}
     first, last = read_index(tmp_path)
-    assert vars(first) == IMAGE | {"crop_box": (0, 0, 600, 700)}
+    assert vars(first) == IMAGE | {"crop_box": (0, 0, 600, 700), "phash_mirrored": None}
     assert last.id == 2**63 - 1
 
 

@@ -18,6 +18,7 @@ class Picture:
     original_width: int = 10
     original_height: int = 10
     tile: int = 0
+    mirrored: int | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -26,6 +27,10 @@ class Picture:
     @property
     def phash(self) -> str:
         return f"{self.hash:016x}"
+
+    @property
+    def phash_mirrored(self) -> str | None:
+        return None if self.mirrored is None else f"{self.mirrored:016x}"
 
 
 def find(
@@ -50,6 +55,19 @@ def test_near_is_within_the_distance(bits: int, near: bool) -> None:
     assert found.near == ({(2, 0)} if near else set())
     assert found.groups[2, 0] == (1 if near else 2)
     assert found.groups[3, 0] == 3
+
+
+@pytest.mark.parametrize(("bits", "near"), [(0, True), (4, True), (5, False)])
+def test_mirror_images_are_near(bits: int, near: bool) -> None:
+    first = Picture(1, BASE, mirrored=FAR ^ (2**bits - 1))
+    found = find(first, Picture(2, FAR, mirrored=BASE), Picture(3, 0xFFFF, mirrored=0xFFFF))
+    assert found.near == ({(2, 0)} if near else set())
+    assert found.groups[2, 0] == (1 if near else 2)
+
+
+def test_flat_mirror_images_are_not_one_picture() -> None:
+    found = find(Picture(1, BASE, mirrored=2**63), Picture(2, 0xFF, mirrored=2**63), distance=8)
+    assert not found.near
 
 
 def test_no_distance_means_equal_pixels_only() -> None:

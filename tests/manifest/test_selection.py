@@ -79,7 +79,8 @@ def write_index(folder: Path, ids: range, parents: Mapping[int, int] | None = No
     lines = [
         json.dumps(
             image
-            | {"id": id, "sha256": str(id), "phash": f"{id * 0x9E3779B97F4A7C15 % 2**64:016x}"}
+            | {"id": id, "sha256": str(id)}
+            | dict.fromkeys(("phash", "phash_mirrored"), f"{id * 0x9E3779B97F4A7C15 % 2**64:016x}")
         )
         for id in ids
     ]
@@ -97,6 +98,23 @@ def build(
         folder / "manifest.json",
         progress or RecordedProgress(),
     )
+
+
+def test_an_index_without_hashes_of_mirror_images_is_read(tmp_path: Path) -> None:
+    write_index(tmp_path, range(1, 41))
+    index = tmp_path / "resized/index.jsonl"
+    now, earlier = RecordedProgress(), RecordedProgress()
+    build(tmp_path, now, phash_distance=4)
+    lines = [json.loads(line) for line in index.open()]
+    for line in lines:
+        del line["phash_mirrored"]
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert build(tmp_path, earlier, phash_distance=4).rows == 40
+    assert earlier.messages == [
+        f"{index}: of an earlier version, so mirror images are not found; pipeline resize adds "
+        "their hashes",
+        *now.messages,
+    ]
 
 
 def splits(folder: Path) -> dict[int, str]:

@@ -55,6 +55,8 @@ def test_images_and_index_agree(folder: Path) -> None:
         assert np.array_equal(pixels, expected)
         assert image.sha256 == hashlib.sha256(pixels.tobytes()).hexdigest()
         assert image.phash == str(imagehash.phash(Image.fromarray(expected)))
+        mirrored = Image.fromarray(expected[:, ::-1])
+        assert image.phash_mirrored == str(imagehash.phash(mirrored))
         assert (image.scale, image.crop_box) == (0.8, (0, 4, 40, 44))
         assert (image.original_width, image.original_height) == (40, 48)
         assert image.original_format == "PNG"

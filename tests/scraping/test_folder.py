@@ -3,23 +3,29 @@
 import errno
 import json
 import os
+import shutil
+import stat
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.images.records import POSTS_FILE
+from pipeline.images.records import POSTS_FILE, read_posts
 from pipeline.params import ScrapeParams
 from pipeline.scraping.folder import scrape_folder
 from pipeline.scraping.run import ScrapeReport
+from tests.images.files import png_file
 from tests.scraping.site import picture
 from tests.scraping.test_run import Notes
 
 
 def run(folder: Path, notes: Notes | None = None, **values: object) -> ScrapeReport:
-    params = {"site": (folder / "my pictures").as_uri(), "min_side": 8, "excluded_tags": ()}
+    params = {"site": str(folder / "my pictures"), "min_side": 8, "excluded_tags": ()}
     return scrape_folder(
         ScrapeParams(**(params | values)),  # type: ignore[arg-type]
         folder / "raw",
@@ -102,7 +108,7 @@ def test_the_rules_of_a_scrape_hold(folder: Path) -> None:
         (
             {"min_side": 500},
             PipelineError,
-            r"none of 5 pictures is accepted \(rejected: min_side 5",
+            r"my pictures: no picture is accepted \(rejected: min_side 5\); change scrape.min_side",
         ),
     ],
 )
@@ -114,49 +120,210 @@ def test_what_cannot_be_scraped_is_reported(
     assert not (folder / "raw").exists()
 
 
-def test_damaged_pictures_are_replaced_by_the_next(folder: Path) -> None:
-    """A PNG that breaks off, and a JPEG that decoders would fill with grey."""
+def test_what_cannot_be_decoded_is_left_out_by_name(folder: Path) -> None:
+    """A PNG that breaks off, a JPEG that decoders would fill with grey, and text."""
     own = folder / "my pictures"
     (own / "0.png").write_bytes(picture(0)[:-400])
     cut = picture(5, 200, 200, "JPEG")
     (own / "00.jpg").write_bytes(cut[: len(cut) // 2] + b"\xff\xd9")
+    (own / "text.png").write_text("no picture")
     notes = Notes()
-    report = run(folder, notes, limit=4)
-    assert (report.accepted, report.rejected) == (4, {"undecodable": 2})
-    message = "cannot be decoded, and is left out"
-    assert notes.messages[1:] == [f"{own}/{name}: {message}" for name in ("0.png", "00.jpg")]
+    report = run(folder, notes)
+    assert (report.accepted, report.listed, report.rejected) == (4, 7, {"undecodable": 3})
+    why = "Corrupt JPEG data: premature end of data segment"
+    assert notes.messages == [
+        f"{own}: files left out: 1 without a picture",
+        f"{own}/0.png: cannot be decoded: image file is truncated; left out",
+        f"{own}/00.jpg: cannot be decoded: {why}; left out",
+        f"{own}/text.png: cannot be decoded: no image of a known format; left out",
+    ]
 
 
-def test_the_report_ends_with_the_limit_whatever_the_threads(folder: Path) -> None:
-    for number in range(5, 9):
-        Image.new("RGB", (7, 40)).save(folder / "my pictures" / f"{number}.png")
-    assert run(folder, limit=4).rejected == {}
+def test_every_format_that_is_read_is_taken(folder: Path) -> None:
+    """Whatever files are called; but neither animations nor high dynamic range: resize has none."""
+    own = folder / "my pictures"
+    formats = {
+        "a.avif": "AVIF",
+        "b.bmp": "BMP",
+        "c.tif": "TIFF",
+        "d.gif": "GIF",
+        "e.jp2": "JPEG2000",
+    }
+    for number, (name, format) in enumerate(formats.items()):
+        (own / name).write_bytes(picture(20 + number, kind=format))
+    (own / "f.jpg").write_bytes(picture(30, kind="AVIF"))
+    (own / "g").write_bytes(picture(31, kind="TIFF"))
+    frames = [Image.new("RGB", (40, 32), colour) for colour in ("red", "blue")]
+    frames[0].save(own / "moving.gif", save_all=True, append_images=frames[1:])
+    bright = png_file(np.zeros((32, 40, 3), np.uint8), (b"cICP", bytes((9, 16, 0, 1))))
+    (own / "bright.png").write_bytes(bright)
+    (own / "h.jxl").write_bytes(b"\xff\x0a")
+    notes = Notes()
+    report = run(folder, notes)
+    assert report.accepted == 12
+    assert report.rejected == {"animated": 1, "unsupported": 1, "unread_format": 1}
+    assert f"{own}: left out, as JPEG XL is not read: h.jxl" in notes.messages
+    sources = {str(post["source"]): Path(str(post["file"])).suffix for post in lines(folder)}
+    assert {name: sources[name] for name in (*formats, "f.jpg", "g")} == {
+        **{name: Path(name).suffix for name in formats},
+        "f.jpg": ".avif",
+        "g": ".tif",
+    }
 
 
+def test_types_of_files_are_those_of_their_contents(folder: Path) -> None:
+    (folder / "my pictures" / "photo.jpeg").write_bytes(picture(20, kind="JPEG"))
+    report = run(folder, file_types=("jpg",))
+    assert (report.accepted, report.rejected) == (2, {"file_types": 4})
+    assert {Path(str(post["file"])).suffix for post in lines(folder)} == {".jpg", ".jpeg"}
+
+
+def add_to_subfolders(folder: Path) -> None:
+    for number in range(20):
+        subfolder = folder / "my pictures" / str(number % 4)
+        subfolder.mkdir(exist_ok=True)
+        (subfolder / f"{number}.png").write_bytes(picture(100 + number))
+
+
+def test_of_more_files_a_sample_of_all_folders_is_taken(folder: Path) -> None:
+    add_to_subfolders(folder)
+    notes = Notes()
+    assert run(folder, notes, limit=8).accepted == 8
+    assert "25 files: a sample of scrape.limit 8 is taken" in notes.messages
+    chosen = [post["source"] for post in lines(folder)]
+    assert len({str(Path(str(source)).parent) for source in chosen}) >= 4
+    shutil.copytree(folder / "my pictures", folder / "moved")
+    run(folder, limit=8, site=str(folder / "moved"))
+    assert [post["source"] for post in lines(folder)] == chosen
+
+
+def test_the_report_ends_with_the_limit_whatever_the_threads(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_to_subfolders(folder)
+    for number in range(20):
+        Image.new("RGB", (7, 40)).save(folder / "my pictures" / f"thin{number}.png")
+    reports = []
+    for threads in (1, 9):
+        monkeypatch.setattr("pipeline.scraping.folder.usable_cores", lambda count=threads: count)
+        reports.append(run(folder, limit=3))
+    assert reports[0] == reports[1]
+    assert reports[0].accepted + reports[0].rejected["min_side"] < 45
+
+
+def test_odd_names_become_text(folder: Path) -> None:
+    """Bytes of Shift-JIS, and a file whose name has lines."""
+    own = os.fsencode(folder / "my pictures")
+    os.mkdir(own + b"/\x83e")  # noqa: PTH102
+    names = (b"\x83X.png", b"\x83e/a.png", b"a\r\nb.png", "絵　\u3000.png".encode())
+    for number, name in enumerate(names):
+        Path(os.fsdecode(own + b"/" + name)).write_bytes(picture(20 + number))
+    assert run(folder).accepted == 9
+    posts = {str(post["source"]): post for post in lines(folder)}
+    expected = {r"\x83X.png", r"\x83e/a.png", r"a\r\nb.png", "絵　\u3000.png"}
+    assert expected <= posts.keys()
+    assert r"\x83e" in cast("list[str]", posts[r"\x83e/a.png"]["tags"])
+    assert str(posts[r"\x83X.png"]["file_url"]).endswith("/my%20pictures/%83X.png")
+    assert [post.source for post in read_posts(folder / "raw") if post.source in expected]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from pipeline.params import ScrapeParams
+from pipeline.scraping.folder import scrape_folder
+for site in (sys.argv[1], "\\u7d75"):
+    params = ScrapeParams(site=site, min_side=8, excluded_tags=())
+    scrape_folder(params, Path("raw"), Path("scrape.json"))
+    print(sys.getfilesystemencoding(), Path("raw/posts.jsonl").read_text())
+"""
+
+
+def test_names_are_the_same_in_every_locale(folder: Path) -> None:
+    """Of the folder, as an option and in the params file, and of a file that is no UTF-8."""
+    (folder / "my pictures").rename(folder / "絵")
+    Path(os.fsdecode(os.fsencode(folder / "絵") + b"/\x83e.png")).write_bytes(picture(20))
+    run(folder, site=str(folder / "絵"))
+    expected = (folder / "raw" / POSTS_FILE).read_text()
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, folder / "絵"],
+        cwd=folder,
+        env=os.environ
+        | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        | {"PYTHONPATH": os.environ.get("PYTHONPATH", str(Path.cwd()))},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == f"ascii {expected}\n" * 2, result.stderr
+
+
+def test_linked_folders_are_followed_once(folder: Path) -> None:
+    own, other = folder / "my pictures", folder / "other"
+    other.mkdir()
+    (other / "x.png").write_bytes(picture(20))
+    (own / "linked").symlink_to(other)
+    (own / "again").symlink_to("Blue Hair")
+    (other / "loop").symlink_to(own)
+    report = run(folder)
+    assert (report.accepted, report.listed, report.rejected) == (6, 6, {})
+    assert "linked/x.png" in [post["source"] for post in lines(folder)]
+
+
+def test_the_set_is_not_taken_for_pictures(folder: Path) -> None:
+    run(folder)
+    report = run(folder, site=str(folder))
+    assert (report.accepted, report.listed) == (5, 5)
+
+
+def test_a_file_that_is_too_large_is_not_read(folder: Path) -> None:
+    with (folder / "my pictures" / "1.png").open("ab") as file:
+        file.truncate(2**40)
+    assert run(folder).rejected == {"max_bytes": 1}
+
+
+@pytest.mark.parametrize("name", ["1.png", "Blue Hair"])
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_cannot_be_read_is_no_other_picture(folder: Path) -> None:
-    path = folder / "my pictures" / "1.png"
+def test_what_may_not_be_read_is_left_out_by_name(folder: Path, name: str) -> None:
+    path = folder / "my pictures" / name
     path.chmod(0)
-    with pytest.raises(PipelineError, match=r"1\.png: cannot be read: Permission denied"):
-        run(folder)
+    notes = Notes()
+    report = run(folder, notes)
+    path.chmod(stat.S_IRWXU)
+    assert (report.accepted, report.rejected) == (4, {"unreadable": 1})
+    assert any(f"{path}: cannot be read: Permission denied" in text for text in notes.messages)
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.ENOENT])
+def test_a_file_that_cannot_be_read_ends_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    fail_to_open(monkeypatch, folder / "my pictures" / "1.png", error)
+    notes = Notes()
+    assert run(folder, notes).rejected == {"unreadable": 1}
+    assert notes.messages[-1].endswith(f"1.png: cannot be read: {os.strerror(error)}; left out")
+
+
+def fail_to_open(monkeypatch: pytest.MonkeyPatch, bad: Path, error: int) -> None:
+    open_file = Path.open
+
+    def failing_open(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path == bad:
+            raise OSError(error, os.strerror(error))
+        return open_file(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", failing_open)
 
 
 def test_a_fault_of_the_machine_ends_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the disk while headers are read, of memory while pictures are decoded."""
-    bad = folder / "my pictures" / "1.png"
-    open_file, load = Path.open, PngImagePlugin.PngImageFile.load
-
-    def failing_open(path: Path, *arguments: Any, **options: Any) -> Any:
-        if path == bad:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return open_file(path, *arguments, **options)
+    load = PngImagePlugin.PngImageFile.load
 
     def failing_load(image: PngImagePlugin.PngImageFile) -> Any:
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "open", failing_open)
-        with pytest.raises(PipelineError, match=r"1\.png: cannot be read: Input/output error"):
+        fail_to_open(patched, folder / "my pictures" / "1.png", errno.EIO)
+        with pytest.raises(PipelineError, match=r"1\.png: cannot be read or .*Input/output error"):
             run(folder)
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", failing_load)
     with pytest.raises(PipelineError, match=r"\.png: cannot be read or decoded: not enough memory"):

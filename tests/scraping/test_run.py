@@ -258,7 +258,34 @@ def test_a_file_that_cannot_be_fetched_is_counted_and_replaced(
     assert (again.failed, ids(tmp_path)) == ({}, [4, 3])
 
 
-@pytest.mark.parametrize("body", [b"GIF no more", b"II*\0 a TIFF", b""])
+def test_a_file_of_another_kind_is_called_and_judged_so(tmp_path: Path) -> None:
+    """Sites serve JPEG, AVIF or GIF under addresses that end in .png."""
+    site = ScriptedSite(4)
+    for number, kind in ((4, "JPEG"), (3, "AVIF"), (2, "GIF")):
+        site.files[f"/images/1/{number}.png"] = picture(number, kind=kind)
+    site.posts = [site.post(number) for number in (4, 3, 2, 1)]
+    with site.serve() as url:
+        report = run(tmp_path, url, limit=2)
+        assert (ids(tmp_path), report.rejected) == ([4, 1], {"file_types": 2})
+        assert sorted(path.name for path in (tmp_path / "raw").glob("?.*")) == ["1.png", "4.jpg"]
+        fetched = site.paths()
+        again = run(tmp_path, url, limit=3, file_types=("png", "jpeg", "gif"))
+        assert (ids(tmp_path), again.rejected) == ([4, 2, 1], {"file_types": 1})
+        assert not [path for path in site.paths()[len(fetched) :] if path.startswith("/images")]
+
+
+def test_damaged_exif_is_no_damage(tmp_path: Path) -> None:
+    part, post = tmp_path / "x.part", Post(1, 32, 40, "http://b.test/1.png", "", "safe", (), "", 0)
+    file = io.BytesIO()
+    Image.new("RGB", (40, 32), "teal").save(
+        file, "PNG", exif=b"Exif\0\0nothing that a camera wrote"
+    )
+    part.write_bytes(file.getvalue())
+    with pytest.raises(FetchError, match="is 40×32 pixels, announced as 32×40"):
+        check_picture(post, part, "")
+
+
+@pytest.mark.parametrize("body", [b"GIF no more", b"8BPS", b""])
 def test_what_is_no_picture_is_called_so(tmp_path: Path, body: bytes) -> None:
     part = tmp_path / "x.part"
     part.write_bytes(body)
@@ -266,7 +293,7 @@ def test_what_is_no_picture_is_called_so(tmp_path: Path, body: bytes) -> None:
     with pytest.raises(FetchError) as error:
         check_picture(post, part, "")
     assert str(error.value) == (
-        "http://b.test/1.png: cannot be decoded: is no GIF, JPEG, PNG or WebP"
+        "http://b.test/1.png: cannot be decoded: is no picture of a known format"
     )
 
 

@@ -82,7 +82,7 @@ def test_what_only_the_site_can_search_for_rejects_nothing() -> None:
     [
         ({"ratings": ("safe", "nice")}, "scrape.ratings: 'nice' is unknown; known are explicit"),
         ({"ratings": ()}, "scrape.ratings: name at least one"),
-        ({"file_types": ("mp4",)}, "scrape.file_types: 'mp4' is unknown; known are gif, jpeg"),
+        ({"file_types": ("mp4",)}, "scrape.file_types: 'mp4' is unknown; known are apng, avif"),
         ({"tags": ("blue hair",)}, "scrape.tags: 'blue hair' is no single tag"),
         ({"tags": ("",)}, "scrape.tags: '' is no single tag"),
         ({"tags": ("sort:score",)}, "scrape.tags: 'sort:score' does not fit"),

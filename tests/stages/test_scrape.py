@@ -279,7 +279,8 @@ def test_messages_of_a_scrape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "problem"),
     [
-        (["--site", "safebooru"], 2, "--site: 'safebooru' is not allowed; wanted: address of"),
+        (["--site", "safebooru"], 2, "scrape.site: safebooru: no such folder; name one that"),
+        (["--site", "ftp://b.test"], 2, "--site: 'ftp://b.test' is no address of a site"),
         (["--site", "http://[bad"], 2, "scrape.site: 'http://[bad' is no address of a site"),
         (["--ratings", "nice"], 2, "scrape.ratings: 'nice' is unknown; known are"),
         (["--dry-run", "--retry-failed"], 2, "--retry-failed: takes neither --dry-run nor --ref"),

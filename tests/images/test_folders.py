@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.upscaling.folders import FolderContents, find_pictures
+from pipeline.images.folders import FolderContents, find_pictures
 
 
 @pytest.fixture

@@ -3,13 +3,17 @@
 import errno
 import os
 import stat
+import unicodedata
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import some_of
-from pipeline.upscaling.formats import PICTURE_SUFFIXES
-from pipeline.upscaling.recognition import read_head, readable_format, unread_format
+from pipeline.images.recognition import read_head, readable_format, unread_format
+from pipeline.images.suffixes import PICTURE_SUFFIXES
+
+# Control signs, and separators of lines and paragraphs.
+_UNPRINTABLE = ("Cc", "Zl", "Zp")
 
 
 @dataclass
@@ -25,6 +29,8 @@ class FolderContents:
     """by reason"""
     unreadable: list[str] = field(default_factory=list)
     """folders that cannot be read, and why"""
+    unread: int = 0
+    """pictures that are left out, as their format is not read"""
     hidden: int = 0
     others: int = 0
     """files that are no pictures"""
@@ -33,7 +39,7 @@ class FolderContents:
         """Return what was left out, one line for each reason."""
         return [
             f"{self.folder}: left out, {reason}: "
-            + some_of([str(path.relative_to(self.folder)) for path in paths])
+            + some_of([path_text(path.relative_to(self.folder)) for path in paths])
             for reason, paths in self.left_out.items()
         ]
 
@@ -45,6 +51,20 @@ class FolderContents:
         if not self.pictures and not self.unreadable:
             lines.append(f"{self.folder}: holds no picture that can be read")
         return lines
+
+
+def path_text(path: Path) -> str:
+    """Return a path as printable text that any file can hold.
+
+    Bytes that are no UTF-8, and signs that end lines or are none, are escaped as `\\x83`.
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(
+        letter.encode("unicode_escape").decode()
+        if unicodedata.category(letter) in _UNPRINTABLE
+        else letter
+        for letter in text
+    )
 
 
 def find_pictures(folder: Path, results: Path) -> FolderContents:
@@ -71,7 +91,7 @@ def find_pictures(folder: Path, results: Path) -> FolderContents:
         try:
             entries = sorted(current.iterdir())
         except OSError as error:
-            contents.unreadable.append(f"{current}: cannot be read: {error.strerror}")
+            contents.unreadable.append(f"{path_text(current)}: cannot be read: {error.strerror}")
             continue
         for path in entries:
             if path.name.startswith("."):
@@ -107,6 +127,7 @@ def _classify(contents: FolderContents, path: Path) -> None:
             contents.others += 1
         return
     if (unread := unread_format(path.suffix, head)) is not None and not is_named_so:
+        contents.unread += 1
         _leave_out(contents, f"as {unread} is not read", path)
     elif is_named_so or readable_format(head) is not None:
         contents.pictures.append(path)

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from pipeline.images.opening import FORMATS
-from pipeline.upscaling.formats import PICTURE_SUFFIXES
-from pipeline.upscaling.recognition import HEAD_BYTES, readable_format, unread_format
+from pipeline.images.recognition import HEAD_BYTES, readable_format, unread_format
+from pipeline.images.suffixes import PICTURE_SUFFIXES
 
 
 def ftyp(*brands: bytes) -> bytes:

@@ -1,0 +1,83 @@
+"""`scrape.site`: the address of a site, or a folder of pictures as a path or a file:// address."""
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from pipeline.errors import UsageError
+
+_WEB = re.compile(r"https?://[^/\s]+(/\S*)?")
+_FILE = re.compile(r"file:(?://([^/]*))?(.*)", re.IGNORECASE | re.DOTALL)
+_OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|https?:", re.IGNORECASE)
+_WINDOWS = re.compile(r"/*([A-Za-z]:[\\/]|\\\\)")
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+def site_problem(site: str) -> str | None:
+    """Return what is wrong with the form of `site`; None where it may be a site or a folder."""
+    if not site.strip() or "\0" in site:
+        return "must be the address of a site, https://HOST, or the path of a folder"
+    if _WEB.fullmatch(site) or is_folder(site):
+        return None
+    return f"{site!r} is no address of a site, https://HOST, and no path of a folder"
+
+
+def is_folder(site: str) -> bool:
+    """Return whether `site` names a folder rather than a site on the web."""
+    return _FILE.match(site) is not None or _OTHER_SCHEME.match(site) is None
+
+
+def as_text(site: str) -> str:
+    """Return `site` as text; bytes of a path that are none are escaped, as in a file:// address."""
+    if not _UNDECODED.search(site):
+        return site
+    address = site if _FILE.match(site) else "file:" + site.replace("%", "%25")
+    return _UNDECODED.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", address)
+
+
+def folder_of(site: str, project: Path = Path()) -> Path:
+    """Return the folder that `site` names, for which `is_folder` is true; paths begin at `project`.
+
+    Of a file:// address every sign is part of the path: `#` and `?` too, and `%` where a folder
+    has that very name. Raises `UsageError` where the folder does not exist, or may be one of two.
+    """
+    address = _FILE.fullmatch(site)
+    host, rest = address.groups() if address else (None, site)
+    if host not in (None, "", "localhost"):
+        raise UsageError(
+            f"scrape.site: {site!r} names another computer; write file:///FOLDER, or the path alone"
+        )
+    literal = _path(rest.encode("utf-8", "surrogateescape"), project)
+    paths = [_path(unquote_to_bytes(rest), project), literal] if address else [literal]
+    folders = [path for path in dict.fromkeys(paths) if _is_folder(path)]
+    if len(folders) > 1:
+        raise UsageError(
+            f"scrape.site: {site!r} may be {folders[0]} or {folders[1]}; write the path alone, "
+            "without file://"
+        )
+    if not folders:
+        raise UsageError(f"scrape.site: {paths[0]}: no such folder; {_advice(rest)}")
+    return folders[0]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _path(name: bytes, project: Path) -> Path:
+    path = Path(os.fsdecode(name))
+    # A folder may be called as the home of a user that does not exist.
+    with suppress(RuntimeError):
+        path = path.expanduser()
+    return project / path
+
+
+def _advice(path: str) -> str:
+    if os.name != "nt" and _WINDOWS.match(path):
+        return "a path of Windows has another form here, as /home/me/pictures"
+    return "name one that holds pictures; the address of a site begins with https://"
