@@ -54,13 +54,14 @@ def upscale_all(
     writing: Writing,
     on_written: Callable[[Result], None],
     progress: Progress,
+    prepare: Callable[[Picture], object] = lambda _: None,
 ) -> dict[Job, PipelineError]:
     """Enlarge pictures, and return what went wrong.
 
-    `choose` returns the upscaler for a picture; `on_written` is called after each file. With one
-    picture `progress` counts its tiles, else the pixels of all pictures; it names a large last file
-    while that is compressed, and at the end files that hold further pictures, or that were made
-    meanwhile.
+    `choose` returns the upscaler for a picture; `prepare` computes what takes it long, in threads
+    that decode pictures. `on_written` is called after each file. With one picture `progress`
+    counts its tiles, else the pixels of all pictures; it names a large last file while that is
+    compressed, and at the end files that hold further pictures, or that were made meanwhile.
     """
     with (
         # Pillow warns of damaged metadata, and of large pictures.
@@ -70,7 +71,8 @@ def upscale_all(
     ):
         pixels = {job: pixels_in_header(job.source) for job in jobs} if len(jobs) > 1 else {}
         with batch_progress(pixels, progress) as shown:
-            tasks = _tasks(_read_ahead(readers, jobs, pixels), choose, writer, shown)
+            read = _read_ahead(readers, partial(_read, prepare), jobs, pixels)
+            tasks = _tasks(read, choose, writer, shown)
             for together in _groups(tasks):
                 for result in _enlarged(together, writer, shown):
                     if result.job == jobs[-1] and _takes_long(result):
@@ -91,17 +93,27 @@ def _reader_threads() -> Iterator[ThreadPoolExecutor]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _read(prepare: Callable[[Picture], object], job: Job) -> ReadFile:
+    source = read_picture(job.source)
+    with naming(job.source):
+        prepare(source.picture)
+    return source
+
+
 def _read_ahead(
-    pool: ThreadPoolExecutor, jobs: Sequence[Job], pixels: Mapping[Job, int]
+    pool: ThreadPoolExecutor,
+    read: Callable[[Job], ReadFile],
+    jobs: Sequence[Job],
+    pixels: Mapping[Job, int],
 ) -> Iterator[tuple[Job, Callable[[], ReadFile]]]:
     """Yield each job and what returns its picture, while the next files are being decoded."""
     reading: deque[tuple[Job, Callable[[], ReadFile]]] = deque()
     for job in jobs:
         if is_stream(job.source):
             # It may never end, and Ctrl-C interrupts reads of the main thread only.
-            reading.append((job, partial(read_picture, job.source)))
+            reading.append((job, partial(read, job)))
         else:
-            reading.append((job, pool.submit(read_picture, job.source).result))
+            reading.append((job, pool.submit(read, job).result))
         while len(reading) > MOST_TOGETHER or _pixels_ahead(reading, pixels) >= PIXELS_AHEAD:
             yield reading.popleft()
     yield from reading
@@ -148,13 +160,15 @@ def _task(
 
 def _groups(tasks: Iterable[_Task]) -> Iterator[list[_Task]]:
     """Yield the pictures that are computed at once, in their order."""
-    group: list[_Task] = []
+    group, most = list[_Task](), 1
     for one in tasks:
         if group and not group[0].goes_with(one):
             yield group
             group = []
+        if not group:
+            most = one.upscaler.most_together(one.picture)
         group.append(one)
-        if len(group) == one.upscaler.most_together(one.picture):
+        if len(group) == most:
             yield group
             group = []
     if group:

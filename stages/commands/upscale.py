@@ -168,7 +168,10 @@ def _enlarge(
             how = f"by {shown}" if result.passes else "made smaller without a model"
             print(f"{result.job.target}: {width}×{height}, {how}", flush=True)
 
-    return upscale_all(jobs, model.chooser, writing, print_written, ConsoleProgress())
+    chooser = model.chooser
+    return upscale_all(
+        jobs, chooser, writing, print_written, ConsoleProgress(), prepare=chooser.model_name
+    )
 
 
 def _watch(

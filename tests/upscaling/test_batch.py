@@ -137,6 +137,26 @@ def test_one_that_fails_among_several_is_the_only_one(
     }
 
 
+def test_what_the_choice_needs_is_computed_beside_the_network(tmp_path: Path) -> None:
+    threads: list[bool] = []
+
+    def prepare(_: Picture) -> None:
+        threads.append(threading.current_thread() is threading.main_thread())
+        if len(threads) == 2:
+            raise MemoryError
+
+    for name in ("a", "b"):
+        Image.new("RGB", (3, 2)).save(tmp_path / f"{name}.png")
+    jobs = [Job(path, tmp_path / "out" / path.name) for path in tmp_path.glob("*.png")]
+    upscaler = Upscaler(bicubic(), device="cpu")
+    failures = upscale_all(jobs, lambda _: upscaler, PNG, lambda _: None, Silent(), prepare)
+    assert threads == [False, False]
+    assert [str(error) for error in failures.values()] == [
+        f"{job.source}: not enough memory" for job in failures
+    ]
+    assert len(failures) == 1
+
+
 def test_damaged_metadata_is_no_message(tmp_path: Path) -> None:
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + b"\x3b\x01\x02\0\xff\xff\xff\xff" * 2
     Image.new("RGB", (3, 2)).save(tmp_path / "a.jpg", exif=exif)
