@@ -104,7 +104,7 @@ print(memory("VmHWM") - before, max(checked))
 @pytest.mark.skipif(not RESET.exists(), reason="the peak of a process is reset by Linux alone")
 @pytest.mark.parametrize("format", ["png", "gif", "webp"])
 def test_frames_of_an_animation_are_not_in_memory_together(format: str) -> None:
-    side, count = 250, 24
+    side, count = 180, 24
     program = ANIMATION.replace("SIDE", str(side)).replace("COUNT", str(count))
     output = subprocess.run(
         [sys.executable, "-c", program.replace("FORMAT", format)],
