@@ -38,6 +38,10 @@ class PipelineError(Exception):
     exit_code = 1
 
 
+class MachineFaultError(PipelineError):
+    """Memory, a disk or a permission was missing: the same may succeed later."""
+
+
 class UsageError(PipelineError):
     """Params, options or arguments are wrong; nothing was started."""
 

@@ -12,6 +12,14 @@ LARGE_UNITS = ("pixels",)
 """Units whose numbers are shown as 12.3M."""
 
 
+class Bar(tqdm):  # type: ignore[type-arg]  # at run time it has no arguments
+    """A bar whose rate reads "3 tile/s" or "2 s/tile": tqdm keeps the unit's space in both."""
+
+    @staticmethod
+    def format_meter(*arguments: Any, **options: Any) -> str:
+        return tqdm.format_meter(*arguments, **options).replace("s/ ", "s/")
+
+
 @dataclass
 class _Task:
     """What is shown of the task that runs."""
@@ -19,7 +27,7 @@ class _Task:
     label: str
     total: int | None
     unit: str
-    bar: "tqdm[Any]"
+    bar: Bar
     started: float
     """by the monotonic clock, as `last_line`"""
     last_line: float
@@ -41,7 +49,7 @@ class ConsoleProgress:
     def start(self, label: str, total: int | None, unit: str) -> None:
         self.finish()
         # Off a terminal tqdm would write carriage returns; `_print_line` writes lines instead.
-        bar: tqdm[Any] = tqdm(
+        bar = Bar(
             desc=label,
             total=total,
             unit=f" {unit}",
@@ -84,9 +92,9 @@ class ConsoleProgress:
 def _print_line(task: _Task) -> None:
     task.last_line = time.monotonic()
     task.line_done = task.done
-    meter = tqdm.format_meter(
+    meter = Bar.format_meter(
         task.done,
-        task.total,  # type: ignore[arg-type]  # None is documented: an unknown total
+        task.total,
         task.last_line - task.started,
         initial=task.initial or 0,
         prefix=task.label,

@@ -56,7 +56,11 @@ def eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     """Return samples of 8 or 16 bits as the nearest ones of 8."""
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    result = np.empty(pixels.shape, np.uint8)
+    # Row by row, as a whole picture takes eight times the result's bytes in between.
+    for levels, row in zip(result, pixels, strict=True):
+        levels[:] = (row.astype(np.uint32) + 128) // 257
+    return result
 
 
 def _rawmodes(image: ImageFile.ImageFile) -> list[str]:

@@ -96,7 +96,7 @@ def find_pictures(folder: Path, results: Path) -> FolderContents:
         for path in entries:
             if path.name.startswith("."):
                 contents.hidden += 1
-            elif _is_folder(path):
+            elif is_folder(path):
                 (links if path.is_symlink() else real_folders).append(path)
             else:
                 _classify(contents, path)
@@ -104,11 +104,17 @@ def find_pictures(folder: Path, results: Path) -> FolderContents:
     return contents
 
 
-def _is_folder(path: Path) -> bool:
+def file_mode(path: Path) -> int:
+    """Return the mode of what is at a path, as of `stat`; 0 where that is nothing, or unknown."""
     try:
-        return path.is_dir()
+        return path.stat().st_mode
     except OSError:
-        return False
+        return 0
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder, as far as that can be known."""
+    return stat.S_ISDIR(file_mode(path))
 
 
 def _classify(contents: FolderContents, path: Path) -> None:

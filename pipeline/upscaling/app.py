@@ -2,15 +2,12 @@
 
 import json
 import logging
-import select
-import socket
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.resources import files
-from threading import Event, Lock
+from threading import Event
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -33,20 +30,19 @@ from pipeline.hosts import origin_of
 from pipeline.images.decode import ImageRefused
 from pipeline.images.suffixes import PICTURE_SUFFIXES
 from pipeline.machine_errors import fault_text, is_machine_fault
-from pipeline.progress import Silent
 from pipeline.shipped import AUTO
-from pipeline.upscaling.encoding import check_format, encode_picture
+from pipeline.upscaling.encoding import check_format, encode_picture, encoder_bytes
 from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.model_choice import model_for
 from pipeline.upscaling.pictures import decode_picture
 from pipeline.upscaling.upscaler import Upscaler
+from pipeline.upscaling.waiting import EncodedResult, RequestAborted, Waiting, Work
 
 MAX_BYTES = 64_000_000
 MAX_PIXELS = 16_000_000
 """Limit for a picture, all frames together; a quarter of it at scale 8."""
 MAX_WAITING_BYTES = 4 * MAX_BYTES
 """Limit for the files that wait to be enlarged, all together."""
-POLL_SECONDS = 0.2
 KEPT_UPSCALERS = 4
 SCALES = ("2", "3", "4", "8")
 OFFERED_FORMATS = ("png", "webp", "jpg")
@@ -76,7 +72,7 @@ class UpscaleApp:
         self._models = dict(models)
         self._upscaler = lru_cache(KEPT_UPSCALERS)(partial(_make_upscaler, device=device))
         self._computing = ThreadPoolExecutor(1, "upscale")
-        self._waiting = _Waiting()
+        self._waiting = Waiting(MAX_WAITING_BYTES)
         self._closed = Event()
         self._page = _render_page(self._models)
 
@@ -95,7 +91,7 @@ class UpscaleApp:
             response = Response(f"{error.description}\n", error.code, mimetype="text/plain")
             if isinstance(error, MethodNotAllowed):
                 response.allow.update(error.valid_methods or ())
-        except _RequestAborted:
+        except RequestAborted:
             response = Response(status=503)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Cache-Control"] = "no-store"
@@ -138,9 +134,9 @@ class UpscaleApp:
         named = {"X-Model": result.model} if result.model else {}
         return Response(result.data, mimetype=result.mime_type, headers=named)
 
-    def _submit(self, request: Request, model: str, scale: float, format: str) -> "_Work":
-        """Return the work that waits. Raises `HTTPException` and `_RequestAborted`."""
-        work = _Work(request.environ.get("werkzeug.socket"), self._closed)
+    def _submit(self, request: Request, model: str, scale: float, format: str) -> "Work":
+        """Return the work that waits. Raises `HTTPException` and `RequestAborted`."""
+        work = Work(request.environ.get("werkzeug.socket"), self._closed)
         with ExitStack() as unless_submitted:
             self._waiting.enter(work, _body_bytes(request))
             unless_submitted.callback(self._waiting.leave, work)
@@ -148,23 +144,24 @@ class UpscaleApp:
             try:
                 work.result = self._computing.submit(self._compute, model, scale, format, work)
             except RuntimeError:
-                raise _RequestAborted from None
+                raise RequestAborted from None
             unless_submitted.pop_all()
         # The executor keeps a cancelled work until its turn.
         work.result.add_done_callback(lambda _: self._waiting.leave(work))
         return work
 
-    def _compute(self, model: str, scale: float, format: str, work: "_Work") -> "_Result":
-        """Enlarge the bytes of a picture's file. Raises `HTTPException` and `_RequestAborted`."""
+    def _compute(self, model: str, scale: float, format: str, work: "Work") -> "EncodedResult":
+        """Enlarge the bytes of a picture's file. Raises `HTTPException` and `RequestAborted`."""
         try:
             work.enter("decode")
             picture = decode_picture(self._waiting.leave(work), _max_pixels(scale))
             name = model_for(model, picture)
             upscaler = self._upscaler(name, scale)
-            height, width = picture.frames[0].shape[:2]
-            size = upscaler.size_of(width, height)
+            size = upscaler.size_of(*picture.size)
             check_format(format, picture, *size)
-            large = upscaler.upscale_picture(picture, work)
+            encoder = encoder_bytes(format, picture, *size)
+            large = upscaler.upscale_picture(picture, work, encoder)
+            # Frames of an animation are enlarged, and counted, while they are encoded.
             work.enter("encode")
             result = encode_picture(large, format)
         except ImageRefused as refusal:
@@ -176,109 +173,10 @@ class UpscaleApp:
                 raise
             raise ServiceUnavailable(f"The computer failed: {fault_text(error)}.") from None
         chosen = name if model == AUTO else None
-        return _Result(result, FORMATS[format].mime_type, *size, chosen)
+        return EncodedResult(result, FORMATS[format].mime_type, *size, chosen)
 
 
-@dataclass(frozen=True)
-class _Result:
-    """A file of an enlarged picture; `model`: the one that `AUTO` took."""
-
-    data: bytes
-    mime_type: str
-    width: int
-    height: int
-    model: str | None
-
-
-class _RequestAborted(Exception):  # noqa: N818 - not an error
-    """Nobody waits for the response any more."""
-
-
-class _Work(Silent):
-    """One picture's computation, as seen by its own thread and by that of the request.
-
-    A `Progress` that ends the computation when the app closes or the browser has disconnected.
-    """
-
-    def __init__(self, connection: socket.socket | None, closed: Event) -> None:
-        self.data = b""
-        """the picture's file, until it is decoded or nobody waits for it"""
-        self.result: Future[_Result] = Future()
-        self.state: dict[str, object] = {"phase": "wait"}
-        self._connection, self._closed = connection, closed
-        self._aborted = Event()
-
-    def enter(self, phase: str, **extent: object) -> None:
-        """Begin a phase: "decode", "upscale" or "encode"."""
-        self.state = {"phase": phase} | extent
-        self._check()
-
-    def start(self, label: str, total: int | None, unit: str) -> None:
-        self.enter("upscale", done=0, total=total, unit=unit)
-
-    def update(self, done: int, **figures: object) -> None:
-        """Raise `_RequestAborted` once the response has no reader."""
-        self.state = self.state | {"done": done}
-        self._check()
-
-    def wait(self) -> Generator[dict[str, object], None, None]:
-        """Yield the state, several times a second, until there is a result or an error.
-
-        Raises `_RequestAborted`. Closing the iterator aborts the computation.
-        """
-        try:
-            while True:
-                try:
-                    self.result.exception(timeout=POLL_SECONDS)
-                    return
-                except TimeoutError:
-                    yield self.state
-                except CancelledError:
-                    raise _RequestAborted from None
-                if self._disconnected():
-                    raise _RequestAborted
-        finally:
-            self._aborted.set()
-            self.result.cancel()
-
-    def _check(self) -> None:
-        if self._closed.is_set() or self._aborted.is_set():
-            raise _RequestAborted
-
-    def _disconnected(self) -> bool:
-        if self._connection is None:
-            return False
-        try:
-            # Until the response a browser sends nothing: readable and empty means closed.
-            readable, _, _ = select.select([self._connection], [], [], 0)
-            return bool(readable) and not self._connection.recv(1, socket.MSG_PEEK)
-        except (OSError, ValueError):
-            return True
-
-
-class _Waiting:
-    """Works that wait, with the files that they hold."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._bytes: dict[_Work, int] = {}
-
-    def enter(self, work: _Work, size: int) -> None:
-        """Keep room for a file of `size` bytes. Raises `ServiceUnavailable`."""
-        with self._lock:
-            if sum(self._bytes.values()) + size > MAX_WAITING_BYTES:
-                raise ServiceUnavailable("Too many pictures wait here; send this one later.")
-            self._bytes[work] = size
-
-    def leave(self, work: _Work) -> bytes:
-        """Return the file of a work, which no longer holds it; no bytes if it has left before."""
-        with self._lock:
-            self._bytes.pop(work, None)
-            data, work.data = work.data, b""
-            return data
-
-
-def _lines(work: _Work) -> Iterator[bytes]:
+def _lines(work: Work) -> Iterator[bytes]:
     """Yield progress as lines of JSON, then the result. Where it is aborted, it ends early."""
     try:
         with closing(work.wait()) as states:
@@ -286,7 +184,7 @@ def _lines(work: _Work) -> Iterator[bytes]:
         result = work.result.result()
     except HTTPException as error:
         yield _line({"error": error.description})
-    except _RequestAborted:
+    except RequestAborted:
         return
     except Exception:
         # The status has been sent: the message can only be a line.

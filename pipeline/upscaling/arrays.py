@@ -60,6 +60,11 @@ def _is_channels_last(image: NDArray[Any] | Tensor, layout: Layout | None) -> bo
 
 
 def _from_numpy(image: NDArray[Any]) -> Tensor:
+    if isinstance(image, np.ma.MaskedArray):
+        raise ValueError(
+            "a masked array has no values where it is masked: give them, as by image.filled(0), or "
+            "pass the mask as alpha"
+        )
     if image.dtype.name not in TYPE_NAMES:
         raise ValueError(_type_problem(image.dtype.name))
     native = image.dtype.newbyteorder("=")
@@ -68,6 +73,8 @@ def _from_numpy(image: NDArray[Any]) -> Tensor:
 
 
 def _from_torch(image: Tensor) -> Tensor:
+    if image.layout != torch.strided:
+        raise ValueError(f"a tensor of layout {image.layout} is no picture; pass image.to_dense()")
     if image.dtype not in WHITE_LEVELS:
         raise ValueError(_type_problem(str(image.dtype)))
     return image.detach().cpu()

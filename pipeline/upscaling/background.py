@@ -1,6 +1,7 @@
 """Transparent pictures, laid on a colour."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from PIL import ImageColor
 
 from pipeline.errors import PipelineError
 from pipeline.images.raster import Colour, Pixels, colour_in
+from pipeline.upscaling.frames import changed
 from pipeline.upscaling.pictures import Picture, picture_in_srgb
 
 
@@ -29,7 +31,7 @@ def lay_on(picture: Picture, colour: str) -> Picture:
     if levels is None:
         picture, levels = picture_in_srgb(picture), named
     below = np.array(levels, np.float32)
-    return replace(picture, frames=tuple(_opaque(frame, below) for frame in picture.frames))
+    return replace(picture, frames=changed(picture.frames, partial(_opaque, levels=below)))
 
 
 def _levels(picture: Picture, colour: Colour) -> tuple[int, ...] | None:

@@ -1,72 +1,51 @@
-"""A batch of pictures: one is computed while the next is decoded and earlier ones are written."""
+"""A batch of pictures: computed while the next are decoded and earlier ones are written."""
 
-import os
-import stat
-import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-
-from PIL import Image
+from itertools import islice
 
 from pipeline.errors import PipelineError, some_of
-from pipeline.files import atomic_path
-from pipeline.images.decode import ImageRefused, decoding, frame_count
-from pipeline.images.opening import FORMATS
-from pipeline.images.png_chunks import pixels_in_png
-from pipeline.machine_errors import fault_text, is_memory_fault
-from pipeline.machine_limits import available_memory, usable_cores
-from pipeline.progress import Progress, Silent, task
+from pipeline.machine_limits import usable_cores
+from pipeline.progress import Progress
 from pipeline.upscaling.background import lay_on
-from pipeline.upscaling.encoding import Encoding, check_format, encode_picture
-from pipeline.upscaling.metadata import NO_METADATA
+from pipeline.upscaling.batch_progress import BatchProgress, batch_progress, pixels_in_header
+from pipeline.upscaling.encoding import check_format, encoder_bytes
 from pipeline.upscaling.pictures import Picture
-from pipeline.upscaling.plan import PIPE, Job, Writing
+from pipeline.upscaling.plan import Job, Writing
 from pipeline.upscaling.reading import ReadFile, is_stream, read_picture
-from pipeline.upscaling.upscaler import Upscaler
+from pipeline.upscaling.result_writer import MADE_MEANWHILE, Result, ResultWriter, naming
+from pipeline.upscaling.upscaler import MOST_TOGETHER, Upscaler
 
 LONG_TO_WRITE = 10_000_000
-"""Pixels of a result, all frames together, that are compressed for seconds."""
-MADE_MEANWHILE = "exists, made meanwhile; left out, --overwrite replaces it"
-WAITING_SHARE = 8
-"""The part of free memory, one by this number, that results take until they are written."""
+"""Pixels of a result that are compressed for seconds."""
+PIXELS_AHEAD = 10_000_000
+"""Pixels that are decoded before their turn, at least one picture."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """An enlarged picture; `passes`: how often the generator was applied."""
+class _Task:
+    """A picture that can be enlarged, and by what; `passes`: as of `Result`."""
 
     job: Job
     source: ReadFile
     picture: Picture
+    upscaler: Upscaler
     passes: int
 
-
-def write_picture(
-    path: Path, data: bytes, times_ns: tuple[int, int] | None = None, overwrite: bool = True
-) -> None:
-    """Write a file atomically, or to standard output. Raises `PipelineError` that names it.
-
-    Without `overwrite` raises `FileExistsError` where the file exists.
-    """
-    try:
-        if path == PIPE:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-            return
-        with atomic_path(path, overwrite) as temporary:
-            temporary.write_bytes(data)
-            if times_ns is not None:
-                os.utime(temporary, ns=times_ns)
-    except OSError as error:
-        if not overwrite and isinstance(error, FileExistsError) and path.exists():
-            raise
-        raise PipelineError(f"{path}: cannot be written: {error.strerror}") from None
+    def goes_with(self, other: "_Task") -> bool:
+        """Return whether both pictures can be computed at once."""
+        frames = self.picture.frames[0], other.picture.frames[0]
+        return (
+            self.upscaler is other.upscaler
+            and not (self.picture.animated or other.picture.animated)
+            and frames[0].shape == frames[1].shape
+            and frames[0].dtype == frames[1].dtype
+        )
 
 
 def upscale_all(
@@ -75,230 +54,156 @@ def upscale_all(
     writing: Writing,
     on_written: Callable[[Result], None],
     progress: Progress,
-) -> list[str]:
-    """Enlarge pictures, and return what went wrong, one line per picture.
+    prepare: Callable[[Picture], object] = lambda _: None,
+) -> dict[Job, PipelineError]:
+    """Enlarge pictures, and return what went wrong.
 
-    `choose` returns the upscaler for a picture; `on_written` is called after each file. With one
-    picture `progress` counts its tiles, else the pixels of all pictures; it names a large last file
-    while that is compressed, and at the end files that hold further pictures, or that were made
-    meanwhile.
+    `choose` returns the upscaler for a picture; `prepare` computes what takes it long, in threads
+    that decode pictures. `on_written` is called after each file. With one picture `progress`
+    counts its tiles, else the pixels of all pictures; it names a large last file while that is
+    compressed, and at the end files that hold further pictures, or that were made meanwhile.
     """
-    counter = _PixelCounter(jobs, progress) if len(jobs) > 1 else None
     with (
-        # Pillow warns of damaged metadata.
+        # Pillow warns of damaged metadata, and of large pictures.
         warnings.catch_warnings(action="ignore"),
-        nullcontext() if counter is None else task(progress, "upscale", counter.total, "pixels"),
-        ThreadPoolExecutor(1) as reader,
-        _Writer(writing, on_written) as writer,
+        _reader_threads() as readers,
+        ResultWriter(writing, on_written) as writer,
     ):
-        for job, read in _read_ahead(reader, jobs):
-            try:
-                if counter is not None:
-                    counter.begin(job)
-                if job.writes_file and not writing.overwrite and job.target.exists():
-                    writer.note(MADE_MEANWHILE, job.target)
-                    continue
-                result = _upscale(job, read(), choose, writing, counter or progress)
-            except PipelineError as error:
-                writer.problems.append(str(error))
-            else:
-                is_long = job.writes_file and _pixels(result.picture) >= LONG_TO_WRITE
-                if job == jobs[-1] and is_long:
-                    progress.message(f"writing {job.target}")
-                writer.submit(result)
-        if counter is not None:
-            counter.end()
+        pixels = {job: pixels_in_header(job.source) for job in jobs} if len(jobs) > 1 else {}
+        with batch_progress(pixels, progress) as shown:
+            read = _read_ahead(readers, partial(_read, prepare), jobs, pixels)
+            tasks = _tasks(read, choose, writer, shown)
+            for together in _groups(tasks):
+                for result in _enlarged(together, writer, shown):
+                    if result.job == jobs[-1] and _takes_long(result):
+                        progress.message(f"writing {result.job.target}")
+                    writer.submit(result)
     for text, names in writer.notes.items():
         progress.message(f"{some_of(names)}: {text}")
-    return writer.problems
+    return writer.failures
 
 
-class _Writer:
-    """Writes results in threads: of small ones as many as there are cores, one that is large.
-
-    Results are reported in their order, by the thread that calls.
-    """
-
-    def __init__(self, writing: Writing, on_written: Callable[[Result], None]) -> None:
-        self.problems: list[str] = []
-        """what could not be written, one line per picture"""
-        self.notes: dict[str, list[str]] = {}
-        """files by what is to be said of them"""
-        self._writing, self._on_written = writing, on_written
-        self._threads = usable_cores()
-        self._pool = ThreadPoolExecutor(self._threads)
-        # Each is there twice, as pixels and as what the encoder makes of them.
-        self._most_pixels = available_memory() // (WAITING_SHARE * 2 * 4)
-        self._waiting: deque[tuple[Result, Future[None]]] = deque()
-
-    def __enter__(self) -> "_Writer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._pool:
-            while self._waiting:
-                self._finish_first()
-
-    def submit(self, result: Result) -> None:
-        """Write a result as soon as a thread and memory are free; reports what is written."""
-        pixels = _pixels(result.picture)
-        while self._waiting and (self._waiting[0][1].done() or not self._has_room(pixels)):
-            self._finish_first()
-        self._waiting.append((result, self._pool.submit(self._write, result)))
-
-    def note(self, text: str, path: Path) -> None:
-        """Say of a file at the end that it is left out, or what of it."""
-        self.notes.setdefault(text, []).append(str(path))
-
-    def _has_room(self, pixels: int) -> bool:
-        waiting = sum(_pixels(result.picture) for result, _ in self._waiting)
-        return len(self._waiting) < self._threads and waiting + pixels <= self._most_pixels
-
-    def _finish_first(self) -> None:
-        result, future = self._waiting.popleft()
+@contextmanager
+def _reader_threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         try:
-            future.result()
-        except PipelineError as error:
-            self.problems.append(str(error))
-        except FileExistsError:
-            self.note(MADE_MEANWHILE, result.job.target)
-        else:
-            if (further := result.source.further) is not None:
-                self.note(further, result.job.source)
-            self._on_written(result)
-
-    def _write(self, result: Result) -> None:
-        times_ns = result.source.times_ns if self._writing.keep_time else None
-        data = _encode(result, self._writing.encoding)
-        write_picture(result.job.target, data, times_ns, self._writing.overwrite)
+            yield pool
+        finally:
+            # After Ctrl-C nobody waits for what was not begun.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-class _PixelCounter(Silent):
-    """Shows the pixels of all pictures as done, from the progress of each picture's tiles."""
-
-    def __init__(self, jobs: Sequence[Job], progress: Progress) -> None:
-        self._pixels = {job: _pixels_in_header(job.source) for job in jobs}
-        self._progress = progress
-        self._picture: Job | None = None
-        self._begun, self._done = 0, 0
-        self._passes, self._steps = 1, 1
-
-    @property
-    def total(self) -> int:
-        """Pixels of all pictures, all frames together."""
-        return sum(self._pixels.values())
-
-    def begin(self, job: Job) -> None:
-        """End the picture before `job`, and begin with that."""
-        self.end()
-        self._picture = job
-        self._begun += 1
-        self._show(0)
-
-    def end(self) -> None:
-        """Count the whole picture that was begun last."""
-        if self._picture is not None:
-            self._done += self._pixels[self._picture]
-            self._picture = None
-        self._show(0)
-
-    def expect(self, passes: int) -> None:
-        """Take only the last of `passes` tasks for the picture's progress: it takes longest."""
-        self._passes = passes
-
-    def start(self, label: str, total: int | None, unit: str) -> None:
-        self._passes -= 1
-        self._steps = total or 1
-
-    def update(self, done: int, **figures: object) -> None:
-        if self._picture is not None and self._passes <= 0:
-            self._show(self._pixels[self._picture] * done // self._steps)
-
-    def message(self, text: str) -> None:
-        self._progress.message(text)
-
-    def _show(self, of_picture: int) -> None:
-        shown = f"{self._begun}/{len(self._pixels)}"
-        self._progress.update(self._done + of_picture, pictures=shown)
-
-
-def _pixels_in_header(path: Path) -> int:
-    """Return the pixels of a picture, all frames together; 1 where they are unknown."""
-    with (
-        suppress(ImageRefused, MemoryError, OSError),
-        # Pillow warns of pictures that are large to decode; nothing is decoded here.
-        warnings.catch_warnings(action="ignore"),
-    ):
-        # What a pipe holds can be read only once.
-        if stat.S_ISREG(path.stat().st_mode):
-            with path.open("rb") as file:
-                if pixels := pixels_in_png(file):
-                    return pixels
-            with decoding(), Image.open(path, formats=FORMATS) as image:
-                return image.width * image.height * frame_count(image)
-    return 1
+def _read(prepare: Callable[[Picture], object], job: Job) -> ReadFile:
+    source = read_picture(job.source)
+    with naming(job.source):
+        prepare(source.picture)
+    return source
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, jobs: Sequence[Job]
+    pool: ThreadPoolExecutor,
+    read: Callable[[Job], ReadFile],
+    jobs: Sequence[Job],
+    pixels: Mapping[Job, int],
 ) -> Iterator[tuple[Job, Callable[[], ReadFile]]]:
-    """Yield each job and what returns its picture, while the next file is being decoded."""
+    """Yield each job and what returns its picture, while the next files are being decoded."""
     reading: deque[tuple[Job, Callable[[], ReadFile]]] = deque()
     for job in jobs:
         if is_stream(job.source):
             # It may never end, and Ctrl-C interrupts reads of the main thread only.
-            reading.append((job, partial(read_picture, job.source)))
+            reading.append((job, partial(read, job)))
         else:
-            reading.append((job, pool.submit(read_picture, job.source).result))
-        if len(reading) > 1:
+            reading.append((job, pool.submit(read, job).result))
+        while len(reading) > MOST_TOGETHER or _pixels_ahead(reading, pixels) >= PIXELS_AHEAD:
             yield reading.popleft()
     yield from reading
 
 
-def _upscale(
-    job: Job,
-    source: ReadFile,
+def _pixels_ahead(reading: Iterable[tuple[Job, object]], pixels: Mapping[Job, int]) -> int:
+    """Return the pixels of all but the first."""
+    return sum(pixels.get(job, 0) for job, _ in islice(reading, 1, None))
+
+
+def _tasks(
+    read: Iterable[tuple[Job, Callable[[], ReadFile]]],
     choose: Callable[[Picture], Upscaler],
-    writing: Writing,
-    progress: Progress,
-) -> Result:
-    colour = writing.background
-    with _naming(job.source):
+    writer: ResultWriter,
+    progress: BatchProgress,
+) -> Iterator[_Task]:
+    """Yield what can be enlarged; the writer gets what cannot."""
+    for job, source in read:
+        if job.writes_file and not writer.writing.overwrite and job.target.exists():
+            writer.note(MADE_MEANWHILE, job.target)
+        else:
+            try:
+                yield _task(job, source(), choose, writer.writing)
+                continue
+            except PipelineError as error:
+                writer.failures[job] = error
+        progress.begin([job])
+
+
+def _task(
+    job: Job, source: ReadFile, choose: Callable[[Picture], Upscaler], writing: Writing
+) -> _Task:
+    """Return what is to be enlarged. Raises `PipelineError` that names the source."""
+    colour, format = writing.background, writing.encoding.format
+    with naming(job.source):
         picture = source.picture if colour is None else lay_on(source.picture, colour)
-        height, width = picture.frames[0].shape[:2]
         upscaler = choose(source.picture)
         # Before the enlargement, which may take hours.
-        if writing.encoding.format == "jpg" and picture.has_alpha and not picture.animated:
+        if format == "jpg" and picture.has_alpha and not picture.animated:
             raise PipelineError("JPEG has no transparency; name --background, or use png or webp")
-        check_format(writing.encoding.format, picture, *upscaler.size_of(width, height))
-        passes = upscaler.passes(width, height)
-        if isinstance(progress, _PixelCounter):
-            # Of an animation, frames are counted, not passes.
-            progress.expect(1 if picture.animated else passes)
-        return Result(job, source, upscaler.upscale_picture(picture, progress), passes)
+        check_format(format, picture, *upscaler.size_of(*picture.size))
+        return _Task(job, source, picture, upscaler, upscaler.passes(*picture.size))
 
 
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Name `path` in a `PipelineError`, and raise one for a lack of memory."""
+def _groups(tasks: Iterable[_Task]) -> Iterator[list[_Task]]:
+    """Yield the pictures that are computed at once, in their order."""
+    group, most = list[_Task](), 1
+    for one in tasks:
+        if group and not group[0].goes_with(one):
+            yield group
+            group = []
+        if not group:
+            most = one.upscaler.most_together(one.picture)
+        group.append(one)
+        if len(group) == most:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _enlarged(
+    tasks: Sequence[_Task], writer: ResultWriter, progress: BatchProgress
+) -> list[Result]:
+    """Enlarge pictures at once; where one fails, each by itself. The writer gets what failed."""
+    first = tasks[0]
+    pictures = [task.picture for task in tasks]
+    progress.begin([task.job for task in tasks])
     try:
-        yield
+        with naming(first.job.source):
+            size = first.upscaler.size_of(*first.picture.size)
+            encoder = encoder_bytes(writer.writing.encoding.format, first.picture, *size)
+            if first.picture.animated:
+                # Of an animation, frames are counted, not passes.
+                progress.expect(1)
+                large = [first.upscaler.upscale_picture(first.picture, progress, encoder)]
+            else:
+                progress.expect(first.passes)
+                large = first.upscaler.upscale_pictures(pictures, progress, encoder)
     except PipelineError as error:
-        raise PipelineError(f"{path}: {error}") from None
-    except Exception as error:
-        if not is_memory_fault(error):
-            raise
-        raise PipelineError(f"{path}: {fault_text(error)}") from None
+        if len(tasks) > 1:
+            return [result for task in tasks for result in _enlarged([task], writer, progress)]
+        writer.failures[first.job] = error
+        return []
+    return [
+        Result(task.job, task.source, picture, task.passes)
+        for task, picture in zip(tasks, large, strict=True)
+    ]
 
 
-def _pixels(picture: Picture) -> int:
-    height, width = picture.frames[0].shape[:2]
-    return int(height * width * len(picture.frames))
-
-
-def _encode(result: Result, encoding: Encoding) -> bytes:
-    picture = result.picture
-    if encoding.strip_metadata:
-        picture = replace(picture, metadata=NO_METADATA)
-    with _naming(result.job.target):
-        return encode_picture(picture, encoding.format, encoding.quality)
+def _takes_long(result: Result) -> bool:
+    is_still_file = result.job.writes_file and not result.picture.animated
+    return is_still_file and result.picture.pixel_count >= LONG_TO_WRITE

@@ -2,27 +2,44 @@
 
 import io
 import struct
-from dataclasses import dataclass, replace
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import png
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import PipelineError
 from pipeline.images.deep_pixels import eight_bits
-from pipeline.images.raster import has_alpha
-from pipeline.machine_errors import is_memory_fault
+from pipeline.images.raster import Pixels, has_alpha
+from pipeline.upscaling.animation_encoding import (
+    PNG_SIGNATURE,
+    Animation,
+    Frame,
+    encode_apng,
+    encode_gif,
+    encode_webp,
+    png_chunk,
+    saved,
+    to_image,
+)
 from pipeline.upscaling.formats import FORMATS
-from pipeline.upscaling.gif_loops import gif_repetitions
-from pipeline.upscaling.pictures import Picture, picture_in_srgb, to_pil
+from pipeline.upscaling.frames import changed
+from pipeline.upscaling.gif_blocks import gif_repetitions
+from pipeline.upscaling.pictures import Picture, picture_in_srgb
 
 JPEG_QUALITY = 95
 # The largest values of GIF's fields of 16 bits; durations are in hundredths of a second.
 MAX_DURATION_MS = 655_350
 MAX_LOOPS = 65_535
+ENCODER_BYTES = {"png": 8, "jpg": 8, "webp": 46, "gif": 50}
+"""Memory of Pillow and its encoders per pixel, the encoded file included: of noise, the most"""
+HELD_WEBP_BYTES = 2
+"""Per pixel of an animation's frames, which the encoder of WebP holds encoded, and joins at the end
+"""
 
 
 @dataclass(frozen=True)
@@ -56,30 +73,31 @@ def encode_picture(picture: Picture, format: str, quality: int | None = None) ->
     sRGB. Animations are APNG, WebP or GIF. Raises `PipelineError` where the format cannot hold the
     picture.
     """
-    height, width = picture.frames[0].shape[:2]
-    check_format(format, picture, width, height)
+    return b"".join(encoded_parts(picture, format, quality))
+
+
+def encoded_parts(picture: Picture, format: str, quality: int | None = None) -> Iterator[bytes]:
+    """Yield the parts of what `encode_picture` returns: of animations, frame by frame."""
+    check_format(format, picture, *picture.size)
     if format == "png" and picture.has_16_bits:
-        return _encode_png16(picture)
+        yield from _png16_parts(picture)
+        return
     if not _holds_profile(format, picture.channels):
         picture = picture_in_srgb(picture)
-    pixels = [eight_bits(frame) for frame in picture.frames]
-    if format == "gif":
-        pixels = [_binary_alpha(frame) for frame in pixels]
-    frames = [to_pil(replace(picture, frames=(frame,))) for frame in pixels]
+    frames = _frames_of_8_bits(picture, format)
     options = _save_options(format, quality) | _info_options(picture, format)
     if picture.animated:
-        options |= {"save_all": True, "append_images": frames[1:]} | _animation_options(
-            picture, format
-        )
-    buffer = io.BytesIO()
-    try:
-        frames[0].save(buffer, **options)
-    except (OSError, ValueError, OverflowError, RuntimeError, struct.error) as error:
-        if is_memory_fault(error):
-            raise
-        reason = " ".join(str(error).split())
-        raise PipelineError(f"{format} cannot hold this picture: {reason}") from None
-    return buffer.getvalue()
+        yield from _ANIMATION_ENCODERS[format](_animation(picture, frames, format, options))
+    else:
+        yield saved(to_image(frames[0]), **options)
+
+
+def encoder_bytes(format: str, picture: Picture, width: int, height: int) -> int:
+    """Return the bytes that `encoded_parts` takes for frames of that size, beside their pixels."""
+    if format == "png" and picture.has_16_bits:
+        return 0
+    held = len(picture.frames) * HELD_WEBP_BYTES if format == "webp" and picture.animated else 0
+    return width * height * (ENCODER_BYTES[format] + held)
 
 
 def _save_options(format: str, quality: int | None) -> dict[str, Any]:
@@ -105,44 +123,51 @@ def _info_options(picture: Picture, format: str) -> dict[str, Any]:
     return options
 
 
-def _animation_options(picture: Picture, format: str) -> dict[str, Any]:
+def _frames_of_8_bits(picture: Picture, format: str) -> Sequence[Frame]:
+    return changed(picture.frames, _binary_alpha if format == "gif" else eight_bits)
+
+
+def _animation(
+    picture: Picture, frames: Sequence[Frame], format: str, options: dict[str, Any]
+) -> Animation:
     plays = min(picture.loops, MAX_LOOPS)
-    durations = [min(duration, MAX_DURATION_MS) for duration in picture.frame_durations_ms]
-    options: dict[str, Any] = {"duration": durations, "loop": plays}
     if format == "gif":
-        options["loop"] = gif_repetitions(plays)
-        if options["loop"] is None:
-            del options["loop"]
+        repetitions = gif_repetitions(plays)
+        options = options | ({} if repetitions is None else {"loop": repetitions})
         if picture.has_alpha:
             # Clear each frame: the next one would show it through its transparent pixels.
             options["disposal"] = 2
-    return options
+    durations = [min(duration, MAX_DURATION_MS) for duration in picture.frame_durations_ms]
+    return Animation(frames, durations, plays, options)
 
 
-def _binary_alpha(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Round alpha to 0 or 255, the only values of GIF."""
-    if not has_alpha(pixels.shape[2]):
-        return pixels
-    opaque = pixels[..., -1:] >= 128
-    result: NDArray[np.uint8] = np.where(opaque, pixels, 0).astype(np.uint8)
+_ANIMATION_ENCODERS = {"png": encode_apng, "gif": encode_gif, "webp": encode_webp}
+
+
+def _binary_alpha(pixels: Pixels) -> Frame:
+    """Return 8 bits with alpha rounded to 0 or 255, the only values of GIF."""
+    levels = eight_bits(pixels)
+    if not has_alpha(levels.shape[2]):
+        return levels
+    opaque = levels[..., -1:] >= 128
+    result: Frame = np.where(opaque, levels, 0).astype(np.uint8)
     result[..., -1:] = np.where(opaque, 255, 0)
     return result
 
 
-def _encode_png16(picture: Picture) -> bytes:
-    """Encode 16 bits per channel with pypng: Pillow does not write them in colour."""
-    pixels = picture.frames[0]
-    height, width, channels = pixels.shape
-    writer = png.Writer(
-        width, height, greyscale=channels < 3, alpha=picture.has_alpha, bitdepth=16, compression=6
-    )
-    without_metadata = io.BytesIO()
-    rows = pixels.astype(">u2").reshape(height, -1)
-    writer.write_packed(without_metadata, (row.tobytes() for row in rows))
-    header, *rest = png.Reader(bytes=without_metadata.getvalue()).chunks()
-    result = io.BytesIO()
-    png.write_chunks(result, [header, *_info_chunks(picture), *rest])
-    return result.getvalue()
+def _png16_parts(picture: Picture) -> Iterator[bytes]:
+    """Yield a PNG of 16 bits per channel, which Pillow does not write in colour."""
+    width, height = picture.size
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[picture.channels]
+    header = struct.pack(">IIBB3x", width, height, 16, colour_type)
+    chunks = [(b"IHDR", header), *_info_chunks(picture)]
+    yield PNG_SIGNATURE + b"".join(png_chunk(*chunk) for chunk in chunks)
+    stream = zlib.compressobj(6)
+    for row in picture.frames[0]:
+        # Each row begins with the number of its filter: none.
+        if part := stream.compress(b"\0" + row.astype(">u2").tobytes()):
+            yield png_chunk(b"IDAT", part)
+    yield png_chunk(b"IDAT", stream.flush()) + png_chunk(b"IEND", b"")
 
 
 def _info_chunks(picture: Picture) -> list[tuple[bytes, bytes]]:

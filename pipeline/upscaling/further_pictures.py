@@ -7,6 +7,7 @@ from pipeline.images.decode import ImageRefused, decoding
 from pipeline.images.jpeg_segments import segments
 from pipeline.images.opening import open_image
 from pipeline.images.recognition import HEAD_BYTES, readable_format, unread_format
+from pipeline.upscaling.gif_blocks import TRAILER, gif_blocks
 
 _PADDING = b"\0\r\n "
 _MAX_PADDING = 65_536
@@ -68,30 +69,8 @@ def _png_end(data: bytes) -> int:
 
 
 def _gif_end(data: bytes) -> int:
-    """Return where the trailer of a GIF ends (GIF89a, appendix A)."""
-    position = 13 + _colour_table_bytes(data, 10)
-    while position < len(data):
-        introducer = data[position]
-        if introducer == ord(";"):
-            return position + 1
-        if introducer == ord(","):
-            position = _after_blocks(data, position + 11 + _colour_table_bytes(data, position + 9))
-        elif introducer == ord("!"):
-            position = _after_blocks(data, position + 2)
-        else:
-            return len(data)
-    return len(data)
-
-
-def _colour_table_bytes(data: bytes, flags_at: int) -> int:
-    flags = int.from_bytes(data[flags_at : flags_at + 1])
-    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
-
-
-def _after_blocks(data: bytes, position: int) -> int:
-    while position < len(data) and data[position]:
-        position += data[position] + 1
-    return position + 1
+    """Return where the trailer of a GIF ends."""
+    return next((end for kind, _, end in gif_blocks(data) if kind == TRAILER), len(data))
 
 
 def _box_starts(data: bytes) -> Iterator[int]:

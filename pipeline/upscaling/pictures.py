@@ -1,5 +1,7 @@
 """Pictures in memory, with what an enlargement keeps: bit depth, alpha, frames, profile."""
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,6 +18,7 @@ from pipeline.images.decode import (
 )
 from pipeline.images.icc_profiles import profile_space
 from pipeline.images.jpeg_traces import traced_jpeg_quality
+from pipeline.images.opening import open_image
 from pipeline.images.quality import jpeg_of
 from pipeline.images.raster import (
     Pixels,
@@ -27,7 +30,8 @@ from pipeline.images.raster import (
     srgb_image,
 )
 from pipeline.images.webp_quality import webp_quantiser
-from pipeline.upscaling.gif_loops import plays_of_gif
+from pipeline.upscaling.frames import LazyFrames, changed
+from pipeline.upscaling.gif_blocks import plays_of_gif
 from pipeline.upscaling.metadata import NO_METADATA, Metadata, read_metadata
 
 MAX_PIXELS = 100_000_000
@@ -39,7 +43,8 @@ DEFAULT_DURATION_MS = 100
 class Picture:
     """One frame or more of one size, depth and number of channels, turned upright."""
 
-    frames: tuple[Pixels, ...]
+    frames: Sequence[Pixels]
+    """those of a decoded animation are decoded when their turn comes"""
     icc_profile: bytes | None = None
     dpi: tuple[float, float] | None = None
     frame_durations_ms: tuple[int, ...] = ()
@@ -63,6 +68,17 @@ class Picture:
     def channels(self) -> int:
         """1 to 4, as of `Pixels`."""
         return int(self.frames[0].shape[2])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, pixels."""
+        height, width = self.frames[0].shape[:2]
+        return width, height
+
+    @property
+    def pixel_count(self) -> int:
+        """Pixels of all frames together."""
+        return math.prod(self.size) * len(self.frames)
 
     @property
     def has_alpha(self) -> bool:
@@ -96,13 +112,14 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
 
     Depth and grey are kept, palettes become RGB. Values stay as they are, with the profile that
     describes their colours, whether the file has one or says the same in another way; CMYK, YCbCr
-    and LAB become sRGB. Raises `ImageRefused`.
+    and LAB become sRGB. Of an animation every frame is decoded once, and only the first is kept.
+    Raises `ImageRefused`.
     """
     with opened(data, max_pixels) as image, decoding():
         metadata = read_metadata(image, data)
         quantiser = webp_quantiser(data) if image.format == "WEBP" else None
         if frame_count(image) > 1:
-            animation = _read_animation(image, max_pixels)
+            animation = _read_animation(image, data, max_pixels)
             return replace(animation, webp_quantiser=quantiser, metadata=metadata)
         raster = read_raster(image, data)
         jpeg = jpeg_of(image)
@@ -136,11 +153,12 @@ def picture_in_srgb(picture: Picture) -> Picture:
     """Return `picture` in sRGB, of 8 bits, instead of with a profile; unchanged if it has none."""
     if picture.icc_profile is None:
         return picture
-    frames = []
-    for pixels in picture.frames:
-        converted = np.asarray(srgb_image(Raster(pixels, picture.icc_profile)))
-        frames.append(converted[..., None] if converted.ndim == 2 else converted)
-    return replace(picture, frames=tuple(frames), icc_profile=None)
+
+    def converted(pixels: Pixels) -> Pixels:
+        result = np.asarray(srgb_image(Raster(pixels, picture.icc_profile)))
+        return result[..., None] if result.ndim == 2 else result
+
+    return replace(picture, frames=changed(picture.frames, converted), icc_profile=None)
 
 
 def to_pil(picture: Picture) -> Image.Image:
@@ -153,12 +171,33 @@ def to_pil(picture: Picture) -> Image.Image:
     return image
 
 
-def _read_animation(image: Image.Image, max_pixels: int) -> Picture:
-    frames: list[Pixels] = []
-    durations_ms = []
+def _read_animation(image: Image.Image, data: bytes, max_pixels: int) -> Picture:
+    profile, cicp = image.info.get("icc_profile"), image.info.get("cicp")
+    durations_ms, is_opaque = [], True
+    for pixels in _frames(image, max_pixels):
+        durations_ms.append(round(image.info.get("duration", 0)) or DEFAULT_DURATION_MS)
+        is_opaque = is_opaque and bool((pixels[..., 3] == 255).all())
+
+    def decoded() -> Iterator[Pixels]:
+        with open_image(data) as again:
+            for pixels in _frames(again, max_pixels):
+                yield pixels[..., :3] if is_opaque else pixels
+
+    return Picture(
+        LazyFrames(len(durations_ms), decoded),
+        profile if profile_space(profile) == "RGB" else None,
+        _dpi(image),
+        tuple(durations_ms),
+        _plays(image),
+        cicp=cicp,
+    )
+
+
+def _frames(image: Image.Image, max_pixels: int) -> Iterator[Pixels]:
+    """Yield the frames of an open animation as RGBA. Raises `ImageRefused`, and as Pillow does."""
     # An APNG may begin with a still picture for programs that play none.
     first = 1 if getattr(image, "default_image", False) else 0
-    profile, cicp = image.info.get("icc_profile"), image.info.get("cicp")
+    profile = image.info.get("icc_profile")
     # Frames become RGB, of which a profile for grey says nothing.
     is_grey = image.mode in ("1", "L", "LA") and profile_space(profile) == "GRAY"
     for index in range(first, frame_count(image)):
@@ -167,19 +206,8 @@ def _read_animation(image: Image.Image, max_pixels: int) -> Picture:
         if image.width * image.height * frame_count(image) > max_pixels:
             raise too_many_pixels(image, max_pixels)
         image.load()
-        durations_ms.append(round(image.info.get("duration", 0)) or DEFAULT_DURATION_MS)
         frame = in_srgb(image.convert("LA"), profile) if is_grey else image
-        frames.append(np.array(oriented(frame.convert("RGBA"))))
-    if all((frame[..., 3] == 255).all() for frame in frames):
-        frames = [frame[..., :3] for frame in frames]
-    return Picture(
-        tuple(frames),
-        profile if profile_space(profile) == "RGB" else None,
-        _dpi(image),
-        tuple(durations_ms),
-        _plays(image),
-        cicp=cicp,
-    )
+        yield np.array(oriented(frame.convert("RGBA")))
 
 
 def _plays(image: Image.Image) -> int:

@@ -2,6 +2,8 @@
 
 import os
 import re
+import stat
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -9,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import UsageError, some_of
-from pipeline.images.folders import FolderContents, find_pictures
+from pipeline.images.folders import FolderContents, file_mode, find_pictures, is_folder
 from pipeline.images.suffixes import PICTURE_SUFFIXES
 from pipeline.upscaling.encoding import Encoding
 from pipeline.upscaling.formats import FORMAT_BY_SUFFIX
@@ -78,24 +80,37 @@ class Plan:
     """folders that cannot be read"""
 
 
-def plan_jobs(inputs: Sequence[Path], output: Path | None, format: str, suffix: str) -> Plan:
+def plan_jobs(
+    inputs: Sequence[Path],
+    output: Path | None,
+    format: str,
+    suffix: str,
+    into_folder: bool = False,
+) -> Plan:
     """Return one job for each picture of `inputs`, which are pictures and folders of pictures.
 
     A single picture becomes the file `output`, or without it a file beside itself whose name ends
     in `suffix`. In a folder `output` every picture keeps its name, and its path below the folder
     that it came from. Without `output` the results of a folder go to one beside it whose name ends
-    in `suffix`. Pictures that have the suffix of results in their path, and are so the results of
-    others of `inputs`, get no job. Raises `UsageError`.
+    in `suffix`. `into_folder`: `output` is a folder, also where it does not exist. Pictures that
+    have the suffix of results in their path, and are so the results of others of `inputs`, get no
+    job, and a file that has several of the paths gets one. Raises `UsageError`.
     """
     if PIPE in inputs or output == PIPE:
         return Plan(_plan_pipe(inputs, output))
-    folders = [path for path in inputs if _is_folder(path)]
+    folders = [path for path in inputs if is_folder(path)]
+    inputs, same_files = _without_same_files(inputs, set(folders))
     single = len(inputs) == 1 and not folders
-    if output is not None and single and output.suffix and not _is_folder(output):
-        jobs, collisions = _without_collisions([Job(inputs[0], _checked_file(output))])
-        return Plan(jobs, collisions=collisions)
-    if output is not None and (output.is_file() or output.suffix.lower() in FORMAT_BY_SUFFIX):
-        raise UsageError(f"--output: {output} is a file, for one picture; name a folder")
+    if output is not None:
+        mode = file_mode(output)
+        if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise UsageError(f"--output: {output} is neither a file nor a folder; - is for a pipe")
+        into_folder = into_folder or stat.S_ISDIR(mode)
+        if single and output.suffix and not into_folder:
+            jobs, collisions = _without_collisions([Job(inputs[0], _checked_file(output))])
+            return Plan(jobs, notes=same_files, collisions=collisions)
+        if stat.S_ISREG(mode) or (not into_folder and _is_named_as_picture(output)):
+            raise UsageError(f"--output: {output} is a file, for one picture; name a folder")
     contents = {path: _contents(path, output, suffix) for path in folders}
     targets = _targets(inputs, contents, output)
     left_out = _results_among([source for source, _ in targets])
@@ -107,7 +122,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None, format: str, suffix: 
     return Plan(
         jobs,
         left_out,
-        [line for one in held for line in one.left_out_lines()],
+        [*same_files, *(line for one in held for line in one.left_out_lines())],
         [line for one in held for line in one.count_lines()],
         collisions,
         [line for one in held for line in one.unreadable],
@@ -133,23 +148,40 @@ def _results_among(pictures: Sequence[Path]) -> list[Path]:
     return [path for path in pictures if is_result(path)]
 
 
+def _without_same_files(
+    inputs: Sequence[Path], folders: Container[Path]
+) -> tuple[list[Path], list[str]]:
+    """Return one path for each file, and one line for each other path. Folders stay."""
+    first: dict[str, Path] = {}
+    kept, notes = [], []
+    for path in inputs:
+        same = path if path in folders else first.setdefault(os.path.realpath(path), path)
+        if same is path:
+            kept.append(path)
+        else:
+            notes.append(f"{path}: left out, as it is the same file as {same}")
+    return kept, notes
+
+
 def _plan_pipe(inputs: Sequence[Path], output: Path | None) -> list[Job]:
     if len(inputs) > 1:
         raise UsageError("-: a pipe holds one picture; name no others beside it")
-    if output is not None and output != PIPE:
-        _checked_file(output)
-    return [Job(inputs[0], output or PIPE)]
+    job = Job(inputs[0], output or PIPE)
+    if job.source == PIPE and sys.stdin.isatty():
+        raise UsageError("-: standard input is a terminal; pipe a picture, or name a file")
+    if job.writes_file:
+        _checked_file(job.target)
+    elif sys.stdout.isatty():
+        raise UsageError("-: standard output is a terminal; pipe it, or name a file with -o")
+    return [job]
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError as error:
-        raise UsageError(f"{str(path)[:60]}: {error.strerror}") from None
+def _is_named_as_picture(output: Path) -> bool:
+    return output.suffix.lower() in FORMAT_BY_SUFFIX
 
 
 def _checked_file(output: Path) -> Path:
-    if output.suffix.lower() not in FORMAT_BY_SUFFIX:
+    if not _is_named_as_picture(output):
         raise UsageError(f"--output: {output}: unknown ending; use {', '.join(FORMAT_BY_SUFFIX)}")
     return output
 
@@ -158,15 +190,25 @@ def _targets(
     inputs: Sequence[Path], contents: Mapping[Path, FolderContents], output: Path | None
 ) -> list[tuple[Path, Path]]:
     """Return each picture and its target, which still has the picture's own suffix."""
-    targets: dict[tuple[Path, Path], None] = {}
+    targets: dict[tuple[str, Path], tuple[Path, Path]] = {}
+
+    def add(source: Path, target: Path) -> None:
+        # Two paths to a file, as through a linked folder, may lead to one result.
+        targets.setdefault((os.path.realpath(source), _real_target(target)), (source, target))
+
     for path in inputs:
         if path in contents:
             held = contents[path]
             for picture in held.pictures:
-                targets[picture, held.results / picture.relative_to(path)] = None
+                add(picture, held.results / picture.relative_to(path))
         else:
-            targets[path, (output or path.parent) / path.name] = None
-    return list(targets)
+            add(path, (output or path.parent) / path.name)
+    return list(targets.values())
+
+
+def _real_target(path: Path) -> Path:
+    """Return where a file would be made: its name may be a link, which would be replaced."""
+    return Path(os.path.realpath(path.parent), path.name)
 
 
 def _contents(folder: Path, output: Path | None, suffix: str) -> FolderContents:
@@ -226,17 +268,18 @@ def _without_collisions(jobs: Sequence[Job]) -> tuple[list[Job], list[str]]:
     sources = {os.path.realpath(job.source) for job in jobs}
     by_target: dict[Path, list[Job]] = defaultdict(list)
     for job in jobs:
-        by_target[job.target].append(job)
+        by_target[_real_target(job.target)].append(job)
     folders = {folder for target in by_target for folder in target.parents}
     kept: list[Job] = []
     collisions: list[str] = []
-    for target, rivals in by_target.items():
+    for real_target, rivals in by_target.items():
+        target = rivals[0].target
         names = some_of([str(job.source) for job in rivals])
         if len(rivals) > 1:
             collisions.append(f"{names}: would become the same file, {target}; enlarge them apart")
         elif os.path.realpath(target) in sources:
             collisions.append(f"{names}: would replace the picture {target}; name another with -o")
-        elif target in folders:
+        elif real_target in folders:
             collisions.append(f"{names}: would become {target}, the folder of others; rename it")
         else:
             kept += rivals

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.errors import PipelineError
+from pipeline.errors import MachineFaultError, PipelineError
 from pipeline.images.decode import ImageRefused
 from pipeline.images.recognition import HEAD_BYTES, may_be_picture, unread_format
 from pipeline.machine_errors import fault_text, is_machine_fault
@@ -59,7 +59,7 @@ def read_picture(path: Path) -> ReadFile:
     except Exception as error:
         if not is_machine_fault(error):
             raise
-        raise PipelineError(f"{path}: {fault_text(error)}") from None
+        raise MachineFaultError(f"{path}: {fault_text(error)}") from None
 
 
 def _opened(path: Path) -> AbstractContextManager[BinaryIO]:

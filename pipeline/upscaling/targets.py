@@ -5,11 +5,35 @@ import os
 import select
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pipeline.images.folders import file_mode
 from pipeline.upscaling.plan import PIPE, Job
+
+
+@dataclass(frozen=True)
+class Prospects:
+    """Jobs that can be done, those that have their result, and why others cannot be done."""
+
+    possible: list[Job]
+    existing: list[Job]
+    problems: list[str]
+
+
+def sort_jobs(jobs: Iterable[Job], may_replace: Callable[[Job], bool]) -> Prospects:
+    """Sort jobs by what can be known of files. `may_replace`: whether a result is made anew."""
+    nameable, unnameable = nameable_jobs(jobs)
+    existing = [
+        job
+        for job in nameable
+        if job.writes_file and file_mode(job.target) and not may_replace(job)
+    ]
+    has_result = set(existing)
+    possible, impossible = writable_jobs(job for job in nameable if job not in has_result)
+    return Prospects(possible, existing, [*unnameable, *impossible])
 
 
 def writable_jobs(jobs: Iterable[Job]) -> tuple[list[Job], list[str]]:
@@ -43,7 +67,9 @@ def _name_problem(job: Job) -> str | None:
     try:
         is_folder = job.target.is_dir()
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
+        # A picture that is missing is named later.
+        has_source = job.source == PIPE or os.path.lexists(job.source)
+        if error.errno == errno.ENAMETOOLONG and has_source:
             length = max(len(os.fsencode(part)) for part in job.target.parts)
             return f"{job.source}: its result's name has {length} bytes, too many; use -o"
         # Whatever else is wrong with the folder, `_folder_problem` finds.
@@ -68,6 +94,9 @@ def _folder_problem(folder: Path) -> str | None:
         with tempfile.TemporaryFile(dir=existing):
             return None
     except OSError as error:
+        # Of file systems that hold no files of users, as /proc, that is the system's reason.
+        if error.errno == errno.ENOENT and existing.is_dir():
+            return f"{folder}: takes no files; name another folder"
         return f"{folder}: cannot be written: {error.strerror}"
 
 

@@ -1,10 +1,10 @@
-"""A generator applied to a picture of any size, in tiles, so that memory stays bounded."""
+"""Pictures of any size enlarged by a generator, as long as memory suffices."""
 
 import math
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -15,48 +15,38 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.devices import free_memory, pick_device, uses_bf16
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import MachineFaultError, PipelineError, UsageError
 from pipeline.images.decode import ImageRefused
+from pipeline.images.raster import Pixels
 from pipeline.machine_errors import is_memory_fault
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import load_generator
 from pipeline.networks.folding import fold
-from pipeline.networks.self_ensemble import self_ensemble
-from pipeline.networks.tiles import (
-    SMALLEST_TILE,
-    Window,
-    aligned_tile,
-    best_batch,
-    best_tile,
-    tile_bytes,
-    tile_overlap,
-    tile_windows,
-)
 from pipeline.progress import Progress, Silent, task
 from pipeline.shipped import DEFAULT, model_file
 from pipeline.upscaling.arrays import Layout, from_batch, to_batch
-from pipeline.upscaling.consistency import REACH, make_consistent
+from pipeline.upscaling.frames import LazyFrames
 from pipeline.upscaling.params import upscale_params
 from pipeline.upscaling.pictures import Picture, from_pil, to_pil
-from pipeline.upscaling.strips import RADIUS, StripResizer, resize, strip_bytes, wrapped
+from pipeline.upscaling.strips import resize, strip_bytes
 from pipeline.upscaling.target_size import target_size
-from pipeline.upscaling.transparency import (
-    WHITE_LEVELS,
-    clamp_to_neighbours,
-    from_unit_range,
-    picture_has_alpha,
-    premultiply,
-    to_unit_range,
-    unpremultiply,
-)
+from pipeline.upscaling.tiled_generator import TiledGenerator
+from pipeline.upscaling.transparency import WHITE_LEVELS, picture_has_alpha
 
 # A forked process has none of PyTorch's threads, and would wait for them for ever.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
-FRAME_COPIES = 4
-"""How often the frames of a result are in memory while an animation is encoded."""
+KEPT_FRAMES = 2
+"""Frames of a result that stay in memory beside the one that is computed: the first, and the last
+"""
+DECODED_FRAMES = 4
+"""Frames of an animation that are in memory while the next one is decoded"""
+MOST_TOGETHER = 16
+"""Pictures that are computed at once: more make a GPU no faster, and each waits for all."""
+SHARE_OF_BATCH = 8
+"""The part of free main memory, one by this number, that results of a batch take."""
 
 I = TypeVar("I", Image.Image, NDArray[Any], Tensor)  # noqa: E741
 
@@ -114,18 +104,23 @@ class Upscaler:
             device=device,
             precision=precision,
         )
-        self._tta, self._seamless, self._tile = params.tta, params.seamless, params.tile
-        self._device = pick_device(params.device)
-        self._bf16 = uses_bf16(params.precision, self._device)
+        chosen = pick_device(params.device)
         generator = _load(model, params.alpha)
         self.scale = float(generator.scale if params.scale is None else params.scale)
         if generator.scale == 1 < self.scale:
             raise UsageError("scale: this model makes pictures no larger")
         self._target_size = target_size(params, generator.scale)
-        # Models that do not enlarge exist to change colours and details.
-        self._consistent = params.consistency and generator.scale > 1
-        self._generator = fold(generator).float().to(self._device)
-        self._generator.to(memory_format=self._generator.memory_format)
+        folded = fold(generator).float().to(chosen)
+        self._tiled = TiledGenerator(
+            folded.to(memory_format=folded.memory_format),
+            chosen,
+            bf16=uses_bf16(params.precision, chosen),
+            tta=params.tta,
+            seamless=params.seamless,
+            # Models that do not enlarge exist to change colours and details.
+            consistent=params.consistency and generator.scale > 1,
+            tile=params.tile,
+        )
 
     @overload
     def __call__(
@@ -172,19 +167,53 @@ class Upscaler:
             "images, numpy arrays, torch tensors, or lists of them"
         )
 
-    def upscale_picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
-        """Enlarge every frame, and keep profile, resolution and times."""
+    def upscale_picture(
+        self, picture: Picture, progress: Progress | None = None, encoder_bytes: int = 0
+    ) -> Picture:
+        """Enlarge every frame, and keep profile, resolution and times.
+
+        Of an animation each frame is enlarged when it is its turn in the result's frames; few are
+        in memory. `encoder_bytes`: what the caller takes to encode a frame; the free memory must
+        suffice for it. Raises `PipelineError`, for frames when they are enlarged.
+        """
         listener = progress or Silent()
         if not picture.animated:
-            return replace(picture, frames=(self(picture.frames[0], listener),))
-        results = sum(self._result_bytes(to_batch(frame, None)) for frame in picture.frames)
-        _check_memory(results, results * FRAME_COPIES)
-        frames = []
-        with task(listener, "upscale", len(picture.frames), "frames"):
-            for frame in picture.frames:
-                frames.append(self(frame))
-                listener.update(len(frames))
-        return replace(picture, frames=tuple(frames))
+            return self.upscale_pictures([picture], listener, encoder_bytes)[0]
+        lr = to_batch(picture.frames[0], None)
+        result = self._result_bytes(lr)
+        beside = KEPT_FRAMES * result + DECODED_FRAMES * lr.nbytes + encoder_bytes
+        check_memory(result, self._required_memory(lr) + beside)
+
+        def enlarged() -> Iterator[Pixels]:
+            with task(listener, "upscale", len(picture.frames), "frames"):
+                for number, frame in enumerate(picture.frames, 1):
+                    hr = self(frame)
+                    listener.update(number)
+                    yield hr
+
+        return replace(picture, frames=LazyFrames(len(picture.frames), enlarged))
+
+    def upscale_pictures(
+        self, pictures: Sequence[Picture], progress: Progress, encoder_bytes: int = 0
+    ) -> list[Picture]:
+        """Enlarge still pictures of one size, depth and number of channels, all at once."""
+        frames = [picture.frames[0] for picture in pictures]
+        lr = frames[0][None] if len(frames) == 1 else np.stack(frames)
+        result = self._result_bytes(to_batch(lr, None))
+        check_memory(result, result + encoder_bytes)
+        hr = self(lr, progress)
+        return [replace(one, frames=(pixels,)) for one, pixels in zip(pictures, hr, strict=True)]
+
+    def most_together(self, picture: Picture) -> int:
+        """Return how many pictures like a still one `upscale_pictures` should get.
+
+        One on a CPU, which a single picture keeps busy.
+        """
+        if picture.animated or not self.passes(*picture.size):
+            return 1
+        lr = to_batch(picture.frames[0], None)
+        by_memory = free_memory(torch.device("cpu")) // (SHARE_OF_BATCH * self._result_bytes(lr))
+        return max(min(self._tiled.batch_of(lr), by_memory, MOST_TOGETHER), 1)
 
     def size_of(self, width: int, height: int) -> tuple[int, int]:
         """Return width and height of the result of a picture of that size, pixels.
@@ -199,17 +228,12 @@ class Upscaler:
         factor = max(size[0] / width, size[1] / height)
         if factor <= 1 and size != (width, height):
             return 0
-        if self._generator.scale == 1 < factor:
+        if self._tiled.scale == 1 < factor:
             raise PipelineError("this model makes pictures no larger")
         passes = 1
-        while self._generator.scale**passes < factor:
+        while self._tiled.scale**passes < factor:
             passes += 1
         return passes
-
-    @property
-    def _reach(self) -> int:
-        """How far beyond the network's radius a result depends on its surroundings, LR pixels."""
-        return REACH if self._consistent else 0
 
     def _result_bytes(self, lr: Tensor) -> int:
         """Return the bytes of the result of `(N, c, h, w)`."""
@@ -221,27 +245,24 @@ class Upscaler:
         That is in the last pass: its input, unless that is the caller's; the result; strips of
         rows, where they are resized; and on a CPU what the network computes of a tile.
         """
-        scale, passes = self._generator.scale, self.passes(lr.shape[3], lr.shape[2])
+        scale, passes = self._tiled.scale, self.passes(lr.shape[3], lr.shape[2])
         factor = scale ** max(passes - 1, 0)
         height, width = (side * factor for side in lr.shape[2:])
         required = self._result_bytes(lr)
         if factor > 1:
             required += height * width * _bytes_per_position(lr)
-        tile = self._tile_of(lr, max(height, width), required)
+        tile = self._tiled.tile_of(lr, max(height, width), required)
         made = (width * scale, height * scale) if passes else (width, height)
         size = self.size_of(lr.shape[3], lr.shape[2])
         if size != made:
             required += strip_bytes(lr, tile * scale, made[0], made[1] / size[1])
-        if passes and self._device.type == "cpu":
-            beyond = 2 * tile_overlap(self._generator, self._reach) if self._seamless else 0
-            required += _windows_per_picture(lr) * tile_bytes(
-                self._generator, width + beyond, height + beyond, tile, self._reach
-            )
+        if passes:
+            required += self._tiled.main_memory(lr, width, height, tile)
         return required
 
     def _upscale(self, lr: Tensor, progress: Progress) -> Tensor:
         """Enlarge `(N, c, h, w)` to `(N, c, H, W)` of the same type and order in memory."""
-        _check_memory(self._result_bytes(lr), self._required_memory(lr))
+        check_memory(self._result_bytes(lr), self._required_memory(lr))
         width, height = self.size_of(lr.shape[3], lr.shape[2])
         white = WHITE_LEVELS[lr.dtype]
         try:
@@ -254,159 +275,21 @@ class Upscaler:
         except (MemoryError, RuntimeError) as error:
             if not is_memory_fault(error):
                 raise
-            raise PipelineError("memory ran out") from None
+            raise MachineFaultError("memory ran out") from None
         return hr
 
     def _apply_passes(self, lr: Tensor, hr: Tensor, progress: Progress) -> None:
         """Enlarge `(N, c, h, w)` into `hr` by as many passes of the generator as it takes."""
         passes = self.passes(lr.shape[3], lr.shape[2])
         if not passes:
-            resize(lr, hr, wraps=self._seamless)
+            resize(lr, hr, wraps=self._tiled.seamless)
             return
         for _ in range(passes - 1):
-            sides = (side * self._generator.scale for side in lr.shape[2:])
+            sides = (side * self._tiled.scale for side in lr.shape[2:])
             larger = _empty(lr, *sides)
-            self._apply_generator(lr, larger, progress)
+            self._tiled.apply(lr, larger, progress)
             lr = larger
-        self._apply_generator(lr, hr, progress)
-
-    def _tile_of(self, lr: Tensor, side: int, reserved: int) -> int:
-        """Return the side of tiles for pictures like `lr` whose longer side is `side`.
-
-        `reserved`: bytes of results, which are not taken yet.
-        """
-        if self._tile:
-            return self._tile
-        if self._seamless:
-            side += 2 * RADIUS
-        return best_tile(
-            self._generator,
-            self._device,
-            side,
-            images=_windows_per_picture(lr),
-            reach=self._reach,
-            reserved=reserved if self._device.type == "cpu" else 0,
-        )
-
-    def _apply_generator(self, lr: Tensor, hr: Tensor, progress: Progress) -> None:
-        """Enlarge `(N, c, h, w)` into `hr`, in smaller tiles if memory runs out."""
-        tile = self._tile_of(lr, max(lr.shape[2:]), hr.nbytes)
-        batch = best_batch(self._generator, self._device, _windows_per_picture(lr) * tile**2)
-        while True:
-            try:
-                return self._apply_tiled(lr, hr, tile, batch, progress)
-            except (MemoryError, RuntimeError) as error:
-                if not is_memory_fault(error):
-                    raise
-            if batch == 1 and tile <= SMALLEST_TILE:
-                raise PipelineError(f"memory ran out, even with tiles of {tile} pixels")
-            if batch == 1:
-                tile //= 2
-            batch = 1
-            progress.message(f"memory ran out; goes on with tiles of {tile} pixels")
-
-    def _apply_tiled(
-        self, lr: Tensor, hr: Tensor, tile: int, batch: int, progress: Progress
-    ) -> None:
-        """Enlarge `(N, c, h, w)` into `hr` of the same type, tile by tile of `batch` pictures.
-
-        Where `hr` has another size than the network makes, strips of tiles are resized.
-        """
-        scale, exact = self._generator.scale, lr.dtype != torch.uint8
-        resized = hr.shape[2:] != (lr.shape[2] * scale, lr.shape[3] * scale)
-        margin = RADIUS if resized and self._seamless else 0
-        height, width = (side + 2 * margin for side in lr.shape[2:])
-        resizer = (
-            StripResizer(hr, height * scale, width * scale, margin * scale) if resized else None
-        )
-        windows = self._windows(width, height, tile)
-        grey = _is_grey(lr)
-        done = 0
-        with task(progress, "upscale", len(windows), "tile"):
-            for rows, strip_windows in groupby(windows, lambda one: one.output_slices(scale)[0]):
-                strip = resizer.strip(rows.stop - rows.start) if resizer else hr[:, :, rows]
-                for window in strip_windows:
-                    columns = window.output_slices(scale)[1]
-                    for first in range(0, len(lr), batch):
-                        part = slice(first, first + batch)
-                        lr_tile = self._cut(lr[part], window, margin).to(self._device)
-                        sr = self._upscale_tile(lr_tile, grey[part], exact)
-                        sr = sr[..., *window.crop_slices(scale)]
-                        strip[part, ..., columns].copy_(from_unit_range(sr, lr.dtype))
-                    done += 1
-                    progress.update(done)
-                if resizer:
-                    resizer.resize()
-
-    def _windows(self, width: int, height: int, tile: int) -> list[Window]:
-        """Return the tiles of a picture, whose windows reach beyond its edges where it repeats."""
-        # Of a picture that is one tile, nothing has to be known of the network.
-        if max(height, width) <= tile and not self._seamless:
-            return list(tile_windows(width, height, tile, 0))
-        tile, overlap = (
-            aligned_tile(self._generator, tile),
-            tile_overlap(self._generator, self._reach),
-        )
-        return list(tile_windows(width, height, tile, overlap, overlap if self._seamless else 0))
-
-    def _cut(self, pictures: Tensor, window: Window, margin: int) -> Tensor:
-        """Return the window of `(N, c, h, w)` as float in [0, 1].
-
-        Positions of the window begin `margin` pixels before the picture, which repeats if seamless.
-        """
-        left, top, right, bottom = (position - margin for position in window.outer)
-        if not self._seamless:
-            return to_unit_range(pictures[..., top:bottom, left:right])
-        return to_unit_range(wrapped(pictures, range(top, bottom), range(left, right)))
-
-    def _upscale_tile(self, lr: Tensor, grey: Tensor, exact: bool) -> Tensor:
-        """Enlarge `(N, c, h, w) float in [0, 1]` to `(N, c, h·scale, w·scale)`, in [0, 1] too.
-
-        Alpha is enlarged as a grey picture of its own, and colours premultiplied: what lies under
-        full transparency is arbitrary, and must not bleed into edges. `grey`: (N,), whose
-        results have no colour. `exact`: always in fp32, as where the result is not rounded to 8
-        bits.
-        """
-        colours = premultiply(lr)
-        rgb = colours.expand(-1, 3, -1, -1)
-        if picture_has_alpha(lr):
-            alpha = lr[:, -1:]
-            sr, sr_alpha = self._run(torch.cat([rgb, alpha.expand(-1, 3, -1, -1)]), exact).chunk(2)
-            sr_alpha = clamp_to_neighbours(sr_alpha.mean(1, keepdim=True), alpha)
-            sr = unpremultiply(sr, sr_alpha)
-        else:
-            sr = self._run(rgb, exact)
-        if grey.any():
-            without_colour = sr[:, :3].mean(1, keepdim=True)
-            is_grey = grey.to(sr.device).view(-1, 1, 1, 1)
-            sr = torch.cat([torch.where(is_grey, without_colour, sr[:, :3]), sr[:, 3:]], 1)
-        if colours.shape[1] == 1:
-            sr = torch.cat([sr[:, :1], sr[:, 3:]], 1)
-        return sr
-
-    @torch.inference_mode()
-    def _run(self, lr: Tensor, exact: bool) -> Tensor:
-        """Apply the network to `(N, 3, h, w) float in [0, 1]`; in fp32 if bf16 overflows.
-
-        Raises `PipelineError` where the result is not finite.
-        """
-        batch = lr.contiguous(memory_format=torch.channels_last)
-        bf16 = self._bf16 and self._generator.allows_bf16 and not exact
-        attempts = (True, False) if bf16 else (False,)
-        for bf16 in attempts:
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
-                sr = self_ensemble(self._generator, batch) if self._tta else self._generator(batch)
-            if torch.isfinite(sr).all():
-                return self._finished(sr.float(), lr)
-        raise PipelineError("the generator's result is not finite")
-
-    def _finished(self, sr: Tensor, lr: Tensor) -> Tensor:
-        """Return the network's result in [0, 1], consistent with `lr` where that is wanted."""
-        if not self._consistent:
-            return sr.clamp(0, 1)
-        # A caller's autocast would compute means in bf16.
-        with torch.autocast(self._device.type, enabled=False):
-            return make_consistent(sr, lr)
+        self._tiled.apply(lr, hr, progress)
 
 
 def _load(model: str | Path | Generator, alpha: float | None) -> Generator:
@@ -435,23 +318,6 @@ def _from_pil(image: Image.Image) -> Picture:
         raise ValueError(f"{refusal.text}{advice}") from None
 
 
-def _is_grey(pictures: Tensor) -> Tensor:
-    """Return which of `(N, c, h, w)` have no colour, (N,)."""
-    if pictures.shape[1] < 3:
-        return torch.ones(len(pictures), dtype=torch.bool)
-    red, green, blue = (pictures[:, channel].flatten(1) for channel in range(3))
-    return (red == green).all(1) & (red == blue).all(1)
-
-
-def _windows_per_picture(lr: Tensor) -> int:
-    """Return how many images the network gets for a picture: colours, and alpha if there is one."""
-    return 2 if picture_has_alpha(lr) else 1
-
-
-def _bytes_per_position(lr: Tensor) -> int:
-    return lr.shape[0] * lr.shape[1] * lr.element_size()
-
-
 def _empty(like: Tensor, height: int, width: int) -> Tensor:
     """Return memory for `(N, c, height, width)` of the type and order of dimensions of `like`."""
     channels_last = like.is_contiguous(memory_format=torch.channels_last)
@@ -462,11 +328,15 @@ def _empty(like: Tensor, height: int, width: int) -> Tensor:
     )
 
 
-def _check_memory(result: int, required: int) -> None:
-    """Raise `PipelineError` unless `required` bytes are free, of which `result` stay."""
+def _bytes_per_position(lr: Tensor) -> int:
+    return lr.shape[0] * lr.shape[1] * lr.element_size()
+
+
+def check_memory(result: int, required: int) -> None:
+    """Raise `MachineFaultError` unless `required` bytes are free, of which `result` stay."""
     free = free_memory(torch.device("cpu"))
     if required > free:
-        raise PipelineError(
+        raise MachineFaultError(
             f"the result takes {result / 1e9:.1f} GB, {required / 1e9:.1f} while it is made, and "
             f"{free / 1e9:.1f} are free"
         )

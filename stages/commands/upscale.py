@@ -1,8 +1,9 @@
 """`pipeline upscale`: anyone's pictures, enlarged by a trained generator."""
 
+import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.errors import Interrupted, PipelineError, UsageError
+from pipeline.errors import Interrupted, MachineFaultError, PipelineError, UsageError
 from pipeline.shipped import AUTO, DEFAULT, model_file
 from pipeline.upscaling.params import MAX_TILE, MIN_TILE, UpscaleParams, upscale_params
 from stages.console import ConsoleProgress
 from stages.typed_options import options_from
 
 if TYPE_CHECKING:
-    from pipeline.upscaling.batch import Result
+    from pipeline.upscaling.arrivals import Arrivals
     from pipeline.upscaling.model_choice import UpscalerChooser
     from pipeline.upscaling.plan import Job, Plan, Writing
+    from pipeline.upscaling.result_writer import Result
 
 
 def parse_tile(text: str) -> int | None:
@@ -41,14 +43,18 @@ def parse_tile(text: str) -> int | None:
 )
 def upscale(
     pictures: Annotated[
-        list[Path],
-        typer.Argument(help="pictures, and folders of pictures (PNG, JPEG, WebP, ...); -: a pipe"),
+        list[str],
+        typer.Argument(
+            metavar="PICTURES...",
+            help="pictures, and folders of pictures (PNG, JPEG, WebP, ...); -: a pipe",
+        ),
     ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
+            metavar="PATH",
             help="file for one picture, folder, or - for a pipe; without it, beside each picture "
             "as NAME_x4.png, and for a folder FOLDER_x4",
         ),
@@ -73,18 +79,22 @@ def upscale(
     from pipeline.upscaling.plan import PIPE, Writing, choose_encoding, plan_jobs
 
     options = upscale_params(**params)
+    if output == "" or "" in pictures:
+        raise UsageError("an empty name is no file; for the folder at hand write .")
+    inputs = list(dict.fromkeys(map(Path, pictures)))
+    target = None if output is None else Path(output)
+    into_folder = output is not None and output.endswith(("/", os.sep))
     encoding = replace(
-        choose_encoding(options.format, options.quality, output),
+        choose_encoding(options.format, options.quality, None if into_folder else target),
         strip_metadata=options.strip_metadata,
     )
     writing = Writing(encoding, options.background, options.keep_time, overwrite)
-    inputs = list(dict.fromkeys(pictures))
-    if options.keep_time and PIPE in (*inputs, output):
+    if options.keep_time and PIPE in (*inputs, target):
         raise UsageError("--keep-time: a pipe has no time; name files")
     model = _Model(options)
 
     def plan() -> "Plan":
-        return plan_jobs(inputs, output, encoding.format, model.name_suffix)
+        return plan_jobs(inputs, target, encoding.format, model.name_suffix, into_folder)
 
     if watch:
         _watch(inputs, plan, model, writing)
@@ -118,43 +128,50 @@ class _Model:
 
 
 def _upscale_once(plan: "Plan", model: _Model, writing: "Writing") -> None:
-    from pipeline.upscaling.targets import nameable_jobs, writable_jobs
+    from pipeline.upscaling.targets import sort_jobs
 
     if not (plan.jobs or plan.left_out or plan.unreadable):
         raise UsageError("\n".join([*plan.notes, *plan.counts, *plan.collisions]))
     _print_lines([*plan.notes, *plan.counts])
     _report_left_out(plan.left_out)
-    nameable, unnameable = nameable_jobs(plan.jobs)
-    is_single = len(plan.jobs) == len(nameable) == 1 and not plan.left_out
-    pending = nameable if writing.overwrite else _pending(nameable, is_single)
-    possible, impossible = writable_jobs(pending)
-    problems = [*plan.unreadable, *plan.collisions, *unnameable, *impossible]
-    if possible:
+    prospects = sort_jobs(plan.jobs, lambda _: writing.overwrite)
+    _report_existing(prospects.existing, plan)
+    problems = [*plan.unreadable, *plan.collisions, *prospects.problems]
+    if jobs := prospects.possible:
         # Before the work, which may take hours.
         _print_lines(problems)
         problems = ["not everything was enlarged; the reasons are above"] if problems else []
         try:
-            problems += _enlarge(possible, model, writing)
+            problems += map(str, _enlarge(jobs, model, writing).values())
         except KeyboardInterrupt:
-            if len(possible) > 1:
+            if len(jobs) > 1:
                 raise
             raise Interrupted("interrupted; the same command begins the picture again") from None
     if problems:
         raise PipelineError("\n".join(problems))
 
 
-def _enlarge(jobs: "list[Job]", model: _Model, writing: "Writing") -> list[str]:
+def _enlarge(
+    jobs: "list[Job]",
+    model: _Model,
+    writing: "Writing",
+    on_written: "Callable[[Job], None]" = lambda _: None,
+) -> "dict[Job, PipelineError]":
     """Enlarge pictures, print each, and return what went wrong."""
     from pipeline.upscaling.batch import upscale_all
 
     def print_written(result: "Result") -> None:
+        on_written(result.job)
         if result.job.writes_file:
-            height, width = result.picture.frames[0].shape[:2]
+            width, height = result.picture.size
             shown = model.chooser.shown_name(result.source.picture)
             how = f"by {shown}" if result.passes else "made smaller without a model"
             print(f"{result.job.target}: {width}×{height}, {how}", flush=True)
 
-    return upscale_all(jobs, model.chooser, writing, print_written, ConsoleProgress())
+    chooser = model.chooser
+    return upscale_all(
+        jobs, chooser, writing, print_written, ConsoleProgress(), prepare=chooser.model_name
+    )
 
 
 def _watch(
@@ -162,12 +179,11 @@ def _watch(
 ) -> None:
     """Enlarge pictures as they appear, until Ctrl-C."""
     from pipeline.upscaling.arrivals import LOOK_SECONDS, Arrivals
-    from pipeline.upscaling.targets import nameable_jobs, writable_jobs
 
     for path in inputs:
         if not path.is_dir():
             raise UsageError(f"--watch: {path} is no folder")
-    arrivals, printed = Arrivals(), set[str]()
+    arrivals, shown = Arrivals(), set[str]()
     try:
         _ = model.chooser
         print(f"watching {', '.join(map(str, inputs))}; Ctrl-C ends", file=sys.stderr)
@@ -176,18 +192,47 @@ def _watch(
             now = plan()
             # A folder of thousands takes a while to look at; most of the time shall be free.
             pause = max(LOOK_SECONDS, 10 * (time.monotonic() - began))
-            lines = [*now.notes, *now.unreadable, *now.collisions]
-            _print_lines(line for line in lines if line not in printed)
-            printed.update(lines)
-            nameable, unnameable = nameable_jobs(arrivals.whole(now.jobs))
-            pending = nameable if writing.overwrite else _without_result(nameable)
-            possible, impossible = writable_jobs(pending)
-            _print_lines([*unnameable, *impossible])
-            if possible:
-                _print_lines(_enlarge(possible, model, writing))
+            lines = [
+                *(f"{path}: is no folder; waits for it" for path in inputs if not path.is_dir()),
+                *(*now.notes, *now.unreadable, *now.collisions),
+                *_enlarge_arrivals(now.jobs, arrivals, model, writing),
+            ]
+            _print_lines(line for line in lines if line not in shown)
+            shown = set(lines)
             time.sleep(pause)
     except KeyboardInterrupt:
         raise Interrupted("interrupted") from None
+
+
+def _enlarge_arrivals(
+    jobs: "list[Job]", arrivals: "Arrivals", model: _Model, writing: "Writing"
+) -> list[str]:
+    """Enlarge what is whole, and return what keeps pictures from being tried, one line for each."""
+    from pipeline.upscaling.targets import sort_jobs
+
+    prospects = sort_jobs(
+        arrivals.whole(jobs), lambda job: writing.overwrite or arrivals.may_replace(job)
+    )
+    for job in prospects.existing:
+        arrivals.finish(job)
+    again = [job for job in prospects.possible if arrivals.may_replace(job)]
+    new = [job for job in prospects.possible if job not in again]
+    for some, overwrite in ((new, writing.overwrite), (again, True)):
+        if some:
+            how = replace(writing, overwrite=overwrite)
+            failures = _enlarge(some, model, how, arrivals.finish_with_result)
+            _print_lines(_new_failures(failures, arrivals))
+    return prospects.problems
+
+
+def _new_failures(failures: "dict[Job, PipelineError]", arrivals: "Arrivals") -> Iterator[str]:
+    """Yield what went wrong. What may succeed later is tried again, and said once."""
+    for job, error in failures.items():
+        if not isinstance(error, MachineFaultError):
+            arrivals.finish(job)
+            yield str(error)
+        elif arrivals.retry(job):
+            yield f"{error}; tries again"
 
 
 def _print_lines(lines: Iterable[str]) -> None:
@@ -207,22 +252,16 @@ def _report_left_out(results: list[Path]) -> None:
         )
 
 
-def _without_result(jobs: "list[Job]") -> "list[Job]":
-    return [job for job in jobs if not (job.writes_file and job.target.exists())]
-
-
-def _pending(jobs: "list[Job]", is_single: bool) -> "list[Job]":
-    """Return the jobs without a result. Raises `UsageError` for a single picture that has one."""
-    pending = _without_result(jobs)
-    if is_single and not pending:
+def _report_existing(existing: "list[Job]", plan: "Plan") -> None:
+    """Say how many results exist. Raises `UsageError` for that of a single picture."""
+    if existing and len(plan.jobs) == 1 and not plan.left_out:
         raise UsageError(
-            f"{jobs[0].target}: exists, made with whatever options; -o names another file, "
+            f"{existing[0].target}: exists, made with whatever options; -o names another file, "
             "--overwrite replaces it"
         )
-    if existing := len(jobs) - len(pending):
+    if existing:
         print(
-            f"{existing} of {len(jobs)} exist, made with whatever options; -o names another "
-            "folder, --overwrite replaces them",
+            f"{len(existing)} of {len(plan.jobs)} exist, made with whatever options; -o names "
+            "another folder, --overwrite replaces them",
             file=sys.stderr,
         )
-    return pending

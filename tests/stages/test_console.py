@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.console import ConsoleProgress
+from stages.console import Bar, ConsoleProgress
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,9 @@ def test_only_pixels_are_shown_by_their_millions(
     line = capsys.readouterr().err
     assert line.startswith(shown)
     assert line.endswith(", pictures 1/2\n")
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(8.0, "8.00s/tile"), (0.25, "4.00 tile/s")])
+def test_rates_have_their_space_where_it_belongs(seconds: float, shown: str) -> None:
+    meter = Bar.format_meter(1, 4, seconds, unit=" tile", bar_format="{rate_fmt}")
+    assert meter.strip() == shown

@@ -20,7 +20,7 @@ from pipeline.networks.files import save_generator
 from pipeline.shipped import AUTO, FOR_JPEG
 from pipeline.upscaling.app import UpscaleApp
 from pipeline.upscaling.encoding import encode_picture
-from pipeline.upscaling.pictures import Picture
+from pipeline.upscaling.pictures import Picture, decode_picture
 from pipeline.wsgi import Server
 from tests.chromium import chromium, needs_chromium
 from tests.stages.program import wait_until
@@ -58,6 +58,14 @@ def test_a_picture_comes_back_enlarged(
     image = Image.open(io.BytesIO(answer.content))
     assert (answer.status_code, image.size, image.format) == (200, size, kind)
     assert answer.headers["Content-Type"] == f"image/{kind.lower()}"
+
+
+def test_every_frame_of_an_animation_comes_back(url: str) -> None:
+    frames = tuple(noise(9, 12) // (number + 1) for number in range(3))
+    data = encode_picture(Picture(frames, frame_durations_ms=(40, 50, 60)), "png")
+    for format in ("png", "webp"):
+        large = decode_picture(post(url, data, format=format).content)
+        assert (large.size, large.frame_durations_ms) == ((48, 36), (40, 50, 60))
 
 
 def test_auto_takes_the_model_that_suits_the_picture(url: str) -> None:

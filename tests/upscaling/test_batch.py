@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
+from pipeline.errors import MachineFaultError
+from pipeline.networks import SRResNet, tiles
 from pipeline.progress import Silent
-from pipeline.upscaling import batch
+from pipeline.upscaling import batch, result_writer
 from pipeline.upscaling.batch import upscale_all
 from pipeline.upscaling.encoding import Encoding
 from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.plan import Job, Writing
 from pipeline.upscaling.upscaler import Upscaler
-from tests.upscaling.small import bicubic
+from tests.upscaling.small import bicubic, noise
+
+PNG = Writing(Encoding("png"))
 
 
 def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
@@ -42,7 +47,7 @@ def test_a_picture_that_failed_is_done_too(tmp_path: Path) -> None:
         Done(),
     )
     assert written == ["a.png", "c.png"]
-    assert [Path(line.split(":")[0]).name for line in problems] == ["b.png"]
+    assert [job.source.name for job in problems] == ["b.png"]
     assert totals == [(6 + 1 + 600, "pixels")]
     assert steps == [
         *((0, "0/3"), (0, "1/3")),
@@ -69,6 +74,89 @@ def test_progress_never_goes_back(tmp_path: Path) -> None:
     assert {16, 80, 160, 240} <= set(steps)
 
 
+AT_ONCE: list[int] = []
+"""How many pictures `Watched` got at each call."""
+
+
+class Watched(SRResNet):
+    """A generator that fails on white pictures."""
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        sr = super().forward(lr)
+        if lr.shape[-2:] == (5, 6):  # not what measures the network's memory
+            AT_ONCE.append(len(lr))
+            sr[(lr == 1).flatten(1).all(1)] = torch.nan
+        return sr
+
+
+def watched() -> Upscaler:
+    torch.manual_seed(0)
+    return Upscaler(Watched(blocks=1, features=8, norm="none"), device="cpu", precision="fp32")
+
+
+def test_pictures_of_one_size_go_through_the_network_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, picture in {
+        **{f"a{number}": Image.fromarray(noise(5, 6) // (number + 1)) for number in range(5)},
+        "b": Image.new("RGB", (6, 4)),
+        "c": Image.fromarray(noise(5, 6)),
+        "d": Image.fromarray(noise(5, 6, 1)[..., 0]),
+    }.items():
+        picture.save(tmp_path / f"{name}.png")
+    upscaler, results = watched(), []
+    for together in (1, 3):
+        monkeypatch.setattr(tiles, "CPU_BATCH", together)
+        AT_ONCE.clear()
+        sources = sorted(tmp_path.glob("*.png"))
+        jobs = [Job(path, tmp_path / str(together) / path.name) for path in sources]
+        assert upscale_all(jobs, lambda _: upscaler, PNG, lambda _: None, Silent()) == {}
+        assert {1: [1] * 7, 3: [3, 2, 1, 1]}[together] == AT_ONCE
+        results.append([job.target.read_bytes() for job in jobs])
+    assert results[0] == results[1]
+
+
+def test_one_that_fails_among_several_is_the_only_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, level in (("a", 9), ("b", 255), ("c", 90)):
+        Image.new("RGB", (6, 5), (level,) * 3).save(tmp_path / f"{name}.png")
+    jobs = [Job(path, tmp_path / "out" / path.name) for path in sorted(tmp_path.glob("*.png"))]
+    upscaler, written = watched(), list[str]()
+    monkeypatch.setattr(tiles, "CPU_BATCH", 3)
+    failures = upscale_all(
+        jobs,
+        lambda _: upscaler,
+        PNG,
+        lambda result: written.append(result.job.source.name),
+        Silent(),
+    )
+    assert written == ["a.png", "c.png"]
+    assert {job: str(error) for job, error in failures.items()} == {
+        jobs[1]: f"{tmp_path}/b.png: the generator's result is not finite"
+    }
+
+
+def test_what_the_choice_needs_is_computed_beside_the_network(tmp_path: Path) -> None:
+    threads: list[bool] = []
+
+    def prepare(_: Picture) -> None:
+        threads.append(threading.current_thread() is threading.main_thread())
+        if len(threads) == 2:
+            raise MemoryError
+
+    for name in ("a", "b"):
+        Image.new("RGB", (3, 2)).save(tmp_path / f"{name}.png")
+    jobs = [Job(path, tmp_path / "out" / path.name) for path in tmp_path.glob("*.png")]
+    upscaler = Upscaler(bicubic(), device="cpu")
+    failures = upscale_all(jobs, lambda _: upscaler, PNG, lambda _: None, Silent(), prepare)
+    assert threads == [False, False]
+    assert [str(error) for error in failures.values()] == [
+        f"{job.source}: not enough memory" for job in failures
+    ]
+    assert len(failures) == 1
+
+
 def test_damaged_metadata_is_no_message(tmp_path: Path) -> None:
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + b"\x3b\x01\x02\0\xff\xff\xff\xff" * 2
     Image.new("RGB", (3, 2)).save(tmp_path / "a.jpg", exif=exif)
@@ -80,7 +168,7 @@ def test_damaged_metadata_is_no_message(tmp_path: Path) -> None:
             lambda *_: None,
             Silent(),
         )
-    assert (problems, [str(one.message) for one in warned]) == ([], [])
+    assert (problems, [str(one.message) for one in warned]) == ({}, [])
 
 
 @pytest.mark.parametrize("missing_pixels", [0, 1])
@@ -139,9 +227,9 @@ def test_small_results_are_written_side_by_side_where_memory_suffices(
     for job in jobs:
         Image.new("RGB", (3, 2)).save(job.source)
     upscaler = Upscaler(bicubic(), device="cpu")
-    monkeypatch.setattr("pipeline.upscaling.batch.usable_cores", lambda: 3)
-    monkeypatch.setattr("pipeline.upscaling.batch.available_memory", lambda: free_bytes)
-    monkeypatch.setattr("pipeline.upscaling.batch.write_picture", write)
+    monkeypatch.setattr("pipeline.upscaling.result_writer.usable_cores", lambda: 3)
+    monkeypatch.setattr("pipeline.upscaling.result_writer.available_memory", lambda: free_bytes)
+    monkeypatch.setattr("pipeline.upscaling.result_writer.write_parts", write)
     problems = upscale_all(
         jobs,
         lambda _: upscaler,
@@ -149,7 +237,7 @@ def test_small_results_are_written_side_by_side_where_memory_suffices(
         lambda result: reported.append(result.job.target.stem),
         Silent(),
     )
-    assert (problems, reported) == ([], ["a", "b", "c", "d"])
+    assert (problems, reported) == ({}, ["a", "b", "c", "d"])
 
 
 def test_what_another_run_has_made_meanwhile_is_kept(tmp_path: Path) -> None:
@@ -165,7 +253,7 @@ def test_what_another_run_has_made_meanwhile_is_kept(tmp_path: Path) -> None:
 
     for overwrite in (False, True):
         writing = Writing(Encoding("png"), overwrite=overwrite)
-        assert upscale_all(jobs, choose, writing, lambda _: None, Silent()) == []
+        assert upscale_all(jobs, choose, writing, lambda _: None, Silent()) == {}
         assert (jobs[1].target.read_bytes() == b"theirs") is not overwrite
 
 
@@ -183,13 +271,13 @@ def test_what_appears_during_the_computation_is_kept(tmp_path: Path) -> None:
         job.target.write_text("theirs")
         return Upscaler(bicubic(), device="cpu")
 
-    assert upscale_all([job], choose, Writing(Encoding("png")), lambda _: None, Messages()) == []
+    assert upscale_all([job], choose, Writing(Encoding("png")), lambda _: None, Messages()) == {}
     assert job.target.read_text() == "theirs"
     assert shown == [f"{job.target}: exists, made meanwhile; left out, --overwrite replaces it"]
     assert sorted(tmp_path.iterdir()) == [job.source, job.target]
 
 
-@pytest.mark.parametrize("step", ["encode_picture", "lay_on"])
+@pytest.mark.parametrize("step", ["encoded_parts", "lay_on"])
 @pytest.mark.parametrize("error", [MemoryError(), OSError("out of memory")])
 def test_little_memory_for_one_picture_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
@@ -199,8 +287,9 @@ def test_little_memory_for_one_picture_does_not_stop_the_others(
             raise error
         return function(picture, *arguments)
 
-    function = getattr(batch, step)
-    monkeypatch.setattr(batch, step, failing)
+    module = batch if step == "lay_on" else result_writer
+    function = getattr(module, step)
+    monkeypatch.setattr(module, step, failing)
     picture, other = Image.new("RGB", (3, 2)), Image.new("RGB", (3, 2), "red")
     picture.save(tmp_path / "a.gif", save_all=True, append_images=[other])
     picture.save(tmp_path / "b.gif")
@@ -214,7 +303,10 @@ def test_little_memory_for_one_picture_does_not_stop_the_others(
         Silent(),
     )
     named = jobs[0].source if step == "lay_on" else jobs[0].target
-    assert (problems, written) == ([f"{named}: not enough memory"], [jobs[1].source])
+    assert {job: (type(error), str(error)) for job, error in problems.items()} == {
+        jobs[0]: (MachineFaultError, f"{named}: not enough memory")
+    }
+    assert written == [jobs[1].source]
 
 
 def test_a_result_may_have_the_time_of_its_picture(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Encoding: what comes back, and what a format cannot hold."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from pipeline.errors import PipelineError
 from pipeline.images.cicp import Cicp
 from pipeline.images.decode import decode
 from pipeline.images.icc_profiles import grey_profile, parametric_curve
-from pipeline.upscaling.encoding import encode_picture
+from pipeline.upscaling.encoding import encode_picture, encoded_parts, encoder_bytes
 from pipeline.upscaling.pictures import Picture, decode_picture
 from tests.images.originals import swapped_profile
 from tests.upscaling.small import noise
@@ -42,6 +43,18 @@ def test_sixteen_bits_with_profile_and_resolution(channels: int) -> None:
     assert back.dpi == pytest.approx((300, 300), abs=0.1)
     with Image.open(io.BytesIO(data)) as image:
         image.load()
+
+
+def test_sixteen_bits_are_encoded_without_a_copy() -> None:
+    picture = Picture((noise(500, 1000, 3, np.uint16),))
+    tracemalloc.start()
+    try:
+        size = sum(len(part) for part in encoded_parts(picture, "png"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert encoder_bytes("png", picture, 1000, 500) == 0
+    assert peak < size / 4
 
 
 @pytest.mark.parametrize("format", ["png", "webp", "jpg"])

@@ -56,3 +56,63 @@ def test_the_peak_is_no_more_than_what_is_checked(
     assert peak <= checked
     if scale != 4:
         assert checked < channels * (side * {8: 16, 2: 4}[scale]) ** 2, "never held whole"
+
+
+ANIMATION = """
+import io
+import re
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from pipeline import Upscaler
+from pipeline.networks import SRResNet
+from pipeline.upscaling import upscaler as module
+from pipeline.upscaling.encoding import encoded_parts, encoder_bytes
+from pipeline.upscaling.pictures import decode_picture
+
+def memory(name):
+    return int(re.search(rf"{name}:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+torch.set_num_threads(1)
+checked = []
+module.check_memory = lambda result, required: checked.append(required)
+network = SRResNet(blocks=1, features=4, norm="none", upsampling="direct", skip="bicubic")
+upscaler = Upscaler(network, device="cpu", precision="fp32", tile=64)
+
+def enlarge(side, count):
+    wave = Image.radial_gradient("L").resize((side, side))
+    frames = [Image.merge("RGB", (wave, wave, wave.rotate(7 * n))) for n in range(count)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=40)
+    del frames
+    picture = decode_picture(file.getvalue())
+    encoder = encoder_bytes("FORMAT", picture, *upscaler.size_of(*picture.size))
+    large = upscaler.upscale_picture(picture, encoder_bytes=encoder)
+    return sum(len(part) for part in encoded_parts(large, "FORMAT"))
+
+enlarge(70, 3)
+Path("/proc/self/clear_refs").write_text("5")
+before = memory("VmRSS")
+enlarge(SIDE, COUNT)
+print(memory("VmHWM") - before, max(checked))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not RESET.exists(), reason="the peak of a process is reset by Linux alone")
+@pytest.mark.parametrize("format", ["png", "gif", "webp"])
+def test_frames_of_an_animation_are_not_in_memory_together(format: str) -> None:
+    side, count = 180, 24
+    program = ANIMATION.replace("SIDE", str(side)).replace("COUNT", str(count))
+    output = subprocess.run(
+        [sys.executable, "-c", program.replace("FORMAT", format)],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    peak, checked = (int(number) for number in output.split())
+    assert peak <= checked
+    if format != "webp":
+        assert peak < count * 3 * (4 * side) ** 2, "less than the result's frames"

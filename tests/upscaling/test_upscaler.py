@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import pipeline.upscaling.upscaler
 from pipeline import Upscaler
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import MachineFaultError, PipelineError, UsageError
 from pipeline.images.cicp import Cicp
 from pipeline.networks import PLKSR, RCAN, SPAN, Compact, Generator, RRDBNet, SRResNet
 from pipeline.networks.files import load_generator, save_generator
@@ -94,13 +94,14 @@ def test_grey_in_rgb_stays_grey_and_is_that_of_a_grey_picture(channels: int) -> 
     assert (batch[1] == upscaler(noise(30, 30, channels))).all()
 
 
-def test_frames_have_room_for_the_encoders_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = tuple(noise(10, 10) for _ in range(3))
+@pytest.mark.parametrize("frames", [1, 3])
+def test_there_is_room_for_the_encoder(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
     upscaler = Upscaler(generator(), device="cpu")
-    result = 3 * 40 * 40 * 3
-    monkeypatch.setattr(pipeline.upscaling.upscaler, "free_memory", lambda _: 4 * result - 1)
-    with pytest.raises(PipelineError, match="while it is made"):
-        upscaler.upscale_picture(Picture(frames, frame_durations_ms=(100,) * 3))
+    picture = Picture(tuple(noise(10, 10) for _ in range(frames)), frame_durations_ms=(9,) * frames)
+    monkeypatch.setattr(pipeline.upscaling.upscaler, "free_memory", lambda _: 10**9)
+    upscaler.upscale_picture(picture, encoder_bytes=10**8)
+    with pytest.raises(MachineFaultError, match="while it is made"):
+        upscaler.upscale_picture(picture, encoder_bytes=10**9)
 
 
 @pytest.mark.parametrize("name", ["distortion", "perception", "web", "article-perception"])

@@ -41,6 +41,8 @@ def upscale(folder: Path, *arguments: str) -> Finished:
         (["a.png"], {"a_x4.png": (48, 36)}),
         (["a.png", "-o", "c.webp"], {"c.webp": (48, 36)}),
         (["a.png", "b.jpg", "-o", "out"], {"out/a.png": (48, 36), "out/b.png": (28, 20)}),
+        (["a.png", "-o", "new.v2/"], {"new.v2/a.png": (48, 36)}),
+        (["a.png", "-o", "c.webp/"], {"c.webp/a.png": (48, 36)}),
         (["a.png", "--tile", "16", "-o", "c.jpg", "--quality", "80"], {"c.jpg": (48, 36)}),
         (["a.png", "--scale", "2.5"], {"a_x2.5.png": (30, 22)}),
         (["a.png", "--format", "webp"], {"a_x4.webp": (48, 36)}),
@@ -208,7 +210,7 @@ def test_pictures_of_one_name_do_not_stop_the_others(folder: Path) -> None:
         ),
         (["a.png", "-o", "b.jpg/out"], "b.jpg/out: cannot be written: Not a directory"),
         (["absent.png"], "absent.png: No such file or directory"),
-        (["a.png", "b.jpg", "-o", "/proc/self/none"], "/proc/self/none: cannot be written: "),
+        (["a.png", "b.jpg", "-o", "/proc/self/none"], "/proc/self/none: takes no files"),
     ],
 )
 def test_what_is_wrong_with_files_is_found_without_pytorch(
@@ -250,6 +252,70 @@ def test_pictures_are_enlarged_as_they_appear(folder: Path) -> None:
     assert written == [
         f"inbox_x4/{name}.png: 48×36, by small.safetensors\n" for name in ("first", "second")
     ]
+
+
+def test_a_watched_folder_is_tried_again_and_followed(folder: Path) -> None:
+    """Neither a folder that could not be written nor a first version is the last word."""
+    (folder / "inbox").mkdir()
+    (folder / "block").touch()
+    shutil.copy(folder / "a.png", folder / "inbox/a.png")
+    process = start(
+        folder, "upscale", "--model", "small.safetensors", "--watch", "inbox", "-o", "block/out"
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    lines = [process.stderr.readline() for _ in range(2)]
+    assert lines == [
+        "watching inbox; Ctrl-C ends\n",
+        "block/out: cannot be written: Not a directory\n",
+    ]
+    (folder / "block").unlink()
+    written = [process.stdout.readline()]
+    Image.new("RGB", (5, 4), "teal").save(folder / "inbox/a.png")
+    written.append(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    ended = end(process)
+    assert written == [
+        f"block/out/a.png: {size}, by small.safetensors\n" for size in ("48×36", "20×16")
+    ]
+    assert (ended.code, ended.problems[-1]) == (130, "interrupted")
+    assert "Not a directory" not in ended.err, "said once"
+
+
+def test_an_animation_is_interrupted_at_once_and_leaves_no_file(folder: Path) -> None:
+    frames = [Image.effect_noise((400, 400), 50) for _ in range(40)]
+    frames[0].save(folder / "long.gif", save_all=True, append_images=frames[1:])
+    process = start(folder, "upscale", "--model", "distortion", "long.gif", "-o", "out/long.png")
+    wait_until(lambda: (folder / "out").is_dir() and any((folder / "out").iterdir()))
+    process.send_signal(signal.SIGINT)
+    stopped = end(process)
+    assert (stopped.code, stopped.problems[-1]) == (
+        130,
+        "interrupted; the same command begins the picture again",
+    )
+    assert list((folder / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stream"), [(["-"], "input"), (["a.png", "-o", "-"], "output")]
+)
+def test_a_terminal_is_no_pipe(folder: Path, arguments: list[str], stream: str) -> None:
+    terminal, other = os.openpty()
+    try:
+        result = subprocess.run(
+            [PROGRAM, "upscale", "--model", "small.safetensors", *arguments],
+            cwd=folder,
+            stdin=other if stream == "input" else subprocess.DEVNULL,
+            stdout=other if stream == "output" else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        os.close(terminal)
+        os.close(other)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith(f"-: standard {stream} is a terminal; ")
 
 
 def test_pipes(folder: Path) -> None:
@@ -359,6 +425,12 @@ def test_high_dynamic_range_is_laid_on_no_colour(folder: Path) -> None:
         (["a.png", "-o", "a.png"], 2, "a.png: would replace the picture a.png"),
         (["empty"], 2, "empty: holds no picture that can be read"),
         (["absent.png"], 1, "absent.png: No such file"),
+        (["x" * 300], 1, "x: File name too long"),
+        ([""], 2, "an empty name is no file; for the folder at hand write ."),
+        (["a.png", "-o", ""], 2, "an empty name is no file"),
+        (["a.png", "-o", "/dev/full"], 2, "/dev/full is neither a file nor a folder; - is for a"),
+        (["a.png", "-o", "/proc/x.png"], 1, "/proc: takes no files; name another folder"),
+        (["a.png", "-o", "b.jpg/"], 2, "--output: b.jpg is a file, for one picture; name a folder"),
         (["a.png", "--model", "absent.safetensors"], 1, "absent.safetensors"),
         (["a.png", "--model", "a.png"], 1, "a.png"),
         (["a.png", "--model", "best"], 2, "best is no file, and no model that is here (article-"),

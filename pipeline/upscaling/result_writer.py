@@ -1,0 +1,163 @@
+"""Results written to files and pipes, side by side with what is computed meanwhile."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from pipeline.errors import MachineFaultError, PipelineError
+from pipeline.files import atomic_path
+from pipeline.machine_errors import fault_text, is_memory_fault
+from pipeline.machine_limits import available_memory, usable_cores
+from pipeline.upscaling.encoding import encoded_parts
+from pipeline.upscaling.metadata import NO_METADATA
+from pipeline.upscaling.pictures import Picture
+from pipeline.upscaling.plan import PIPE, Job, Writing
+from pipeline.upscaling.reading import ReadFile
+
+MADE_MEANWHILE = "exists, made meanwhile; left out, --overwrite replaces it"
+WAITING_SHARE = 8
+"""The part of free memory, one by this number, that results take until they are written."""
+PIPED_BYTES_IN_MEMORY = 2**26
+
+
+@dataclass(frozen=True)
+class Result:
+    """An enlarged picture; `passes`: how often the generator was applied."""
+
+    job: Job
+    source: ReadFile
+    picture: Picture
+    passes: int
+
+
+class ResultWriter:
+    """Writes results in threads: of small ones as many as there are cores, one that is large.
+
+    Frames of an animation are computed while it is written, so the thread that calls writes it.
+    Results are reported in their order, by that thread.
+    """
+
+    def __init__(self, writing: Writing, on_written: Callable[[Result], None]) -> None:
+        self.failures: dict[Job, PipelineError] = {}
+        self.notes: dict[str, list[str]] = {}
+        """files by what is to be said of them"""
+        self.writing, self._on_written = writing, on_written
+        self._threads = usable_cores()
+        self._pool = ThreadPoolExecutor(self._threads)
+        # Each is there twice, as pixels and as what the encoder makes of them.
+        self._most_pixels = available_memory() // (WAITING_SHARE * 2 * 4)
+        self._waiting: deque[tuple[Result, Future[None]]] = deque()
+
+    def __enter__(self) -> "ResultWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._pool:
+            self._finish_all()
+
+    def submit(self, result: Result) -> None:
+        """Write a result as soon as a thread and memory are free; reports what is written."""
+        if result.picture.animated:
+            self._finish_all()
+            self._report(result, partial(self._write, result))
+            return
+        pixels = result.picture.pixel_count
+        while self._waiting and (self._waiting[0][1].done() or not self._has_room(pixels)):
+            self._finish_first()
+        self._waiting.append((result, self._pool.submit(self._write, result)))
+
+    def note(self, text: str, path: Path) -> None:
+        """Say of a file at the end that it is left out, or what of it."""
+        self.notes.setdefault(text, []).append(str(path))
+
+    def _has_room(self, pixels: int) -> bool:
+        waiting = sum(result.picture.pixel_count for result, _ in self._waiting)
+        return len(self._waiting) < self._threads and waiting + pixels <= self._most_pixels
+
+    def _finish_all(self) -> None:
+        while self._waiting:
+            self._finish_first()
+
+    def _finish_first(self) -> None:
+        result, future = self._waiting.popleft()
+        self._report(result, future.result)
+
+    def _report(self, result: Result, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except PipelineError as error:
+            self.failures[result.job] = error
+        except FileExistsError:
+            self.note(MADE_MEANWHILE, result.job.target)
+        else:
+            if (further := result.source.further) is not None:
+                self.note(further, result.job.source)
+            self._on_written(result)
+
+    def _write(self, result: Result) -> None:
+        times_ns = result.source.times_ns if self.writing.keep_time else None
+        write_parts(result.job.target, self._parts(result), times_ns, self.writing.overwrite)
+
+    def _parts(self, result: Result) -> Iterator[bytes]:
+        encoding, picture = self.writing.encoding, result.picture
+        if encoding.strip_metadata:
+            picture = replace(picture, metadata=NO_METADATA)
+        with naming(result.job.target):
+            yield from encoded_parts(picture, encoding.format, encoding.quality)
+
+
+def write_parts(
+    path: Path,
+    parts: Iterable[bytes],
+    times_ns: tuple[int, int] | None = None,
+    overwrite: bool = True,
+) -> None:
+    """Write a file atomically, or to standard output once all of it is there.
+
+    Raises `MachineFaultError` that names it, and without `overwrite` `FileExistsError` where the
+    file exists.
+    """
+    try:
+        if path == PIPE:
+            _write_to_pipe(parts)
+            return
+        with atomic_path(path, overwrite) as temporary:
+            with temporary.open("wb") as file:
+                file.writelines(parts)
+            if times_ns is not None:
+                os.utime(temporary, ns=times_ns)
+    except OSError as error:
+        if error.errno is None or (
+            not overwrite and isinstance(error, FileExistsError) and path.exists()
+        ):
+            raise
+        raise MachineFaultError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _write_to_pipe(parts: Iterable[bytes]) -> None:
+    with tempfile.SpooledTemporaryFile(PIPED_BYTES_IN_MEMORY) as file:
+        file.writelines(parts)
+        file.seek(0)
+        shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name `path` in a `PipelineError`, and raise one for a lack of memory."""
+    try:
+        yield
+    except PipelineError as error:
+        raise type(error)(f"{path}: {error}") from None
+    except Exception as error:
+        if not is_memory_fault(error):
+            raise
+        raise MachineFaultError(f"{path}: {fault_text(error)}") from None
