@@ -163,9 +163,9 @@ def _sentence(body: bytes) -> str:
 
 
 def _strings(answer: object) -> Iterator[str]:
-    """Yield the texts of an error in JSON: a string, or the values of an object."""
+    """Yield the texts of an error in JSON: a string, or those in a list or an object."""
     if isinstance(answer, str):
         yield answer
-    elif isinstance(answer, dict):
-        for value in answer.values():
+    elif isinstance(answer, list | dict):
+        for value in answer.values() if isinstance(answer, dict) else answer:
             yield from _strings(value)

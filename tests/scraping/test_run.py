@@ -495,6 +495,7 @@ def test_a_file_in_place_of_which_a_challenge_comes_ends_the_run(
     [
         (200, b'"Missing authentication. Go to api.booru.test"'),
         (401, b'{"success": false, "message": "Missing authentication. Go to api.booru.test"}'),
+        (200, b'{"errors": ["Missing authentication. Go to api.booru.test"]}'),
         (403, b'<response reason="Missing authentication. Go to api.booru.test"/>'),
     ],
 )
