@@ -108,7 +108,8 @@ def encode_gif(animation: Animation) -> Iterator[bytes]:
     previous: Image.Image | None = None
     block, further = b"", dict(animation.options)
     further.pop("comment", None)
-    for frame, duration_ms in zip(animation.frames, animation.durations_ms, strict=True):
+    durations_ms = _whole_hundredths(animation.durations_ms)
+    for frame, duration_ms in zip(animation.frames, durations_ms, strict=True):
         image = to_image(frame)
         if image.mode == "RGB":
             # As Pillow would in each of two calls.
@@ -127,6 +128,15 @@ def encode_gif(animation: Animation) -> Iterator[bytes]:
         yield _with_duration(block, duration_ms)
         previous = image
     yield TRAILER
+
+
+def _whole_hundredths(durations_ms: Iterable[int]) -> Iterator[int]:
+    """Yield durations in whole hundredths of a second, the unit of GIF; their sum stays the same."""
+    exact = end = 0
+    for duration_ms in durations_ms:
+        exact += duration_ms
+        start, end = end, (exact + 5) // 10 * 10
+        yield end - start
 
 
 def _gif_frames(data: bytes) -> list[tuple[int, int]]:
