@@ -357,6 +357,19 @@ def test_what_is_kept_is_what_was_checked(folder: Path, data: bytes) -> None:
     assert not list(folder.glob(".raw*"))
 
 
+def test_a_file_that_vanishes_after_its_check_ends_the_run(folder: Path) -> None:
+    gone = folder / "my pictures" / "1.png"
+
+    class Removing(Notes):
+        def start(self, label: str, *arguments: Any, **options: Any) -> None:
+            if label == "copying pictures":
+                gone.unlink()
+
+    with pytest.raises(PipelineError, match=r"1\.png: No such file or directory, so the new set"):
+        run(folder, Removing())
+    assert not (folder / "raw").exists()
+
+
 def test_size_and_hash_are_of_the_copied_bytes(folder: Path) -> None:
     run(folder)
     for post in lines(folder):
