@@ -13,12 +13,11 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.files import sha256_of
 from pipeline.images.collection import folder_tags, header_tags
 from pipeline.images.decode import ImageRefused, decode, decoding, frame_count, opened
 from pipeline.images.folders import FolderContents, find_pictures, path_text
 from pipeline.images.suffixes import fitting_suffix
-from pipeline.machine_limits import usable_cores
+from pipeline.machine_limits import available_memory, usable_cores
 from pipeline.params import ScrapeParams
 from pipeline.params.section import MAX_DECODED_PIXELS
 from pipeline.params.site import folder_of
@@ -31,6 +30,8 @@ from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_
 
 _RATING = "general"
 _MAX_NAMED = 10
+_BYTES_PER_PIXEL = 36
+"""What decoding takes at most: 34 of WebP with alpha, 30 of PNG of 16 bits, 10 to 21 of JPEG"""
 # What is behind transparent parts does not matter here.
 _BACKGROUND = "#ffffff"
 _REASONS = {"animated": "animated", "too_many_pixels": "max_pixels", "unsupported": "unsupported"}
@@ -45,12 +46,16 @@ _OF_ONE_FILE = (
 
 @dataclass(frozen=True)
 class _Checked:
-    """A file, its post where it is a picture, and why it is rejected; `text` is for messages."""
+    """A file, its post where it is a picture, and why it is rejected; `text` is for messages.
+
+    `entry` is there where it is accepted: all of it is of the bytes that were decoded.
+    """
 
     path: Path
     post: Post | None = None
     reason: str | None = None
     text: str = ""
+    entry: SetEntry | None = None
 
 
 def scrape_folder(
@@ -66,7 +71,7 @@ def scrape_folder(
     folders), up to `params.limit`: of more files a sample, the same each time. Ratings are ignored.
     Ids come from the contents, so that more pictures change no id, and no split. `project` is the
     folder where relative paths begin. Raises `UsageError` where the folder holds no picture,
-    `PipelineError` where none fits, or where the machine fails.
+    `PipelineError` where none fits, where a file changes meanwhile, or where the machine fails.
     """
     check_rules(params)
     params = _folder_rules(params)
@@ -78,7 +83,7 @@ def scrape_folder(
     if not accepted:
         raise _nothing_accepted(folder, rejected)
     # Copies, since DVC makes the files of its outputs read-only, and these are the user's own.
-    size, _ = write_set(_set_entries(accepted, progress), raw, copy_file)
+    size, _ = write_set(_reported(accepted, progress), raw, copy_file)
     result = ScrapeReport(
         accepted=len(accepted),
         listed=len(contents.pictures) + rejected["unread_format"],
@@ -126,7 +131,7 @@ def _nothing_accepted(folder: Path, rejected: Counter[str]) -> PipelineError:
 
 def _select(
     params: ScrapeParams, contents: FolderContents, rejected: Counter[str], progress: Progress
-) -> list[tuple[Post, Path]]:
+) -> list[SetEntry]:
     """Return the accepted pictures by descending id, as a site lists its newest posts first.
 
     Adds the others to `rejected`, by reason.
@@ -135,7 +140,7 @@ def _select(
     if len(paths) > params.limit:
         progress.message(f"{len(paths)} files: a sample of scrape.limit {params.limit} is taken")
         paths = sorted(paths, key=lambda path: _draw(contents.folder, path))
-    accepted: dict[int, tuple[Post, Path]] = {}
+    accepted: dict[int, SetEntry] = {}
     with task(progress, "checking pictures", len(paths), "files"):
         for done, one in enumerate(_check_pictures(params, contents.folder, paths), 1):
             is_duplicate = one.post is not None and one.post.id in accepted
@@ -143,8 +148,8 @@ def _select(
                 rejected[reason] += 1
                 if reason in _NAMED_REASONS and rejected[reason] <= _MAX_NAMED:
                     progress.message(f"{path_text(one.path)}: {one.text}; left out")
-            elif one.post is not None:
-                accepted[one.post.id] = (one.post, one.path)
+            elif one.entry is not None:
+                accepted[one.entry.post.id] = one.entry
             progress.update(done, accepted=len(accepted))
             if len(accepted) == params.limit:
                 break
@@ -157,8 +162,9 @@ def _draw(folder: Path, path: Path) -> bytes:
 
 
 def _check_pictures(params: ScrapeParams, folder: Path, paths: list[Path]) -> Iterator[_Checked]:
-    """Check the files in order, in as many threads as there are CPUs, so many files ahead."""
-    workers = usable_cores()
+    """Check the files in order, in as many threads as CPUs and memory allow, so many ahead."""
+    most_bytes = params.max_bytes + params.max_pixels * _BYTES_PER_PIXEL
+    workers = max(1, min(usable_cores(), available_memory() // most_bytes))
     pending: deque[Future[_Checked]] = deque()
     # Pillow warns of damaged metadata. Filters belong to the process, so they enclose all threads.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers) as pool:
@@ -183,6 +189,7 @@ def _checked(params: ScrapeParams, folder: Path, path: Path) -> _Checked:
         if reason := "animated" if is_animated else rejection_reason(post, params):
             return _Checked(path, post, reason)
         decode(data, params.max_pixels, _BACKGROUND)
+        return _Checked(path, post, entry=_entry(post, path, data))
     except ImageRefused as refused:
         reason = _REASONS.get(refused.reason, "undecodable")
         return _Checked(path, post, reason, f"cannot be decoded: {refused.text}")
@@ -191,11 +198,10 @@ def _checked(params: ScrapeParams, folder: Path, path: Path) -> _Checked:
             return _Checked(path, post, "unreadable", f"cannot be read: {error.strerror}")
         raise_machine_fault(error, path)
         raise
-    return _Checked(path, replace(post, file_url=path.resolve().as_uri()))
 
 
 def _post(image: Image.Image, data: bytes, folder: Path, path: Path) -> Post:
-    """Return the post of a picture; its address has the extension of the picture's format."""
+    """Return the post of a picture; its address only has the extension of the picture's format."""
     relative = path.relative_to(folder)
     format = "JPEG" if image.format == "MPO" else str(image.format)
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
@@ -203,7 +209,7 @@ def _post(image: Image.Image, data: bytes, folder: Path, path: Path) -> Post:
         id=int(md5[:15], 16),
         width=image.width,
         height=image.height,
-        file_url=path.stem + fitting_suffix(path.suffix, format),
+        file_url=f"file{fitting_suffix(path.suffix, format)}",
         md5=md5,
         rating=_RATING,
         tags=tuple(sorted(folder_tags(relative).union(header_tags(image)))),
@@ -212,10 +218,14 @@ def _post(image: Image.Image, data: bytes, folder: Path, path: Path) -> Post:
     )
 
 
-def _set_entries(accepted: list[tuple[Post, Path]], progress: Progress) -> Iterator[SetEntry]:
-    with task(progress, "copying pictures", len(accepted), "files"):
-        for done, (post, path) in enumerate(accepted, 1):
-            yield SetEntry(
-                post, post.file_url, path, path.stat().st_size, sha256_of(path), post.md5
-            )
+def _entry(post: Post, path: Path, data: bytes) -> SetEntry:
+    address = path.resolve().as_uri()
+    sha256 = hashlib.sha256(data).hexdigest()
+    return SetEntry(replace(post, file_url=address), address, path, len(data), sha256, post.md5)
+
+
+def _reported(entries: list[SetEntry], progress: Progress) -> Iterator[SetEntry]:
+    with task(progress, "copying pictures", len(entries), "files"):
+        for done, entry in enumerate(entries, 1):
+            yield entry
             progress.update(done)

@@ -1,6 +1,7 @@
 """The raw set: a folder of pictures, with one line per picture in `posts.jsonl`."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.files import sync_file, sync_folder
+from pipeline.images.folders import path_text
 from pipeline.images.recognition import read_head, readable_format
 from pipeline.images.records import POSTS_FILE
 from pipeline.images.suffixes import fitting_suffix
@@ -26,6 +28,7 @@ from pipeline.scraping.fixed_folder import (
 from pipeline.scraping.posts import Post
 
 _FAULTS_OF_TARGET = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_COPIED_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -54,23 +57,35 @@ class SetEntry:
         return self.md5 == self.post.md5 if self.post.md5 else None
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Hard-link a file that is never written again, or copy it where links are impossible."""
+def link_or_copy(source: Path, target: Path) -> str | None:
+    """Hard-link a file that is never written again, or copy it where links are impossible.
+
+    Returns what `copy_file` does; None of a link.
+    """
     try:
         os.link(source, target)
     except OSError:
         # Another file system, or one that has no hard links.
-        copy_file(source, target)
+        return copy_file(source, target)
+    return None
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file. Raises `OSError` that names `target` where its disk is at fault."""
+def copy_file(source: Path, target: Path) -> str:
+    """Copy a file; return the SHA-256 of what was read, in hex.
+
+    Raises `OSError` that names `target` where its disk is at fault.
+    """
+    digest = hashlib.sha256()
     try:
-        shutil.copyfile(source, target)
+        with source.open("rb") as old, target.open("wb") as new:
+            while data := old.read(_COPIED_AT_ONCE):
+                digest.update(data)
+                new.write(data)
     except OSError as error:
-        if error.errno in _FAULTS_OF_TARGET:
-            raise OSError(error.errno, error.strerror, str(target)) from None
-        raise
+        is_of_target = error.errno in _FAULTS_OF_TARGET
+        name = str(target if is_of_target else error.filename or source)
+        raise OSError(error.errno, error.strerror, name) from None
+    return digest.hexdigest()
 
 
 def try_replacing(raw: Path) -> None:
@@ -96,13 +111,15 @@ def try_replacing(raw: Path) -> None:
 
 
 def write_set(
-    entries: Iterable[SetEntry], raw: Path, copy: Callable[[Path, Path], object] = link_or_copy
+    entries: Iterable[SetEntry], raw: Path, copy: Callable[[Path, Path], str | None] = link_or_copy
 ) -> tuple[int, int]:
     """Replace `raw` by a folder with the files of `entries` and their metadata.
 
-    `copy` brings a file from its path to its path in the set. Returns the bytes of all files, and
-    how many have another md5 than announced. Raises `PipelineError` on failure and leaves `raw`
-    unchanged; where that is impossible, the next call restores it, or finishes what was begun.
+    `copy` brings a file from its path to its path in the set, and returns the SHA-256 of what it
+    read, if it read it. Returns the bytes of all files, and how many have another md5 than
+    announced. Raises `PipelineError` on failure, also where a file is another than its entry says,
+    and leaves `raw` unchanged; where that is impossible, the next call restores it, or finishes
+    what was begun.
     """
     raw = raw.resolve()
     new, old = _hidden_sibling(raw, "new"), _hidden_sibling(raw, "old")
@@ -160,12 +177,16 @@ def _state(raw: Path, old: Path) -> str:
 
 
 def _write_folder(
-    new: Path, entries: Iterable[SetEntry], copy: Callable[[Path, Path], object]
+    new: Path, entries: Iterable[SetEntry], copy: Callable[[Path, Path], str | None]
 ) -> tuple[int, int]:
     size = mismatches = 0
     with (new / POSTS_FILE).open("w", encoding="utf-8", newline="\n") as lines:
         for entry in entries:
-            copy(entry.path, new / entry.name)
+            if copy(entry.path, new / entry.name) not in (None, entry.sha256):
+                raise PipelineError(
+                    f"{path_text(entry.path)}: was changed since it was checked, so no new "
+                    "set was made; run the same command again, when nothing writes to it"
+                )
             # A link is to a file of the store, which was synced when it came.
             if not (new / entry.name).samefile(entry.path):
                 sync_file(new / entry.name)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,11 +104,15 @@ def test_a_fault_of_the_sets_disk_names_the_set(
     def refuse(*paths: object) -> None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
-    def full(source: Path, target: Path) -> None:
-        raise OSError(error, os.strerror(error), str(source), None, str(target))
+    open_file = Path.open
+
+    def full(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if mode == "wb" and path.parent.name == ".raw.new":
+            raise OSError(error, os.strerror(error))
+        return open_file(path, mode, *arguments, **options)
 
     monkeypatch.setattr(os, "link", refuse)
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(PipelineError) as raised:
         write_set(entries(tmp_path, 1), tmp_path / "raw")
     assert str(raised.value).startswith(f"{tmp_path}/.raw.new/1.png: {os.strerror(error)}, so")

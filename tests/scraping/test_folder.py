@@ -1,20 +1,24 @@
 """Scraping a folder of pictures instead of a site."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.evaluation.origins import file_name
 from pipeline.images.records import POSTS_FILE, read_posts
 from pipeline.params import ScrapeParams
 from pipeline.scraping.folder import scrape_folder
@@ -227,6 +231,29 @@ def test_odd_names_become_text(folder: Path) -> None:
     assert [post.source for post in read_posts(folder / "raw") if post.source in expected]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a#b.png", "a?b.png", "#1.png", "a%23b.png", "a;b.png", "c:d.png", "http:[x.png"),
+        *("title #3.png", "#?%.png", "x.png#1", "a.png.", "a .PNG ", "~.png"),
+    ],
+)
+def test_signs_of_addresses_are_signs_of_names(tmp_path: Path, name: str) -> None:
+    own = tmp_path / "my pictures"
+    own.mkdir()
+    (own / name).write_bytes(picture(1))
+    report = run(tmp_path)
+    assert (report.accepted, report.rejected) == (1, {})
+    (post,) = lines(tmp_path)
+    assert post["source"] == name
+    assert str(post["file"]) == f"{post['id']}.png"
+    assert post["file_url"] == post["post_url"]
+    address = urlsplit(str(post["file_url"]))
+    assert (address.query, address.fragment) == ("", "")
+    assert unquote(address.path) == str(own / name)
+    assert file_name(str(post["post_url"])) == name
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -301,6 +328,74 @@ def test_a_file_that_cannot_be_read_ends_nothing(
     notes = Notes()
     assert run(folder, notes).rejected == {"unreadable": 1}
     assert notes.messages[-1].endswith(f"1.png: cannot be read: {os.strerror(error)}; left out")
+
+
+class Changing(Notes):
+    """Changes a file after it was checked, before it is copied."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        super().__init__()
+        self.path, self.data = path, data
+
+    def start(self, label: str, *arguments: Any, **options: Any) -> None:
+        if label == "copying pictures":
+            self.path.write_bytes(self.data)
+
+
+@pytest.mark.parametrize("data", [picture(1)[:200], picture(77)])
+def test_what_is_kept_is_what_was_checked(folder: Path, data: bytes) -> None:
+    run(folder)
+    before = {path.name: path.read_bytes() for path in (folder / "raw").iterdir()}
+    changing = folder / "my pictures" / "1.png"
+    with pytest.raises(PipelineError) as error:
+        run(folder, Changing(changing, data))
+    assert str(error.value) == (
+        f"{changing}: was changed since it was checked, so no new set was made; run the same "
+        "command again, when nothing writes to it"
+    )
+    assert {path.name: path.read_bytes() for path in (folder / "raw").iterdir()} == before
+    assert not list(folder.glob(".raw*"))
+
+
+def test_a_file_that_vanishes_after_its_check_ends_the_run(folder: Path) -> None:
+    gone = folder / "my pictures" / "1.png"
+
+    class Removing(Notes):
+        def start(self, label: str, *arguments: Any, **options: Any) -> None:
+            if label == "copying pictures":
+                gone.unlink()
+
+    with pytest.raises(PipelineError, match=r"1\.png: No such file or directory, so the new set"):
+        run(folder, Removing())
+    assert not (folder / "raw").exists()
+
+
+def test_size_and_hash_are_of_the_copied_bytes(folder: Path) -> None:
+    run(folder)
+    for post in lines(folder):
+        data = (folder / "raw" / str(post["file"])).read_bytes()
+        assert (post["bytes"], post["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+        assert post["id"] == int(hashlib.md5(data).hexdigest()[:15], 16)
+
+
+@pytest.mark.parametrize(("memory", "threads"), [(0, 1), (2**40, 3)])
+def test_pictures_are_decoded_at_once_as_far_as_memory_allows(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, memory: int, threads: int
+) -> None:
+    """Every decoder waits for the others, where there are any."""
+    monkeypatch.setattr("pipeline.scraping.folder.usable_cores", lambda: 3)
+    monkeypatch.setattr("pipeline.scraping.folder.available_memory", lambda: memory)
+    at_work = set[int]()
+    all_at_work = threading.Barrier(threads)
+
+    def decode(*arguments: object) -> None:
+        if threading.get_ident() not in at_work:
+            at_work.add(threading.get_ident())
+            all_at_work.wait(timeout=30)
+
+    monkeypatch.setattr("pipeline.scraping.folder.decode", decode)
+    assert run(folder).accepted == 5
+    assert len(at_work) == threads
 
 
 def fail_to_open(monkeypatch: pytest.MonkeyPatch, bad: Path, error: int) -> None:

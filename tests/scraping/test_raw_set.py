@@ -13,6 +13,7 @@ from pipeline.images.records import POSTS_FILE
 from pipeline.scraping.posts import Post
 from pipeline.scraping.raw_set import (
     SetEntry,
+    copy_file,
     link_or_copy,
     try_replacing,
     write_set,
@@ -111,7 +112,7 @@ def test_copies_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", spy)
-    write_set(entries(tmp_path, 1, 2), raw, shutil.copyfile)
+    write_set(entries(tmp_path, 1, 2), raw, copy_file)
     assert {path.stat().st_ino for path in raw.iterdir()} <= synced
 
 
