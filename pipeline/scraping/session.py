@@ -41,6 +41,7 @@ from pipeline.scraping.fetch_errors import (
 from pipeline.scraping.least_rate import LeastRateAdapter, chunks
 from pipeline.scraping.rate_limiter import RateLimiter
 from pipeline.scraping.robots import AGENT, MAX_ROBOTS_BYTES, RobotsTxt
+from pipeline.scraping.secrets import Secrets
 
 MAX_RETRY_AFTER = 900.0
 MAX_BACKOFF = 60.0
@@ -60,8 +61,8 @@ class Session:
     `file_interval` seconds; a longer Crawl-delay of robots.txt spaces both kinds together. The
     first retry comes after about `api_interval` seconds, and each further one after twice as long.
     Files may be on the site's own domain and on `file_hosts`. `log` gets messages for the user.
-    Waits and requests raise `Stopped` once `stop` is set. Raises `UsageError` where `site` is no
-    http(s) address.
+    `secrets` are masked in them, and in the errors of `get` and `retry`. Waits and requests raise
+    `Stopped` once `stop` is set. Raises `UsageError` where `site` is no http(s) address.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Session:
         connections: int = 8,
         stop: threading.Event | None = None,
         log: Callable[[str], None] = lambda text: None,
+        secrets: Secrets | None = None,
     ) -> None:
         parsed = parse_address(site)
         if parsed is None:
@@ -86,7 +88,7 @@ class Session:
         self.api_limiter = RateLimiter(api_interval, self._stop)
         self.file_limiter = RateLimiter(file_interval, self._stop)
         self._crawl_limiter = RateLimiter(0.0, self._stop)
-        self._timeout, self.log = timeout, log
+        self._timeout, self._log, self._secrets = timeout, log, secrets or Secrets()
         self._retries = retries
         pause = max(_MIN_BACKOFF, api_interval)
         self._backoff = wait_exponential(pause, MAX_BACKOFF) + wait_random(0, pause)
@@ -103,6 +105,10 @@ class Session:
     def close(self) -> None:
         """Close the idle connections."""
         self._http.close()
+
+    def log(self, text: str) -> None:
+        """Give the user a message, without the secrets."""
+        self._log(self._secrets.mask(text))
 
     def check_stop(self) -> None:
         """Raise `Stopped` once the run is to stop."""
@@ -129,12 +135,13 @@ class Session:
             sleep=sleep_using_event(self._stop),
             reraise=True,
         )
-        try:
-            return retrying(call)
-        except UnreachableError as error:
-            if not self._is_gone(origin(error.address)):
-                raise
-            raise FetchError(error.address, error.reason, error.problem) from None
+        with self._secrets.masked_in_errors():
+            try:
+                return retrying(call)
+            except UnreachableError as error:
+                if not self._is_gone(origin(error.address)):
+                    raise
+                raise FetchError(error.address, error.reason, error.problem) from None
 
     def _is_last_attempt(self, state: RetryCallState) -> bool:
         error = _last_error(state)
@@ -180,13 +187,17 @@ class Session:
         Its body is to be read by `chunks`. Redirects within the site are followed. Raises
         `TransientError`, `FetchError` or `SiteError`, also for reads inside the `with` block.
         """
-        try:
-            address = prepared_address(url, params)
-        except ValueError as error:
-            raise FetchError(url, "address", f"cannot be requested: {error}") from None
-        with self._follow(address, limiter, headers) as response, translate_errors(response.url):
-            self._check_status(response, is_api=limiter is self.api_limiter)
-            yield response
+        with self._secrets.masked_in_errors():
+            try:
+                address = prepared_address(url, params)
+            except ValueError as error:
+                raise FetchError(url, "address", f"cannot be requested: {error}") from None
+            with (
+                self._follow(address, limiter, headers) as response,
+                translate_errors(response.url),
+            ):
+                self._check_status(response, is_api=limiter is self.api_limiter)
+                yield response
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the body of a response as it comes. Raises `Stopped`, and errors of urllib3."""
