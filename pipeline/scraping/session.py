@@ -27,7 +27,11 @@ from pipeline.scraping.addresses import (
 )
 from pipeline.scraping.api_parsing import reason_for_refusal
 from pipeline.scraping.challenges import START_BYTES, raise_for_challenge
-from pipeline.scraping.connection_errors import raise_for_proxy, translate_errors
+from pipeline.scraping.connection_errors import (
+    proxy_error,
+    raise_for_proxy,
+    translate_errors,
+)
 from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
@@ -241,6 +245,9 @@ class Session:
                 # Of the file that REQUESTS_CA_BUNDLE names.
                 problem = f"cannot be requested: {error}; correct or unset REQUESTS_CA_BUNDLE"
                 raise SiteError(url, problem) from None
+            except (TypeError, UnicodeError) as error:
+                problem = "has no host, or a name or password with letters outside of Latin-1"
+                raise proxy_error(url, problem) or error from None
         self._gone.discard(origin(url))
         return response
 
