@@ -49,6 +49,8 @@ from pipeline.scraping.secrets import Secrets
 
 MAX_RETRY_AFTER = 900.0
 MAX_BACKOFF = 60.0
+# Threads cannot wait for centuries, which some headers ask for.
+_MAX_HOLD = 86400.0
 
 _MIN_BACKOFF = 0.1
 _MAX_REDIRECTS = 5
@@ -271,7 +273,7 @@ class Session:
                 response.url,
                 "no_robots_txt" if is_missing else f"http_{status}",
                 problem,
-                wait=self._retry_after(response),
+                wait=self._retry_after(response, is_file=not (is_api or is_robots_txt)),
                 pause_all=status in _RATE_LIMIT_STATUSES,
             )
         raise FetchError(response.url, f"http_{status}", problem)
@@ -285,19 +287,32 @@ class Session:
                 break
         return bytes(start[:length])
 
-    def _retry_after(self, response: requests.Response) -> float:
-        headers = response.headers
+    def _retry_after(self, response: requests.Response, *, is_file: bool) -> float:
+        """Return the seconds that a response asks to wait; all requests do, where it limits them.
+
+        Raises `SiteError` for more than `MAX_RETRY_AFTER`, `FetchError` where that is the server's
+        trouble with one file.
+        """
+        headers, is_limit = response.headers, response.status_code in _RATE_LIMIT_STATUSES
         wait = max(
             retry_after(headers.get("Retry-After", ""), headers.get("Date", "")),
             rate_limit_wait(headers.get("X-Rate-Limit", "")),
         )
+        if is_limit:
+            self._hold(min(wait, _MAX_HOLD))
         if wait > MAX_RETRY_AFTER:
-            raise SiteError(
-                response.url,
+            problem = (
                 f"answered HTTP {response.status_code} and asks to wait {wait:.0f} s; "
-                "run the same command again then",
+                "run the same command again then"
             )
+            if is_file and not is_limit:
+                raise FetchError(response.url, f"http_{response.status_code}", problem)
+            raise SiteError(response.url, problem)
         return wait
+
+    def _hold(self, seconds: float) -> None:
+        for limiter in (self.api_limiter, self.file_limiter, self._crawl_limiter):
+            limiter.hold(seconds)
 
     def _delay(self, state: RetryCallState) -> float:
         return max(self._backoff(state), _last_error(state).wait)
@@ -306,8 +321,7 @@ class Session:
         error = _last_error(state)
         seconds = state.next_action.sleep if state.next_action else 0.0
         if error.pause_all:
-            for limiter in (self.api_limiter, self.file_limiter, self._crawl_limiter):
-                limiter.hold(seconds)
+            self._hold(seconds)
         if error.pause_all or isinstance(error, UnreachableError):
             self.log(f"{error}; next try in {seconds:.0f} s")
 
