@@ -11,6 +11,7 @@ import requests
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ReadTimeoutError
 
+from pipeline.scraping.api_parsing import excerpt
 from pipeline.scraping.fetch_errors import FetchError, SiteError, TransientError, UnreachableError
 from pipeline.scraping.least_rate import LEAST_RATE
 
@@ -164,4 +165,4 @@ def _text(url: str, error: BaseException) -> str:
         return "its name or password has a sign that must be percent-encoded there (/ ? #)"
     if login:
         text = re.sub(r"[^\s/]*@", "", text.replace(f"{login}@", ""))
-    return " ".join(text.split())[:200].rstrip(".")
+    return excerpt(text).rstrip(".")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from pipeline.errors import PipelineError
-from pipeline.scraping.api_parsing import BodyKind, body_kind, parse_html
+from pipeline.scraping.api_parsing import BodyKind, body_kind, excerpt, one_line, parse_html
 
 CHALLENGE_EXIT_CODE = 3
 
@@ -94,7 +94,7 @@ class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
 
 def _message(url: str, problem: str) -> str:
     # Each for itself: the colon between them is no part of a secret that ends the address.
-    return f"{_without_secrets(url)}: {_without_secrets(problem)}"
+    return one_line(f"{_without_secrets(url)}: {_without_secrets(problem)}")
 
 
 def _without_secrets(text: str) -> str:
@@ -167,7 +167,7 @@ def _sentence(body: bytes) -> str:
     else:
         with suppress(ValueError, RecursionError):
             text = " ".join(_strings(json.loads(text)))
-    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:200]
+    return excerpt(text)
 
 
 def _strings(answer: object) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The key and the user of a site's API, which no message may have."""
 
+import json
 from contextlib import closing
 from urllib.parse import quote
 
@@ -63,6 +64,21 @@ def test_a_site_that_repeats_the_key(fault: Fault, expected: str) -> None:
     assert str(error.value) == expected.format(url=url)
     if isinstance(error.value, FetchError):
         assert expected.endswith(error.value.problem)
+
+
+def test_a_key_is_not_cut() -> None:
+    """A part of it would not be recognised."""
+    site = ScriptedSite(1)
+    words = " ".join(["is"] * 65)
+    site.faults["/index.php"] = [answer(400, json.dumps({"message": f"{words} s3/cr&t1"}).encode())]
+    with (
+        site.serve() as url,
+        closing(Session(url, api_interval=0, retries=0, secrets=SECRETS)) as session,
+        pytest.raises(FetchError) as error,
+        session.get(f"{url}/index.php", session.api_limiter),
+    ):
+        pass
+    assert str(error.value) == f"{url}/index.php: answered HTTP 400: {words}"
 
 
 def test_a_key_in_messages_and_in_errors_of_attempts() -> None:

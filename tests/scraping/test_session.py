@@ -267,6 +267,18 @@ def test_retries_end() -> None:
     assert site.paths().count(FILE) == 4
 
 
+def test_terminals_obey_no_message_of_a_site() -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [answer(404, b'{"message": "\\u001b]0;me\\u0007\\u001b[2Jgone"}')]
+    with site.serve() as url, pytest.raises(FetchError) as error:
+        fetch(url + FILE)
+    assert str(error.value) == f"{url}{FILE}: answered HTTP 404: ]0;me[2Jgone"
+
+
+def test_an_address_is_one_line() -> None:
+    assert str(FetchError("http://a.test/\x1b[2J", "x", "is\nbad")) == "http://a.test/[2J: is bad"
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 410])
 def test_a_refusal_is_not_tried_again(status: int) -> None:
     site = ScriptedSite(1)
