@@ -1,7 +1,6 @@
 """Parse the post API of a Gelbooru 0.2 site: JSON, XML, or an error in either."""
 
 import json
-import re
 import warnings
 from collections.abc import Mapping
 from enum import Enum
@@ -59,7 +58,7 @@ def parse_posts(body: bytes, site: str) -> Page:
         return parse_page(_xml_records(body), site)
     text = body.decode("utf-8-sig", "replace")
     if kind is BodyKind.OTHER and "\ufffd" not in text:
-        raise AnswerError(f"answered: {_one_line(text)}")
+        raise AnswerError(f"answered: {excerpt(text)}")
     raise AnswerError(f"answered with {kind.value} instead of posts")
 
 
@@ -92,9 +91,9 @@ def json_records(body: bytes) -> list[object]:
         answer = json.loads(
             body.decode("utf-8-sig", "replace"), parse_int=_parse_digits, strict=False
         )
+        return _records(answer)
     except (ValueError, RecursionError) as error:
         raise AnswerError(f"answered with broken JSON ({error})") from None
-    return _records(answer)
 
 
 def _parse_digits(digits: str) -> int | None:
@@ -104,21 +103,20 @@ def _parse_digits(digits: str) -> int | None:
 
 def _records(answer: object) -> list[object]:
     """Return the post records of any of the shapes that the engine and its forks use."""
+    if isinstance(answer, dict) and ("post" in answer or "@attributes" in answer):
+        answer = answer.get("post")
     if answer is None:
         return []
     if isinstance(answer, list):
         return answer
     if isinstance(answer, str):
-        raise AnswerError(f"answered: {_one_line(answer)}")
+        raise AnswerError(f"answered: {excerpt(answer)}")
     if isinstance(answer, dict):
-        if "post" in answer or "@attributes" in answer:
-            inner = answer.get("post", [])
-            return inner if isinstance(inner, list) else _records(inner)
         if "id" in answer:
             return [answer]
         if reason := _reason(answer):
             raise AnswerError(f"refused the request: {reason}")
-    raise AnswerError(f"answered with JSON that holds no posts: {json.dumps(answer)[:80]}")
+    raise AnswerError(f"answered with JSON that holds no posts: {excerpt(json.dumps(answer), 80)}")
 
 
 def _xml_records(body: bytes) -> list[object]:
@@ -132,8 +130,8 @@ def _xml_records(body: bytes) -> list[object]:
         return [_xml_record(post) for post in posts]
     response = tree.find("response")
     if response is not None and response.get("reason"):
-        raise AnswerError(f"refused the request: {_one_line(str(response['reason']))}")
-    raise AnswerError(f"answered with an error: {_one_line(tree.get_text(' ')) or 'no reason'}")
+        raise AnswerError(f"refused the request: {excerpt(str(response['reason']))}")
+    raise AnswerError(f"answered with an error: {excerpt(tree.get_text(' ')) or 'no reason'}")
 
 
 def _xml_record(post: Tag) -> dict[str, object]:
@@ -145,15 +143,28 @@ def reason_for_refusal(body: bytes) -> str:
     """Return the reason that an error in JSON gives, in one line; empty where it gives none."""
     try:
         answer = json.loads(body) if body_kind(body) is BodyKind.JSON else None
+        return _reason(answer) if isinstance(answer, dict) else ""
     except (ValueError, RecursionError):
         return ""
-    return _reason(answer) if isinstance(answer, dict) else ""
 
 
 def _reason(answer: Mapping[str, object]) -> str:
     reason = answer.get("reason") or answer.get("message") or answer.get("error")
-    return _one_line(str(reason or ""))
+    return excerpt(str(reason or ""))
 
 
-def _one_line(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()[:200]
+def excerpt(text: str, length: int = 200) -> str:
+    """Return as `one_line` does the first `length` letters of a text, up to the end of a word.
+
+    A part of a key would not be recognised as one.
+    """
+    line = one_line(text)
+    if len(line) <= length:
+        return line
+    start, space, _ = line[: length + 1].rpartition(" ")
+    return start if space else line[:length]
+
+
+def one_line(text: str) -> str:
+    """Return a text without what terminals obey or cannot show, in one line."""
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())

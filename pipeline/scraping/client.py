@@ -140,7 +140,7 @@ class Client:
             raise
         except TransientError:
             return False
-        except (FetchError, SiteError):
+        except FetchError:
             # Some sites keep web pages from programs that may use the API.
             return True
         if any(below is None or post_id < below for post_id in ids):

@@ -11,6 +11,7 @@ import requests
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ReadTimeoutError
 
+from pipeline.scraping.api_parsing import excerpt
 from pipeline.scraping.fetch_errors import FetchError, SiteError, TransientError, UnreachableError
 from pipeline.scraping.least_rate import LEAST_RATE
 
@@ -20,6 +21,7 @@ _NEVER_CONNECTED = (
     requests.exceptions.ProxyError,
 )
 _NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
+_PROXY = re.compile(r"((?:(?:[a-z][a-z0-9+.-]*:)?//)?)(.*)", re.IGNORECASE | re.DOTALL)
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: ([0-9]{3})")
 
 
@@ -37,34 +39,51 @@ def translate_errors(url: str) -> Iterator[None]:
         raise _timeout(url) from None
     except (*_NO_ADDRESS, LocationParseError) as error:
         # The address itself was parsed before it was requested.
-        raise _proxy_problem(url, _text(error)) or _no_address(url, error) from None
+        raise proxy_error(url, _text(url, error)) or _no_address(url, error) from None
     except (HTTPError, requests.exceptions.ChunkedEncodingError) as error:
-        raise TransientError(url, "connection", f"the transfer broke: {_text(error)}") from None
+        raise TransientError(
+            url, "connection", f"the transfer broke: {_text(url, error)}"
+        ) from None
     except requests.RequestException as error:
         raise _no_address(url, error) from None
 
 
 def raise_for_proxy(url: str, status: int) -> None:
     """Raise `SiteError` if an answer of HTTP `status` is a proxy's, which wants a password."""
-    if status == 407 and (error := _proxy_problem(url, "wants a name and a password (HTTP 407)")):
+    if status == 407 and (error := proxy_error(url, "wants a name and a password (HTTP 407)")):
         raise error
 
 
 def proxy_for(url: str) -> tuple[str, str] | None:
-    """Return the variable that sets a proxy for `url`, and its address without a password.
+    """Return the variable that sets a proxy for `url`, and its address without name and password.
 
     None where there is no proxy.
     """
-    address = select_proxy(url, get_environ_proxies(url))
-    if not address:
+    if not (proxy := _set_proxy(url)):
         return None
     names = [f"{urlsplit(url).scheme}_proxy", "all_proxy"]
     forms = [form for name in names for form in (name, name.upper())]
     variable = next((name for name in forms if os.environ.get(name)), "the system's settings")
-    return variable, re.sub(r"//[^/]*@", "//", address)
+    scheme, _, place = _parts(proxy)
+    return variable, scheme + place
 
 
-def _proxy_problem(url: str, problem: str) -> SiteError | None:
+def _set_proxy(url: str) -> str:
+    return select_proxy(url, get_environ_proxies(url)) or ""
+
+
+def _parts(proxy: str) -> tuple[str, str, str]:
+    """Return scheme, name and password, and host and port of a proxy, whether it is valid or not.
+
+    All up to the last `@` may be of a password.
+    """
+    scheme, rest = _PROXY.findall(proxy)[0]
+    login, _, place = rest.rpartition("@")
+    return scheme, login, place
+
+
+def proxy_error(url: str, problem: str) -> SiteError | None:
+    """Return the error of the proxy for `url`, None where there is no proxy."""
     proxy = proxy_for(url)
     if proxy is None:
         return None
@@ -78,7 +97,7 @@ def _proxy_problem(url: str, problem: str) -> SiteError | None:
 
 
 def _no_address(url: str, error: Exception) -> FetchError:
-    return FetchError(url, "address", f"cannot be requested: {_text(error)}")
+    return FetchError(url, "address", f"cannot be requested: {_text(url, error)}")
 
 
 def _timeout(url: str) -> TransientError:
@@ -134,9 +153,16 @@ def _system_error(error: BaseException | None) -> OSError | None:
     return next((found for found in errors if found), own)
 
 
-def _text(error: BaseException) -> str:
-    """Return the message of the innermost error, in one line."""
+def _text(url: str, error: BaseException) -> str:
+    """Return the message of the innermost error, in one line, without a proxy's password."""
     first = error.args[0] if error.args else None
     if isinstance(first, BaseException):
-        return _text(first)
-    return " ".join(str(first or type(error).__name__).split())[:200].rstrip(".")
+        return _text(url, first)
+    text = str(first or type(error).__name__)
+    _, login, _ = _parts(_set_proxy(url))
+    if re.search("[/?#]", login):
+        # The library takes a part of the password for the host, which it quotes.
+        return "its name or password has a sign that must be percent-encoded there (/ ? #)"
+    if login:
+        text = re.sub(r"[^\s/]*@", "", text.replace(f"{login}@", ""))
+    return excerpt(text).rstrip(".")

@@ -8,13 +8,17 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from pipeline.errors import PipelineError
-from pipeline.scraping.api_parsing import BodyKind, body_kind, parse_html
+from pipeline.scraping.api_parsing import BodyKind, body_kind, excerpt, one_line, parse_html
 
 CHALLENGE_EXIT_CODE = 3
 
-# And the names of all fields, which would fill a message.
-_SECRETS = re.compile(r"((?:api_key|user_id|login|only)=)[^&\s'\"]+")
-
+# Values of a query, also of one that is percent-encoded within another. The list of fields, `only`,
+# is no secret, but would fill a message.
+_SECRETS = re.compile(
+    r"((?:api_key|user_id|login|only)(?:=|%(?P<depth>(?:25)*)3D))"
+    r"(?:(?(depth)(?!%(?P=depth)26))[^&\s'\"])+",
+    re.IGNORECASE,
+)
 
 _MAX_SENTENCE_BYTES = 4096
 _MAX_SENTENCE_LENGTH = 400
@@ -32,7 +36,7 @@ class FetchError(PipelineError):
     """One address could not be fetched; `reason` is a short label to count by."""
 
     def __init__(self, url: str, reason: str, problem: str) -> None:
-        super().__init__(without_secrets(f"{url}: {problem}"))
+        super().__init__(_message(url, problem))
         self.reason, self.problem = reason, problem
 
 
@@ -71,7 +75,7 @@ class SiteError(PipelineError):
     """The site as a whole cannot be used now, at any address."""
 
     def __init__(self, url: str, problem: str) -> None:
-        super().__init__(without_secrets(f"{url}: {problem}"))
+        super().__init__(_message(url, problem))
 
 
 class ChallengeError(SiteError):
@@ -88,8 +92,12 @@ class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
     """The run is to stop."""
 
 
-def without_secrets(text: str) -> str:
-    """Return `text` with the values of `api_key=`, `user_id=`, `login=` and `only=` as dots."""
+def _message(url: str, problem: str) -> str:
+    # Each for itself: the colon between them is no part of a secret that ends the address.
+    return one_line(f"{_without_secrets(url)}: {_without_secrets(problem)}")
+
+
+def _without_secrets(text: str) -> str:
     return _SECRETS.sub(r"\1...", text)
 
 
@@ -159,7 +167,7 @@ def _sentence(body: bytes) -> str:
     else:
         with suppress(ValueError, RecursionError):
             text = " ".join(_strings(json.loads(text)))
-    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:200]
+    return excerpt(text)
 
 
 def _strings(answer: object) -> Iterator[str]:

@@ -24,6 +24,7 @@ from pipeline.scraping.forms import post_url, site_form
 from pipeline.scraping.listing_reader import READ_AHEAD, ListingClient, ListingReader
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
+from pipeline.scraping.secrets import Secrets
 from pipeline.scraping.selection import accepts_format, rejection_reason
 from pipeline.scraping.session import Session
 from pipeline.scraping.sites import Site, known_site
@@ -122,6 +123,7 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
         connections=params.workers + 1,
         stop=stop,
         log=context.progress.message,
+        secrets=Secrets.of(os.environ),
     )
 
 

@@ -27,7 +27,11 @@ from pipeline.scraping.addresses import (
 )
 from pipeline.scraping.api_parsing import reason_for_refusal
 from pipeline.scraping.challenges import START_BYTES, raise_for_challenge
-from pipeline.scraping.connection_errors import raise_for_proxy, translate_errors
+from pipeline.scraping.connection_errors import (
+    proxy_error,
+    raise_for_proxy,
+    translate_errors,
+)
 from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
@@ -41,9 +45,12 @@ from pipeline.scraping.fetch_errors import (
 from pipeline.scraping.least_rate import LeastRateAdapter, chunks
 from pipeline.scraping.rate_limiter import RateLimiter
 from pipeline.scraping.robots import AGENT, MAX_ROBOTS_BYTES, RobotsTxt
+from pipeline.scraping.secrets import Secrets
 
 MAX_RETRY_AFTER = 900.0
 MAX_BACKOFF = 60.0
+# Threads cannot wait for centuries, which some headers ask for.
+_MAX_HOLD = 86400.0
 
 _MIN_BACKOFF = 0.1
 _MAX_REDIRECTS = 5
@@ -60,8 +67,8 @@ class Session:
     `file_interval` seconds; a longer Crawl-delay of robots.txt spaces both kinds together. The
     first retry comes after about `api_interval` seconds, and each further one after twice as long.
     Files may be on the site's own domain and on `file_hosts`. `log` gets messages for the user.
-    Waits and requests raise `Stopped` once `stop` is set. Raises `UsageError` where `site` is no
-    http(s) address.
+    `secrets` are masked in them, and in the errors of `get` and `retry`. Waits and requests raise
+    `Stopped` once `stop` is set. Raises `UsageError` where `site` is no http(s) address.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class Session:
         connections: int = 8,
         stop: threading.Event | None = None,
         log: Callable[[str], None] = lambda text: None,
+        secrets: Secrets | None = None,
     ) -> None:
         parsed = parse_address(site)
         if parsed is None:
@@ -86,7 +94,7 @@ class Session:
         self.api_limiter = RateLimiter(api_interval, self._stop)
         self.file_limiter = RateLimiter(file_interval, self._stop)
         self._crawl_limiter = RateLimiter(0.0, self._stop)
-        self._timeout, self.log = timeout, log
+        self._timeout, self._log, self._secrets = timeout, log, secrets or Secrets()
         self._retries = retries
         pause = max(_MIN_BACKOFF, api_interval)
         self._backoff = wait_exponential(pause, MAX_BACKOFF) + wait_random(0, pause)
@@ -103,6 +111,10 @@ class Session:
     def close(self) -> None:
         """Close the idle connections."""
         self._http.close()
+
+    def log(self, text: str) -> None:
+        """Give the user a message, without the secrets."""
+        self._log(self._secrets.mask(text))
 
     def check_stop(self) -> None:
         """Raise `Stopped` once the run is to stop."""
@@ -129,12 +141,13 @@ class Session:
             sleep=sleep_using_event(self._stop),
             reraise=True,
         )
-        try:
-            return retrying(call)
-        except UnreachableError as error:
-            if not self._is_gone(origin(error.address)):
-                raise
-            raise FetchError(error.address, error.reason, error.problem) from None
+        with self._secrets.masked_in_errors():
+            try:
+                return retrying(call)
+            except UnreachableError as error:
+                if not self._is_gone(origin(error.address)):
+                    raise
+                raise FetchError(error.address, error.reason, error.problem) from None
 
     def _is_last_attempt(self, state: RetryCallState) -> bool:
         error = _last_error(state)
@@ -180,13 +193,17 @@ class Session:
         Its body is to be read by `chunks`. Redirects within the site are followed. Raises
         `TransientError`, `FetchError` or `SiteError`, also for reads inside the `with` block.
         """
-        try:
-            address = prepared_address(url, params)
-        except ValueError as error:
-            raise FetchError(url, "address", f"cannot be requested: {error}") from None
-        with self._follow(address, limiter, headers) as response, translate_errors(response.url):
-            self._check_status(response, is_api=limiter is self.api_limiter)
-            yield response
+        with self._secrets.masked_in_errors():
+            try:
+                address = prepared_address(url, params)
+            except ValueError as error:
+                raise FetchError(url, "address", f"cannot be requested: {error}") from None
+            with (
+                self._follow(address, limiter, headers) as response,
+                translate_errors(response.url),
+            ):
+                self._check_status(response, is_api=limiter is self.api_limiter)
+                yield response
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the body of a response as it comes. Raises `Stopped`, and errors of urllib3."""
@@ -230,6 +247,9 @@ class Session:
                 # Of the file that REQUESTS_CA_BUNDLE names.
                 problem = f"cannot be requested: {error}; correct or unset REQUESTS_CA_BUNDLE"
                 raise SiteError(url, problem) from None
+            except (TypeError, UnicodeError) as error:
+                problem = "has no host, or a name or password with letters outside of Latin-1"
+                raise proxy_error(url, problem) or error from None
         self._gone.discard(origin(url))
         return response
 
@@ -253,7 +273,7 @@ class Session:
                 response.url,
                 "no_robots_txt" if is_missing else f"http_{status}",
                 problem,
-                wait=self._retry_after(response),
+                wait=self._retry_after(response, is_file=not (is_api or is_robots_txt)),
                 pause_all=status in _RATE_LIMIT_STATUSES,
             )
         raise FetchError(response.url, f"http_{status}", problem)
@@ -267,19 +287,32 @@ class Session:
                 break
         return bytes(start[:length])
 
-    def _retry_after(self, response: requests.Response) -> float:
-        headers = response.headers
+    def _retry_after(self, response: requests.Response, *, is_file: bool) -> float:
+        """Return the seconds that a response asks to wait; all requests do, where it limits them.
+
+        Raises `SiteError` for more than `MAX_RETRY_AFTER`, `FetchError` where that is the server's
+        trouble with one file.
+        """
+        headers, is_limit = response.headers, response.status_code in _RATE_LIMIT_STATUSES
         wait = max(
             retry_after(headers.get("Retry-After", ""), headers.get("Date", "")),
             rate_limit_wait(headers.get("X-Rate-Limit", "")),
         )
+        if is_limit:
+            self._hold(min(wait, _MAX_HOLD))
         if wait > MAX_RETRY_AFTER:
-            raise SiteError(
-                response.url,
+            problem = (
                 f"answered HTTP {response.status_code} and asks to wait {wait:.0f} s; "
-                "run the same command again then",
+                "run the same command again then"
             )
+            if is_file and not is_limit:
+                raise FetchError(response.url, f"http_{response.status_code}", problem)
+            raise SiteError(response.url, problem)
         return wait
+
+    def _hold(self, seconds: float) -> None:
+        for limiter in (self.api_limiter, self.file_limiter, self._crawl_limiter):
+            limiter.hold(seconds)
 
     def _delay(self, state: RetryCallState) -> float:
         return max(self._backoff(state), _last_error(state).wait)
@@ -288,8 +321,7 @@ class Session:
         error = _last_error(state)
         seconds = state.next_action.sleep if state.next_action else 0.0
         if error.pause_all:
-            for limiter in (self.api_limiter, self.file_limiter, self._crawl_limiter):
-                limiter.hold(seconds)
+            self._hold(seconds)
         if error.pause_all or isinstance(error, UnreachableError):
             self.log(f"{error}; next try in {seconds:.0f} s")
 

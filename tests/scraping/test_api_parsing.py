@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.scraping.api_parsing import AnswerError, BodyKind, body_kind, parse_posts
+from pipeline.scraping.api_parsing import (
+    AnswerError,
+    BodyKind,
+    body_kind,
+    parse_posts,
+    reason_for_refusal,
+)
 from pipeline.scraping.posts import Page, Post, stray_id
 
 SITE = "https://booru.test"
@@ -231,6 +237,14 @@ def test_other_shapes_of_one_post(answer: object) -> None:
         (b'"Missing authentication."', "answered: Missing authentication."),
         (b"Search\n is down", "answered: Search is down"),
         (b'{"a":1}', 'answered with JSON that holds no posts: {"a": 1}'),
+        (
+            b'{"post":{"post":[{"id":1}]}}',
+            'answered with JSON that holds no posts: {"post": [{"id": 1}]}',
+        ),
+        (b"\x1b[2JSearch\xc2\x85is\xe2\x80\xae down\x07", "answered: [2JSearch is down"),
+        (b'{"reason":"\\u001b[31mdown"}', "refused the request: [31mdown"),
+        (b"so" + b" it is" * 40, "answered: so" + " it is" * 33),
+        (b"." * 300, "answered: " + "." * 200),
     ],
 )
 def test_answers_that_hold_no_posts(body: bytes, problem: str) -> None:
@@ -242,6 +256,16 @@ def test_answers_that_hold_no_posts(body: bytes, problem: str) -> None:
 @pytest.mark.parametrize("body", [b'[{"id":1,', b"[" * 100_000])
 def test_broken_json(body: bytes) -> None:
     with pytest.raises(AnswerError, match="broken JSON"):
+        parse_posts(body, SITE)
+
+
+@pytest.mark.parametrize("depth", [150, 400, 990, 1500, 5000])
+@pytest.mark.parametrize("name", [b"post", b"reason"])
+def test_deep_json(name: bytes, depth: int) -> None:
+    """Versions of Python differ in how deep they parse it, and in what they do with it then."""
+    body = b'{"%s":' % name * depth + b"1" + b"}" * depth
+    assert isinstance(reason_for_refusal(body), str)
+    with pytest.raises(AnswerError):
         parse_posts(body, SITE)
 
 

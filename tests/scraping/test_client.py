@@ -10,7 +10,7 @@ import pytest
 from pipeline.scraping.client import FORMS, Client, Form
 from pipeline.scraping.fetch_errors import FetchError, KeyRequiredError, SiteError
 from pipeline.scraping.session import Session
-from tests.scraping.site import Fault, Handler, ScriptedSite, answer
+from tests.scraping.site import CHALLENGE, Fault, Handler, ScriptedSite, answer
 from tests.scraping.test_html_listing import HEAD, PAGER, THUMB, VIEW
 
 
@@ -105,6 +105,26 @@ def test_web_pages_that_are_refused_do_not_keep_a_listing_from_its_end(status: i
 
     site.faults["/index.php"] = [refusing] * 99
     assert list_all(site) == [6, 5, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (answer(429, Retry_After="3600"), "asks to wait 3600 s"),
+        (answer(403, CHALLENGE), "proof of a human"),
+    ],
+)
+def test_web_pages_of_a_site_that_is_not_to_be_used_now(fault: Fault, error: str) -> None:
+    site = WithPages(6)
+    site.posts = site.posts[:4]
+    answer_page = site.answer_page
+
+    def refusing(handler: Handler, body: bytes) -> None:
+        (fault if query_of(handler)["s"] == "list" else answer_page)(handler, body)
+
+    site.faults["/index.php"] = [refusing] * 99
+    with pytest.raises(SiteError, match=error):
+        list_all(site)
 
 
 class Bumped(WithPages):

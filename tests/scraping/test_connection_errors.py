@@ -84,6 +84,34 @@ def test_a_proxy_that_is_no_address(
     assert said.endswith("; correct or unset HTTP_PROXY")
 
 
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("me:secret@127.0.0.1:1", "127.0.0.1:1"),
+        ("me:sec/ret@127.0.0.1:1", "127.0.0.1:1"),
+        ("http:/me:secret@127.0.0.1:1", "127.0.0.1:1"),
+        ("http://me:sec/ret@127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://me:sec#ret@127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://me:1/secret@127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://me:sec@ret@127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://me:secret@127.0.0.1:99999", "http://127.0.0.1:99999"),
+        ("http://me:sec%2Fret@127.0.0.1:99999", "http://127.0.0.1:99999"),
+        ("//me:sec ret@127.0.0.1:99999", "//127.0.0.1:99999"),
+        (f"http://me:{'secret' * 50}@127.0.0.1:99999", "http://127.0.0.1:99999"),
+        ("http://me:secret秘@127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://me:secret@", "http://"),
+    ],
+)
+def test_the_password_of_a_proxy_is_in_no_message(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, shown: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    said = problem(SITE)
+    assert f"the proxy {shown} of HTTP_PROXY: " in said
+    assert "sec" not in said
+    assert "ret" not in said
+
+
 def test_socks_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     if find_spec("socks"):
         pytest.skip("PySocks is installed here")

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from importlib.metadata import version
@@ -25,6 +25,7 @@ from pipeline.scraping.session import Session
 from tests.scraping.site import (
     CHALLENGE,
     PAGE,
+    Fault,
     Handler,
     ScriptedSite,
     answer,
@@ -266,6 +267,18 @@ def test_retries_end() -> None:
     assert site.paths().count(FILE) == 4
 
 
+def test_terminals_obey_no_message_of_a_site() -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [answer(404, b'{"message": "\\u001b]0;me\\u0007\\u001b[2Jgone"}')]
+    with site.serve() as url, pytest.raises(FetchError) as error:
+        fetch(url + FILE)
+    assert str(error.value) == f"{url}{FILE}: answered HTTP 404: ]0;me[2Jgone"
+
+
+def test_an_address_is_one_line() -> None:
+    assert str(FetchError("http://a.test/\x1b[2J", "x", "is\nbad")) == "http://a.test/[2J: is bad"
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 410])
 def test_a_refusal_is_not_tried_again(status: int) -> None:
     site = ScriptedSite(1)
@@ -302,6 +315,56 @@ def test_a_pause_that_is_too_long_ends_the_run() -> None:
     site.faults[FILE] = [answer(503, Retry_After="86400")]
     with site.serve() as url, pytest.raises(SiteError, match="asks to wait 86400 s"):
         fetch(url + FILE, retries=3)
+
+
+LIMIT = '{"cost": 1, "limits": {"user": -1}, "rate": 0.001}'
+
+
+@pytest.mark.parametrize(
+    "fault", [answer(500, Retry_After="3600"), answer(504, X_Rate_Limit=LIMIT)]
+)
+def test_a_pause_that_is_too_long_for_one_file(fault: Fault) -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [fault]
+    with site.serve() as url, pytest.raises(FetchError, match="and asks to wait") as error:
+        fetch(url + FILE, retries=3)
+    assert error.value.reason.startswith("http_50")
+    assert not isinstance(error.value, TransientError)
+    assert site.paths().count(FILE) == 1
+
+
+@pytest.mark.parametrize("path", ["/robots.txt", "/index.php"])
+def test_a_pause_that_is_too_long_for_the_listing_ends_the_run(path: str) -> None:
+    site = ScriptedSite(1)
+    site.faults["/index.php"] = [answer(500, Retry_After="3600")]
+    if path == "/robots.txt":
+        site.robots_location = "/index.php"
+    with (
+        site.serve() as url,
+        closing(Session(url, api_interval=0, retries=0)) as session,
+        pytest.raises(SiteError, match="asks to wait 3600 s"),
+        session.get(f"{url}/index.php", session.api_limiter),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("wait", ["3600", "60", "999999999"])
+def test_a_rate_limit_holds_all_requests(wait: str) -> None:
+    """Also where it ends the run, or is the last try: other threads have requests to make yet."""
+    site, stop = ScriptedSite(1), threading.Event()
+    site.faults["/index.php"] = [answer(429, Retry_After=wait)]
+    with site.serve() as url, closing(Session(url, file_interval=0, stop=stop)) as session:
+        with (
+            pytest.raises((SiteError, TransientError)),
+            session.get(f"{url}/index.php", session.api_limiter),
+        ):
+            pass
+        timer = threading.Timer(0.3, stop.set)
+        timer.start()
+        with pytest.raises(Stopped), session.get(url + FILE, session.file_limiter):
+            pass
+        timer.join()
+    assert site.paths() == ["/robots.txt", "/index.php"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""The key and the user of a site's API, which no message may have."""
+
+import json
+from contextlib import closing
+from urllib.parse import quote
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.scraping.fetch_errors import FetchError, SiteError
+from pipeline.scraping.secrets import Secrets
+from pipeline.scraping.session import Session
+from tests.scraping.site import Fault, Handler, ScriptedSite, answer
+
+SECRETS = Secrets("s3/cr&t1", "4711")
+KEYS = {"api_key": SECRETS.key, "user_id": SECRETS.user}
+
+
+def off_site(handler: Handler, _: bytes) -> None:
+    address = quote(quote(handler.path, safe=""), safe="")
+    handler.send(302, b"", Location=f"https://login.test/?next={address}")
+
+
+def to_login(handler: Handler, _: bytes) -> None:
+    handler.send(302, b"", Location=f"/login?url={quote(handler.path, safe='')}&back=1")
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (
+            off_site,
+            "{url}/index.php?api_key=...&user_id=...: redirects off the site to https://login.test/"
+            "?next=%252Findex.php%253Fapi_key%253D...%2526user_id%253D...",
+        ),
+        (
+            to_login,
+            "{url}/login?url=%2Findex.php%3Fapi_key%3D...%26user_id%3D...&back=1: answered HTTP "
+            "403",
+        ),
+        (
+            answer(401, b"Invalid API key: s3/cr&t1 of 4711"),
+            "{url}/index.php?api_key=...&user_id=...: answers: Invalid API key: ... of ...; its "
+            "API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to those of your account "
+            "there, then run the same command again",
+        ),
+        (
+            answer(400, b'{"message": "no user 4711 with s3%2fcr%2526t1"}'),
+            "{url}/index.php?api_key=...&user_id=...: answered HTTP 400: no user ... with ...",
+        ),
+    ],
+)
+def test_a_site_that_repeats_the_key(fault: Fault, expected: str) -> None:
+    site = ScriptedSite(1)
+    site.faults["/index.php"] = [fault]
+    site.faults["/login"] = [answer(403)]
+    with (
+        site.serve() as url,
+        closing(Session(url, api_interval=0, retries=0, secrets=SECRETS)) as session,
+        pytest.raises((FetchError, SiteError)) as error,
+        session.get(f"{url}/index.php", session.api_limiter, params=KEYS),
+    ):
+        pass
+    assert str(error.value) == expected.format(url=url)
+    if isinstance(error.value, FetchError):
+        assert expected.endswith(error.value.problem)
+
+
+def test_a_key_is_not_cut() -> None:
+    """A part of it would not be recognised."""
+    site = ScriptedSite(1)
+    words = " ".join(["is"] * 65)
+    site.faults["/index.php"] = [answer(400, json.dumps({"message": f"{words} s3/cr&t1"}).encode())]
+    with (
+        site.serve() as url,
+        closing(Session(url, api_interval=0, retries=0, secrets=SECRETS)) as session,
+        pytest.raises(FetchError) as error,
+        session.get(f"{url}/index.php", session.api_limiter),
+    ):
+        pass
+    assert str(error.value) == f"{url}/index.php: answered HTTP 400: {words}"
+
+
+def test_a_key_in_messages_and_in_errors_of_attempts() -> None:
+    messages = list[str]()
+    session = Session("http://booru.test", secrets=SECRETS, log=messages.append)
+
+    def fail() -> None:
+        raise PipelineError("takes no s3/cr&t1")
+
+    with pytest.raises(PipelineError, match=r"^takes no \.\.\.$"):
+        session.retry(fail)
+    session.log("takes no S3/CR&T1")
+    assert messages == ["takes no ..."]
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("/4711/47110.png", "/.../47110.png"),
+        ("id%3D4711%26", "id%3D...%26"),
+        ("s3%2Fcr%26%741", "..."),
+    ],
+)
+def test_values_are_found_as_words(text: str, masked: str) -> None:
+    assert SECRETS.mask(text) == masked
+
+
+def test_the_id_of_an_early_user_is_no_status() -> None:
+    assert Secrets("", "403").mask("answered HTTP 403") == "answered HTTP 403"
+
+
+def test_secrets_of_the_environment() -> None:
+    environment = {"PIPELINE_API_KEY": "abc\n", "PIPELINE_USER_ID": "somebody"}
+    assert Secrets.of(environment) == Secrets("abc", "somebody")
+    assert Secrets.of({}).mask("abc") == "abc"
