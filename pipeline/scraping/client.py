@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import requests
 
@@ -18,9 +18,7 @@ from pipeline.scraping.fetch_errors import (
 from pipeline.scraping.html_listing import listed_ids, parse_view
 from pipeline.scraping.posts import Page, is_descending, stray_id
 from pipeline.scraping.session import Session
-
-Form = Literal["json", "xml", "html"]
-FORMS: tuple[Form, ...] = ("json", "xml", "html")
+from pipeline.scraping.sites import LISTING_FORMATS, ListingFormat
 
 # Of one post's page, whatever else is right; of several in a row the site is at fault.
 _ODD_VIEW_ERRORS = frozenset(
@@ -31,7 +29,7 @@ _MAX_ODD_VIEWS = 3
 T = TypeVar("T")
 
 _MAX_BODY_BYTES = 64 * 2**20
-FORM_ERRORS = frozenset(
+FORMAT_ERRORS = frozenset(
     {
         "answer",
         "empty",
@@ -39,7 +37,6 @@ FORM_ERRORS = frozenset(
         "redirects",
         "off_site",
         "http_400",
-        "http_401",
         "http_403",
         "http_404",
         "http_410",
@@ -47,15 +44,15 @@ FORM_ERRORS = frozenset(
         "http_501",
     }
 )
-"""Errors after which another form may still work."""
+"""Errors after which another format may still work."""
 
 
 class Client:
     """Lists the posts that have all of `tags` and none of `excluded_tags`.
 
     `site` is the address before `/index.php`, `api` that of the API where it is another. Uses the
-    first of `forms` that the site does not refuse. `credentials` are sent with requests to the API,
-    and appear in no message.
+    first of `formats` that the site does not refuse. `credentials` are sent with requests to the
+    API, and appear in no message.
     """
 
     def __init__(
@@ -65,14 +62,14 @@ class Client:
         tags: tuple[str, ...] = (),
         excluded_tags: tuple[str, ...] = (),
         page_size: int = 1000,
-        forms: tuple[Form, ...] = FORMS,
+        formats: tuple[ListingFormat, ...] = LISTING_FORMATS["gelbooru02"],
         credentials: Mapping[str, str] | None = None,
         api: str = "",
     ) -> None:
         self._session, self._site, self._page_size = session, site, page_size
         self._api = api or site
         self._query = [*tags, *(f"-{tag}" for tag in excluded_tags)]
-        self._forms = deque(forms)
+        self._formats = deque(formats)
         self._credentials = dict(credentials or {})
         self._unread_ids: deque[int] = deque()
         self._sorts = False
@@ -88,27 +85,27 @@ class Client:
         if below is not None and below <= 1:
             return Page()
         while True:
-            form = self._forms[0]
+            format = self._formats[0]
             try:
-                return self._next_view(below) if form == "html" else self._api_page(form, below)
+                return self._next_view(below) if format == "html" else self._api_page(format, below)
             except FetchError as error:
-                if error.reason not in FORM_ERRORS or len(self._forms) == 1:
+                if error.reason not in FORMAT_ERRORS or len(self._formats) == 1:
                     raise
-                self._forms.popleft()
-                self._session.log(f"{error}; {self._change_of_form()}")
+                self._formats.popleft()
+                self._session.log(f"{error}; {self._change_of_format()}")
 
-    def _change_of_form(self) -> str:
-        if self._forms[0] != "html":
-            return f"going on with the listing as {self._forms[0]}"
+    def _change_of_format(self) -> str:
+        if self._formats[0] != "html":
+            return f"going on with the listing as {self._formats[0]}"
         seconds = self._session.api_limiter.interval
         return (
             f"going on with the listing as web pages: a request, {seconds:g} s or more, for each "
             "post (scrape.listing: json or xml ends here instead)"
         )
 
-    def _api_page(self, form: Form, below: int | None) -> Page:
+    def _api_page(self, format: ListingFormat, below: int | None) -> Page:
         def request() -> Page:
-            return self._get(self._api, self._api_params(form, below), self._parse_posts)
+            return self._get(self._api, self._api_params(format, below), self._parse_posts)
 
         page = self._next_page(request, below)
         if page.ids or self._is_end(below):
@@ -214,9 +211,9 @@ class Client:
     def _list_params(self, below: int | None) -> dict[str, str | int]:
         return {"page": "post", "s": "list", "tags": self._search_terms(below) or "all"}
 
-    def _api_params(self, form: Form, below: int | None) -> dict[str, str | int]:
+    def _api_params(self, format: ListingFormat, below: int | None) -> dict[str, str | int]:
         params: dict[str, str | int] = {"page": "dapi", "s": "post", "q": "index"}
-        if form == "json":
+        if format == "json":
             params["json"] = 1
         return params | {
             "limit": self._page_size,

@@ -3,18 +3,16 @@
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from pipeline.scraping.client import FORM_ERRORS, ask_again, fetch_parsed
+from pipeline.scraping.client import FORMAT_ERRORS, ask_again, fetch_parsed
 from pipeline.scraping.danbooru_pages import listed_ids, parse_view
 from pipeline.scraping.danbooru_records import FIELDS, RATINGS, parse_posts
 from pipeline.scraping.fetch_errors import FetchError
 from pipeline.scraping.posts import Page
 from pipeline.scraping.session import Session
+from pipeline.scraping.sites import LISTING_FORMATS, ListingFormat
 from pipeline.tag_patterns import is_meta_tag
-
-Form = Literal["json", "html"]
-FORMS: tuple[Form, ...] = ("json", "html")
 
 MAX_PAGE_SIZE = 200
 MAX_TAGS = 2
@@ -34,7 +32,7 @@ class DanbooruClient:
 
     They have all of `tags`, none of `excluded_tags`, one of `ratings` and at least `min_score`. A
     search of the site takes `MAX_TAGS` tags: others are not searched for, so that posts may be
-    listed that do not fit them. `site` is the address before `/posts`. Uses the first of `forms`
+    listed that do not fit them. `site` is the address before `/posts`. Uses the first of `formats`
     that the site does not refuse. `credentials` are sent with requests to the API, and appear in no
     message.
     """
@@ -48,7 +46,7 @@ class DanbooruClient:
         ratings: tuple[str, ...] = tuple(RATINGS.values()),
         min_score: int | None = None,
         page_size: int = MAX_PAGE_SIZE,
-        forms: tuple[Form, ...] = FORMS,
+        formats: tuple[ListingFormat, ...] = LISTING_FORMATS["danbooru2"],
         credentials: Mapping[str, str] | None = None,
     ) -> None:
         self._session, self._site = session, site
@@ -59,7 +57,7 @@ class DanbooruClient:
         if min_score is not None:
             self._terms.append(f"score:>={min_score}")
         self._page_size = min(page_size, MAX_PAGE_SIZE)
-        self._forms = deque(forms)
+        self._formats = deque(formats)
         self._credentials = dict(credentials or {})
         self._unread_ids: deque[int] = deque()
 
@@ -73,15 +71,16 @@ class DanbooruClient:
             return Page()
         self._report_left_out_terms()
         while True:
-            form = self._forms[0]
+            format = self._formats[0]
             try:
-                return self._api_page(below) if form == "json" else self._next_view(below)
+                return self._api_page(below) if format == "json" else self._next_view(below)
             except FetchError as error:
-                if error.reason not in FORM_ERRORS or len(self._forms) == 1:
+                if error.reason not in FORMAT_ERRORS or len(self._formats) == 1:
                     raise
-                self._forms.popleft()
+                self._formats.popleft()
                 self._session.log(
-                    f"{error}; going on with the listing as {self._forms[0]}, one request per post"
+                    f"{error}; going on with the listing as {self._formats[0]}, one request per "
+                    "post"
                 )
 
     def _api_page(self, below: int | None) -> Page:
@@ -149,11 +148,6 @@ class DanbooruClient:
                 f"in each post: {' '.join(self._left_out)}"
             )
             self._left_out = []
-
-
-def forms_of(listing: str) -> tuple[Form, ...]:
-    """Return the forms that `scrape.listing` allows; such sites list nothing in XML."""
-    return tuple(form for form in FORMS if listing in ("auto", form))
 
 
 def search_terms(words: Iterable[str]) -> tuple[list[str], list[str]]:

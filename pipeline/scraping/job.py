@@ -16,17 +16,16 @@ from pipeline.scraping import danbooru
 from pipeline.scraping.addresses import parse_address
 from pipeline.scraping.advice import advice, advice_on, advice_on_failures
 from pipeline.scraping.background import BackgroundTasks
-from pipeline.scraping.client import FORMS, Client, Form, credentials
+from pipeline.scraping.client import Client, credentials
 from pipeline.scraping.counts import ScrapeCounts
 from pipeline.scraping.download import download
 from pipeline.scraping.fetch_errors import FetchError, UnreachableError
-from pipeline.scraping.forms import post_url, site_form
 from pipeline.scraping.listing_reader import READ_AHEAD, ListingClient, ListingReader
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.selection import accepts_format, rejection_reason
 from pipeline.scraping.session import Session
-from pipeline.scraping.sites import Site, known_site
+from pipeline.scraping.sites import known_site, listing_formats, post_url, site_form
 from pipeline.scraping.store import Store, StoredFile
 from pipeline.tag_patterns import tag_patterns
 
@@ -139,12 +138,12 @@ def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True
             params.ratings,
             params.min_score,
             params.page_size,
-            danbooru.forms_of(params.listing),
+            listing_formats(params),
             danbooru.credentials(os.environ),
         )
     site, keys = known_site(params.site), credentials(os.environ)
-    forms = _forms(params, site)
-    if site.needs_key and not keys and forms != ("html",) and list_new:
+    formats = listing_formats(params)
+    if site.needs_key and not keys and formats != ("html",) and list_new:
         raise UsageError(
             f"{params.site}: its API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to "
             "those of your account there"
@@ -155,16 +154,10 @@ def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True
         params.tags,
         params.excluded_tags,
         params.page_size,
-        forms,
+        formats,
         keys,
         site.api,
     )
-
-
-def _forms(params: ScrapeParams, site: Site) -> tuple[Form, ...]:
-    if params.listing != "auto":
-        return (params.listing,)
-    return FORMS if site.form == "gelbooru02" else ("json", "xml")
 
 
 def _report_resumed_listing(context: ScrapeContext, reader: ListingReader) -> None:

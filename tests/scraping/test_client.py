@@ -7,11 +7,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipeline.scraping.client import FORMS, Client, Form
+from pipeline.scraping.client import Client
 from pipeline.scraping.fetch_errors import FetchError, KeyRequiredError, SiteError
 from pipeline.scraping.session import Session
+from pipeline.scraping.sites import LISTING_FORMATS, ListingFormat
 from tests.scraping.site import Fault, Handler, ScriptedSite, answer
 from tests.scraping.test_html_listing import HEAD, PAGER, THUMB, VIEW
+
+FORMATS = LISTING_FORMATS["gelbooru02"]
 
 
 def query_of(handler: Handler) -> dict[str, str]:
@@ -49,12 +52,14 @@ class WithPages(ScriptedSite):
 
 
 def list_all(
-    site: ScriptedSite, forms: tuple[Form, ...] = FORMS, log: Callable[[str], None] = print
+    site: ScriptedSite,
+    formats: tuple[ListingFormat, ...] = FORMATS,
+    log: Callable[[str], None] = print,
 ) -> list[int]:
     """Return all ids that a client lists, page by page; malformed ones as negative numbers."""
     with site.serve() as url:
         session = Session(url, api_interval=0, retries=1, log=log)
-        client, ids, below = Client(session, url, forms=forms), list[int](), None
+        client, ids, below = Client(session, url, formats=formats), list[int](), None
         while (page := client.fetch_page(below)).ids:
             ids += [post.id for post in page.posts] + [-number for number in page.malformed]
             below = min(page.ids)
@@ -123,21 +128,21 @@ class Bumped(WithPages):
         return json.dumps([self.post(number) for number in numbers[:3]]).encode()
 
 
-@pytest.mark.parametrize("form", ["json", "html"])
-def test_a_list_in_another_order_is_sorted_by_the_site(form: Form) -> None:
+@pytest.mark.parametrize("format", ["json", "html"])
+def test_a_list_in_another_order_is_sorted_by_the_site(format: ListingFormat) -> None:
     site = Bumped(9)
-    ids = list_all(site, (form,))
+    ids = list_all(site, (format,))
     assert [abs(number) for number in ids] == [9, 8, 7, 6, 5, 4, 3, 2, 1]
 
 
-@pytest.mark.parametrize("form", ["json", "html"])
-def test_a_list_that_cannot_be_sorted_ends_the_run(form: Form) -> None:
+@pytest.mark.parametrize("format", ["json", "html"])
+def test_a_list_that_cannot_be_sorted_ends_the_run(format: ListingFormat) -> None:
     site = Bumped(9)
     site.sorts = False
     numbers = [4, 9, 2, 7, 5]
     site.listing = lambda _: json.dumps([site.post(number) for number in numbers]).encode()  # type: ignore[method-assign]
     with pytest.raises(SiteError, match="lists posts in another order than that of their ids"):
-        list_all(site, (form,))
+        list_all(site, (format,))
 
 
 def test_one_record_with_a_wrong_id_does_not_move_the_cursor() -> None:

@@ -20,11 +20,10 @@ from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.danbooru import search_terms
 from pipeline.scraping.danbooru_records import parse_posts
 from pipeline.scraping.fetch_errors import FetchError, KeyRequiredError
-from pipeline.scraping.forms import post_url, site_form
 from pipeline.scraping.posts import Page, Post, TagCategories
 from pipeline.scraping.run import plan
 from pipeline.scraping.session import Session
-from pipeline.scraping.sites import known_site
+from pipeline.scraping.sites import known_site, post_url, site_form
 from pipeline.wsgi import Server
 from tests.scraping.site import picture
 from tests.scraping.test_run import Notes, ids, run
