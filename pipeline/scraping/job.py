@@ -12,15 +12,16 @@ from functools import partial
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
-from pipeline.scraping import danbooru
 from pipeline.scraping.addresses import parse_address
 from pipeline.scraping.advice import advice, advice_on, advice_on_failures
 from pipeline.scraping.background import BackgroundTasks
 from pipeline.scraping.client import Client, credentials
 from pipeline.scraping.counts import ScrapeCounts
+from pipeline.scraping.danbooru import DanbooruClient
 from pipeline.scraping.download import download
 from pipeline.scraping.fetch_errors import FetchError, UnreachableError
-from pipeline.scraping.listing_reader import READ_AHEAD, ListingClient, ListingReader
+from pipeline.scraping.gelbooru import GelbooruClient
+from pipeline.scraping.listing_reader import READ_AHEAD, ListingReader
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.selection import accepts_format, rejection_reason
@@ -124,13 +125,13 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
     )
 
 
-def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True) -> ListingClient:
+def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True) -> Client:
     """Return the client for the form of `params.site`.
 
     Raises `UsageError` where it is to list posts, and the site wants a key that is not set.
     """
     if site_form(params) == "danbooru2":
-        return danbooru.DanbooruClient(
+        return DanbooruClient(
             session,
             params.site,
             params.tags,
@@ -139,7 +140,7 @@ def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True
             params.min_score,
             params.page_size,
             listing_formats(params),
-            danbooru.credentials(os.environ),
+            credentials(os.environ, user="login"),
         )
     site, keys = known_site(params.site), credentials(os.environ)
     formats = listing_formats(params)
@@ -148,7 +149,7 @@ def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True
             f"{params.site}: its API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to "
             "those of your account there"
         )
-    return Client(
+    return GelbooruClient(
         session,
         params.site,
         params.tags,
