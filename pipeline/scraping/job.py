@@ -241,7 +241,8 @@ class _Scheduler:
             address = parse_address(post.file_url)
             self._counts.reject_host((address.host if address else None) or "no host")
         elif reason == "tags":
-            missing = tag_patterns(self._params.tags).missing(post.tags)
+            # Others are not searched for, so that posts without them are nothing strange.
+            missing = tag_patterns(self._client.searched_tags).missing(post.tags)
             self._counts.reject_tags(missing, post.tags)
         else:
             self._counts.reject(reason)
@@ -249,12 +250,14 @@ class _Scheduler:
             self._check_hope(reason)
 
     def _check_hope(self, reason: str) -> None:
-        """Raise `PipelineError` where all posts so far were rejected for `reason`.
+        """Raise `PipelineError` where too many posts were rejected for `reason`, and none fits yet.
 
-        It is not one of the rules: the site lists posts for other tags, or has its files elsewhere.
+        It is not one of the rules: the site lists posts for other tags than it was asked for, or
+        has its files elsewhere.
         """
         is_first = not (self._fetching or self._counts.accepted or self._counts.failed)
-        if is_first and self._counts.rejected[reason] >= _MAX_HOPELESS:
+        hopeless = self._counts.misfound if reason == "tags" else self._counts.rejected[reason]
+        if is_first and hopeless >= _MAX_HOPELESS:
             raise PipelineError(
                 f"{self._params.site}: no picture is accepted: {self._counts.summary()}; "
                 f"{advice_on(reason, self._counts, self._params)}"

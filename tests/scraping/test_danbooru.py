@@ -261,6 +261,33 @@ def test_the_least_score(form: str, pictures: list[BooruPicture], tmp_path: Path
         }
 
 
+def test_a_tag_that_no_search_has_room_for_is_looked_for_in_each_post(tmp_path: Path) -> None:
+    """However many posts lack it; of the tags that are searched for, one may be an alias."""
+    files = {number: picture(number) for number in (2, 1)}
+    records = [
+        RECORD
+        | {"id": number, "rating": "g", "image_width": 40, "image_height": 32}
+        | {"file_url": f"/{number}.png", "md5": None}
+        | {"tag_string_general": "a b" if number > 2 else "a b c"}
+        for number in range(120, 0, -1)
+    ]
+
+    def site(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        is_list = path == "/posts.json"
+        is_file = path.endswith(".png")
+        body = json.dumps(records) if is_list else files[int(path[1:-4])] if is_file else ""
+        return Response(body, 200 if body else 404)(environ, start)
+
+    with Server(site) as booru:
+        run(tmp_path, booru.url, form="danbooru2", tags=("a", "b", "c"), limit=2)
+        assert ids(tmp_path) == [2, 1]
+        with pytest.raises(PipelineError, match=r"118\), accepted 2; .* loosen scrape\.tags"):
+            run(tmp_path, booru.url, form="danbooru2", tags=("a", "b", "c"), limit=3)
+        with pytest.raises(PipelineError, match=r"tags 100\), .* posts for x that lack it"):
+            run(tmp_path, booru.url, form="danbooru2", tags=("a", "x", "c"), limit=2)
+
+
 def test_nothing_is_searched_for_that_the_site_ignores(
     pictures: list[BooruPicture], tmp_path: Path
 ) -> None:
