@@ -52,14 +52,15 @@ class ScrapeContext:
 
     @property
     def listing_key(self) -> str:
-        """Name of the listing in the store: site, tags and what else limits it, as JSON."""
+        """Name of the listing in the store: site, and all that it is asked for, as JSON."""
         params = self.params
         query: list[object] = [params.site, sorted(params.tags), sorted(params.excluded_tags)]
         if params.until is not None:
             query.append(params.until)
-        if params.min_score is not None:
-            query.append({"min_score": params.min_score})
         if site_form(params) == "danbooru2":
+            # Only such a site is asked for them.
+            if params.min_score is not None:
+                query.append({"min_score": params.min_score})
             query += ["danbooru2", sorted(params.ratings)]
         return json.dumps(query, ensure_ascii=False)
 
