@@ -71,7 +71,7 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
     Raises `PipelineError` if there are fewer, and `UsageError` for a bad site, one whose key is
     missing, or without `list_new` where no posts are known.
     """
-    params, store, progress = context.params, context.store, context.progress
+    params, store = context.params, context.store
     counts = ScrapeCounts(params.site, params.limit)
     stop = threading.Event()
     with closing(_open_session(context, stop)) as session:
@@ -84,21 +84,7 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
             until=params.until,
         )
         _report_resumed_listing(context, reader)
-        progress.start("scrape", params.limit, "pictures")
-        decoder = ThreadPoolExecutor(1)
-        try:
-            # Pillow warns of damaged metadata. Filters belong to the process, so they enclose the
-            # threads.
-            with (
-                warnings.catch_warnings(action="ignore"),
-                BackgroundTasks(params.workers + 1, stop) as tasks,
-            ):
-                scheduler = _Scheduler(context, counts, reader, session, tasks, decoder)
-                while scheduler.advance():
-                    tasks.wait_for_one()
-        finally:
-            decoder.shutdown(wait=False, cancel_futures=True)
-            progress.finish()
+        _run_scheduler(context, counts, reader, session, stop)
     if counts.missing and context.list_new:
         store.listings.mark_short(context.listing_key)
     if counts.missing:
@@ -108,6 +94,31 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
             f"(all that was fetched stays in {store.folder})"
         )
     return counts
+
+
+def _run_scheduler(
+    context: ScrapeContext,
+    counts: ScrapeCounts,
+    reader: ListingReader,
+    session: Session,
+    stop: threading.Event,
+) -> None:
+    """Take posts of `reader` until enough are accepted or there are no more."""
+    context.progress.start("scrape", context.params.limit, "pictures")
+    decoder = ThreadPoolExecutor(1)
+    try:
+        # Pillow warns of damaged metadata. Filters belong to the process, so they enclose the
+        # threads.
+        with (
+            warnings.catch_warnings(action="ignore"),
+            BackgroundTasks(context.params.workers + 1, stop) as tasks,
+        ):
+            scheduler = _Scheduler(context, counts, reader, session, tasks, decoder)
+            while scheduler.advance():
+                tasks.wait_for_one()
+    finally:
+        decoder.shutdown(wait=False, cancel_futures=True)
+        context.progress.finish()
 
 
 def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
