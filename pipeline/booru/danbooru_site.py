@@ -151,9 +151,25 @@ def _site(request: Request) -> str:
 
 
 def _whole_record(post: ServedPost, site: str) -> dict[str, object]:
+    record = _fields_without_tags(post) | {"tag_string": " ".join(post.picture.tags)}
+    for category, names in _tags_by_category(post).items():
+        record[f"tag_count_{category}"] = len(names)
+        record[f"tag_string_{category}"] = " ".join(names)
+    if _is_hidden(post):
+        return record
+    return record | {
+        "md5": post.picture.md5,
+        "file_url": site + _file_path(post),
+        "large_file_url": site + (_large_path(post) if post.has_sample else _file_path(post)),
+        "preview_file_url": site + _preview_path(post),
+    }
+
+
+def _fields_without_tags(post: ServedPost) -> dict[str, object]:
+    """Return the fields of a record but for its tags, its md5 and the addresses of its files."""
     picture = post.picture
     created_at = post.created_at.isoformat(timespec="milliseconds")
-    record: dict[str, object] = {
+    return {
         "id": post.id,
         "created_at": created_at,
         "updated_at": created_at,
@@ -183,18 +199,6 @@ def _whole_record(post: ServedPost, site: str) -> dict[str, object]:
         "last_commented_at": None,
         "last_noted_at": None,
         "tag_count": len(picture.tags),
-        "tag_string": " ".join(picture.tags),
-    }
-    for category, names in _tags_by_category(post).items():
-        record[f"tag_count_{category}"] = len(names)
-        record[f"tag_string_{category}"] = " ".join(names)
-    if _is_hidden(post):
-        return record
-    return record | {
-        "md5": picture.md5,
-        "file_url": site + _file_path(post),
-        "large_file_url": site + (_large_path(post) if post.has_sample else _file_path(post)),
-        "preview_file_url": site + _preview_path(post),
     }
 
 

@@ -5,8 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.params.section import MAX_DECODED_PIXELS, Names, Section, problem_at
-from pipeline.params.site import as_text, is_folder, site_problem
-from pipeline.params.site_address import search_in, site_address
+from pipeline.params.site import as_text, is_folder, search_in, site_address, site_problem
 from pipeline.tag_patterns import is_meta_tag, tag_patterns
 
 MAX_WAIT = 3600.0

@@ -4,7 +4,7 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
 from pipeline.errors import UsageError
 
@@ -13,6 +13,8 @@ _FILE = re.compile(r"file:(?://([^/]*))?(.*)", re.IGNORECASE | re.DOTALL)
 _OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|https?:", re.IGNORECASE)
 _WINDOWS = re.compile(r"/*([A-Za-z]:[\\/]|\\\\)")
 _UNDECODED = re.compile("[\udc80-\udcff]")
+# Pages of Gelbooru and Danbooru sites.
+_PAGE = re.compile(r"(?<![/:])/+(index\.php|posts(/[0-9]*)?(\.json)?)?$")
 
 
 def site_problem(site: str) -> str | None:
@@ -35,6 +37,21 @@ def as_text(site: str) -> str:
         return site
     address = site if _FILE.match(site) else "file:" + site.replace("%", "%25")
     return _UNDECODED.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", address)
+
+
+def site_address(address: str) -> str:
+    """Return the address before `/index.php` or `/posts`, without a slash at the end."""
+    base = re.split(r"[?#]", address, maxsplit=1)[0]
+    return _PAGE.sub("", base)
+
+
+def search_in(address: str) -> list[str]:
+    """Return the tags that an address searches for; none where it lists all posts."""
+    try:
+        query = parse_qs(urlsplit(address).query)
+    except ValueError:
+        return []
+    return [tag for tags in query.get("tags", []) for tag in tags.split() if tag != "all"]
 
 
 def folder_of(site: str, project: Path = Path()) -> Path:

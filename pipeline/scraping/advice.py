@@ -44,7 +44,7 @@ def advice_on(reason: str, counts: ScrapeCounts, params: ScrapeParams) -> str:
             f"use the site's own address: its files are on {_names(list(counts.hosts))}, neither "
             "on its domain nor listed for it in pipeline/scraping/sites.py"
         )
-    if reason == "tags":
+    if reason == "tags" and counts.misfound > counts.rejected["tags"] // 2:
         return _advice_on_tags(counts)
     if reason in _ADVICE:
         return _ADVICE[reason]

@@ -1,12 +1,14 @@
-"""Client for the post listing of a Gelbooru 0.2 site, newest first: JSON, XML or web pages."""
+"""Client for the post listing of a site, newest first: what all forms of sites have in common."""
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, TypeVar
 
 import requests
 
-from pipeline.scraping.api_parsing import AnswerError, parse_posts
+from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.challenges import raise_for_challenge
 from pipeline.scraping.fetch_errors import (
     FetchError,
@@ -15,23 +17,21 @@ from pipeline.scraping.fetch_errors import (
     UnreachableError,
     raise_for_missing_key,
 )
-from pipeline.scraping.html_listing import listed_ids, parse_view
 from pipeline.scraping.posts import Page, is_descending, stray_id
 from pipeline.scraping.session import Session
+from pipeline.scraping.sites import ListingFormat
 
-Form = Literal["json", "xml", "html"]
-FORMS: tuple[Form, ...] = ("json", "xml", "html")
-
-# Of one post's page, whatever else is right; of several in a row the site is at fault.
-_ODD_VIEW_ERRORS = frozenset(
-    {"answer", "redirects", "off_site", "http_400", "http_403", "http_500"}
-)
+# Pages of several posts in a row that cannot be read are the site's fault.
 _MAX_ODD_VIEWS = 3
+# 451: removed for its artist.
+_REMOVED = frozenset({"http_404", "http_410", "http_451"})
+# No other page would be answered, either.
+_SITE_REASONS = frozenset({"robots_txt", "no_robots_txt", "http_429"})
 
 T = TypeVar("T")
 
 _MAX_BODY_BYTES = 64 * 2**20
-FORM_ERRORS = frozenset(
+FORMAT_ERRORS = frozenset(
     {
         "answer",
         "empty",
@@ -39,7 +39,6 @@ FORM_ERRORS = frozenset(
         "redirects",
         "off_site",
         "http_400",
-        "http_401",
         "http_403",
         "http_404",
         "http_410",
@@ -47,36 +46,65 @@ FORM_ERRORS = frozenset(
         "http_501",
     }
 )
-"""Errors after which another form may still work."""
+"""Errors after which another format may still work."""
 
 
-class Client:
-    """Lists the posts that have all of `tags` and none of `excluded_tags`.
+@dataclass(frozen=True)
+class Query:
+    """An address of a site, and the params to request it with."""
 
-    `site` is the address before `/index.php`, `api` that of the API where it is another. Uses the
-    first of `forms` that the site does not refuse. `credentials` are sent with requests to the API,
-    and appear in no message.
+    url: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+
+
+class Client(ABC):
+    """Lists the posts of a search.
+
+    `site` is the address of the site, `api` that of its API. Uses the first of `formats` that the
+    site does not refuse. `searched_tags` are the required tags that the site is asked for.
     """
+
+    _cursor: ClassVar[str]
+    _sort_term: ClassVar[str] = ""
 
     def __init__(
         self,
         session: Session,
         site: str,
-        tags: tuple[str, ...] = (),
-        excluded_tags: tuple[str, ...] = (),
-        page_size: int = 1000,
-        forms: tuple[Form, ...] = FORMS,
-        credentials: Mapping[str, str] | None = None,
-        api: str = "",
+        api: str,
+        formats: tuple[ListingFormat, ...],
+        searched_tags: tuple[str, ...],
     ) -> None:
-        self._session, self._site, self._page_size = session, site, page_size
-        self._api = api or site
-        self._query = [*tags, *(f"-{tag}" for tag in excluded_tags)]
-        self._forms = deque(forms)
-        self._credentials = dict(credentials or {})
+        self._session, self._site, self._api = session, site, api
+        self._formats = deque(formats)
+        self._api_formats = [format for format in formats if format != "html"]
+        self.searched_tags = searched_tags
         self._unread_ids: deque[int] = deque()
         self._sorts = False
-        self._odd_views = 0
+
+    @abstractmethod
+    def _api_query(self, format: ListingFormat, below: int | None) -> Query:
+        """Return the request for the newest posts below an id, by the API."""
+
+    @abstractmethod
+    def _list_query(self, below: int | None) -> Query:
+        """Return the request for the web page that lists the newest posts below an id."""
+
+    @abstractmethod
+    def _view_query(self, post_id: int) -> Query:
+        """Return the request for the web page of a post."""
+
+    @abstractmethod
+    def _parse_posts(self, body: bytes) -> Page:
+        """Return the posts of an answer of the API. Raises `AnswerError`."""
+
+    @abstractmethod
+    def _parse_list(self, body: bytes) -> list[int]:
+        """Return the ids on a list page, each once, in its order. Raises `AnswerError`."""
+
+    @abstractmethod
+    def _parse_view(self, body: bytes, post_id: int) -> Page:
+        """Return the post of a web page, or its id as malformed. Raises `AnswerError`."""
 
     def fetch_page(self, below: int | None = None) -> Page:
         """Return the newest posts with an id less than `below`; an empty page at the end.
@@ -88,42 +116,50 @@ class Client:
         if below is not None and below <= 1:
             return Page()
         while True:
-            form = self._forms[0]
+            format = self._formats[0]
             try:
-                return self._next_view(below) if form == "html" else self._api_page(form, below)
+                return self._next_view(below) if format == "html" else self._api_page(format, below)
             except FetchError as error:
-                if error.reason not in FORM_ERRORS or len(self._forms) == 1:
+                if error.reason not in FORMAT_ERRORS or len(self._formats) == 1:
                     raise
-                self._forms.popleft()
-                self._session.log(f"{error}; {self._change_of_form()}")
+                self._formats.popleft()
+                self._session.log(f"{error}; {self._change_of_format()}")
 
-    def _change_of_form(self) -> str:
-        if self._forms[0] != "html":
-            return f"going on with the listing as {self._forms[0]}"
+    def _change_of_format(self) -> str:
+        if self._formats[0] != "html":
+            return f"going on with the listing as {self._formats[0]}"
         seconds = self._session.api_limiter.interval
         return (
             f"going on with the listing as web pages: a request, {seconds:g} s or more, for each "
-            "post (scrape.listing: json or xml ends here instead)"
+            f"post (scrape.listing: {' or '.join(self._api_formats)} ends here instead)"
         )
 
-    def _api_page(self, form: Form, below: int | None) -> Page:
+    def _api_page(self, format: ListingFormat, below: int | None) -> Page:
         def request() -> Page:
-            return self._get(self._api, self._api_params(form, below), self._parse_posts)
+            return self._get(self._api_query(format, below), self._page_of_api, is_api=True)
 
         page = self._next_page(request, below)
         if page.ids or self._is_end(below):
             return page
         return self._next_page(request, below)
 
+    def _page_of_api(self, body: bytes) -> Page:
+        page = self._parse_posts(body)
+        # One odd record after all others must not keep the listing from its end.
+        if page.nameless > 1 and not page.ids:
+            raise AnswerError("answered with posts without ids")
+        return page
+
     def _next_page(self, request: Callable[[], Page], below: int | None) -> Page:
         """Return a page with only the records below `below`; an empty one where there are none."""
         page = self._session.retry(request)
         if not page.ids:
-            page = ask_again(self._session, self._site, request)
+            page = _ask_again(self._session, self._site, request)
         page = self._in_order(request, page)
         older = page if below is None else page.below(below)
         if page.ids and not older.ids:
-            problem = f"the search ignores id:<{below}, so its posts cannot be listed"
+            cursor = self._cursor.format(below)
+            problem = f"the search ignores {cursor}, so its posts cannot be listed"
             raise FetchError(self._site, "answer", problem)
         return older
 
@@ -133,9 +169,7 @@ class Client:
         False where it cannot be read now. Raises `FetchError` where it lists some.
         """
         try:
-            ids = self._session.retry(
-                lambda: self._get(self._site, self._list_params(below), listed_ids)
-            )
+            ids = self._session.retry(lambda: self._get(self._list_query(below), self._parse_list))
         except UnreachableError:
             raise
         except TransientError:
@@ -159,89 +193,89 @@ class Client:
         """
         if is_descending(page.order):
             return page
-        if not self._sorts:
+        if self._sort_term and not self._sorts:
             self._sorts = True
             again = self._session.retry(request)
             if again.ids and is_descending(again.order):
                 return again
             self._sorts = False
         if (stray := stray_id(page.order)) is None:
+            sorted_by = f", also where {self._sort_term} is searched for" if self._sort_term else ""
             raise SiteError(
                 self._site,
-                "lists posts in another order than that of their ids, also where sort:id:desc is "
-                "searched for, so that none can be listed completely; use another site",
+                f"lists posts in another order than that of their ids{sorted_by}, so that none can "
+                "be listed completely; use another site",
             )
         return page.without(stray)
 
     def _next_view(self, below: int | None) -> Page:
+        """Return the next post of the web pages, with the ids above it whose pages are odd.
+
+        These count as malformed only once the site answers for another post, so that a run which a
+        fault of the site ends leaves none of them out for the next one.
+        """
+        odd: list[int] = []
+        while (post_id := self._next_id(odd[-1] if odd else below)) is not None:
+            try:
+                page = self._fetch_view(post_id)
+            except UnreachableError:
+                raise
+            except FetchError as error:
+                odd.append(post_id)
+                if error.reason in _SITE_REASONS or len(odd) > _MAX_ODD_VIEWS:
+                    raise
+            else:
+                return replace(page, malformed=(*odd, *page.malformed))
+        return Page(malformed=tuple(odd))
+
+    def _next_id(self, below: int | None) -> int | None:
+        """Return the newest id below `below` on the web pages; None where there is none."""
         self._unread_ids = deque(
             post_id for post_id in self._unread_ids if below and post_id < below
         )
-        if not self._unread_ids:
+        if not self._unread_ids and (below is None or below > 1):
             self._unread_ids.extend(self._list_ids(below))
-        if not self._unread_ids:
-            return Page()
-        return self._fetch_view(self._unread_ids.popleft())
+        return self._unread_ids.popleft() if self._unread_ids else None
 
     def _fetch_view(self, post_id: int) -> Page:
-        params: dict[str, str | int] = {"page": "post", "s": "view", "id": post_id}
+        query = self._view_query(post_id)
         try:
-            page = self._session.retry(
-                lambda: self._get(
-                    self._site, params, lambda body: parse_view(body, post_id, self._site)
-                )
+            return self._session.retry(
+                lambda: self._get(query, lambda body: self._parse_view(body, post_id))
             )
         except FetchError as error:
-            if error.reason in _ODD_VIEW_ERRORS:
-                self._odd_views += 1
-            if error.reason not in ("http_404", "http_410") and (
-                error.reason not in _ODD_VIEW_ERRORS or self._odd_views > _MAX_ODD_VIEWS
-            ):
-                raise
-            return Page(malformed=(post_id,))
-        self._odd_views = 0
-        return page
+            if error.reason in _REMOVED:
+                return Page(malformed=(post_id,))
+            raise
 
     def _list_ids(self, below: int | None) -> list[int]:
         """Return the ids of the next list page, newest first."""
 
         def request() -> Page:
-            ids = self._get(self._site, self._list_params(below), listed_ids)
+            ids = self._get(self._list_query(below), self._parse_list)
             return Page(malformed=tuple(ids), order=tuple(ids))
 
         return sorted(self._next_page(request, below).ids, reverse=True)
 
-    def _list_params(self, below: int | None) -> dict[str, str | int]:
-        return {"page": "post", "s": "list", "tags": self._search_terms(below) or "all"}
+    def _get(self, query: Query, parse: Callable[[bytes], T], *, is_api: bool = False) -> T:
+        """Request `query` and return the body of the answer as `parse` does.
 
-    def _api_params(self, form: Form, below: int | None) -> dict[str, str | int]:
-        params: dict[str, str | int] = {"page": "dapi", "s": "post", "q": "index"}
-        if form == "json":
-            params["json"] = 1
-        return params | {
-            "limit": self._page_size,
-            "tags": self._search_terms(below),
-            **self._credentials,
-        }
-
-    def _search_terms(self, below: int | None) -> str:
-        cursor = [] if below is None else [f"id:<{below}"]
-        order = ["sort:id:desc"] if self._sorts else []
-        return " ".join([*self._query, *cursor, *order])
-
-    def _parse_posts(self, body: bytes) -> Page:
-        page = parse_posts(body, self._site)
-        # One odd record after all others must not keep the listing from its end.
-        if page.nameless > 1 and not page.ids:
-            raise AnswerError("answered with posts without ids")
-        return page
-
-    def _get(self, base: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
-        is_api = params["page"] == "dapi"
-        return fetch_parsed(self._session, f"{base}/index.php", params, parse, is_api=is_api)
+        Raises `TransientError` where `parse` raises `AnswerError`, `KeyRequiredError` where that
+        says that the API wants a key, else as `Session.get` does.
+        """
+        limiter = self._session.api_limiter
+        with self._session.get(query.url, limiter, params=query.params) as response:
+            body = _read_body(self._session, response)
+            try:
+                return parse(body)
+            except AnswerError as error:
+                raise_for_challenge(response, body)
+                if is_api:
+                    raise_for_missing_key(response.url, response.status_code, body)
+                raise TransientError(response.url, "answer", str(error)) from None
 
 
-def ask_again(session: Session, site: str, request: Callable[[], Page]) -> Page:
+def _ask_again(session: Session, site: str, request: Callable[[], Page]) -> Page:
     """Repeat a request that was answered with no posts, as a search that is down answers, too.
 
     Returns an empty page when the retries are used up.
@@ -265,44 +299,21 @@ def ask_again(session: Session, site: str, request: Callable[[], Page]) -> Page:
         raise
 
 
-def fetch_parsed(
-    session: Session,
-    url: str,
-    params: Mapping[str, str | int],
-    parse: Callable[[bytes], T],
-    *,
-    is_api: bool,
-) -> T:
-    """Request `url` and return its body as `parse` does.
-
-    Raises `TransientError` where `parse` raises `AnswerError`, `KeyRequiredError` where that says
-    that the API wants a key, else as `Session.get` does.
-    """
-    with session.get(url, session.api_limiter, params=params) as response:
-        body = _read_body(session, response)
-        try:
-            return parse(body)
-        except AnswerError as error:
-            raise_for_challenge(response, body)
-            if is_api:
-                raise_for_missing_key(response.url, response.status_code, body)
-            raise TransientError(response.url, "answer", str(error)) from None
-
-
 def _read_body(session: Session, response: requests.Response) -> bytes:
     body = bytearray()
     for chunk in session.chunks(response):
         body += chunk
         if len(body) > _MAX_BODY_BYTES:
-            raise SiteError(response.url, "answered with more than 64 MiB")
+            raise FetchError(response.url, "answer", "answered with more than 64 MiB")
     return bytes(body)
 
 
-def credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the `api_key` and `user_id` that some sites require, as far as they are set.
+def credentials(environment: Mapping[str, str], user: str = "user_id") -> dict[str, str]:
+    """Return the params that name the user to the API, as far as they are set.
 
-    They are read from the variables PIPELINE_API_KEY and PIPELINE_USER_ID.
+    `api_key` is read from the variable PIPELINE_API_KEY, the one that the site calls `user` from
+    PIPELINE_USER_ID.
     """
-    variables = {"api_key": "PIPELINE_API_KEY", "user_id": "PIPELINE_USER_ID"}
+    variables = {"api_key": "PIPELINE_API_KEY", user: "PIPELINE_USER_ID"}
     values = {name: environment.get(variable, "") for name, variable in variables.items()}
     return {name: value for name, value in values.items() if value}

@@ -1,7 +1,7 @@
 """Counts of one scrape: how many posts were listed, accepted, rejected, and failed."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import PipelineError
@@ -18,9 +18,10 @@ class ScrapeCounts:
 
     `accepted` holds the ids of the accepted posts, `bytes` the length of their files. `listed`
     counts all posts that were looked at, `rejected` and `failed` those of them by reason. Of the
-    rejected ones `hosts` counts those by host whose files are off the site, `missing_tags` the
-    required tags that they lack; `common_tags` are those that all posts without a required tag
-    have. `last_failure` is the message of the last file that failed.
+    rejected ones `hosts` counts those by host whose files are off the site, and `misfound` those
+    that lack a required tag which the site was asked for; `missing_tags` counts such tags, and
+    `common_tags` are those that all these posts have. `last_failure` is the message of the last
+    file that failed.
     """
 
     site: str
@@ -31,6 +32,7 @@ class ScrapeCounts:
     rejected: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     hosts: Counter[str] = field(default_factory=Counter)
+    misfound: int = 0
     missing_tags: Counter[str] = field(default_factory=Counter)
     common_tags: frozenset[str] | None = None
     last_failure: str = ""
@@ -62,9 +64,12 @@ class ScrapeCounts:
         self.reject("host")
         self.hosts[host] += 1
 
-    def reject_tags(self, missing: Iterable[str], tags: Iterable[str]) -> None:
-        """Count a post with `tags` that lacks the required ones in `missing`."""
+    def reject_tags(self, missing: Sequence[str], tags: Iterable[str]) -> None:
+        """Count a post with `tags` that lacks required ones; the site was asked for `missing`."""
         self.reject("tags")
+        if not missing:
+            return
+        self.misfound += 1
         self.missing_tags.update(missing)
         common = frozenset(tags)
         self.common_tags = common if self.common_tags is None else self.common_tags & common

@@ -1,26 +1,19 @@
-"""Client for the post listing of a Danbooru 2 site, newest first: JSON, or web pages."""
+"""Client for the post listing of a Danbooru 2 site: JSON, or web pages."""
 
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeVar
+from collections.abc import Iterable, Mapping
 
-from pipeline.scraping.client import FORM_ERRORS, ask_again, fetch_parsed
+from pipeline.scraping.client import Client, Query
 from pipeline.scraping.danbooru_pages import listed_ids, parse_view
 from pipeline.scraping.danbooru_records import FIELDS, RATINGS, parse_posts
-from pipeline.scraping.fetch_errors import FetchError
 from pipeline.scraping.posts import Page
 from pipeline.scraping.session import Session
+from pipeline.scraping.sites import LISTING_FORMATS, ListingFormat
 from pipeline.tag_patterns import is_meta_tag
-
-Form = Literal["json", "html"]
-FORMS: tuple[Form, ...] = ("json", "html")
 
 MAX_PAGE_SIZE = 200
 MAX_TAGS = 2
 """Tags of one search for visitors and members, by the site's rules."""
-
-T = TypeVar("T")
 
 # Metatags that do not count as tags of a search.
 _FREE_METATAG = re.compile(
@@ -29,15 +22,18 @@ _FREE_METATAG = re.compile(
 )
 
 
-class DanbooruClient:
+class DanbooruClient(Client):
     """Lists the posts that fit all of a search.
 
     They have all of `tags`, none of `excluded_tags`, one of `ratings` and at least `min_score`. A
     search of the site takes `MAX_TAGS` tags: others are not searched for, so that posts may be
-    listed that do not fit them. `site` is the address before `/posts`. Uses the first of `forms`
+    listed that do not fit them. `site` is the address before `/posts`. Uses the first of `formats`
     that the site does not refuse. `credentials` are sent with requests to the API, and appear in no
     message.
     """
+
+    # Pages by it are sorted by id whatever is searched for, and a term for that would count as tag.
+    _cursor = "page=b{}"
 
     def __init__(
         self,
@@ -48,99 +44,47 @@ class DanbooruClient:
         ratings: tuple[str, ...] = tuple(RATINGS.values()),
         min_score: int | None = None,
         page_size: int = MAX_PAGE_SIZE,
-        forms: tuple[Form, ...] = FORMS,
+        formats: tuple[ListingFormat, ...] = LISTING_FORMATS["danbooru2"],
         credentials: Mapping[str, str] | None = None,
     ) -> None:
-        self._session, self._site = session, site
         self._terms, self._left_out = search_terms([*tags, *(f"-{tag}" for tag in excluded_tags)])
+        searched_tags = tuple(tag for tag in tags if tag in self._terms)
+        super().__init__(session, site, site, formats, searched_tags)
         letters = [letter for letter, rating in RATINGS.items() if rating in ratings]
         if len(letters) < len(RATINGS):
             self._terms.append(f"rating:{','.join(letters)}")
         if min_score is not None:
             self._terms.append(f"score:>={min_score}")
         self._page_size = min(page_size, MAX_PAGE_SIZE)
-        self._forms = deque(forms)
         self._credentials = dict(credentials or {})
-        self._unread_ids: deque[int] = deque()
 
     def fetch_page(self, below: int | None = None) -> Page:
-        """Return the newest posts with an id less than `below`; an empty page at the end.
-
-        From web pages one post is read per call, so that a killed run repeats none of them. Raises
-        `FetchError` or `SiteError`.
-        """
-        if below is not None and below <= 1:
-            return Page()
+        """As of other sites; says once which tags the site is not asked for."""
         self._report_left_out_terms()
-        while True:
-            form = self._forms[0]
-            try:
-                return self._api_page(below) if form == "json" else self._next_view(below)
-            except FetchError as error:
-                if error.reason not in FORM_ERRORS or len(self._forms) == 1:
-                    raise
-                self._forms.popleft()
-                self._session.log(
-                    f"{error}; going on with the listing as {self._forms[0]}, one request per post"
-                )
+        return super().fetch_page(below)
 
-    def _api_page(self, below: int | None) -> Page:
+    def _api_query(self, format: ListingFormat, below: int | None) -> Query:
         params = {**self._credentials, "only": ",".join(FIELDS), **self._search(below)}
+        return Query(f"{self._api}/posts.json", params)
 
-        def request() -> Page:
-            return self._get("posts.json", params, lambda body: parse_posts(body, self._site))
+    def _list_query(self, below: int | None) -> Query:
+        return Query(f"{self._site}/posts", self._search(below))
 
-        return self._next_page(request, below)
-
-    def _next_page(self, request: Callable[[], Page], below: int | None) -> Page:
-        """Return a page with only the records below `below`; an empty one where there are none."""
-        page = self._session.retry(request)
-        if not page.ids:
-            page = ask_again(self._session, self._site, request)
-        older = page if below is None else page.below(below)
-        if page.ids and not older.ids:
-            problem = f"the search ignores page=b{below}, so its posts cannot be listed"
-            raise FetchError(self._site, "answer", problem)
-        return older
-
-    def _next_view(self, below: int | None) -> Page:
-        self._unread_ids = deque(
-            post_id for post_id in self._unread_ids if below and post_id < below
-        )
-        if not self._unread_ids:
-            self._unread_ids.extend(self._list_ids(below))
-        if not self._unread_ids:
-            return Page()
-        return self._fetch_view(self._unread_ids.popleft())
-
-    def _list_ids(self, below: int | None) -> list[int]:
-        """Return the ids of the next list page, newest first."""
-        params = self._search(below)
-
-        def request() -> Page:
-            return Page(malformed=tuple(self._get("posts", params, listed_ids)))
-
-        return sorted(set(self._next_page(request, below).ids), reverse=True)
-
-    def _fetch_view(self, post_id: int) -> Page:
-        def parse(body: bytes) -> Page:
-            return parse_view(body, post_id, self._site)
-
-        try:
-            return self._session.retry(lambda: self._get(f"posts/{post_id}", {}, parse))
-        except FetchError as error:
-            # 451: removed for its artist.
-            if error.reason in ("http_404", "http_410", "http_451"):
-                return Page(malformed=(post_id,))
-            raise
+    def _view_query(self, post_id: int) -> Query:
+        return Query(f"{self._site}/posts/{post_id}")
 
     def _search(self, below: int | None) -> dict[str, str | int]:
         cursor = {} if below is None else {"page": f"b{below}"}
         return {"limit": self._page_size, "tags": " ".join(self._terms), **cursor}
 
-    def _get(self, path: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
-        is_api = path.endswith(".json")
-        return fetch_parsed(self._session, f"{self._site}/{path}", params, parse, is_api=is_api)
+    def _parse_posts(self, body: bytes) -> Page:
+        return parse_posts(body, self._site)
+
+    def _parse_list(self, body: bytes) -> list[int]:
+        return listed_ids(body)
+
+    def _parse_view(self, body: bytes, post_id: int) -> Page:
+        return parse_view(body, post_id, self._site)
 
     def _report_left_out_terms(self) -> None:
         if self._left_out:
@@ -149,11 +93,6 @@ class DanbooruClient:
                 f"in each post: {' '.join(self._left_out)}"
             )
             self._left_out = []
-
-
-def forms_of(listing: str) -> tuple[Form, ...]:
-    """Return the forms that `scrape.listing` allows; such sites list nothing in XML."""
-    return tuple(form for form in FORMS if listing in ("auto", form))
 
 
 def search_terms(words: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -167,13 +106,3 @@ def search_terms(words: Iterable[str]) -> tuple[list[str], list[str]]:
     plain = [word for word in counted if word not in only_site]
     places = max(0, MAX_TAGS - len(only_site))
     return [*plain[:places], *only_site, *free], plain[places:]
-
-
-def credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the `login` and `api_key` of the site's user, as far as they are set.
-
-    They are read from the variables PIPELINE_USER_ID (the user's name) and PIPELINE_API_KEY.
-    """
-    variables = {"login": "PIPELINE_USER_ID", "api_key": "PIPELINE_API_KEY"}
-    values = {name: environment.get(variable, "") for name, variable in variables.items()}
-    return {name: value for name, value in values.items() if value}

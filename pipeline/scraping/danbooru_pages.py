@@ -13,7 +13,7 @@ _MD5_NAME = re.compile(r"([0-9a-f]{32})\.[a-z0-9]+")
 
 
 def listed_ids(body: bytes) -> list[int]:
-    """Return the ids of the thumbnails on a list page, in the page's order.
+    """Return the ids of the thumbnails on a list page, each once, in the page's order.
 
     An empty list means that there are no more posts. Raises `AnswerError` where the body is no list
     page.
@@ -22,7 +22,7 @@ def listed_ids(body: bytes) -> list[int]:
     ids = [parse_int(preview.get("data-id")) for preview in tree.select("article.post-preview")]
     if tree.select_one("#posts") is None:
         raise AnswerError("answered with a web page that lists no posts")
-    return [post_id for post_id in ids if post_id]
+    return list(dict.fromkeys(post_id for post_id in ids if post_id))
 
 
 def parse_view(body: bytes, post_id: int, site: str) -> Page:

@@ -12,22 +12,22 @@ from functools import partial
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
-from pipeline.scraping import danbooru
 from pipeline.scraping.addresses import parse_address
 from pipeline.scraping.advice import advice, advice_on, advice_on_failures
 from pipeline.scraping.background import BackgroundTasks
-from pipeline.scraping.client import FORMS, Client, Form, credentials
+from pipeline.scraping.client import Client, credentials
 from pipeline.scraping.counts import ScrapeCounts
+from pipeline.scraping.danbooru import DanbooruClient
 from pipeline.scraping.download import download
 from pipeline.scraping.fetch_errors import FetchError, UnreachableError
-from pipeline.scraping.forms import post_url, site_form
-from pipeline.scraping.listing_reader import READ_AHEAD, ListingClient, ListingReader
+from pipeline.scraping.gelbooru import GelbooruClient
+from pipeline.scraping.listing_reader import READ_AHEAD, ListingReader
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.secrets import Secrets
 from pipeline.scraping.selection import accepts_format, rejection_reason
 from pipeline.scraping.session import Session
-from pipeline.scraping.sites import Site, known_site
+from pipeline.scraping.sites import known_site, listing_formats, post_url, site_form
 from pipeline.scraping.store import Store, StoredFile
 from pipeline.tag_patterns import tag_patterns
 
@@ -53,14 +53,15 @@ class ScrapeContext:
 
     @property
     def listing_key(self) -> str:
-        """Name of the listing in the store: site, tags and what else limits it, as JSON."""
+        """Name of the listing in the store: site, and all that it is asked for, as JSON."""
         params = self.params
         query: list[object] = [params.site, sorted(params.tags), sorted(params.excluded_tags)]
         if params.until is not None:
             query.append(params.until)
-        if params.min_score is not None:
-            query.append({"min_score": params.min_score})
         if site_form(params) == "danbooru2":
+            # Only such a site is asked for them.
+            if params.min_score is not None:
+                query.append({"min_score": params.min_score})
             query += ["danbooru2", sorted(params.ratings)]
         return json.dumps(query, ensure_ascii=False)
 
@@ -71,7 +72,7 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
     Raises `PipelineError` if there are fewer, and `UsageError` for a bad site, one whose key is
     missing, or without `list_new` where no posts are known.
     """
-    params, store, progress = context.params, context.store, context.progress
+    params, store = context.params, context.store
     counts = ScrapeCounts(params.site, params.limit)
     stop = threading.Event()
     with closing(_open_session(context, stop)) as session:
@@ -84,21 +85,7 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
             until=params.until,
         )
         _report_resumed_listing(context, reader)
-        progress.start("scrape", params.limit, "pictures")
-        decoder = ThreadPoolExecutor(1)
-        try:
-            # Pillow warns of damaged metadata. Filters belong to the process, so they enclose the
-            # threads.
-            with (
-                warnings.catch_warnings(action="ignore"),
-                BackgroundTasks(params.workers + 1, stop) as tasks,
-            ):
-                scheduler = _Scheduler(context, counts, reader, session, tasks, decoder)
-                while scheduler.advance():
-                    tasks.wait_for_one()
-        finally:
-            decoder.shutdown(wait=False, cancel_futures=True)
-            progress.finish()
+        _run_scheduler(context, counts, reader, session, stop)
     if counts.missing and context.list_new:
         store.listings.mark_short(context.listing_key)
     if counts.missing:
@@ -108,6 +95,31 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
             f"(all that was fetched stays in {store.folder})"
         )
     return counts
+
+
+def _run_scheduler(
+    context: ScrapeContext,
+    counts: ScrapeCounts,
+    reader: ListingReader,
+    session: Session,
+    stop: threading.Event,
+) -> None:
+    """Take posts of `reader` until enough are accepted or there are no more."""
+    context.progress.start("scrape", context.params.limit, "pictures")
+    decoder = ThreadPoolExecutor(1)
+    try:
+        # Pillow warns of damaged metadata. Filters belong to the process, so they enclose the
+        # threads.
+        with (
+            warnings.catch_warnings(action="ignore"),
+            BackgroundTasks(context.params.workers + 1, stop) as tasks,
+        ):
+            scheduler = _Scheduler(context, counts, reader, session, tasks, decoder)
+            while scheduler.advance():
+                tasks.wait_for_one()
+    finally:
+        decoder.shutdown(wait=False, cancel_futures=True)
+        context.progress.finish()
 
 
 def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
@@ -127,13 +139,13 @@ def _open_session(context: ScrapeContext, stop: threading.Event) -> Session:
     )
 
 
-def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True) -> ListingClient:
+def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True) -> Client:
     """Return the client for the form of `params.site`.
 
     Raises `UsageError` where it is to list posts, and the site wants a key that is not set.
     """
     if site_form(params) == "danbooru2":
-        return danbooru.DanbooruClient(
+        return DanbooruClient(
             session,
             params.site,
             params.tags,
@@ -141,32 +153,26 @@ def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True
             params.ratings,
             params.min_score,
             params.page_size,
-            danbooru.forms_of(params.listing),
-            danbooru.credentials(os.environ),
+            listing_formats(params),
+            credentials(os.environ, user="login"),
         )
     site, keys = known_site(params.site), credentials(os.environ)
-    forms = _forms(params, site)
-    if site.needs_key and not keys and forms != ("html",) and list_new:
+    formats = listing_formats(params)
+    if site.needs_key and not keys and formats != ("html",) and list_new:
         raise UsageError(
             f"{params.site}: its API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to "
             "those of your account there"
         )
-    return Client(
+    return GelbooruClient(
         session,
         params.site,
         params.tags,
         params.excluded_tags,
         params.page_size,
-        forms,
+        formats,
         keys,
         site.api,
     )
-
-
-def _forms(params: ScrapeParams, site: Site) -> tuple[Form, ...]:
-    if params.listing != "auto":
-        return (params.listing,)
-    return FORMS if site.form == "gelbooru02" else ("json", "xml")
 
 
 def _report_resumed_listing(context: ScrapeContext, reader: ListingReader) -> None:
@@ -249,7 +255,8 @@ class _Scheduler:
             address = parse_address(post.file_url)
             self._counts.reject_host((address.host if address else None) or "no host")
         elif reason == "tags":
-            missing = tag_patterns(self._params.tags).missing(post.tags)
+            # Others are not searched for, so that posts without them are nothing strange.
+            missing = tag_patterns(self._client.searched_tags).missing(post.tags)
             self._counts.reject_tags(missing, post.tags)
         else:
             self._counts.reject(reason)
@@ -257,12 +264,14 @@ class _Scheduler:
             self._check_hope(reason)
 
     def _check_hope(self, reason: str) -> None:
-        """Raise `PipelineError` where all posts so far were rejected for `reason`.
+        """Raise `PipelineError` where too many posts were rejected for `reason`, and none fits yet.
 
-        It is not one of the rules: the site lists posts for other tags, or has its files elsewhere.
+        It is not one of the rules: the site lists posts for other tags than it was asked for, or
+        has its files elsewhere.
         """
         is_first = not (self._fetching or self._counts.accepted or self._counts.failed)
-        if is_first and self._counts.rejected[reason] >= _MAX_HOPELESS:
+        hopeless = self._counts.misfound if reason == "tags" else self._counts.rejected[reason]
+        if is_first and hopeless >= _MAX_HOPELESS:
             raise PipelineError(
                 f"{self._params.site}: no picture is accepted: {self._counts.summary()}; "
                 f"{advice_on(reason, self._counts, self._params)}"

@@ -2,22 +2,15 @@
 
 from collections import deque
 from dataclasses import replace
-from typing import Protocol
 
 from pipeline.errors import UsageError
+from pipeline.scraping.client import Client
 from pipeline.scraping.listings import Listing
-from pipeline.scraping.posts import Page, Post
+from pipeline.scraping.posts import Post
 from pipeline.scraping.store import Store
 
 READ_AHEAD = 500
 """Posts that are read from the store at once."""
-
-
-class ListingClient(Protocol):
-    """Client for the post listing of a site, newest post first."""
-
-    def fetch_page(self, below: int | None = None) -> Page:
-        """Return the newest posts with an id less than `below`; an empty page at the end."""
 
 
 class ListingReader:
@@ -86,7 +79,7 @@ class ListingReader:
         all_read = self._position == self._listing.cursor
         return self._extendable and all_read and not self._listing.finished
 
-    def fetch_page(self, client: ListingClient) -> None:
+    def fetch_page(self, client: Client) -> None:
         """Add the next page of the site to the store; callable from any thread.
 
         `reload` makes it visible here. Raises `FetchError` or `SiteError`.

@@ -11,12 +11,12 @@ from pipeline.files import write_text, writing
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
 from pipeline.scraping.dry_run import Plan, plan_files
-from pipeline.scraping.forms import post_url
 from pipeline.scraping.job import ScrapeContext, run_job
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.raw_set import SetEntry, try_replacing, write_set
 from pipeline.scraping.selection import check_rules
+from pipeline.scraping.sites import post_url
 from pipeline.scraping.store import Store, naming_faults
 
 

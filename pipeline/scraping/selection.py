@@ -3,8 +3,8 @@
 from pipeline.errors import UsageError
 from pipeline.images.suffixes import FORMAT_BY_SUFFIX
 from pipeline.params import ScrapeParams
-from pipeline.scraping.forms import site_form
 from pipeline.scraping.posts import RATINGS, Post
+from pipeline.scraping.sites import site_form
 from pipeline.tag_patterns import tag_patterns
 
 PICTURE_FORMATS = {suffix.lstrip("."): format for suffix, format in FORMAT_BY_SUFFIX.items()}

@@ -1,12 +1,24 @@
-"""What is known of sites whose layout is not that of a plain Gelbooru 0.2 site."""
+"""What is known of sites: the form that each has, and what follows from it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.params import ScrapeParams
 from pipeline.scraping.addresses import parse_address
+from pipeline.scraping.posts import Post
 
 SiteForm = Literal["gelbooru02", "gelbooru025", "danbooru2"]
 """How a site lists posts; the web pages of `gelbooru025` are others than those of `gelbooru02`."""
+
+ListingFormat = Literal["json", "xml", "html"]
+"""What a listing is read from: the API in JSON or XML, or web pages."""
+
+LISTING_FORMATS: dict[SiteForm, tuple[ListingFormat, ...]] = {
+    "gelbooru02": ("json", "xml", "html"),
+    "gelbooru025": ("json", "xml"),
+    "danbooru2": ("json", "html"),
+}
+"""The formats of each form of site that can be read, the best first."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +42,8 @@ SITES = (
     Site("safebooru.org"),
     Site("gelbooru.com", form="gelbooru025", needs_key=True),
     Site("rule34.xxx", api="https://api.rule34.xxx", needs_key=True),
-    Site("danbooru.donmai.us", form="danbooru2", file_hosts=("cdn.donmai.us",)),
-    Site("safebooru.donmai.us", form="danbooru2", file_hosts=("cdn.donmai.us",)),
+    Site("danbooru.donmai.us", form="danbooru2"),
+    Site("safebooru.donmai.us", form="danbooru2"),
 )
 
 
@@ -39,6 +51,23 @@ def known_site(address: str) -> Site:
     """Return the entry of the site at `address`, of its API's too; the default for others."""
     host = _host(address).removeprefix("www.")
     return next((site for site in SITES if host and host in (site.host, _host(site.api))), Site())
+
+
+def site_form(params: ScrapeParams) -> SiteForm:
+    """Return the form of `params.site`: the param's, or that of a known site."""
+    return known_site(params.site).form if params.form == "auto" else params.form
+
+
+def listing_formats(params: ScrapeParams) -> tuple[ListingFormat, ...]:
+    """Return the formats in which the posts of `params.site` may be listed, the best first."""
+    return LISTING_FORMATS[site_form(params)] if params.listing == "auto" else (params.listing,)
+
+
+def post_url(params: ScrapeParams, post: Post) -> str:
+    """Return the address of the page that shows `post`."""
+    if site_form(params) == "danbooru2":
+        return f"{params.site}/posts/{post.id}"
+    return f"{params.site}/index.php?page=post&s=view&id={post.id}"
 
 
 def _host(address: str) -> str:

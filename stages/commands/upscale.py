@@ -44,10 +44,7 @@ def parse_tile(text: str) -> int | None:
 def upscale(
     pictures: Annotated[
         list[str],
-        typer.Argument(
-            metavar="PICTURES...",
-            help="pictures, and folders of pictures (PNG, JPEG, WebP, ...); -: a pipe",
-        ),
+        typer.Argument(help="pictures, and folders of pictures (PNG, JPEG, WebP, ...); -: a pipe"),
     ],
     output: Annotated[
         str | None,

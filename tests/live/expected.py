@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.scraping.forms import SiteForm
+from pipeline.scraping.sites import SiteForm
 
 Source = Literal["published", "shape"]
 

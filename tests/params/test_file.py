@@ -470,3 +470,17 @@ def test_losses_that_do_not_fit_are_named(text: str, problem: str, tmp_path: Pat
 def test_a_loss_of_weight_0_needs_no_crop(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("train: {crop: 160, extra_losses: {ms_ssim: 0}}\n")
     assert load_params(tmp_path / "params.yaml").train.extra_losses == {"ms_ssim": 0}
+
+
+def test_a_text_of_a_wrong_form_is_answered_in_words() -> None:
+    with pytest.raises(UsageError) as error:
+        override(ScrapeParams(), {"contact": "a\nb"})
+    assert str(error.value) == (
+        "--contact: 'a\\nb' is not allowed; wanted: your e-mail address or URL, sent to the site "
+        "in the user agent"
+    )
+
+
+def test_a_required_tag_that_a_pattern_excludes() -> None:
+    with pytest.raises(UsageError, match=r"Solo is in scrape\.tags too"):
+        override(ScrapeParams(), {"tags": "Solo,score:>5", "excluded_tags": "s*"})

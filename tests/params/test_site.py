@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.params import ScrapeParams
+from pipeline.params.file import override
 from pipeline.params.site import folder_of, is_folder
 
 
@@ -84,3 +85,33 @@ def test_an_address_of_two_folders_is_neither(base: Path) -> None:
     with pytest.raises(UsageError, match=f"may be {base}/aA or {base}/a%41; write the path alone"):
         folder_of(f"file://{base}/a%41")
     assert folder_of(f"{base}/a%41") == base / "a%41"
+
+
+@pytest.mark.parametrize(
+    ("address", "site"),
+    [
+        ("https://b.test", "https://b.test"),
+        ("https://b.test//", "https://b.test"),
+        ("https://b.test/index.php", "https://b.test"),
+        ("https://b.test/index.php?page=post&s=list&tags=all", "https://b.test"),
+        ("https://b.test/index.php?page=post&s=view&id=7#comments", "https://b.test"),
+        ("https://b.test/booru/index.php?page=post&s=list", "https://b.test/booru"),
+        ("https://b.test/posts/123?q=x", "https://b.test"),
+        ("https://b.test/posts.json?limit=3", "https://b.test"),
+        ("https://b.test/myposts", "https://b.test/myposts"),
+        ("https://posts/", "https://posts"),
+        ("http://[bad", "http://[bad"),
+    ],
+)
+def test_a_page_of_a_site_names_the_site(address: str, site: str) -> None:
+    assert ScrapeParams(site=address).site == site
+
+
+def test_a_search_is_named_as_such() -> None:
+    address = "https://b.test/index.php?page=post&s=list&tags=solo+1girl+all"
+    with pytest.raises(UsageError) as error:
+        override(ScrapeParams(), {"site": address})
+    assert str(error.value) == (
+        f"--site: {address!r} is the address of a search; write https://b.test, and solo, 1girl in "
+        "scrape.tags"
+    )

@@ -3,15 +3,21 @@
 import json
 import re
 from collections.abc import Callable
+from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipeline.scraping.client import FORMS, Client, Form
-from pipeline.scraping.fetch_errors import FetchError, KeyRequiredError, SiteError
+from pipeline.errors import PipelineError
+from pipeline.scraping import client
+from pipeline.scraping.fetch_errors import ChallengeError, FetchError, KeyRequiredError, SiteError
+from pipeline.scraping.gelbooru import GelbooruClient
 from pipeline.scraping.session import Session
-from tests.scraping.site import CHALLENGE, Fault, Handler, ScriptedSite, answer
+from pipeline.scraping.sites import LISTING_FORMATS, ListingFormat
+from tests.scraping.site import CHALLENGE, Fault, Handler, ScriptedSite, answer, dropped, truncated
 from tests.scraping.test_html_listing import HEAD, PAGER, THUMB, VIEW
+
+FORMATS = LISTING_FORMATS["gelbooru02"]
 
 
 def query_of(handler: Handler) -> dict[str, str]:
@@ -24,7 +30,7 @@ class WithPages(ScriptedSite):
     def __init__(self, count: int) -> None:
         super().__init__(count)
         self.faults["/index.php"] = [self.answer_page] * 999
-        self.views: dict[int, bytes] = {}
+        self.views: dict[int, Fault] = {}
         self.empty = 0
         self.lists_posts = True
 
@@ -39,8 +45,8 @@ class WithPages(ScriptedSite):
             handler.send(200, page.encode())
         else:
             number = int(query["id"])
-            page = VIEW.replace("3568555", str(number))
-            handler.send(200, self.views.get(number, page.encode()))
+            page = VIEW.replace("3568555", str(number)).encode()
+            self.views.get(number, answer(200, page))(handler, page)
 
     def searches(self) -> list[str]:
         """Return the searches so far, as the API or web pages got them."""
@@ -49,13 +55,15 @@ class WithPages(ScriptedSite):
 
 
 def list_all(
-    site: ScriptedSite, forms: tuple[Form, ...] = FORMS, log: Callable[[str], None] = print
+    site: ScriptedSite,
+    formats: tuple[ListingFormat, ...] = FORMATS,
+    log: Callable[[str], None] = print,
 ) -> list[int]:
     """Return all ids that a client lists, page by page; malformed ones as negative numbers."""
     with site.serve() as url:
         session = Session(url, api_interval=0, retries=1, log=log)
-        client, ids, below = Client(session, url, forms=forms), list[int](), None
-        while (page := client.fetch_page(below)).ids:
+        listing, ids, below = GelbooruClient(session, url, formats=formats), list[int](), None
+        while (page := listing.fetch_page(below)).ids:
             ids += [post.id for post in page.posts] + [-number for number in page.malformed]
             below = min(page.ids)
     return ids
@@ -143,21 +151,21 @@ class Bumped(WithPages):
         return json.dumps([self.post(number) for number in numbers[:3]]).encode()
 
 
-@pytest.mark.parametrize("form", ["json", "html"])
-def test_a_list_in_another_order_is_sorted_by_the_site(form: Form) -> None:
+@pytest.mark.parametrize("format", ["json", "html"])
+def test_a_list_in_another_order_is_sorted_by_the_site(format: ListingFormat) -> None:
     site = Bumped(9)
-    ids = list_all(site, (form,))
+    ids = list_all(site, (format,))
     assert [abs(number) for number in ids] == [9, 8, 7, 6, 5, 4, 3, 2, 1]
 
 
-@pytest.mark.parametrize("form", ["json", "html"])
-def test_a_list_that_cannot_be_sorted_ends_the_run(form: Form) -> None:
+@pytest.mark.parametrize("format", ["json", "html"])
+def test_a_list_that_cannot_be_sorted_ends_the_run(format: ListingFormat) -> None:
     site = Bumped(9)
     site.sorts = False
     numbers = [4, 9, 2, 7, 5]
     site.listing = lambda _: json.dumps([site.post(number) for number in numbers]).encode()  # type: ignore[method-assign]
     with pytest.raises(SiteError, match="lists posts in another order than that of their ids"):
-        list_all(site, (form,))
+        list_all(site, (format,))
 
 
 def test_one_record_with_a_wrong_id_does_not_move_the_cursor() -> None:
@@ -176,13 +184,54 @@ def test_a_last_record_without_an_id_is_the_end() -> None:
     assert list_all(site, ("json",)) == [3, 2]
 
 
-def test_odd_pages_of_posts_are_malformed_until_there_are_too_many() -> None:
-    site = WithPages(6)
-    site.views = {number: (HEAD + "A database error").encode() for number in (5, 3, 2)}
-    assert list_all(site, ("html",)) == [6, -5, 4, -3, -2, 1]
-    site.views = {number: (HEAD + "A database error").encode() for number in range(1, 6)}
-    with pytest.raises(FetchError, match="shows no post"):
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answer(200, (HEAD + "A database error").encode()),
+        answer(200, b"x" * 100_000),
+        answer(302, Location="/index.php?page=post&s=view&id=5"),
+        answer(403),
+        answer(418),
+        answer(500),
+        answer(504),
+        dropped,
+        truncated,
+    ],
+)
+def test_odd_pages_of_posts_are_malformed_until_there_are_too_many(
+    fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_MAX_BODY_BYTES", 99_999)
+    site = WithPages(9)
+    site.views = dict.fromkeys((8, 5, 4, 3, 1), fault)
+    assert sorted(list_all(site, ("html",)), key=abs) == [-1, 2, -3, -4, -5, 6, 7, -8, 9]
+    site.views |= {2: fault}
+    with site.serve() as url, closing(Session(url, api_interval=0, retries=0)) as session:
+        listing = GelbooruClient(session, url, formats=("html",))
+        assert [listing.fetch_page(below).ids for below in (10, 9, 7)] == [(9,), (7, 8), (6,)]
+        # None of them is left out for the next run.
+        with pytest.raises(FetchError):
+            listing.fetch_page(6)
+
+
+def test_removed_posts_end_no_listing() -> None:
+    site = WithPages(9)
+    site.views = {number: answer((404, 410, 451)[number % 3]) for number in range(2, 9)}
+    assert list_all(site, ("html",)) == [9, *range(-8, -1), 1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(answer(200, CHALLENGE), ChallengeError), (answer(429, Retry_After="0"), FetchError)],
+)
+def test_what_no_other_page_would_mend_ends_at_once(
+    fault: Fault, error: type[PipelineError]
+) -> None:
+    site = WithPages(5)
+    site.views = {4: fault}
+    with pytest.raises(error):
         list_all(site, ("html",))
+    assert [path for path, _ in site.requests if path.endswith("id=3")] == []
 
 
 @pytest.mark.parametrize(
@@ -210,6 +259,6 @@ def test_the_api_may_have_an_address_of_its_own() -> None:
     api, pages = ScriptedSite(3), WithPages(5)
     with api.serve() as api_url, pages.serve() as url:
         session = Session(url, api_interval=0, retries=0)
-        client = Client(session, url, api=api_url)
-        assert client.fetch_page().ids == (3, 2, 1)
+        listing = GelbooruClient(session, url, api=api_url)
+        assert listing.fetch_page().ids == (3, 2, 1)
     assert pages.searches() == []

@@ -19,12 +19,11 @@ from pipeline.params import ScrapeParams
 from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.danbooru import search_terms
 from pipeline.scraping.danbooru_records import parse_posts
-from pipeline.scraping.fetch_errors import FetchError, KeyRequiredError
-from pipeline.scraping.forms import post_url, site_form
+from pipeline.scraping.fetch_errors import FetchError, KeyRequiredError, SiteError
 from pipeline.scraping.posts import Page, Post, TagCategories
 from pipeline.scraping.run import plan
 from pipeline.scraping.session import Session
-from pipeline.scraping.sites import known_site
+from pipeline.scraping.sites import known_site, post_url, site_form
 from pipeline.wsgi import Server
 from tests.scraping.site import picture
 from tests.scraping.test_run import Notes, ids, run
@@ -108,7 +107,6 @@ def test_records_that_are_no_posts(changes: dict[str, object]) -> None:
         (b"", "answered with empty instead of posts in JSON"),
         (b"<!doctype html><title>Down</title>", "answered with a web page instead of posts"),
         (b'{"success":false,"error":"E","message":"Too\\nfast"}', "refused the request: Too fast"),
-        (b"[{}, 3]", "answered with posts without ids"),
         (b"[", "answered with broken JSON"),
     ],
 )
@@ -263,6 +261,33 @@ def test_the_least_score(form: str, pictures: list[BooruPicture], tmp_path: Path
         }
 
 
+def test_a_tag_that_no_search_has_room_for_is_looked_for_in_each_post(tmp_path: Path) -> None:
+    """However many posts lack it; of the tags that are searched for, one may be an alias."""
+    files = {number: picture(number) for number in (2, 1)}
+    records = [
+        RECORD
+        | {"id": number, "rating": "g", "image_width": 40, "image_height": 32}
+        | {"file_url": f"/{number}.png", "md5": None}
+        | {"tag_string_general": "a b" if number > 2 else "a b c"}
+        for number in range(120, 0, -1)
+    ]
+
+    def site(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        is_list = path == "/posts.json"
+        is_file = path.endswith(".png")
+        body = json.dumps(records) if is_list else files[int(path[1:-4])] if is_file else ""
+        return Response(body, 200 if body else 404)(environ, start)
+
+    with Server(site) as booru:
+        run(tmp_path, booru.url, form="danbooru2", tags=("a", "b", "c"), limit=2)
+        assert ids(tmp_path) == [2, 1]
+        with pytest.raises(PipelineError, match=r"118\), accepted 2; .* loosen scrape\.tags"):
+            run(tmp_path, booru.url, form="danbooru2", tags=("a", "b", "c"), limit=3)
+        with pytest.raises(PipelineError, match=r"tags 100\), .* posts for x that lack it"):
+            run(tmp_path, booru.url, form="danbooru2", tags=("a", "x", "c"), limit=2)
+
+
 def test_nothing_is_searched_for_that_the_site_ignores(
     pictures: list[BooruPicture], tmp_path: Path
 ) -> None:
@@ -273,6 +298,42 @@ def test_nothing_is_searched_for_that_the_site_ignores(
         pytest.raises(FetchError, match="the search ignores page=b12"),
     ):
         run(tmp_path, booru.url, form="danbooru2", listing="json")
+
+
+def test_no_end_is_believed_while_the_web_page_lists_posts(
+    pictures: list[BooruPicture], tmp_path: Path
+) -> None:
+    site, notes = Recorder(Site(pictures), [Response("[]") for _ in range(9)]), Notes()
+    with Server(site) as booru:
+        run(tmp_path, booru.url, notes, form="danbooru2", limit=2, retries=1)
+    assert ids(tmp_path) == [9, 8]
+    assert "though its web page lists some: its search is down; going on" in notes.messages[-1]
+
+
+def test_posts_in_another_order_end_the_run(pictures: list[BooruPicture], tmp_path: Path) -> None:
+    listed = json.dumps([RECORD | {"id": post_id} for post_id in (4, 9, 2, 7)])
+    site = Recorder(Site(pictures), [Response(listed)])
+    with Server(site) as booru, pytest.raises(SiteError) as error:
+        run(tmp_path, booru.url, form="danbooru2")
+    assert "in another order than that of their ids, so that none can" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(200, "<!doctype html><body><p>This post is unavailable"), (403, ""), (500, "")],
+)
+def test_an_odd_page_of_a_post_is_skipped(
+    answer: tuple[int, str], pictures: list[BooruPicture], tmp_path: Path
+) -> None:
+    def site(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        is_odd = environ["PATH_INFO"] == "/posts/8"
+        odd = Response(answer[1], answer[0], mimetype="text/html")
+        return (odd if is_odd else Site(pictures))(environ, start)
+
+    with Server(site) as booru:
+        report = run(tmp_path, booru.url, form="danbooru2", listing="html", limit=2, retries=0)
+    assert ids(tmp_path) == [9, 7]
+    assert report.rejected["malformed"] == 1
 
 
 def test_the_site_says_why_it_refuses(pictures: list[BooruPicture], tmp_path: Path) -> None:
@@ -307,7 +368,7 @@ def test_the_user_is_named_to_the_site_and_in_no_message(
         run(tmp_path, booru.url, form="danbooru2")
     assert (site.queries[0]["login"], site.queries[0]["api_key"]) == ("somebody", "s3cret")
     assert str(error.value) == (
-        f"{booru.url}/posts.json?login=...&api_key=...&only=...&limit=200&tags=-animated+-lowres"
+        f"{booru.url}/posts.json?api_key=...&login=...&only=...&limit=200&tags=-animated+-lowres"
         "+rating%3Ag: "
         "answers: AuthenticationFailure Invalid API key ...; its API wants a key: set "
         "PIPELINE_API_KEY and PIPELINE_USER_ID to those of your account there, then run the same "
@@ -371,7 +432,7 @@ def test_what_robots_txt_closes_is_read_from_web_pages(
     (moved_on,) = [text for text in notes.messages if "going on" in text]
     assert moved_on.endswith(
         "robots.txt does not allow anime-sr-pipeline to fetch this; going on with the listing as "
-        "html, one request per post"
+        "web pages: a request, 0 s or more, for each post (scrape.listing: json ends here instead)"
     )
 
 

@@ -678,6 +678,14 @@ def test_an_empty_answer_to_a_refresh_leaves_what_was_listed(tmp_path: Path) -> 
     assert ids(tmp_path) == [5, 4, 3]
 
 
+def test_a_rule_that_the_site_is_not_asked_for_lists_nothing_anew(tmp_path: Path) -> None:
+    site = ScriptedSite(5)
+    with site.serve() as url:
+        run(tmp_path, url, limit=3)
+        run(tmp_path, url, limit=3, min_score=0)
+    assert site.paths().count("/index.php") == 1
+
+
 def test_an_alias_is_named(tmp_path: Path) -> None:
     """The site finds posts by another name than the one that they carry."""
     site = ScriptedSite(120)

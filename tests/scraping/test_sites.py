@@ -2,9 +2,10 @@
 
 import pytest
 
+from pipeline.params import ScrapeParams
 from pipeline.scraping.addresses import registrable_domain
 from pipeline.scraping.session import Session
-from pipeline.scraping.sites import Site, known_site
+from pipeline.scraping.sites import ListingFormat, Site, known_site, listing_formats
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,23 @@ def test_a_site_is_known_by_its_host(address: str, host: str) -> None:
 
 def test_an_unknown_site_is_a_plain_one() -> None:
     assert known_site("http://127.0.0.1:8931") == Site(form="gelbooru02")
+
+
+@pytest.mark.parametrize(
+    ("values", "formats"),
+    [
+        ({"site": "https://b.test"}, ("json", "xml", "html")),
+        ({"site": "https://gelbooru.com"}, ("json", "xml")),
+        ({"site": "https://gelbooru.com", "form": "gelbooru02"}, ("json", "xml", "html")),
+        ({"site": "https://gelbooru.com", "listing": "html"}, ("html",)),
+        ({"site": "https://b.test", "form": "danbooru2"}, ("json", "html")),
+        ({"site": "https://danbooru.donmai.us"}, ("json", "html")),
+    ],
+)
+def test_the_formats_of_a_listing_follow_from_the_form(
+    values: dict[str, str], formats: tuple[ListingFormat, ...]
+) -> None:
+    assert listing_formats(ScrapeParams(**values)) == formats  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
