@@ -131,7 +131,7 @@ def encode_gif(animation: Animation) -> Iterator[bytes]:
 
 
 def _whole_hundredths(durations_ms: Iterable[int]) -> Iterator[int]:
-    """Yield durations in whole hundredths of a second, the unit of GIF; their sum stays the same."""
+    """Yield durations in hundredths of a second, the unit of GIF, with the same sum."""
     exact = end = 0
     for duration_ms in durations_ms:
         exact += duration_ms
