@@ -156,6 +156,8 @@ def _print_plan(planned: "Plan", progress: ConsoleProgress) -> None:
         ("rejected", sum(planned.rejected.values()), _reasons(planned.rejected)),
     ]
     _print_table(rows, progress)
+    if planned.shortage is not None:
+        raise PipelineError(planned.shortage)
 
 
 def _report_rows(result: "ScrapeReport") -> list[tuple[str, int, str]]:

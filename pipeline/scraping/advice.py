@@ -60,8 +60,10 @@ def advice_on_failures(reason: str) -> str:
 
 
 def _advice_on_end(counts: ScrapeCounts, params: ScrapeParams) -> str:
-    if counts.listed:
+    if counts.listed and params.tags:
         problem = "search more widely by scrape.tags: the site lists no more posts"
+    elif counts.listed:
+        problem = "use another site: this one lists no more posts"
     elif params.tags:
         problem = "check the spelling of scrape.tags: the site lists no post with them"
     else:

@@ -31,6 +31,8 @@ class Plan:
 
     accepted: tuple[PlannedFile, ...]
     rejected: dict[str, int]
+    shortage: str | None
+    """how many posts are missing, and why; None where none are"""
 
 
 def plan_files(posts: Iterable[Post], store: Store, previous: PreviousSets) -> list[PlannedFile]:

@@ -69,7 +69,7 @@ class ScrapeContext:
 def run_job(context: ScrapeContext) -> ScrapeCounts:
     """Bring the files of the first `params.limit` acceptable posts into the store.
 
-    Raises `PipelineError` if there are fewer, and `UsageError` for a bad site, one whose key is
+    There may be fewer: `shortage` says why. Raises `UsageError` for a bad site, one whose key is
     missing, or without `list_new` where no posts are known.
     """
     params, store = context.params, context.store
@@ -88,13 +88,18 @@ def run_job(context: ScrapeContext) -> ScrapeCounts:
         _run_scheduler(context, counts, reader, session, stop)
     if counts.missing and context.list_new:
         store.listings.mark_short(context.listing_key)
-    if counts.missing:
-        raise PipelineError(
-            f"{params.site}: {counts.missing} of {params.limit} pictures are missing: "
-            f"{counts.summary()}; {advice(counts, params, list_new=context.list_new)} "
-            f"(all that was fetched stays in {store.folder})"
-        )
     return counts
+
+
+def shortage(counts: ScrapeCounts, context: ScrapeContext) -> str | None:
+    """Return how many pictures are missing, why, and what to do; None where none are."""
+    if not counts.missing:
+        return None
+    params = context.params
+    return (
+        f"{params.site}: {counts.missing} of {params.limit} pictures are missing: "
+        f"{counts.summary()}; {advice(counts, params, list_new=context.list_new)}"
+    )
 
 
 def _run_scheduler(

@@ -11,7 +11,7 @@ from pipeline.files import write_text, writing
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
 from pipeline.scraping.dry_run import Plan, plan_files
-from pipeline.scraping.job import ScrapeContext, run_job
+from pipeline.scraping.job import ScrapeContext, run_job, shortage
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.raw_set import SetEntry, try_replacing, write_set
@@ -67,6 +67,8 @@ def scrape(
             params, store, progress, previous, list_new=not retry_failed, refresh=refresh
         )
         counts = run_job(context)
+        if missing := shortage(counts, context):
+            raise PipelineError(f"{missing} (all that was fetched stays in {store.folder})")
         posts = store.listings.posts(context.listing_key, counts.newest_first)
         entries = (_set_entry(params, store, post) for post in posts)
         size, mismatches = write_set(entries, raw)
@@ -94,7 +96,7 @@ def plan(
     """Return the posts that `scrape` would accept, and the sizes of their files.
 
     Fetches the listing only, and keeps it for the scrape, which would replace posts whose files
-    cannot be fetched by older ones. Raises as `scrape` does.
+    cannot be fetched by older ones. Raises `UsageError` as `scrape` does.
     """
     check_rules(params)
     with _open_store(store_folder) as store:
@@ -103,7 +105,11 @@ def plan(
         )
         counts = run_job(context)
         posts = store.listings.posts(context.listing_key, counts.newest_first)
-        return Plan(tuple(plan_files(posts, store, previous)), dict(counts.rejected))
+        return Plan(
+            tuple(plan_files(posts, store, previous)),
+            dict(counts.rejected),
+            shortage(counts, context),
+        )
 
 
 def write_report(report: Path, result: ScrapeReport) -> None:

@@ -49,7 +49,11 @@ def test_the_largest_reason_decides(
 
 
 def test_a_listing_that_is_too_short_for_any_rule() -> None:
-    assert advice_for(listed=12, accepted=7, rejected={"ratings": 5}).startswith(
+    few = {"ratings": 5}
+    assert advice_for(listed=12, accepted=7, rejected=few).startswith(
+        "lower scrape.limit to 7, or use another site: this one lists no more posts; "
+    )
+    assert advice_for(listed=12, accepted=7, rejected=few, tags=("solo",)).startswith(
         "lower scrape.limit to 7, or search more widely by scrape.tags: the site lists no more"
     )
     assert advice_for(listed=0, tags=("solo",)).startswith("check the spelling of scrape.tags:")

@@ -783,9 +783,9 @@ def test_a_limit_that_cannot_be_met(tmp_path: Path) -> None:
         assert (error.value.exit_code, str(error.value)) == (
             1,
             f"{url}: 6 of 9 pictures are missing: listed 5, rejected 1 (ratings 1), failed 1 "
-            "(http_404 1), accepted 3; lower scrape.limit to 3, or search more widely by "
-            "scrape.tags: the site lists no more posts; if it should, its search may be down: run "
-            f"the same command again later (all that was fetched stays in {tmp_path / 'store'})",
+            "(http_404 1), accepted 3; lower scrape.limit to 3, or use another site: this "
+            "one lists no more posts; if it should, its search may be down: run the same command "
+            f"again later (all that was fetched stays in {tmp_path / 'store'})",
         )
         assert not (tmp_path / "raw").exists()
         site.files["/images/1/6.png"] = picture(6)

@@ -148,6 +148,15 @@ def test_a_dry_run_lists_and_fetches_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "reports").exists()
 
 
+def test_a_dry_run_that_falls_short_lists_what_there_is(tmp_path: Path) -> None:
+    with ScriptedSite(4).serve() as url:
+        result = pipeline(prepare(tmp_path, url, limit=6), "scrape", "--dry-run")
+    assert result.code == 1
+    assert [line.split("\t")[0] for line in result.out.splitlines()] == ["4", "3", "2", "1"]
+    assert result.problems[-1].startswith(f"{url}: 2 of 6 pictures are missing: listed 4, accepted")
+    assert "data/.store" not in result.problems[-1]
+
+
 def test_failures_are_tried_again_when_asked(tmp_path: Path) -> None:
     site = ScriptedSite(5)
     site.faults["/images/1/4.png"] = [answer(404)]
