@@ -910,8 +910,11 @@ def test_a_plan_fetches_nothing_and_serves_the_scrape(tmp_path: Path) -> None:
         planned = plan(wanted, tmp_path / "store")
         assert len(site.requests) == asked
         assert not any("/images" in path for path in site.paths()[asked:])
-        with pytest.raises(PipelineError, match="30 of 30 pictures are missing"):
-            plan(wanted.model_copy(update={"limit": 30, "min_side": 33}), tmp_path / "other")
+        none = plan(wanted.model_copy(update={"limit": 30, "min_side": 33}), tmp_path / "other")
+    assert not none.accepted
+    assert none.shortage is not None
+    assert none.shortage.startswith(f"{url}: 30 of 30 pictures are missing: ")
+    assert planned.shortage is None
     assert planned.rejected == {"ratings": 1}
     assert [entry.post.id for entry in planned.accepted] == list(range(29, 4, -1))
     assert [entry.stored for entry in planned.accepted] == [True] * 22 + [False] * 3

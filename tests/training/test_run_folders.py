@@ -47,6 +47,8 @@ INPUTS = {
     "init_sha256": None,
     "resume_sha256": None,
     "vgg_sha256": "v",
+    "lpips_loss_sha256": None,
+    "dists_loss_sha256": None,
 }
 
 
