@@ -12,15 +12,14 @@ from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.files import sha256_of
-from pipeline.images.damage import damage_of
-from pipeline.images.decode import ImageRefused, decoding, opaque_srgb, opened
-from pipeline.images.raster import Raster, has_alpha, is_srgb, read_raster
+from pipeline.images.decode import ImageRefused, decoding, opaque_srgb, opened, whole_raster
+from pipeline.images.raster import Raster, has_alpha, is_srgb
 from pipeline.images.webp_chunks import LOSSY, first_stream
+from pipeline.params.section import MAX_DECODED_PIXELS
 
 ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".webp", ".avif", ".jpg", ".jpeg")
 """In any case; of several files of an image the first is read: the lossless formats come first."""
 BACKGROUND = "#ffffff"
-MAX_PIXELS = 178_956_970
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class ResultFiles:
             raise PipelineError(f"{path}: no complete image: {refused.text}") from None
 
     def _decoded(self, path: Path, data: bytes, size: tuple[int, int]) -> Result:
-        with warnings.catch_warnings(), opened(data, MAX_PIXELS) as image:
+        with warnings.catch_warnings(), opened(data, MAX_DECODED_PIXELS) as image:
             warnings.simplefilter("ignore")
             if image.size != size:
                 width, height = image.size
@@ -96,10 +95,7 @@ class ResultFiles:
                     "enlarge the LR images: those that `pipeline pairs` writes, or of "
                     "evaluate.lr_folder"
                 )
-            with decoding():
-                raster = read_raster(image, data)
-            if damage := damage_of(data, image.format or ""):
-                raise ImageRefused("damaged", damage)
+            raster = whole_raster(image, data)
             with decoding():
                 pixels = opaque_srgb(raster, BACKGROUND)
             conversions = _conversions(image, data, raster)

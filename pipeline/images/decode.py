@@ -58,14 +58,19 @@ def decode(data: bytes, max_pixels: int, background: str) -> Decoded:
     with opened(data, max_pixels) as image:
         if frame_count(image) > 1:
             raise ImageRefused("animated", f"{frame_count(image)} frames")
-        with decoding():
-            raster = read_raster(image, data)
-        format, jpeg = _format(image), jpeg_of(image)
-        if damage := damage_of(data, format):
-            raise ImageRefused("damaged", damage)
+        raster, jpeg = whole_raster(image, data), jpeg_of(image)
         with decoding():
             pixels = opaque_srgb(raster, background)
-        return Decoded(pixels, format, jpeg)
+        return Decoded(pixels, _format(image), jpeg)
+
+
+def whole_raster(image: ImageFile.ImageFile, data: bytes) -> Raster:
+    """Read an image that `opened` yields. Raises `ImageRefused` where `data` is damaged."""
+    with decoding():
+        raster = read_raster(image, data)
+    if damage := damage_of(data, _format(image)):
+        raise ImageRefused("damaged", damage)
+    return raster
 
 
 def opaque_srgb(raster: Raster, background: str) -> NDArray[np.uint8]:
