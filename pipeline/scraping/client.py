@@ -74,8 +74,11 @@ class Client(ABC):
         api: str,
         formats: tuple[ListingFormat, ...],
         searched_tags: tuple[str, ...],
+        page_size: int,
+        credentials: Mapping[str, str] | None,
     ) -> None:
         self._session, self._site, self._api = session, site, api
+        self._page_size, self._credentials = page_size, dict(credentials or {})
         self._formats = deque(formats)
         self._api_formats = [format for format in formats if format != "html"]
         self.searched_tags = searched_tags

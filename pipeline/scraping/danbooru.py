@@ -49,14 +49,13 @@ class DanbooruClient(Client):
     ) -> None:
         self._terms, self._left_out = search_terms([*tags, *(f"-{tag}" for tag in excluded_tags)])
         searched_tags = tuple(tag for tag in tags if tag in self._terms)
-        super().__init__(session, site, site, formats, searched_tags)
+        most = min(page_size, MAX_PAGE_SIZE)
+        super().__init__(session, site, site, formats, searched_tags, most, credentials)
         letters = [letter for letter, rating in RATINGS.items() if rating in ratings]
         if len(letters) < len(RATINGS):
             self._terms.append(f"rating:{','.join(letters)}")
         if min_score is not None:
             self._terms.append(f"score:>={min_score}")
-        self._page_size = min(page_size, MAX_PAGE_SIZE)
-        self._credentials = dict(credentials or {})
 
     def fetch_page(self, below: int | None = None) -> Page:
         """As of other sites; says once which tags the site is not asked for."""

@@ -32,10 +32,8 @@ class GelbooruClient(Client):
         credentials: Mapping[str, str] | None = None,
         api: str = "",
     ) -> None:
-        super().__init__(session, site, api or site, formats, tags)
-        self._page_size = page_size
+        super().__init__(session, site, api or site, formats, tags, page_size, credentials)
         self._words = [*tags, *(f"-{tag}" for tag in excluded_tags)]
-        self._credentials = dict(credentials or {})
 
     def _api_query(self, format: ListingFormat, below: int | None) -> Query:
         params: dict[str, str | int] = {"page": "dapi", "s": "post", "q": "index"}
