@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from pipeline.images.damage import damage_of
+from pipeline.images.damage import check_decodes, damage_of
+from pipeline.images.damage.jpeg import is_whole_jpeg
 from tests.images.originals import drawing, saved
 from tests.mutations import mutations
 
@@ -98,6 +99,41 @@ def test_a_damaged_jpeg_is_found(kind: str, damage: str) -> None:
 @pytest.mark.parametrize("change", HARMLESS)
 def test_a_whole_jpeg_stays_whole(kind: str, change: str) -> None:
     assert damage_of(HARMLESS[change](KINDS[kind]), "JPEG") is None
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"cmyk"}))
+@pytest.mark.parametrize("change", ["nothing", "zeros after the picture", "a hole in metadata"])
+def test_a_whole_jpeg_is_known_without_its_pixels(kind: str, change: str) -> None:
+    assert is_whole_jpeg(HARMLESS[change](KINDS[kind]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("change", HARMLESS)
+def test_what_libjpeg_warns_of_may_be_harmless(kind: str, change: str) -> None:
+    data = HARMLESS[change](KINDS[kind])
+    with Image.open(io.BytesIO(data)) as image:
+        check_decodes(image, data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pillow_reads_no_jpeg_that_ends_in_its_scan(kind: str) -> None:
+    data = KINDS[kind][:-2]
+    assert not decodes(data)
+    with Image.open(io.BytesIO(data)) as image, pytest.raises(OSError, match="truncated"):
+        check_decodes(image, data)
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_whatever_passes_as_whole_is_decoded_by_pillow(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(sorted(KINDS)))
+    changed = data.draw(mutations(KINDS[kind]))
+    if is_whole_jpeg(changed):
+        try:
+            image = Image.open(io.BytesIO(changed))
+        except UnidentifiedImageError:
+            return
+        image.load()
 
 
 @pytest.mark.parametrize("marker", [b"\xff\xd8", b"\xff\x01", b"\xff\xc1\0\2"])
