@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.fft import dct
 
 from pipeline.images.quality import quality_of_steps
 
 Floats = NDArray[np.float32]
 
 BLOCK = 8
-_BASIS: Floats = dct(np.eye(BLOCK), axis=0, norm="ortho").astype(np.float32)
 _BT601 = np.array([0.299, 0.587, 0.114], np.float32)
 # The middle of a picture tells enough, in a sixteenth of a second.
 _LARGEST_SIDE = 512
@@ -30,6 +28,17 @@ _LEAST_SURPLUS = 3.0
 _LEAST_COEFFICIENTS = 12
 _LEAST_SHARE_OF_MULTIPLES = 0.7
 _LARGEST_STEP = 120
+
+
+def _dct_basis() -> Floats:
+    """Return the orthonormal DCT-II of `BLOCK` values as a matrix, frequencies first."""
+    frequencies = np.arange(BLOCK)
+    basis = np.cos(np.pi * np.outer(frequencies, 2 * frequencies + 1) / (2 * BLOCK)) / 2
+    basis[0] /= np.sqrt(2)
+    return basis.astype(np.float32)
+
+
+_BASIS = _dct_basis()
 
 
 @dataclass(frozen=True)

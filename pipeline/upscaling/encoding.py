@@ -35,6 +35,8 @@ JPEG_QUALITY = 95
 # The largest values of GIF's fields of 16 bits; durations are in hundredths of a second.
 MAX_DURATION_MS = 655_350
 MAX_LOOPS = 65_535
+# Enlarged drawings are 0.9 % larger than at zlib's default of 6, and take half of the CPU time.
+PNG_LEVEL = 4
 ENCODER_BYTES = {"png": 8, "jpg": 8, "webp": 46, "gif": 50}
 """Memory of Pillow and its encoders per pixel, the encoded file included: of noise, the most"""
 HELD_WEBP_BYTES = 2
@@ -106,6 +108,8 @@ def _save_options(format: str, quality: int | None) -> dict[str, Any]:
         return {"format": "WEBP"} | ({"lossless": True} if lossless else {"quality": quality})
     if format == "jpg":
         return {"format": "JPEG", "quality": quality or JPEG_QUALITY, "subsampling": 0}
+    if format == "png":
+        return {"format": "PNG", "compress_level": PNG_LEVEL}
     return {"format": format.upper()}
 
 
@@ -162,7 +166,7 @@ def _png16_parts(picture: Picture) -> Iterator[bytes]:
     header = struct.pack(">IIBB3x", width, height, 16, colour_type)
     chunks = [(b"IHDR", header), *_info_chunks(picture)]
     yield PNG_SIGNATURE + b"".join(png_chunk(*chunk) for chunk in chunks)
-    stream = zlib.compressobj(6)
+    stream = zlib.compressobj(PNG_LEVEL)
     for row in picture.frames[0]:
         # Each row begins with the number of its filter: none.
         if part := stream.compress(b"\0" + row.astype(">u2").tobytes()):

@@ -64,7 +64,8 @@ class TiledGenerator:
         if self.device.type != "cpu":
             return 0
         beyond = 2 * tile_overlap(self.generator, self._reach) if self.seamless else 0
-        return _windows_per_picture(lr) * tile_bytes(
+        windows = _windows_per_picture(lr) * min(len(lr), self._batch(lr, tile))
+        return windows * tile_bytes(
             self.generator, width + beyond, height + beyond, tile, self._reach
         )
 

@@ -205,10 +205,7 @@ class Upscaler:
         return [replace(one, frames=(pixels,)) for one, pixels in zip(pictures, hr, strict=True)]
 
     def most_together(self, picture: Picture) -> int:
-        """Return how many pictures like a still one `upscale_pictures` should get.
-
-        One on a CPU, which a single picture keeps busy.
-        """
+        """Return how many pictures like a still one `upscale_pictures` should get."""
         if picture.animated or not self.passes(*picture.size):
             return 1
         lr = to_batch(picture.frames[0], None)

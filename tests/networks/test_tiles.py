@@ -85,12 +85,15 @@ def test_what_others_take_leaves_smaller_tiles(monkeypatch: pytest.MonkeyPatch) 
     assert best_tile(network, cpu, 10_000, reserved=5 * free) == SMALLEST_TILE
 
 
-def test_a_gpu_gets_as_many_pictures_as_fit_and_a_cpu_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_gets_as_many_pictures_as_fit_and_a_cpu_small_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     network = SRResNet(norm="none")
     monkeypatch.setattr(tiles, "free_memory", lambda _: 14_000 * bytes_per_pixel(network))
     assert best_batch(network, torch.device("cuda"), 1000) == 7
     assert best_batch(network, torch.device("cuda"), 10_000) == 1
-    assert best_batch(network, torch.device("cpu"), 10) == 1
+    assert best_batch(network, torch.device("cpu"), 96**2) == 2
+    assert best_batch(network, torch.device("cpu"), 160**2) == 1
 
 
 def noise(height: int, width: int) -> torch.Tensor:

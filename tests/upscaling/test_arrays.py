@@ -121,9 +121,9 @@ def test_pictures_go_through_the_network_together(
     lr = torch.rand(3, channels, 9, 12)
     one_by_one = torch.stack([upscaler(picture) for picture in lr])
     sizes.clear()
-    monkeypatch.setattr(tiles, "CPU_BATCH", batch)
-    torch.testing.assert_close(upscaler(lr), one_by_one)
     windows = 2 if channels == 4 else 1
+    monkeypatch.setattr(tiles, "CPU_PIXELS", batch * windows * 16**2)
+    torch.testing.assert_close(upscaler(lr), one_by_one)
     assert sizes == [windows * number for number in {1: (1, 1, 1), 2: (2, 1), 8: (3,)}[batch]]
 
 
@@ -136,8 +136,8 @@ def test_where_memory_runs_out_pictures_go_one_by_one(monkeypatch: pytest.Monkey
 
     upscaler = Upscaler(Hungry(blocks=1, features=8, norm="none"), device="cpu", tile=32)
     lr = torch.rand(3, 3, 9, 12)
-    expected = upscaler(lr)
-    monkeypatch.setattr(tiles, "CPU_BATCH", 3)
+    expected = torch.stack([upscaler(picture) for picture in lr])
+    monkeypatch.setattr(tiles, "CPU_PIXELS", 3 * 32**2)
     assert torch.equal(upscaler(lr), expected)
 
 

@@ -106,7 +106,7 @@ def test_pictures_of_one_size_go_through_the_network_together(
         picture.save(tmp_path / f"{name}.png")
     upscaler, results = watched(), []
     for together in (1, 3):
-        monkeypatch.setattr(tiles, "CPU_BATCH", together)
+        monkeypatch.setattr(tiles, "CPU_PIXELS", together * 6**2)
         AT_ONCE.clear()
         sources = sorted(tmp_path.glob("*.png"))
         jobs = [Job(path, tmp_path / str(together) / path.name) for path in sources]
@@ -123,7 +123,7 @@ def test_one_that_fails_among_several_is_the_only_one(
         Image.new("RGB", (6, 5), (level,) * 3).save(tmp_path / f"{name}.png")
     jobs = [Job(path, tmp_path / "out" / path.name) for path in sorted(tmp_path.glob("*.png"))]
     upscaler, written = watched(), list[str]()
-    monkeypatch.setattr(tiles, "CPU_BATCH", 3)
+    monkeypatch.setattr(tiles, "CPU_PIXELS", 3 * 6**2)
     failures = upscale_all(
         jobs,
         lambda _: upscaler,

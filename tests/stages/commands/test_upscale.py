@@ -217,8 +217,24 @@ def test_what_is_wrong_with_files_is_found_without_pytorch(
     folder: Path, arguments: list[str], message: str
 ) -> None:
     (folder / "a_x4.png").touch()
+    result = upscale_and_print_modules(folder, *arguments)
+    assert message in result.stderr
+    assert result.returncode in (1, 2)
+    assert "typer" in result.stdout.split()
+    assert "torch" not in result.stdout.split()
+
+
+def test_a_picture_is_enlarged_without_what_takes_seconds_to_load(folder: Path) -> None:
+    result = upscale_and_print_modules(folder, "a.png", "--model", "small.safetensors")
+    assert result.returncode == 0, result.stderr
+    assert "torch" in result.stdout.split()
+    assert not {"torch._dynamo", "scipy"} & set(result.stdout.split())
+
+
+def upscale_and_print_modules(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """What `pipeline upscale` says, with the names of all loaded modules at the end."""
     modules = "import sys; from stages.app import main\ntry: main()\nfinally: print(*sys.modules)"
-    result = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", modules, "upscale", *arguments],
         cwd=folder,
         capture_output=True,
@@ -226,10 +242,6 @@ def test_what_is_wrong_with_files_is_found_without_pytorch(
         timeout=120,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
-    assert message in result.stderr
-    assert result.returncode in (1, 2)
-    assert "typer" in result.stdout.split()
-    assert "torch" not in result.stdout.split()
 
 
 def test_pictures_are_enlarged_as_they_appear(folder: Path) -> None:
