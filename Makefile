@@ -12,7 +12,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST := $(BIN)pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick test-long test-live coverage lint sync lock docs clean
+.PHONY: help install demo test quick tests quick-tests test-long test-live coverage lint sync lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,10 +22,16 @@ install: $(VENV)/.installed ## the program in .venv
 demo: $(VENV)/.installed ## all stages on generated drawings: offline, on a CPU, in minutes
 	$(BIN)pipeline demo
 
-test: $(VENV)/.installed-dev lint ## lint, types and all tests but the long ones
+test: $(VENV)/.installed-dev ## lint, types and all tests but the long ones
+	$(MAKE) --jobs 2 lint tests
+
+quick: $(VENV)/.installed-dev ## lint, types and the tests that take seconds: two minutes
+	$(MAKE) --jobs 2 lint quick-tests
+
+tests: $(VENV)/.installed-dev
 	$(PYTEST)
 
-quick: $(VENV)/.installed-dev lint ## lint, types and the tests that take seconds: two minutes
+quick-tests: $(VENV)/.installed-dev
 	$(PYTEST) -m 'not long and not slow and not live'
 
 test-long: $(VENV)/.installed-dev ## every file operation that fails, and kills by the hundred: hours
