@@ -68,10 +68,11 @@ def scrape_folder(
     """Fill `raw` with copies of the pictures under the folder that `params.site` names.
 
     Takes all that can be decoded and fit the rules on sizes, types and tags (the names of their
-    folders), up to `params.limit`: of more files a sample, the same each time. Ratings are ignored.
-    Ids come from the contents, so that more pictures change no id, and no split. `project` is the
-    folder where relative paths begin. Raises `UsageError` where the folder holds no picture,
-    `PipelineError` where none fits, where a file changes meanwhile, or where the machine fails.
+    folders), up to `params.limit`: of more files a sample, the same each time; fewer are no error.
+    Ratings are ignored. Ids come from the contents, so that more pictures change no id, and no
+    split. `project` is the folder where relative paths begin. Raises `UsageError` where the folder
+    holds no picture, `PipelineError` where none fits, where a file changes meanwhile, or where the
+    machine fails.
     """
     check_rules(params)
     params = _folder_rules(params)
@@ -82,13 +83,18 @@ def scrape_folder(
     accepted = _select(params, contents, rejected, progress)
     if not accepted:
         raise _nothing_accepted(folder, rejected)
+    if len(accepted) < params.limit:
+        progress.message(
+            f"{path_text(folder)}: {len(accepted)} pictures fit, fewer than scrape.limit "
+            f"{params.limit}; all of them are taken"
+        )
     # Copies, since DVC makes the files of its outputs read-only, and these are the user's own.
     size, _ = write_set(_reported(accepted, progress), raw, copy_file)
     result = ScrapeReport(
         accepted=len(accepted),
         listed=len(contents.pictures) + rejected["unread_format"],
         bytes=size,
-        md5_mismatches=0,
+        md5_mismatches=None,
         rejected=dict(rejected),
         failed={},
     )

@@ -25,7 +25,8 @@ class ScrapeReport:
     """Counts of a scrape.
 
     `listed` counts the posts from the newest to the oldest accepted one, or all pictures of a
-    folder. `bytes` and `md5_mismatches` are of the accepted files. `rejected` counts posts by the
+    folder. `bytes` and `md5_mismatches` are of the accepted files; a folder announces no md5, so
+    that the latter is None. `rejected` counts posts by the
     param that they do not fit, or by `host`, `malformed`, `duplicates` or `undecodable`; `failed`
     counts them by why their file could not be fetched. With `until`, the largest accepted id, as
     `scrape.until` the same posts are selected again, as long as the site has them; None for a
@@ -35,7 +36,7 @@ class ScrapeReport:
     accepted: int
     listed: int
     bytes: int
-    md5_mismatches: int
+    md5_mismatches: int | None
     rejected: dict[str, int]
     failed: dict[str, int]
     until: int | None = None

@@ -63,7 +63,10 @@ def test_hidden_files_are_counted(folder: Path) -> None:
 
 
 def test_a_folder_without_pictures_says_so(folder: Path) -> None:
-    assert found().count_lines() == ["set: holds no picture that can be read"]
+    assert (found().count_lines(), found().empty_lines()) == (
+        [],
+        ["set: holds no picture that can be read"],
+    )
 
 
 def test_linked_folders_are_followed_once(folder: Path) -> None:

@@ -34,7 +34,7 @@ def test_resize_then_manifest(tmp_path: Path) -> None:
     )
     result = pipeline(tmp_path, "manifest", "--min-count", "19")
     assert result.code == 1
-    assert result.problems[-1].startswith("manifest.min_count: 18 images are left, 19 are needed")
+    assert result.problems[-1].startswith("--min-count: 18 images are left, 19 are needed")
 
 
 def test_without_a_set_it_names_what_makes_one(tmp_path: Path) -> None:
