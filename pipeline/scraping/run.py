@@ -63,7 +63,7 @@ def scrape(
     """
     check_rules(params)
     try_replacing(raw)
-    with _open_store(store_folder) as store:
+    with _open_store(store_folder, progress) as store:
         context = ScrapeContext(
             params, store, progress, previous, list_new=not retry_failed, refresh=refresh
         )
@@ -100,7 +100,7 @@ def plan(
     cannot be fetched by older ones. Raises `UsageError` as `scrape` does.
     """
     check_rules(params)
-    with _open_store(store_folder) as store:
+    with _open_store(store_folder, progress) as store:
         context = ScrapeContext(
             params, store, progress, previous, refresh=refresh, fetch_files=False
         )
@@ -130,10 +130,10 @@ def _set_entry(params: ScrapeParams, store: Store, post: Post) -> SetEntry:
 
 
 @contextmanager
-def _open_store(folder: Path) -> Iterator[Store]:
+def _open_store(folder: Path, progress: Progress) -> Iterator[Store]:
     advice = "; mend that, then run the same command again (what was fetched is kept)"
     try:
-        with naming_faults(folder, advice), Store(folder) as store:
+        with naming_faults(folder, advice), Store(folder, progress.message) as store:
             yield store
     except MemoryError:
         raise PipelineError(f"{folder}: not enough memory; run the same command again") from None

@@ -8,7 +8,7 @@ links to them. `parts/<key>.part` are unfinished transfers. `state.sqlite` has a
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -62,11 +62,11 @@ class Store:
     """The store in `folder`, locked against other processes while it is open. Thread-safe.
 
     A context manager. Raises `PipelineError` on entry when another run holds it. `listings` are the
-    listings of `listing.sqlite`.
+    listings of `listing.sqlite`. `log` gets a message where another program locks a database.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, log: Callable[[str], None] = lambda text: None) -> None:
+        self.folder, self._log = folder, log
         self._files, self._parts = folder / "files", folder / "parts"
         self._files_mutex = threading.Lock()
         self._intact: set[str] = set()
@@ -77,7 +77,9 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(hold(self.folder / "lock", "pipeline scrape"))
-            self._database = stack.enter_context(closing(Database(self.folder, self.listing_path)))
+            self._database = stack.enter_context(
+                closing(Database(self.folder, self.listing_path, self._log))
+            )
             self.listings = Listings(self._database)
             self._recover()
             self._resources = stack.pop_all()
