@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from pipeline.errors import PipelineError, fault_line
 _LOCKED_SECONDS = 1.0
 """How long SQLite waits for another program's lock before it says that there is one."""
 _MAX_LOCKED_SECONDS = 600.0
+_CACHE_KIB = 512
+"""Rows are looked up by hashes of addresses, so that a larger cache would not help."""
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 T = TypeVar("T")
@@ -162,6 +165,7 @@ def _users(paths: tuple[Path, ...]) -> Iterator[str]:
                 yield f"{process.name()} (process {process.pid})"
 
 
+@lru_cache(maxsize=64)
 def file_key(url: str) -> str:
     """Return a key for the file at `url`, the same for the spellings of API and web pages."""
     parts = urlsplit(url)
@@ -182,6 +186,7 @@ def _connect(folder: Path, listing: Path) -> sqlite3.Connection:
         ):
             database.execute(f"PRAGMA {schema}.journal_mode = WAL")
             database.execute(f"PRAGMA {schema}.synchronous = NORMAL")
+            database.execute(f"PRAGMA {schema}.cache_size = -{_CACHE_KIB}")
             _migrate(database, schema, path, layouts)
     except sqlite3.DatabaseError as error:
         database.close()

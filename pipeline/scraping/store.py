@@ -69,7 +69,7 @@ class Store:
         self.folder, self._log = folder, log
         self._files, self._parts = folder / "files", folder / "parts"
         self._files_mutex = threading.Lock()
-        self._intact: set[str] = set()
+        self._unsynced: set[Path] = set()
         self.listing_path = folder / "listing.sqlite"
 
     def __enter__(self) -> "Store":
@@ -91,7 +91,8 @@ class Store:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._resources.close()
+        with self._resources:
+            self._sync_folders()
 
     def _recover(self) -> None:
         """Finish moves that a kill interrupted; remove parts without a row."""
@@ -135,10 +136,8 @@ class Store:
     def is_intact(self, sha256: str) -> bool:
         """Return whether the file with this hash still has it; a damaged file is removed.
 
-        Each file is read once in the life of this object. Raises `OSError`.
+        Raises `OSError`.
         """
-        if sha256 in self._intact:
-            return True
         path = self.file_path(sha256)
         try:
             inode = path.stat().st_ino
@@ -146,7 +145,6 @@ class Store:
         except FileNotFoundError:
             return False
         if intact:
-            self._intact.add(sha256)
             return True
         with self._files_mutex, suppress(FileNotFoundError):
             # Another thread may have replaced it by an intact one meanwhile.
@@ -192,7 +190,6 @@ class Store:
         )
         with self._files_mutex:
             self._move(self.part_path(post), self.file_path(sha256))
-        self._intact.add(sha256)
         if replaced is not None and replaced.sha256 is not None:
             self._remove_unused(replaced.sha256)
 
@@ -220,7 +217,16 @@ class Store:
         # Raw sets hold links to this file: writing into one would change them all.
         part.chmod(0o444)
         part.replace(final)
-        sync_folder(final.parent)
+        self._unsynced.add(final.parent)
+
+    def _sync_folders(self) -> None:
+        """Write the names of new files to the disk.
+
+        Not with each file, which would take longer than its transfer: a file whose name a power cut
+        undoes is one that was not fetched.
+        """
+        for folder in list(self._unsynced):
+            sync_folder(folder)
 
 
 @contextmanager
