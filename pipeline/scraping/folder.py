@@ -118,8 +118,8 @@ def _report_left_out(contents: FolderContents, progress: Progress) -> Counter[st
         progress.message(line)
     if not contents.pictures:
         raise UsageError(
-            f"scrape.site: {contents.folder}: holds no picture that can be read; name a folder "
-            "with pictures"
+            f"scrape.site: {path_text(contents.folder)}: holds no picture that can be read; name a "
+            "folder with pictures"
         )
     counts = {"unread_format": contents.unread, "unreadable": len(contents.unreadable)}
     return Counter({reason: count for reason, count in counts.items() if count})

@@ -226,7 +226,8 @@ class Store:
         undoes is one that was not fetched.
         """
         for folder in list(self._unsynced):
-            sync_folder(folder)
+            with suppress(FileNotFoundError):
+                sync_folder(folder)
 
 
 @contextmanager
