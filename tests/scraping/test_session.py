@@ -289,6 +289,30 @@ def test_a_refusal_is_not_tried_again(status: int) -> None:
     assert (error.value.reason, site.paths().count(FILE)) == (f"http_{status}", 1)
 
 
+def no_http(handler: Handler, _: bytes) -> None:
+    handler.wfile.write(b"220 ready\r\n\r\n")
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (dropped, "the connection broke"),
+        (no_http, "the connection broke: its answer is no HTTP: 220 ready"),
+        (
+            answer(200, **{f"X-{number}": "" for number in range(200)}),
+            "the connection broke: its answer is no HTTP: got more than 100 headers",
+        ),
+    ],
+)
+def test_an_answer_that_is_no_http_is_named(fault: Fault, problem: str) -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [fault]
+    with site.serve() as url, pytest.raises(TransientError) as error:
+        fetch(url + FILE)
+    assert error.value.problem == problem
+
+
 def test_a_pause_applies_to_all_requests() -> None:
     """The second request of another thread comes only after the first one's Retry-After."""
     site, held = ScriptedSite(2), threading.Event()
