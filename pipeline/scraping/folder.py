@@ -24,7 +24,7 @@ from pipeline.params.site import folder_of
 from pipeline.progress import Progress, Silent, task
 from pipeline.scraping.download import raise_machine_fault
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import SetEntry, copy_file, try_replacing, write_set
+from pipeline.scraping.raw_set import SetEntry, copy_file, reported, try_replacing, write_set
 from pipeline.scraping.run import ScrapeReport, write_report
 from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_reason
 
@@ -89,7 +89,8 @@ def scrape_folder(
             f"{params.limit}; all of them are taken"
         )
     # Copies, since DVC makes the files of its outputs read-only, and these are the user's own.
-    size, _ = write_set(_reported(accepted, progress), raw, copy_file)
+    entries = reported(accepted, len(accepted), progress)
+    size, _ = write_set(entries, raw, copy_file)
     result = ScrapeReport(
         accepted=len(accepted),
         listed=len(contents.pictures) + rejected["unread_format"],
@@ -228,10 +229,3 @@ def _entry(post: Post, path: Path, data: bytes) -> SetEntry:
     address = path.resolve().as_uri()
     sha256 = hashlib.sha256(data).hexdigest()
     return SetEntry(replace(post, file_url=address), address, path, len(data), sha256, post.md5)
-
-
-def _reported(entries: list[SetEntry], progress: Progress) -> Iterator[SetEntry]:
-    with task(progress, "copying pictures", len(entries), "files"):
-        for done, entry in enumerate(entries, 1):
-            yield entry
-            progress.update(done)

@@ -14,7 +14,7 @@ from pipeline.scraping.dry_run import Plan, plan_files
 from pipeline.scraping.job import ScrapeContext, run_job, shortage
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
-from pipeline.scraping.raw_set import SetEntry, try_replacing, write_set
+from pipeline.scraping.raw_set import SetEntry, reported, try_replacing, write_set
 from pipeline.scraping.selection import check_rules
 from pipeline.scraping.sites import post_url
 from pipeline.scraping.store import Store, naming_faults
@@ -72,7 +72,8 @@ def scrape(
             raise PipelineError(f"{missing} (all that was fetched stays in {store.folder})")
         posts = store.listings.posts(context.listing_key, counts.newest_first)
         entries = (_set_entry(params, store, post) for post in posts)
-        size, mismatches = write_set(entries, raw)
+        # Copies to another disk take their time.
+        size, mismatches = write_set(reported(entries, len(counts.accepted), progress), raw)
     result = ScrapeReport(
         accepted=len(counts.accepted),
         listed=counts.listed,

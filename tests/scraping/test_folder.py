@@ -360,7 +360,7 @@ class Changing(Notes):
         self.path, self.data = path, data
 
     def start(self, label: str, *arguments: Any, **options: Any) -> None:
-        if label == "copying pictures":
+        if label == "writing the set":
             self.path.write_bytes(self.data)
 
 
@@ -384,7 +384,7 @@ def test_a_file_that_vanishes_after_its_check_ends_the_run(folder: Path) -> None
 
     class Removing(Notes):
         def start(self, label: str, *arguments: Any, **options: Any) -> None:
-            if label == "copying pictures":
+            if label == "writing the set":
                 gone.unlink()
 
     with pytest.raises(PipelineError, match=r"1\.png: No such file or directory, so the new set"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -329,6 +330,13 @@ def test_a_removed_listing_costs_no_file(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         assert store.listings.get("k").cursor is None
         assert store.find(POST) is not None
+
+
+def test_a_store_whose_files_were_removed_meanwhile_is_closed(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+        shutil.rmtree(tmp_path / "files")
+        assert store.find(POST) == StoredFile("ab", len(BODY), None, None, None)
 
 
 LOCKER = """\
