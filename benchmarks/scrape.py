@@ -94,8 +94,10 @@ def serve(pictures: Path, log: Path) -> Iterator[str]:
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
     ):
         assert process.stdout is not None
-        yield process.stdout.readline().split()[3]
-        process.terminate()
+        try:
+            yield process.stdout.readline().split()[3]
+        finally:
+            process.terminate()
 
 
 def run_scraper(folder: Path, url: str, count: int) -> Run:

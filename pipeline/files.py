@@ -24,6 +24,8 @@ def atomic_path(path: Path, replace: bool = True) -> Iterator[Path]:
     temporary one, names `path` instead. A missing parent folder is created. Without `replace`,
     raises `FileExistsError` where `path` exists at the end.
     """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(_temporary_name(path.name))
     with _naming(path, temporary):

@@ -24,7 +24,7 @@ from stages.commands.upscale import upscale
 from stages.evaluate import STAGE as EVALUATE
 from stages.manifest import STAGE as MANIFEST
 from stages.resize import STAGE as RESIZE
-from stages.runner import add_stages, new_app
+from stages.runner import HandRunCommand, add_stages, new_app
 from stages.scrape import STAGE as SCRAPE
 from stages.train import STAGE as TRAIN
 
@@ -80,5 +80,5 @@ def program() -> typer.Typer:
     app.callback()(_options)
     add_stages(app, STAGES)
     for command in COMMANDS:
-        app.command()(command)
+        app.command(cls=HandRunCommand)(command)
     return app

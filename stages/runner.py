@@ -2,21 +2,23 @@
 
 import inspect
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from pipeline.errors import PipelineError, UsageError, fault_line
 from pipeline.locks import hold, lock_file
 from pipeline.named_files import FOLDER, Input, unwatched
 from pipeline.params import Params, Section
-from pipeline.params.file import load_params, override
+from pipeline.params.file import load_params, option_name, override
 from pipeline.params.leaf_params import params_of
 from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
 from pipeline.progress import Progress
@@ -46,6 +48,23 @@ class Stage:
     def lock(self) -> Path:
         """The file that a run of this stage locks."""
         return lock_file(self.folder, self.name)
+
+
+class HandRunCommand(TyperCommand):
+    """Command none of whose arguments and options may be empty: an empty path is any folder."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As of any command. Raises `UsageError` that names the empty one."""
+        values, _, _ = self.make_parser(ctx).parse_args(list(args))
+        for param in self.params:
+            value = values.get(param.name or "")
+            if value == "" or (isinstance(value, list | tuple) and "" in value):
+                option = next((name for name in param.opts if name.startswith("--")), None)
+                raise UsageError(
+                    f"{option or str(param.name).upper()}: is empty; leave it out, or name "
+                    "something (this folder is .)"
+                )
+        return super().parse_args(ctx, args)
 
 
 def project_folder() -> Path:
@@ -87,7 +106,7 @@ def _add_stage(app: typer.Typer, stage: Stage, shown: Section, source: str) -> N
         texts = {param.name: options.pop(keyword(param.name)) for param in params_of(type(shown))}
         overrides = {name: text for name, text in texts.items() if text is not None}
         params = _params_with(stage.name, overrides)
-        with _exclusive(stage, options):
+        with _exclusive(stage, options), _naming_options(stage.name, overrides):
             stage.run(params, **options)
 
     own = list(inspect.signature(stage.run).parameters.values())[1:]
@@ -114,6 +133,23 @@ def _params_with(section: str, overrides: Mapping[str, str]) -> Section:
             file=sys.stderr,
         )
     return overridden
+
+
+@contextmanager
+def _naming_options(section: str, given: Iterable[str]) -> Iterator[None]:
+    """Name the options in place of the `given` params of a section, in errors of the block.
+
+    The library knows params alone.
+    """
+    try:
+        yield
+    except PipelineError as error:
+        text = str(error)
+        for name in given:
+            param = re.escape(f"{section}.{name}")
+            text = re.sub(rf"\b{param}(?!\.?\w)", option_name(name), text)
+        error.args = (text,)
+        raise
 
 
 def _exclusive(stage: Stage, options: Mapping[str, object]) -> AbstractContextManager[None]:

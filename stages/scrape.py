@@ -162,9 +162,10 @@ def _print_plan(planned: "Plan", progress: ConsoleProgress) -> None:
 
 def _report_rows(result: "ScrapeReport") -> list[tuple[str, int, str]]:
     again = "" if result.until is None else f"; again by scrape.until={result.until}"
-    mismatches = f"{result.md5_mismatches} differ from the announced md5"
+    differing = result.md5_mismatches
+    mismatches = "" if differing is None else f"; {differing} differ from the announced md5"
     return [
-        ("accepted", result.accepted, f"{result.bytes / 1e6:.1f} MB in {RAW}; {mismatches}"),
+        ("accepted", result.accepted, f"{result.bytes / 1e6:.1f} MB in {RAW}{mismatches}"),
         ("rejected", sum(result.rejected.values()), _reasons(result.rejected)),
         ("failed", sum(result.failed.values()), _reasons(result.failed)),
         ("listed", result.listed, f"these counts are in {REPORT}{again}"),

@@ -38,19 +38,22 @@ class FolderContents:
     def left_out_lines(self) -> list[str]:
         """Return what was left out, one line for each reason."""
         return [
-            f"{self.folder}: left out, {reason}: "
+            f"{path_text(self.folder)}: left out, {reason}: "
             + some_of([path_text(path.relative_to(self.folder)) for path in paths])
             for reason, paths in self.left_out.items()
         ]
 
     def count_lines(self) -> list[str]:
-        """Return how much else was left out, and whether nothing remains."""
+        """Return the line that counts what else was left out; none where that is nothing."""
         counts = {"without a picture": self.others, "hidden": self.hidden}
         parts = [f"{count} {what}" for what, count in counts.items() if count]
-        lines = [f"{self.folder}: files left out: {', '.join(parts)}"] if parts else []
-        if not self.pictures and not self.unreadable:
-            lines.append(f"{self.folder}: holds no picture that can be read")
-        return lines
+        return [f"{path_text(self.folder)}: files left out: {', '.join(parts)}"] if parts else []
+
+    def empty_lines(self) -> list[str]:
+        """Return the line that says that no picture remains; none where one may."""
+        if self.pictures or self.unreadable:
+            return []
+        return [f"{path_text(self.folder)}: holds no picture that can be read"]
 
 
 def path_text(path: Path) -> str:

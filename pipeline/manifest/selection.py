@@ -228,14 +228,40 @@ def _row(image: ImageRecord, post: Post, split: Split) -> Row:
     )
 
 
-def _min_count_hint(rows: int) -> str:
-    """Return what a small set of pictures needs: nothing is wrong with it but the default."""
-    return f"; for a small set: manifest.min_count={rows}" if rows else ""
-
-
 def _split_sizes(splits: Iterable[str]) -> dict[str, int]:
     counts = Counter(splits)
     return {split: counts[split] for split in SPLITS}
+
+
+def _problems(params: ManifestParams, result: ManifestReport, exclusions: str) -> list[str]:
+    """Return why the counts do not do, a line each; the last names the params that would do."""
+    lines, remedies = [], []
+    needed = min(params.min_count, params.count)
+    if result.rows < needed:
+        lines.append(
+            f"manifest.min_count: {result.rows} images are left, {needed} are needed "
+            f"({exclusions}); raise scrape.limit or lower manifest.min_count"
+        )
+        remedies.append(f"manifest.min_count={result.rows}")
+    if not result.rows:
+        return lines
+    for split in ("val", "test"):
+        name = f"{split}_fraction"
+        if getattr(params, name) and not getattr(result, split):
+            lines.append(
+                f"manifest.{name}: {getattr(params, name)} of {result.rows} images left the "
+                f"{split} split empty; raise it, or set it to 0"
+            )
+            remedies.append(f"manifest.{name}=0")
+    if not result.train:
+        lines.append(
+            f"manifest: all {result.rows} images are in val and test; lower "
+            "manifest.val_fraction or manifest.test_fraction"
+        )
+        remedies += ["manifest.val_fraction=0", "manifest.test_fraction=0"]
+    if lines:
+        lines[-1] += f"; for a small set: {', '.join(dict.fromkeys(remedies))}"
+    return lines
 
 
 def _check_counts(params: ManifestParams, result: ManifestReport, progress: Progress) -> None:
@@ -246,24 +272,8 @@ def _check_counts(params: ManifestParams, result: ManifestReport, progress: Prog
     exclusions = f"of {images} images: {reasons or 'none lost'}"
     if result.refused:
         exclusions += f"; originals refused by resize: {result.refused}"
-    if result.rows < min(params.min_count, params.count):
-        raise PipelineError(
-            f"manifest.min_count: {result.rows} images are left, "
-            f"{min(params.min_count, params.count)} are needed ({exclusions}); "
-            f"raise scrape.limit or lower manifest.min_count{_min_count_hint(result.rows)}"
-        )
-    for split in ("val", "test"):
-        name = f"{split}_fraction"
-        if getattr(params, name) and not getattr(result, split):
-            raise PipelineError(
-                f"manifest.{name}: {getattr(params, name)} of {result.rows} images left the "
-                f"{split} split empty; raise it, or set it to 0"
-            )
-    if not result.train:
-        raise PipelineError(
-            f"manifest: all {result.rows} images are in val and test; lower "
-            "manifest.val_fraction or manifest.test_fraction"
-        )
+    if problems := _problems(params, result, exclusions):
+        raise PipelineError("\n".join(problems))
     if result.rows >= params.count:
         return
     if not reasons and not result.refused:

@@ -32,8 +32,11 @@ def draw_splits(
 
 
 def least_per_split(images: int, params: ManifestParams) -> int:
-    """Return how many of all `images` validation and testing have at least."""
-    return min(params.min_split, images // 10)
+    """Return how many of all `images` validation and testing have at least.
+
+    A tenth each, one of three or more.
+    """
+    return min(params.min_split, max(images // 10, 1 if images >= len(SPLITS) else 0))
 
 
 def _split_bounds(drawn: Sequence[float], params: ManifestParams) -> tuple[float, float]:

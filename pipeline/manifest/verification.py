@@ -22,8 +22,13 @@ def check_manifest(
 ) -> int:
     """Decode the image of every row and compare its hashes; return how many rows there are.
 
-    Raises `PipelineError` that lists the first wrong rows, one per line, and counts them all.
+    Raises `PipelineError` where there is no manifest, or one that lists the first wrong rows, one
+    per line, and counts them all.
     """
+    if not manifest.exists():
+        raise PipelineError(
+            f"{manifest}: not found; pipeline manifest writes it, of what pipeline resize has made"
+        )
     rows = read_manifest(manifest)
     problems: list[str] = []
     progress.start("check", len(rows), "images")

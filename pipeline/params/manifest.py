@@ -25,7 +25,7 @@ class ManifestParams(Section):
         ge=1,
         description="least number of images for validation, and for testing, unless their fraction "
         "is 0: in a small set the fractions are raised until they have it, but to no more than a "
-        "tenth of the images each; fewer only where related pictures are in another split",
+        "tenth of the images each, and one; fewer only where related pictures are in another split",
     )
     min_jpeg_quality: int | None = Field(
         None,

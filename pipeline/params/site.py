@@ -75,13 +75,22 @@ def folder_of(site: str, project: Path = Path()) -> Path:
             "without file://"
         )
     if not folders:
-        raise UsageError(f"scrape.site: {paths[0]}: no such folder; {_advice(rest)}")
+        name = str(paths[0]) if str(paths[0]).isprintable() else ascii(str(paths[0]))
+        problem = "is a file" if _exists(paths[0]) else "no such folder"
+        raise UsageError(f"scrape.site: {name}: {problem}; {_advice(rest)}")
     return folders[0]
 
 
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
+    except OSError:
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
     except OSError:
         return False
 

@@ -15,7 +15,6 @@ from pipeline.scraping.fetch_errors import (
     SiteError,
     TransientError,
     UnreachableError,
-    raise_for_missing_key,
 )
 from pipeline.scraping.posts import Page, is_descending, stray_id
 from pipeline.scraping.session import Session
@@ -274,7 +273,7 @@ class Client(ABC):
             except AnswerError as error:
                 raise_for_challenge(response, body)
                 if is_api:
-                    raise_for_missing_key(response.url, response.status_code, body)
+                    self._session.raise_for_missing_key(response, body)
                 raise TransientError(response.url, "answer", str(error)) from None
 
 
@@ -318,5 +317,5 @@ def credentials(environment: Mapping[str, str], user: str = "user_id") -> dict[s
     PIPELINE_USER_ID.
     """
     variables = {"api_key": "PIPELINE_API_KEY", user: "PIPELINE_USER_ID"}
-    values = {name: environment.get(variable, "") for name, variable in variables.items()}
+    values = {name: environment.get(variable, "").strip() for name, variable in variables.items()}
     return {name: value for name, value in values.items() if value}

@@ -5,11 +5,18 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException, RemoteDisconnected
 from urllib.parse import urlsplit
 
 import requests
 from requests.utils import get_environ_proxies, select_proxy
-from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import (
+    HTTPError,
+    LocationParseError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
 
 from pipeline.scraping.api_parsing import excerpt
 from pipeline.scraping.fetch_errors import FetchError, SiteError, TransientError, UnreachableError
@@ -112,7 +119,15 @@ def _connection_error(url: str, error: requests.ConnectionError) -> FetchError |
         return _unreachable(url, error)
     if isinstance(first, ReadTimeoutError) or isinstance(error, requests.Timeout):
         return _timeout(url)
-    return TransientError(url, "connection", "the connection broke")
+    return TransientError(url, "connection", f"the connection broke{_broken_answer(first)}")
+
+
+def _broken_answer(error: object) -> str:
+    """Return what was wrong with an answer that is no HTTP; nothing where none came."""
+    for cause in error.args if isinstance(error, ProtocolError) else ():
+        if isinstance(cause, HTTPException) and not isinstance(cause, RemoteDisconnected):
+            return f": its answer is no HTTP: {excerpt(str(cause) or type(cause).__name__)}"
+    return ""
 
 
 def _unreachable(url: str, error: requests.ConnectionError) -> FetchError | SiteError:

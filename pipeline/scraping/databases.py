@@ -1,15 +1,30 @@
 """The store's two databases: their schemas, and the migration of older ones."""
 
 import hashlib
+import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
+import psutil
+
 from pipeline.errors import PipelineError, fault_line
+
+_LOCKED_SECONDS = 1.0
+"""How long SQLite waits for another program's lock before it says that there is one."""
+_MAX_LOCKED_SECONDS = 600.0
+_CACHE_KIB = 512
+"""Rows are looked up by hashes of addresses, so that a larger cache would not help."""
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+T = TypeVar("T")
 
 Values = Mapping[str, object]
 """Values of a statement's named parameters."""
@@ -61,16 +76,21 @@ LISTING_LAYOUTS = (
 class Database:
     """Both databases as one: schema `main` in `state.sqlite`, schema `listing` in `listing.sqlite`.
 
-    Thread-safe. Raises `PipelineError` where they are damaged, or written by a newer version of
-    this program.
+    Thread-safe. Where another program locks them, `log` gets its name, and all methods wait.
+    Raises `PipelineError` where that lasts too long, where they are damaged, or written by a newer
+    version of this program.
     """
 
-    def __init__(self, folder: Path, listing: Path) -> None:
-        self._connection = _connect(folder, listing)
-        self._mutex = threading.Lock()
+    def __init__(
+        self, folder: Path, listing: Path, log: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self._log, self._paths = log, (folder / "state.sqlite", listing)
+        self._mutex, self._is_closing = threading.Lock(), threading.Event()
+        self._connection = self._when_unlocked(lambda: _connect(folder, listing))
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; a method that waits for another program raises."""
+        self._is_closing.set()
         with self._mutex:
             self._connection.close()
 
@@ -78,6 +98,8 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection for statements that are committed together."""
         with self._mutex, self._connection:
+            # At once, since what was executed cannot be repeated where a later statement waits.
+            self._when_unlocked(lambda: self._connection.execute("BEGIN IMMEDIATE"))
             yield self._connection
 
     def write(self, statement: str, values: Values) -> None:
@@ -88,13 +110,15 @@ class Database:
     def fetch_one(self, query: str, values: Values) -> sqlite3.Row | None:
         """Return the first row of a query."""
         with self._mutex:
-            row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
+            row: sqlite3.Row | None = self._when_unlocked(
+                lambda: self._connection.execute(query, values).fetchone()
+            )
         return row
 
     def fetch_all(self, query: str, values: Values) -> list[sqlite3.Row]:
         """Return all rows of a query."""
         with self._mutex:
-            return self._connection.execute(query, values).fetchall()
+            return self._when_unlocked(lambda: self._connection.execute(query, values).fetchall())
 
     def count(self, query: str, values: Values) -> int:
         """Return the number that a `SELECT count(*)` gives."""
@@ -102,7 +126,46 @@ class Database:
         assert row is not None
         return int(row[0])
 
+    def _when_unlocked(self, call: Callable[[], T]) -> T:
+        """Return the result of `call`, repeated while another program locks the databases."""
+        deadline: float | None = None
+        while True:
+            try:
+                return call()
+            except sqlite3.OperationalError as error:
+                if not _is_locked(error) or self._is_closing.is_set():
+                    raise
+            now = time.monotonic()
+            if deadline is None:
+                deadline = now + _MAX_LOCKED_SECONDS
+                self._log(f"{self._lock_text()}; waiting until it is closed there")
+            elif now > deadline:
+                raise PipelineError(
+                    f"{self._lock_text()} for {_MAX_LOCKED_SECONDS:.0f} s; close it there, then "
+                    "run the same command again (what was fetched is kept)"
+                )
 
+    def _lock_text(self) -> str:
+        programs = ", ".join(_users(self._paths)) or "another program"
+        return f"{self._paths[0]}: is locked by {programs}"
+
+
+def _is_locked(error: sqlite3.DatabaseError) -> bool:
+    # The low byte of SQLite's extended codes.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED
+
+
+def _users(paths: tuple[Path, ...]) -> Iterator[str]:
+    """Yield the other processes that have one of the files open, as far as this user may know."""
+    names = {os.path.realpath(path) for path in paths}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            files = process.open_files() if process.pid != os.getpid() else []
+            if any(file.path in names for file in files):
+                yield f"{process.name()} (process {process.pid})"
+
+
+@lru_cache(maxsize=64)
 def file_key(url: str) -> str:
     """Return a key for the file at `url`, the same for the spellings of API and web pages."""
     parts = urlsplit(url)
@@ -112,7 +175,7 @@ def file_key(url: str) -> str:
 
 def _connect(folder: Path, listing: Path) -> sqlite3.Connection:
     state = folder / "state.sqlite"
-    database = sqlite3.connect(state, check_same_thread=False)
+    database = sqlite3.connect(state, timeout=_LOCKED_SECONDS, check_same_thread=False)
     database.row_factory = sqlite3.Row
     try:
         database.create_function("file_key", 1, file_key, deterministic=True)
@@ -123,9 +186,12 @@ def _connect(folder: Path, listing: Path) -> sqlite3.Connection:
         ):
             database.execute(f"PRAGMA {schema}.journal_mode = WAL")
             database.execute(f"PRAGMA {schema}.synchronous = NORMAL")
+            database.execute(f"PRAGMA {schema}.cache_size = -{_CACHE_KIB}")
             _migrate(database, schema, path, layouts)
     except sqlite3.DatabaseError as error:
         database.close()
+        if _is_locked(error):
+            raise
         if fault := fault_line(error):
             raise PipelineError(f"{folder}: {fault}") from None
         raise PipelineError(

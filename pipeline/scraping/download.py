@@ -80,8 +80,10 @@ def download(
     """
 
     def attempt() -> None:
-        fresh = _needs_retry(post, store)
-        digests = _transfer(post, post_url, session, store, params, fresh=fresh)
+        file = store.find(post)
+        fresh = file is not None and file.needs_retry(post)
+        stored = None if fresh else file
+        digests = _transfer(post, post_url, session, store, params, stored, fresh=fresh)
         decoder.submit(check_picture, post, store.part_path(post), digests.md5).result()
         store.commit(post, digests.sha256, digests.md5, digests.bytes)
 
@@ -104,14 +106,21 @@ def _needs_retry(post: Post, store: Store) -> bool:
 
 
 def _transfer(
-    post: Post, post_url: str, session: Session, store: Store, params: ScrapeParams, *, fresh: bool
+    post: Post,
+    post_url: str,
+    session: Session,
+    store: Store,
+    params: ScrapeParams,
+    stored: StoredFile | None,
+    *,
+    fresh: bool,
 ) -> Digests:
-    """Complete the part of `post`, and return its digests.
+    """Complete the part of `post`, of which the store knows `stored`; return its digests.
 
     `fresh`: from the start and past any cache, without a change to the row of the file that the
     store has for the post.
     """
-    part, stored = store.part_path(post), None if fresh else store.find(post)
+    part = store.part_path(post)
     if fresh:
         part.unlink(missing_ok=True)
     digests = Digests.of(part) if part.exists() else Digests()

@@ -136,8 +136,8 @@ def rate_limit_wait(value: str) -> float:
         return 0.0
 
 
-def raise_for_missing_key(url: str, status: int, body: bytes) -> None:
-    """Raise `KeyRequiredError` if an answer of the API says that it wants a key.
+def raise_for_missing_key(url: str, status: int, body: bytes, advice: str) -> None:
+    """Raise `KeyRequiredError` with `advice` if an answer of the API says that it wants a key.
 
     `body` is of HTTP `status`. One with 401 always does; of others it is read, unless they hold
     posts.
@@ -147,8 +147,7 @@ def raise_for_missing_key(url: str, status: int, body: bytes) -> None:
         said = f"answers: {sentence}" if sentence else f"answers HTTP {status}"
         raise KeyRequiredError(
             url,
-            f"{said}; its API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to those of "
-            "your account there, then run the same command again",
+            f"{said}; its API wants a key: {advice}, then run the same command again",
         )
 
 

@@ -24,7 +24,7 @@ from pipeline.params.site import folder_of
 from pipeline.progress import Progress, Silent, task
 from pipeline.scraping.download import raise_machine_fault
 from pipeline.scraping.posts import Post
-from pipeline.scraping.raw_set import SetEntry, copy_file, try_replacing, write_set
+from pipeline.scraping.raw_set import SetEntry, copy_file, reported, try_replacing, write_set
 from pipeline.scraping.run import ScrapeReport, write_report
 from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_reason
 
@@ -68,10 +68,11 @@ def scrape_folder(
     """Fill `raw` with copies of the pictures under the folder that `params.site` names.
 
     Takes all that can be decoded and fit the rules on sizes, types and tags (the names of their
-    folders), up to `params.limit`: of more files a sample, the same each time. Ratings are ignored.
-    Ids come from the contents, so that more pictures change no id, and no split. `project` is the
-    folder where relative paths begin. Raises `UsageError` where the folder holds no picture,
-    `PipelineError` where none fits, where a file changes meanwhile, or where the machine fails.
+    folders), up to `params.limit`: of more files a sample, the same each time; fewer are no error.
+    Ratings are ignored. Ids come from the contents, so that more pictures change no id, and no
+    split. `project` is the folder where relative paths begin. Raises `UsageError` where the folder
+    holds no picture, `PipelineError` where none fits, where a file changes meanwhile, or where the
+    machine fails.
     """
     check_rules(params)
     params = _folder_rules(params)
@@ -82,13 +83,19 @@ def scrape_folder(
     accepted = _select(params, contents, rejected, progress)
     if not accepted:
         raise _nothing_accepted(folder, rejected)
+    if len(accepted) < params.limit:
+        progress.message(
+            f"{path_text(folder)}: {len(accepted)} pictures fit, fewer than scrape.limit "
+            f"{params.limit}; all of them are taken"
+        )
     # Copies, since DVC makes the files of its outputs read-only, and these are the user's own.
-    size, _ = write_set(_reported(accepted, progress), raw, copy_file)
+    entries = reported(accepted, len(accepted), progress)
+    size, _ = write_set(entries, raw, copy_file)
     result = ScrapeReport(
         accepted=len(accepted),
         listed=len(contents.pictures) + rejected["unread_format"],
         bytes=size,
-        md5_mismatches=0,
+        md5_mismatches=None,
         rejected=dict(rejected),
         failed={},
     )
@@ -112,8 +119,8 @@ def _report_left_out(contents: FolderContents, progress: Progress) -> Counter[st
         progress.message(line)
     if not contents.pictures:
         raise UsageError(
-            f"scrape.site: {contents.folder}: holds no picture that can be read; name a folder "
-            "with pictures"
+            f"scrape.site: {path_text(contents.folder)}: holds no picture that can be read; name a "
+            "folder with pictures"
         )
     counts = {"unread_format": contents.unread, "unreadable": len(contents.unreadable)}
     return Counter({reason: count for reason, count in counts.items() if count})
@@ -222,10 +229,3 @@ def _entry(post: Post, path: Path, data: bytes) -> SetEntry:
     address = path.resolve().as_uri()
     sha256 = hashlib.sha256(data).hexdigest()
     return SetEntry(replace(post, file_url=address), address, path, len(data), sha256, post.md5)
-
-
-def _reported(entries: list[SetEntry], progress: Progress) -> Iterator[SetEntry]:
-    with task(progress, "copying pictures", len(entries), "files"):
-        for done, entry in enumerate(entries, 1):
-            yield entry
-            progress.update(done)

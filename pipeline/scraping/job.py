@@ -164,10 +164,7 @@ def make_client(params: ScrapeParams, session: Session, *, list_new: bool = True
     site, keys = known_site(params.site), credentials(os.environ)
     formats = listing_formats(params)
     if site.needs_key and not keys and formats != ("html",) and list_new:
-        raise UsageError(
-            f"{params.site}: its API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to "
-            "those of your account there"
-        )
+        raise UsageError(f"{params.site}: its API wants a key: {Secrets().advice}")
     return GelbooruClient(
         session,
         params.site,

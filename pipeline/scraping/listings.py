@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import chain
 
 from pydantic import ValidationError
 
@@ -44,22 +45,20 @@ class Listings:
 
         `anew`: in place of all that it has.
         """
-        records: list[dict[str, object]] = [
-            {"listing_key": key, "id": post.id, "record": json.dumps(asdict(post))}
-            for post in page.posts
-        ]
-        records += [
-            {"listing_key": key, "id": post_id, "record": None} for post_id in page.malformed
-        ]
+        records = ((post.id, json.dumps(asdict(post))) for post in page.posts)
+        rows: Iterator[dict[str, object]] = (
+            {"listing_key": key, "id": post_id, "record": record}
+            for post_id, record in chain(records, ((post_id, None) for post_id in page.malformed))
+        )
         with self._database.transaction() as connection:
             if anew:
                 connection.execute(queries.DELETE_POSTS, {"listing_key": key})
                 connection.execute(queries.DELETE_LISTING, {"listing_key": key})
                 connection.execute(queries.INSERT_LISTING, _begun_now(key))
-            if not records:
+            if not page.ids:
                 connection.execute(queries.FINISH_LISTING, {"listing_key": key})
                 return
-            connection.executemany(queries.INSERT_POST, records)
+            connection.executemany(queries.INSERT_POST, rows)
             connection.execute(queries.SET_CURSOR, {"listing_key": key, "cursor": min(page.ids)})
 
     def mark_short(self, key: str) -> None:

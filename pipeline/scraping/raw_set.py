@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipeline.images.recognition import read_head, readable_format
 from pipeline.images.records import POSTS_FILE
 from pipeline.images.suffixes import fitting_suffix
 from pipeline.machine_errors import fault_text
+from pipeline.progress import Progress, task
 from pipeline.scraping.fixed_folder import (
     finish_replacement,
     is_fixed,
@@ -108,6 +109,14 @@ def try_replacing(raw: Path) -> None:
         ) from None
     if raw.exists() and not raw.is_dir():
         raise PipelineError(f"{raw}: is no folder; move it away (nothing was fetched)")
+
+
+def reported(entries: Iterable[SetEntry], count: int, progress: Progress) -> Iterator[SetEntry]:
+    """Yield the `count` entries of a set that is written, and show how many are."""
+    with task(progress, "writing the set", count, "files"):
+        for done, entry in enumerate(entries, 1):
+            yield entry
+            progress.update(done)
 
 
 def write_set(

@@ -14,7 +14,7 @@ from pipeline.scraping.dry_run import Plan, plan_files
 from pipeline.scraping.job import ScrapeContext, run_job, shortage
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
-from pipeline.scraping.raw_set import SetEntry, try_replacing, write_set
+from pipeline.scraping.raw_set import SetEntry, reported, try_replacing, write_set
 from pipeline.scraping.selection import check_rules
 from pipeline.scraping.sites import post_url
 from pipeline.scraping.store import Store, naming_faults
@@ -25,7 +25,8 @@ class ScrapeReport:
     """Counts of a scrape.
 
     `listed` counts the posts from the newest to the oldest accepted one, or all pictures of a
-    folder. `bytes` and `md5_mismatches` are of the accepted files. `rejected` counts posts by the
+    folder. `bytes` and `md5_mismatches` are of the accepted files; a folder announces no md5, so
+    that the latter is None. `rejected` counts posts by the
     param that they do not fit, or by `host`, `malformed`, `duplicates` or `undecodable`; `failed`
     counts them by why their file could not be fetched. With `until`, the largest accepted id, as
     `scrape.until` the same posts are selected again, as long as the site has them; None for a
@@ -35,7 +36,7 @@ class ScrapeReport:
     accepted: int
     listed: int
     bytes: int
-    md5_mismatches: int
+    md5_mismatches: int | None
     rejected: dict[str, int]
     failed: dict[str, int]
     until: int | None = None
@@ -62,7 +63,7 @@ def scrape(
     """
     check_rules(params)
     try_replacing(raw)
-    with _open_store(store_folder) as store:
+    with _open_store(store_folder, progress) as store:
         context = ScrapeContext(
             params, store, progress, previous, list_new=not retry_failed, refresh=refresh
         )
@@ -71,7 +72,8 @@ def scrape(
             raise PipelineError(f"{missing} (all that was fetched stays in {store.folder})")
         posts = store.listings.posts(context.listing_key, counts.newest_first)
         entries = (_set_entry(params, store, post) for post in posts)
-        size, mismatches = write_set(entries, raw)
+        # Copies to another disk take their time.
+        size, mismatches = write_set(reported(entries, len(counts.accepted), progress), raw)
     result = ScrapeReport(
         accepted=len(counts.accepted),
         listed=counts.listed,
@@ -99,7 +101,7 @@ def plan(
     cannot be fetched by older ones. Raises `UsageError` as `scrape` does.
     """
     check_rules(params)
-    with _open_store(store_folder) as store:
+    with _open_store(store_folder, progress) as store:
         context = ScrapeContext(
             params, store, progress, previous, refresh=refresh, fetch_files=False
         )
@@ -129,10 +131,10 @@ def _set_entry(params: ScrapeParams, store: Store, post: Post) -> SetEntry:
 
 
 @contextmanager
-def _open_store(folder: Path) -> Iterator[Store]:
+def _open_store(folder: Path, progress: Progress) -> Iterator[Store]:
     advice = "; mend that, then run the same command again (what was fetched is kept)"
     try:
-        with naming_faults(folder, advice), Store(folder) as store:
+        with naming_faults(folder, advice), Store(folder, progress.message) as store:
             yield store
     except MemoryError:
         raise PipelineError(f"{folder}: not enough memory; run the same command again") from None

@@ -32,6 +32,20 @@ class Secrets:
         """Return `text` with the values as dots, as they are or percent-encoded any times."""
         return self._pattern.sub("...", text) if self._pattern else text
 
+    def are_in(self, text: str) -> bool:
+        """Return whether `text` has one of the values, as `mask` recognises it."""
+        return bool(self._pattern and self._pattern.search(text))
+
+    @property
+    def advice(self) -> str:
+        """What to do about the variables where an API takes no request without its key."""
+        if self.key and self.user:
+            return "check PIPELINE_API_KEY and PIPELINE_USER_ID, which are set"
+        if self.key or self.user:
+            known, missing = ("PIPELINE_API_KEY", "PIPELINE_USER_ID")[:: 1 if self.key else -1]
+            return f"check {known}, which is set, and set {missing} too"
+        return "set PIPELINE_API_KEY and PIPELINE_USER_ID to those of your account there"
+
     @contextmanager
     def masked_in_errors(self) -> Iterator[None]:
         """Mask the values in the message of a `PipelineError` that the block raises."""

@@ -51,11 +51,15 @@ MAX_RETRY_AFTER = 900.0
 MAX_BACKOFF = 60.0
 # Threads cannot wait for centuries, which some headers ask for.
 _MAX_HOLD = 86400.0
+# A program that is silent for longer seems to hang.
+_MAX_SILENCE = 5.0
 
 _MIN_BACKOFF = 0.1
 _MAX_REDIRECTS = 5
 _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _RATE_LIMIT_STATUSES = frozenset({429, 503})
+# What some sites answer to a wrong key, without a word of it.
+_KEY_STATUSES = frozenset({400, 401, 403, 500})
 
 T = TypeVar("T")
 
@@ -263,9 +267,11 @@ class Session:
         start = self._read_start(response, START_BYTES)
         raise_for_challenge(response, start)
         if is_api and status in (401, 403):
-            raise_for_missing_key(response.url, status, start)
+            self.raise_for_missing_key(response, start)
         reason = reason_for_refusal(start)
         problem = f"answered HTTP {status}" + (f": {reason}" if reason else "")
+        if status in _KEY_STATUSES and self._secrets.are_in(response.url):
+            problem += f"; if that is for the key: {self._secrets.advice}"
         # Another form of listing needs the same robots.txt, so this reason is one of its own.
         is_missing = is_robots_txt and status >= 500
         if status in _RETRIED_STATUSES or is_missing:
@@ -277,6 +283,10 @@ class Session:
                 pause_all=status in _RATE_LIMIT_STATUSES,
             )
         raise FetchError(response.url, f"http_{status}", problem)
+
+    def raise_for_missing_key(self, response: requests.Response, body: bytes) -> None:
+        """Raise `KeyRequiredError` if the body of an API's answer says that it wants a key."""
+        raise_for_missing_key(response.url, response.status_code, body, self._secrets.advice)
 
     def _read_start(self, response: requests.Response, length: int) -> bytes:
         """Return the first `length` bytes of a body, or all of a shorter one."""
@@ -322,7 +332,8 @@ class Session:
         seconds = state.next_action.sleep if state.next_action else 0.0
         if error.pause_all:
             self._hold(seconds)
-        if error.pause_all or isinstance(error, UnreachableError):
+        silence = (state.seconds_since_start or 0.0) + seconds
+        if error.pause_all or isinstance(error, UnreachableError) or silence > _MAX_SILENCE:
             self.log(f"{error}; next try in {seconds:.0f} s")
 
     def _fetch_robots_txt(self, url: str) -> bytes:

@@ -8,7 +8,7 @@ links to them. `parts/<key>.part` are unfinished transfers. `state.sqlite` has a
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -62,14 +62,14 @@ class Store:
     """The store in `folder`, locked against other processes while it is open. Thread-safe.
 
     A context manager. Raises `PipelineError` on entry when another run holds it. `listings` are the
-    listings of `listing.sqlite`.
+    listings of `listing.sqlite`. `log` gets a message where another program locks a database.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, log: Callable[[str], None] = lambda text: None) -> None:
+        self.folder, self._log = folder, log
         self._files, self._parts = folder / "files", folder / "parts"
         self._files_mutex = threading.Lock()
-        self._intact: set[str] = set()
+        self._unsynced: set[Path] = set()
         self.listing_path = folder / "listing.sqlite"
 
     def __enter__(self) -> "Store":
@@ -77,7 +77,9 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(hold(self.folder / "lock", "pipeline scrape"))
-            self._database = stack.enter_context(closing(Database(self.folder, self.listing_path)))
+            self._database = stack.enter_context(
+                closing(Database(self.folder, self.listing_path, self._log))
+            )
             self.listings = Listings(self._database)
             self._recover()
             self._resources = stack.pop_all()
@@ -89,7 +91,8 @@ class Store:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._resources.close()
+        with self._resources:
+            self._sync_folders()
 
     def _recover(self) -> None:
         """Finish moves that a kill interrupted; remove parts without a row."""
@@ -133,10 +136,8 @@ class Store:
     def is_intact(self, sha256: str) -> bool:
         """Return whether the file with this hash still has it; a damaged file is removed.
 
-        Each file is read once in the life of this object. Raises `OSError`.
+        Raises `OSError`.
         """
-        if sha256 in self._intact:
-            return True
         path = self.file_path(sha256)
         try:
             inode = path.stat().st_ino
@@ -144,7 +145,6 @@ class Store:
         except FileNotFoundError:
             return False
         if intact:
-            self._intact.add(sha256)
             return True
         with self._files_mutex, suppress(FileNotFoundError):
             # Another thread may have replaced it by an intact one meanwhile.
@@ -190,7 +190,6 @@ class Store:
         )
         with self._files_mutex:
             self._move(self.part_path(post), self.file_path(sha256))
-        self._intact.add(sha256)
         if replaced is not None and replaced.sha256 is not None:
             self._remove_unused(replaced.sha256)
 
@@ -218,7 +217,17 @@ class Store:
         # Raw sets hold links to this file: writing into one would change them all.
         part.chmod(0o444)
         part.replace(final)
-        sync_folder(final.parent)
+        self._unsynced.add(final.parent)
+
+    def _sync_folders(self) -> None:
+        """Write the names of new files to the disk.
+
+        Not with each file, which would take longer than its transfer: a file whose name a power cut
+        undoes is one that was not fetched.
+        """
+        for folder in list(self._unsynced):
+            with suppress(FileNotFoundError):
+                sync_folder(folder)
 
 
 @contextmanager

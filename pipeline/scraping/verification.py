@@ -47,7 +47,7 @@ def check_files(
         ]
         if not (store / "files").is_dir():
             return _verify(_set_files(raw) + objects, progress)
-        with Store(store) as opened:
+        with Store(store, progress.message) as opened:
             stored = [_File(path, path.name, removable=True) for path in opened.file_paths()]
             in_set = _set_files(raw) if not stored or (raw / POSTS_FILE).exists() else []
             return _verify(in_set + stored + objects, progress)

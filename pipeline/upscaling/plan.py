@@ -123,7 +123,7 @@ def plan_jobs(
         jobs,
         left_out,
         [*same_files, *(line for one in held for line in one.left_out_lines())],
-        [line for one in held for line in one.count_lines()],
+        [line for one in held for line in (*one.count_lines(), *one.empty_lines())],
         collisions,
         [line for one in held for line in one.unreadable],
     )

@@ -23,7 +23,7 @@ def blend(
     The trade-off by one number, without training: measure it with
     `pipeline evaluate --models NAME=FILE`. Best where one was trained from the other.
     """
-    from pipeline.files import sha256_of
+    from pipeline.files import sha256_of, writing
     from pipeline.networks.blending import blend_generators
     from pipeline.networks.files import load_generator, save_generator
 
@@ -35,5 +35,6 @@ def blend(
         "blend_distortion_sha256": sha256_of(distortion),
         "blend_perception_sha256": sha256_of(perception),
     }
-    save_generator(output, blend_generators(first, second, alpha), metadata)
+    with writing(output):
+        save_generator(output, blend_generators(first, second, alpha), metadata)
     print(f"{output}: {1 - alpha:g} of {distortion}, {alpha:g} of {perception}")

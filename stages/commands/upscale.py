@@ -76,8 +76,6 @@ def upscale(
     from pipeline.upscaling.plan import PIPE, Writing, choose_encoding, plan_jobs
 
     options = upscale_params(**params)
-    if output == "" or "" in pictures:
-        raise UsageError("an empty name is no file; for the folder at hand write .")
     inputs = list(dict.fromkeys(map(Path, pictures)))
     target = None if output is None else Path(output)
     into_folder = output is not None and output.endswith(("/", os.sep))

@@ -63,7 +63,24 @@ def test_hidden_files_are_counted(folder: Path) -> None:
 
 
 def test_a_folder_without_pictures_says_so(folder: Path) -> None:
-    assert found().count_lines() == ["set: holds no picture that can be read"]
+    assert (found().count_lines(), found().empty_lines()) == (
+        [],
+        ["set: holds no picture that can be read"],
+    )
+
+
+def test_a_folder_with_an_odd_name_is_named_in_one_line(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\x1b[31m\n\x82"))
+    folder.mkdir()
+    (folder / "a.jxl").write_bytes(b"\xff\x0a")
+    (folder / "a.txt").touch()
+    contents = find_pictures(folder, tmp_path / "results")
+    name = f"{tmp_path}/\\x1b[31m\\n\\x82"
+    assert [*contents.left_out_lines(), *contents.count_lines(), *contents.empty_lines()] == [
+        f"{name}: left out, as JPEG XL is not read: a.jxl",
+        f"{name}: files left out: 1 without a picture",
+        f"{name}: holds no picture that can be read",
+    ]
 
 
 def test_linked_folders_are_followed_once(folder: Path) -> None:

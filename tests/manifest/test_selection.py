@@ -338,7 +338,9 @@ def test_too_few_are_told_with_the_reasons(tmp_path: Path) -> None:
     assert build(tmp_path, count=47, min_count=48).rows == 47
 
 
-@pytest.mark.parametrize(("count", "least"), [(10, 1), (52, 5), (100, 8), (300, 8), (1200, 8)])
+@pytest.mark.parametrize(
+    ("count", "least"), [(3, 1), (9, 1), (52, 5), (100, 8), (300, 8), (1200, 8)]
+)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_small_sets_have_images_to_validate_and_to_test(
     tmp_path: Path, count: int, least: int, seed: int
@@ -369,11 +371,26 @@ def test_a_split_that_is_not_wanted_stays_empty(tmp_path: Path) -> None:
     assert (report.val, report.test) == (0, max(3, drawn_splits(100, 0)[1]))
 
 
+def test_all_that_a_tiny_set_lacks_is_said_at_once(tmp_path: Path) -> None:
+    write_index(tmp_path, range(1, 3))
+    with pytest.raises(PipelineError) as error:
+        build(tmp_path, min_count=16_000, val_fraction=0.01, test_fraction=0.02)
+    assert str(error.value).splitlines() == [
+        "manifest.min_count: 2 images are left, 16000 are needed (of 2 images: none lost); raise "
+        "scrape.limit or lower manifest.min_count",
+        "manifest.val_fraction: 0.01 of 2 images left the val split empty; raise it, or set it to "
+        "0",
+        "manifest.test_fraction: 0.02 of 2 images left the test split empty; raise it, or set it "
+        "to 0; for a small set: manifest.min_count=2, manifest.val_fraction=0, "
+        "manifest.test_fraction=0",
+    ]
+    build(tmp_path, min_count=2, val_fraction=0.0, test_fraction=0.0)
+    assert splits(tmp_path) == {1: "train", 2: "train"}
+
+
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_an_empty_split_names_the_fraction(tmp_path: Path, split: str) -> None:
+def test_a_fraction_of_0_leaves_its_split_empty(tmp_path: Path, split: str) -> None:
     write_index(tmp_path, range(1, 9))
-    with pytest.raises(PipelineError, match=rf"^manifest\.{split}_fraction: 0\.0001 .*raise it"):
-        build(tmp_path, **{f"{split}_fraction": 0.0001})
     build(tmp_path, **{f"{split}_fraction": 0.0})
     assert split not in splits(tmp_path).values()
 

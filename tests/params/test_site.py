@@ -67,6 +67,8 @@ def test_a_name_that_is_no_text(base: Path) -> None:
     [
         ("nowhere", "nowhere: no such folder; name one that holds pictures; the address of a"),
         ("file:///nowhere", "scrape.site: /nowhere: no such folder"),
+        ("file:///no%00where", r"scrape.site: '/no\x00where': no such folder"),
+        ("/dev/null", "scrape.site: /dev/null: is a file; name one that holds pictures"),
         ("file://host/x", "names another computer; write file:///FOLDER, or the path alone"),
         (r"C:\pics", "no such folder; a path of Windows has another form here"),
         ("c:/pics", "no such folder; a path of Windows has another form here"),

@@ -370,9 +370,8 @@ def test_the_user_is_named_to_the_site_and_in_no_message(
     assert str(error.value) == (
         f"{booru.url}/posts.json?api_key=...&login=...&only=...&limit=200&tags=-animated+-lowres"
         "+rating%3Ag: "
-        "answers: AuthenticationFailure Invalid API key ...; its API wants a key: set "
-        "PIPELINE_API_KEY and PIPELINE_USER_ID to those of your account there, then run the same "
-        "command again"
+        "answers: AuthenticationFailure Invalid API key ...; its API wants a key: check "
+        "PIPELINE_API_KEY and PIPELINE_USER_ID, which are set, then run the same command again"
     )
 
 

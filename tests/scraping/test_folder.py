@@ -124,6 +124,28 @@ def test_what_cannot_be_scraped_is_reported(
     assert not (folder / "raw").exists()
 
 
+def test_a_small_folder_is_taken_whole(folder: Path) -> None:
+    notes = Notes()
+    report = run(folder, notes, limit=6)
+    assert (report.accepted, report.md5_mismatches) == (5, None)
+    (line,) = [text for text in notes.messages if "scrape.limit" in text]
+    assert line == (
+        f"{folder / 'my pictures'}: 5 pictures fit, fewer than scrape.limit 6; all of them are "
+        "taken"
+    )
+    run(folder, notes := Notes(), limit=5)
+    assert not any("scrape.limit" in text for text in notes.messages)
+
+
+def test_an_empty_folder_is_said_once(folder: Path) -> None:
+    for path in (folder / "my pictures").glob("**/*.png"):
+        path.unlink()
+    notes = Notes()
+    with pytest.raises(UsageError, match="holds no picture that can be read; name a folder"):
+        run(folder, notes)
+    assert notes.messages == [f"{folder / 'my pictures'}: files left out: 1 without a picture"]
+
+
 def test_what_cannot_be_decoded_is_left_out_by_name(folder: Path) -> None:
     """A PNG that breaks off, a JPEG that decoders would fill with grey, and text."""
     own = folder / "my pictures"
@@ -135,7 +157,7 @@ def test_what_cannot_be_decoded_is_left_out_by_name(folder: Path) -> None:
     report = run(folder, notes)
     assert (report.accepted, report.listed, report.rejected) == (4, 7, {"undecodable": 3})
     why = "Corrupt JPEG data: premature end of data segment"
-    assert notes.messages == [
+    assert notes.messages[:-1] == [
         f"{own}: files left out: 1 without a picture",
         f"{own}/0.png: cannot be decoded: image file is truncated; left out",
         f"{own}/00.jpg: cannot be decoded: {why}; left out",
@@ -327,7 +349,7 @@ def test_a_file_that_cannot_be_read_ends_nothing(
     fail_to_open(monkeypatch, folder / "my pictures" / "1.png", error)
     notes = Notes()
     assert run(folder, notes).rejected == {"unreadable": 1}
-    assert notes.messages[-1].endswith(f"1.png: cannot be read: {os.strerror(error)}; left out")
+    assert notes.messages[-2].endswith(f"1.png: cannot be read: {os.strerror(error)}; left out")
 
 
 class Changing(Notes):
@@ -338,7 +360,7 @@ class Changing(Notes):
         self.path, self.data = path, data
 
     def start(self, label: str, *arguments: Any, **options: Any) -> None:
-        if label == "copying pictures":
+        if label == "writing the set":
             self.path.write_bytes(self.data)
 
 
@@ -362,7 +384,7 @@ def test_a_file_that_vanishes_after_its_check_ends_the_run(folder: Path) -> None
 
     class Removing(Notes):
         def start(self, label: str, *arguments: Any, **options: Any) -> None:
-            if label == "copying pictures":
+            if label == "writing the set":
                 gone.unlink()
 
     with pytest.raises(PipelineError, match=r"1\.png: No such file or directory, so the new set"):

@@ -51,17 +51,18 @@ from tests.scraping.site import (
 
 
 class Notes:
-    """A progress that records its messages."""
+    """A progress that records its messages, and the last figures of each task."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
-        self.last: tuple[int, dict[str, object]] = (0, {})
+        self.last: dict[str, tuple[int, dict[str, object]]] = {}
+        self._label = ""
 
     def start(self, label: str, total: int | None, unit: str) -> None:
-        pass
+        self._label = label
 
     def update(self, done: int, **figures: object) -> None:
-        self.last = (done, figures)
+        self.last[self._label] = (done, figures)
 
     def message(self, text: str) -> None:
         self.messages.append(text)
@@ -159,7 +160,10 @@ def test_the_newest_posts_with_their_metadata(tmp_path: Path) -> None:
         "failed": {},
         "until": 9,
     }
-    assert notes.last == (5, {"MB": size / 1e6, "rejected": 0, "failed": 0})
+    assert notes.last == {
+        "scrape": (5, {"MB": size / 1e6, "rejected": 0, "failed": 0}),
+        "writing the set": (5, {}),
+    }
 
 
 @pytest.mark.parametrize("page_size", [1, 3, 1000])

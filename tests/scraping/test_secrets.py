@@ -36,17 +36,19 @@ def to_login(handler: Handler, _: bytes) -> None:
         (
             to_login,
             "{url}/login?url=%2Findex.php%3Fapi_key%3D...%26user_id%3D...&back=1: answered HTTP "
-            "403",
+            "403; if that is for the key: check PIPELINE_API_KEY and PIPELINE_USER_ID, which are "
+            "set",
         ),
         (
             answer(401, b"Invalid API key: s3/cr&t1 of 4711"),
             "{url}/index.php?api_key=...&user_id=...: answers: Invalid API key: ... of ...; its "
-            "API wants a key: set PIPELINE_API_KEY and PIPELINE_USER_ID to those of your account "
-            "there, then run the same command again",
+            "API wants a key: check PIPELINE_API_KEY and PIPELINE_USER_ID, which are set, then run "
+            "the same command again",
         ),
         (
             answer(400, b'{"message": "no user 4711 with s3%2fcr%2526t1"}'),
-            "{url}/index.php?api_key=...&user_id=...: answered HTTP 400: no user ... with ...",
+            "{url}/index.php?api_key=...&user_id=...: answered HTTP 400: no user ... with ...; "
+            "if that is for the key: check PIPELINE_API_KEY and PIPELINE_USER_ID, which are set",
         ),
     ],
 )
@@ -64,6 +66,36 @@ def test_a_site_that_repeats_the_key(fault: Fault, expected: str) -> None:
     assert str(error.value) == expected.format(url=url)
     if isinstance(error.value, FetchError):
         assert expected.endswith(error.value.problem)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "status", "named"),
+    [
+        (SECRETS, 403, "check PIPELINE_API_KEY and PIPELINE_USER_ID, which are set"),
+        (SECRETS, 500, "check PIPELINE_API_KEY and PIPELINE_USER_ID, which are set"),
+        (Secrets(SECRETS.key), 403, "check PIPELINE_API_KEY, which is set, and set PIPELINE_USER"),
+        (Secrets("", SECRETS.user), 403, "check PIPELINE_USER_ID, which is set, and set PIPELINE_"),
+        (SECRETS, 404, None),
+        (SECRETS, 429, None),
+        (Secrets(), 403, None),
+    ],
+)
+def test_a_refusal_without_a_word_may_be_for_the_key(
+    secrets: Secrets, status: int, named: str | None
+) -> None:
+    site = ScriptedSite(1)
+    site.faults["/index.php"] = [answer(status)]
+    with (
+        site.serve() as url,
+        closing(Session(url, api_interval=0, retries=0, secrets=secrets)) as session,
+        pytest.raises(FetchError) as error,
+        session.get(f"{url}/index.php", session.api_limiter, params=KEYS),
+    ):
+        pass
+    text = str(error.value)
+    assert f"answered HTTP {status}" in text
+    assert named in text if named else "PIPELINE" not in text
+    assert not any(value and value in text for value in (secrets.key, secrets.user))
 
 
 def test_a_key_is_not_cut() -> None:

@@ -30,6 +30,7 @@ from tests.scraping.site import (
     ScriptedSite,
     answer,
     chunked,
+    dripping,
     dropped,
     truncated,
 )
@@ -288,6 +289,30 @@ def test_a_refusal_is_not_tried_again(status: int) -> None:
     assert (error.value.reason, site.paths().count(FILE)) == (f"http_{status}", 1)
 
 
+def no_http(handler: Handler, _: bytes) -> None:
+    handler.wfile.write(b"220 ready\r\n\r\n")
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (dropped, "the connection broke"),
+        (no_http, "the connection broke: its answer is no HTTP: 220 ready"),
+        (
+            answer(200, **{f"X-{number}": "" for number in range(200)}),
+            "the connection broke: its answer is no HTTP: got more than 100 headers",
+        ),
+    ],
+)
+def test_an_answer_that_is_no_http_is_named(fault: Fault, problem: str) -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [fault]
+    with site.serve() as url, pytest.raises(TransientError) as error:
+        fetch(url + FILE)
+    assert error.value.problem == problem
+
+
 def test_a_pause_applies_to_all_requests() -> None:
     """The second request of another thread comes only after the first one's Retry-After."""
     site, held = ScriptedSite(2), threading.Event()
@@ -308,6 +333,42 @@ def test_a_pause_applies_to_all_requests() -> None:
     (limited, other) = (site.times[site.paths().index(path)] for path in (FILE, "/index.php"))
     assert other - limited >= 1.0
     assert site.paths().count(FILE) == 2
+
+
+@pytest.mark.parametrize(
+    ("interval", "fault", "message"),
+    [
+        (10.0, dropped, "the connection broke; next try in "),
+        (10.0, dripping, "the server fell silent, or sent less than 1000 bytes a second; next try"),
+        (0.0, answer(500, Retry_After="6"), "answered HTTP 500; next try in 6 s"),
+    ],
+)
+def test_a_long_wait_is_reported(interval: float, fault: Fault, message: str) -> None:
+    site, stop, messages = ScriptedSite(9), threading.Event(), list[str]()
+    site.faults["/index.php"] = [fault]
+
+    def log(text: str) -> None:
+        messages.append(text)
+        stop.set()
+
+    with (
+        site.serve() as url,
+        closing(Session(url, api_interval=interval, timeout=0.5, stop=stop, log=log)) as session,
+    ):
+        # robots.txt takes the first turn.
+        session.api_limiter.interval = 0.0
+        with pytest.raises(Stopped):
+            get_all(session, f"{url}/index.php")
+    assert len(messages) == 1
+    assert message in messages[0]
+
+
+def get_all(session: Session, url: str) -> bytes:
+    def get() -> bytes:
+        with session.get(url, session.api_limiter) as response:
+            return b"".join(session.chunks(response))
+
+    return session.retry(get)
 
 
 def test_a_pause_that_is_too_long_ends_the_run() -> None:

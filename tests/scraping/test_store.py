@@ -2,8 +2,14 @@
 
 import hashlib
 import os
+import shutil
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
+from pipeline.scraping import databases, queries
 from pipeline.scraping.databases import STATE_LAYOUTS, Database
 from pipeline.scraping.listings import Listing
 from pipeline.scraping.posts import Page, Post, TagCategories
@@ -89,9 +96,8 @@ def test_a_file_that_rotted_is_dropped(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         keep(store)
         path = store.file_path(SHA256)
+        assert store.is_intact(SHA256)
         rot(path)
-        assert store.is_intact(SHA256), "it was hashed when it came"
-    with Store(tmp_path) as store:
         assert store.find(POST) is not None
         assert not store.is_intact(SHA256)
         assert not path.exists()
@@ -324,3 +330,89 @@ def test_a_removed_listing_costs_no_file(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         assert store.listings.get("k").cursor is None
         assert store.find(POST) is not None
+
+
+def test_a_store_whose_files_were_removed_meanwhile_is_closed(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keep(store)
+        shutil.rmtree(tmp_path / "files")
+        assert store.find(POST) == StoredFile("ab", len(BODY), None, None, None)
+
+
+LOCKER = """\
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+for statement in sys.argv[2:]:
+    database.execute(statement)
+print(flush=True)
+sys.stdin.read()
+"""
+EXCLUSIVE = ("PRAGMA locking_mode = EXCLUSIVE", "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def locked(database: Path, *statements: str) -> Iterator["subprocess.Popen[str]"]:
+    """Another program that executes statements, and goes on until its input is closed."""
+    command = [sys.executable, "-c", LOCKER, database, *statements]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        end(process)
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+@pytest.mark.parametrize("name", ["state.sqlite", "listing.sqlite"])
+@pytest.mark.parametrize("statements", [("BEGIN IMMEDIATE",), EXCLUSIVE])
+def test_a_lock_of_another_program_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, statements: tuple[str, ...]
+) -> None:
+    """As of a database browser with changes that were not written; some lock for reading, too."""
+    monkeypatch.setattr(databases, "_LOCKED_SECONDS", 0.05)
+    messages: list[str] = []
+    with Store(tmp_path):
+        pass
+    with locked(tmp_path / name, *statements) as other:
+
+        def log(text: str) -> None:
+            messages.append(text)
+            end(other)
+
+        with Store(tmp_path, log) as store:
+            store.record_failure(POST, URL, "http_404")
+            assert store.count_failed() == 1
+    (message,) = messages
+    assert message.startswith(f"{tmp_path}/state.sqlite: is locked by ")
+    assert message.endswith(f" (process {other.pid}); waiting until it is closed there")
+
+
+def test_a_lock_that_stays_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "_LOCKED_SECONDS", 0.05)
+    monkeypatch.setattr(databases, "_MAX_LOCKED_SECONDS", 0.0)
+    with Store(tmp_path) as store, locked(tmp_path / "state.sqlite", "BEGIN IMMEDIATE"):
+        with pytest.raises(PipelineError, match="close it there, then run the same command again"):
+            store.record_failure(POST, URL, "http_404")
+        assert store.count_failed() == 0
+
+
+def test_databases_are_closed_while_a_thread_waits_for_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "_LOCKED_SECONDS", 0.05)
+    waits = threading.Event()
+    database = Database(tmp_path, tmp_path / "listing.sqlite", lambda _: waits.set())
+    with (
+        locked(tmp_path / "state.sqlite", "BEGIN IMMEDIATE"),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        waiting = pool.submit(database.write, queries.INSERT_LISTING, {})
+        assert waits.wait(60)
+        database.close()
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            waiting.result()

@@ -35,6 +35,31 @@ def test_help_names_every_command() -> None:
         assert re.search(rf"^  {name} ", result.out, re.MULTILINE), name
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["blend", "", "b.safetensors"], "DISTORTION"),
+        (["blend", "a.safetensors", "b.safetensors", "-o", ""], "--output"),
+        (["export", "web", "--output="], "--output"),
+        (["card", ""], "MODEL"),
+        (["tradeoff", "-o", ""], "--output"),
+        (["compare", "--rev", "HEAD", "--rev", ""], "--rev"),
+        (["pairs", ""], "FOLDER"),
+        (["init", ""], "FOLDER"),
+        (["demo", "--folder", ""], "--folder"),
+        (["booru", "--images", ""], "--images"),
+        (["serve", "--model", ""], "--model"),
+    ],
+)
+def test_an_empty_name_is_none(tmp_path: Path, arguments: list[str], name: str) -> None:
+    result = pipeline(tmp_path, *arguments)
+    assert (result.code, result.err) == (
+        2,
+        f"{name}: is empty; leave it out, or name something (this folder is .)\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("module", ["stages.program", *(f"stages.{name}" for name in STAGES)])
 def test_commands_import_nothing_heavy(module: str) -> None:
     heavy = "{'torch', 'torchvision', 'numpy', 'PIL', 'requests', 'dvc', 'dvclive'}"

@@ -34,7 +34,17 @@ def test_resize_then_manifest(tmp_path: Path) -> None:
     )
     result = pipeline(tmp_path, "manifest", "--min-count", "19")
     assert result.code == 1
-    assert result.problems[-1].startswith("manifest.min_count: 18 images are left, 19 are needed")
+    assert result.problems[-1].startswith("--min-count: 18 images are left, 19 are needed")
+
+
+def test_a_check_without_a_manifest_names_what_makes_one(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    result = pipeline(tmp_path, "manifest", "--check")
+    assert (result.code, result.err) == (
+        1,
+        "data/manifest.csv: not found; pipeline manifest writes it, of what pipeline resize has "
+        "made\n",
+    )
 
 
 def test_without_a_set_it_names_what_makes_one(tmp_path: Path) -> None:

@@ -288,15 +288,15 @@ def test_messages_of_a_scrape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "problem"),
     [
-        (["--site", "safebooru"], 2, "scrape.site: safebooru: no such folder; name one that"),
+        (["--site", "safebooru"], 2, "--site: safebooru: no such folder; name one that holds"),
         (["--site", "ftp://b.test"], 2, "--site: 'ftp://b.test' is no address of a site"),
-        (["--site", "http://[bad"], 2, "scrape.site: 'http://[bad' is no address of a site"),
-        (["--ratings", "nice"], 2, "scrape.ratings: 'nice' is unknown; known are"),
+        (["--site", "http://[bad"], 2, "--site: 'http://[bad' is no address of a site"),
+        (["--ratings", "nice"], 2, "--ratings: 'nice' is unknown; known are"),
         (["--dry-run", "--retry-failed"], 2, "--retry-failed: takes neither --dry-run nor --ref"),
         (["--check", "--dry-run"], 2, "--check: takes none of --dry-run, --retry-failed, --ref"),
         (["--site", "https://b.test/?tags=solo"], 2, "write https://b.test, and solo in scrape."),
         (["--retry-failed"], 2, "no posts of http://127.0.0.1:"),
-        (["--file-types", "mp4"], 2, "scrape.file_types: 'mp4' is unknown; known are"),
+        (["--file-types", "mp4"], 2, "--file-types: 'mp4' is unknown; known are"),
         (["--retries", "0"], 1, "cannot be reached: Connection refused; check scrape.site"),
     ],
 )
