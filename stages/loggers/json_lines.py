@@ -60,7 +60,9 @@ def _key(step: int, figures: Mapping[str, float]) -> tuple[int, str]:
 
 def _text(line: LogLine) -> str:
     values: dict[str, object] = {"time": line.time or None, "step": line.step}
-    return json.dumps(values | _finite(line.figures) | _finite(line.status)) + "\n"
+    # Figures of a checkpoint come in another order than those of a step.
+    figures = sorted(_finite(line.figures).items())
+    return json.dumps(values | dict(figures) | _finite(line.status)) + "\n"
 
 
 def _finite(figures: Mapping[str, float | None]) -> dict[str, float | None]:
