@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -123,6 +124,13 @@ def free_memory(device: torch.device) -> int:
         return available_memory()
     free: int = torch.cuda.mem_get_info(device)[0]
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def memory_in_use(device: torch.device) -> int:
+    """Return the bytes of a GPU that PyTorch's tensors took at most, or that this process takes."""
+    if device.type != "cuda":
+        return int(psutil.Process().memory_info().rss)
+    return torch.cuda.max_memory_allocated(device)
 
 
 def to_device_async(tensor: Tensor, device: torch.device) -> Tensor:

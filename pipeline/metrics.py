@@ -3,7 +3,8 @@
 Images are `(N, C, H, W)`, float in [0, 255]. `border` pixels at each edge are not measured.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from pytorch_msssim import ms_ssim as windowed_ms_ssim
@@ -14,6 +15,8 @@ SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
 MS_SSIM_SIDE = (SSIM_WINDOW - 1) * 2**4 + 1
 """pixels, the shortest side whose fifth scale still holds a window"""
+STRIP_PIXELS = 2**20
+"""of a large picture that are measured at once; SSIM takes 100 bytes for each"""
 # ITU-R BT.601, R'G'B' of 0..255 to Y' of 16..235, as MATLAB's rgb2ycbcr has it.
 LUMA_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 LUMA_OFFSET = 16.0
@@ -58,6 +61,45 @@ def ms_ssim(a: torch.Tensor, b: torch.Tensor, border: int) -> torch.Tensor:
     """
     a, b = _inside(a, b, border, least=MS_SSIM_SIDE)
     return _similarity(windowed_ms_ssim, a, b)
+
+
+def psnr_of_luma(a: torch.Tensor, b: torch.Tensor, border: int) -> float:
+    """Return the PSNR, dB, of Y of two pictures `(3, H, W) uint8`, of any size: strip by strip."""
+    if a[0].numel() <= STRIP_PIXELS:
+        return psnr(luma(a[None].float()), luma(b[None].float()), border).item()
+    strips = _luma_strips(a, b, border, reach=0)
+    error = _weighted_mean([((x - y).double().square().mean().item(), n) for x, y, n in strips])
+    return 10 * math.log10(PEAK**2 / error) if error else math.inf
+
+
+def ssim_of_luma(a: torch.Tensor, b: torch.Tensor, border: int) -> float:
+    """Return the SSIM of Y of two pictures `(3, H, W) uint8`, of any size: strip by strip.
+
+    It is that of the whole, within rounding: strips overlap by a window.
+    """
+    strips = _luma_strips(a, b, border, reach=SSIM_WINDOW - 1)
+    return _weighted_mean([(ssim(x, y, border=0).item(), rows) for x, y, rows in strips])
+
+
+def _luma_strips(
+    a: torch.Tensor, b: torch.Tensor, border: int, reach: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
+    """Yield Y of strips of two pictures inside the border, and how many rows each stands for.
+
+    A strip has `reach` rows more, which the next one has, too.
+    """
+    height, width = a.shape[-2:]
+    a, b = (image[None, :, border : height - border, border : width - border] for image in (a, b))
+    positions = a.shape[-2] - reach
+    rows = max(STRIP_PIXELS // width, 1)
+    for top in range(0, positions, rows):
+        bottom = min(top + rows, positions)
+        strip = slice(top, bottom + reach)
+        yield luma(a[:, :, strip].float()), luma(b[:, :, strip].float()), bottom - top
+
+
+def _weighted_mean(values: Sequence[tuple[float, int]]) -> float:
+    return sum(value * weight for value, weight in values) / sum(weight for _, weight in values)
 
 
 def _similarity(

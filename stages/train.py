@@ -13,6 +13,8 @@ from pipeline.params.file import load_params
 from stages.console import ConsoleProgress
 from stages.interruption import INTERRUPTED
 from stages.live_recorder import LiveRecorder
+from stages.loggers.choice import chosen_loggers, make_loggers
+from stages.loggers.train_log import TrainLog
 from stages.paths import MANIFEST, MODELS, REPORTS, RESIZED
 from stages.runner import (
     PARAMS_FILE,
@@ -23,17 +25,20 @@ from stages.runner import (
 )
 
 TRAIN_REPORTS = REPORTS / "train"
+RUNS = TRAIN_REPORTS / "runs"
+"""Logs, one folder per run."""
 
 
 def run(params: TrainParams) -> None:
     """Train the generator: models/generator.safetensors.
 
     Stopped at any time, the same command goes on where it stopped. Curves and samples go to
-    reports/train/.
+    reports/train/, a log of each run to reports/train/runs/.
     """
     from pipeline.training.distributed import in_process_group
 
     if not in_process_group():
+        chosen_loggers()
         _check_named_files(params)
         for name in params.without_effect:
             ConsoleProgress().message(
@@ -132,20 +137,22 @@ def _train_in_group(params: TrainParams, problems: Path) -> None:
 
 
 def _train(params: TrainParams) -> None:
+    from pipeline.training.run_setup import public_params
     from pipeline.training.trainer import train
 
-    recorder = LiveRecorder(TRAIN_REPORTS)
     kept_for_evaluation = load_params(PARAMS_FILE).evaluate.models.values()
-    result = train(
-        params,
-        MANIFEST,
-        RESIZED,
-        MODELS,
-        recorder,
-        ConsoleProgress(),
-        project_folder(),
-        list(kept_for_evaluation),
-    )
+    loggers = make_loggers(public_params(params))
+    with TrainLog(LiveRecorder(TRAIN_REPORTS), project_folder() / RUNS, loggers) as recorder:
+        result = train(
+            params,
+            MANIFEST,
+            RESIZED,
+            MODELS,
+            recorder,
+            ConsoleProgress(),
+            project_folder(),
+            list(kept_for_evaluation),
+        )
     if result is None:
         return
     recorder.end()

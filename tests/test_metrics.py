@@ -8,7 +8,7 @@ import torch
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from pipeline.metrics import luma, psnr, ssim
+from pipeline.metrics import luma, psnr, psnr_of_luma, ssim, ssim_of_luma
 from pipeline.networks.generators.base import quantise
 
 BORDER = 4
@@ -117,3 +117,16 @@ def test_images_smaller_than_the_border_are_refused(measure, least):
 def test_shapes_must_be_equal():
     with pytest.raises(ValueError, match="one shape"):
         psnr(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32), 0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 60), (1030, 1100), (1100, 1030)])
+def test_large_pictures_are_measured_as_whole_ones(height: int, width: int) -> None:
+    """In strips of which the last is a few rows."""
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
+    b = (a.int() + torch.arange(height)[:, None] // 8 % 60).clamp(max=255).to(torch.uint8)
+    pair = luma(a[None].float()), luma(b[None].float())
+    assert psnr_of_luma(a, b, BORDER) == pytest.approx(psnr(*pair, BORDER).item(), abs=1e-4)
+    assert ssim_of_luma(a, b, BORDER) == pytest.approx(ssim(*pair, BORDER).item(), abs=1e-6)
+    assert psnr_of_luma(a, a, BORDER) == math.inf
+    assert ssim_of_luma(a, a, BORDER) == 1

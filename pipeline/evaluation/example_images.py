@@ -18,6 +18,8 @@ from pipeline.spacing import evenly_spaced
 CELL = 192
 GAP = 8
 TEXT_HEIGHT = 20
+MAX_ROWS = 64
+"""Of a figure: hundreds would be a hundred thousand pixels high, which viewers do not open."""
 OVERVIEW = "picture"
 """Title of the first column."""
 INK, PAPER, FRAME = (32, 36, 43), (255, 255, 255), (230, 60, 30)
@@ -135,9 +137,10 @@ def choose_images(gains: Sequence[float], count: int) -> list[int]:
 def draw_examples(path: Path, examples: Sequence[ExampleImage]) -> None:
     """Draw one row per image: the original in full, then its detail in LR, results and original.
 
-    Details are enlarged without smoothing. Below each stands the value of the image's first caption
-    metric, which is of the full result.
+    Of many images evenly spaced ones are drawn. Details are enlarged without smoothing. Below each
+    stands the value of the image's first caption metric, which is of the full result.
     """
+    examples = [examples[index] for index in evenly_spaced(len(examples), MAX_ROWS)]
     columns = [OVERVIEW, LR, *examples[0].shown]
     row_height = CELL + TEXT_HEIGHT + GAP
     canvas = Image.new(

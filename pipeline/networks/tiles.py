@@ -143,14 +143,16 @@ def aligned_tile(generator: Generator, tile: int) -> int:
     return _next_multiple(tile, generator.tile_multiple)
 
 
-def enlarge(generator: Generator, lr: Tensor) -> Tensor:
+def enlarge(generator: Generator, lr: Tensor, bounded: bool = False) -> Tensor:
     """Enlarge a picture as `Generator.enlarge` does, a large one in tiles: (3, h, w) uint8.
 
-    In tiles only where that gives the same result: where they can overlap by all that a pixel
-    depends on. Their side is fixed, so that the result does not depend on the free memory.
+    In tiles only where that gives the same result, where they can overlap by all that a pixel
+    depends on; `bounded`: always, so that memory is that of a tile. Their side is fixed, so that
+    the result does not depend on the free memory.
     """
     height, width = lr.shape[-2:]
-    if max(height, width) <= USUAL_TILE or not _is_exact_in_tiles(generator):
+    in_tiles = bounded or _is_exact_in_tiles(generator)
+    if max(height, width) <= USUAL_TILE or not in_tiles:
         return generator.enlarge(lr[None])[0]
     scale, tile = generator.scale, aligned_tile(generator, USUAL_TILE)
     sr = torch.empty(3, height * scale, width * scale, dtype=torch.uint8)

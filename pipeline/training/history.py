@@ -21,11 +21,17 @@ Figures = Mapping[str, float]
 class Recorder(Protocol):
     """Where the curves and pictures of a training are written."""
 
-    def start(self, rows: Sequence[Figures]) -> None:
-        """Begin anew with rows of `step` and figures, none unless a training goes on."""
+    def start(self, rows: Sequence[Figures], run_key: str) -> None:
+        """Begin anew with rows of `step` and figures, none unless a training goes on.
 
-    def figures(self, step: int, figures: Figures) -> None:
-        """Record losses or validation figures after `step` steps."""
+        `run_key` is the name of the run's folder among the kept runs.
+        """
+
+    def figures(self, step: int, figures: Figures, status: Figures) -> None:
+        """Record losses or validation figures after `step` steps.
+
+        `status` is what differs from run to run of the same training: speed, memory, time left.
+        """
 
     def samples(self, pixels: np.ndarray) -> None:
         """Record `(H, W, 3) uint8`: the same validation details, one row for each validation."""
@@ -34,8 +40,8 @@ class Recorder(Protocol):
 class NullRecorder:
     """The recorder of every process but the main one."""
 
-    def start(self, rows: Sequence[Figures]) -> None: ...
-    def figures(self, step: int, figures: Figures) -> None: ...
+    def start(self, rows: Sequence[Figures], run_key: str) -> None: ...
+    def figures(self, step: int, figures: Figures, status: Figures) -> None: ...
     def samples(self, pixels: np.ndarray) -> None: ...
 
 
@@ -77,9 +83,9 @@ class History:
         newest_first: Iterator[Figures] = dropwhile(_is_validation, reversed(self.curve))
         return list(takewhile(lambda row: not _is_validation(row), newest_first))[::-1]
 
-    def replay(self, recorder: Recorder) -> None:
+    def replay(self, recorder: Recorder, run_key: str) -> None:
         """Give a recorder that starts anew all rows and pictures."""
-        recorder.start(self.curve)
+        recorder.start(self.curve, run_key)
         self.show_samples(recorder)
 
     def show_samples(self, recorder: Recorder, *more: Tensor) -> None:

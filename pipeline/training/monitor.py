@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pipeline.devices import memory_in_use
 from pipeline.networks import Generator
 from pipeline.params import TrainParams
 from pipeline.progress import Progress
@@ -13,7 +14,7 @@ from pipeline.training.checkpointed_state import CheckpointedState
 from pipeline.training.distributed import Group
 from pipeline.training.failure_signs import below_baseline, winning_discriminator
 from pipeline.training.history import Figures, Recorder
-from pipeline.training.schedules import resolved_pretrain_steps
+from pipeline.training.schedules import Schedule, resolved_pretrain_steps
 from pipeline.training.step import StepResult
 from pipeline.training.throughput import Throughput
 from pipeline.training.validation import Validation
@@ -43,8 +44,9 @@ class Monitor:
         group: Group,
         recorder: Recorder,
         progress: Progress,
+        run_key: str,
     ) -> None:
-        self._params, self._steps, self._group = params, steps, group
+        self._params, self._steps, self._group, self._run_key = params, steps, group, run_key
         self._state, self._history = training.state, training.history
         self._validation, self._recorder, self._progress = validation, recorder, progress
         adversarial = training.state.adversary is not None
@@ -63,7 +65,7 @@ class Monitor:
                 f"the best generator so far, of step {self._best.best.step}, is measured again: "
                 "its score was of another metric or of other validation pictures"
             )
-        self._history.replay(self._recorder)
+        self._history.replay(self._recorder, self._run_key)
 
     def start(self, throughput: Throughput) -> None:
         """Start the progress line, which shows `throughput`, before the first step."""
@@ -102,7 +104,7 @@ class Monitor:
             return FinalValidation(figures, best.generator, best.step, warnings)
         measured, strip = self._validation(state.ema)
         figures = {f"val/{name}": value for name, value in measured.items()}
-        self._recorder.figures(state.step, figures)
+        self._recorder.figures(state.step, figures, self._status())
         self._history.show_samples(self._recorder, strip)
         self._report_validation(measured)
         warnings = self._warnings(measured["psnr_y"])
@@ -144,7 +146,16 @@ class Monitor:
 
     def _add_row(self, figures: Figures) -> None:
         self._history.add_row(self._state.step, figures)
-        self._recorder.figures(self._state.step, figures)
+        self._recorder.figures(self._state.step, figures, self._status())
+
+    def _status(self) -> Figures:
+        """Return the step's learning rate, memory in bytes, images per second and seconds left."""
+        step, device = self._state.step, self._state.generator.device
+        status: dict[str, float] = {
+            "lr": Schedule(self._params, self._steps).learning_rate(max(step - 1, 0)),
+            "memory_bytes": memory_in_use(device),
+        }
+        return {**status, **(self._throughput.status(step) if self._throughput else {})}
 
     def _report_validation(self, measured: Figures) -> None:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())

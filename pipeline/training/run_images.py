@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,8 @@ from pipeline.training.sources import FolderImages, ImageSource, ManifestImages
 
 T = TypeVar("T")
 
-LARGEST_VALIDATION_SIDE = 1024
-"""HR pixels. Of larger images in folders the middle is validated on: they are enlarged whole,
-beside all that training keeps on the GPU."""
+KEPT_PIXELS = 2**20
+"""Of an image to validate on. Larger ones are read anew at each validation, one at a time."""
 SMALLEST_VALIDATION_SIDE = 32
 """HR pixels; SSIM needs 19."""
 
@@ -45,10 +44,43 @@ class RunImages:
     """(H, W, 3) each"""
     validation_lr: Sequence[NDArray[np.uint8]] | None
     """those that are given, or None where LR is to be made of HR"""
+    validation_side: int
+    """shorter side of the smallest image to validate on, HR pixels"""
     train_images_sha256: str | None
     """of the manifest's training images; None where they are not trained on"""
     folders_sha256: str | None
     """of names and files in `train.hr_folders` and `train.lr_folders`; None where there are none"""
+
+
+class _ValidationImages(Sequence[NDArray[np.uint8]]):
+    """HR images of a folder, `(H, W, 3)` each; of large ones none is kept in memory."""
+
+    def __init__(self, pairs: Sequence[PairedFiles]) -> None:
+        self._pairs = pairs
+        self._kept: dict[str, NDArray[np.uint8]] = {}
+        for pair in pairs:
+            # Large ones, too, so that a damaged one is found before the first step.
+            image = read_hr(pair)
+            if pair.width * pair.height <= KEPT_PIXELS:
+                self._kept[pair.name] = image
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.uint8]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NDArray[np.uint8]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(len(self))[index]]
+        pair = self._pairs[index]
+        return self._kept[pair.name] if pair.name in self._kept else read_hr(pair)
+
+    @property
+    def shorter_side(self) -> int:
+        """Of the smallest, pixels."""
+        return min(min(pair.width, pair.height) for pair in self._pairs)
 
 
 def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) -> RunImages:
@@ -72,15 +104,14 @@ def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) 
     sources += [FolderImages(pairs, params.weight(name)) for name, pairs in folders.items()]
     hashes = images_sha256, _folders_sha256(folders)
     if uses_manifest:
-        images = read_images(paths.resized, _spread(validation_rows, params))
-        return RunImages(sources, list(images), None, *hashes)
+        images = list(read_images(paths.resized, _spread(validation_rows, params)))
+        return RunImages(sources, images, None, min(map(len, images)), *hashes)
     pairs = _list_validation_pairs(params, paths, progress)
     _report_seen_images(pairs, folders, progress)
-    hr = [_middle(read_hr(pair), params.scale, params.scale) for pair in pairs]
+    hr = _ValidationImages(pairs)
     if params.val_lr_folder is None:
-        return RunImages(sources, hr, None, *hashes)
-    lr = [_middle(read_lr(pair), params.scale, 1) for pair in pairs]
-    return RunImages(sources, hr, lr, *hashes)
+        return RunImages(sources, hr, None, hr.shorter_side, *hashes)
+    return RunImages(sources, hr, [read_lr(pair) for pair in pairs], hr.shorter_side, *hashes)
 
 
 def _list_folders(
@@ -195,17 +226,6 @@ def _report_seen_images(
             f"train.hr_folders too, so that validation does not speak for them: "
             f"{some_of(seen, most=3)}"
         )
-
-
-def _middle(image: NDArray[np.uint8], scale: int, step: int) -> NDArray[np.uint8]:
-    """Return the middle of an image that is `step` times as large as its LR image."""
-    slices = []
-    for side in image.shape[:2]:
-        kept = min(side // step, LARGEST_VALIDATION_SIDE // scale)
-        start = (side // step - kept) // 2
-        slices.append(slice(start * step, (start + kept) * step))
-    # A view would keep the whole image.
-    return image[slices[0], slices[1]].copy()
 
 
 def _folders_sha256(folders: Mapping[str, Sequence[PairedFiles]]) -> str | None:

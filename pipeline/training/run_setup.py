@@ -135,6 +135,7 @@ def set_up(
             group=group,
             recorder=recorder,
             progress=progress,
+            run_key=runs.checkpoints(compiled).folder.name,
         ),
         description=runs.description(compiled),
         checkpoints=runs.checkpoints(compiled),
@@ -205,8 +206,7 @@ def _check_batch(params: TrainParams, group: Group) -> None:
 
 
 def _validation(params: TrainParams, images: RunImages, device: torch.device) -> Validation:
-    side = min(min(image.shape[:2]) for image in images.validation_hr)
-    lpips = load_lpips(side // params.scale * params.scale, device)
+    lpips = load_lpips(images.validation_side // params.scale * params.scale, device)
     return Validation.from_images(
         images.validation_hr, params.scale, lpips, params.degradation, images.validation_lr
     )
@@ -219,8 +219,8 @@ def _precision(params: TrainParams, generator: Generator, device: torch.device) 
     return "bf16" if generator.allows_bf16 and uses_bf16("auto", device) else "fp32"
 
 
-def _public_params(params: TrainParams) -> dict[str, Any]:
-    """Return params as plain values; of folders the names alone, for models are published."""
+def public_params(params: TrainParams) -> dict[str, Any]:
+    """Return params as plain values, of folders the names alone: models and logs are published."""
     public = params.model_dump(mode="json")
     for key in ("hr_folders", "lr_folders"):
         public[key] = {name: Path(path).name for name, path in public[key].items()}
@@ -232,7 +232,7 @@ def _public_params(params: TrainParams) -> dict[str, Any]:
 def _metadata(runs: _Runs, training: CheckpointedState, content: ContentNetwork) -> dict[str, str]:
     params = runs.params
     return {
-        "params": json.dumps(_public_params(params), sort_keys=True),
+        "params": json.dumps(public_params(params), sort_keys=True),
         "steps": str(runs.steps),
         **{name: sha256 for name in _OF_IMAGES if (sha256 := runs.inputs[name]) is not None},
         "vgg": "none" if content.network is None else params.vgg,

@@ -19,6 +19,8 @@ class Throughput:
     """The speed of the steps since this process began to take them, validations included."""
 
     batch: int
+    steps: int
+    """of the whole training"""
     pretrain_steps: int
     """steps without the discriminator: all, where there is none"""
     pretraining_operations: int
@@ -46,6 +48,7 @@ class Throughput:
         adversarial = params.adv_weight > 0
         return Throughput(
             params.batch,
+            steps,
             resolved_pretrain_steps(params, steps) if adversarial else steps,
             step_operations(params, adversarial=False),
             step_operations(params, adversarial=True) if adversarial else 0,
@@ -62,16 +65,37 @@ class Throughput:
         MFU is model FLOPs utilisation (Chowdhery et al. 2022, "PaLM", appendix B), here of a
         measured peak. Empty before the first step.
         """
+        rates = self._rates(step)
+        if rates is None:
+            return {}
+        images, operations = rates
+        figures = {"images/s": images, "TFLOP/s": operations / TERA}
+        return figures if self.peak is None else figures | {"MFU": operations / self.peak}
+
+    def status(self, step: int) -> Mapping[str, float]:
+        """Return `images_per_second` and `seconds_left`, by the operations of the steps to come.
+
+        By their number, pre-training would seem to be followed by steps as fast as its own. Empty
+        before the first step.
+        """
+        rates = self._rates(step)
+        if rates is None:
+            return {}
+        images, operations = rates
+        return {
+            "images_per_second": images,
+            "seconds_left": self._operations(step, self.steps) / operations,
+        }
+
+    def _rates(self, step: int) -> tuple[float, float] | None:
+        """Return images and operations per second, or None before the first step."""
         steps, seconds = step - self._first_step, time.monotonic() - self._started
         if steps == 0 or seconds == 0:
-            return {}
-        rate = self._operations(step) / seconds
-        figures = {"images/s": steps * self.batch / seconds, "TFLOP/s": rate / TERA}
-        return figures if self.peak is None else figures | {"MFU": rate / self.peak}
+            return None
+        return steps * self.batch / seconds, self._operations(self._first_step, step) / seconds
 
-    def _operations(self, step: int) -> int:
-        """Return the operations of all steps since the first."""
-        until = min(step, self.pretrain_steps)
-        pretraining = max(until - self._first_step, 0)
-        adversarial = step - self._first_step - pretraining
+    def _operations(self, first: int, last: int) -> int:
+        """Return the operations of the steps after `first` of them, up to `last`."""
+        pretraining = max(min(last, self.pretrain_steps) - first, 0)
+        adversarial = last - first - pretraining
         return pretraining * self.pretraining_operations + adversarial * self.adversarial_operations

@@ -1,10 +1,12 @@
 """Validation of the generator on images that it is not trained on."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import overload
 
 import numpy as np
 import torch
@@ -13,13 +15,16 @@ from torch import Tensor, nn
 
 from pipeline.images.degradation import Degradation, make_lr
 from pipeline.images.interpolation import BASELINE, interpolate
-from pipeline.metrics import luma, psnr, ssim
+from pipeline.metrics import psnr_of_luma, ssim_of_luma
 from pipeline.networks import Generator
 from pipeline.networks.perceptual.lpips import Lpips
-from pipeline.networks.perceptual.weights import sha256_of_tensors
+from pipeline.networks.perceptual.weights import sha256_of_named_tensors
+from pipeline.networks.tiles import enlarge
 
 CROP_BORDER = 4
 """The default of `evaluate.crop_border`, pixels."""
+LARGEST_PART = 1024
+"""HR pixels of a side, of what LPIPS is measured on at once."""
 SAMPLES = 4
 SAMPLE_SIDE = 128
 
@@ -37,14 +42,17 @@ class Validation:
 
     @staticmethod
     def from_images(
-        images: Iterable[NDArray[np.uint8]],
+        images: Sequence[NDArray[np.uint8]],
         scale: int,
         lpips: Lpips | None = None,
         degradation: Degradation = "none",
         given_lr: Sequence[NDArray[np.uint8]] | None = None,
     ) -> "Validation":
-        """Cut the sides of each `(H, W, 3) uint8` to multiples of `scale`; make LR unless given."""
-        hr = [_cut_to_multiples(image, scale) for image in images]
+        """Cut the sides of each `(H, W, 3) uint8` to multiples of `scale`; make LR unless given.
+
+        Each of `images` is read when it is used, and not kept.
+        """
+        hr = _CutImages(images, scale)
         if given_lr is not None:
             return Validation(hr, [_cut_to_multiples(image, 1) for image in given_lr], lpips)
         lr = [
@@ -56,11 +64,20 @@ class Validation:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of all that a figure depends on except the generator."""
-        tensors = {f"hr.{index}": image for index, image in enumerate(self.hr)}
-        tensors |= {f"lr.{index}": image for index, image in enumerate(self.lr)}
-        if self.lpips is not None:
-            tensors |= self.lpips.state_dict()
-        return sha256_of_tensors(tensors)
+        images = {
+            f"{kind}.{index}": (images, index)
+            for kind, images in (("hr", self.hr), ("lr", self.lr))
+            for index in range(len(images))
+        }
+        weights: dict[str, Tensor] = {} if self.lpips is None else self.lpips.state_dict()
+
+        def read(name: str) -> Tensor:
+            if name in weights:
+                return weights[name]
+            of_kind, index = images[name]
+            return of_kind[index]
+
+        return sha256_of_named_tensors([*images, *weights], read)
 
     @cached_property
     def baseline_psnr_y(self) -> float:
@@ -68,8 +85,7 @@ class Validation:
         values = []
         for lr, hr in zip(self.lr, self.hr, strict=True):
             sr = interpolate(lr, hr.shape[-1] // lr.shape[-1], BASELINE)
-            pair = luma(sr[None].float()), luma(hr[None].float())
-            values.append(psnr(*pair, border=CROP_BORDER).item())
+            values.append(psnr_of_luma(sr, hr, CROP_BORDER))
         return sum(values) / len(values)
 
     @torch.no_grad()
@@ -85,26 +101,58 @@ class Validation:
         figures: dict[str, list[float]] = defaultdict(list)
         crops: list[Tensor] = []
         for lr, hr in zip(self.lr, self.hr, strict=True):
-            sr = generator.enlarge(lr[None])
-            pair = luma(sr.float()), luma(hr[None].float())
-            figures["psnr_y"].append(psnr(*pair, border=CROP_BORDER).item())
-            figures["ssim_y"].append(ssim(*pair, border=CROP_BORDER).item())
+            sr = enlarge(generator, lr, bounded=True)
+            figures["psnr_y"].append(psnr_of_luma(sr, hr, CROP_BORDER))
+            figures["ssim_y"].append(ssim_of_luma(sr, hr, CROP_BORDER))
             if self.lpips is not None:
-                figures["lpips"].append(self._lpips_distance(sr, hr[None]))
+                figures["lpips"].append(self._lpips_distance(sr, hr))
             if len(crops) < SAMPLES:
-                crops.append(_centre_crop(sr[0], self._sample_side))
+                crops.append(_centre_crop(sr, self._sample_side))
         means = {name: sum(values) / len(values) for name, values in figures.items()}
         return means, torch.cat(crops, dim=2)
 
-    @property
+    @cached_property
     def _sample_side(self) -> int:
         return min(SAMPLE_SIDE, *(side for hr in self.hr[:SAMPLES] for side in hr.shape[-2:]))
 
     def _lpips_distance(self, sr: Tensor, hr: Tensor) -> float:
+        """Return LPIPS; of a large picture the mean over parts of it, weighted by their pixels."""
         assert self.lpips is not None
         device = self.lpips.get_buffer("shift").device
-        distance: Tensor = self.lpips(sr.to(device).float(), hr.to(device).float())
-        return distance.item()
+        total = 0.0
+        for rows in _parts(hr.shape[-2]):
+            for columns in _parts(hr.shape[-1]):
+                part, target = (
+                    image[None, :, rows, columns].to(device).float() for image in (sr, hr)
+                )
+                total += self.lpips(part, target).item() * part[0, 0].numel()
+        return total / hr[0].numel()
+
+
+class _CutImages(Sequence[Tensor]):
+    """Images `(H, W, 3) uint8` as tensors whose sides are multiples of a scale, `(3, H, W)`."""
+
+    def __init__(self, images: Sequence[NDArray[np.uint8]], scale: int) -> None:
+        self._images, self._scale = images, scale
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Tensor]: ...
+    def __getitem__(self, index: int | slice) -> Tensor | list[Tensor]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(len(self))[index]]
+        return _cut_to_multiples(self._images[index], self._scale)
+
+
+def _parts(side: int) -> list[slice]:
+    """Return equal parts of a side, as few as are at most `LARGEST_PART` long."""
+    count = -(-side // LARGEST_PART)
+    bounds = [side * number // count for number in range(count + 1)]
+    return [slice(first, last) for first, last in pairwise(bounds)]
 
 
 def _cut_to_multiples(image: NDArray[np.uint8], scale: int) -> Tensor:

@@ -244,6 +244,29 @@ def test_a_button_copies_the_table_or_selects_it(page: Page) -> None:
     assert page.locator(".copied").inner_text() == "The table is selected below: copy it."
 
 
+def test_pictures_far_below_are_not_decoded_before_they_come_near(page: Page) -> None:
+    complete = "images => images.map((image) => image.complete)"
+    assert not all(page.locator(".compare img").evaluate_all(complete))
+    last = page.locator(".compare").last.locator(".details img").last
+    last.scroll_into_view_if_needed()
+    page.wait_for_function("image => image.complete", arg=last.element_handle())
+
+
+def test_links_lead_to_parts_that_are_laid_out_late(page: Page) -> None:
+    """Thousands of rows would keep a page from opening; a link must find them all the same."""
+    rendering = "part => getComputedStyle(part).contentVisibility"
+    assert page.locator("#images .tall").evaluate(rendering) == "auto"
+    for name, part in (("Provenance", "#provenance"), ("Every image", "#images")):
+        page.get_by_role("link", name=name, exact=True).click()
+        page.wait_for_function(
+            """part => {
+              const { top, bottom } = document.querySelector(part).getBoundingClientRect();
+              return (top >= 0 && top < 100) || bottom <= innerHeight;
+            }""",
+            arg=part,
+        )
+
+
 def test_details_are_folded_on_phones_and_open_elsewhere(browser: Browser, report: Path) -> None:
     opened = {}
     for width in (390, 1440):

@@ -11,6 +11,8 @@ from PIL import Image
 from pipeline.evaluation.example_images import (
     CELL,
     GAP,
+    MAX_ROWS,
+    TEXT_HEIGHT,
     Box,
     ExampleImage,
     choose_crop,
@@ -130,3 +132,15 @@ def test_the_figure_has_one_row_per_example_and_one_column_per_method(tmp_path):
     # The last column is the original's detail, pixel by pixel: red above, grey below.
     assert pixels[image.width - CELL // 2, 40] == (250, 100, 100)
     assert pixels[image.width - CELL // 2, 200] == (100, 100, 100)
+
+
+def test_a_figure_of_many_examples_shows_evenly_spaced_ones(tmp_path: Path) -> None:
+    """Of hundreds it would be higher than viewers open."""
+    examples = [replace(example(), name=str(number)) for number in range(MAX_ROWS + 9)]
+    draw_examples(tmp_path / "all.png", examples)
+    draw_examples(tmp_path / "ends.png", [examples[0], examples[-1]])
+    heights = {name: Image.open(tmp_path / f"{name}.png").height for name in ("all", "ends")}
+    rows = (heights["ends"] - TEXT_HEIGHT - GAP) // 2
+    assert heights["all"] == TEXT_HEIGHT + GAP + MAX_ROWS * rows
+    images = [np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("all", "ends")]
+    np.testing.assert_array_equal(images[0][-rows:], images[1][-rows:])

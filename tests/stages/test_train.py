@@ -143,6 +143,32 @@ def test_after_sigterm_the_same_command_goes_on(project: Path) -> None:
     assert steps[: reached + 1] == list(range(1, reached + 2))
 
 
+def test_the_log_of_a_killed_training_has_each_step_once(project: Path) -> None:
+    arguments = ["train", "--steps", "2000", "--adv-weight", "0", "--checkpoint-seconds", "0.5"]
+    process = start(project, *arguments)
+    wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
+    process.kill()
+    end(process)
+    process = start(project, *arguments)
+    wait_until(lambda: len(list(project.glob("models/checkpoints/*/*.pt"))) > 1)
+    process.send_signal(signal.SIGTERM)
+    assert end(process).code == 130
+    reached = int(max(project.glob("models/checkpoints/*/*.pt")).stem.removeprefix("step-"))
+    (log,) = project.glob("reports/train/runs/*/log.jsonl")
+    lines = [json.loads(text) for text in log.read_text().splitlines()]
+    assert [line["step"] for line in lines if "train/loss" in line] == list(range(1, reached + 1))
+    validated = [line["step"] for line in lines if "val/psnr_y" in line]
+    assert validated == list(range(3, reached + 1, 3))
+    assert lines[-1].keys() >= {"time", "lr", "images_per_second", "seconds_left", "memory_bytes"}
+
+
+def test_a_logger_that_is_unknown_stops_the_training_first(project: Path) -> None:
+    (project / "data").unlink()
+    result = pipeline(project, "train", PIPELINE_LOGGERS="nobody")
+    assert result.code == 2
+    assert result.problems == ["PIPELINE_LOGGERS: 'nobody' is unknown; use tensorboard, wandb"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_lost_terminal_and_a_schedulers_notice_save(number: int, project: Path) -> None:
     process = start(project, "train", "--steps", "2000", "--checkpoint-seconds", "1000")

@@ -42,13 +42,13 @@ class Recorded:
         self.pictures: np.ndarray | None = None
         self._signal_at, self._number = signal_at, number
 
-    def start(self, rows: Sequence[Mapping[str, float]]) -> None:
+    def start(self, rows: Sequence[Mapping[str, float]], run_key: str = "") -> None:
         self.rows = [
             (int(row["step"]), {name: value for name, value in row.items() if name != "step"})
             for row in rows
         ]
 
-    def figures(self, step: int, figures: Mapping[str, float]) -> None:
+    def figures(self, step: int, figures: Mapping[str, float], status: Mapping[str, float]) -> None:
         self.rows.append((step, dict(figures)))
         if step == self._signal_at:
             self._signal_at = None

@@ -58,6 +58,7 @@ def test_default_step_has_the_operations_of_the_docs() -> None:
 def test_each_phase_counts_its_own_operations(monkeypatch: pytest.MonkeyPatch) -> None:
     throughput = Throughput(
         batch=2,
+        steps=14,
         pretrain_steps=10,
         pretraining_operations=TERA,
         adversarial_operations=3 * TERA,
@@ -65,9 +66,11 @@ def test_each_phase_counts_its_own_operations(monkeypatch: pytest.MonkeyPatch) -
     )
     monkeypatch.setattr("time.monotonic", lambda: 100.0)
     throughput.start(6)
-    assert throughput.figures(6) == {}
+    assert throughput.figures(6) == throughput.status(6) == {}
     monkeypatch.setattr("time.monotonic", lambda: 102.0)
     assert throughput.figures(8) == {"images/s": 2.0, "TFLOP/s": 1.0, "MFU": 0.01}
+    # Two steps of pre-training at one operation per second, and four of thrice as many.
+    assert throughput.status(8) == {"images_per_second": 2.0, "seconds_left": 14.0}
     # Four steps of pre-training and two of the others.
     assert throughput.figures(12) == {"images/s": 6.0, "TFLOP/s": 5.0, "MFU": 0.05}
 

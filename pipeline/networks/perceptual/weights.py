@@ -3,7 +3,7 @@
 import hashlib
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -63,8 +63,14 @@ def backbone_shapes(name: Backbone) -> dict[str, tuple[int, ...]]:
 
 def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
     """Return the SHA-256 of tensors' names and values, which does not depend on their file."""
+    return sha256_of_named_tensors(tensors, tensors.__getitem__)
+
+
+def sha256_of_named_tensors(names: Iterable[str], read: Callable[[str], Tensor]) -> str:
+    """Return the same of tensors that are read one after the other, by their names."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
+    for name in sorted(names):
+        tensor = read(name)
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
