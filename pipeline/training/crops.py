@@ -46,6 +46,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.hr)
 
+    @property
+    def without_lr(self) -> NDArray[np.int64]:
+        """The positions of the crops whose LR is to be made."""
+        return np.flatnonzero(~np.array(self.has_lr or (False,) * len(self)))
+
 
 MID_LEVEL = 127.5
 LOG2_GAINS = (-1.0, 1.5)

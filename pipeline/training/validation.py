@@ -17,6 +17,7 @@ from pipeline.metrics import luma, psnr, ssim
 from pipeline.networks import Generator
 from pipeline.networks.perceptual.lpips import Lpips
 from pipeline.networks.perceptual.weights import sha256_of_tensors
+from pipeline.params.degradation import ChainStrengths
 
 CROP_BORDER = 4
 """The default of `evaluate.crop_border`, pixels."""
@@ -40,7 +41,7 @@ class Validation:
         images: Iterable[NDArray[np.uint8]],
         scale: int,
         lpips: Lpips | None = None,
-        degradation: Degradation = "none",
+        degradation: Degradation | ChainStrengths = "none",
         given_lr: Sequence[NDArray[np.uint8]] | None = None,
     ) -> "Validation":
         """Cut the sides of each `(H, W, 3) uint8` to multiples of `scale`; make LR unless given."""
