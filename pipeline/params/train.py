@@ -109,6 +109,13 @@ class TrainParams(Section):
         description="values in place of those of light or heavy, named as in Real-ESRGAN's option "
         "files: name → number or list, such as jpeg_range2: [60, 95]",
     )
+    sharpen: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="weight of an unsharp mask on HR crops, as in Real-ESRGAN, with 0.5, so that "
+        "results get sharper edges than the pictures have; 0: none",
+    )
     hr_folders: Paths = Field(
         {},
         description="folders of HR images of one's own to train on, beside those of the manifest: "
