@@ -1,6 +1,6 @@
 """Contact sheet of degradations: details of pictures, and what they become."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,13 +34,13 @@ class Sheet:
     scale: int
     seed: int
 
-    def draw(self, pictures: Mapping[str, NDArray[np.uint8]]) -> Image.Image:
-        """Return the sheet of `pictures`: name → detail, `(H, W, 3)`, sides multiples of `scale`.
+    def draw(self, pictures: Iterable[tuple[str, NDArray[np.uint8]]]) -> Image.Image:
+        """Return the sheet of pictures: name and detail, `(H, W, 3)`, sides multiples of `scale`.
 
         Each picture has a row for each kind: at its left the detail itself and, below it, LR
         without damage; then the draws. LR is enlarged by nearest neighbour.
         """
-        return _stack([self._block(name, detail) for name, detail in pictures.items()])
+        return _stack([self._block(name, detail) for name, detail in pictures])
 
     def _block(self, name: str, detail: NDArray[np.uint8]) -> Image.Image:
         hr = torch.from_numpy(np.ascontiguousarray(detail.transpose(2, 0, 1)))

@@ -60,8 +60,8 @@ def degrade(
         kind = degradation_of(train.degradation, train.degradation_strengths)
         if kind == "none":
             raise UsageError(f"{params}: train.degradation is none; set it to {', '.join(PRESETS)}")
-        scale, kinds[train.degradation] = train.scale, kind
-    details = {path.name: _detail(path, crop, scale) for path in pictures}
+        scale, kinds[f"{train.degradation} ({params.name})"] = train.scale, kind
+    details = [(path.name, _detail(path, crop, scale)) for path in pictures]
     sheet = Sheet(kinds, draws, scale, seed).draw(details)
     with writing(output), atomic_path(output) as temporary:
         sheet.save(temporary, "PNG", optimize=True)

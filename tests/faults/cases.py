@@ -108,8 +108,8 @@ def cases(site: str, pictures: Path) -> dict[str, Case]:
         ),
         "pairs": Case(("pairs", "pairs")),
         "degrade": Case(
-            ("degrade", "pictures/00.png", "--crop", "16", "--overwrite"),
-            existing=("degraded.png",),
+            ("degrade", "pictures/00.png", "-o", "big/sheet.png", "--crop", "16", "--overwrite"),
+            existing=("big/sheet.png",),
         ),
         "clean": Case(("clean", "--remove", "all"), rebuilt=("data/.store/",), lines=8),
         # The port is taken, so that it ends as soon as it has its drawings.

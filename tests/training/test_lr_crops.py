@@ -1,5 +1,7 @@
 """LR crops: of those that none is given for, by seed, step and position alone."""
 
+from typing import Any
+
 import torch
 
 from pipeline.images.degradation import make_lr
@@ -7,6 +9,7 @@ from pipeline.images.degradation_presets import PRESETS
 from pipeline.params import TrainParams
 from pipeline.training.crops import Batch
 from pipeline.training.lr_crops import DegradedBatches, LrCrops
+from pipeline.training.run_description import describe_run
 from tests.training.test_step import train_step
 
 HR = torch.randint(0, 256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(2)).byte()
@@ -53,3 +56,20 @@ def test_a_step_takes_what_threads_have_made() -> None:
     steps[1](DegradedBatches(lambda step: batch, steps[1].lr_crops)(0))
     weights = [step.state.generator.state_dict() for step in steps]
     torch.testing.assert_close(*weights, rtol=0, atol=0)
+
+
+def shaping_params(params: TrainParams) -> dict[str, Any]:
+    description = describe_run(params, {}, 10, "fp32", False, {}, {}, {})
+    shaping: dict[str, Any] = description["params"]
+    return shaping
+
+
+def test_a_run_is_known_by_all_its_strengths() -> None:
+    """Not by which of them the params name; those of `none` and `web` have none."""
+    same, other = (
+        HEAVY.model_copy(update={"degradation_strengths": {"noise_prob": value}})
+        for value in (1.0, 0.5)
+    )
+    assert shaping_params(same) == shaping_params(HEAVY)
+    assert shaping_params(other) != shaping_params(HEAVY)
+    assert "degradation_strengths" not in shaping_params(TrainParams(degradation="web"))

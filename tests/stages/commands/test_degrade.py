@@ -21,6 +21,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frames = [drawing(number, 32, 32) for number in range(3)]
     frames[0].save(folder / "frames.gif", save_all=True, append_images=frames[1:])
     Image.new("RGB", (1, 1)).save(folder / "pixel.png")
+    (folder / "c").mkdir()
+    drawing(3, 220, 200).save(folder / "c/a.png")
     (folder / "text.png").write_text("no picture")
     (folder / "old.png").write_bytes(b"mine")
     (folder / "mine.yaml").write_text(
@@ -54,7 +56,7 @@ def test_a_sheet_has_a_row_for_each_preset(folder: Path) -> None:
 def test_the_cells_are_what_training_sees(folder: Path) -> None:
     arguments = ("--params", "mine.yaml", "--draws", "2", "--crop", "32", "-o", "cells.png")
     result = pipeline(folder, "degrade", "small.webp", *arguments)
-    assert (result.code, result.out) == (0, "cells.png: heavy; LR images of each: 2\n")
+    assert (result.code, result.out) == (0, "cells.png: heavy (mine.yaml); LR images of each: 2\n")
     with Image.open(folder / "cells.png") as sheet:
         bottom = sheet.height - 16
         shown = [cell(sheet, column, bottom, 32) for column in range(3)]
@@ -70,10 +72,13 @@ def test_the_cells_are_what_training_sees(folder: Path) -> None:
         assert np.array_equal(shown[number + 1], enlarged)
 
 
-def test_presets_and_pictures_of_other_sizes_share_a_sheet(folder: Path) -> None:
-    arguments = ("--preset", "light", "--preset", "web", "--draws", "1", "-o", "both.png")
-    result = pipeline(folder, "degrade", "a.png", "small.webp", *arguments)
-    assert (result.code, result.out) == (0, "both.png: light, web; LR images of each: 1\n")
+def test_pictures_of_other_sizes_and_of_one_name_share_a_sheet(folder: Path) -> None:
+    arguments = ("--preset", "heavy", "--draws", "1", "--params", "mine.yaml", "-o", "both.png")
+    result = pipeline(folder, "degrade", "a.png", "small.webp", "c/a.png", *arguments)
+    about = "both.png: heavy, heavy (mine.yaml); LR images of each: 1\n"
+    assert (result.code, result.out) == (0, about)
+    with Image.open(folder / "both.png") as sheet:
+        assert sheet.height > 2 * (200 + 200 + 70)
 
 
 def test_transparency_lies_on_white(folder: Path) -> None:
