@@ -4,10 +4,12 @@ python benchmarks/docs_pictures.py docs/images/shipped.png    the models that co
 python benchmarks/docs_pictures.py docs/images/demo.png --model demo/models/generator.safetensors
 python benchmarks/docs_pictures.py docs/images/drawings.png --all    a drawing of the benchmark
 python benchmarks/docs_pictures.py docs/images/slider.webp    bicubic, the default model
+python benchmarks/docs_pictures.py docs/images/degrade.png --degradations    LR images of each kind
 """
 
 import argparse
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from pipeline import Upscaler
 from pipeline.drawings import draw
 from pipeline.metrics import luma, psnr
 from pipeline.shipped import DEFAULT, shipped_models
+from stages.commands.degrade import degrade
 from stages.commands.demo import UNSEEN_SEED
 
 GAP = 8
@@ -52,8 +55,12 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--all", action="store_true", help="all shipped models")
+    parser.add_argument("--degradations", action="store_true", help="as `pipeline degrade`")
     arguments = parser.parse_args()
     arguments.target.parent.mkdir(parents=True, exist_ok=True)
+    if arguments.degradations:
+        save_degradations(arguments.target)
+        return
     if arguments.target.suffix == ".webp":
         save_slider(arguments.target)
         return
@@ -125,6 +132,14 @@ def save_slider(path: Path) -> None:
     print(
         f"{path}: {len(frames)} frames of {left.width}×{left.height}, {path.stat().st_size:,} bytes"
     )
+
+
+def save_degradations(path: Path) -> None:
+    """Save what `pipeline degrade` writes of the first drawing, with fewer draws."""
+    with tempfile.TemporaryDirectory() as folder:
+        drawing = Path(folder) / "drawing.png"
+        draw(SHIPPED[0].seed).image.save(drawing)
+        degrade([drawing], path, draws=3, crop=240, overwrite=True)
 
 
 def slider_frame(

@@ -6,7 +6,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from pipeline.params import Section, is_list, is_mapping, is_mapping_of_numbers
+from pipeline.params import (
+    Section,
+    is_list,
+    is_mapping,
+    is_mapping_of_numbers,
+    is_mapping_of_values,
+)
 from pipeline.params.file import option_name
 from pipeline.params.leaf_params import LeafParam, params_of, values_of
 
@@ -59,6 +65,8 @@ def _metavar(annotation: Any) -> str:
         return "|".join(str(choice) for choice in get_args(annotation))
     if is_list(annotation):
         return "A,B,..."
+    if is_mapping_of_values(annotation):
+        return "NAME=VALUE,..."
     if is_mapping(annotation):
         return "NAME=NUMBER,..." if is_mapping_of_numbers(annotation) else "NAME=PATH,..."
     kinds = get_args(annotation) or (annotation,)
@@ -74,5 +82,10 @@ def _yaml(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(str(part) for part in value) or "[]"
     if isinstance(value, dict):
-        return ",".join(f"{name}={item}" for name, item in value.items()) or "{}"
+        return ",".join(f"{name}={_item(item)}" for name, item in value.items()) or "{}"
     return str(value) if value != "" else '""'
+
+
+def _item(value: object) -> str:
+    """Return an item of a mapping."""
+    return f"[{_yaml(value)}]" if isinstance(value, tuple) else str(value)

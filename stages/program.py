@@ -12,6 +12,7 @@ from stages.commands.card import card
 from stages.commands.clean import clean
 from stages.commands.code import code
 from stages.commands.compare import compare
+from stages.commands.degrade import degrade
 from stages.commands.demo import demo
 from stages.commands.export import export
 from stages.commands.init import init
@@ -40,6 +41,7 @@ COMMANDS = (
     compare,
     tradeoff,
     pairs,
+    degrade,
     init,
     recipe,
     demo,

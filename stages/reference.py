@@ -7,6 +7,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from typer.models import ArgumentInfo, OptionInfo
 
+from pipeline.images.degradation_presets import PRESETS
+from pipeline.params.degradation import SECOND, SHARED, ChainStrengths, OrderStrengths
 from pipeline.params.file import option_name
 from pipeline.params.reference import escaped
 from stages.runner import Stage
@@ -24,7 +26,42 @@ interrupted. An error is one line that says what to do.
 The first five commands are the stages of `dvc.yaml`. They read `params.yaml` of the current folder,
 and each of their params is an option.
 """
+DEGRADATION_HEAD = """\
+# Strengths of degradation
+
+What `train.degradation_strengths` may name, and the values of `light` and `heavy`, which apply
+where it does not. The names are those of Real-ESRGAN's option files; `2` at the end means the
+second order of the chain. Weights need not sum to 1. [How to shape a
+degradation](../howto/degrade.md) shows them at work.
+
+| strength | `light` | `heavy` | |
+|---|---|---|---|
+"""
 METAVARS = {Path: "PATH", int: "INTEGER", float: "NUMBER", str: "TEXT"}
+
+
+def degradation_page() -> str:
+    """Return the page of the chain's strengths, in Markdown: a row for each."""
+    rows = []
+    for part in ("first", "second"):
+        for name, field in OrderStrengths.model_fields.items():
+            values = [getattr(getattr(chain, part), name) for chain in PRESETS.values()]
+            suffix = SECOND if part == "second" else ""
+            what = "the same, of the second order" if suffix else field.description
+            rows.append(_strength(f"{name}{suffix}", values, what))
+    for name in SHARED:
+        values = [getattr(chain, name) for chain in PRESETS.values()]
+        rows.append(_strength(name, values, ChainStrengths.model_fields[name].description))
+    return DEGRADATION_HEAD + "".join(rows)
+
+
+def _strength(name: str, values: Sequence[object], description: str | None) -> str:
+    texts = [
+        f"[{', '.join(f'{one:g}' for one in value)}]" if isinstance(value, tuple) else f"{value:g}"
+        for value in values
+    ]
+    shown = " | ".join(f"`{text}`" for text in texts)
+    return f"| `{name}` | {shown} | {escaped(description)} |\n"
 
 
 def commands_page(stages: Sequence[Stage], commands: Sequence[Callable[..., None]]) -> str:

@@ -15,7 +15,7 @@ from pipeline.params.reference import params_page
 from pipeline.params.schema import schema_text
 from pipeline.params.text import params_text
 from stages.program import COMMANDS, STAGES
-from stages.reference import commands_page
+from stages.reference import commands_page, degradation_page
 from stages.runner import PARAMS_FILE
 
 SCHEMA_FILE = Path("params.schema.json")
@@ -27,6 +27,7 @@ def contents(params: Params) -> Iterator[tuple[Path, str]]:
     yield PARAMS_FILE, params_text(params)
     yield SCHEMA_FILE, schema_text()
     yield REFERENCE / "params.md", params_page()
+    yield REFERENCE / "degradation.md", degradation_page()
     yield REFERENCE / "commands.md", commands_page(STAGES, COMMANDS)
 
 

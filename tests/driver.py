@@ -33,6 +33,7 @@ MODULES = (
     "pipeline.manifest.data_sheet",
     "pipeline.evaluation.run",
     "pipeline.evaluation.tradeoff",
+    "pipeline.images.degradation_sheet",
     "pipeline.resizing.run",
     "pipeline.networks.export",
     "pipeline.manifest.selection",

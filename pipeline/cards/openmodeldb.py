@@ -19,8 +19,9 @@ ARCHITECTURES = {
 }
 """Ids of data/architectures.json by this program's and spandrel's names, in lower case."""
 RESOURCE_TYPES = {".safetensors": "safetensors", ".pth": "pth", ".onnx": "onnx"}
-WEB_TAGS = ("compression-removal", "denoise", "jpeg")
-"""Tags for `degradation: web`."""
+DAMAGED = ("light", "web", "heavy")
+DAMAGE_TAGS = ("compression-removal", "denoise", "jpeg")
+"""Tags for a degradation among `DAMAGED`."""
 
 
 def openmodeldb_card(facts: ModelFacts) -> str:
@@ -57,7 +58,7 @@ def _tags(facts: ModelFacts) -> list[str]:
     # Without params it is not known what the network was trained for.
     if not facts.params:
         return []
-    return ["anime", *(WEB_TAGS if facts.params.get("degradation") == "web" else ())]
+    return ["anime", *(DAMAGE_TAGS if facts.params.get("degradation") in DAMAGED else ())]
 
 
 def _size(facts: ModelFacts) -> list[str] | None:

@@ -53,7 +53,7 @@ def input_notices(
             f"narrow, and tests see little. Measure {FEW_IMAGES} images at least, better a hundred."
         )
         notices.append(Notice("Few images.", text))
-    if params.degradation == "web" and not images.lr_is_given:
+    if params.degradation != "none" and not images.lr_is_given:
         text = (
             "The images that were enlarged are damaged as pictures on the web are, by other "
             "filters, noise and JPEG: these figures do not compare with those of clean ones."

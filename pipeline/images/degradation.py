@@ -1,21 +1,29 @@
-"""Degraded LR images like those on the web: downscaled by any filter, some noisy, most JPEG.
+"""LR images, made of HR ones: clean, as on the web, or by the chain of two orders.
 
-The chain is short on purpose (one downscaling, one or two compressions): drawings on the web are
-degraded by sites, not by lenses. The ranges were chosen by looking at the results.
+`web` is short on purpose (one downscaling by any filter, one or two compressions): drawings on the
+web are degraded by sites, not by lenses. Its ranges were chosen by looking at the results, and do
+not change: figures and shipped models depend on them. `light` and `heavy` are of
+`degradation_chain`, whose strengths may be others.
 """
 
 import io
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, features
 from torch import Tensor
 
+from pipeline.errors import UsageError
+from pipeline.images.degradation_chain import draw_steps
+from pipeline.images.degradation_presets import PRESETS
+from pipeline.images.degradation_steps import Compress
 from pipeline.images.resample import downscale, lr_size
+from pipeline.params.degradation import ChainStrengths
 
-Degradation = Literal["none", "web"]
+Degradation = Literal["none", "light", "web", "heavy"]
 
 FILTERS = (
     Image.Resampling.BOX,
@@ -44,44 +52,106 @@ MACROBLOCK_SIDE = 16
 def make_lr(
     hr: Tensor,
     scale: int,
-    kind: Degradation,
+    kind: Degradation | ChainStrengths,
     seeds: Sequence[Sequence[int]],
     cut_out: bool = False,
 ) -> Tensor:
     """Make LR images of `(N, 3, H, W) uint8`: `(N, 3, H/scale, W/scale) uint8`, same device.
 
-    `none` is antialiased bicubic and ignores `seeds`. `web` degrades each image at random by its
-    own entry of `seeds`, integers of 0 or more as `numpy.random.default_rng` takes them, so that
-    the result does not depend on the batch. JPEG's blocks begin in the image's corner, or at a
-    random offset if the images are crops (`cut_out`). Raises `ValueError` where a side is no
+    `none` is antialiased bicubic and ignores `seeds`. The others degrade each image at random by
+    its own entry of `seeds`, integers of 0 or more as `numpy.random.default_rng` takes them, so
+    that the result does not depend on the batch. The codecs' blocks begin in the image's corner, or
+    at a random offset if the images are crops (`cut_out`). Raises `ValueError` where a side is no
     multiple of `scale`.
     """
     if kind == "none":
         return downscale(hr, scale)
+    resolved = degradation_of(kind) if isinstance(kind, str) else kind
     degraded = [
-        _degrade(image, scale, np.random.default_rng(seed), cut_out)
+        degrade(image, scale, resolved, seed, cut_out)[0]
         for image, seed in zip(hr.cpu(), seeds, strict=True)
     ]
     return torch.stack(degraded).to(hr.device)
 
 
-def _degrade(hr: Tensor, scale: int, random: np.random.Generator, cut_out: bool) -> Tensor:
+def degrade(
+    hr: Tensor,
+    scale: int,
+    kind: Literal["web"] | ChainStrengths,
+    seed: Sequence[int],
+    cut_out: bool,
+) -> tuple[Tensor, list[str]]:
+    """Degrade `(3, H, W) uint8` on the CPU, as `make_lr` does.
+
+    Return `(3, H/scale, W/scale) uint8`, and what was done to it, step by step.
+    """
+    random = np.random.default_rng(seed)
+    if kind == "web":
+        return _degrade_as_web(hr, scale, random, cut_out)
+    height, width = hr.shape[-2:]
+    steps = draw_steps(kind, (height, width), scale, random, cut_out)
+    planes = hr.numpy().astype(np.float32)
+    for step in steps:
+        planes = step(planes)
+    lr = torch.from_numpy(planes.round().clip(0, 255).astype(np.uint8))
+    return lr, [step.label for step in steps]
+
+
+@overload
+def degradation_of(
+    kind: Literal["light", "web", "heavy"], strengths: Mapping[str, Any] = ...
+) -> Literal["web"] | ChainStrengths: ...
+@overload
+def degradation_of(
+    kind: Degradation, strengths: Mapping[str, Any] = ...
+) -> Literal["none", "web"] | ChainStrengths: ...
+def degradation_of(
+    kind: Degradation, strengths: Mapping[str, Any] = MappingProxyType({})
+) -> Literal["none", "web"] | ChainStrengths:
+    """Return what `make_lr` takes: the chain of a preset with `strengths` in place of its own.
+
+    Raises `UsageError` where it has AVIF and this Pillow writes none.
+    """
+    if kind in ("none", "web"):
+        return kind
+    chain = PRESETS[kind].replaced(strengths) if strengths else PRESETS[kind]
+    has_avif = chain.first.compression_prob[-1] or chain.second.compression_prob[-1]
+    if has_avif and not features.check("avif"):
+        raise UsageError(
+            f"degradation {kind}: this Pillow writes no AVIF; install Pillow 11.3 or newer, or set "
+            "the last number of train.degradation_strengths' compression_prob and "
+            "compression_prob2 to 0"
+        )
+    return chain
+
+
+def _degrade_as_web(
+    hr: Tensor, scale: int, random: np.random.Generator, cut_out: bool
+) -> tuple[Tensor, list[str]]:
     lr_height, lr_width = lr_size(hr.shape[-2], hr.shape[-1], scale)
     image = Image.fromarray(hr.permute(1, 2, 0).contiguous().numpy())
+    done = []
     if random.random() < BLUR_PROBABILITY:
         deviation = random.uniform(0, MAX_BLUR) * scale
         image = image.filter(ImageFilter.GaussianBlur(deviation))
+        done.append(f"blur {deviation:.1f}")
     filter_ = FILTERS[random.integers(len(FILTERS))]
     image = image.resize((lr_width, lr_height), filter_)
+    done.append(f"×{1 / scale:.2f} {filter_.name.lower()}")
     if random.random() < NOISE_PROBABILITY:
-        image = _add_noise(image, random.uniform(0, MAX_NOISE), random)
+        deviation = random.uniform(0, MAX_NOISE)
+        image = _add_noise(image, deviation, random)
+        done.append(f"noise {deviation:.1f}")
     if random.random() < JPEG_PROBABILITY:
         left, top = random.integers(MACROBLOCK_SIDE, size=2) if cut_out else (0, 0)
         image = _pad(image, left, top)
         for _ in range(1 + (random.random() < SECOND_JPEG_PROBABILITY)):
-            image = _compress(image, random)
+            quality = int(random.integers(*QUALITY_RANGE, endpoint=True))
+            subsampled = bool(random.random() < CHROMA_SUBSAMPLED_PROBABILITY)
+            image = _compress(image, quality, subsampled)
+            done.append(Compress("jpeg", quality, subsampled).label)
         image = image.crop((left, top, image.width, image.height))
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous(), done
 
 
 def _add_noise(image: Image.Image, deviation: float, random: np.random.Generator) -> Image.Image:
@@ -96,9 +166,7 @@ def _pad(image: Image.Image, left: int, top: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _compress(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    quality = int(random.integers(*QUALITY_RANGE, endpoint=True))
-    subsampling = 2 if random.random() < CHROMA_SUBSAMPLED_PROBABILITY else 0
+def _compress(image: Image.Image, quality: int, subsampled: bool) -> Image.Image:
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality, subsampling=subsampling)
+    image.save(file, "JPEG", quality=quality, subsampling=2 if subsampled else 0)
     return Image.open(file).convert("RGB")

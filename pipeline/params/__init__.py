@@ -11,6 +11,7 @@ from pipeline.params.section import (
     is_list,
     is_mapping,
     is_mapping_of_numbers,
+    is_mapping_of_values,
     problem_at,
 )
 from pipeline.params.train import TrainParams
@@ -26,6 +27,7 @@ __all__ = [
     "is_list",
     "is_mapping",
     "is_mapping_of_numbers",
+    "is_mapping_of_values",
     "section_type",
 ]
 

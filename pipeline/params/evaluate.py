@@ -25,7 +25,7 @@ class EvaluateParams(Section):
         min_length=1,
         description="folder of their LR images; null: LR is made as `degradation` says",
     )
-    degradation: Literal["none", "web"] = Field(
+    degradation: Literal["none", "light", "web", "heavy"] = Field(
         "none", description="how the LR images are made, as in train.degradation"
     )
     models: Paths = Field(

@@ -14,7 +14,14 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from pipeline.errors import UsageError
-from pipeline.params import Params, Section, is_list, is_mapping, is_mapping_of_numbers
+from pipeline.params import (
+    Params,
+    Section,
+    is_list,
+    is_mapping,
+    is_mapping_of_numbers,
+    is_mapping_of_values,
+)
 from pipeline.params.kinds import kinds_of
 from pipeline.params.leaf_params import LeafParam, params_of, with_values
 
@@ -69,7 +76,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 def override(section: S, texts: Mapping[str, str]) -> S:
     """Return `section` with the fields in `texts` replaced; `texts` are options, in YAML.
 
-    A list may also be written with commas, `1girl,solo`, and a mapping as `mse=FILE,rrdb=FILE`.
+    A list may also be written with commas, `1girl,solo`, and a mapping as `mse=FILE,rrdb=FILE` or
+    `noise_prob=0,jpeg_range=[60,95]`.
     Raises `UsageError` that names the option.
     """
     params = {param.name: param for param in params_of(type(section))}
@@ -78,7 +86,8 @@ def override(section: S, texts: Mapping[str, str]) -> S:
         return type(section).model_validate(with_values(section, values))
     except ValidationError as error:
         lines = [
-            f"{option_name(one.param)}: {one.problem}" for one in _mistakes(type(section), error)
+            ": ".join([option_name(one.param), *one.inner_names, one.problem])
+            for one in _mistakes(type(section), error)
         ]
         raise UsageError("\n".join(lines)) from None
 
@@ -113,7 +122,9 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 def _option_value(param: LeafParam, text: str) -> object:
     if is_list(param.annotation) and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if is_mapping(param.annotation) and not text.lstrip().startswith("{"):
+    if is_mapping_of_values(param.annotation) and not text.lstrip().startswith("{"):
+        text = f"{{{text.replace('=', ': ')}}}"
+    elif is_mapping(param.annotation) and not text.lstrip().startswith("{"):
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
         numbers = is_mapping_of_numbers(param.annotation)
         form = "number; write NAME=NUMBER" if numbers else "path; write NAME=PATH"
@@ -150,6 +161,12 @@ class _Mistake:
     def key(self) -> str:
         """The location as text."""
         return ".".join(map(str, self.location))
+
+    @property
+    def inner_names(self) -> list[str]:
+        """The name in the param whose value is wrong, where it is a mapping."""
+        inner = self.location[self.param_length :]
+        return [part for part in inner if isinstance(part, str) and "[key]" not in inner]
 
     @property
     def param(self) -> str:

@@ -92,6 +92,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         items = schema["items"]
         return f"list of {least}{_type(items) if 'enum' in items else 'texts'}"
     if kind == "object":
+        if "properties" in schema:
+            return "mapping of [strengths](degradation.md) to numbers or lists"
         if "propertyNames" in schema:
             return f"mapping of {_type(schema['propertyNames'])} to numbers"
         items = next(iter(schema["patternProperties"].values()))

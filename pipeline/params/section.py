@@ -73,7 +73,12 @@ def is_mapping(annotation: Any) -> bool:
 
 def is_mapping_of_numbers(annotation: Any) -> bool:
     """Return whether a param of this type maps names to numbers."""
-    return is_mapping(annotation) and get_args(get_args(annotation)[1])[0] is float
+    return is_mapping(annotation) and float in get_args(get_args(annotation)[1])
+
+
+def is_mapping_of_values(annotation: Any) -> bool:
+    """Return whether a param of this type maps names to values of any kind, lists among them."""
+    return is_mapping(annotation) and get_args(annotation)[1] is Any
 
 
 def problem_at(location: tuple[str, ...], problem: str) -> PydanticCustomError:

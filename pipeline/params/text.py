@@ -53,7 +53,7 @@ def _section_lines(section: Section, indent: str) -> Iterator[str]:
             yield from _comment(field.description or "", indent)
             yield first
         yield from others
-        follows_list = is_list(field.annotation)
+        follows_list = is_list(field.annotation) or _ends_in_list(value)
 
 
 def _value_lines(name: str, value: Any, indent: str) -> Iterator[str]:
@@ -62,9 +62,22 @@ def _value_lines(name: str, value: Any, indent: str) -> Iterator[str]:
         yield from (f"{indent}- {_scalar(item)}" for item in value)
     elif isinstance(value, Mapping) and value:
         yield f"{indent}{name}:"
-        yield from (f"{indent}  {_scalar(key)}: {_scalar(item)}" for key, item in value.items())
+        yield from (f"{indent}  {_scalar(key)}: {_item(item)}" for key, item in value.items())
     else:
         yield f"{indent}{name}: {_scalar(value)}"
+
+
+def _ends_in_list(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(
+        isinstance(item, tuple) for item in list(value.values())[-1:]
+    )
+
+
+def _item(value: Any) -> str:
+    """Return an item of a mapping: a scalar, or a list of them."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(_scalar(one) for one in value)}]"
+    return _scalar(value)
 
 
 def _scalar(value: Any) -> str:

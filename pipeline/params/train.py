@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.params.degradation import CHAINS, Strengths
 from pipeline.params.generator import FileParams, GeneratorParams, SRResNetParams
 from pipeline.params.optimiser import AdamParams, OptimiserParams
 from pipeline.params.section import (
@@ -97,10 +98,23 @@ class TrainParams(Section):
         description="probability that a crop's colour channels are permuted and stretched, beyond "
         "the colours of drawings, so that saturated ones are learnt too",
     )
-    degradation: Literal["none", "web"] = Field(
+    degradation: Literal["none", "light", "web", "heavy"] = Field(
         "none",
         description="how LR is made; none: by bicubic downscaling; web: by random filters, noise "
-        "and JPEG, like pictures on the web",
+        "and JPEG, like pictures on the web; light, heavy: by a chain of more kinds of damage, as "
+        "in Real-ESRGAN; `pipeline degrade` shows them",
+    )
+    degradation_strengths: Strengths = Field(
+        {},
+        description="values in place of those of light or heavy, named as in Real-ESRGAN's option "
+        "files: name → number or list, such as jpeg_range2: [60, 95]",
+    )
+    sharpen: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="weight of an unsharp mask on HR crops, as in Real-ESRGAN, with 0.5, so that "
+        "results get sharper edges than the pictures have; 0: none",
     )
     hr_folders: Paths = Field(
         {},
@@ -257,6 +271,16 @@ class TrainParams(Section):
                     ("extra_losses", name),
                     f"needs crops of {least} pixels or more, not {self.crop}; raise train.crop",
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _check_strengths_are_read(self) -> "TrainParams":
+        if self.degradation not in CHAINS and self.degradation_strengths:
+            raise problem_at(
+                ("degradation_strengths",),
+                f"train.degradation {self.degradation} has none; set it to "
+                f"{' or '.join(CHAINS)}, or remove them",
+            )
         return self
 
     @model_validator(mode="after")

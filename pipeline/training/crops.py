@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.devices import to_device_async
+from pipeline.images.sharpening import unsharp
 from pipeline.params import TrainParams
 from pipeline.training.image_order import ImageOrder
 from pipeline.training.pixel_buffer import PixelBuffer
@@ -46,6 +47,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.hr)
 
+    @property
+    def without_lr(self) -> NDArray[np.int64]:
+        """The positions of the crops whose LR is to be made."""
+        return np.flatnonzero(~np.array(self.has_lr or (False,) * len(self)))
+
 
 MID_LEVEL = 127.5
 LOG2_GAINS = (-1.0, 1.5)
@@ -68,7 +74,8 @@ class RandomCrops:
     Of so many `candidates` per image one is kept, with a probability proportional to its `detail`:
     flat crops, frequent in drawings, teach little. With `turns` crops are rotated by quarters. Of
     the crops a share of `recolour` gets other colours. What is done to an HR crop is done to the
-    LR crop that is given with it; its corner lies on a multiple of the `scale`.
+    LR crop that is given with it; its corner lies on a multiple of the `scale`. At the end HR crops
+    are sharpened, so that LR which is made of them shows it.
     """
 
     load: LoadImages
@@ -83,6 +90,7 @@ class RandomCrops:
     turns: bool = False
     recolour: float = 0.0
     scale: int = 4
+    sharpen: float = 0.0
 
     @staticmethod
     def from_params(
@@ -101,6 +109,7 @@ class RandomCrops:
             params.turns,
             params.recolour,
             params.scale,
+            params.sharpen,
         )
 
     def __call__(self, step: int) -> Batch:
@@ -125,6 +134,8 @@ class RandomCrops:
         turns = _to_device(device, quarters[own]) if self.turns else None
         drawn = [_to_device(device, values[own]) for values in colours]
         hr, *lr = (_augment(crops, mirrored, turns, drawn) for crops in (hr, *lr))
+        if self.sharpen:
+            hr = unsharp(hr, self.sharpen).contiguous(memory_format=torch.channels_last)
         return Batch(hr, lr[0], tuple(has_lr.tolist())) if lr else Batch(hr)
 
     def _cut(

@@ -6,8 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import some_of
+from pipeline.images.degradation import degradation_of
 from pipeline.networks.tensor_files import printable_line
 from pipeline.params import TrainParams
+from pipeline.params.degradation import ChainStrengths
 from pipeline.params.train import ADVERSARIAL_PARAMS, MANIFEST_NAME
 from pipeline.training.build import generator_params
 from pipeline.training.checkpoints import CHECKPOINT_FORMAT
@@ -17,6 +19,7 @@ from pipeline.training.schedules import resolved_ema_decay, resolved_pretrain_st
 NOT_IN_KEY = {
     "checkpoint_seconds",
     "compile",
+    "degradation_strengths",
     "device",
     "epochs",
     "folder_weights",
@@ -84,6 +87,9 @@ def describe_run(
     optimiser = params.optimiser.model_dump(mode="json")
     shaping |= {f"optimiser.{name}": value for name, value in optimiser.items()}
     shaping |= {"folder_weights": _weights(params)}
+    chain = degradation_of(params.degradation, params.degradation_strengths)
+    if isinstance(chain, ChainStrengths):
+        shaping["degradation_strengths"] = chain.model_dump(mode="json")
     shaping |= {"ema": resolved_ema_decay(params), "precision": precision}
     shaping |= {"compile": compiled}
     if params.adv_weight > 0:

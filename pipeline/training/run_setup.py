@@ -13,6 +13,7 @@ import torch
 from pipeline.devices import uses_bf16
 from pipeline.errors import PipelineError, UsageError
 from pipeline.fingerprints import code_of, short_hash, training_versions
+from pipeline.images.degradation import degradation_of
 from pipeline.networks import Generator
 from pipeline.params import TrainParams
 from pipeline.progress import Progress
@@ -208,7 +209,11 @@ def _check_batch(params: TrainParams, group: Group) -> None:
 def _validation(params: TrainParams, images: RunImages, device: torch.device) -> Validation:
     lpips = load_lpips(images.validation_side // params.scale * params.scale, device)
     return Validation.from_images(
-        images.validation_hr, params.scale, lpips, params.degradation, images.validation_lr
+        images.validation_hr,
+        params.scale,
+        lpips,
+        degradation_of(params.degradation, params.degradation_strengths),
+        images.validation_lr,
     )
 
 

@@ -10,14 +10,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pipeline.devices import DTYPES, to_device_async
-from pipeline.images.degradation import make_lr
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.params import TrainParams
 from pipeline.progress import Silent
@@ -34,6 +31,7 @@ from pipeline.training.losses import (
     discriminator_loss,
     pixel_loss,
 )
+from pipeline.training.lr_crops import LrCrops
 from pipeline.training.schedules import Scalar, Schedule, StepScalars, resolved_ema_decay
 from pipeline.training.state import Adversary, BufferCopies, State, update_ema
 
@@ -71,8 +69,8 @@ class TrainStep:
 
     On CUDA a single process replays each kind of step as a CUDA graph, unless `graphed` is False,
     and no step waits for the GPU, but for one thing: degradation `web` is computed by the host,
-    which reads back crops that were cut on the GPU. Where `compiled` is True the networks are
-    compiled by `torch.compile`, at the first steps.
+    which reads back crops that were cut on the GPU. Batches of `light` and `heavy` come with their
+    LR. Where `compiled` is True the networks are compiled by `torch.compile`, at the first steps.
     """
 
     params: TrainParams
@@ -96,6 +94,11 @@ class TrainStep:
                 compile_network(self.state.adversary.network)
             if self.vgg is not None:
                 compile_network(self.vgg)
+
+    @cached_property
+    def lr_crops(self) -> LrCrops:
+        """What makes the LR crops that are not given."""
+        return LrCrops.from_params(self.params, self.group.rank)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -131,35 +134,24 @@ class TrainStep:
 
     def _with_lr(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
         """Return HR and LR crops, on CUDA on the GPU. LR is made where it is not given."""
-        has_lr = batch.has_lr or (False,) * len(batch)
-        if batch.lr is not None and all(has_lr):
+        made = batch.without_lr
+        if batch.lr is not None and not len(made):
             return self._on_gpu(batch.hr), self._on_gpu(batch.lr)
-        made = np.flatnonzero(~np.array(has_lr))
-        if self.params.degradation == "web":
+        if self.lr_crops.on_host:
             # Before the copy: the host would have to wait until it could read the crops back.
-            lr = self._on_gpu(self._make_lr(batch.hr, made, step))
+            lr = self._on_gpu(self.lr_crops(batch.hr, made, step))
             hr = self._on_gpu(batch.hr)
         else:
             hr = self._on_gpu(batch.hr)
-            lr = self._make_lr(hr, made, step)
+            lr = self.lr_crops(hr, made, step)
         if batch.lr is None:
             return hr, lr
         given = self._on_gpu(batch.lr)
-        return hr, given.index_copy(0, _index(made, given.device), lr)
+        index = to_device_async(torch.from_numpy(made), given.device)
+        return hr, given.index_copy(0, index, lr)
 
     def _on_gpu(self, values: Tensor) -> Tensor:
         return to_device_async(values, self.device) if self.device.type == "cuda" else values
-
-    def _make_lr(self, hr_uint8: Tensor, made: NDArray[np.int64], step: int) -> Tensor:
-        """Return LR of the crops at the positions `made`.
-
-        Their degradation depends on seed, step and position in the batch.
-        """
-        first = self.group.rank * len(hr_uint8)
-        seeds = [(self.params.seed, step, first + int(index)) for index in made]
-        if len(made) < len(hr_uint8):
-            hr_uint8 = hr_uint8[_index(made, hr_uint8.device)]
-        return make_lr(hr_uint8, self.params.scale, self.params.degradation, seeds, cut_out=True)
 
     @cached_property
     def _content_loss(self) -> Callable[..., Tensor]:
@@ -338,10 +330,6 @@ class TrainStep:
     def _autocast(self) -> AbstractContextManager[object]:
         kind = DTYPES[self.precision]
         return torch.autocast(self.device.type, kind, enabled=kind != torch.float32)
-
-
-def _index(positions: NDArray[np.int64], device: torch.device) -> Tensor:
-    return to_device_async(torch.from_numpy(positions), device)
 
 
 @dataclass(frozen=True)

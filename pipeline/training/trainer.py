@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from pipeline.devices import device_name
 from pipeline.errors import PipelineError, naming_memory_faults
 from pipeline.files import writing
@@ -20,6 +22,7 @@ from pipeline.training.distributed import process_group
 from pipeline.training.history import Figures, NullRecorder, Recorder
 from pipeline.training.image_order import ImageOrder
 from pipeline.training.interrupts import Interrupts
+from pipeline.training.lr_crops import DegradedBatches
 from pipeline.training.prefetch import Prefetcher
 from pipeline.training.resuming import resume
 from pipeline.training.run_folders import record_end
@@ -124,11 +127,14 @@ def _step_until_stopped(
 
 def _open_batches(run: TrainRun) -> RandomCrops | Prefetcher[Batch]:
     params, group = run.params, run.group
-    images = load_images(
-        run.sources, params.batch // group.size, run.device, group.size, run.progress
-    )
+    # The chain is computed by the host, in threads: crops on a GPU would be copied back.
+    device = torch.device("cpu") if run.train_step.lr_crops.is_chain else run.device
+    images = load_images(run.sources, params.batch // group.size, device, group.size, run.progress)
     order = ImageOrder.of(run.sources, params.seed)
     crops = RandomCrops.from_params(params, images.load, order, group.rank, group.size)
+    if run.train_step.lr_crops.is_chain:
+        degraded = DegradedBatches(crops, run.train_step.lr_crops)
+        return Prefetcher(degraded, run.steps, images.threads)
     return Prefetcher(crops, run.steps, images.threads) if images.prefetch else crops
 
 

@@ -20,6 +20,7 @@ from pipeline.networks import Generator
 from pipeline.networks.perceptual.lpips import Lpips
 from pipeline.networks.perceptual.weights import sha256_of_named_tensors
 from pipeline.networks.tiles import enlarge
+from pipeline.params.degradation import ChainStrengths
 
 CROP_BORDER = 4
 """The default of `evaluate.crop_border`, pixels."""
@@ -45,7 +46,7 @@ class Validation:
         images: Sequence[NDArray[np.uint8]],
         scale: int,
         lpips: Lpips | None = None,
-        degradation: Degradation = "none",
+        degradation: Degradation | ChainStrengths = "none",
         given_lr: Sequence[NDArray[np.uint8]] | None = None,
     ) -> "Validation":
         """Cut the sides of each `(H, W, 3) uint8` to multiples of `scale`; make LR unless given.

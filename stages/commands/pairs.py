@@ -11,7 +11,7 @@ from stages.console import ConsoleProgress
 from stages.paths import MANIFEST, RESIZED
 from stages.runner import PARAMS_FILE
 
-Degradation = Literal["none", "web"]
+Degradation = Literal["none", "light", "web", "heavy"]
 Split = Literal["train", "val", "test"]
 
 
@@ -20,7 +20,7 @@ def pairs(
     degradation: Annotated[
         Degradation | None,
         typer.Option(
-            metavar="none|web",
+            metavar="none|light|web|heavy",
             help="how the LR images are made; evaluate.degradation by default",
         ),
     ] = None,

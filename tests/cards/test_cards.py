@@ -84,6 +84,15 @@ def test_what_is_unknown_is_left_out(tmp_path: Path) -> None:
     assert "None" not in card
 
 
+@pytest.mark.parametrize(("degradation", "count"), [("none", 1), ("light", 4), ("heavy", 4)])
+def test_openmodeldb_has_tags_of_what_is_repaired(
+    degradation: str, count: int, tmp_path: Path
+) -> None:
+    metadata = METADATA | {"params": json.dumps(PARAMS | {"degradation": degradation})}
+    card = json.loads(openmodeldb_card(facts_of(tmp_path / "mine.safetensors", metadata)))
+    assert len(card["tags"]) == count
+
+
 def test_openmodeldb_has_its_own_names(tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     card = json.loads(openmodeldb_card(facts_of(path, METADATA)))

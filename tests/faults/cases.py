@@ -108,6 +108,10 @@ def cases(site: str, pictures: Path) -> dict[str, Case]:
             ("tradeoff",), existing=tuple(f"reports/tradeoff/plane.{kind}" for kind in TRADEOFF)
         ),
         "pairs": Case(("pairs", "pairs")),
+        "degrade": Case(
+            ("degrade", "pictures/00.png", "-o", "big/sheet.png", "--crop", "16", "--overwrite"),
+            existing=("big/sheet.png",),
+        ),
         "clean": Case(("clean", "--remove", "all"), rebuilt=("data/.store/",), lines=8),
         # The port is taken, so that it ends as soon as it has its drawings.
         "booru": Case(("booru", "--drawings", "2", "--port", site.rpartition(":")[2]), code=2),

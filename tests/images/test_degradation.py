@@ -1,12 +1,19 @@
 """LR images as the web has them: drawn by the seed alone, and damaged about as much as meant."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline.images.degradation import make_lr
+from pipeline.errors import UsageError
+from pipeline.images.degradation import degradation_of, make_lr
+from pipeline.images.degradation_presets import PRESETS
 from pipeline.images.resample import downscale
 from pipeline.metrics import psnr
+
+WEB_MEANS = {4: 130.582899, 6: 122.322483, 8: 123.078993, 11: 134.787326, 16: 136.03125}
+"""Mean level by the number of the image, of those for which no JPEG is drawn."""
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +32,51 @@ def test_none_is_bicubic(hr: torch.Tensor) -> None:
     assert torch.equal(make_lr(hr, 4, "none", []), downscale(hr, 4))
 
 
-def test_what_befalls_an_image_hangs_on_its_seed_alone(hr: torch.Tensor) -> None:
-    whole = make_lr(hr, 4, "web", seeds(40))
+@pytest.mark.parametrize("kind", ["light", "web", "heavy"])
+def test_what_befalls_an_image_hangs_on_its_seed_alone(
+    kind: Literal["light", "web", "heavy"], hr: torch.Tensor
+) -> None:
+    whole = make_lr(hr, 4, kind, seeds(40))
     assert whole.shape == (40, 3, 24, 32)
     assert whole.dtype == torch.uint8
-    assert torch.equal(make_lr(hr[30:], 4, "web", seeds(10, 30)), whole[30:])
-    assert not torch.equal(make_lr(hr[30:], 4, "web", seeds(10, 0)), whole[30:])
+    assert torch.equal(make_lr(hr[30:], 4, kind, seeds(10, 30)), whole[30:])
+    assert not torch.equal(make_lr(hr[30:], 4, kind, seeds(10, 0)), whole[30:])
+    if kind != "web":
+        assert torch.equal(make_lr(hr, 4, PRESETS[kind], seeds(40)), whole)
+
+
+def test_light_damages_less_than_web_and_heavy_more(hr: torch.Tensor) -> None:
+    clean = downscale(hr, 4).float()
+    light, web, heavy = (
+        psnr(make_lr(hr, 4, kind, seeds(40)).float(), clean, 0).sort().values[4]
+        for kind in ("light", "web", "heavy")
+    )
+    assert light > web + 2
+    assert web > heavy + 6
+
+
+def test_shipped_models_and_reports_keep_their_web(hr: torch.Tensor) -> None:
+    """Levels of `web` as it was when the shipped model was trained, where no JPEG is drawn."""
+    mean = make_lr(hr, 4, "web", seeds(40)).double().mean((1, 2, 3))
+    found = [round(mean[index].item(), 6) for index in WEB_MEANS]
+    assert found == list(WEB_MEANS.values())
+
+
+def test_strengths_replace_those_of_the_preset(hr: torch.Tensor) -> None:
+    nothing = {"resize_mode_prob": (0, 0, 0, 1, 0), "final_sinc_prob": 0}
+    for suffix in ("", "2"):
+        nothing |= {f"{name}{suffix}": 0 for name in ("blur_prob", "noise_prob")}
+        nothing |= {f"resize_prob{suffix}": (0, 0, 1), f"compression_prob{suffix}": (1, 0, 0, 0)}
+    made = make_lr(hr, 4, degradation_of("heavy", nothing), seeds(40))
+    assert (made.int() - downscale(hr, 4).int()).abs().max() <= 1
+
+
+def test_avif_that_pillow_does_not_write_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.features.check", lambda name: False)
+    with pytest.raises(UsageError, match=r"^degradation heavy: this Pillow writes no AVIF; "):
+        degradation_of("heavy")
+    without = {"compression_prob2": (0, 1, 0, 0)}
+    assert degradation_of("heavy", without) == PRESETS["heavy"].replaced(without)
 
 
 def test_the_damage_is_seen_and_not_the_picture_lost(hr: torch.Tensor) -> None:

@@ -370,7 +370,7 @@ def test_names_and_paths_are_given_as_an_option(text: str) -> None:
     ("texts", "message"),
     [
         ({"models": "x.safetensors"}, "--models: 'x.safetensors' has no path; write NAME=PATH"),
-        ({"models": "{a: 1}"}, "--models: 1 should be a valid string"),
+        ({"models": "{a: 1}"}, "--models: a: 1 should be a valid string"),
         ({"models": "{a/b: x}"}, "--models: 'a/b' is not allowed; a name has letters"),
         ({"results": "{[a"}, "--results: '{[a' is no YAML value"),
         ({"blend": "a"}, "--blend: 'a' is no name in evaluate.models"),

@@ -28,6 +28,7 @@ def test_help_names_every_command() -> None:
         "blend",
         "tradeoff",
         "pairs",
+        "degrade",
         "clean",
         "booru",
         "demo",

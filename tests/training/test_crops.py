@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.images.sharpening import unsharp
+from pipeline.params import TrainParams
 from pipeline.training.crops import (
     LoadedImages,
     LoadImages,
@@ -176,6 +178,22 @@ def test_processes_share_a_batch_of_other_colours() -> None:
     draw = replace(crops_of(images(7), 8, 6), recolour=0.5)
     parts = [replace(draw, rank=rank, processes=3)(4).hr for rank in range(3)]
     assert torch.equal(torch.cat(parts), draw(4).hr)
+
+
+def test_hr_alone_is_sharpened() -> None:
+    """LR that is given stays; a step makes the other LR of the sharpened crops."""
+    random = np.random.default_rng(0)
+    lr = [random.integers(0, 256, (8, 8, 3), np.uint8)]
+    hr = [lr[0].repeat(4, 0).repeat(4, 1)]
+    draw = RandomCrops(load(hr, lr), ImageOrder((1,), (1.0,), 0), 16, 4, 0)
+    plain, sharpened = draw(0), replace(draw, sharpen=0.5)(0)
+    assert torch.equal(sharpened.hr, unsharp(plain.hr, 0.5))
+    assert not torch.equal(sharpened.hr, plain.hr)
+    assert plain.lr is not None
+    assert sharpened.lr is not None
+    assert torch.equal(sharpened.lr, plain.lr)
+    params = TrainParams(sharpen=0.25)
+    assert RandomCrops.from_params(params, draw.load, draw.order).sharpen == 0.25
 
 
 def matching_lr(hr: np.ndarray, scale: int) -> np.ndarray:

@@ -39,6 +39,11 @@ KINDS: dict[str, dict[str, object]] = {
     "unet": {"adv_weight": 0.01, "discriminator": "unet", "relativistic": True},
     "muon": {"adv_weight": 0.01, "optimiser.kind": "muon", "lr_schedule": "cosine"},
     "web": {"adv_weight": 0, "degradation": "web"},
+    "heavy": {
+        "adv_weight": 0,
+        "degradation": "heavy",
+        "degradation_strengths": "noise_prob2=0,jpeg_range2=[60,95]",
+    },
     "rrdb": {"adv_weight": 0.01, **OTHER_KIND, "generator.kind": "rrdb", "generator.growth": 4},
     "rcan": {
         "adv_weight": 0,

@@ -1,0 +1,227 @@
+"""Strengths of the degradation chain: `train.degradation_strengths`."""
+
+import difflib
+import reprlib
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic_core import ErrorDetails
+
+from pipeline.params.section import Section, problem_at
+
+SECOND = "2"
+"""Ending of the strengths of the second order, as in Real-ESRGAN's option files."""
+
+CHAINS = ("light", "heavy")
+"""Degradations that have strengths."""
+
+_Probability = Annotated[float, Field(ge=0, le=1)]
+_NumberOrZero = Annotated[float, Field(ge=0)]
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise problem_at((), f"{list(pair)} should begin with the smaller number")
+    return pair
+
+
+def _around_one(pair: tuple[float, float]) -> tuple[float, float]:
+    if not pair[0] <= 1 <= pair[1]:
+        raise problem_at((), f"{list(pair)} should have 1 between its two numbers")
+    return pair
+
+
+def _some_weight(weights: tuple[float, ...]) -> tuple[float, ...]:
+    if not any(weights):
+        raise problem_at((), "should have a number above 0 among them")
+    return weights
+
+
+def _odd(pair: tuple[int, int]) -> tuple[int, int]:
+    if not (pair[0] % 2 and pair[1] % 2):
+        raise problem_at((), f"{list(pair)} should be two odd numbers")
+    return pair
+
+
+# YAML has lists only; strict mode would refuse them for a tuple.
+_List = Field(strict=False)
+_Sigma = Annotated[float, Field(gt=0, le=20)]
+_Beta = Annotated[float, Field(gt=0, le=10)]
+_Factor = Annotated[float, Field(ge=0.05, le=4)]
+_Level = Annotated[float, Field(ge=0, le=255)]
+_Scale = Annotated[float, Field(ge=0, le=100)]
+_Side = Annotated[int, Field(ge=3, le=51)]
+_Quality = Annotated[int, Field(ge=1, le=100)]
+_Qualities = Annotated[tuple[_Quality, _Quality], _List, AfterValidator(_ascending)]
+_Betas = Annotated[tuple[_Beta, _Beta], _List, AfterValidator(_around_one)]
+_Three = tuple[_NumberOrZero, _NumberOrZero, _NumberOrZero]
+_Four = tuple[_NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero]
+_Five = tuple[_NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero]
+_Six = tuple[
+    _NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero
+]
+
+
+class OrderStrengths(Section):
+    """One order of the chain: blur, resampling, sharpening, noise, compression.
+
+    The defaults change nothing, but for the resampling to LR at the end of the chain.
+    """
+
+    blur_prob: _Probability = Field(0, description="probability of a blur")
+    sinc_prob: _Probability = Field(
+        0.1, description="share of the blurs that are sinc filters, which ring"
+    )
+    kernel_prob: Annotated[_Six, _List, AfterValidator(_some_weight)] = Field(
+        (0.45, 0.25, 0.12, 0.03, 0.12, 0.03),
+        description="weights of the other kernels: iso, aniso, generalized_iso, "
+        "generalized_aniso, plateau_iso, plateau_aniso",
+    )
+    kernel_range: Annotated[
+        tuple[_Side, _Side], _List, AfterValidator(_ascending), AfterValidator(_odd)
+    ] = Field((7, 21), description="least and largest side of a kernel, odd, pixels")
+    blur_sigma: Annotated[tuple[_Sigma, _Sigma], _List, AfterValidator(_ascending)] = Field(
+        (0.2, 3), description="range of a kernel's standard deviations, pixels"
+    )
+    betag_range: _Betas = Field(
+        (0.5, 4), description="range of the exponent of generalised kernels; 1: Gaussian"
+    )
+    betap_range: _Betas = Field((1, 2), description="range of the exponent of plateau kernels")
+    resize_prob: Annotated[_Three, _List, AfterValidator(_some_weight)] = Field(
+        (0, 0, 1), description="weights of resampling: up, down, keep"
+    )
+    resize_range: Annotated[tuple[_Factor, _Factor], _List, AfterValidator(_around_one)] = Field(
+        (0.5, 1.5),
+        description="least factor of resampling down, largest of resampling up; of the HR size, in "
+        "the second order of the LR size",
+    )
+    sharpen_prob: _Probability = Field(
+        0, description="probability of an unsharp mask after resampling"
+    )
+    sharpen_range: Annotated[tuple[_Scale, _Scale], _List, AfterValidator(_ascending)] = Field(
+        (0.2, 1), description="range of its weight"
+    )
+    noise_prob: _Probability = Field(0, description="probability of noise")
+    gaussian_noise_prob: _Probability = Field(
+        0.5, description="share of the noise that is Gaussian; the rest is Poisson's"
+    )
+    noise_range: Annotated[tuple[_Level, _Level], _List, AfterValidator(_ascending)] = Field(
+        (1, 30), description="range of the standard deviation of Gaussian noise, levels of 255"
+    )
+    poisson_scale_range: Annotated[tuple[_Scale, _Scale], _List, AfterValidator(_ascending)] = (
+        Field(
+            (0.05, 3),
+            description="range of Poisson's standard deviation, as a factor of the root of the "
+            "level",
+        )
+    )
+    gray_noise_prob: _Probability = Field(
+        0.4, description="share of the noise that is the same in all channels"
+    )
+    compression_prob: Annotated[_Four, _List, AfterValidator(_some_weight)] = Field(
+        (1, 0, 0, 0), description="weights of compression: none, jpeg, webp, avif"
+    )
+    jpeg_range: _Qualities = Field((30, 95), description="range of JPEG's quality")
+    webp_range: _Qualities = Field((20, 95), description="range of WebP's quality")
+    avif_range: _Qualities = Field((20, 95), description="range of AVIF's quality")
+    subsampling_prob: _Probability = Field(
+        0.7, description="share of JPEG and AVIF whose chroma has half the resolution (4:2:0)"
+    )
+
+
+class ChainStrengths(Section):
+    """Both orders of the chain, and what they share."""
+
+    first: OrderStrengths = OrderStrengths()
+    second: OrderStrengths = OrderStrengths()
+    resize_mode_prob: Annotated[_Five, _List, AfterValidator(_some_weight)] = Field(
+        (0, 1, 1, 1, 1),
+        description="weights of the filters of all resampling: nearest, box, bilinear, bicubic, "
+        "lanczos",
+    )
+    final_sinc_prob: _Probability = Field(
+        0, description="probability of a sinc filter at LR size, which rings"
+    )
+
+    def replaced(self, strengths: Mapping[str, Any]) -> "ChainStrengths":
+        """Return the chain with `strengths` in place of its own."""
+        values = self.model_dump()
+        for name, value in strengths.items():
+            part, own_name = _own_name(name)
+            (values[part] if part else values)[own_name] = value
+        return ChainStrengths.model_validate(values)
+
+
+SHARED = ("resize_mode_prob", "final_sinc_prob")
+"""Strengths that both orders have in common."""
+
+
+def strength_names() -> list[str]:
+    """Return the names of all strengths: of the first order, of the second, of both."""
+    names = list(OrderStrengths.model_fields)
+    return [*names, *(f"{name}{SECOND}" for name in names), *SHARED]
+
+
+def _own_name(name: str) -> tuple[str, str]:
+    """Return `first`, `second` or, of what both share, an empty text; and the name there."""
+    if name in SHARED:
+        return "", name
+    is_second = name.endswith(SECOND)
+    return ("second", name.removesuffix(SECOND)) if is_second else ("first", name)
+
+
+def _check(values: object) -> object:
+    """Return strengths as checked by `ChainStrengths`. Raises one error, at the strength's name."""
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise problem_at((), f"{reprlib.repr(values)} should be a mapping of names to values")
+    names = strength_names()
+    for name in values:
+        if name not in names:
+            raise problem_at((str(name),), f"unknown key{_suggestion(str(name), names)}")
+    return {name: _checked(name, value) for name, value in values.items()}
+
+
+def _checked(name: str, value: object) -> object:
+    part, own_name = _own_name(name)
+    content = {own_name: value}
+    try:
+        chain = ChainStrengths.model_validate({part: content} if part else content)
+    except ValidationError as error:
+        raise problem_at((name,), _problem(error.errors()[0], own_name)) from None
+    return getattr(getattr(chain, part) if part else chain, own_name)
+
+
+def _problem(details: ErrorDetails, own_name: str) -> str:
+    if details["type"] == "cross_check":
+        return details["msg"]
+    if details["type"] in ("missing", "too_long", "tuple_type"):
+        fields = OrderStrengths.model_fields | ChainStrengths.model_fields
+        wanted = f"a list of {len(fields[own_name].default)} numbers"
+    else:
+        wanted = details["msg"].removeprefix("Input should be ")
+    return f"{reprlib.repr(details['input'])} should be {wanted}"
+
+
+def _suggestion(name: str, names: list[str]) -> str:
+    matches = difflib.get_close_matches(name, names, n=1)
+    return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def _json_schema() -> dict[str, Any]:
+    """Return the schema for editors: all strengths with their descriptions."""
+    fields = OrderStrengths.model_json_schema()["properties"]
+    shared = ChainStrengths.model_json_schema()["properties"]
+    properties = dict(fields)
+    for name, schema in fields.items():
+        description = f"{schema['description']}; of the second order"
+        properties[f"{name}{SECOND}"] = schema | {"description": description}
+    properties |= {name: shared[name] for name in SHARED}
+    for schema in properties.values():
+        schema.pop("default", None)
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+Strengths = Annotated[dict[str, Any], BeforeValidator(_check), WithJsonSchema(_json_schema())]

@@ -1,0 +1,101 @@
+"""`pipeline degrade`: a contact sheet of what degradations do to pictures."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pipeline.errors import PipelineError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pipeline.images.degradation_sheet import Kind
+
+PRESETS: tuple[Literal["light", "web", "heavy"], ...] = ("light", "web", "heavy")
+DEFAULT_SCALE = 4
+
+
+def degrade(
+    pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="pictures, HR")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file that is written")] = Path(
+        "degraded.png"
+    ),
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="light|web|heavy", help="degradation that is shown; repeatable; all if unset"
+        ),
+    ] = None,
+    params: Annotated[
+        Path | None,
+        typer.Option(
+            help="params file whose train.degradation, with its strengths and train.scale, is shown"
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, max=16, help="LR images of each degradation")] = 4,
+    crop: Annotated[
+        int, typer.Option(min=16, max=2048, help="side of the detail that is shown, HR pixels")
+    ] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the draws")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file")] = False,
+) -> None:
+    """Write a contact sheet: details of pictures, and LR images that training would see of them.
+
+    LR is enlarged by nearest neighbour, and labelled with what was drawn for it. The detail is the
+    part of the picture with most edges. The same seed gives the same sheet.
+    """
+    from pipeline.files import atomic_path, writing
+    from pipeline.images.degradation import degradation_of
+    from pipeline.images.degradation_sheet import Sheet
+    from pipeline.params.file import load_params
+
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output}: exists; --overwrite replaces it")
+    scale, kinds = DEFAULT_SCALE, _kinds(preset or (PRESETS if params is None else ()))
+    if params is not None:
+        train = load_params(params).train
+        kind = degradation_of(train.degradation, train.degradation_strengths)
+        if kind == "none":
+            raise UsageError(f"{params}: train.degradation is none; set it to {', '.join(PRESETS)}")
+        scale, kinds[f"{train.degradation} ({params.name})"] = train.scale, kind
+    details = [(path.name, _detail(path, crop, scale)) for path in pictures]
+    sheet = Sheet(kinds, draws, scale, seed).draw(details)
+    with writing(output), atomic_path(output) as temporary:
+        sheet.save(temporary, "PNG", optimize=True)
+    print(f"{output}: {', '.join(kinds)}; LR images of each: {draws}")
+
+
+def _kinds(presets: Iterable[str]) -> "dict[str, Kind]":
+    """Return the degradations of these names. Raises `UsageError`."""
+    from pipeline.images.degradation import degradation_of
+
+    kinds: dict[str, Kind] = {}
+    for name in presets:
+        if name not in PRESETS:
+            raise UsageError(f"--preset: {name!r} is none of {', '.join(PRESETS)}")
+        kinds[name] = degradation_of(name)
+    return kinds
+
+
+def _detail(path: Path, side: int, scale: int) -> "NDArray[np.uint8]":
+    """Return the part of a picture that is shown. Raises `PipelineError`."""
+    from pipeline.images.decode import ImageRefused, decode
+    from pipeline.images.degradation_sheet import detailed_crop
+    from pipeline.params import ResizeParams
+    from pipeline.params.section import MAX_DECODED_PIXELS
+
+    try:
+        pixels = decode(path.read_bytes(), MAX_DECODED_PIXELS, ResizeParams().background).pixels
+        return detailed_crop(pixels, side, scale)
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}") from None
+    except ImageRefused as refusal:
+        problem = (
+            f"an animation of {refusal.text}" if refusal.reason == "animated" else refusal.text
+        )
+        raise PipelineError(f"{path}: {problem}; name another picture") from None
+    except ValueError as error:
+        raise PipelineError(f"{path}: {error}; name a larger picture") from None
