@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.images.degradation import Degradation, make_lr
-from pipeline.images.interpolation import BASELINE, interpolate
-from pipeline.metrics import luma, psnr, ssim
+from pipeline.images.interpolation import baseline_of, interpolate
+from pipeline.metrics import PSNR_CEILING, luma, psnr, ssim
 from pipeline.networks import Generator
 from pipeline.networks.perceptual.lpips import Lpips
 from pipeline.networks.perceptual.weights import sha256_of_tensors
@@ -64,12 +64,13 @@ class Validation:
 
     @cached_property
     def baseline_psnr_y(self) -> float:
-        """Mean PSNR (dB) of luma of bicubic interpolation."""
+        """Mean PSNR (dB) of luma of bicubic interpolation, at scale 1 of LR as it is."""
         values = []
         for lr, hr in zip(self.lr, self.hr, strict=True):
-            sr = interpolate(lr, hr.shape[-1] // lr.shape[-1], BASELINE)
+            scale = hr.shape[-1] // lr.shape[-1]
+            sr = interpolate(lr, scale, baseline_of(scale))
             pair = luma(sr[None].float()), luma(hr[None].float())
-            values.append(psnr(*pair, border=CROP_BORDER).item())
+            values.append(_finite_psnr(*pair))
         return sum(values) / len(values)
 
     @torch.no_grad()
@@ -87,7 +88,7 @@ class Validation:
         for lr, hr in zip(self.lr, self.hr, strict=True):
             sr = generator.enlarge(lr[None])
             pair = luma(sr.float()), luma(hr[None].float())
-            figures["psnr_y"].append(psnr(*pair, border=CROP_BORDER).item())
+            figures["psnr_y"].append(_finite_psnr(*pair))
             figures["ssim_y"].append(ssim(*pair, border=CROP_BORDER).item())
             if self.lpips is not None:
                 figures["lpips"].append(self._lpips_distance(sr, hr[None]))
@@ -105,6 +106,10 @@ class Validation:
         device = self.lpips.get_buffer("shift").device
         distance: Tensor = self.lpips(sr.to(device).float(), hr.to(device).float())
         return distance.item()
+
+
+def _finite_psnr(a: Tensor, b: Tensor) -> float:
+    return psnr(a, b, border=CROP_BORDER).clamp(max=PSNR_CEILING).item()
 
 
 def _cut_to_multiples(image: NDArray[np.uint8], scale: int) -> Tensor:
