@@ -407,6 +407,17 @@ def test_a_generator_of_scale_1_is_compared_with_its_input(restored: Path) -> No
         assert figure.width == len(columns) * (192 + 8) + 8
 
 
+def test_results_of_other_programs_that_restore_are_measured(restored: Path) -> None:
+    folders = restored / "data/manifest.csv", restored / "data/resized"
+    write_pairs(
+        SplitPairs.from_split(*folders, "test", 1, degradation="web"), restored / "out", Silent()
+    )
+    results = {"perfect": str(restored / "out/hr"), "nothing": str(restored / "out/lr")}
+    evaluation = run(restored, lpips="off", dists="off", degradation="web", results=results)
+    assert evaluation.means["perfect"]["psnr_y"] == PSNR_CEILING
+    assert evaluation.means["nothing"] == evaluation.means["input"]
+
+
 def test_lr_that_would_be_hr_is_refused(restored: Path) -> None:
     message = r"\Aevaluate\.degradation: at scale 1 LR made by none is HR itself; set it to web, or"
     with pytest.raises(UsageError, match=message):
