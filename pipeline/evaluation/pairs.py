@@ -151,8 +151,8 @@ def check_lr_differs(scale: int, degradation: Degradation) -> None:
     """Raise `UsageError` where LR images that are made equal HR."""
     if scale == 1 and degradation == "none":
         raise UsageError(
-            "evaluate.degradation: at scale 1 LR made by none is HR itself; set it to web, or give "
-            "LR images: evaluate.hr_folder, evaluate.lr_folder"
+            "evaluate.degradation: at scale 1 LR made by none is HR itself; set it to another, as "
+            "web, or give LR images: evaluate.hr_folder, evaluate.lr_folder"
         )
 
 

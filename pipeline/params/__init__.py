@@ -89,8 +89,8 @@ class Params(Section):
         if self.train.scale == 1 and made:
             raise problem_at(
                 ("evaluate", "degradation"),
-                "at train.scale 1 LR made by none is HR itself; set this to web, or give LR "
-                "images: evaluate.hr_folder, evaluate.lr_folder",
+                "at train.scale 1 LR made by none is HR itself; set this to another, as web, or "
+                "give LR images: evaluate.hr_folder, evaluate.lr_folder",
             )
         return self
 

@@ -264,8 +264,8 @@ class TrainParams(Section):
             raise problem_at(
                 ("degradation",),
                 "at train.scale 1 LR made by none is HR itself, from which nothing is learnt; set "
-                "this to web, or give the LR of all images: train.lr_folders, train.val_lr_folder "
-                "and 0 for manifest in train.folder_weights",
+                "this to another, as web, or give the LR of all images: train.lr_folders, "
+                "train.val_lr_folder and 0 for manifest in train.folder_weights",
             )
         return self
 

@@ -419,7 +419,9 @@ def test_results_of_other_programs_that_restore_are_measured(restored: Path) -> 
 
 
 def test_lr_that_would_be_hr_is_refused(restored: Path) -> None:
-    message = r"\Aevaluate\.degradation: at scale 1 LR made by none is HR itself; set it to web, or"
+    message = (
+        r"\Aevaluate\.degradation: at scale 1 LR made by none is HR itself; set it to another, "
+    )
     with pytest.raises(UsageError, match=message):
         run(restored)
     with pytest.raises(UsageError, match=message):

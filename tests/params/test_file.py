@@ -24,12 +24,12 @@ ROOT = Path(__file__).parents[2]
 KINDS = ", ".join([*GENERATORS, "file"])
 NO_DAMAGE = (
     "train.degradation: at train.scale 1 LR made by none is HR itself, from which nothing is "
-    "learnt; set this to web, or give the LR of all images: train.lr_folders, train.val_lr_folder "
-    "and 0 for manifest in train.folder_weights"
+    "learnt; set this to another, as web, or give the LR of all images: train.lr_folders, "
+    "train.val_lr_folder and 0 for manifest in train.folder_weights"
 )
 NOT_EVALUATED = (
-    "evaluate.degradation: at train.scale 1 LR made by none is HR itself; set this to web, or give "
-    "LR images: evaluate.hr_folder, evaluate.lr_folder"
+    "evaluate.degradation: at train.scale 1 LR made by none is HR itself; set this to another, as "
+    "web, or give LR images: evaluate.hr_folder, evaluate.lr_folder"
 )
 GIVEN_LR = """\
   scale: 1
