@@ -1,3 +1,4 @@
+from hashlib import sha256
 from typing import Literal
 
 import pytest
@@ -30,6 +31,24 @@ def test_parameter_count_of_direct_upsampling() -> None:
 def test_enlarges_each_side_by_its_scale(scale: int, upsampling: str) -> None:
     network = SRResNet(scale=scale, blocks=1, features=8, upsampling=upsampling)
     assert network(torch.rand(2, 3, 7, 10)).shape == (2, 3, 7 * scale, 10 * scale)
+
+
+@pytest.mark.parametrize(
+    ("scale", "sizes", "expected"),
+    [
+        (2, {"norm": "batch"}, "5dbe5175a36e"),
+        (4, {"norm": "batch"}, "04d5cb01eae2"),
+        (8, {"norm": "batch"}, "af6421a4de52"),
+        (2, {"norm": "none", "upsampling": "direct"}, "14a0904a4f49"),
+        (4, {"norm": "none", "upsampling": "direct"}, "b5c8dedd0f06"),
+        (8, {"norm": "none", "upsampling": "direct"}, "066d08bb0bdb"),
+    ],
+)
+def test_files_of_earlier_versions_fit(scale: int, sizes: dict[str, str], expected: str) -> None:
+    """By the names and shapes of all weights."""
+    state = SRResNet(scale, blocks=1, features=8, **sizes).state_dict()
+    text = "".join(f"{name} {tuple(value.shape)}\n" for name, value in state.items())
+    assert sha256(text.encode()).hexdigest()[:12] == expected
 
 
 def test_config_builds_the_same_network_again() -> None:
