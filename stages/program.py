@@ -76,7 +76,7 @@ def _options(
 def program() -> typer.Typer:
     """Return the program: all stages, with the values of the params file here, and commands."""
     app = new_app(
-        "Scrape anime illustrations, train a 4× super-resolution GAN, measure and use it.",
+        "Scrape anime illustrations, train a super-resolution GAN, measure and use it.",
         completion=True,
     )
     app.callback()(_options)

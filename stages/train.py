@@ -10,6 +10,7 @@ from pipeline.errors import PipelineError, UsageError, fault_line
 from pipeline.named_files import check_inputs, evaluation_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params.file import load_params
+from pipeline.shipped import named_file
 from stages.console import ConsoleProgress
 from stages.interruption import INTERRUPTED
 from stages.live_recorder import LiveRecorder
@@ -53,7 +54,8 @@ def run(params: TrainParams) -> None:
 def _check_named_files(params: TrainParams) -> None:
     """Warn of files that DVC does not watch; under DVC check those that `evaluate` will need.
 
-    DVC runs `evaluate` after this stage: a missing file would only be found when hours are over.
+    DVC runs `evaluate` after this stage: what is missing, or of another scale, would only be found
+    when hours are over.
     """
     vgg = params.vgg if params.vgg not in ("imagenet", "random") else None
     own_files: dict[str, str | Mapping[str, str] | None] = {
@@ -67,8 +69,22 @@ def _check_named_files(params: TrainParams) -> None:
     }
     warn_of_unwatched(inputs_of("train", own_files), ConsoleProgress())
     if os.environ.get("DVC_STAGE"):
-        later_files = evaluation_inputs(load_params(PARAMS_FILE).evaluate)
-        check_inputs(later_files, running="train")
+        evaluate = load_params(PARAMS_FILE).evaluate
+        check_inputs(evaluation_inputs(evaluate), running="train")
+        _check_scales(evaluate.models, params.scale)
+
+
+def _check_scales(models: Mapping[str, str], scale: int) -> None:
+    """Raise `UsageError` where a model that `evaluate` compares is known to have another scale."""
+    from pipeline.upscaling.target_size import scale_in_header
+
+    for name, path in models.items():
+        theirs = scale_in_header(named_file(path))
+        if theirs not in (None, scale):
+            raise UsageError(
+                f"evaluate.models.{name}: enlarges {theirs} times, the generator of train.scale "
+                f"{scale} does not, so that they cannot be compared; remove it"
+            )
 
 
 def _launch(params: TrainParams) -> None:

@@ -30,7 +30,8 @@ def card_head(facts: ModelFacts) -> dict[str, object]:
 
 
 def _tags(facts: ModelFacts) -> list[str]:
-    tags = ["super-resolution", "image-upscaling", f"{facts.scale}x", facts.architecture]
+    task = ["image-restoration"] if facts.scale == 1 else ["super-resolution", "image-upscaling"]
+    tags = [*task, f"{facts.scale}x", facts.architecture]
     return [*tags, "gan"] if facts.adversarial else tags
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from pipeline.evaluation.measurement import Metric, Scores
 from pipeline.evaluation.methods import LR, ORIGINAL
 from pipeline.files import atomic_path
+from pipeline.images.interpolation import INPUT
 from pipeline.metrics import luma
 from pipeline.spacing import evenly_spaced
 
@@ -141,7 +142,9 @@ def draw_examples(path: Path, examples: Sequence[ExampleImage]) -> None:
     stands the value of the image's first caption metric, which is of the full result.
     """
     examples = [examples[index] for index in evenly_spaced(len(examples), MAX_ROWS)]
-    columns = [OVERVIEW, LR, *examples[0].shown]
+    # At scale 1 LR is among the results.
+    lr = [] if INPUT in examples[0].shown else [LR]
+    columns = [OVERVIEW, *lr, *examples[0].shown]
     row_height = CELL + TEXT_HEIGHT + GAP
     canvas = Image.new(
         "RGB",

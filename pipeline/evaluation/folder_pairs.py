@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.evaluation.pairs import MeasuredImage, PairedImages
+from pipeline.evaluation.pairs import MeasuredImage, PairedImages, check_lr_differs
 from pipeline.images.degradation import Degradation
 from pipeline.images.paired_folders import (
     FolderNames,
@@ -48,6 +48,8 @@ class FolderPairs(PairedImages):
         They are decoded once, so that a damaged one is found before hours of measurement.
         Raises `UsageError` with one line per problem, `PipelineError` if a file cannot be read.
         """
+        if lr_folder is None:
+            check_lr_differs(scale, degradation)
         names = FolderNames(
             Path(hr_folder),
             None if lr_folder is None else Path(lr_folder),

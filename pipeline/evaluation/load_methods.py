@@ -8,6 +8,7 @@ import torch
 
 from pipeline.errors import UsageError
 from pipeline.evaluation.methods import MODEL, RESERVED_NAMES, UpscalingMethods
+from pipeline.images.interpolation import baselines_of
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import LoadedGenerator, load_generator
@@ -22,7 +23,7 @@ def load_methods(
 
     Raises `UsageError` if two methods share a name or enlarge by different factors.
     """
-    _check_names(params)
+    _check_names(params, trained.generator.scale)
     loaded = _load_models(params, trained, device)
     models = {name: each.generator for name, each in loaded.items()}
     return UpscalingMethods(
@@ -51,8 +52,9 @@ def blend_names(params: EvaluateParams) -> list[str]:
     return list(_alphas(params))
 
 
-def _check_names(params: EvaluateParams) -> None:
-    names = [*RESERVED_NAMES, *params.models, *params.results]
+def _check_names(params: EvaluateParams, scale: int) -> None:
+    reserved = {*RESERVED_NAMES, *baselines_of(scale)}
+    names = [*reserved, *params.models, *params.results]
     for name, count in Counter(names).items():
         if count > 1:
             raise UsageError(f"evaluate: {name} is the name of another method; take another one")

@@ -11,13 +11,10 @@ from torch import Tensor
 from pipeline.evaluation.kvd import descriptors
 from pipeline.evaluation.methods import ORIGINAL
 from pipeline.evaluation.perceptual import PerceptualMetrics
-from pipeline.metrics import MS_SSIM_SIDE, PEAK, luma, ms_ssim, psnr, ssim
+from pipeline.metrics import MS_SSIM_SIDE, PEAK, PSNR_CEILING, luma, ms_ssim, psnr, ssim
 from pipeline.networks.perceptual.dists import Dists
 from pipeline.networks.perceptual.lpips import Lpips
 
-PSNR_CEILING = 100.0
-"""dB, stands for the infinite PSNR of equal images, so that means stay finite. One level of one
-sample of a 512 × 512 image is 102 dB."""
 PIXELS_OF_ALL_METHODS = 2**20
 """Pixels of an image up to which all methods' results are measured at once, not one by one."""
 DECIMALS = 5

@@ -8,7 +8,7 @@ import torch
 from pipeline.errors import PipelineError, naming_memory_faults
 from pipeline.evaluation.costs import Timings
 from pipeline.evaluation.result_files import ResultFiles
-from pipeline.images.interpolation import FILTERS, interpolate
+from pipeline.images.interpolation import FILTERS, baselines_of, interpolate
 from pipeline.networks import Generator
 from pipeline.networks.tiles import enlarge
 
@@ -35,7 +35,7 @@ class UpscalingMethods:
     @property
     def names(self) -> tuple[str, ...]:
         """All methods, in the order of the reports."""
-        return (*FILTERS, *self.models, *self.results)
+        return (*baselines_of(self.scale), *self.models, *self.results)
 
     def upscale(
         self, lr: torch.Tensor, image_name: str, timings: Timings | None = None
@@ -49,7 +49,7 @@ class UpscalingMethods:
         timings = Timings() if timings is None else timings
         height, width = (side * self.scale for side in lr.shape[-2:])
         results = {}
-        for name in FILTERS:
+        for name in baselines_of(self.scale):
             with timings.measure(name, height * width):
                 results[name] = interpolate(lr, self.scale, name)
         for name, model in self.models.items():

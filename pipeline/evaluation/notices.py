@@ -11,7 +11,7 @@ from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.evaluation.plane import PERCEPTION
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.results import Notice
-from pipeline.images.interpolation import BASELINE
+from pipeline.images.interpolation import baseline_in_words, baseline_of
 from pipeline.metrics import MS_SSIM_SIDE
 from pipeline.params import EvaluateParams
 from pipeline.shipped import named_file
@@ -53,10 +53,11 @@ def input_notices(
             f"narrow, and tests see little. Measure {FEW_IMAGES} images at least, better a hundred."
         )
         notices.append(Notice("Few images.", text))
-    if params.degradation != "none" and not images.lr_is_given:
+    # At scale 1 there is no other task.
+    if params.degradation != "none" and not images.lr_is_given and images.scale > 1:
         text = (
-            "The images that were enlarged are damaged as pictures on the web are, by other "
-            "filters, noise and JPEG: these figures do not compare with those of clean ones."
+            f"The images that were enlarged are damaged, by the degradation {params.degradation}: "
+            "these figures do not compare with those of clean ones."
         )
         notices.append(Notice("Another task.", text))
     missing = {**_missing_ms_ssim(images, params.crop_border), **perceptual.missing}
@@ -141,13 +142,14 @@ def conversion_notices(conversions: Sequence[str]) -> list[Notice]:
     return [Notice("Results converted.", f"{'; '.join(conversions)}.")] if conversions else []
 
 
-def result_notices(means: Scores) -> list[Notice]:
+def result_notices(means: Scores, scale: int) -> list[Notice]:
     """Return grave warnings about the results: a collapsed model, or one worse than bicubic."""
-    model, baseline = means[MODEL], means[BASELINE]
+    model, baseline = means[MODEL], means[baseline_of(scale)]
+    in_words = baseline_in_words(scale)
     factor = model["rmse_y"] / max(baseline["rmse_y"], 1e-9)
     if factor > COLLAPSED:
         text = (
-            f"Its error is {factor:.1f} times that of {BASELINE} interpolation, more than any gain "
+            f"Its error is {factor:.1f} times that of {in_words}, more than any gain "
             "in perception costs: the training has failed, or the file is of another task."
         )
         return [Notice("The model has collapsed.", text, grave=True)]
@@ -155,5 +157,5 @@ def result_notices(means: Scores) -> list[Notice]:
     if all(METRIC_BY_KEY[key].gain(model[key], baseline[key]) < 0 for key in keys):
         names = ", ".join(METRIC_BY_KEY[key].name for key in keys)
         text = f"By each of {names} its results are further from the originals."
-        return [Notice(f"The model is worse than {BASELINE} interpolation.", text, grave=True)]
+        return [Notice(f"The model is worse than {in_words}.", text, grave=True)]
     return []

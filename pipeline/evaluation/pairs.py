@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path, write_text
 from pipeline.images.degradation import Degradation, make_lr
 from pipeline.images.shards import read_image
@@ -116,8 +116,9 @@ class SplitPairs(PairedImages):
     ) -> "SplitPairs":
         """Select the images of a split, or `max_images` of them, evenly spaced.
 
-        Raises `PipelineError` if the split is empty.
+        Raises `PipelineError` if the split is empty, `UsageError` if LR would be HR.
         """
+        check_lr_differs(scale, degradation)
         rows = [row for row in read_manifest(manifest_file) if row.split == split]
         if not rows:
             raise PipelineError(
@@ -144,6 +145,15 @@ class SplitPairs(PairedImages):
     def _seed(self, index: int) -> Sequence[int]:
         row = self.rows[index]
         return row.id, row.tile
+
+
+def check_lr_differs(scale: int, degradation: Degradation) -> None:
+    """Raise `UsageError` where LR images that are made equal HR."""
+    if scale == 1 and degradation == "none":
+        raise UsageError(
+            "evaluate.degradation: at scale 1 LR made by none is HR itself; set it to another, as "
+            "web, or give LR images: evaluate.hr_folder, evaluate.lr_folder"
+        )
 
 
 def write_pairs(pairs: SplitPairs, folder: Path, progress: Progress) -> None:

@@ -29,7 +29,6 @@ from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.seeds import seeds_table
 from pipeline.evaluation.written_tables import written_tables
 from pipeline.files import write_text
-from pipeline.images.interpolation import BASELINE
 
 TABLES = ("means.csv", "intervals.csv", "comparisons.csv", "per_image.csv", "plane.csv")
 """Files of `reports/evaluate/` that the page links."""
@@ -77,7 +76,6 @@ def _environment() -> Environment:
     }
     environment.globals |= {
         "MODEL": MODEL,
-        "BASELINE": BASELINE,
         "BOUND_DB": BOUND_DB,
         "FILES": TABLES,
         "summary_sentences": summary_sentences,
@@ -103,12 +101,12 @@ def summary_sentences(evaluation: Evaluation) -> list[str]:
 
     Of few images nothing is said of perception where LPIPS is not measured.
     """
-    model, baseline = evaluation.means[MODEL], evaluation.means[BASELINE]
+    model, baseline = evaluation.means[MODEL], evaluation.means[evaluation.baseline]
     gain = model["psnr_y"] - baseline["psnr_y"]
     distortion = (
         f"Over {len(evaluation.images)} images of {measured_set(evaluation.params)}, the trained "
-        f"generator reaches {model['psnr_y']:.2f} dB (PSNR of Y); bicubic interpolation reaches "
-        f"{baseline['psnr_y']:.2f} dB. Pixel by pixel it lies {abs(gain):.2f} dB "
+        f"generator reaches {model['psnr_y']:.2f} dB (PSNR of Y); {evaluation.baseline_in_words} "
+        f"reaches {baseline['psnr_y']:.2f} dB. Pixel by pixel it lies {abs(gain):.2f} dB "
         f"{'nearer to' if gain >= 0 else 'further from'} the originals."
     )
     if "lpips" not in model and len(evaluation.images) < FEW_IMAGES:

@@ -19,6 +19,7 @@ from pipeline.evaluation.pairs import MeasuredImage
 from pipeline.evaluation.plane import Plane
 from pipeline.evaluation.resolved_params import TrainedWith
 from pipeline.evaluation.significance import Interval, PairedTest
+from pipeline.images.interpolation import baseline_in_words, baseline_of
 from pipeline.params import EvaluateParams
 
 
@@ -74,6 +75,16 @@ class Evaluation:
     """methods that differ in the seed of their training alone"""
     background: Background = field(default_factory=Background)
     notices: Sequence[Notice] = ()
+
+    @property
+    def baseline(self) -> str:
+        """The method that the trained generator is compared with one to one."""
+        return baseline_of(self.scale)
+
+    @property
+    def baseline_in_words(self) -> str:
+        """What texts call it."""
+        return baseline_in_words(self.scale)
 
     @property
     def sizes(self) -> set[tuple[int, int]]:

@@ -47,7 +47,7 @@ from pipeline.evaluation.results import Background, Evaluation, Notice
 from pipeline.evaluation.seeds import seed_groups
 from pipeline.evaluation.significance import mean_intervals, paired_tests
 from pipeline.evaluation.swd import PatchSets
-from pipeline.images.interpolation import BASELINE
+from pipeline.images.interpolation import baseline_of
 from pipeline.metrics import SSIM_WINDOW
 from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import EvaluateParams
@@ -92,7 +92,7 @@ def evaluate(
         seconds=time.perf_counter() - started,
         seed_groups=seed_groups(methods.metadata),
         background=_background(loaded, params, inputs),
-        notices=result_notices(means) + loaded.notices,
+        notices=result_notices(means, methods.scale) + loaded.notices,
     )
     write_reports(report_folder, evaluation)
     return evaluation
@@ -266,10 +266,14 @@ class _ExampleMaker:
     image_scores: Sequence[Scores]
     params: EvaluateParams
 
+    @property
+    def _baseline(self) -> str:
+        return baseline_of(self.methods.scale)
+
     def ranked(self, metric: Metric) -> list[ExampleImage]:
         """Return images from the largest gain over the baseline by `metric` to the least."""
         gains = [
-            metric.gain(scores[MODEL][metric.key], scores[BASELINE][metric.key])
+            metric.gain(scores[MODEL][metric.key], scores[self._baseline][metric.key])
             for scores in self.image_scores
         ]
         return [
@@ -294,7 +298,7 @@ class _ExampleMaker:
             original=hr,
             scores=self.image_scores[index],
             box=choose_crop(
-                results[MODEL], results[BASELINE], self.params.detail, self.methods.scale
+                results[MODEL], results[self._baseline], self.params.detail, self.methods.scale
             ),
             captions=captions,
         )

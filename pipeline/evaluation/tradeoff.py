@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.evaluation.methods import MODEL
 from pipeline.evaluation.plane import Plane, Point
-from pipeline.images.interpolation import FILTERS
+from pipeline.images.interpolation import FILTERS, INPUT
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _baselines(experiment: Experiment) -> list[Point]:
     """Return the points of interpolation, which are the same in all experiments."""
     return [
         _point(method, experiment, method)
-        for method in FILTERS
+        for method in (*FILTERS, INPUT)
         if f"{method}.rmse_y" in experiment.metrics
     ]
 

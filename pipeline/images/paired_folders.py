@@ -24,7 +24,7 @@ from pipeline.images.decode import (
 from pipeline.images.opening import TRANSPOSED, orientation_of
 from pipeline.images.raster import oriented
 from pipeline.machine_limits import usable_cores
-from pipeline.params.section import MAX_DECODED_PIXELS
+from pipeline.params.section import MAX_DECODED_PIXELS, SCALES
 from pipeline.progress import Progress, Silent, task
 
 BACKGROUND = "#ffffff"
@@ -317,7 +317,7 @@ def _size_advice(pairs: Sequence[PairedFiles], scale: int) -> str:
     sizes = [(pair.hr, pair.lr) for pair in pairs if pair.lr is not None]
     if all(lr.width > hr.width and lr.height > hr.height for hr, lr in sizes):
         return "the LR images are larger than the HR images; exchange the two folders"
-    for other in (1, 2, 4, 8):
+    for other in SCALES:
         if all(
             (lr.width, lr.height) == (hr.width // other, hr.height // other) for hr, lr in sizes
         ):

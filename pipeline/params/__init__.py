@@ -84,6 +84,18 @@ class Params(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_lr_differs_from_hr(self) -> "Params":
+        evaluate = self.evaluate
+        made = evaluate.lr_folder is None and evaluate.degradation == "none"
+        if self.train.scale == 1 and made:
+            raise problem_at(
+                ("evaluate", "degradation"),
+                "at train.scale 1 LR made by none is HR itself; set this to another, as web, or "
+                "give LR images: evaluate.hr_folder, evaluate.lr_folder",
+            )
+        return self
+
 
 def section_type(name: str) -> type[Section]:
     """Return the type of the section `name` of `params.yaml`."""

@@ -44,7 +44,12 @@ class EvaluateParams(Section):
         "a curve in the plane",
     )
     blend_steps: int = Field(3, ge=1, le=19, description="blends between those two")
-    crop_border: int = Field(4, ge=0, description="pixels at each edge that PSNR and SSIM ignore")
+    crop_border: int = Field(
+        4,
+        ge=0,
+        description="pixels at each edge that PSNR and SSIM ignore; published figures take the "
+        "scale",
+    )
     lpips: Literal["auto", "off"] = Field(
         "auto", description="auto: measured if AlexNet's ImageNet weights are available"
     )

@@ -30,9 +30,9 @@ class SRResNetParams(Section):
     )
     upsampling: Literal["stages", "direct"] = Field(
         "stages",
-        description="stages: the size is doubled repeatedly, then a 9 × 9 convolution follows, as "
-        "in SRGAN; direct: one convolution and pixel shuffle, as in ESPCN, which is faster and so "
-        "allows more blocks",
+        description="stages: the size is doubled repeatedly (at scale 3 tripled), then a 9 × 9 "
+        "convolution follows, as in SRGAN; direct: one convolution and pixel shuffle, as in ESPCN, "
+        "which is faster and so allows more blocks",
     )
 
 

@@ -1,6 +1,6 @@
 """Base class and field types of the sections of `params.yaml`."""
 
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -24,6 +24,10 @@ Weight = Annotated[float, Field(ge=0, le=1000)]
 Weights = Annotated[dict[_Name, Weight], NULL_IS_EMPTY]
 
 Device = Annotated[str, Field(pattern=DEVICE_PATTERN, description=DEVICE_NAMES)]
+
+Scale = Literal[1, 2, 3, 4, 8]
+SCALES: tuple[int, ...] = get_args(Scale)
+"""The values of `train.scale`."""
 
 MAX_DECODED_PIXELS = 178_956_970
 """Pillow opens no larger picture: twice `PIL.Image.MAX_IMAGE_PIXELS`."""

@@ -12,6 +12,7 @@ from pipeline.params.section import (
     NULL_IS_EMPTY,
     Device,
     Paths,
+    Scale,
     Section,
     Weight,
     Weights,
@@ -78,7 +79,11 @@ class TrainParams(Section):
         "compact, SRVGGNetCompact; span, SPAN; plksr, PLKSR; file, that of train.init, to train a "
         "published model further; each has params of its own",
     )
-    scale: Literal[2, 4, 8] = Field(4, description="scale factor of each side")
+    scale: Scale = Field(
+        4,
+        description="scale factor of each side; 1: pictures are restored at their size, from LR "
+        "images that are damaged",
+    )
     crop: int = Field(384, ge=16, description="side of a random HR crop, pixels")
     crop_candidates: int = Field(
         1,
@@ -261,6 +266,21 @@ class TrainParams(Section):
     def _check_crop_fits_scale(self) -> "TrainParams":
         if self.crop % self.scale:
             raise problem_at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_lr_differs_from_hr(self) -> "TrainParams":
+        if self.scale > 1 or self.degradation != "none":
+            return self
+        without_lr = [name for name in self.hr_folders if name not in self.lr_folders]
+        trained = any(self.weight(name) for name in (MANIFEST_NAME, *without_lr))
+        if trained or self.val_lr_folder is None:
+            raise problem_at(
+                ("degradation",),
+                "at train.scale 1 LR made by none is HR itself, from which nothing is learnt; set "
+                "this to another, as web, or give the LR of all images: train.lr_folders, "
+                "train.val_lr_folder and 0 for manifest in train.folder_weights",
+            )
         return self
 
     @model_validator(mode="after")

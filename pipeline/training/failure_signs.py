@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.images.interpolation import BASELINE
+from pipeline.images.interpolation import baseline_in_words
 from pipeline.training.history import Figures
 
 FAR_BELOW_DB = 6.0
@@ -13,11 +13,14 @@ FEWEST_ROWS = 5
 """Over fewer logged steps, the discriminator's outputs are chance."""
 
 
-def below_baseline(psnr_y: float, baseline: float) -> str | None:
-    """Return what to say of a generator with a lower PSNR (dB) than interpolation, or None."""
+def below_baseline(psnr_y: float, baseline: float, scale: int) -> str | None:
+    """Return what to say of a generator with a lower PSNR (dB) than interpolation, or None.
+
+    At scale 1 that is the PSNR of the input.
+    """
     if psnr_y >= baseline:
         return None
-    text = f"below {BASELINE} interpolation, {baseline:.4g} dB"
+    text = f"below {baseline_in_words(scale)}, {baseline:.4g} dB"
     if baseline - psnr_y < FAR_BELOW_DB:
         return text
     return f"the generator has collapsed, far {text}: lower train.lr or train.adv_weight"

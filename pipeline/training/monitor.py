@@ -164,7 +164,7 @@ class Monitor:
 
     def _warnings(self, psnr_y: float) -> list[str]:
         """Return signs that the training fails."""
-        below = below_baseline(psnr_y, self._validation.baseline_psnr_y)
+        below = below_baseline(psnr_y, self._validation.baseline_psnr_y, self._params.scale)
         # A relativistic discriminator's outputs are no probabilities that an image is real.
         rows = [] if self._params.relativistic else self._history.last_interval()
         return [text for text in (below, winning_discriminator(rows)) if text]

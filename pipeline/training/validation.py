@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.images.degradation import Degradation, make_lr
-from pipeline.images.interpolation import BASELINE, interpolate
+from pipeline.images.interpolation import baseline_of, interpolate
 from pipeline.metrics import psnr_of_luma, ssim_of_luma
 from pipeline.networks import Generator
 from pipeline.networks.perceptual.lpips import Lpips
@@ -82,10 +82,11 @@ class Validation:
 
     @cached_property
     def baseline_psnr_y(self) -> float:
-        """Mean PSNR (dB) of luma of bicubic interpolation."""
+        """Mean PSNR (dB) of luma of bicubic interpolation, at scale 1 of LR as it is."""
         values = []
         for lr, hr in zip(self.lr, self.hr, strict=True):
-            sr = interpolate(lr, hr.shape[-1] // lr.shape[-1], BASELINE)
+            scale = hr.shape[-1] // lr.shape[-1]
+            sr = interpolate(lr, scale, baseline_of(scale))
             values.append(psnr_of_luma(sr, hr, CROP_BORDER))
         return sum(values) / len(values)
 

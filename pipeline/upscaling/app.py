@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import lru_cache, partial
@@ -45,6 +45,8 @@ MAX_WAITING_BYTES = 4 * MAX_BYTES
 """Limit for the files that wait to be enlarged, all together."""
 KEPT_UPSCALERS = 4
 SCALES = ("2", "3", "4", "8")
+RESTORING_SCALE = "1"
+"""Of models that make pictures no larger."""
 OFFERED_FORMATS = ("png", "webp", "jpg")
 # The page loads nothing from elsewhere, and shows only pictures from memory.
 CONTENT_SECURITY_POLICY = (
@@ -64,17 +66,20 @@ class UpscaleApp:
     JSON, several a second: objects of `phase`, `done`, `total` and `unit`; at last one of `error`,
     or one of `bytes`, `type`, `width`, `height` and `model`, and then so many bytes, the result.
 
-    `models`: labels on the page → models as of `model_for`. One picture is computed at a time; the
-    others wait, in the order in which they came.
+    `models`: labels on the page → models as of `model_for`; `restoring`: labels of those that make
+    pictures no larger. One picture is computed at a time; the others wait, in the order in which
+    they came.
     """
 
-    def __init__(self, models: Mapping[str, str], device: str = "auto") -> None:
-        self._models = dict(models)
+    def __init__(
+        self, models: Mapping[str, str], device: str = "auto", restoring: Collection[str] = ()
+    ) -> None:
+        self._models, self._restoring = dict(models), list(restoring)
         self._upscaler = lru_cache(KEPT_UPSCALERS)(partial(_make_upscaler, device=device))
         self._computing = ThreadPoolExecutor(1, "upscale")
         self._waiting = Waiting(MAX_WAITING_BYTES)
         self._closed = Event()
-        self._page = _render_page(self._models)
+        self._page = _render_page(self._models, self._restoring)
 
     def close(self) -> None:
         """Abort the request that is being computed, and those that wait."""
@@ -121,7 +126,8 @@ class UpscaleApp:
                 "--behind-proxy NAME."
             )
         model = _choice(request, "model", self._models)
-        scale = float(_choice(request, "scale", SCALES))
+        scales = [RESTORING_SCALE] if model in self._restoring else SCALES
+        scale = float(_choice(request, "scale", scales))
         format = _choice(request, "format", OFFERED_FORMATS)
         work = self._submit(request, self._models[model], scale, format)
         if request.args.get("progress") == "1":
@@ -201,13 +207,15 @@ def _line(fields: Mapping[str, object]) -> bytes:
     return json.dumps(fields).encode() + b"\n"
 
 
-def _render_page(models: Iterable[str]) -> str:
+def _render_page(models: Iterable[str], restoring: Collection[str]) -> str:
+    scales = [RESTORING_SCALE, *SCALES] if restoring else SCALES
     templates = Environment(
         loader=PackageLoader("pipeline.upscaling"), autoescape=True, undefined=StrictUndefined
     )
     return templates.get_template("page.html.j2").render(
         models=models,
-        max_pixels={scale: _max_pixels(float(scale)) for scale in SCALES},
+        restoring=restoring,
+        max_pixels={scale: _max_pixels(float(scale)) for scale in scales},
         formats=OFFERED_FORMATS,
         suffixes=sorted(PICTURE_SUFFIXES),
         max_bytes=MAX_BYTES,

@@ -45,10 +45,12 @@ def serve(
     pick_device(device)
     shipped = sorted(shipped_models(), key=lambda name: name != DEFAULT)
     models = {name: name for name in (AUTO, *shipped)}
+    restoring = []
     if model is not None:
-        load_generator(model)
         models = {str(model): str(model)} | models
-    app = UpscaleApp(models, device)
+        if load_generator(model).generator.scale == 1:
+            restoring.append(str(model))
+    app = UpscaleApp(models, device, restoring)
     server = Server(app, host, port, app.close, behind_proxy)
     print(f"{server.url}  (Ctrl-C ends)", flush=True)
     try:

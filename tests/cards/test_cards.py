@@ -70,6 +70,13 @@ def test_a_card_begins_with_the_head_that_the_hub_reads(tmp_path: Path) -> None:
         assert text in card
 
 
+def test_restoration_is_no_upscaling(tmp_path: Path) -> None:
+    save_generator(tmp_path / "clean.safetensors", RRDBNet(1, blocks=1, features=8), {})
+    facts = ModelFacts.of(tmp_path / "clean.safetensors")
+    assert card_head(facts)["tags"] == ["image-restoration", "1x", "rrdb"]
+    assert facts.id == "1x-clean"
+
+
 def test_null_is_written_out_and_params_files_stay_as_they_were(tmp_path: Path) -> None:
     metadata = METADATA | {"params": json.dumps({"init": None, "batch": 8})}
     card = hugging_face_card(facts_of(tmp_path / "mine.safetensors", metadata))

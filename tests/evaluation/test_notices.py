@@ -8,7 +8,7 @@ BICUBIC = {"psnr_y": 25.0, "rmse_y": 14.0, "lpips": 0.4, "swd": 0.2}
 
 
 def titles(**model: float) -> list[str]:
-    notices = result_notices({"bicubic": BICUBIC, "model": BICUBIC | model})
+    notices = result_notices({"bicubic": BICUBIC, "model": BICUBIC | model}, 4)
     assert all(notice.grave for notice in notices)
     return [notice.title for notice in notices]
 
@@ -31,4 +31,4 @@ def test_a_trade_is_no_alarm(better):
 def test_equal_results_are_no_alarm():
     assert titles() == []
     perfect = {"psnr_y": 100.0, "rmse_y": 0.0, "swd": 0.0}
-    assert result_notices({"bicubic": perfect, "model": perfect}) == []
+    assert result_notices({"bicubic": perfect, "model": perfect}, 4) == []

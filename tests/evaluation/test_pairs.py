@@ -23,9 +23,10 @@ def pairs(
     split: Split = "test",
     max_images: int | None = None,
     degradation: Degradation = "none",
+    scale: int = 4,
 ) -> SplitPairs:
     return SplitPairs.from_split(
-        root / "data/manifest.csv", root / "data/resized", split, 4, max_images, degradation
+        root / "data/manifest.csv", root / "data/resized", split, scale, max_images, degradation
     )
 
 
@@ -41,11 +42,16 @@ def test_spread(length, count, expected):
     assert evenly_spaced(length, count) == expected
 
 
-def test_sides_are_cropped_to_a_multiple_of_the_scale(tmp_path: Path) -> None:
-    make_world(tmp_path, {"test": 2}, side=50)
-    selected = pairs(tmp_path)
-    assert [(image.width, image.height) for image in selected.images] == [(48, 48)] * 2
-    assert selected.hr(1).shape == (3, 48, 48)
+@pytest.mark.parametrize(("scale", "side"), [(1, 53), (2, 52), (3, 51), (4, 52), (8, 48)])
+def test_sides_are_cropped_to_a_multiple_of_the_scale(
+    scale: int, side: int, tmp_path: Path
+) -> None:
+    make_world(tmp_path, {"test": 2}, side=53)
+    selected = pairs(tmp_path, degradation="web", scale=scale)
+    assert [(image.width, image.height) for image in selected.images] == [(side, side)] * 2
+    lr, hr = selected.pair(1)
+    assert hr.shape == (3, side, side)
+    assert lr.shape == (3, side // scale, side // scale)
 
 
 def test_both_sides_are_written_and_read_back(tmp_path: Path) -> None:

@@ -382,6 +382,60 @@ def test_a_model_that_makes_noise_is_a_red_notice(tmp_path):
     assert grave.string == "The model has collapsed."
 
 
+@pytest.fixture
+def restored(tmp_path: Path) -> Path:
+    """A project whose generator changes nothing, at the size of its input."""
+    make_world(tmp_path, {"test": 2})
+    network = SRResNet(scale=1, blocks=1, features=8, norm="none", skip="bicubic")
+    save_generator(tmp_path / "models/generator.safetensors", network, {})
+    return tmp_path
+
+
+def test_a_generator_of_scale_1_is_compared_with_its_input(restored: Path) -> None:
+    evaluation = run(restored, lpips="off", dists="off", degradation="web")
+    assert list(evaluation.means) == ["input", "model"]
+    assert evaluation.means["model"] == evaluation.means["input"]
+    (test,) = {one.p for one in evaluation.paired_tests}
+    assert test == 1
+    page = soup(restored / "reports")
+    assert page.title.string == page.h1.string == "Anime illustrations, restored"
+    assert "; the input reaches " in page.select_one(".lead").get_text()
+    assert "nterpolation" not in page.select_one("main").get_text()
+    assert {image["data-version"] for image in page.select(".compare .before")} == {"input"}
+    with Image.open(restored / "reports/evaluate/comparison.png") as figure:
+        columns = ["picture", "input", "model", "original"]
+        assert figure.width == len(columns) * (192 + 8) + 8
+
+
+def test_results_of_other_programs_that_restore_are_measured(restored: Path) -> None:
+    folders = restored / "data/manifest.csv", restored / "data/resized"
+    write_pairs(
+        SplitPairs.from_split(*folders, "test", 1, degradation="web"), restored / "out", Silent()
+    )
+    results = {"perfect": str(restored / "out/hr"), "nothing": str(restored / "out/lr")}
+    evaluation = run(restored, lpips="off", dists="off", degradation="web", results=results)
+    assert evaluation.means["perfect"]["psnr_y"] == PSNR_CEILING
+    assert evaluation.means["nothing"] == evaluation.means["input"]
+
+
+def test_lr_that_would_be_hr_is_refused(restored: Path) -> None:
+    message = (
+        r"\Aevaluate\.degradation: at scale 1 LR made by none is HR itself; set it to another, "
+    )
+    with pytest.raises(UsageError, match=message):
+        run(restored)
+    with pytest.raises(UsageError, match=message):
+        run(restored, hr_folder="hr")
+
+
+def test_only_at_scale_1_no_model_is_named_input(world: Path, restored: Path) -> None:
+    model = str(restored / "models/generator.safetensors")
+    with pytest.raises(UsageError, match="evaluate: input is the name of another method"):
+        run(restored, degradation="web", models={"input": model})
+    other = {"input": str(world / "models/generator.safetensors")}
+    assert "input" in run(world, "named", lpips="off", dists="off", models=other).means
+
+
 def test_images_are_cropped_to_the_scale(tmp_path):
     make_world(tmp_path, {"test": 1}, side=50)
     evaluation = run(tmp_path, lpips="off")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.images.interpolation import FILTERS, interpolate
+from pipeline.images.interpolation import FILTERS, baseline_of, baselines_of, interpolate
 
 
 @pytest.fixture
@@ -43,3 +43,10 @@ def test_equals_pillow(lr, method):
 def test_flat_colours_stay(method):
     lr = torch.tensor([255, 128, 0], dtype=torch.uint8).view(3, 1, 1).expand(3, 6, 6)
     assert torch.equal(interpolate(lr, 4, method), lr[:, :1, :1].expand(3, 24, 24))
+
+
+def test_at_scale_1_the_input_stands_for_all_filters(lr):
+    assert baselines_of(1) == (baseline_of(1),) == ("input",)
+    assert torch.equal(interpolate(lr, 1, "input"), lr)
+    assert baselines_of(3) == tuple(FILTERS)
+    assert baseline_of(3) == "bicubic"

@@ -178,6 +178,7 @@ def test_sizes_that_do_not_fit_are_named(tmp_path: Path) -> None:
     [
         ((8, 4), (32, 16), "the LR images are larger than the HR images; exchange the two folders"),
         ((16, 8), (8, 4), "the images are of scale 2, not 4; set train.scale, or make LR anew"),
+        ((17, 9), (5, 3), "the images are of scale 3, not 4; set train.scale, or make LR anew"),
         ((17, 9), (17, 9), "the images are of scale 1, not 4; set train.scale, or make LR anew"),
         ((16, 8), (8, 2), "not all images have an LR image of scale 4; make these anew"),
     ],

@@ -22,6 +22,22 @@ from pipeline.params.text import params_text
 ROOT = Path(__file__).parents[2]
 
 KINDS = ", ".join([*GENERATORS, "file"])
+NO_DAMAGE = (
+    "train.degradation: at train.scale 1 LR made by none is HR itself, from which nothing is "
+    "learnt; set this to another, as web, or give the LR of all images: train.lr_folders, "
+    "train.val_lr_folder and 0 for manifest in train.folder_weights"
+)
+NOT_EVALUATED = (
+    "evaluate.degradation: at train.scale 1 LR made by none is HR itself; set this to another, as "
+    "web, or give LR images: evaluate.hr_folder, evaluate.lr_folder"
+)
+GIVEN_LR = """\
+  scale: 1
+  hr_folders: {a: hr}
+  lr_folders: {a: lr}
+  folder_weights: {manifest: 0}
+  val_hr_folder: hr
+"""
 
 
 def test_a_params_file_holds_every_key_and_the_schemas_defaults() -> None:
@@ -72,7 +88,7 @@ def test_the_schema_for_editors_is_current() -> None:
     assert first_line == "# yaml-language-server: $schema=params.schema.json"
     sections = json.loads(schema_text())["$defs"]
     scale = sections["TrainParams"]["properties"]["scale"]
-    assert (scale["enum"], scale["default"]) == ([2, 4, 8], 4)
+    assert (scale["enum"], scale["default"]) == ([1, 2, 3, 4, 8], 4)
 
 
 def test_the_limit_of_pixels_is_that_of_the_decoder() -> None:
@@ -154,6 +170,17 @@ def test_params_are_frozen() -> None:
             ":2: train.content_layers: needs at least 1 entry",
         ),
         ("train:\n  crop: 386\n", ":2: train.crop: 386 is no multiple of train.scale 4"),
+        (
+            "train:\n  scale: 3\n  crop: 128\n",
+            ":3: train.crop: 128 is no multiple of train.scale 3",
+        ),
+        ("train:\n  scale: 6\n", ":2: train.scale: 6 should be 1, 2, 3, 4 or 8"),
+        ("train:\n  scale: 1\n", f":1: {NO_DAMAGE}"),
+        (f"train:\n  degradation: none\n{GIVEN_LR}  val_lr_folder: null\n", f":2: {NO_DAMAGE}"),
+        (
+            f"train:\n{GIVEN_LR}  val_lr_folder: lr\nevaluate:\n  degradation: none\n",
+            f":9: {NOT_EVALUATED}",
+        ),
         ("\n\ntrain:\n  crop: 640\n", ":4: train.crop: 640 is larger than resize.size 512"),
         (
             "manifest:\n  val_fraction: 0.5\n  test_fraction: 0.5\n",
@@ -413,6 +440,20 @@ def test_a_bad_option_is_named(texts: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         override(TrainParams(), texts)
     assert str(caught.value) == message
+
+
+def test_at_scale_1_lr_is_damaged_or_given(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(
+        f"train:\n{GIVEN_LR}  val_lr_folder: lr\nevaluate:\n  hr_folder: hr\n  lr_folder: lr\n"
+    )
+    assert load_params(tmp_path / "params.yaml").train.scale == 1
+    assert override(TrainParams(), {"scale": "1", "degradation": "web"}).scale == 1
+    # A folder that is left out needs no LR.
+    unused = {"hr_folders": "a=hr,b=own", "lr_folders": "a=lr", "folder_weights": "manifest=0,b=0"}
+    given = {"scale": "1", "val_hr_folder": "hr", "val_lr_folder": "lr"}
+    assert override(TrainParams(), unused | given).scale == 1
+    with pytest.raises(UsageError, match=r"\A--degradation: at train\.scale 1 LR made by none is"):
+        override(TrainParams(), unused | given | {"folder_weights": "manifest=0"})
 
 
 def test_params_of_the_discriminator_have_no_effect_without_one() -> None:

@@ -351,6 +351,18 @@ def test_under_dvc_what_evaluate_needs_is_looked_for_first(project: Path) -> Non
     assert not (project / "models/generator.safetensors").exists()
 
 
+def test_under_dvc_models_of_another_scale_are_found_before_the_training(project: Path) -> None:
+    (project / "params.yaml").write_text(PARAMS + "evaluate:\n  models: {best: distortion}\n")
+    result = pipeline(project, "train", "--scale", "2", DVC_STAGE="train")
+    assert (result.code, result.problems) == (
+        2,
+        [
+            "evaluate.models.best: enlarges 4 times, the generator of train.scale 2 does not, so "
+            "that they cannot be compared; remove it"
+        ],
+    )
+
+
 def test_a_file_that_dvc_does_not_watch_is_named(project: Path) -> None:
     pipeline(project, "train", "--steps", "3")
     (project / "models/generator.safetensors").rename(project / "first.safetensors")

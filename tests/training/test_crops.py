@@ -201,20 +201,25 @@ def matching_lr(hr: np.ndarray, scale: int) -> np.ndarray:
     return hr[::scale, ::scale]
 
 
+@pytest.mark.parametrize("scale", [1, 3, 4])
 @pytest.mark.parametrize("changes", [{}, {"candidates": 3}, {"turns": True}, {"recolour": 1.0}])
-def test_lr_crops_are_of_the_same_place_and_changed_alike(changes: dict[str, Any]) -> None:
+def test_lr_crops_are_of_the_same_place_and_changed_alike(
+    changes: dict[str, Any], scale: int
+) -> None:
     random = np.random.default_rng(0)
     lr = [
         random.integers(0, 256, (height, width, 3), np.uint8) for height, width in ((5, 9), (7, 4))
     ]
-    hr = [image.repeat(4, 0).repeat(4, 1) for image in lr]
-    draw = RandomCrops(load(hr, lr), ImageOrder((2,), (1.0,), 0), 12, 16, 0, **changes)
+    hr = [image.repeat(scale, 0).repeat(scale, 1) for image in lr]
+    draw = RandomCrops(
+        load(hr, lr), ImageOrder((2,), (1.0,), 0), 3 * scale, 16, 0, scale=scale, **changes
+    )
     for step in range(3):
         batch = draw(step)
         assert batch.lr is not None
         assert batch.has_lr == (True,) * 16
-        assert torch.equal(batch.hr[:, :, ::4, ::4], batch.lr)
-        assert torch.equal(batch.hr[:, :, 3::4, 3::4], batch.lr)
+        for corner in (0, scale - 1):
+            assert torch.equal(batch.hr[:, :, corner::scale, corner::scale], batch.lr)
 
 
 def test_only_images_without_lr_are_cut_off_its_grid() -> None:

@@ -1,5 +1,6 @@
 """Training images from memory and from the shards are the same."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from safetensors.torch import save_file
 from pipeline.errors import PipelineError
 from pipeline.images.shards import read_images
 from pipeline.manifest.rows import read_manifest
+from pipeline.networks import SRResNet
 from pipeline.networks.perceptual.weights import backbone_state
 from pipeline.training import data
 from pipeline.training.data import load_images
 from pipeline.training.sources import ManifestImages
+from pipeline.training.validation import Validation
 from tests.evaluation.world import SIDE, make_world
 from tests.training.runs import Recorded, RecordedProgress, run
 
@@ -113,6 +116,30 @@ def test_images_of_any_side_are_trained_on(
     recorded = Recorded()
     assert run(tmp_path, tmp_path / "models", recorded, crop=28).steps == 6
     assert any("val/lpips" in row for _, row in recorded.rows) == (side > 31)
+
+
+def test_validation_at_scale_1_is_held_against_its_input() -> None:
+    """A restored image may have been undamaged: its PSNR is finite all the same."""
+    random = np.random.default_rng(0)
+    hr = random.integers(0, 200, (24, 31, 3), np.uint8)
+    brighter = hr + 10
+    damaged = Validation.from_images([hr, hr], 1, given_lr=[brighter, brighter])
+    # Y of a level of grey is 219 / 255 of it.
+    expected = 20 * math.log10(255 / (10 * 219 / 255))
+    assert damaged.baseline_psnr_y == pytest.approx(expected, abs=1e-3)
+    network = SRResNet(1, blocks=1, features=8, norm="none", skip="bicubic")
+    assert damaged(network)[0]["psnr_y"] == pytest.approx(expected, abs=1e-3)
+    undamaged = Validation.from_images([hr], 1, given_lr=[hr])
+    assert (undamaged.baseline_psnr_y, undamaged(network)[0]["psnr_y"]) == (100, 100)
+
+
+@pytest.mark.parametrize(("scale", "size"), [(3, (24, 30)), (8, (24, 24))])
+def test_validation_images_are_cut_to_a_multiple_of_the_scale(
+    scale: int, size: tuple[int, int]
+) -> None:
+    validation = Validation.from_images([np.zeros((26, 31, 3), np.uint8)], scale)
+    assert validation.hr[0].shape == (3, *size)
+    assert validation.lr[0].shape == (3, *(side // scale for side in size))
 
 
 @pytest.mark.slow

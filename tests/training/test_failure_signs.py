@@ -25,7 +25,11 @@ def rows(*outputs: tuple[float, float]) -> list[dict[str, float]]:
     ],
 )
 def test_a_generator_is_held_against_bicubic(psnr_y: float, text: str | None) -> None:
-    assert below_baseline(psnr_y, 24.5) == text
+    assert below_baseline(psnr_y, 24.5, 4) == text
+
+
+def test_a_generator_of_scale_1_is_held_against_its_input() -> None:
+    assert below_baseline(24.0, 24.5, 1) == "below the input, 24.5 dB"
 
 
 def test_a_discriminator_wins_that_tells_all_images_apart() -> None:

@@ -24,10 +24,11 @@ from tests.training.runs import OTHER_KIND, Recorded, RecordedProgress, run
 ROOT = Path(__file__).parents[2]
 
 
-def write_pair(folder: Path, name: str, width: int, height: int, seed: int) -> None:
-    """Write `hr/NAME.png`, and as `lr/NAME.png` a box-filtered, darkened quarter of it."""
+def write_pair(folder: Path, name: str, width: int, height: int, seed: int, scale: int = 4) -> None:
+    """Write `hr/NAME.png`, and as `lr/NAME.png` it made small by a box filter, and darkened."""
     hr = drawing(seed, max(width, height)).crop((0, 0, width, height))
-    lr = hr.resize((width // 4, height // 4), Image.Resampling.BOX).point(lambda level: level // 2)
+    small = hr.resize((width // scale, height // scale), Image.Resampling.BOX)
+    lr = small.point(lambda level: level // 2)
     for side, image in (("hr", hr), ("lr", lr)):
         (folder / side).mkdir(parents=True, exist_ok=True)
         image.save(folder / side / f"{name}.png")
@@ -85,6 +86,20 @@ def test_given_lr_images_are_what_is_enlarged(world: Path) -> None:
         (weights(given.generator)[name] != tensor).any()
         for name, tensor in weights(made.generator).items()
     )
+
+
+@pytest.mark.parametrize(("scale", "crop"), [(1, 32), (3, 33)])
+def test_pairs_of_any_scale_are_trained_and_validated_on(
+    scale: int, crop: int, tmp_path: Path
+) -> None:
+    """A generator that begins as its input, or as bicubic interpolation, shows which LR it has."""
+    for number, (width, height) in enumerate([(64, 48), (101, 67)]):
+        write_pair(tmp_path / "mine", f"{number}", width, height, number, scale)
+        write_pair(tmp_path / "val", f"{number}", width, height, 10 + number, scale)
+    changes = OTHER_KIND | {"scale": scale, "crop": crop, "steps": 1, "adv_weight": 0}
+    result = run(tmp_path, tmp_path / "models", **options(tmp_path, **changes))
+    # LR is half as bright: PSNR of Y (16 to 235) cannot be better than of half of it.
+    assert 5 < result.figures["val/psnr_y"] < 15
 
 
 def test_images_in_a_folder_teach_what_those_of_the_manifest_teach(tmp_path: Path) -> None:

@@ -43,6 +43,29 @@ def post(url: str, data: bytes, **choices: str) -> requests.Response:
     return requests.post(f"{url}/upscale", params=CHOICES | choices, data=data, timeout=60)
 
 
+@pytest.fixture(scope="module")
+def restoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page of a model that makes pictures no larger, beside one that does."""
+    folder = tmp_path_factory.mktemp("model")
+    models = {"clean <1>": str(folder / "1.safetensors"), "small": str(folder / "4.safetensors")}
+    for path, scale in zip(models.values(), (1, 4), strict=True):
+        save_generator(Path(path), generator(scale), {})
+    with Server(UpscaleApp(models, "cpu", ["clean <1>"])) as server:
+        yield server.url
+
+
+def test_a_model_that_restores_has_scale_1_alone(restoring: str) -> None:
+    data = encode_picture(Picture((noise(9, 12),)), "png")
+    answer = post(restoring, data, model="clean <1>", scale="1")
+    assert Image.open(io.BytesIO(answer.content)).size == (12, 9)
+    for model, scale, scales in (("clean <1>", "4", "1"), ("small", "1", "2, 3, 4, 8")):
+        answer = post(restoring, data, model=model, scale=scale)
+        assert (answer.status_code, answer.text) == (
+            400,
+            f"scale: {scale!r} is none of {scales}.\n",
+        )
+
+
 @pytest.mark.parametrize(
     ("choices", "size", "kind"),
     [
@@ -411,6 +434,23 @@ def test_a_choice_enlarges_again(page: Page, picture: Path) -> None:
     page.select_option("#scale", "2")
     expect(captions(page)).to_contain_text("240 × 180")
     assert page.locator(".save").get_attribute("download") == "drawing_x2.png"
+
+
+@needs_chromium
+def test_a_model_offers_the_scales_that_it_has(browser: Browser, restoring: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(restoring)
+    offered = "[...document.querySelectorAll('#scale option:enabled')].map(each => each.value)"
+    expect(page.locator("#scale")).to_have_value("1")
+    assert page.evaluate(offered) == ["1"]
+    page.select_option("#model", "small")
+    expect(page.locator("#scale")).to_have_value("4")
+    assert page.evaluate(offered) == ["2", "3", "4", "8"]
+    page.select_option("#scale", "3")
+    page.select_option("#model", "clean <1>")
+    expect(page.locator("#scale")).to_have_value("1")
+    context.close()
 
 
 @needs_chromium

@@ -63,6 +63,27 @@ def test_tta_is_the_mean_of_all_views_and_tiles_leave_no_trace_in_it() -> None:
     torch.testing.assert_close(upscaler(lr), expected)
 
 
+@pytest.mark.parametrize(
+    ("model", "scale", "size"),
+    [(3, None, (27, 21)), (3, 4, (36, 28)), (3, 2, (18, 14)), (1, None, (9, 7)), (1, 0.5, (4, 4))],
+)
+def test_a_model_of_any_scale_makes_any_size(
+    model: int, scale: float | None, size: tuple[int, int]
+) -> None:
+    upscaler = Upscaler(generator(model), scale=scale, device="cpu")
+    assert upscaler(noise(7, 9)).shape[1::-1] == size
+
+
+@pytest.mark.parametrize("model", [1, 2, 3, 8])
+def test_results_of_any_scale_are_the_networks_own(model: int) -> None:
+    """Tile by tile, and without what makes them consistent."""
+    network, lr = generator(model, skip="bicubic"), noise(40, 53)
+    upscaler = Upscaler(network, tile=16, consistency=False, device="cpu", precision="fp32")
+    expected = network.enlarge(torch.from_numpy(lr).permute(2, 0, 1)[None])[0]
+    difference = upscaler(lr).astype(int) - expected.permute(1, 2, 0).numpy().astype(int)
+    assert abs(difference).max() <= 1
+
+
 @pytest.mark.parametrize("scale", [4, 3])
 def test_tiles_of_consistent_results_leave_no_trace(scale: float) -> None:
     lr = torch.from_numpy(noise(50, 70) / np.float32(255)).permute(2, 0, 1)

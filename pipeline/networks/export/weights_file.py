@@ -11,6 +11,7 @@ from pipeline.files import atomic_path, writing
 from pipeline.networks.export.precision import DTYPES, Precision
 from pipeline.networks.files import save_generator, weights_in
 from pipeline.networks.generators.base import Generator
+from pipeline.networks.generators.rcan import RCAN
 from pipeline.networks.generators.rrdb import RRDBNet
 from pipeline.networks.generators.srresnet import SRResNet
 
@@ -18,6 +19,8 @@ from pipeline.networks.generators.srresnet import SRResNet
 WRAPPER = "params_ema"
 # spandrel (0.4.2) does not read it from the weights' shapes.
 SPANDREL_GROWTH = 32
+# It reads them from the pixel shufflers of RCAN, which has none at scale 1.
+SPANDREL_FEATURES = 64
 
 
 def export_weights(
@@ -49,6 +52,14 @@ def _unknown_elsewhere(generator: Generator) -> str | None:
         return "know no network like this SRResNet, whatever its file"
     if isinstance(generator, RRDBNet) and generator.config["growth"] != SPANDREL_GROWTH:
         return f"open RRDB networks of growth {SPANDREL_GROWTH} alone"
+    if isinstance(generator, RRDBNet) and generator.scale == 3:
+        return "take RRDB networks of scale 3 for ones of scale 2"
+    if (
+        isinstance(generator, RCAN)
+        and generator.scale == 1
+        and generator.config["features"] != SPANDREL_FEATURES
+    ):
+        return f"open RCAN networks of scale 1 with {SPANDREL_FEATURES} features alone"
     return None
 
 

@@ -3,6 +3,8 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from itertools import accumulate
+from operator import mul
 
 import torch
 from torch import Tensor, nn
@@ -154,9 +156,19 @@ def radius_of(*convolutions: tuple[int, int]) -> int:
     return math.ceil(sum(radius / size for radius, size in convolutions))
 
 
-def doublings_of(scale: int) -> int:
-    """Return log2 of `scale`. Raises `ValueError` where it is no power of 2."""
+def upsampling_factors(scale: int) -> tuple[int, ...]:
+    """Return the factors of upsampling in stages: as often 2 as it takes, or once 3, as in EDSR.
+
+    Raises `ValueError` where the scale is neither 3 nor a power of 2.
+    """
+    if scale == 3:
+        return (3,)
     doublings = scale.bit_length() - 1
     if scale < 1 or 2**doublings != scale:
-        raise ValueError(f"its scale is {scale}, which is no power of 2")
-    return doublings
+        raise ValueError(f"its scale is {scale}, which is neither 3 nor a power of 2")
+    return (2,) * doublings
+
+
+def upsampling_sizes(scale: int) -> list[int]:
+    """Return the sizes of upsampling in stages, in multiples of LR, from 1 to `scale`."""
+    return list(accumulate(upsampling_factors(scale), mul, initial=1))

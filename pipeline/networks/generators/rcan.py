@@ -3,7 +3,13 @@ Networks", figures 2 to 4)."""
 
 from torch import Tensor, nn
 
-from pipeline.networks.generators.base import Generator, conv3x3, doublings_of, radius_of
+from pipeline.networks.generators.base import (
+    Generator,
+    conv3x3,
+    radius_of,
+    upsampling_factors,
+    upsampling_sizes,
+)
 
 
 class RCAN(Generator):
@@ -41,8 +47,8 @@ class RCAN(Generator):
             conv3x3(features, features),
         )
         shufflers: list[nn.Module] = []
-        for _ in range(doublings_of(scale)):
-            shufflers += [conv3x3(features, 4 * features), nn.PixelShuffle(2)]
+        for factor in upsampling_factors(scale):
+            shufflers += [conv3x3(features, factor**2 * features), nn.PixelShuffle(factor)]
         self.tail = nn.Sequential(nn.Sequential(*shufflers), conv3x3(features, 3))
 
     @property
@@ -50,7 +56,7 @@ class RCAN(Generator):
         """Of the convolutions alone: channel attention depends on the whole picture."""
         groups, blocks = int(self.config["groups"]), int(self.config["blocks"])
         in_body = groups * (2 * blocks + 1) + 1
-        shufflers = [(1, 2**number) for number in range(doublings_of(self.scale))]
+        shufflers = [(1, size) for size in upsampling_sizes(self.scale)[:-1]]
         return radius_of((1 + in_body, 1), *shufflers, (1, self.scale))
 
     @property

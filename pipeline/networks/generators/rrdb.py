@@ -1,6 +1,8 @@
 """RRDBNet, the generator of ESRGAN (Wang et al. 2018, "ESRGAN: Enhanced Super-Resolution Generative
 Adversarial Networks", figure 4)."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,10 +10,11 @@ from torch.nn import functional as F
 from pipeline.networks.generators.base import (
     Generator,
     conv3x3,
-    doublings_of,
     draws_weights,
     init_kaiming,
     radius_of,
+    upsampling_factors,
+    upsampling_sizes,
 )
 
 RESIDUAL_SCALE = 0.2
@@ -23,7 +26,7 @@ LEAKY_SLOPE = 0.2
 
 class RRDBNet(Generator):
     """A convolution, `blocks` residual-in-residual dense blocks with a long skip, and log2(scale)
-    ×2 upsamplers: nearest neighbour and a convolution.
+    ×2 upsamplers, at ×3 one of ×3: nearest neighbour and a convolution.
 
     16,697,987 parameters at ×4 with the paper's 23 blocks, 4,467,779 with 6. No normalisation. The
     weights' names are those of the public code, so that its files load here and ours there.
@@ -40,22 +43,22 @@ class RRDBNet(Generator):
         self.conv_first = conv3x3(3, features)
         self.body = nn.Sequential(*(RRDB(features, growth) for _ in range(blocks)))
         self.conv_body = conv3x3(features, features)
-        for number in range(1, self.doublings + 1):
+        for number, _ in self._upsamplers:
             self.add_module(f"conv_up{number}", conv3x3(features, features))
         self.conv_hr = conv3x3(features, features)
         self.conv_last = conv3x3(features, 3)
 
     @property
-    def doublings(self) -> int:
-        """Number of ×2 upsamplers."""
-        return doublings_of(self.scale)
+    def _upsamplers(self) -> Iterator[tuple[int, int]]:
+        """Yield number and factor of each upsampler."""
+        return enumerate(upsampling_factors(self.scale), 1)
 
     @property
     def receptive_radius(self) -> int:
         """349 at ×4 with 23 blocks, 94 with 6: one pixel for each convolution in a row."""
         in_body = 15 * int(self.config["blocks"]) + 1
         # Nearest neighbours add nothing, the convolution after them one pixel of its size.
-        upsamplers = [(1, 2**number) for number in range(1, self.doublings + 1)]
+        upsamplers = [(1, size) for size in upsampling_sizes(self.scale)[1:]]
         return radius_of((1 + in_body, 1), *upsamplers, (2, self.scale))
 
     @property
@@ -67,8 +70,8 @@ class RRDBNet(Generator):
         """Enlarge `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
         shallow = self.conv_first(lr)
         deep = shallow + self.conv_body(self.body(shallow))
-        for number in range(1, self.doublings + 1):
-            enlarged = F.interpolate(deep, scale_factor=2.0, mode="nearest")
+        for number, factor in self._upsamplers:
+            enlarged = F.interpolate(deep, scale_factor=float(factor), mode="nearest")
             deep = _activated(self.get_submodule(f"conv_up{number}")(enlarged))
         sr: Tensor = self.conv_last(_activated(self.conv_hr(deep)))
         return sr

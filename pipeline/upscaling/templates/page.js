@@ -392,6 +392,16 @@ async function* walk(folder) {
   }
 }
 
+// Models that make pictures no larger have scale 1 alone.
+function offerScales() {
+  const scale = byId("scale"), {value, dataset} = byId("model");
+  const restores = JSON.parse(dataset.restoring).includes(value);
+  for (const option of scale.options) {
+    option.hidden = option.disabled = restores !== (option.value === "1");
+  }
+  if (scale.selectedOptions[0].disabled) scale.value = restores ? "1" : "4";
+}
+
 const asNamed = files => [...files].map(file => ({file, name: file.name}));
 
 byId("file").addEventListener("change", event => {
@@ -399,6 +409,7 @@ byId("file").addEventListener("change", event => {
   // Chosen again, the same file is a change.
   event.target.value = "";
 });
+byId("model").addEventListener("change", offerScales);
 for (const name of ["model", "scale", "format"]) byId(name).addEventListener("change", choose);
 byId("go-on").addEventListener("click", () => add([]));
 byId("save-all").addEventListener("click", saveAll);
@@ -417,3 +428,4 @@ for (const kind of ["dragover", "dragleave", "drop"]) addEventListener(kind, eve
   byId("drop").classList.toggle("over", kind === "dragover");
   if (kind === "drop") addDropped(event.dataTransfer);
 });
+offerScales();

@@ -13,12 +13,13 @@ from pipeline.networks import SRResNet
 from pipeline.networks.export import export_onnx
 from pipeline.networks.export.portable import BicubicConv, portable
 from pipeline.networks.files import load_generator
+from pipeline.params.section import SCALES
 from tests.networks.export.networks import networks
 
 NETWORKS = networks()
 
 
-@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("shape", [(2, 3, 9, 31), (1, 3, 1, 2)])
 def test_a_convolution_interpolates_as_bicubic_does(
     scale: int, shape: tuple[int, int, int, int]
@@ -26,14 +27,15 @@ def test_a_convolution_interpolates_as_bicubic_does(
     lr = torch.rand(shape)
     expected = F.interpolate(lr, scale_factor=float(scale), mode="bicubic")
     result = F.pixel_shuffle(BicubicConv(scale)(lr), scale)
-    torch.testing.assert_close(result, expected, rtol=0, atol=1e-6)
+    # PyTorch rounds the positions of thirds.
+    torch.testing.assert_close(result, expected, rtol=0, atol=5e-6 if scale == 3 else 1e-6)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_portable_network_gives_the_same(name: str) -> None:
     network, lr = NETWORKS[name], torch.rand(2, 3, 9, 13)
     with torch.inference_mode():
-        torch.testing.assert_close(portable(network)(lr), network(lr), rtol=0, atol=1e-6)
+        torch.testing.assert_close(portable(network)(lr), network(lr), rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

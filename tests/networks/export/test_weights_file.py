@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.networks import RRDBNet, SRResNet
+from pipeline.networks import RCAN, RRDBNet, SRResNet
 from pipeline.networks.export import export_weights
 from pipeline.networks.export.precision import Precision
 from pipeline.networks.files import load_generator
@@ -56,6 +56,10 @@ def test_those_that_no_program_knows_are_not_written(tmp_path: Path) -> None:
         export_weights(SRResNet(blocks=1, features=8), tmp_path / "a.pth")
     with pytest.raises(UsageError, match=r"a\.pth: other programs open RRDB networks of growth 32"):
         export_weights(RRDBNet(blocks=1, features=8, growth=16), tmp_path / "a.pth")
+    with pytest.raises(UsageError, match=r"a\.pth: other programs take RRDB networks of scale 3 f"):
+        export_weights(RRDBNet(3, blocks=1, features=8), tmp_path / "a.pth")
+    with pytest.raises(UsageError, match=r"a\.pth: other programs open RCAN networks of scale 1 w"):
+        export_weights(RCAN(1, groups=1, blocks=1, features=32), tmp_path / "a.pth")
     assert list(tmp_path.iterdir()) == []
 
 

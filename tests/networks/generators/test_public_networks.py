@@ -1,5 +1,7 @@
 """Generators of public code: sizes, shapes, and that code's names."""
 
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from torch import nn
 from pipeline.networks import PLKSR, RCAN, SPAN, Compact, Generator, RRDBNet
 from pipeline.networks.files import load_generator, save_generator
 from pipeline.networks.folding import fold
+from pipeline.params.section import SCALES
 
 
 def parameters(network: nn.Module) -> int:
@@ -63,9 +66,65 @@ def test_parameter_counts_are_the_papers(network, count: int) -> None:
 
 
 @SMALL
-@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+@pytest.mark.parametrize("scale", SCALES)
 def test_enlarges_each_side_by_its_scale(build, scale: int) -> None:
     assert build(scale)(torch.rand(2, 3, 7, 10)).shape == (2, 3, 7 * scale, 10 * scale)
+
+
+STATES = {
+    (2, "rrdb"): "53d5999ecf67",
+    (4, "rrdb"): "f0e7cdf6986f",
+    (8, "rrdb"): "163f2f974025",
+    (2, "rcan"): "c3683c5be961",
+    (4, "rcan"): "b6b00efe84f4",
+    (8, "rcan"): "7f96d57213e0",
+    (2, "compact"): "6c0e61c44d95",
+    (4, "compact"): "f5cfc9f61586",
+    (8, "compact"): "4914b585be43",
+    (2, "span"): "7d523353bb2e",
+    (4, "span"): "bfd651c0a744",
+    (8, "span"): "3e9fe3d3611b",
+    (2, "plksr"): "abcdba2849c2",
+    (4, "plksr"): "3fba2f002cb8",
+    (8, "plksr"): "297d3c3268bd",
+}
+
+
+@pytest.mark.parametrize(("scale", "kind"), STATES)
+def test_files_of_earlier_versions_fit(scale: int, kind: str) -> None:
+    """By the names and shapes of all weights."""
+    builds = (small_rrdb, small_rcan, small_compact, small_span, small_plksr)
+    network = next(one for one in builds if one.__name__ == f"small_{kind}")(scale)
+    text = "".join(f"{name} {tuple(value.shape)}\n" for name, value in network.state_dict().items())
+    assert sha256(text.encode()).hexdigest()[:12] == STATES[scale, kind]
+
+
+def test_a_shuffle_by_three_makes_a_result_at_scale_3() -> None:
+    """As the public code of RCAN; ESRGAN's enlarges by three and convolves once."""
+    with torch.device("meta"):
+        rcan, rrdb = RCAN(3).state_dict(), RRDBNet(3).state_dict()
+    assert rcan["tail.0.0.weight"].shape == (9 * 64, 64, 3, 3)
+    assert [name for name in rrdb if name.startswith("conv_up")] == [
+        "conv_up1.weight",
+        "conv_up1.bias",
+    ]
+
+
+def test_rrdb_enlarges_by_repeating_pixels_threefold() -> None:
+    network = small_rrdb(3).eval()
+    for name, parameter in network.named_parameters():
+        nn.init.zeros_(parameter)
+        if name in ("conv_first.weight", "conv_up1.weight", "conv_hr.weight", "conv_last.weight"):
+            for channel in range(3):
+                parameter.data[channel, channel, 1, 1] = 1.0
+    lr = torch.rand(1, 3, 4, 5)
+    assert torch.equal(network(lr), lr.repeat_interleave(3, 2).repeat_interleave(3, 3))
+
+
+@pytest.mark.parametrize("build", [RRDBNet, RCAN])
+def test_scales_without_stages_are_refused(build) -> None:
+    with torch.device("meta"), pytest.raises(ValueError, match="scale is 6, which is neither 3 n"):
+        build(6)
 
 
 @SMALL
@@ -101,7 +160,7 @@ def test_every_layer_learns(build) -> None:
     assert network.last_layer.weight.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("scale", SCALES)
 @SMALL
 def test_receptive_radius_is_just_enough(build, scale: int) -> None:
     """A pixel outside changes nothing, one at its edge does; attention's means are kept out."""
@@ -119,21 +178,27 @@ def test_receptive_radius_is_just_enough(build, scale: int) -> None:
     assert (seen.min().item(), seen.max().item()) == (-radius, radius)
 
 
+@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(
-    ("network", "name"),
+    ("build", "name"),
     [
-        (RRDBNet(blocks=1), "ESRGAN"),
-        (RCAN(groups=2, blocks=2, features=32), "RCAN"),
-        (Compact(blocks=3, features=16), "Compact"),
-        (SPAN(features=16), "SPAN"),
-        (small_plksr(), "PLKSR"),
-        (plksr_with_all(), "PLKSR"),
+        (lambda scale: RRDBNet(scale, blocks=1, features=8), "ESRGAN"),
+        (lambda scale: RCAN(scale, groups=2, blocks=2, features=64), "RCAN"),
+        (small_compact, "Compact"),
+        (small_span, "SPAN"),
+        (small_plksr, "PLKSR"),
+        (plksr_with_all, "PLKSR"),
     ],
 )
-def test_spandrel_opens_ours(network: Generator, name: str) -> None:
+def test_spandrel_opens_ours(build: Callable[[int], Generator], name: str, scale: int) -> None:
+    network = build(scale)
     state = {key: value.clone() for key, value in network.state_dict().items()}
     opened = ModelLoader().load_from_state_dict(state)
-    assert (opened.architecture.id, opened.scale) == (name, 4)
+    if (name, scale) == ("ESRGAN", 3):
+        # The names and shapes are those of ×2.
+        assert opened.scale == 2
+        return
+    assert (opened.architecture.id, opened.scale) == (name, scale)
     lr = torch.rand(1, 3, 12, 15)
     with torch.no_grad():
         theirs = opened.model.eval()(lr.clone())

@@ -1,3 +1,4 @@
+from hashlib import sha256
 from typing import Literal
 
 import pytest
@@ -6,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from pipeline.networks import SRResNet
+from pipeline.params.section import SCALES
 
 
 def parameters(network: nn.Module) -> int:
@@ -25,10 +27,28 @@ def test_parameter_count_of_direct_upsampling() -> None:
 
 
 @pytest.mark.parametrize("upsampling", ["stages", "direct"])
-@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+@pytest.mark.parametrize("scale", SCALES)
 def test_enlarges_each_side_by_its_scale(scale: int, upsampling: str) -> None:
     network = SRResNet(scale=scale, blocks=1, features=8, upsampling=upsampling)
     assert network(torch.rand(2, 3, 7, 10)).shape == (2, 3, 7 * scale, 10 * scale)
+
+
+@pytest.mark.parametrize(
+    ("scale", "sizes", "expected"),
+    [
+        (2, {"norm": "batch"}, "5dbe5175a36e"),
+        (4, {"norm": "batch"}, "04d5cb01eae2"),
+        (8, {"norm": "batch"}, "af6421a4de52"),
+        (2, {"norm": "none", "upsampling": "direct"}, "14a0904a4f49"),
+        (4, {"norm": "none", "upsampling": "direct"}, "b5c8dedd0f06"),
+        (8, {"norm": "none", "upsampling": "direct"}, "066d08bb0bdb"),
+    ],
+)
+def test_files_of_earlier_versions_fit(scale: int, sizes: dict[str, str], expected: str) -> None:
+    """By the names and shapes of all weights."""
+    state = SRResNet(scale, blocks=1, features=8, **sizes).state_dict()
+    text = "".join(f"{name} {tuple(value.shape)}\n" for name, value in state.items())
+    assert sha256(text.encode()).hexdigest()[:12] == expected
 
 
 def test_config_builds_the_same_network_again() -> None:
@@ -62,23 +82,25 @@ def test_every_prelu_shares_one_slope() -> None:
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
-def test_a_flat_picture_shows_no_checkerboard_at_the_start(norm: str) -> None:
-    """Without ICNR the four pixels of every shuffle start apart."""
+@pytest.mark.parametrize("scale", [3, 4])
+def test_a_flat_picture_shows_no_checkerboard_at_the_start(scale: int, norm: str) -> None:
+    """Without ICNR the pixels of every shuffle start apart."""
     torch.manual_seed(0)
-    network = SRResNet(features=16, norm=norm).eval()
+    network = SRResNet(scale, features=16, norm=norm).eval()
     margin = network.receptive_radius
     flat = torch.full((1, 3, 2 * margin + 4, 2 * margin + 4), 0.6)
-    inside = slice(4 * margin, -4 * margin)
+    inside = slice(scale * margin, -scale * margin)
     sr = network(flat)[..., inside, inside]
     assert sr.std(dim=(2, 3)).max() < 1e-6
 
 
 @pytest.mark.parametrize("upsampling", ["stages", "direct"])
-def test_with_the_skip_it_starts_as_bicubic(upsampling: str) -> None:
+@pytest.mark.parametrize("scale", SCALES)
+def test_with_the_skip_it_starts_as_bicubic(scale: int, upsampling: str) -> None:
     lr = torch.rand(2, 3, 9, 11)
-    bicubic = F.interpolate(lr, scale_factor=4, mode="bicubic", align_corners=False)
-    network = SRResNet(blocks=1, features=8, skip="bicubic", upsampling=upsampling)
-    assert torch.equal(network(lr), bicubic)
+    bicubic = F.interpolate(lr, scale_factor=scale, mode="bicubic", align_corners=False)
+    network = SRResNet(scale, blocks=1, features=8, skip="bicubic", upsampling=upsampling)
+    assert torch.equal(network(lr), lr if scale == 1 else bicubic)
 
 
 def test_with_the_skip_the_head_starts_with_zero_response_to_flat_colour() -> None:
@@ -104,7 +126,7 @@ def test_with_the_skip_every_layer_learns(upsampling: str) -> None:
     assert [name for name in before if torch.equal(before[name], after[name])] == []
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("scale", SCALES)
 def test_the_tail_before_the_shuffle_equals_the_tail_after_it(scale: int) -> None:
     """Values and gradients, in double precision, at every pixel of the border too."""
     torch.manual_seed(0)
@@ -132,6 +154,10 @@ def test_the_articles_network_needs_tiles_to_overlap_by_14() -> None:
         (4, 1, "bicubic", "stages"),
         (2, 2, "none", "stages"),
         (8, 1, "none", "stages"),
+        (3, 2, "none", "stages"),
+        (3, 1, "bicubic", "direct"),
+        (1, 1, "bicubic", "stages"),
+        (1, 1, "none", "direct"),
         (4, 2, "bicubic", "direct"),
     ],
 )

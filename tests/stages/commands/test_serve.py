@@ -39,6 +39,24 @@ def test_the_page_is_there_until_the_user_ends_it(tmp_path: Path) -> None:
     assert (ended.code, ended.problems) == (130, ["interrupted"])
 
 
+@pytest.mark.slow
+def test_a_model_that_restores_is_offered_for_its_scale(tmp_path: Path) -> None:
+    save_generator(tmp_path / "clean.safetensors", generator(1), {})
+    process = start(tmp_path, "serve", "--port", "0", "--model", "clean.safetensors")
+    assert process.stdout is not None
+    page = requests.get(process.stdout.readline().split()[0], timeout=60).text
+    process.send_signal(signal.SIGINT)
+    end(process)
+    assert """<select id="model" data-restoring='["clean.safetensors"]'>""" in page
+    assert re.findall('<option data-max-pixels="\\d+"[^>]*>(\\d)', page) == [
+        "1",
+        "2",
+        "3",
+        "4",
+        "8",
+    ]
+
+
 def test_a_proxy_in_front_is_believed_where_it_is_named(tmp_path: Path) -> None:
     process = start(tmp_path, "serve", "--port", "0", "--behind-proxy", "upscale.example")
     assert process.stdout is not None
