@@ -14,6 +14,7 @@ from pipeline.networks.perceptual.lpips import SMALLEST_SIDE as LPIPS_SIDE
 from pipeline.networks.perceptual.lpips import Lpips
 from pipeline.networks.perceptual.weights import Backbone, WeightsUnavailableError, backbone_state
 from pipeline.params import EvaluateParams
+from pipeline.progress import Progress
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -57,14 +58,18 @@ DISTS = _Spec("DISTS and KVD", "dists", "vgg16", DISTS_SIDE, Dists)
 
 
 def load_perceptual_metrics(
-    params: EvaluateParams, smallest: MeasuredImage, device: torch.device
+    params: EvaluateParams, smallest: MeasuredImage, device: torch.device, progress: Progress
 ) -> PerceptualMetrics:
     """Load the networks that `params` ask for onto `device`.
 
-    A network that needs larger images than the `smallest` one is missing.
+    A network that needs larger images than the `smallest` one is missing. `progress` shows what is
+    missing though it was asked for.
     """
     lpips = _load(LPIPS, params.lpips, smallest, device)
     dists = _load(DISTS, params.dists, smallest, device)
+    for one, spec, choice in ((lpips, LPIPS, params.lpips), (dists, DISTS, params.dists)):
+        if one.network is None and choice != "off":
+            progress.message(f"{spec.metrics}: not measured; {one.missing}")
     loaded: dict[str, _Loaded[Any]] = {LPIPS.metrics: lpips, DISTS.metrics: dists}
     return PerceptualMetrics(
         lpips.network,

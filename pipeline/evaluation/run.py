@@ -134,7 +134,7 @@ def _load(
     for text in conversions:
         progress.message(text)
     methods = replace(methods, results=results)
-    perceptual = load_perceptual_metrics(params, images.smallest, device)
+    perceptual = load_perceptual_metrics(params, images.smallest, device, progress)
     return _Loaded(
         params,
         device,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from stages.output_files import check_output
+
 
 def card(
     model: Annotated[str, typer.Argument(help="one of `pipeline models`, or a generator's file")],
@@ -25,12 +27,11 @@ def card(
     from pipeline.cards.facts import ModelFacts
     from pipeline.cards.hugging_face import hugging_face_card
     from pipeline.cards.openmodeldb import openmodeldb_card
-    from pipeline.errors import UsageError
     from pipeline.files import write_text, writing
     from pipeline.shipped import model_file
 
-    if output is not None and output.exists() and not overwrite:
-        raise UsageError(f"{output}: exists; --overwrite replaces it")
+    if output is not None:
+        check_output(output, overwrite)
     facts = ModelFacts.of(model_file(model))
     text = openmodeldb_card(facts) if openmodeldb else hugging_face_card(facts)
     if output is None:

@@ -8,6 +8,7 @@ import typer
 
 from pipeline.errors import UsageError
 from pipeline.shipped import DEFAULT
+from stages.output_files import check_output
 
 if TYPE_CHECKING:
     from pipeline.networks.files import LoadedGenerator
@@ -77,8 +78,8 @@ def export(
     chosen, files = exported_files(output, format)
     if opset is not None and chosen != "onnx":
         raise UsageError(f"--opset: is ONNX's, and has no meaning for {chosen}")
-    if (existing := [file for file in files if file.exists()]) and not overwrite:
-        raise UsageError(f"{existing[0]}: exists; --overwrite replaces it")
+    for file in files:
+        check_output(file, overwrite)
     loaded = loaded or load_generator(model_file(name))
     count = loaded.generator.parameter_count
     if chosen in ("onnx", "ncnn") and count > LONG_PARAMETERS:

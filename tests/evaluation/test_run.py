@@ -27,7 +27,7 @@ from pipeline.networks import SRResNet
 from pipeline.networks.files import save_generator
 from pipeline.networks.perceptual.weights import FOLDER_VARIABLE
 from pipeline.params import EvaluateParams
-from pipeline.progress import Silent
+from pipeline.progress import Progress, Silent
 from tests.evaluation.page_bytes import without_seconds
 from tests.evaluation.world import make_world
 
@@ -57,11 +57,22 @@ def inputs(root: Path, model: Path) -> Inputs:
     return Inputs(root / "data/manifest.csv", root / "data/resized", model, "0" * 40)
 
 
-def run(root: Path, reports: str = "reports", **params):
+class Messages(Silent):
+    """A progress that records its messages."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def run(root: Path, reports: str = "reports", progress: Progress | None = None, **params):
     return evaluate(
         EvaluateParams(device="cpu", detail=32, **params),
         inputs(root, root / "models/generator.safetensors"),
         root / reports,
+        progress,
     )
 
 
@@ -223,7 +234,10 @@ def test_at_most_so_many_images_of_the_other_split(world):
 )
 def test_what_is_not_measured_has_its_reason(world, tmp_path, monkeypatch, params, reason):
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    evaluation = run(world, "bare", max_images=2, **params)
+    messages = Messages()
+    evaluation = run(world, "bare", messages, max_images=2, **params)
+    told = [text.partition(":")[0] for text in messages.texts if "not measured" in text]
+    assert told == ([] if params else ["LPIPS", "DISTS and KVD"])
     assert set(evaluation.means["model"]) == DISTORTION | SWD
     assert "lpips" not in (world / "bare/evaluate/plane.csv").read_text()
     notices = [

@@ -3,8 +3,9 @@
 import hashlib
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.error import URLError
@@ -159,7 +160,8 @@ def _convolutions(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _download(name: Backbone) -> dict[str, Tensor]:
     weights = imagenet_weights(name)
     try:
-        with _socket_timeout():
+        # torchvision prints an address among the results of a command.
+        with _socket_timeout(), redirect_stdout(sys.stderr):
             state = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
         raise WeightsUnavailableError(

@@ -23,6 +23,7 @@ def test_openmodeldb_gets_json(tmp_path: Path) -> None:
 def test_mistakes_are_named(tmp_path: Path) -> None:
     (tmp_path / "old.md").write_text("mine")
     for arguments, code, message in (
+        (["web", "-o", ".", "--overwrite"], 2, ".: is a folder; name a file"),
         (["web", "-o", "old.md"], 2, "old.md: exists; --overwrite replaces it"),
         (["web", "-o", "old.md/new.md"], 1, "old.md/new.md: cannot be written: "),
         (["old.md"], 1, "old.md: "),

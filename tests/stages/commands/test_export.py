@@ -55,6 +55,7 @@ def test_weights_keep_the_metadata_of_their_file(tmp_path: Path) -> None:
         (["-o", "sr.param", "--opset", "18"], 2, "--opset: is ONNX's"),
         (["-o", "sr.onnx", "--opset", "17"], 2, "--opset"),
         (["-o", "old.onnx"], 2, "old.onnx: exists; --overwrite replaces it"),
+        (["-o", "folder.onnx", "--overwrite"], 2, "folder.onnx: is a folder; name a file"),
         (["old.onnx", "--overwrite"], 2, "old.onnx: exists, and may be a model"),
         (["old.onnx/new.onnx"], 1, "cannot be written: "),
         (["new.onnx", "--model", "old.onnx"], 1, "old.onnx: no network for pictures"),
@@ -62,6 +63,7 @@ def test_weights_keep_the_metadata_of_their_file(tmp_path: Path) -> None:
 )
 def test_mistakes_are_named(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
     (tmp_path / "old.onnx").write_text("mine")
+    (tmp_path / "folder.onnx").mkdir()
     result = pipeline(tmp_path, "export", *arguments)
     assert (result.code, len(result.problems)) == (code, 1)
     assert message in result.err
