@@ -19,7 +19,7 @@ LEAST_DAMAGE = 1.0
 """Mean squared difference between damaged and clean LR images, levels of 255, below which results
 do not tell them apart."""
 # Measured on drawings, all images together: results of 9 methods of clean LR images have −0.10 to
-# 0.00, of those of web 0.26 (Real-ESRGAN) to 0.98. Of 8 methods on 10 drawings, each measured by
+# 0.00, of those of web 0.26 (Real-ESRGAN) to 0.98. Of 9 methods on 10 drawings, each measured by
 # its own damage: light 0.61 to 1.00, heavy 0.81 to 1.00; of clean ones both have −0.04 to 0.00.
 MOST_OF_CLEAN = 0.2
 LEAST_OF_DAMAGED = 0.1

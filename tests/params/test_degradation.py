@@ -98,10 +98,13 @@ def test_a_mistake_is_one_line_with_the_key(strengths: str, problem: str, tmp_pa
 
 
 @pytest.mark.parametrize("degradation", ["none", "web"])
-def test_strengths_that_nothing_reads_are_refused(degradation: str, tmp_path: Path) -> None:
-    text = f"train:\n  degradation: {degradation}\n  degradation_strengths: {{noise_prob: 0}}\n"
-    with pytest.raises(UsageError, match=f"train.degradation {degradation} has none; set it to "):
-        load(tmp_path, text)
+def test_strengths_that_nothing_reads_are_named(degradation: str, tmp_path: Path) -> None:
+    text = "train:\n  degradation: heavy\n  degradation_strengths: {noise_prob: 0}\n"
+    heavy = load(tmp_path, text)
+    assert heavy.without_effect == {}
+    changed = override(heavy, {"degradation": degradation})
+    why = f"train.degradation is {degradation}"
+    assert changed.without_effect == {"degradation_strengths": why}
 
 
 def test_no_strengths_may_be_left_empty(tmp_path: Path) -> None:
