@@ -12,6 +12,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from pipeline.params import EvaluateParams, TrainParams
+from pipeline.params.degradation import CHAINS
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "stages")
 
@@ -56,19 +59,35 @@ def short_hash(parts: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def training_versions() -> dict[str, str]:
+def training_versions(params: TrainParams) -> dict[str, str]:
     """Return the versions of the libraries that a trained generator's weights depend on.
 
     Pillow and its JPEG encoder degrade LR images with `train.degradation`; spandrel has the code of
     published architectures, for `train.generator.kind` file.
     """
+    decodes = bool(params.hr_folders) or params.val_hr_folder is not None
+    return _network_versions() | _versions_of_images(params.degradation, decodes)
+
+
+def evaluation_versions(params: EvaluateParams) -> dict[str, str]:
+    """Return the versions of the libraries that an evaluation's figures and pictures depend on."""
+    packages = ("DISTS-pytorch", "lpips", "matplotlib", "pytorch-msssim", "scipy", "textalloc")
+    decodes = params.hr_folder is not None or bool(params.results)
+    of_images = _versions_of_images(params.degradation, decodes)
+    return _network_versions() | of_images | _versions(packages, ())
+
+
+def _network_versions() -> dict[str, str]:
     return _versions(("numpy", "pillow", "spandrel", "torch"), ("libjpeg_turbo",))
 
 
-def evaluation_versions() -> dict[str, str]:
-    """Return the versions of the libraries that an evaluation's figures and pictures depend on."""
-    packages = ("DISTS-pytorch", "lpips", "matplotlib", "pytorch-msssim", "scipy", "textalloc")
-    return training_versions() | _versions(packages, ())
+def _versions_of_images(degradation: str, decodes: bool) -> dict[str, str]:
+    """Return the versions of what only a chain, or files of one's own, need.
+
+    Others are left out, so that runs without them are kept where these libraries change.
+    """
+    chain = _versions(("scipy",), ("avif", "webp")) if degradation in CHAINS else {}
+    return chain | (_versions((), PILLOW_FEATURES) if decodes else {})
 
 
 def image_versions() -> dict[str, str]:

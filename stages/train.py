@@ -41,10 +41,8 @@ def run(params: TrainParams) -> None:
     if not in_process_group():
         chosen_loggers()
         _check_named_files(params)
-        for name in params.without_effect:
-            ConsoleProgress().message(
-                f"note: train.{name} has no effect, because train.adv_weight is 0"
-            )
+        for name, why in params.without_effect.items():
+            ConsoleProgress().message(f"note: train.{name} has no effect, because {why}")
     if params.processes > 1 and not in_process_group():
         _launch(params)
     else:

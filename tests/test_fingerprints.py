@@ -1,10 +1,12 @@
 """Fingerprints of code: they follow what runs, and nothing that is only read by people."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from pipeline.fingerprints import (
+    PILLOW_FEATURES,
     ROOT,
     code_of,
     evaluation_versions,
@@ -12,6 +14,7 @@ from pipeline.fingerprints import (
     short_hash,
     training_versions,
 )
+from pipeline.params import EvaluateParams, TrainParams
 from stages.commands.code import FOLDER, STAGES, code
 
 STAGE = '''"""A stage."""
@@ -142,9 +145,50 @@ def test_this_program_s_stages_have_fingerprints() -> None:
 def test_libraries_that_shape_bytes_are_named() -> None:
     assert {"webp", "pillow", "torch", "libjpeg_turbo", "simplejpeg"} <= image_versions().keys()
     assert {"imagehash", "scipy"} <= image_versions().keys()
-    assert {"lpips", "torch", "scipy", "matplotlib"} <= evaluation_versions().keys()
-    assert training_versions().keys() == {"libjpeg_turbo", "numpy", "pillow", "spandrel", "torch"}
+    evaluated = evaluation_versions(EvaluateParams())
+    assert {"lpips", "torch", "scipy", "matplotlib"} <= evaluated.keys()
     assert all(image_versions().values())
+
+
+CHAIN = {"scipy", "avif", "webp"}
+
+
+@pytest.mark.parametrize(
+    ("params", "further"),
+    [
+        ({}, set()),
+        ({"degradation": "web"}, set()),
+        ({"degradation": "light"}, CHAIN),
+        ({"degradation": "heavy"}, CHAIN),
+        ({"hr_folders": {"a": "hr"}}, {*PILLOW_FEATURES}),
+        ({"val_hr_folder": "hr"}, {*PILLOW_FEATURES}),
+    ],
+)
+def test_libraries_count_where_a_training_needs_them(
+    params: dict[str, object], further: set[str]
+) -> None:
+    always = {"libjpeg_turbo", "numpy", "pillow", "spandrel", "torch"}
+    assert training_versions(TrainParams(**params)).keys() == always | further
+
+
+def test_libraries_count_where_an_evaluation_needs_them() -> None:
+    always = evaluation_versions(EvaluateParams()).keys()
+    assert not {"avif", "webp"} & always
+    for degradation in ("light", "heavy"):
+        assert always | CHAIN == evaluation_versions(EvaluateParams(degradation=degradation)).keys()
+    for own in ({"hr_folder": "hr"}, {"results": {"theirs": "results"}}):
+        assert always | {*PILLOW_FEATURES} == evaluation_versions(EvaluateParams(**own)).keys()
+
+
+def test_the_fingerprint_for_dvc_is_of_the_project_s_degradation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("train: {degradation: heavy}\n")
+    code()
+    found = {stage: json.loads((FOLDER / f"{stage}.json").read_text()) for stage in STAGES}
+    assert found["train"]["versions"].keys() >= CHAIN
+    assert "avif" not in found["evaluate"]["versions"]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.evaluation.measurement import METRIC_BY_KEY, Scores, has_ms_ssim
 from pipeline.evaluation.methods import MODEL
@@ -14,6 +15,7 @@ from pipeline.evaluation.results import Notice
 from pipeline.images.interpolation import baseline_in_words, baseline_of
 from pipeline.metrics import MS_SSIM_SIDE
 from pipeline.params import EvaluateParams
+from pipeline.params.degradation import CHAINS
 from pipeline.shipped import named_file
 
 COLLAPSED = 2.0
@@ -28,13 +30,15 @@ FEW_IMAGES = 10
 def input_notices(
     inputs: Inputs,
     models: Mapping[str, Mapping[str, str]],
+    trained: Mapping[str, Any],
     params: EvaluateParams,
     perceptual: PerceptualMetrics,
     images: PairedImages,
 ) -> list[Notice]:
     """Return warnings about the generators and the data, and what was not measured.
 
-    `models`: method → metadata of its generator's file; `images` are measured.
+    `models`: method → metadata of its generator's file; `trained`: params that the trained one's
+    names; `images` are measured.
     """
     notices = []
     if models[MODEL].get("vgg") == "random":
@@ -56,15 +60,27 @@ def input_notices(
     # At scale 1 there is no other task.
     if params.degradation != "none" and not images.lr_is_given and images.scale > 1:
         text = (
-            f"The images that were enlarged are damaged, by the degradation {params.degradation}: "
-            "these figures do not compare with those of clean ones."
+            f"The images that were enlarged are damaged, by {_damage(params)}: these figures do "
+            "not compare with those of clean ones."
         )
         notices.append(Notice("Another task.", text))
+    has_strengths = trained.get("degradation") in CHAINS and trained.get("degradation_strengths")
+    if has_strengths and params.degradation in CHAINS and not images.lr_is_given:
+        text = (
+            f"The images that were enlarged are damaged by {_damage(params)}, as it is. The model "
+            "was trained with train.degradation_strengths, which are not applied here."
+        )
+        notices.append(Notice("Other strengths.", text))
     missing = {**_missing_ms_ssim(images, params.crop_border), **perceptual.missing}
     if len(images) == 1 and perceptual.dists is not None:
         missing["KVD"] = "It compares features of different images, and there is one alone."
     notices += [Notice(f"Not measured: {metrics}.", reason) for metrics, reason in missing.items()]
     return notices
+
+
+def _damage(params: EvaluateParams) -> str:
+    kind = "preset" if params.degradation in CHAINS else "degradation"
+    return f"the {kind} {params.degradation}"
 
 
 def _manifest_notices(

@@ -146,7 +146,9 @@ def _load(
         images,
         perceptual,
         [
-            *input_notices(inputs, methods.metadata, params, perceptual, images),
+            *input_notices(
+                inputs, methods.metadata, trained_with.params, params, perceptual, images
+            ),
             *conversion_notices(conversions),
         ],
     )

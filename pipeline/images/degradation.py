@@ -19,7 +19,7 @@ from torch import Tensor
 from pipeline.errors import UsageError
 from pipeline.images.degradation_chain import draw_steps
 from pipeline.images.degradation_presets import PRESETS
-from pipeline.images.degradation_steps import Compress
+from pipeline.images.degradation_steps import Compress, Levels, in_tiles
 from pipeline.images.resample import downscale, lr_size
 from pipeline.params.degradation import ChainStrengths
 
@@ -47,6 +47,8 @@ QUALITY_RANGE = (40, 95)
 """Lowest and highest JPEG quality."""
 MACROBLOCK_SIDE = 16
 """Side of a JPEG macroblock with subsampled chroma, pixels."""
+JPEG_SIDE = 65_488
+"""Largest side of a JPEG file that has whole macroblocks, pixels; libjpeg writes up to 65,500."""
 
 
 def make_lr(
@@ -167,6 +169,10 @@ def _pad(image: Image.Image, left: int, top: int) -> Image.Image:
 
 
 def _compress(image: Image.Image, quality: int, subsampled: bool) -> Image.Image:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality, subsampling=2 if subsampled else 0)
-    return Image.open(file).convert("RGB")
+    def written_and_read(levels: Levels) -> Levels:
+        file = io.BytesIO()
+        part = Image.fromarray(levels)
+        part.save(file, "JPEG", quality=quality, subsampling=2 if subsampled else 0)
+        return np.asarray(Image.open(file).convert("RGB"))
+
+    return Image.fromarray(in_tiles(np.asarray(image), JPEG_SIDE, written_and_read))

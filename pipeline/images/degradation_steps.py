@@ -17,6 +17,8 @@ from scipy.signal import fftconvolve
 from pipeline.images.blur_kernels import Kernel, bell
 
 Planes = NDArray[np.float32]
+Levels = NDArray[np.uint8]
+"""`(H, W, 3)`."""
 Codec = Literal["jpeg", "webp", "avif"]
 CODECS: tuple[Codec, ...] = ("jpeg", "webp", "avif")
 FILTERS = {
@@ -33,6 +35,12 @@ _SPEEDS: dict[Codec, dict[str, Any]] = {
     "webp": {"method": 0},
     "avif": {"speed": 10, "max_threads": 1},
 }
+TILE_SIDE = 8192
+"""Side of the parts in which larger pictures are compressed, pixels.
+
+WebP has at most 16,383 a side, and Pillow opens no file of more than 178,956,970 pixels. A multiple
+of all codecs' blocks.
+"""
 UNSHARP_SIGMA = 1.0
 """Standard deviation of the blur of an unsharp mask, pixels."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
@@ -133,7 +141,8 @@ class Compress:
 
     Real-ESRGAN has JPEG, section 3.1; Wang et al. 2024, "APISR: Anime Production Inspired
     Real-World Anime Super-Resolution", WebP and AVIF beside it. `left` and `top` are the pixels by
-    which the image is extended first, mirrored, so that blocks begin anywhere in a crop.
+    which the image is extended first, mirrored, so that blocks begin anywhere in a crop. What is
+    larger than `TILE_SIDE` becomes several files.
     """
 
     codec: Codec
@@ -155,12 +164,15 @@ class Compress:
         height, width = planes.shape[1:]
         levels = planes.round().clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
         levels = np.pad(levels, ((self.top, 0), (self.left, 0), (0, 0)), "symmetric")
+        read = in_tiles(levels, TILE_SIDE, self._written_and_read)
+        cut = read[self.top : self.top + height, self.left : self.left + width]
+        return np.ascontiguousarray(cut.transpose(2, 0, 1), np.float32)
+
+    def _written_and_read(self, levels: Levels) -> Levels:
         file = io.BytesIO()
         Image.fromarray(levels).save(file, self.codec.upper(), **self._settings())
         with Image.open(file) as image:
-            read = np.asarray(image.convert("RGB"), np.float32)
-        cut = read[self.top : self.top + height, self.left : self.left + width]
-        return np.ascontiguousarray(cut.transpose(2, 0, 1))
+            return np.asarray(image.convert("RGB"))
 
     def _settings(self) -> dict[str, Any]:
         settings = {"quality": self.quality, **_SPEEDS[self.codec]}
@@ -171,6 +183,16 @@ class Compress:
 
 Step = Blur | Resize | Sharpen | Noise | Compress
 Apply = Callable[[Planes], Planes]
+
+
+def in_tiles(levels: Levels, side: int, apply: Callable[[Levels], Levels]) -> Levels:
+    """Apply what keeps an image's size to each of its tiles of at most `side` pixels a side."""
+    height, width = levels.shape[:2]
+    rows = [
+        [apply(levels[top : top + side, left : left + side]) for left in range(0, width, side)]
+        for top in range(0, height, side)
+    ]
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
 
 def convolve(planes: Planes, kernel: Kernel) -> Planes:

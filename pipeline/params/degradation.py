@@ -3,12 +3,19 @@
 import difflib
 import reprlib
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import ErrorDetails
 
-from pipeline.params.section import Section, problem_at
+from pipeline.params.section import Section, Weight, problem_at
 
 SECOND = "2"
 """Ending of the strengths of the second order, as in Real-ESRGAN's option files."""
@@ -17,7 +24,6 @@ CHAINS = ("light", "heavy")
 """Degradations that have strengths."""
 
 _Probability = Annotated[float, Field(ge=0, le=1)]
-_NumberOrZero = Annotated[float, Field(ge=0)]
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -55,93 +61,87 @@ _Side = Annotated[int, Field(ge=3, le=51)]
 _Quality = Annotated[int, Field(ge=1, le=100)]
 _Qualities = Annotated[tuple[_Quality, _Quality], _List, AfterValidator(_ascending)]
 _Betas = Annotated[tuple[_Beta, _Beta], _List, AfterValidator(_around_one)]
-_Three = tuple[_NumberOrZero, _NumberOrZero, _NumberOrZero]
-_Four = tuple[_NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero]
-_Five = tuple[_NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero]
-_Six = tuple[
-    _NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero, _NumberOrZero
-]
+_Three = tuple[Weight, Weight, Weight]
+_Four = tuple[Weight, Weight, Weight, Weight]
+_Five = tuple[Weight, Weight, Weight, Weight, Weight]
+_Six = tuple[Weight, Weight, Weight, Weight, Weight, Weight]
 
 
 class OrderStrengths(Section):
     """One order of the chain: blur, resampling, sharpening, noise, compression.
 
-    The defaults change nothing, but for the resampling to LR at the end of the chain.
+    None has a default: fingerprints cover the values of `degradation_presets`, but no params.
     """
 
-    blur_prob: _Probability = Field(0, description="probability of a blur")
+    blur_prob: _Probability = Field(description="probability of a blur")
     sinc_prob: _Probability = Field(
-        0.1, description="share of the blurs that are sinc filters, which ring"
+        description="share of the blurs that are sinc filters, which ring"
     )
     kernel_prob: Annotated[_Six, _List, AfterValidator(_some_weight)] = Field(
-        (0.45, 0.25, 0.12, 0.03, 0.12, 0.03),
         description="weights of the other kernels: iso, aniso, generalized_iso, "
         "generalized_aniso, plateau_iso, plateau_aniso",
     )
     kernel_range: Annotated[
         tuple[_Side, _Side], _List, AfterValidator(_ascending), AfterValidator(_odd)
-    ] = Field((7, 21), description="least and largest side of a kernel, odd, pixels")
+    ] = Field(description="least and largest side of a kernel, odd, pixels")
     blur_sigma: Annotated[tuple[_Sigma, _Sigma], _List, AfterValidator(_ascending)] = Field(
-        (0.2, 3), description="range of a kernel's standard deviations, pixels"
+        description="range of a kernel's standard deviations, pixels"
     )
     betag_range: _Betas = Field(
-        (0.5, 4), description="range of the exponent of generalised kernels; 1: Gaussian"
+        description="range of the exponent of generalised kernels; 1: Gaussian"
     )
-    betap_range: _Betas = Field((1, 2), description="range of the exponent of plateau kernels")
+    betap_range: _Betas = Field(description="range of the exponent of plateau kernels")
     resize_prob: Annotated[_Three, _List, AfterValidator(_some_weight)] = Field(
-        (0, 0, 1), description="weights of resampling: up, down, keep"
+        description="weights of resampling: up, down, keep"
     )
     resize_range: Annotated[tuple[_Factor, _Factor], _List, AfterValidator(_around_one)] = Field(
-        (0.5, 1.5),
         description="least factor of resampling down, largest of resampling up; of the HR size, in "
         "the second order of the LR size",
     )
     sharpen_prob: _Probability = Field(
-        0, description="probability of an unsharp mask after resampling"
+        description="probability of an unsharp mask after resampling"
     )
     sharpen_range: Annotated[tuple[_Scale, _Scale], _List, AfterValidator(_ascending)] = Field(
-        (0.2, 1), description="range of its weight"
+        description="range of its weight"
     )
-    noise_prob: _Probability = Field(0, description="probability of noise")
+    noise_prob: _Probability = Field(description="probability of noise")
     gaussian_noise_prob: _Probability = Field(
-        0.5, description="share of the noise that is Gaussian; the rest is Poisson's"
+        description="share of the noise that is Gaussian; the rest is Poisson's"
     )
     noise_range: Annotated[tuple[_Level, _Level], _List, AfterValidator(_ascending)] = Field(
-        (1, 30), description="range of the standard deviation of Gaussian noise, levels of 255"
+        description="range of the standard deviation of Gaussian noise, levels of 255"
     )
     poisson_scale_range: Annotated[tuple[_Scale, _Scale], _List, AfterValidator(_ascending)] = (
         Field(
-            (0.05, 3),
             description="range of Poisson's standard deviation, as a factor of the root of the "
             "level",
         )
     )
     gray_noise_prob: _Probability = Field(
-        0.4, description="share of the noise that is the same in all channels"
+        description="share of the noise that is the same in all channels"
     )
     compression_prob: Annotated[_Four, _List, AfterValidator(_some_weight)] = Field(
-        (1, 0, 0, 0), description="weights of compression: none, jpeg, webp, avif"
+        description="weights of compression: none, jpeg, webp, avif"
     )
-    jpeg_range: _Qualities = Field((30, 95), description="range of JPEG's quality")
-    webp_range: _Qualities = Field((20, 95), description="range of WebP's quality")
-    avif_range: _Qualities = Field((20, 95), description="range of AVIF's quality")
+    jpeg_range: _Qualities = Field(description="range of JPEG's quality")
+    webp_range: _Qualities = Field(description="range of WebP's quality")
+    avif_range: _Qualities = Field(description="range of AVIF's quality")
     subsampling_prob: _Probability = Field(
-        0.7, description="share of JPEG and AVIF whose chroma has half the resolution (4:2:0)"
+        description="share of JPEG and AVIF whose chroma has half the resolution (4:2:0)"
     )
 
 
 class ChainStrengths(Section):
     """Both orders of the chain, and what they share."""
 
-    first: OrderStrengths = OrderStrengths()
-    second: OrderStrengths = OrderStrengths()
+    first: OrderStrengths
+    second: OrderStrengths
     resize_mode_prob: Annotated[_Five, _List, AfterValidator(_some_weight)] = Field(
-        (0, 1, 1, 1, 1),
         description="weights of the filters of all resampling: nearest, box, bilinear, bicubic, "
         "lanczos",
     )
     final_sinc_prob: _Probability = Field(
-        0, description="probability of a sinc filter at LR size, which rings"
+        description="probability of a sinc filter at LR size, which rings"
     )
 
     def replaced(self, strengths: Mapping[str, Any]) -> "ChainStrengths":
@@ -185,21 +185,19 @@ def _check(values: object) -> object:
 
 
 def _checked(name: str, value: object) -> object:
-    part, own_name = _own_name(name)
-    content = {own_name: value}
+    field = (OrderStrengths.model_fields | ChainStrengths.model_fields)[_own_name(name)[1]]
+    own_type: Any = Annotated[field.annotation, *field.metadata]
     try:
-        chain = ChainStrengths.model_validate({part: content} if part else content)
+        return TypeAdapter(own_type, config=Section.model_config).validate_python(value)
     except ValidationError as error:
-        raise problem_at((name,), _problem(error.errors()[0], own_name)) from None
-    return getattr(getattr(chain, part) if part else chain, own_name)
+        raise problem_at((name,), _problem(error.errors()[0], field.annotation)) from None
 
 
-def _problem(details: ErrorDetails, own_name: str) -> str:
+def _problem(details: ErrorDetails, annotation: object) -> str:
     if details["type"] == "cross_check":
         return details["msg"]
     if details["type"] in ("missing", "too_long", "tuple_type"):
-        fields = OrderStrengths.model_fields | ChainStrengths.model_fields
-        wanted = f"a list of {len(fields[own_name].default)} numbers"
+        wanted = f"a list of {len(get_args(annotation))} numbers"
     else:
         wanted = details["msg"].removeprefix("Input should be ")
     return f"{reprlib.repr(details['input'])} should be {wanted}"
@@ -219,8 +217,6 @@ def _json_schema() -> dict[str, Any]:
         description = f"{schema['description']}; of the second order"
         properties[f"{name}{SECOND}"] = schema | {"description": description}
     properties |= {name: shared[name] for name in SHARED}
-    for schema in properties.values():
-        schema.pop("default", None)
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 

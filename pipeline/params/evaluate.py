@@ -26,7 +26,9 @@ class EvaluateParams(Section):
         description="folder of their LR images; null: LR is made as `degradation` says",
     )
     degradation: Literal["none", "light", "web", "heavy"] = Field(
-        "none", description="how the LR images are made, as in train.degradation"
+        "none",
+        description="how the LR images are made, as in train.degradation; light, heavy: by the "
+        "preset, without train.degradation_strengths",
     )
     models: Paths = Field(
         {},

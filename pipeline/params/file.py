@@ -95,10 +95,11 @@ def override(section: S, texts: Mapping[str, str]) -> S:
 def with_changes(params: Params, changes: Mapping[str, Mapping[str, Any]]) -> Params:
     """Return `params` with `changes`, section → param → value, in their place.
 
-    Raises `UsageError` with one line per problem, `KEY: PROBLEM`.
+    A param that is a mapping is replaced as a whole. Raises `UsageError` with one line per problem,
+    `KEY: PROBLEM`.
     """
     try:
-        return Params.model_validate(_merged(params.model_dump(mode="json"), changes))
+        return Params.model_validate(_merged(Params, params.model_dump(mode="json"), changes))
     except ValidationError as error:
         lines = [f"{one.key}: {one.problem}" for one in _mistakes(Params, error)]
         raise UsageError("\n".join(lines)) from None
@@ -109,13 +110,19 @@ def option_name(param: str) -> str:
     return "--" + param.replace("_", "-")
 
 
-def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values` with `changes` in their place, those of sections within sections too."""
+def _merged(
+    section: type[Section] | None, values: Mapping[str, Any], changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return `values` with `changes` in their place, those of sections within `section` too.
+
+    None is a section with kinds, which has none within it.
+    """
     content = dict(values)
     for name, change in changes.items():
-        value = content.get(name)
-        is_section = isinstance(value, Mapping) and isinstance(change, Mapping)
-        content[name] = _merged(value, change) if is_section and value else change
+        field = None if section is None else section.model_fields.get(name)
+        own, kinds = _subsection(None if field is None else field.annotation)
+        is_section = (own or kinds) and isinstance(change, Mapping)
+        content[name] = _merged(own, content[name], change) if is_section else change
     return content
 
 

@@ -1,5 +1,6 @@
 """Params of the train stage."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -294,16 +295,6 @@ class TrainParams(Section):
         return self
 
     @model_validator(mode="after")
-    def _check_strengths_are_read(self) -> "TrainParams":
-        if self.degradation not in CHAINS and self.degradation_strengths:
-            raise problem_at(
-                ("degradation_strengths",),
-                f"train.degradation {self.degradation} has none; set it to "
-                f"{' or '.join(CHAINS)}, or remove them",
-            )
-        return self
-
-    @model_validator(mode="after")
     def _check_folder_names(self) -> "TrainParams":
         if MANIFEST_NAME in self.hr_folders:
             raise problem_at(
@@ -408,15 +399,21 @@ class TrainParams(Section):
         return self.val_hr_folder is None or self.weight(MANIFEST_NAME) > 0
 
     @property
-    def without_effect(self) -> tuple[str, ...]:
-        """The params that differ from their defaults, but are read with a discriminator alone.
+    def without_effect(self) -> Mapping[str, str]:
+        """The params that differ from their defaults, but are not read: name → why, in words.
 
-        Not an error: the ablation `adv_weight: 0` leaves all other params as they are.
+        Not an error: the ablations `adv_weight: 0` and `degradation: web` leave all other params as
+        they are.
         """
-        if self.adv_weight > 0:
-            return ()
+        unread: dict[str, str] = {}
+        if self.adv_weight == 0:
+            unread |= dict.fromkeys(_WARNED, "train.adv_weight is 0")
+        if self.degradation not in CHAINS:
+            unread["degradation_strengths"] = f"train.degradation is {self.degradation}"
         fields = type(self).model_fields
-        return tuple(name for name in _WARNED if getattr(self, name) != fields[name].default)
+        return {
+            name: why for name, why in unread.items() if getattr(self, name) != fields[name].default
+        }
 
 
 def _no_folder(name: str) -> str:

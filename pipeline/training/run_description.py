@@ -134,8 +134,10 @@ def differences(theirs: Description, ours: Description) -> list[str]:
         reasons.append(f"code: {some_of(changed, most=2)} changed")
     versions = theirs["versions"]
     reasons += [
-        f"{name} {versions.get(name)}, here {ours['versions'].get(name)}"
+        f"{name} {versions[name]}, here {ours['versions'][name]}"
         for name in _differing(versions, ours["versions"])
+        # Other params need others; those are named already.
+        if name in versions and name in ours["versions"]
     ]
     # Names and values in `theirs` are an untrusted file's.
     return [printable_line(reason) for reason in reasons]

@@ -170,7 +170,7 @@ class _Runs:
             compiled,
             self.inputs,
             self.code,
-            training_versions(),
+            training_versions(self.params),
         )
 
     def checkpoints(self, compiled: bool) -> Checkpoints:

@@ -1,7 +1,7 @@
 """`pipeline code`: fingerprints that are DVC's dependencies in place of the code itself."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pipeline.files import sha256_of, write_text
@@ -19,11 +19,11 @@ from stages.runner import PARAMS_FILE
 
 FOLDER = Path("reports/code")
 # Not scrape: which pictures a site has does not depend on the code that fetches them.
-VERSIONS = {
-    "resize": image_versions,
-    "manifest": image_versions,
-    "train": training_versions,
-    "evaluate": evaluation_versions,
+VERSIONS: Mapping[str, Callable[[Params], dict[str, str]]] = {
+    "resize": lambda _: image_versions(),
+    "manifest": lambda _: image_versions(),
+    "train": lambda params: training_versions(params.train),
+    "evaluate": lambda params: evaluation_versions(params.evaluate),
 }
 STAGES = tuple(VERSIONS)
 
@@ -41,7 +41,7 @@ def code() -> None:
     for stage in STAGES:
         content = {
             "code": code_of(f"stages.{stage}"),
-            "versions": {name: public(text) for name, text in VERSIONS[stage]().items()},
+            "versions": {name: public(text) for name, text in VERSIONS[stage](params).items()},
             "defaults": section_type(stage)().model_dump(mode="json"),
             "models": _shipped_hashes(models.get(stage, ())),
         }

@@ -52,8 +52,7 @@ def degrade(
     from pipeline.images.degradation_sheet import Sheet
     from pipeline.params.file import load_params
 
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output}: exists; --overwrite replaces it")
+    _check_output(output, pictures, overwrite)
     scale, kinds = DEFAULT_SCALE, _kinds(preset or (PRESETS if params is None else ()))
     if params is not None:
         train = load_params(params).train
@@ -66,6 +65,18 @@ def degrade(
     with writing(output), atomic_path(output) as temporary:
         sheet.save(temporary, "PNG", optimize=True)
     print(f"{output}: {', '.join(kinds)}; LR images of each: {draws}")
+
+
+def _check_output(output: Path, pictures: Iterable[Path], overwrite: bool) -> None:
+    """Raise `UsageError` where the sheet would have a wrong name, or take another file's place."""
+    if output.suffix.lower() != ".png":
+        raise UsageError(f"--output: {output}: the sheet is PNG; give it a name that ends in .png")
+    if not output.exists():
+        return
+    if any(path.exists() and path.samefile(output) for path in pictures):
+        raise UsageError(f"--output: {output}: is one of the pictures; name another file")
+    if not overwrite:
+        raise UsageError(f"{output}: exists; --overwrite replaces it")
 
 
 def _kinds(presets: Iterable[str]) -> "dict[str, Kind]":

@@ -13,7 +13,10 @@ from PIL import Image
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.evaluation.folder_pairs import FolderPairs
+from pipeline.evaluation.methods import MODEL
+from pipeline.evaluation.notices import input_notices
 from pipeline.evaluation.other_programs import check_results, find_results
+from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.run import evaluate
@@ -179,6 +182,24 @@ def test_damaged_lr_images_of_a_folder_are_another_task(root: Path) -> None:
     evaluation = run(root, "web", degradation="web", max_images=2)
     assert [image.name for image in evaluation.images] == ["a", "sub/c"]
     assert "Another task." in notices(evaluation)
+
+
+def test_strengths_that_the_model_was_trained_with_are_named(root: Path) -> None:
+    images = pairs(root, degradation="heavy")
+    inputs = Inputs(root / "manifest.csv", root / "resized", root / "models/generator.safetensors")
+
+    def titles(trained: Mapping[str, object], degradation: Degradation) -> list[str]:
+        params = EvaluateParams(hr_folder="hr", degradation=degradation)
+        perceptual = PerceptualMetrics()
+        found = input_notices(inputs, {MODEL: {}}, trained, params, perceptual, images)
+        return [notice.title for notice in found if notice.title != "Few images."]
+
+    own = {"degradation": "light", "degradation_strengths": {"noise_prob": 0}}
+    usual = ["Images of a folder.", "Another task."]
+    assert titles(own, "heavy") == [*usual, "Other strengths."]
+    assert titles(own, "web") == usual
+    assert titles(own | {"degradation": "web"}, "heavy") == usual
+    assert titles(own | {"degradation_strengths": {}}, "heavy") == usual
 
 
 def test_summaries_of_the_data_stages_are_not_read(root: Path) -> None:

@@ -70,6 +70,21 @@ def test_results_are_of_the_measured_task(
         )
 
 
+@pytest.mark.parametrize("task", ["light", "heavy"])
+def test_results_of_a_chain_are_told_from_clean_ones(
+    clean: SplitPairs, tmp_path: Path, task: Degradation
+) -> None:
+    measured = replace(clean, degradation=task)
+    for method in ("bicubic", "web"):
+        write_results(tmp_path / method, measured, method)
+        check(tmp_path / method, measured)
+    write_results(tmp_path / "clean", clean, "bicubic")
+    with pytest.raises(
+        PipelineError, match=f"theirs enlarged clean LR images, .* evaluate.degradation {task}; let"
+    ):
+        check(tmp_path / "clean", measured)
+
+
 def test_images_without_damage_say_nothing(clean: SplitPairs, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(
         "pipeline.evaluation.pairs.make_lr",

@@ -122,3 +122,8 @@ def test_flat_colours_stay_about_what_they_are() -> None:
 def test_a_side_that_is_no_multiple_is_refused() -> None:
     with pytest.raises(ValueError, match="50×48 is no multiple of 4"):
         make_lr(torch.zeros(1, 3, 48, 50, dtype=torch.uint8), 4, "web", seeds(1))
+
+
+def test_a_picture_that_is_longer_than_a_jpeg_can_be() -> None:
+    hr = torch.full((1, 3, 1, 65_600), 90, dtype=torch.uint8)
+    assert make_lr(hr, 1, "web", [(9, 0)]).shape == hr.shape

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline.images.degradation_chain import draw_steps
-from pipeline.images.degradation_presets import PRESETS
+from pipeline.images.degradation_presets import PRESETS, UNCHANGED
 from pipeline.images.degradation_steps import Blur, Compress, Noise, Resize, Sharpen, Step
 from pipeline.params.degradation import ChainStrengths
 
-NOTHING = ChainStrengths()
+NOTHING = UNCHANGED
 JPEG = (0, 1, 0, 0)
 
 

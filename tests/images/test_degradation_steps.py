@@ -10,7 +10,9 @@ from pipeline.images.blur_kernels import bell, sinc
 from pipeline.images.degradation_steps import (
     CODECS,
     FILTERS,
+    TILE_SIDE,
     Blur,
+    Codec,
     Compress,
     Noise,
     Planes,
@@ -101,6 +103,20 @@ def test_compression_loses_more_at_a_lower_quality() -> None:
             np.abs(Compress(codec, quality, False)(NOISY) - NOISY).mean() for quality in (90, 20)
         ]
         assert losses[0] < losses[1]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_what_no_file_is_large_enough_for_is_compressed_in_parts(codec: Codec) -> None:
+    long = np.random.default_rng(3).uniform(0, 255, (3, 5, 2 * TILE_SIDE + 9)).astype(np.float32)
+    step = Compress(codec, 60, True, 3, 2)
+    # Of the tile, the first columns are what the image is extended by.
+    first = TILE_SIDE - step.left
+    for image, part in ((long, long[..., :first]), (long.mT, long.mT[:, :first])):
+        turned = image.shape[1] > image.shape[2]
+        own = replace(step, left=2, top=3) if turned else step
+        found = own(image)
+        assert found.shape == image.shape
+        assert np.array_equal(found[:, : part.shape[1], : part.shape[2]], own(part))
 
 
 def test_subsampled_chroma_loses_colours() -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
+from pipeline.fingerprints import code_of
+from pipeline.images.degradation_presets import UNCHANGED
 from pipeline.params import TrainParams
-from pipeline.params.degradation import ChainStrengths, strength_names
+from pipeline.params.degradation import ChainStrengths, OrderStrengths, strength_names
 from pipeline.params.file import load_params, override
 from pipeline.params.schema import schema_text
 from pipeline.params.text import params_text
@@ -49,7 +51,7 @@ def load(folder: Path, text: str) -> TrainParams:
 def test_lines_of_other_option_files_are_taken(tmp_path: Path) -> None:
     train = load(tmp_path, f"train:\n  degradation: heavy\n  degradation_strengths:\n{REAL_ESRGAN}")
     assert train.degradation_strengths["resize_range"] == (0.15, 1.5)
-    chain = ChainStrengths().replaced(train.degradation_strengths)
+    chain = UNCHANGED.replaced(train.degradation_strengths)
     assert chain.second.noise_range == (1, 25)
     assert chain.first.noise_range == (1, 30)
     assert chain.final_sinc_prob == 0.8
@@ -76,6 +78,7 @@ def test_the_names_are_those_of_both_orders() -> None:
         ("{jpeg_range: [1, 2, 3]}", ".jpeg_range: [1, 2, 3] should be a list of 2 numbers"),
         ("{kernel_prob: [1, 1]}", ".kernel_prob: [1, 1] should be a list of 6 numbers"),
         ("{kernel_prob: [0, 0, 0, 0, 0, 0]}", ".kernel_prob: should have a number above 0"),
+        ("{resize_prob2: [1e308, 1, 1]}", ".resize_prob2: 1e+308 should be less than or equal to"),
         ("{kernel_range: [4, 8]}", ".kernel_range: [4, 8] should be two odd numbers"),
         ("{resize_range2: [1.1, 2]}", ".resize_range2: [1.1, 2.0] should have 1 between"),
         ("{noise_prob: 2}", ".noise_prob: 2 should be less than or equal to 1"),
@@ -95,10 +98,13 @@ def test_a_mistake_is_one_line_with_the_key(strengths: str, problem: str, tmp_pa
 
 
 @pytest.mark.parametrize("degradation", ["none", "web"])
-def test_strengths_that_nothing_reads_are_refused(degradation: str, tmp_path: Path) -> None:
-    text = f"train:\n  degradation: {degradation}\n  degradation_strengths: {{noise_prob: 0}}\n"
-    with pytest.raises(UsageError, match=f"train.degradation {degradation} has none; set it to "):
-        load(tmp_path, text)
+def test_strengths_that_nothing_reads_are_named(degradation: str, tmp_path: Path) -> None:
+    text = "train:\n  degradation: heavy\n  degradation_strengths: {noise_prob: 0}\n"
+    heavy = load(tmp_path, text)
+    assert heavy.without_effect == {}
+    changed = override(heavy, {"degradation": degradation})
+    why = f"train.degradation is {degradation}"
+    assert changed.without_effect == {"degradation_strengths": why}
 
 
 def test_no_strengths_may_be_left_empty(tmp_path: Path) -> None:
@@ -125,3 +131,10 @@ def test_a_written_file_reads_back_with_all_comments(tmp_path: Path) -> None:
     assert "# folders of HR images of one's own to train on" in written
     (tmp_path / "params.yaml").write_text(written)
     assert load_params(tmp_path / "params.yaml") == params
+
+
+def test_no_strength_has_a_value_that_is_in_no_fingerprint() -> None:
+    fields = [*OrderStrengths.model_fields.items(), *ChainStrengths.model_fields.items()]
+    assert [name for name, field in fields if not field.is_required()] == []
+    for stage in ("stages.train", "stages.evaluate"):
+        assert "pipeline/images/degradation_presets.py" in code_of(stage)

@@ -54,6 +54,21 @@ def test_a_recipe_that_contradicts_the_file_is_one_line(tmp_path: Path) -> None:
     assert (result.code, result.err) == (2, problem)
 
 
+def test_mappings_of_the_file_do_not_stay(tmp_path: Path) -> None:
+    """What only the file's damage, and only its large crops, allow."""
+    path = tmp_path / "params.yaml"
+    own = {
+        "degradation": "heavy",
+        "degradation_strengths": {"noise_prob": 0.3},
+        "extra_losses": {"ms_ssim": 1.0},
+    }
+    path.write_text(params_text(with_changes(Params(), {"train": own})))
+    result = pipeline(tmp_path, "recipe", "evening", "--dry-run")
+    assert (result.code, result.err) == (0, "")
+    train = apply("evening", path).train
+    assert (train.degradation_strengths, train.extra_losses) == ({}, {})
+
+
 def test_recipes_are_listed_and_described(tmp_path: Path) -> None:
     listed = pipeline(tmp_path, "recipe")
     assert [line.split()[0] for line in listed.out.splitlines()] == names()
