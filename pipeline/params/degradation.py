@@ -152,6 +152,15 @@ class ChainStrengths(Section):
             (values[part] if part else values)[own_name] = value
         return ChainStrengths.model_validate(values)
 
+    def by_name(self) -> dict[str, Any]:
+        """Return the values of all strengths, as JSON has them."""
+        values = self.model_dump(mode="json")
+        found = {}
+        for name in strength_names():
+            part, own_name = _own_name(name)
+            found[name] = (values[part] if part else values)[own_name]
+        return found
+
 
 SHARED = ("resize_mode_prob", "final_sinc_prob")
 """Strengths that both orders have in common."""
@@ -204,6 +213,8 @@ def _problem(details: ErrorDetails, annotation: object) -> str:
 
 
 def _suggestion(name: str, names: list[str]) -> str:
+    if name.startswith("second_"):  # as in Real-ESRGAN's option files
+        name = name.removeprefix("second_") + SECOND
     matches = difflib.get_close_matches(name, names, n=1)
     return f" (did you mean {matches[0]}?)" if matches else ""
 

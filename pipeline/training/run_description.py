@@ -89,7 +89,8 @@ def describe_run(
     shaping |= {"folder_weights": _weights(params)}
     chain = degradation_of(params.degradation, params.degradation_strengths)
     if isinstance(chain, ChainStrengths):
-        shaping["degradation_strengths"] = chain.model_dump(mode="json")
+        strengths = chain.by_name()
+        shaping |= {f"degradation_strengths.{name}": value for name, value in strengths.items()}
     shaping |= {"ema": resolved_ema_decay(params), "precision": precision}
     shaping |= {"compile": compiled}
     if params.adv_weight > 0:

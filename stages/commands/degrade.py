@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pipeline.errors import PipelineError, UsageError
+from stages.output_files import check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,12 +72,9 @@ def _check_output(output: Path, pictures: Iterable[Path], overwrite: bool) -> No
     """Raise `UsageError` where the sheet would have a wrong name, or take another file's place."""
     if output.suffix.lower() != ".png":
         raise UsageError(f"--output: {output}: the sheet is PNG; give it a name that ends in .png")
-    if not output.exists():
-        return
-    if any(path.exists() and path.samefile(output) for path in pictures):
+    if output.exists() and any(path.exists() and path.samefile(output) for path in pictures):
         raise UsageError(f"--output: {output}: is one of the pictures; name another file")
-    if not overwrite:
-        raise UsageError(f"{output}: exists; --overwrite replaces it")
+    check_output(output, overwrite)
 
 
 def _kinds(presets: Iterable[str]) -> "dict[str, Kind]":

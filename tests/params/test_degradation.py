@@ -69,6 +69,7 @@ def test_the_names_are_those_of_both_orders() -> None:
     ("strengths", "problem"),
     [
         ("{jpg_range: [1, 2]}", ".jpg_range: unknown key (did you mean jpeg_range?)"),
+        ("{second_blur_prob: 1}", ".second_blur_prob: unknown key (did you mean blur_prob2?)"),
         ("{jpeg_range3: [1, 2]}", ".jpeg_range3: unknown key"),
         ("{1: 2}", ".1: unknown key"),
         ("{jpeg_range: [80, 30]}", ".jpeg_range: [80, 30] should begin with the smaller number"),

@@ -122,8 +122,8 @@ def test_folders_are_looked_for_first_and_watched(
     result = evaluate(project, "--hr-folder", "hr", "--lr-folder", "lr")
     assert result.code == 2
     assert result.problems == [
-        f"evaluate.hr_folder: hr: {missing}",
-        f"evaluate.lr_folder: lr: {missing}",
+        f"--hr-folder: hr: {missing}",
+        f"--lr-folder: lr: {missing}",
     ]
     for folder in ("inputs/evaluate/hr", "lr"):
         (project / folder).mkdir(parents=True)

@@ -99,6 +99,7 @@ def test_transparency_lies_on_white(folder: Path) -> None:
         (["frames.gif"], 1, "frames.gif: an animation of 3 frames; name another picture"),
         (["pixel.png"], 1, "pixel.png: 1×1 pixels are fewer than 4×4; name a larger picture"),
         (["a.png", "text.png"], 1, "text.png: no image of a known format"),
+        (["a.png", "-o", "folder.png", "--overwrite"], 2, "folder.png: is a folder; name a file"),
         (["a.png", "-o", "old.png"], 2, "old.png: exists; --overwrite replaces it"),
         (["a.png", "-o", "sheet.jpg"], 2, "--output: sheet.jpg: the sheet is PNG; give it a name"),
         (["a.png", "-o", "b"], 2, "--output: b: the sheet is PNG; give it a name"),
