@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pipeline.errors import PipelineError
 from stages.loggers.base import LogLine
 
 if TYPE_CHECKING:
+    import numpy as np
     from wandb.sdk.wandb_run import Run
 
 
@@ -58,7 +57,7 @@ class WeightsAndBiases:
         """Log a line."""
         self._log(line.step, line.values)
 
-    def samples(self, step: int, pixels: np.ndarray) -> None:
+    def samples(self, step: int, pixels: "np.ndarray") -> None:
         """Show validation details, `(H, W, 3) uint8`."""
         import wandb
 
