@@ -103,6 +103,29 @@ def test_a_logger_that_cannot_be_used_is_one_line(
         chosen_loggers()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("WANDB_MODE", "ofline", "Input should be 'online', 'offline', "),
+        ("WANDB_PROJECT", "a/b", "Invalid project name 'a/b'"),
+        ("WANDB_HTTP_TIMEOUT", "soon", "Input should be a valid number"),
+        ("WANDB__STATS_SAMPLING_INTERVAL", "", "Input should be a valid number"),
+    ],
+)
+def test_a_variable_that_wandb_refuses_is_one_line(
+    variable: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("PIPELINE_LOGGERS", "wandb")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError) as raised:
+        chosen_loggers()
+    text = str(raised.value)
+    assert text.startswith(f"{variable}: {problem}")
+    assert text.endswith("; change or unset it")
+    assert "\n" not in text
+
+
 def test_no_logger_is_chosen_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIPELINE_LOGGERS", raising=False)
     assert chosen_loggers() == []
