@@ -61,7 +61,7 @@ def test_weights_and_biases_has_each_step_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process is killed, too, so that nothing is written at the end."""
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     monkeypatch.chdir(tmp_path)
     program = (
         "import os, signal\n"
@@ -76,6 +76,8 @@ def test_weights_and_biases_has_each_step_once(
     assert len(list(tmp_path.glob(f"runs/{KEY}/wandb/offline-run-*"))) == 1
     with open_log("wandb", monkeypatch) as log:
         go_on(log)
+    # Its process writes the file's end after the run is finished.
+    wandb.teardown()
     history = wandb_history(tmp_path / "runs" / KEY)
     assert [(step, row["train/loss"]) for step, row in history] == LOSSES
     assert history[-1][1]["val/psnr_y"] == 20.0
