@@ -9,10 +9,12 @@ BIN := $(VENV)/bin/
 CONSTRAINTS ?= constraints.txt
 # One process more than cores: many tests wait for a server, or for a program to end.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# What mypy found, shown as a whole beside the tests, and once more at the end if something failed.
+TYPES := $(VENV)/types.txt
 PYTEST := $(BIN)pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick tests quick-tests test-long test-live coverage lint sync lock docs clean
+.PHONY: help install demo test quick tests quick-tests test-long test-live coverage lint style types sync lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,11 +24,11 @@ install: $(VENV)/.installed ## the program in .venv
 demo: $(VENV)/.installed ## all stages on generated drawings: offline, on a CPU, in minutes
 	$(BIN)pipeline demo
 
-test: $(VENV)/.installed-dev ## lint, types and all tests but the long ones
-	$(MAKE) --jobs 2 lint tests
+test: style ## lint, types and all tests but the long ones
+	$(MAKE) --jobs 2 types tests || { cat $(TYPES); exit 1; }
 
-quick: $(VENV)/.installed-dev ## lint, types and the tests that take seconds: two minutes
-	$(MAKE) --jobs 2 lint quick-tests
+quick: style ## lint, types and the tests that take seconds: two minutes
+	$(MAKE) --jobs 2 types quick-tests || { cat $(TYPES); exit 1; }
 
 tests: $(VENV)/.installed-dev
 	$(PYTEST)
@@ -43,10 +45,14 @@ test-live: $(VENV)/.installed-dev ## a few requests to public sites; needs a net
 coverage: $(VENV)/.installed-dev ## lines and branches that `make test` reaches
 	$(PYTEST) -m 'not long and not live and not limits_files' --cov
 
-lint: $(VENV)/.installed-dev ## lint and types
+lint: style types ## lint and types
+
+style: $(VENV)/.installed-dev
 	$(BIN)ruff check
 	$(BIN)ruff format --check
-	$(BIN)mypy
+
+types: $(VENV)/.installed-dev
+	$(BIN)mypy > $(TYPES) 2>&1; code=$$?; cat $(TYPES); exit $$code
 
 sync: $(VENV)/.installed-dev ## write what is made from code: params.yaml's comments, its schema, reference pages
 	$(BIN)python -m stages.sync

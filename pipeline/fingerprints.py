@@ -18,13 +18,15 @@ from pipeline.params.degradation import CHAINS
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "stages")
 
-# Messages, and the handling of processes: a better message must not cost a week of training.
+# Messages, checks, logs, and the handling of processes: a better message must not cost a week of
+# training.
 NOT_IN_FINGERPRINT = frozenset(
     {
         "pipeline/errors.py",
         "pipeline/fingerprints.py",
         "pipeline/named_files.py",
         "pipeline/locks.py",
+        "pipeline/model_header.py",
         "pipeline/processes.py",
         # Files that names lead to are hashed themselves.
         "pipeline/shipped/__init__.py",
@@ -37,8 +39,12 @@ NOT_IN_FINGERPRINT = frozenset(
         "pipeline/__init__.py",
     }
 )
-# The values of params are tracked as params.
-PARAMS_FOLDER = Path("pipeline/params")
+FOLDERS_NOT_IN_FINGERPRINT = (
+    # The values of params are tracked as params.
+    "pipeline/params",
+    # Logs are no outputs.
+    "stages/loggers",
+)
 # Decoders and colour conversion: other versions may give other pixels.
 PILLOW_FEATURES = ("avif", "jpg_2000", "libjpeg_turbo", "libtiff", "littlecms2", "webp")
 
@@ -114,14 +120,17 @@ def _all_files(root: Path, start: Path) -> set[Path]:
     waiting = [start]
     while waiting:
         path = waiting.pop()
-        name = path.relative_to(root)
-        ignored = name.as_posix() in NOT_IN_FINGERPRINT or name.is_relative_to(PARAMS_FOLDER)
-        if path in files or ignored:
+        if path in files or _is_ignored(path.relative_to(root)):
             continue
         files.add(path)
         if path.suffix == ".py":
             waiting += imported_files(path, root)
     return files
+
+
+def _is_ignored(name: Path) -> bool:
+    folders = FOLDERS_NOT_IN_FINGERPRINT
+    return name.as_posix() in NOT_IN_FINGERPRINT or any(map(name.is_relative_to, folders))
 
 
 def imported_files(path: Path, root: Path = ROOT) -> list[Path]:

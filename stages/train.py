@@ -74,7 +74,7 @@ def _check_named_files(params: TrainParams) -> None:
 
 def _check_scales(models: Mapping[str, str], scale: int) -> None:
     """Raise `UsageError` where a model that `evaluate` compares is known to have another scale."""
-    from pipeline.upscaling.target_size import scale_in_header
+    from pipeline.model_header import scale_in_header
 
     for name, path in models.items():
         theirs = scale_in_header(named_file(path))

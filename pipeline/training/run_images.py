@@ -1,10 +1,10 @@
 """The images of a training: those to train on, source by source, and those to validate on."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,12 @@ from pipeline.params import TrainParams
 from pipeline.params.train import MANIFEST_NAME
 from pipeline.progress import Progress
 from pipeline.spacing import evenly_spaced
+from pipeline.training.images_on_demand import ImagesOnDemand
 from pipeline.training.run_inputs import TrainPaths
 from pipeline.training.sources import FolderImages, ImageSource, ManifestImages
 
 T = TypeVar("T")
 
-KEPT_PIXELS = 2**20
-"""Of an image to validate on. Larger ones are read anew at each validation, one at a time."""
 SMALLEST_VALIDATION_SIDE = 32
 """HR pixels; SSIM needs 19."""
 
@@ -50,37 +49,6 @@ class RunImages:
     """of the manifest's training images; None where they are not trained on"""
     folders_sha256: str | None
     """of names and files in `train.hr_folders` and `train.lr_folders`; None where there are none"""
-
-
-class _ValidationImages(Sequence[NDArray[np.uint8]]):
-    """HR images of a folder, `(H, W, 3)` each; of large ones none is kept in memory."""
-
-    def __init__(self, pairs: Sequence[PairedFiles]) -> None:
-        self._pairs = pairs
-        self._kept: dict[str, NDArray[np.uint8]] = {}
-        for pair in pairs:
-            # Large ones, too, so that a damaged one is found before the first step.
-            image = read_hr(pair)
-            if pair.width * pair.height <= KEPT_PIXELS:
-                self._kept[pair.name] = image
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    @overload
-    def __getitem__(self, index: int) -> NDArray[np.uint8]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[NDArray[np.uint8]]: ...
-    def __getitem__(self, index: int | slice) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
-        if isinstance(index, slice):
-            return [self[one] for one in range(len(self))[index]]
-        pair = self._pairs[index]
-        return self._kept[pair.name] if pair.name in self._kept else read_hr(pair)
-
-    @property
-    def shorter_side(self) -> int:
-        """Of the smallest, pixels."""
-        return min(min(pair.width, pair.height) for pair in self._pairs)
 
 
 def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) -> RunImages:
@@ -108,10 +76,21 @@ def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) 
         return RunImages(sources, images, None, min(map(len, images)), *hashes)
     pairs = _list_validation_pairs(params, paths, progress)
     _report_seen_images(pairs, folders, progress)
-    hr = _ValidationImages(pairs)
-    if params.val_lr_folder is None:
-        return RunImages(sources, hr, None, hr.shorter_side, *hashes)
-    return RunImages(sources, hr, [read_lr(pair) for pair in pairs], hr.shorter_side, *hashes)
+    hr = _checked_images(pairs, read_hr)
+    lr = None if params.val_lr_folder is None else _checked_images(pairs, read_lr)
+    shorter_side = min(min(pair.width, pair.height) for pair in pairs)
+    return RunImages(sources, hr, lr, shorter_side, *hashes)
+
+
+def _checked_images(
+    pairs: Sequence[PairedFiles], read: Callable[[PairedFiles], NDArray[np.uint8]]
+) -> Sequence[NDArray[np.uint8]]:
+    """Return the images that `read` reads. Raises `PipelineError` where one is damaged."""
+    images = ImagesOnDemand(len(pairs), lambda index: read(pairs[index]))
+    # Large ones, too, so that a damaged one is found before the first step.
+    for index in range(len(images)):
+        images[index]
+    return images
 
 
 def _list_folders(

@@ -32,7 +32,7 @@ from pipeline.training.perceptual import (
 )
 from pipeline.training.run_description import Description, describe_run
 from pipeline.training.run_images import RunImages, read_run_images
-from pipeline.training.run_inputs import TrainPaths, input_hashes
+from pipeline.training.run_inputs import VGG_CHOICES, TrainPaths, input_hashes
 from pipeline.training.schedules import resolved_pretrain_steps
 from pipeline.training.sources import ImageSource
 from pipeline.training.step import TrainStep
@@ -40,7 +40,7 @@ from pipeline.training.validation import Validation
 
 # Its imports are all modules that shape the weights.
 TRAINER = "pipeline.training.trainer"
-_OF_IMAGES = ("train_images_sha256", "folders_sha256")
+_INPUTS_NAMED = ("train_images_sha256", "folders_sha256", "init_sha256", "resume_sha256")
 
 
 @dataclass(frozen=True)
@@ -225,22 +225,29 @@ def _precision(params: TrainParams, generator: Generator, device: torch.device) 
 
 
 def public_params(params: TrainParams) -> dict[str, Any]:
-    """Return params as plain values, of folders the names alone: models and logs are published."""
+    """Return params as plain values, of files and folders the names alone.
+
+    Models and logs are published, and paths may tell who trained them.
+    """
     public = params.model_dump(mode="json")
     for key in ("hr_folders", "lr_folders"):
         public[key] = {name: Path(path).name for name, path in public[key].items()}
-    for key in ("val_hr_folder", "val_lr_folder"):
+    for key in ("val_hr_folder", "val_lr_folder", "init", "resume"):
         public[key] = public[key] and Path(public[key]).name
+    if params.vgg not in VGG_CHOICES:
+        name = Path(params.vgg).name
+        # A file may be called like a choice.
+        public["vgg"] = f"./{name}" if name in VGG_CHOICES else name
     return public
 
 
 def _metadata(runs: _Runs, training: CheckpointedState, content: ContentNetwork) -> dict[str, str]:
-    params = runs.params
+    params = public_params(runs.params)
     return {
-        "params": json.dumps(public_params(params), sort_keys=True),
+        "params": json.dumps(params, sort_keys=True),
         "steps": str(runs.steps),
-        **{name: sha256 for name in _OF_IMAGES if (sha256 := runs.inputs[name]) is not None},
-        "vgg": "none" if content.network is None else params.vgg,
+        **{name: sha256 for name in _INPUTS_NAMED if (sha256 := runs.inputs[name]) is not None},
+        "vgg": "none" if content.network is None else params["vgg"],
         "adversarial": "true" if training.state.adversary is not None else "false",
         # The version is a class of torch's own, which a checkpoint must not hold.
         "torch": str(torch.__version__),

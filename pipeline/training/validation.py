@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import overload
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from pipeline.networks.perceptual.lpips import Lpips
 from pipeline.networks.perceptual.weights import sha256_of_named_tensors
 from pipeline.networks.tiles import enlarge
 from pipeline.params.degradation import ChainStrengths
+from pipeline.training.images_on_demand import ImagesOnDemand
 
 CROP_BORDER = 4
 """The default of `evaluate.crop_border`, pixels."""
@@ -51,16 +51,17 @@ class Validation:
     ) -> "Validation":
         """Cut the sides of each `(H, W, 3) uint8` to multiples of `scale`; make LR unless given.
 
-        Each of `images` is read when it is used, and not kept.
+        Each of `images` and `given_lr` is read when it is used, and not kept. LR that is made is
+        kept where it is small, and else made anew, the same each time.
         """
-        hr = _CutImages(images, scale)
+        hr = _cut_images(images, scale)
         if given_lr is not None:
-            return Validation(hr, [_cut_to_multiples(image, 1) for image in given_lr], lpips)
-        lr = [
-            make_lr(image[None], scale, degradation, [(index,)])[0]
-            for index, image in enumerate(hr)
-        ]
-        return Validation(hr, lr, lpips)
+            return Validation(hr, _cut_images(given_lr, 1), lpips)
+
+        def make(index: int) -> Tensor:
+            return make_lr(hr[index][None], scale, degradation, [(index,)])[0]
+
+        return Validation(hr, ImagesOnDemand(len(hr), make), lpips)
 
     @cached_property
     def sha256(self) -> str:
@@ -83,12 +84,13 @@ class Validation:
     @cached_property
     def baseline_psnr_y(self) -> float:
         """Mean PSNR (dB) of luma of bicubic interpolation, at scale 1 of LR as it is."""
-        values = []
-        for lr, hr in zip(self.lr, self.hr, strict=True):
-            scale = hr.shape[-1] // lr.shape[-1]
-            sr = interpolate(lr, scale, baseline_of(scale))
-            values.append(psnr_of_luma(sr, hr, CROP_BORDER))
+        values = [self._baseline_psnr_y(index) for index in range(len(self.hr))]
         return sum(values) / len(values)
+
+    def _baseline_psnr_y(self, index: int) -> float:
+        lr, hr = self.lr[index], self.hr[index]
+        scale = hr.shape[-1] // lr.shape[-1]
+        return psnr_of_luma(interpolate(lr, scale, baseline_of(scale)), hr, CROP_BORDER)
 
     @torch.no_grad()
     def __call__(self, generator: Generator) -> tuple[dict[str, float], Tensor]:
@@ -101,21 +103,34 @@ class Validation:
 
     def _measure(self, generator: Generator) -> tuple[dict[str, float], Tensor]:
         figures: dict[str, list[float]] = defaultdict(list)
-        crops: list[Tensor] = []
-        for lr, hr in zip(self.lr, self.hr, strict=True):
-            sr = enlarge(generator, lr, bounded=True)
-            figures["psnr_y"].append(psnr_of_luma(sr, hr, CROP_BORDER))
-            figures["ssim_y"].append(ssim_of_luma(sr, hr, CROP_BORDER))
-            if self.lpips is not None:
-                figures["lpips"].append(self._lpips_distance(sr, hr))
-            if len(crops) < SAMPLES:
-                crops.append(_centre_crop(sr, self._sample_side))
+        samples: list[Tensor] = []
+        for index in range(len(self.hr)):
+            measured, sample = self._measure_image(generator, index)
+            for name, value in measured.items():
+                figures[name].append(value)
+            if index < SAMPLES:
+                samples.append(sample)
         means = {name: sum(values) / len(values) for name, values in figures.items()}
-        return means, torch.cat(crops, dim=2)
+        return means, torch.cat(samples, dim=2)
+
+    def _measure_image(self, generator: Generator, index: int) -> tuple[dict[str, float], Tensor]:
+        """Return figures and a crop of one image, which is in memory no longer than that."""
+        side = self._sample_side
+        sr = enlarge(generator, self.lr[index], bounded=True)
+        hr = self.hr[index]
+        figures = {
+            "psnr_y": psnr_of_luma(sr, hr, CROP_BORDER),
+            "ssim_y": ssim_of_luma(sr, hr, CROP_BORDER),
+        }
+        if self.lpips is not None:
+            figures["lpips"] = self._lpips_distance(sr, hr)
+        # A copy: a view would keep all of the picture.
+        return figures, _centre_crop(sr, side).clone()
 
     @cached_property
     def _sample_side(self) -> int:
-        return min(SAMPLE_SIDE, *(side for hr in self.hr[:SAMPLES] for side in hr.shape[-2:]))
+        shapes = [self.hr[index].shape for index in range(min(SAMPLES, len(self.hr)))]
+        return min(SAMPLE_SIDE, *(side for shape in shapes for side in shape[-2:]))
 
     def _lpips_distance(self, sr: Tensor, hr: Tensor) -> float:
         """Return LPIPS; of a large picture the mean over parts of it, weighted by their pixels."""
@@ -131,23 +146,11 @@ class Validation:
         return total / hr[0].numel()
 
 
-class _CutImages(Sequence[Tensor]):
-    """Images `(H, W, 3) uint8` as tensors whose sides are multiples of a scale, `(3, H, W)`."""
-
-    def __init__(self, images: Sequence[NDArray[np.uint8]], scale: int) -> None:
-        self._images, self._scale = images, scale
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @overload
-    def __getitem__(self, index: int) -> Tensor: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Tensor]: ...
-    def __getitem__(self, index: int | slice) -> Tensor | list[Tensor]:
-        if isinstance(index, slice):
-            return [self[one] for one in range(len(self))[index]]
-        return _cut_to_multiples(self._images[index], self._scale)
+def _cut_images(images: Sequence[NDArray[np.uint8]], scale: int) -> Sequence[Tensor]:
+    """Return images `(H, W, 3) uint8` as `(3, H, W)` whose sides are multiples of `scale`."""
+    return ImagesOnDemand(
+        len(images), lambda index: _cut_to_multiples(images[index], scale), kept_bytes=0
+    )
 
 
 def _parts(side: int) -> list[slice]:

@@ -1,10 +1,6 @@
 """The size of results: by a scale, or by a width, a height or both that they fit into."""
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
-
-from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import PipelineError
 from pipeline.upscaling.params import MAX_SCALE, UpscaleParams
@@ -59,14 +55,3 @@ def target_size(params: UpscaleParams, model_scale: float) -> TargetSize:
     """Return the size that the options name, by default that of the model."""
     scale = model_scale if params.scale is None else params.scale
     return TargetSize(float(scale), params.width, params.height)
-
-
-def scale_in_header(path: Path) -> int | None:
-    """Return the scale that a model file of ours states, without loading PyTorch; else None."""
-    try:
-        with safe_open(path, "numpy") as tensors:
-            metadata = tensors.metadata() or {}
-    except (OSError, SafetensorError):
-        return None
-    text = metadata.get("scale", "") if "config" in metadata else ""
-    return int(text) if re.fullmatch("[1-9][0-9]?", text) else None

@@ -113,7 +113,8 @@ class _Model:
     @cached_property
     def name_suffix(self) -> str:
         """What results are called by; the model is loaded where its file's header has no scale."""
-        from pipeline.upscaling.target_size import scale_in_header, target_size
+        from pipeline.model_header import scale_in_header
+        from pipeline.upscaling.target_size import target_size
 
         options = self._options
         model = DEFAULT if options.model == AUTO else options.model

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Logger(Protocol):
     def log(self, line: LogLine) -> None:
         """Append a line."""
 
-    def samples(self, step: int, pixels: np.ndarray) -> None:
+    def samples(self, step: int, pixels: "np.ndarray") -> None:
         """Show validation details, `(H, W, 3) uint8`."""
 
     def close(self, failed: bool) -> None:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pipeline.errors import UsageError
 from stages.loggers.base import Logger
 from stages.loggers.tensorboard import TensorBoard
-from stages.loggers.wandb import WeightsAndBiases
+from stages.loggers.wandb import WeightsAndBiases, check_variables
 
 VARIABLE = "PIPELINE_LOGGERS"
 _LOGGERS: Mapping[str, Callable[[Mapping[str, object]], Logger]] = {
@@ -31,6 +31,8 @@ def chosen_loggers() -> list[str]:
             raise UsageError(
                 f"{VARIABLE}: {name} is not installed; pip install 'anime-sr-pipeline[{name}]'"
             )
+    if "wandb" in names:
+        check_variables()
     return list(dict.fromkeys(names))
 
 

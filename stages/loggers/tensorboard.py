@@ -6,12 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pipeline.files import writing
 from stages.loggers.base import LogLine
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch.utils.tensorboard.writer import FileWriter
 
 # TensorBoard's own name for its files.
@@ -54,7 +53,7 @@ class TensorBoard:
             self._add(line)
             self._writer.flush()
 
-    def samples(self, step: int, pixels: np.ndarray) -> None:
+    def samples(self, step: int, pixels: "np.ndarray") -> None:
         """Show validation details, `(H, W, 3) uint8`."""
         from torch.utils.tensorboard.summary import image
 

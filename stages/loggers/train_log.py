@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from pipeline.files import writing
 from stages.live_recorder import LiveRecorder
 from stages.loggers.base import Logger
 from stages.loggers.json_lines import JsonLines
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class TrainLog:
@@ -55,7 +57,7 @@ class TrainLog:
         for logger in self._loggers:
             logger.log(line)
 
-    def samples(self, pixels: np.ndarray) -> None:
+    def samples(self, pixels: "np.ndarray") -> None:
         """Show validation details, `(H, W, 3) uint8`, those of the last figures at the bottom."""
         self._curves.samples(pixels)
         for logger in self._loggers:

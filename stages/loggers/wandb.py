@@ -1,17 +1,38 @@
 """Weights & Biases' log of a training, by its own library."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from pydantic import ValidationError
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from stages.loggers.base import LogLine
 
 if TYPE_CHECKING:
+    import numpy as np
     from wandb.sdk.wandb_run import Run
+
+
+def check_variables() -> None:
+    """Raise `UsageError` for a variable of Weights & Biases that its library refuses."""
+    import wandb
+
+    for variable, value in os.environ.items():
+        if not variable.startswith("WANDB_"):
+            continue
+        try:
+            # Each alone: errors name the library's settings, not always as the variables are.
+            wandb.Settings().update_from_env_vars({variable: value})
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+        except wandb.Error as error:
+            problem = " ".join(str(error).split())
+        else:
+            continue
+        raise UsageError(f"{variable}: {problem}; change or unset it")
 
 
 class WeightsAndBiases:
@@ -58,7 +79,7 @@ class WeightsAndBiases:
         """Log a line."""
         self._log(line.step, line.values)
 
-    def samples(self, step: int, pixels: np.ndarray) -> None:
+    def samples(self, step: int, pixels: "np.ndarray") -> None:
         """Show validation details, `(H, W, 3) uint8`."""
         import wandb
 

@@ -369,8 +369,8 @@ def test_under_dvc_models_of_another_scale_are_found_before_the_training(project
     assert (result.code, result.problems) == (
         2,
         [
-            "evaluate.models.best: enlarges 4 times, the generator of train.scale 2 does not, so "
-            "that they cannot be compared; remove it"
+            "evaluate.models.best: enlarges 4 times, the generator of --scale 2 does not, so that "
+            "they cannot be compared; remove it"
         ],
     )
 

@@ -1,6 +1,8 @@
 """Training images from memory and from the shards are the same."""
 
 import math
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +10,15 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from pipeline.errors import PipelineError
+from pipeline.images.degradation import Degradation, make_lr
 from pipeline.images.shards import read_images
 from pipeline.manifest.rows import read_manifest
 from pipeline.networks import SRResNet
-from pipeline.networks.perceptual.weights import backbone_state
-from pipeline.training import data
+from pipeline.networks.perceptual.weights import backbone_state, sha256_of_tensors
+from pipeline.training import data, images_on_demand
 from pipeline.training.data import load_images
 from pipeline.training.sources import ManifestImages
 from pipeline.training.validation import Validation
@@ -140,6 +144,56 @@ def test_validation_images_are_cut_to_a_multiple_of_the_scale(
     validation = Validation.from_images([np.zeros((26, 31, 3), np.uint8)], scale)
     assert validation.hr[0].shape == (3, *size)
     assert validation.lr[0].shape == (3, *(side // scale for side in size))
+
+
+class Pictures(Sequence[Tensor]):
+    """Random pictures, made when they are used; none may be used while another is."""
+
+    def __init__(self, count: int, side: int) -> None:
+        self.count, self.side = count, side
+        self.newest: weakref.ref[Tensor] | None = None
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Tensor:  # type: ignore[override]
+        assert self.newest is None or self.newest() is None
+        random = torch.Generator().manual_seed(index)
+        shape = (3, self.side, self.side)
+        picture = torch.randint(256, shape, generator=random, dtype=torch.uint8)
+        self.newest = weakref.ref(picture)
+        return picture
+
+
+def test_one_validation_image_is_in_memory_at_a_time() -> None:
+    validation = Validation(Pictures(5, 32), Pictures(5, 32), None)
+    network = SRResNet(1, blocks=1, features=8, norm="none", skip="bicubic")
+    figures, strip = validation(network)
+    assert strip.shape == (3, 32, 4 * 32)
+    # The network begins as its input.
+    assert figures["psnr_y"] == 100
+    assert validation.baseline_psnr_y == 100
+    assert len(validation.sha256) == 64
+
+
+@pytest.mark.parametrize(("scale", "degradation"), [(1, "web"), (4, "none"), (4, "web")])
+def test_lr_that_is_made_anew_is_the_same(
+    scale: int, degradation: Degradation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 66, 70, 3), np.uint8))
+    lr_bytes = 3 * (66 // scale) * (70 // scale)
+    found = []
+    for kept_bytes, is_kept in ((lr_bytes, True), (lr_bytes - 1, False)):
+        monkeypatch.setattr(images_on_demand, "KEPT_BYTES", kept_bytes)
+        validation = Validation.from_images(images, scale, None, degradation)
+        assert (validation.lr[1] is validation.lr[1]) == is_kept
+        found.append(validation.sha256)
+    made = {
+        f"lr.{index}": make_lr(hr[None], scale, degradation, [(index,)])[0]
+        for index, hr in enumerate(validation.hr)
+    }
+    cut = {f"hr.{index}": hr for index, hr in enumerate(validation.hr)}
+    assert found == [sha256_of_tensors(cut | made)] * 2
 
 
 @pytest.mark.slow

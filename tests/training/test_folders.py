@@ -17,7 +17,11 @@ from pipeline.images.shards import read_images
 from pipeline.manifest.rows import read_manifest
 from pipeline.metrics import luma, psnr, ssim
 from pipeline.networks.files import load_generator
-from pipeline.training import run_images
+from pipeline.params import TrainParams
+from pipeline.progress import Silent
+from pipeline.training import images_on_demand
+from pipeline.training.run_images import read_run_images
+from pipeline.training.run_inputs import TrainPaths
 from tests.evaluation.world import drawing, make_world
 from tests.training.runs import OTHER_KIND, Recorded, RecordedProgress, run
 
@@ -254,5 +258,27 @@ def test_large_images_are_validated_on_whole(world: Path, monkeypatch: pytest.Mo
     pair = luma(sr.float()), luma(hr[None, :, :, :1200].float())
     assert result.figures["val/psnr_y"] == pytest.approx(psnr(*pair, 4).item(), abs=1e-4)
     assert result.figures["val/ssim_y"] == pytest.approx(ssim(*pair, 4).item(), abs=1e-6)
-    monkeypatch.setattr(run_images, "KEPT_PIXELS", 2**30)
+    monkeypatch.setattr(images_on_demand, "KEPT_BYTES", 2**32)
     assert run(world, world / "kept", **large).figures == result.figures
+
+
+@pytest.mark.parametrize(("width", "is_kept"), [(1024, True), (1025, False)])
+def test_of_a_large_image_neither_hr_nor_lr_is_kept(
+    width: int, is_kept: bool, tmp_path: Path
+) -> None:
+    """At scale 1 both have one size; of an image that is kept the file is not missed."""
+    write_pair(tmp_path / "val", "0", width, 1024, 3, scale=1)
+    names = {f"val_{side}_folder": f"{tmp_path}/val/{side}" for side in ("hr", "lr")}
+    mine = {"hr_folders": {"mine": names["val_hr_folder"]}, "folder_weights": {"manifest": 0}}
+    params = TrainParams(scale=1, lr_folders={"mine": names["val_lr_folder"]}, **mine, **names)
+    images = read_run_images(params, TrainPaths(*[tmp_path] * 4), Silent())
+    assert images.validation_lr is not None
+    before = images.validation_hr[0], images.validation_lr[0]
+    for side in ("hr", "lr"):
+        (tmp_path / f"val/{side}/0.png").unlink()
+    for expected, of_side in zip(before, (images.validation_hr, images.validation_lr), strict=True):
+        if is_kept:
+            np.testing.assert_array_equal(of_side[0], expected)
+        else:
+            with pytest.raises(PipelineError, match=r"0\.png: cannot be read"):
+                of_side[0]

@@ -1,14 +1,9 @@
 """Sizes of results."""
 
-import json
-from pathlib import Path
-
 import pytest
-from safetensors.numpy import save_file
 
 from pipeline.errors import PipelineError
-from pipeline.shipped import shipped_models
-from pipeline.upscaling.target_size import TargetSize, scale_in_header
+from pipeline.upscaling.target_size import TargetSize
 
 
 @pytest.mark.parametrize(
@@ -39,22 +34,3 @@ def test_more_than_sixteen_times_is_too_much() -> None:
     assert TargetSize(4, width=160).of(10, 10) == (160, 160)
     with pytest.raises(PipelineError, match=r"from 10×10 that size is 16\.1 times as large; 16 is"):
         TargetSize(4, width=161).of(10, 10)
-
-
-def test_the_scale_is_in_the_header_of_our_files(tmp_path: Path) -> None:
-    for path in shipped_models().values():
-        assert scale_in_header(path) == 4
-    path = tmp_path / "other.safetensors"
-    for metadata, scale in (
-        ({"scale": "2", "config": json.dumps({})}, 2),
-        ({"scale": "2"}, None),
-        ({"scale": "9" * 5000, "config": ""}, None),
-        ({"scale": "0", "config": ""}, None),
-        ({}, None),
-    ):
-        save_file({}, path, metadata)
-        assert scale_in_header(path) == scale
-    path.write_text("no model")
-    assert scale_in_header(path) is None
-    assert scale_in_header(tmp_path / "absent") is None
-    assert scale_in_header(tmp_path) is None

@@ -71,10 +71,14 @@ def sha256_of_named_tensors(names: Iterable[str], read: Callable[[str], Tensor])
     """Return the same of tensors that are read one after the other, by their names."""
     digest = hashlib.sha256()
     for name in sorted(names):
-        tensor = read(name)
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+        # Passed on at once, so that none is in memory while the next is read.
+        _add_tensor(digest, name, read(name))
     return digest.hexdigest()
+
+
+def _add_tensor(digest: "hashlib._Hash", name: str, tensor: Tensor) -> None:
+    digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+    digest.update(tensor.detach().cpu().contiguous().numpy().data)
 
 
 def find_backbone(name: Backbone) -> Path | None:

@@ -114,7 +114,8 @@ def test_transparency_lies_on_white(folder: Path) -> None:
     ],
 )
 def test_mistakes_are_named(folder: Path, arguments: list[str], code: int, problem: str) -> None:
-    (folder / "b").mkdir(exist_ok=True)
+    for name in ("b", "folder.png"):
+        (folder / name).mkdir(exist_ok=True)
     result = pipeline(folder, "degrade", *arguments)
     assert (result.code, len(result.problems)) == (code, 1)
     assert problem in result.err

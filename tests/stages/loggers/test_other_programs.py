@@ -61,7 +61,7 @@ def test_weights_and_biases_has_each_step_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process is killed, too, so that nothing is written at the end."""
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     monkeypatch.chdir(tmp_path)
     program = (
         "import os, signal\n"
@@ -76,6 +76,8 @@ def test_weights_and_biases_has_each_step_once(
     assert len(list(tmp_path.glob(f"runs/{KEY}/wandb/offline-run-*"))) == 1
     with open_log("wandb", monkeypatch) as log:
         go_on(log)
+    # Its process writes the file's end after the run is finished.
+    wandb.teardown()
     history = wandb_history(tmp_path / "runs" / KEY)
     assert [(step, row["train/loss"]) for step, row in history] == LOSSES
     assert history[-1][1]["val/psnr_y"] == 20.0
@@ -101,6 +103,29 @@ def test_a_logger_that_cannot_be_used_is_one_line(
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(UsageError, match=message):
         chosen_loggers()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("WANDB_MODE", "ofline", "Input should be 'online', 'offline', "),
+        ("WANDB_PROJECT", "a/b", "Invalid project name 'a/b'"),
+        ("WANDB_HTTP_TIMEOUT", "soon", "Input should be a valid number"),
+        ("WANDB__STATS_SAMPLING_INTERVAL", "", "Input should be a valid number"),
+    ],
+)
+def test_a_variable_that_wandb_refuses_is_one_line(
+    variable: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("PIPELINE_LOGGERS", "wandb")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError) as raised:
+        chosen_loggers()
+    text = str(raised.value)
+    assert text.startswith(f"{variable}: {problem}")
+    assert text.endswith("; change or unset it")
+    assert "\n" not in text
 
 
 def test_no_logger_is_chosen_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
