@@ -38,6 +38,8 @@ NOT_CHECKED = {
     "pip": "needs a network",
     "python3": "makes an environment",
     "tensorboard": "runs until it is stopped",
+    "head": "the shell's own",
+    "ls": "the shell's own",
     "tail": "the shell's own",
     "torchrun": "needs two machines; tests/training/test_distributed.py starts processes on one",
     "uv": "needs a network",

@@ -361,7 +361,7 @@ from pipeline.errors import PipelineError
 from tests.training.runs import Recorded, run
 
 class Limiting(Recorded):
-    def figures(self, step, figures):
+    def figures(self, step, figures, status):
         in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (in_use + 5_000_000, -1))
 
