@@ -42,10 +42,13 @@ SLOW = (
     "networks/test_spandrel_files.py",
     "resizing/test_executors.py",
     "resizing/test_run.py",
+    "scraping/test_client.py",
     "scraping/test_run.py",
     "stages",
     "test_processes.py",
+    "training/test_checkpoints.py",
     "training/test_compiling.py",
+    "training/test_data.py",
     "training/test_distributed.py",
     "training/test_folders.py",
     "training/test_heartbeats.py",
@@ -54,6 +57,8 @@ SLOW = (
     "training/test_throughput.py",
     "training/test_trainer.py",
     "upscaling/test_app.py",
+    "upscaling/test_arrays.py",
+    "upscaling/test_pictures.py",
 )
 
 
