@@ -17,9 +17,10 @@ import torch
 from PIL import ImageOps
 
 from pipeline.drawings import draw
-from pipeline.images.degradation import Degradation, make_lr
+from pipeline.images.degradation import make_lr
 from pipeline.images.resample import downscale
 from pipeline.metrics import psnr
+from pipeline.params.degradation import Degradation
 
 DRAWINGS = range(20_000, 20_008)
 ROUNDS = 12

@@ -31,10 +31,10 @@ from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.run import evaluate
 from pipeline.files import write_text
 from pipeline.images.collection import collect_folder
-from pipeline.images.degradation import Degradation
 from pipeline.manifest.rows import read_manifest
 from pipeline.networks.files import load_generator
 from pipeline.params import EvaluateParams
+from pipeline.params.degradation import Degradation
 from pipeline.shipped import DEFAULT, shipped_models
 from pipeline.wsgi import Server
 from stages.console import ConsoleProgress

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 from typer.models import ArgumentInfo, OptionInfo
 
 from pipeline.images.degradation_presets import PRESETS
-from pipeline.params.degradation import SECOND, SHARED, ChainStrengths, OrderStrengths
+from pipeline.params.degradation import SECOND, ChainStrengths, OrderStrengths, strength_names
 from pipeline.params.file import option_name
 from pipeline.params.reference import escaped
 from stages.runner import Stage
@@ -42,22 +42,19 @@ METAVARS = {Path: "PATH", int: "INTEGER", float: "NUMBER", str: "TEXT"}
 
 def degradation_page() -> str:
     """Return the page of the chain's strengths, in Markdown: a row for each."""
+    chains = [chain.by_name() for chain in PRESETS.values()]
+    fields = OrderStrengths.model_fields | ChainStrengths.model_fields
     rows = []
-    for part in ("first", "second"):
-        for name, field in OrderStrengths.model_fields.items():
-            values = [getattr(getattr(chain, part), name) for chain in PRESETS.values()]
-            suffix = SECOND if part == "second" else ""
-            what = "the same, of the second order" if suffix else field.description
-            rows.append(_strength(f"{name}{suffix}", values, what))
-    for name in SHARED:
-        values = [getattr(chain, name) for chain in PRESETS.values()]
-        rows.append(_strength(name, values, ChainStrengths.model_fields[name].description))
+    for name in strength_names():
+        is_second = name.endswith(SECOND)
+        what = "the same, of the second order" if is_second else fields[name].description
+        rows.append(_strength(name, [chain[name] for chain in chains], what))
     return DEGRADATION_HEAD + "".join(rows)
 
 
 def _strength(name: str, values: Sequence[object], description: str | None) -> str:
     texts = [
-        f"[{', '.join(f'{one:g}' for one in value)}]" if isinstance(value, tuple) else f"{value:g}"
+        f"[{', '.join(f'{one:g}' for one in value)}]" if isinstance(value, list) else f"{value:g}"
         for value in values
     ]
     shown = " | ".join(f"`{text}`" for text in texts)

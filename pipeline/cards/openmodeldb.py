@@ -8,6 +8,7 @@ import json
 
 from pipeline.cards.facts import ModelFacts
 from pipeline.networks.export.naming import model_id
+from pipeline.params.degradation import DAMAGES
 
 ARCHITECTURES = {
     "rrdb": "esrgan",
@@ -19,9 +20,8 @@ ARCHITECTURES = {
 }
 """Ids of data/architectures.json by this program's and spandrel's names, in lower case."""
 RESOURCE_TYPES = {".safetensors": "safetensors", ".pth": "pth", ".onnx": "onnx"}
-DAMAGED = ("light", "web", "heavy")
 DAMAGE_TAGS = ("compression-removal", "denoise", "jpeg")
-"""Tags for a degradation among `DAMAGED`."""
+"""Tags for a degradation that damages."""
 
 
 def openmodeldb_card(facts: ModelFacts) -> str:
@@ -58,7 +58,7 @@ def _tags(facts: ModelFacts) -> list[str]:
     # Without params it is not known what the network was trained for.
     if not facts.params:
         return []
-    return ["anime", *(DAMAGE_TAGS if facts.params.get("degradation") in DAMAGED else ())]
+    return ["anime", *(DAMAGE_TAGS if facts.params.get("degradation") in DAMAGES else ())]
 
 
 def _size(facts: ModelFacts) -> list[str] | None:

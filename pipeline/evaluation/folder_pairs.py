@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from pipeline.evaluation.pairs import MeasuredImage, PairedImages, check_lr_differs
-from pipeline.images.degradation import Degradation
 from pipeline.images.paired_folders import (
     FolderNames,
     PairedFiles,
@@ -20,6 +19,7 @@ from pipeline.images.paired_folders import (
     read_lr,
     sha256_of_pairs,
 )
+from pipeline.params.degradation import Degradation
 from pipeline.progress import Progress, task
 from pipeline.spacing import evenly_spaced
 

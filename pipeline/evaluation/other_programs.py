@@ -11,9 +11,9 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.pairs import PairedImages
 from pipeline.evaluation.result_files import ResultFiles
-from pipeline.images.degradation import Degradation
 from pipeline.images.interpolation import interpolate
 from pipeline.images.resample import downscale
+from pipeline.params.degradation import Degradation
 
 LEAST_DAMAGE = 1.0
 """Mean squared difference between damaged and clean LR images, levels of 255, below which results

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path, write_text
-from pipeline.images.degradation import Degradation, make_lr
+from pipeline.images.degradation import make_lr
 from pipeline.images.shards import read_image
 from pipeline.manifest.rows import Row, Split, read_manifest
+from pipeline.params.degradation import Degradation
 from pipeline.progress import Progress, task
 from pipeline.spacing import evenly_spaced
 

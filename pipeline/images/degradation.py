@@ -21,9 +21,7 @@ from pipeline.images.degradation_chain import draw_steps
 from pipeline.images.degradation_presets import PRESETS
 from pipeline.images.degradation_steps import Compress, Levels, in_tiles
 from pipeline.images.resample import downscale, lr_size
-from pipeline.params.degradation import ChainStrengths
-
-Degradation = Literal["none", "light", "web", "heavy"]
+from pipeline.params.degradation import ChainStrengths, Damage, Degradation
 
 FILTERS = (
     Image.Resampling.BOX,
@@ -101,7 +99,7 @@ def degrade(
 
 @overload
 def degradation_of(
-    kind: Literal["light", "web", "heavy"], strengths: Mapping[str, Any] = ...
+    kind: Damage, strengths: Mapping[str, Any] = ...
 ) -> Literal["web"] | ChainStrengths: ...
 @overload
 def degradation_of(

@@ -3,7 +3,7 @@
 import difflib
 import reprlib
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from pipeline.params.section import Section, Weight, problem_at
+
+Damage = Literal["light", "web", "heavy"]
+Degradation = Literal["none", Damage]
+DAMAGES: tuple[Damage, ...] = get_args(Damage)
 
 SECOND = "2"
 """Ending of the strengths of the second order, as in Real-ESRGAN's option files."""

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.params.degradation import Degradation
 from pipeline.params.section import Device, Paths, Section, problem_at
 
 
@@ -25,7 +26,7 @@ class EvaluateParams(Section):
         min_length=1,
         description="folder of their LR images; null: LR is made as `degradation` says",
     )
-    degradation: Literal["none", "light", "web", "heavy"] = Field(
+    degradation: Degradation = Field(
         "none",
         description="how the LR images are made, as in train.degradation; light, heavy: by the "
         "preset, without train.degradation_strengths",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.params.degradation import CHAINS, Strengths
+from pipeline.params.degradation import CHAINS, Degradation, Strengths
 from pipeline.params.generator import FileParams, GeneratorParams, SRResNetParams
 from pipeline.params.optimiser import AdamParams, OptimiserParams
 from pipeline.params.section import (
@@ -104,7 +104,7 @@ class TrainParams(Section):
         description="probability that a crop's colour channels are permuted and stretched, beyond "
         "the colours of drawings, so that saturated ones are learnt too",
     )
-    degradation: Literal["none", "light", "web", "heavy"] = Field(
+    degradation: Degradation = Field(
         "none",
         description="how LR is made; none: by bicubic downscaling; web: by random filters, noise "
         "and JPEG, like pictures on the web; light, heavy: by a chain of more kinds of damage, as "

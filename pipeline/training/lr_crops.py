@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.devices import to_device_async
-from pipeline.images.degradation import Degradation, degradation_of, make_lr
+from pipeline.images.degradation import degradation_of, make_lr
 from pipeline.params import TrainParams
-from pipeline.params.degradation import ChainStrengths
+from pipeline.params.degradation import ChainStrengths, Degradation
 from pipeline.training.crops import Batch
 
 

@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.images.degradation import Degradation, make_lr
+from pipeline.images.degradation import make_lr
 from pipeline.images.interpolation import baseline_of, interpolate
 from pipeline.metrics import psnr_of_luma, ssim_of_luma
 from pipeline.networks import Generator
 from pipeline.networks.perceptual.lpips import Lpips
 from pipeline.networks.perceptual.weights import sha256_of_named_tensors
 from pipeline.networks.tiles import enlarge
-from pipeline.params.degradation import ChainStrengths
+from pipeline.params.degradation import ChainStrengths, Degradation
 from pipeline.training.images_on_demand import ImagesOnDemand
 
 CROP_BORDER = 4

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.params.degradation import DAMAGES
 from stages.output_files import check_output
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from pipeline.images.degradation_sheet import Kind
 
-PRESETS: tuple[Literal["light", "web", "heavy"], ...] = ("light", "web", "heavy")
 DEFAULT_SCALE = 4
 
 
@@ -54,12 +54,12 @@ def degrade(
     from pipeline.params.file import load_params
 
     _check_output(output, pictures, overwrite)
-    scale, kinds = DEFAULT_SCALE, _kinds(preset or (PRESETS if params is None else ()))
+    scale, kinds = DEFAULT_SCALE, _kinds(preset or (DAMAGES if params is None else ()))
     if params is not None:
         train = load_params(params).train
         kind = degradation_of(train.degradation, train.degradation_strengths)
         if kind == "none":
-            raise UsageError(f"{params}: train.degradation is none; set it to {', '.join(PRESETS)}")
+            raise UsageError(f"{params}: train.degradation is none; set it to {', '.join(DAMAGES)}")
         scale, kinds[f"{train.degradation} ({params.name})"] = train.scale, kind
     details = [(path.name, _detail(path, crop, scale)) for path in pictures]
     sheet = Sheet(kinds, draws, scale, seed).draw(details)
@@ -83,8 +83,8 @@ def _kinds(presets: Iterable[str]) -> "dict[str, Kind]":
 
     kinds: dict[str, Kind] = {}
     for name in presets:
-        if name not in PRESETS:
-            raise UsageError(f"--preset: {name!r} is none of {', '.join(PRESETS)}")
+        if name not in DAMAGES:
+            raise UsageError(f"--preset: {name!r} is none of {', '.join(DAMAGES)}")
         kinds[name] = degradation_of(name)
     return kinds
 

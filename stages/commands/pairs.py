@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 import typer
 
 from pipeline.locks import hold, lock_file
+from pipeline.params.degradation import Degradation
 from pipeline.params.file import load_params
 from stages.console import ConsoleProgress
 from stages.paths import MANIFEST, RESIZED
 from stages.runner import PARAMS_FILE
 
-Degradation = Literal["none", "light", "web", "heavy"]
 Split = Literal["train", "val", "test"]
 
 

@@ -20,10 +20,10 @@ from pipeline.evaluation.perceptual import PerceptualMetrics
 from pipeline.evaluation.provenance import Inputs
 from pipeline.evaluation.results import Evaluation
 from pipeline.evaluation.run import evaluate
-from pipeline.images.degradation import Degradation
 from pipeline.images.interpolation import interpolate
 from pipeline.images.resample import downscale
 from pipeline.params import EvaluateParams
+from pipeline.params.degradation import Degradation
 from pipeline.progress import Silent
 from tests.evaluation.world import drawing, make_world
 

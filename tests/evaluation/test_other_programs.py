@@ -13,9 +13,9 @@ from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.other_programs import check_results, find_results
 from pipeline.evaluation.pairs import PairedImages, SplitPairs
 from pipeline.evaluation.result_files import ResultFiles
-from pipeline.images.degradation import Degradation
 from pipeline.images.interpolation import interpolate
 from pipeline.networks.files import load_generator
+from pipeline.params.degradation import Degradation
 from pipeline.progress import Silent
 from pipeline.shipped import shipped_models
 from tests.evaluation.world import make_world

@@ -10,9 +10,9 @@ from PIL import Image
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.pairs import SplitPairs, write_pairs
-from pipeline.images.degradation import Degradation
 from pipeline.images.resample import downscale
 from pipeline.manifest.rows import Split
+from pipeline.params.degradation import Degradation
 from pipeline.progress import Silent
 from pipeline.spacing import evenly_spaced
 from tests.evaluation.world import make_world

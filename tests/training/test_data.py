@@ -13,11 +13,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.images.degradation import Degradation, make_lr
+from pipeline.images.degradation import make_lr
 from pipeline.images.shards import read_images
 from pipeline.manifest.rows import read_manifest
 from pipeline.networks import SRResNet
 from pipeline.networks.perceptual.weights import backbone_state, sha256_of_tensors
+from pipeline.params.degradation import Degradation
 from pipeline.training import data, images_on_demand
 from pipeline.training.data import load_images
 from pipeline.training.sources import ManifestImages
