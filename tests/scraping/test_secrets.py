@@ -12,7 +12,8 @@ from pipeline.scraping.secrets import Secrets
 from pipeline.scraping.session import Session
 from tests.scraping.site import Fault, Handler, ScriptedSite, answer
 
-SECRETS = Secrets("s3/cr&t1", "4711")
+# The number of the user is longer than a port, which the messages name.
+SECRETS = Secrets("s3/cr&t1", "4711081")
 KEYS = {"api_key": SECRETS.key, "user_id": SECRETS.user}
 
 
@@ -40,13 +41,13 @@ def to_login(handler: Handler, _: bytes) -> None:
             "set",
         ),
         (
-            answer(401, b"Invalid API key: s3/cr&t1 of 4711"),
+            answer(401, b"Invalid API key: s3/cr&t1 of 4711081"),
             "{url}/index.php?api_key=...&user_id=...: answers: Invalid API key: ... of ...; its "
             "API wants a key: check PIPELINE_API_KEY and PIPELINE_USER_ID, which are set, then run "
             "the same command again",
         ),
         (
-            answer(400, b'{"message": "no user 4711 with s3%2fcr%2526t1"}'),
+            answer(400, b'{"message": "no user 4711081 with s3%2fcr%2526t1"}'),
             "{url}/index.php?api_key=...&user_id=...: answered HTTP 400: no user ... with ...; "
             "if that is for the key: check PIPELINE_API_KEY and PIPELINE_USER_ID, which are set",
         ),
@@ -129,8 +130,8 @@ def test_a_key_in_messages_and_in_errors_of_attempts() -> None:
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        ("/4711/47110.png", "/.../47110.png"),
-        ("id%3D4711%26", "id%3D...%26"),
+        ("/4711081/47110810.png", "/.../47110810.png"),
+        ("id%3D4711081%26", "id%3D...%26"),
         ("s3%2Fcr%26%741", "..."),
     ],
 )

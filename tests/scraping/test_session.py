@@ -353,7 +353,7 @@ def test_a_long_wait_is_reported(interval: float, fault: Fault, message: str) ->
 
     with (
         site.serve() as url,
-        closing(Session(url, api_interval=interval, timeout=0.5, stop=stop, log=log)) as session,
+        closing(Session(url, api_interval=interval, timeout=1.5, stop=stop, log=log)) as session,
     ):
         # robots.txt takes the first turn.
         session.api_limiter.interval = 0.0
