@@ -8,6 +8,7 @@ import hashlib
 import json
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,7 +16,9 @@ from pathlib import Path
 from tests.scraping.site import ScriptedSite
 from tests.stages.program import end, pipeline, start
 
-LONGEST_LIFE = 1.2
+STARTING = 0.2
+"""Share of the kills that may come before the first request."""
+LONGEST_WAIT = 0.9
 
 
 def main() -> None:
@@ -33,7 +36,9 @@ def main() -> None:
         while kills < arguments.kills and not ended:
             asked = len(site.requests)
             process = start(killed, "scrape")
-            time.sleep(moments.uniform(0.3, LONGEST_LIFE))
+            if moments.random() > STARTING:
+                _wait_for_request(site, asked, process)
+            time.sleep(moments.uniform(0, LONGEST_WAIT))
             process.kill()
             ended = end(process).code != -signal.SIGKILL
             kills += not ended
@@ -58,6 +63,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
+
+
+def _wait_for_request(site: ScriptedSite, asked: int, process: subprocess.Popen[str]) -> None:
+    """A start takes longer on a busy machine; kills would all come before the transfers."""
+    while len(site.requests) == asked and process.poll() is None:
+        time.sleep(0.01)
 
 
 def _prepare(folder: Path, url: str, limit: int, file_interval: float) -> Path:
