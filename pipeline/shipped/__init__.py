@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 
 FOLDER = Path(__file__).parent
 DEFAULT = "perception"
@@ -66,4 +66,11 @@ def model_file(model: str) -> Path:
     if not path.suffix and not path.exists():
         names = ", ".join(models)
         raise UsageError(f"model: {model} is no file, and no model that is here ({names})")
+    return path
+
+
+def existing(path: Path) -> Path:
+    """Return the path of a model's file. Raises `PipelineError` where it does not exist."""
+    if not path.exists():
+        raise PipelineError(f"{path}: no such file; `pipeline train` makes a model")
     return path

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.exported_files import Precision
 from pipeline.files import atomic_path, writing
 from pipeline.networks.export.comparison import (
     OTHER_SHAPE,
@@ -15,7 +16,6 @@ from pipeline.networks.export.comparison import (
     not_installed,
 )
 from pipeline.networks.export.portable import portable
-from pipeline.networks.export.precision import Precision
 from pipeline.networks.generators.base import Generator
 from pipeline.networks.tensor_files import error_line
 
