@@ -20,6 +20,7 @@ from stages.paths import MANIFEST, MODELS, REPORTS, RESIZED
 from stages.runner import (
     PARAMS_FILE,
     Stage,
+    naming_options,
     project_folder,
     run_stage,
     warn_of_unwatched,
@@ -133,7 +134,7 @@ def _train_in_group(params: TrainParams, problems: Path) -> None:
     torch.set_num_threads(max(1, usable_cores() // params.processes))
     sign = problems / f"{os.environ['RANK']}-{os.getpid()}.alive"
     try:
-        with beating(sign):
+        with beating(sign), naming_options("train", ()):
             _train(params)
     except PipelineError as error:
         (problems / f"{os.environ['RANK']}.error").write_text(str(error), encoding="utf-8")

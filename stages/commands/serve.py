@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
-from pipeline.errors import Interrupted, UsageError
+from pipeline.errors import ArgumentError, Interrupted
 
 
 def serve(
@@ -40,7 +40,7 @@ def serve(
     from pipeline.shipped import AUTO, DEFAULT, existing, shipped_models
 
     if not re.match(DEVICE_PATTERN, device):
-        raise UsageError(f"--device: {device} is unknown; use {DEVICE_NAMES}")
+        raise ArgumentError("device", f"{device} is unknown; use {DEVICE_NAMES}")
     if model is not None:
         existing(model)
     # These load PyTorch.

@@ -237,7 +237,7 @@ def test_a_notice_to_all_processes_of_a_training_saves_in_silence(project: Path)
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--device", "cuda:9"], 2, "device cuda:9: this machine has"),
+        (["--device", "cuda:9"], 2, "--device: cuda:9: this machine has"),
         (["--processes", "3"], 2, "--processes: 3 cannot share a batch of 2 equally"),
         (
             ["--accumulate", "3"],
@@ -331,7 +331,7 @@ def test_a_repository_without_a_commit_is_one_line(project: Path) -> None:
     [
         (["--crop", "96"], "--crop: 96 is larger than the images of data/manifest.csv"),
         (["--vgg", "nowhere"], "nowhere: holds no vgg16*.safetensors"),
-        (["--device", "cuda:9"], "device cuda:9: this machine has"),
+        (["--device", "cuda:9"], "--device: cuda:9: this machine has"),
     ],
 )
 def test_what_cannot_work_is_one_line(arguments: list[str], message: str, project: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import ArgumentError, PipelineError
 from pipeline.exported_files import Precision
 from pipeline.files import atomic_path, writing
 from pipeline.networks.export.comparison import (
@@ -34,11 +34,11 @@ def export_onnx(
     the version of ONNX's operators, `MIN_OPSET` to `MAX_OPSET`; PyTorch's choice if None.
 
     Returns the largest difference between onnxruntime's results and PyTorch's in fp32. Raises
-    `PipelineError`, and writes nothing, where it is larger than rounding explains; `UsageError`
+    `PipelineError`, and writes nothing, where it is larger than rounding explains; `ArgumentError`
     where the optional packages are not installed.
     """
     if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
-        raise UsageError(f"opset: {opset} is not from {MIN_OPSET} to {MAX_OPSET}")
+        raise ArgumentError("opset", f"{opset} is not from {MIN_OPSET} to {MAX_OPSET}")
     with writing(path), atomic_path(path) as temporary:
         _write(portable(generator, precision), temporary, opset)
         session = OnnxSession(temporary)
