@@ -157,14 +157,16 @@ def _train(params: TrainParams) -> None:
 
     kept_for_evaluation = load_params(PARAMS_FILE).evaluate.models.values()
     loggers = make_loggers(public_params(params))
-    with TrainLog(LiveRecorder(TRAIN_REPORTS), project_folder() / RUNS, loggers) as recorder:
+    progress = ConsoleProgress()
+    curves, runs = LiveRecorder(TRAIN_REPORTS), project_folder() / RUNS
+    with TrainLog(curves, runs, loggers, progress) as recorder:
         result = train(
             params,
             MANIFEST,
             RESIZED,
             MODELS,
             recorder,
-            ConsoleProgress(),
+            progress,
             project_folder(),
             list(kept_for_evaluation),
         )

@@ -77,7 +77,9 @@ def test_makes_a_generator_and_its_curves_quietly(project: Path) -> None:
     assert result.out.startswith("models/generator.safetensors: 6 steps; val/psnr_y ")
     lines = result.err.splitlines()
     assert lines[0].startswith("note: train.vgg is random: ")
-    assert all(line.startswith(("read images: ", "step ", "train: ")) for line in lines[1:]), (
+    (log,) = project.glob("reports/train/runs/*/log.jsonl")
+    assert lines[1] == f"log: {log.relative_to(project)}"
+    assert all(line.startswith(("read images: ", "step ", "train: ")) for line in lines[2:]), (
         result.err
     )
     metrics = json.loads((project / "reports/train/metrics.json").read_text())
