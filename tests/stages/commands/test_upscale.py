@@ -60,7 +60,7 @@ def test_pictures_come_out_where_they_should(
 ) -> None:
     result = upscale(folder, *arguments)
     assert result.code == 0, result.err
-    assert result.out.splitlines() == [
+    assert [line.removesuffix(", applied 2 times") for line in result.out.splitlines()] == [
         f"{name}: {size[0]}×{size[1]}, by small.safetensors" for name, size in written.items()
     ]
     for name, size in written.items():
@@ -90,6 +90,14 @@ def test_metadata_is_kept_unless_it_is_to_be_stripped(
     result = upscale(folder, "c.jpg", *options)
     assert result.code == 0, result.err
     assert dict(Image.open(folder / "c_x4.png").getexif()) == kept
+
+
+def test_a_scale_above_the_models_says_how_often_it_is_applied(folder: Path) -> None:
+    lines = {"4": "by small.safetensors", "5": "by small.safetensors, applied 2 times"}
+    for scale, how in lines.items():
+        result = upscale(folder, "a.png", "--scale", scale, "-o", f"{scale}.png")
+        size = f"{12 * int(scale)}×{9 * int(scale)}"
+        assert (result.code, result.out) == (0, f"{scale}.png: {size}, {how}\n")
 
 
 def test_a_model_that_enlarges_nothing_changes_the_picture(folder: Path) -> None:
