@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.device_names import DEVICE_NAMES
-from pipeline.errors import UsageError
+from pipeline.errors import ArgumentError
 from pipeline.machine_limits import available_memory, usable_cores
 
 _LOG = logging.getLogger(__name__)
@@ -20,8 +20,8 @@ def pick_device(name: str) -> torch.device:
 
     `auto` takes CUDA, then MPS, then the CPU; it logs a warning where PyTorch has no code for the
     GPU. Also sets, for the whole process: no more threads than this process may use cores, and of
-    cuDNN deterministic algorithms and IEEE's single precision in place of TF32. Raises `UsageError`
-    where the device does not exist, or PyTorch has no code for it.
+    cuDNN deterministic algorithms and IEEE's single precision in place of TF32. Raises
+    `ArgumentError` where the device does not exist, or PyTorch has no code for it.
     """
     # PyTorch rounds the factors of convolutions to TF32's 10 bits otherwise, which moves SSIM in
     # its second decimal.
@@ -41,16 +41,16 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda", "mps"):
-        raise UsageError(f"device {name}: unknown; use {DEVICE_NAMES}")
+        raise ArgumentError("device", f"{name} is unknown; use {DEVICE_NAMES}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise UsageError(f"device {name}: this machine has {count} CUDA devices")
+        raise ArgumentError("device", f"{name}: this machine has {count} CUDA devices")
     if device.type == "cuda" and (problem := _missing_code(device.index or 0)):
-        raise UsageError(
-            f"device {name}: {problem}; install a PyTorch that is, or choose the device cpu"
+        raise ArgumentError(
+            "device", f"{name}: {problem}; install a PyTorch that is, or choose the device cpu"
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("device mps: not available on this machine")
+        raise ArgumentError("device", "mps: not available on this machine")
     return device
 
 

@@ -48,6 +48,18 @@ class UsageError(PipelineError):
     exit_code = 2
 
 
+class ArgumentError(UsageError):
+    """The argument `name` of a function has a wrong value; commands name the option instead."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name = name
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.problem}"
+
+
 class Interrupted(PipelineError):  # noqa: N818 - not an error
     """The user ended a command, for which the usual advice, to go on by running it, is wrong."""
 

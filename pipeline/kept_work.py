@@ -16,6 +16,7 @@ from pipeline.locks import hold, living_owner, lock_file, record_file
 
 KINDS = {
     "checkpoints": "state of trainings, from which a stopped one goes on",
+    "logs": "logs of trainings whose checkpoints are gone",
     "shards": "resized images, so that no original is decoded twice",
     "originals": "downloaded files that are not in data/raw; fetched again when they are needed",
     "parts": "transfers that were stopped; the next scrape goes on with them",
@@ -38,6 +39,7 @@ _STAGE_FOLDERS = {
 }
 _RAW_NEW, _RAW_OLD = _DATA / ".raw.new", _DATA / ".raw.old"
 _CHECKPOINTS = _MODELS / "checkpoints"
+_LOGS = _REPORTS / "train/runs"
 _CHECKPOINT = re.compile(r"step-(\d+)\.pt")
 _DAMAGED_CHECKPOINT = re.compile(r"step-\d{9}\.pt\.damaged")
 # Commands without a lock write a temporary file for minutes at most.
@@ -83,6 +85,7 @@ def list_kept() -> list[KeptFiles]:
     try:
         kept = [
             *_checkpoints(),
+            _logs(),
             _folder("shards", _STORE / "resized", (_stage_lock("resize"),)),
             _originals(),
             _folder("parts", _STORE / "parts", _store_locks()),
@@ -161,6 +164,12 @@ def _state_of(run: Path, files: Iterable[Path]) -> str:
     except (OSError, ValueError, LookupError, TypeError):
         return f"at step {max(steps)}" if steps else "without a checkpoint"
     return f"unfinished, at step {max(steps)}" if steps else "unfinished, without a checkpoint"
+
+
+def _logs() -> KeptFiles:
+    gone = [run for run in _entries(_LOGS) if not (_CHECKPOINTS / run.name).exists()]
+    files = tuple(file for run in gone for file in _files(run))
+    return KeptFiles("logs", _LOGS, KINDS["logs"], files, (_stage_lock("train"),))
 
 
 def _folder(kind: str, path: Path, locks: tuple[Path, ...]) -> KeptFiles:

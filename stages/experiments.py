@@ -29,19 +29,16 @@ def measured_experiments(revisions: list[str] | None) -> "list[Experiment]":
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError
 
-    from pipeline.evaluation.tradeoff import Experiment
-
     try:
         rows = exp_show(revs=revisions)
     except (DvcException, SCMError) as error:
         raise PipelineError(
             f"dvc: {error}; it lists the experiments of the git repository of this folder"
         ) from None
-    params = [
-        f"{section}.{param.name}"
-        for section in Params.model_fields
-        for param in params_of(section_type(section))
-    ]
+    # It loads PyTorch, which takes long: not before DVC has answered.
+    from pipeline.evaluation.tradeoff import Experiment
+
+    params = param_names()
     rows = [row for row in rows if row["rev"] != "workspace"]
     for row in rows:
         # DVC lists an experiment that it cannot read without params.
@@ -65,6 +62,15 @@ def measured_experiments(revisions: list[str] | None) -> "list[Experiment]":
             "`dvc exp run`, then try again"
         )
     return measured
+
+
+def param_names() -> list[str]:
+    """Return the names of all params, with their sections."""
+    return [
+        f"{section}.{param.name}"
+        for section in Params.model_fields
+        for param in params_of(section_type(section))
+    ]
 
 
 def with_all_means(experiment: "Experiment") -> "Experiment":

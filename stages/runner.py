@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from pipeline.errors import PipelineError, UsageError, fault_line
+from pipeline.errors import ArgumentError, PipelineError, UsageError, fault_line
 from pipeline.locks import hold, lock_file
 from pipeline.named_files import FOLDER, Input, unwatched
 from pipeline.params import Params, Section
@@ -51,7 +51,21 @@ class Stage:
 
 
 class HandRunCommand(TyperCommand):
-    """Command none of whose arguments and options may be empty: an empty path is any folder."""
+    """Command that names its options in errors of the library, which knows arguments alone.
+
+    None of its arguments and options may be empty: an empty path is any folder.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """As of any command. Raises `UsageError` that names the option for an argument."""
+        try:
+            return super().invoke(ctx)
+        except ArgumentError as error:
+            option = option_name(error.name)
+            params = [p for p in self.params if p.name == error.name or option in p.opts]
+            given = [param for param in params if ctx.params.get(param.name) is not None]
+            names = [option if option in p.opts else error.name.upper() for p in given]
+            raise UsageError(f"{(names or [error.name])[0]}: {error.problem}") from None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As of any command. Raises `UsageError` that names the empty one."""
@@ -106,7 +120,7 @@ def _add_stage(app: typer.Typer, stage: Stage, shown: Section, source: str) -> N
         texts = {param.name: options.pop(keyword(param.name)) for param in params_of(type(shown))}
         overrides = {name: text for name, text in texts.items() if text is not None}
         params = _params_with(stage.name, overrides)
-        with _exclusive(stage, options), _naming_options(stage.name, overrides):
+        with _exclusive(stage, options), naming_options(stage.name, overrides):
             stage.run(params, **options)
 
     own = list(inspect.signature(stage.run).parameters.values())[1:]
@@ -136,13 +150,17 @@ def _params_with(section: str, overrides: Mapping[str, str]) -> Section:
 
 
 @contextmanager
-def _naming_options(section: str, given: Iterable[str]) -> Iterator[None]:
+def naming_options(section: str, given: Collection[str]) -> Iterator[None]:
     """Name the options in place of the `given` params of a section, in errors of the block.
 
-    The library knows params alone.
+    The library knows params alone, and arguments.
     """
     try:
         yield
+    except ArgumentError as error:
+        is_option = error.name in given
+        error.name = option_name(error.name) if is_option else f"{section}.{error.name}"
+        raise
     except PipelineError as error:
         text = str(error)
         for name in given:

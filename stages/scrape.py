@@ -149,10 +149,12 @@ def _print_plan(planned: "Plan", progress: ConsoleProgress) -> None:
         state = "stored" if entry.stored else "fetch"
         size = f"{approximately}{entry.bytes / 1e6:.2f} MB"
         typer.echo(f"{post.id}\t{post.width}×{post.height}\t{size}\t{state}\t{post.file_url}")
-    missing = [entry.bytes for entry in planned.accepted if not entry.stored]
+    missing = sum(not entry.stored for entry in planned.accepted)
+    least, most = (f"{size / 1e6:.1f}" for size in planned.bytes_to_fetch)
+    size = f"about {least} MB" if least == most else f"{least} to {most} MB, estimated by pixels"
     rows = [
-        ("stored", len(planned.accepted) - len(missing), ""),
-        ("to fetch", len(missing), f"about {sum(missing) / 1e6:.1f} MB"),
+        ("stored", len(planned.accepted) - missing, ""),
+        ("to fetch", missing, size),
         ("rejected", sum(planned.rejected.values()), _reasons(planned.rejected)),
     ]
     _print_table(rows, progress)

@@ -20,6 +20,7 @@ from stages.paths import MANIFEST, MODELS, REPORTS, RESIZED
 from stages.runner import (
     PARAMS_FILE,
     Stage,
+    naming_options,
     project_folder,
     run_stage,
     warn_of_unwatched,
@@ -133,7 +134,7 @@ def _train_in_group(params: TrainParams, problems: Path) -> None:
     torch.set_num_threads(max(1, usable_cores() // params.processes))
     sign = problems / f"{os.environ['RANK']}-{os.getpid()}.alive"
     try:
-        with beating(sign):
+        with beating(sign), naming_options("train", ()):
             _train(params)
     except PipelineError as error:
         (problems / f"{os.environ['RANK']}.error").write_text(str(error), encoding="utf-8")
@@ -156,14 +157,16 @@ def _train(params: TrainParams) -> None:
 
     kept_for_evaluation = load_params(PARAMS_FILE).evaluate.models.values()
     loggers = make_loggers(public_params(params))
-    with TrainLog(LiveRecorder(TRAIN_REPORTS), project_folder() / RUNS, loggers) as recorder:
+    progress = ConsoleProgress()
+    curves, runs = LiveRecorder(TRAIN_REPORTS), project_folder() / RUNS
+    with TrainLog(curves, runs, loggers, progress) as recorder:
         result = train(
             params,
             MANIFEST,
             RESIZED,
             MODELS,
             recorder,
-            ConsoleProgress(),
+            progress,
             project_folder(),
             list(kept_for_evaluation),
         )

@@ -33,14 +33,18 @@ def usage_message(error: typer.TyperException) -> str:
 
 
 def _refused_value(error: typer.BadParameter, cause: ValidationError) -> str | None:
-    """Return the message for a value that is no number, or outside of its limits; else None."""
+    """Return the message for a value that is no number or choice, or outside of its limits."""
     details = cause.errors()[0]
+    if error.param is None:
+        return None
+    option = max(error.param.opts, key=len)
+    if details["type"] == "value_error":
+        return f"{option}: {details['msg'].removeprefix('Value error, ').removesuffix('.')}"
     kind = _KINDS.get(details["type"])
-    if kind is None or error.param is None:
+    if kind is None:
         return None
     value = details["input"]
     limits = [limit for name, limit in details.get("ctx", {}).items() if name in ("le", "ge")]
-    option = max(error.param.opts, key=len)
     example = ""
     if number := re.match(r"\d+" if "int" in details["type"] else r"\d+(\.\d+)?", str(value)):
         example = f"; for example {number[0]}" if details["type"].endswith("parsing") else ""

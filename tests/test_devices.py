@@ -52,7 +52,9 @@ def test_an_old_gpu_is_named_before_it_fails(
         assert (pick_device("auto").type, pick_device("cuda:0").type) == ("cuda", "cuda")
         assert not caplog.messages
         return
-    with pytest.raises(UsageError, match=r"^device cuda: GTX 970 has compute capability \d+\.\d, "):
+    with pytest.raises(
+        UsageError, match=r"^device: cuda: GTX 970 has compute capability \d+\.\d, "
+    ):
         pick_device("cuda")
     assert pick_device("auto") == torch.device("cpu")
     assert caplog.messages[0].endswith("; the CPU computes")

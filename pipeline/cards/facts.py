@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.exported_files import model_id
 from pipeline.files import sha256_of
-from pipeline.networks.export.naming import model_id
 from pipeline.networks.files import load_generator
 from pipeline.networks.tensor_files import printable_line
 

@@ -7,7 +7,7 @@ https://github.com/OpenModelDB/open-model-database (August 2026).
 import json
 
 from pipeline.cards.facts import ModelFacts
-from pipeline.networks.export.naming import model_id
+from pipeline.exported_files import model_id
 from pipeline.params.degradation import DAMAGES
 
 ARCHITECTURES = {

@@ -160,9 +160,15 @@ def check_lr_differs(scale: int, degradation: Degradation) -> None:
 def write_pairs(pairs: SplitPairs, folder: Path, progress: Progress) -> None:
     """Write `lr/NAME.png` and `hr/NAME.png` for each image, and `pairs.json`: what they are of.
 
-    Replaces files of the same task. Raises `PipelineError` if `folder` has pairs of another one.
+    Replaces files of the same task, and says so. Raises `PipelineError` if `folder` has pairs of
+    another one.
     """
     _describe(pairs, folder)
+    existing = sum((folder / "lr" / f"{row.name}.png").exists() for row in pairs.rows)
+    if existing:
+        progress.message(
+            f"{folder}: {existing} of {len(pairs)} images are there already, and are written again"
+        )
     with task(progress, "pairs", len(pairs), "image"):
         for index, row in enumerate(pairs.rows):
             for side, pixels in zip(("lr", "hr"), pairs.pair(index), strict=True):

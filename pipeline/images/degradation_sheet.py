@@ -1,6 +1,6 @@
 """Contact sheet of degradations: details of pictures, and what they become."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.images.degradation import degrade
 from pipeline.images.resample import downscale
 from pipeline.params.degradation import ChainStrengths
+from pipeline.progress import Progress
 
 GAP = 8
 FONT_SIZE = 12
@@ -34,15 +35,25 @@ class Sheet:
     scale: int
     seed: int
 
-    def draw(self, pictures: Iterable[tuple[str, NDArray[np.uint8]]]) -> Image.Image:
+    def draw(
+        self, pictures: Iterable[tuple[str, NDArray[np.uint8]]], progress: Progress
+    ) -> Image.Image:
         """Return the sheet of pictures: name and detail, `(H, W, 3)`, sides multiples of `scale`.
 
         Each picture has a row for each kind: at its left the detail itself and, below it, LR
-        without damage; then the draws. LR is enlarged by nearest neighbour.
+        without damage; then the draws. LR is enlarged by nearest neighbour. `progress` is updated
+        with the number of rows.
         """
-        return _stack([self._block(name, detail) for name, detail in pictures])
+        blocks = []
+        for number, (name, detail) in enumerate(pictures):
+            rows = []
+            for row in self._rows(name, detail):
+                rows.append(row)
+                progress.update(number * len(self.kinds) + len(rows))
+            blocks.append(_stack(rows))
+        return _stack(blocks)
 
-    def _block(self, name: str, detail: NDArray[np.uint8]) -> Image.Image:
+    def _rows(self, name: str, detail: NDArray[np.uint8]) -> Iterator[Image.Image]:
         hr = torch.from_numpy(np.ascontiguousarray(detail.transpose(2, 0, 1)))
         height, width = detail.shape[:2]
         clean = downscale(hr[None], self.scale)[0]
@@ -51,11 +62,9 @@ class Sheet:
             _Cell(name, f"HR, {width}×{height}", Image.fromarray(detail)),
             _Cell("none", f"bicubic, LR {size}", self._enlarged(clean)),
         ]
-        rows = []
         for number, (kind_name, kind) in enumerate(self.kinds.items()):
             first = left[number] if number < len(left) else None
-            rows.append([first, *self._cells(kind_name, kind, hr)])
-        return _stack([_row(cells, width, height) for cells in rows])
+            yield _row([first, *self._cells(kind_name, kind, hr)], width, height)
 
     def _cells(self, name: str, kind: Kind, hr: torch.Tensor) -> list["_Cell"]:
         cells = []
@@ -75,31 +84,6 @@ class _Cell:
     title: str
     text: str
     image: Image.Image
-
-
-def detailed_crop(pixels: NDArray[np.uint8], side: int, scale: int) -> NDArray[np.uint8]:
-    """Return the part of `(H, W, 3)` with the most detail, of `side` pixels or what there is.
-
-    Its sides are multiples of `scale`. Raises `ValueError` where the picture is smaller than that.
-    """
-    height, width = (min(side, length) // scale * scale for length in pixels.shape[:2])
-    if not (height and width):
-        raise ValueError(
-            f"{pixels.shape[1]}×{pixels.shape[0]} pixels are fewer than {scale}×{scale}"
-        )
-    levels = pixels.mean(axis=2, dtype=np.float32)
-    steps = np.zeros_like(levels)
-    steps[1:] += np.abs(np.diff(levels, axis=0))
-    steps[:, 1:] += np.abs(np.diff(levels, axis=1))
-    sums = np.pad(steps.cumsum(0, np.float64).cumsum(1), ((1, 0), (1, 0)))
-    of_windows = (
-        sums[height:, width:]
-        - sums[:-height, width:]
-        - sums[height:, :-width]
-        + sums[:-height, :-width]
-    )
-    top, left = np.unravel_index(of_windows.argmax(), of_windows.shape)
-    return pixels[top : top + height, left : left + width]
 
 
 def _row(cells: Sequence[_Cell | None], width: int, height: int) -> Image.Image:

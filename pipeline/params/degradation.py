@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from pipeline.params.section import Section, Weight, problem_at
+from pipeline.params.section import Section, Weight, brackets, problem_at
 
 Damage = Literal["light", "web", "heavy"]
 Degradation = Literal["none", Damage]
@@ -191,9 +191,20 @@ def _check(values: object) -> object:
     if not isinstance(values, Mapping):
         raise problem_at((), f"{reprlib.repr(values)} should be a mapping of names to values")
     names = strength_names()
-    for name in values:
+    list_name, items = "", list[object]()
+    for name, value in values.items():
+        # In YAML `{jpeg_range2: 60,95}` has the key 95, without a value.
+        if value is None and isinstance(name, int | float) and items:
+            items.append(name)
+            continue
+        if len(items) > 1:
+            break
+        list_name, items = str(name), [value]
         if name not in names:
             raise problem_at((str(name),), f"unknown key{_suggestion(str(name), names)}")
+    if len(items) > 1:
+        text = ",".join(map(str, items))
+        raise problem_at((list_name,), f"{text} should be in brackets; write [{text}]")
     return {name: _checked(name, value) for name, value in values.items()}
 
 
@@ -210,7 +221,7 @@ def _problem(details: ErrorDetails, annotation: object) -> str:
     if details["type"] == "cross_check":
         return details["msg"]
     if details["type"] in ("missing", "too_long", "tuple_type"):
-        wanted = f"a list of {len(get_args(annotation))} numbers"
+        wanted = f"a list of {len(get_args(annotation))} numbers{brackets(details['input'])}"
     else:
         wanted = details["msg"].removeprefix("Input should be ")
     return f"{reprlib.repr(details['input'])} should be {wanted}"

@@ -1,6 +1,7 @@
 """Read `params.yaml` and options; each error is one line that names file, line and key."""
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from pipeline.params import (
 )
 from pipeline.params.kinds import kinds_of
 from pipeline.params.leaf_params import LeafParam, params_of, with_values
+from pipeline.params.section import brackets
 
 S = TypeVar("S", bound=Section)
 
@@ -130,6 +132,7 @@ def _option_value(param: LeafParam, text: str) -> object:
     if is_list(param.annotation) and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
     if is_mapping_of_values(param.annotation) and not text.lstrip().startswith("{"):
+        _check_brackets(param, text)
         text = f"{{{text.replace('=', ': ')}}}"
     elif is_mapping(param.annotation) and not text.lstrip().startswith("{"):
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
@@ -146,6 +149,17 @@ def _option_value(param: LeafParam, text: str) -> object:
     except _YAML_ERRORS:
         raise UsageError(f"{option_name(param.name)}: {_shown(text)} is no YAML value") from None
     return value
+
+
+def _check_brackets(param: LeafParam, text: str) -> None:
+    """Raise `UsageError` where a list in a mapping, as in `jpeg_range=60,95`, has no brackets."""
+    without = re.search(r"([^,=\[\]]+)=([^,=\[\]]+(?:,[^,=\[\]]+)+)(?=,[^,]*=|,?$)", text)
+    if without is not None:
+        name, items = (part.strip() for part in without.groups())
+        raise UsageError(
+            f"{option_name(param.name)}: {name}: {items} should be in brackets; write "
+            f"{name}=[{items}]"
+        )
 
 
 def _item(text: str, is_number: bool) -> object:
@@ -253,7 +267,9 @@ def _problem(details: ErrorDetails, model: type[Section]) -> str:
         return details["msg"]
     if kind == "too_short":
         return f"needs at least {details['ctx']['min_length']} entry"
-    wanted = details["msg"].removeprefix("Input should be ").replace("valid tuple", "list")
+    wanted = details["msg"].removeprefix("Input should be ")
+    if kind == "tuple_type":
+        wanted = f"a list{brackets(value)}"
     return f"{_shown(value)} should be {wanted.replace('dictionary', 'mapping of names to paths')}"
 
 

@@ -85,6 +85,11 @@ def is_mapping_of_values(annotation: Any) -> bool:
     return is_mapping(annotation) and get_args(annotation)[1] is Any
 
 
+def brackets(value: object) -> str:
+    """Return how a text that should be a list is written as one, to end a message."""
+    return f"; write [{value}]" if isinstance(value, str) else ""
+
+
 def problem_at(location: tuple[str, ...], problem: str) -> PydanticCustomError:
     """Return the error of a check across keys; it is reported at the key `location`."""
     return PydanticCustomError("cross_check", "{problem}", {"at": location, "problem": problem})

@@ -1,14 +1,15 @@
 """Plan of a scrape: which posts it would accept, and how many bytes it would fetch."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.store import Store
 
-# Typical of illustrations; used until the store knows the lengths of enough of the planned files.
+# Middling of illustrations; used until the store knows the lengths of enough of the planned files.
+# Sets of a site or tag have from about half of it to twice as much.
 _TYPICAL_BYTES_PER_PIXEL = {"jpg": 0.35, "jpeg": 0.35, "png": 1.1, "webp": 0.2, "gif": 0.6}
 _MIN_FILES = 20
 
@@ -17,12 +18,14 @@ _MIN_FILES = 20
 class PlannedFile:
     """A post that would be accepted, and its file's length, an estimate where it is unknown.
 
-    `stored`: the file does not have to be fetched.
+    `stored`: the file does not have to be fetched. `guessed`: the estimate is by what is typical,
+    and knows nothing of these files.
     """
 
     post: Post
     bytes: int
     stored: bool
+    guessed: bool
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,14 @@ class Plan:
     rejected: dict[str, int]
     shortage: str | None
     """how many posts are missing, and why; None where none are"""
+
+    @property
+    def bytes_to_fetch(self) -> tuple[int, int]:
+        """The least and the most bytes that are likely: a guess may be half or double."""
+        missing = [entry for entry in self.accepted if not entry.stored]
+        guess = sum(entry.bytes for entry in missing if entry.guessed)
+        known = sum(entry.bytes for entry in missing if not entry.guessed)
+        return known + guess // 2, known + guess * 2
 
 
 def plan_files(posts: Iterable[Post], store: Store, previous: PreviousSets) -> list[PlannedFile]:
@@ -50,15 +61,17 @@ def plan_files(posts: Iterable[Post], store: Store, previous: PreviousSets) -> l
     planned = []
     for post, file in rows:
         length = file.bytes if file is not None else None
-        bytes_per_pixel = _bytes_per_pixel(post.extension, sizes)
+        measured = _bytes_per_pixel(sizes[post.extension])
+        bytes_per_pixel = measured or _TYPICAL_BYTES_PER_PIXEL.get(post.extension, 1.0)
         estimate = round(bytes_per_pixel * post.width * post.height)
+        guessed = not length and measured is None
         stored = (file is not None and file.sha256 is not None) or previous.has_file(post)
-        planned.append(PlannedFile(post, length or estimate, stored))
+        planned.append(PlannedFile(post, length or estimate, stored, guessed))
     return planned
 
 
-def _bytes_per_pixel(extension: str, sizes: dict[str, list[tuple[int, int]]]) -> float:
-    of_type = sizes[extension]
-    if len(of_type) >= _MIN_FILES:
-        return sum(size for size, _ in of_type) / sum(pixels for _, pixels in of_type)
-    return _TYPICAL_BYTES_PER_PIXEL.get(extension, 1.0)
+def _bytes_per_pixel(sizes: Sequence[tuple[int, int]]) -> float | None:
+    """Return the mean of files of known bytes and pixels; None where they are too few."""
+    if len(sizes) < _MIN_FILES:
+        return None
+    return sum(size for size, _ in sizes) / sum(pixels for _, pixels in sizes)

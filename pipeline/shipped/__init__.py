@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.errors import UsageError
+from pipeline.errors import ArgumentError, PipelineError
 
 FOLDER = Path(__file__).parent
 DEFAULT = "perception"
@@ -57,7 +57,7 @@ def named_file(name: str) -> Path:
 def model_file(model: str) -> Path:
     """Return the file of `model`, the name of a shipped generator or a path.
 
-    A path with a suffix need not exist. Raises `UsageError` for any other that does not.
+    A path with a suffix need not exist. Raises `ArgumentError` for any other that does not.
     """
     models = shipped_models()
     if model in models:
@@ -65,5 +65,12 @@ def model_file(model: str) -> Path:
     path = Path(model)
     if not path.suffix and not path.exists():
         names = ", ".join(models)
-        raise UsageError(f"model: {model} is no file, and no model that is here ({names})")
+        raise ArgumentError("model", f"{model} is no file, and no model that is here ({names})")
+    return path
+
+
+def existing(path: Path) -> Path:
+    """Return the path of a model's file. Raises `PipelineError` where it does not exist."""
+    if not path.exists():
+        raise PipelineError(f"{path}: no such file; `pipeline train` makes a model")
     return path

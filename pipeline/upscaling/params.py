@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
-from pipeline.errors import UsageError
-from pipeline.fields import first_problem
+from pipeline.errors import ArgumentError
 from pipeline.params.section import Section, problem_at
 from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG, any_case
 
@@ -131,35 +130,33 @@ class UpscaleParams(Section):
     @model_validator(mode="after")
     def _one_size(self) -> "UpscaleParams":
         if self.scale is not None and (self.width or self.height):
-            raise problem_at((), "scale: width and height take its place; name one or the other")
+            raise problem_at(("scale",), "width and height take its place; name one or the other")
         return self
 
 
-# A problem that is not listed here is pydantic's, after the option's name.
+# A problem that is not listed here is pydantic's.
 _PROBLEMS = {
-    "alpha": "alpha: {} is not between 0 and 1",
-    "scale": f"scale: {{}} is not between {MIN_SCALE} and {MAX_SCALE}",
-    "width": f"width: {{}} is not between 1 and {MAX_SIDE}",
-    "height": f"height: {{}} is not between 1 and {MAX_SIDE}",
-    "background": "--background: {} is no opaque colour; for example white or #ffcc00",
-    "tile": f"tile: {{}} is not a number of pixels from {MIN_TILE} to {MAX_TILE}",
-    "device": f"device {{}}: unknown; use {DEVICE_NAMES}",
-    "precision": "precision: {} is unknown; use auto, fp32 or bf16",
-    "format": "--format: {} is unknown; use png, webp, jpg or gif",
-    "quality": "--quality: {} is not between 1 and 100",
+    "alpha": "{} is not between 0 and 1",
+    "scale": f"{{}} is not between {MIN_SCALE} and {MAX_SCALE}",
+    "width": f"{{}} is not between 1 and {MAX_SIDE}",
+    "height": f"{{}} is not between 1 and {MAX_SIDE}",
+    "background": "{} is no opaque colour; for example white or #ffcc00",
+    "tile": f"{{}} is not a number of pixels from {MIN_TILE} to {MAX_TILE}",
+    "device": f"{{}} is unknown; use {DEVICE_NAMES}",
+    "precision": "{} is unknown; use auto, fp32 or bf16",
+    "format": "{} is unknown; use png, webp, jpg or gif",
+    "quality": "{} is not between 1 and 100",
 }
 
 
 def upscale_params(**options: Any) -> UpscaleParams:
-    """Return checked options. Raises `UsageError` that names the first wrong one."""
+    """Return checked options. Raises `ArgumentError` for the first wrong one."""
     try:
         return UpscaleParams(**options)
     except ValidationError as error:
         details = error.errors()[0]
-        if not details["loc"]:
-            raise UsageError(first_problem(error)) from None
-        name, value = str(details["loc"][0]), details["input"]
+        name, value = (*details["loc"], *details.get("ctx", {}).get("at", ()))[0], details["input"]
         shown = f"{value:g}" if isinstance(value, float) else str(value)
-        known = _PROBLEMS.get(name)
-        problem = first_problem(error) if known is None else known.format(shown)
-        raise UsageError(problem) from None
+        known = _PROBLEMS.get(str(name)) if details["type"] != "cross_check" else None
+        problem = details["msg"] if known is None else known.format(shown)
+        raise ArgumentError(str(name), problem) from None

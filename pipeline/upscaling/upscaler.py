@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.devices import free_memory, pick_device, uses_bf16
-from pipeline.errors import MachineFaultError, PipelineError, UsageError
+from pipeline.errors import ArgumentError, MachineFaultError, PipelineError
 from pipeline.images.decode import ImageRefused
 from pipeline.images.raster import Pixels
 from pipeline.machine_errors import is_memory_fault
@@ -70,8 +70,8 @@ class Upscaler:
     borders of the result meet, for textures that tile. `consistency`: local means and the range of
     values stay those of the picture, by `make_consistent`, unless the model enlarges nothing.
     `tile`: side of a tile, 16 LR pixels or more; None: by free memory. `precision`: "fp32", "bf16",
-    or "auto" for bf16 where the hardware computes in it. Raises `UsageError` and, for a file that
-    is no generator, `PipelineError`.
+    or "auto" for bf16 where the hardware computes in it. Raises `ArgumentError` and, for a file
+    that is no generator, `PipelineError`.
 
     Several threads may call it at once, and forked processes, which compute in one thread. It can
     be pickled and copied.
@@ -108,7 +108,7 @@ class Upscaler:
         generator = _load(model, params.alpha)
         self.scale = float(generator.scale if params.scale is None else params.scale)
         if generator.scale == 1 < self.scale:
-            raise UsageError("scale: this model makes pictures no larger")
+            raise ArgumentError("scale", "this model makes pictures no larger")
         self._target_size = target_size(params, generator.scale)
         folded = fold(generator).float().to(chosen)
         self._tiled = TiledGenerator(
@@ -295,12 +295,14 @@ def _load(model: str | Path | Generator, alpha: float | None) -> Generator:
         if isinstance(model, Generator):
             return model
         if not isinstance(model, str | Path):
-            raise UsageError(
-                f"model: {type(model).__name__} is none; use a name, a file, or a Generator"
+            raise ArgumentError(
+                "model", f"{type(model).__name__} is none; use a name, a file, or a Generator"
             )
         return load_generator(model_file(str(model))).generator
     if model != DEFAULT:
-        raise UsageError("alpha: it mixes the two models that come with the program; name no model")
+        raise ArgumentError(
+            "alpha", "it mixes the two models that come with the program; name no model"
+        )
     distortion, perception = (
         load_generator(model_file(name)).generator for name in ("distortion", "perception")
     )

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import UsageError
+from pipeline.shipped import existing
+from stages.output_files import check_output
 
 
 def blend(
@@ -17,6 +19,7 @@ def blend(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="safetensors file that is written")
     ] = Path("models/blend.safetensors"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file")] = False,
 ) -> None:
     """Write the generator whose every weight lies between those of two others.
 
@@ -24,11 +27,16 @@ def blend(
     `pipeline evaluate --models NAME=FILE`. Best where one was trained from the other.
     """
     from pipeline.files import sha256_of, writing
-    from pipeline.networks.blending import blend_generators
-    from pipeline.networks.files import load_generator, save_generator
 
     if output.resolve() in (distortion.resolve(), perception.resolve()):
         raise UsageError(f"--output: {output} is one of the two; name another file")
+    check_output(output, overwrite)
+    for path in (distortion, perception):
+        existing(path)
+    # These load PyTorch.
+    from pipeline.networks.blending import blend_generators
+    from pipeline.networks.files import load_generator, save_generator
+
     first, second = (load_generator(path).generator for path in (distortion, perception))
     metadata = {
         "blend_alpha": str(alpha),

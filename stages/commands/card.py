@@ -24,15 +24,18 @@ def card(
     Markdown with the YAML head that the Hugging Face Hub reads. What the file does not know is left
     out, or null where OpenModelDB requires it. Check the text before you publish it.
     """
-    from pipeline.cards.facts import ModelFacts
-    from pipeline.cards.hugging_face import hugging_face_card
-    from pipeline.cards.openmodeldb import openmodeldb_card
     from pipeline.files import write_text, writing
-    from pipeline.shipped import model_file
+    from pipeline.shipped import existing, model_file
 
     if output is not None:
         check_output(output, overwrite)
-    facts = ModelFacts.of(model_file(model))
+    file = existing(model_file(model))
+    # These load PyTorch.
+    from pipeline.cards.facts import ModelFacts
+    from pipeline.cards.hugging_face import hugging_face_card
+    from pipeline.cards.openmodeldb import openmodeldb_card
+
+    facts = ModelFacts.of(file)
     text = openmodeldb_card(facts) if openmodeldb else hugging_face_card(facts)
     if output is None:
         print(text, end="")

@@ -1,13 +1,16 @@
 """`pipeline degrade`: a contact sheet of what degradations do to pictures."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.params.degradation import DAMAGES
+from pipeline.params import TrainParams
+from pipeline.params.degradation import DAMAGES, Damage
+from pipeline.progress import task
+from stages.console import ConsoleProgress
 from stages.output_files import check_output
 
 if TYPE_CHECKING:
@@ -49,20 +52,23 @@ def degrade(
     part of the picture with most edges. The same seed gives the same sheet.
     """
     from pipeline.files import atomic_path, writing
-    from pipeline.images.degradation import degradation_of
-    from pipeline.images.degradation_sheet import Sheet
-    from pipeline.params.file import load_params
 
     _check_output(output, pictures, overwrite)
-    scale, kinds = DEFAULT_SCALE, _kinds(preset or (DAMAGES if params is None else ()))
-    if params is not None:
-        train = load_params(params).train
-        kind = degradation_of(train.degradation, train.degradation_strengths)
-        if kind == "none":
-            raise UsageError(f"{params}: train.degradation is none; set it to {', '.join(DAMAGES)}")
-        scale, kinds[f"{train.degradation} ({params.name})"] = train.scale, kind
+    names = _presets(preset or ()) or (DAMAGES if params is None else ())
+    train = None if params is None else _train_params(params)
+    scale = DEFAULT_SCALE if train is None else train.scale
     details = [(path.name, _detail(path, crop, scale)) for path in pictures]
-    sheet = Sheet(kinds, draws, scale, seed).draw(details)
+    progress, rows = ConsoleProgress(), len(pictures) * (len(names) + (train is not None))
+    with task(progress, "degradations", rows, "rows"):
+        # Whatever is wrong with arguments is found before these load PyTorch.
+        from pipeline.images.degradation import degradation_of
+        from pipeline.images.degradation_sheet import Sheet
+
+        kinds: dict[str, Kind] = {name: degradation_of(name) for name in names}
+        if params is not None and train is not None and train.degradation != "none":
+            kind = degradation_of(train.degradation, train.degradation_strengths)
+            kinds[f"{train.degradation} ({params.name})"] = kind
+        sheet = Sheet(kinds, draws, scale, seed).draw(details, progress)
     with writing(output), atomic_path(output) as temporary:
         sheet.save(temporary, "PNG", optimize=True)
     print(f"{output}: {', '.join(kinds)}; LR images of each: {draws}")
@@ -77,22 +83,28 @@ def _check_output(output: Path, pictures: Iterable[Path], overwrite: bool) -> No
     check_output(output, overwrite)
 
 
-def _kinds(presets: Iterable[str]) -> "dict[str, Kind]":
-    """Return the degradations of these names. Raises `UsageError`."""
-    from pipeline.images.degradation import degradation_of
-
-    kinds: dict[str, Kind] = {}
-    for name in presets:
+def _presets(names: Collection[str]) -> Sequence[Damage]:
+    """Return the presets of these names, each once. Raises `UsageError`."""
+    for name in names:
         if name not in DAMAGES:
-            raise UsageError(f"--preset: {name!r} is none of {', '.join(DAMAGES)}")
-        kinds[name] = degradation_of(name)
-    return kinds
+            raise UsageError(f"--preset: {name!r} is not one of {', '.join(DAMAGES)}")
+    return [preset for name in dict.fromkeys(names) for preset in DAMAGES if preset == name]
+
+
+def _train_params(file: Path) -> TrainParams:
+    """Return the section `train` of a params file. Raises `UsageError` where it damages nothing."""
+    from pipeline.params.file import load_params
+
+    train = load_params(file).train
+    if train.degradation == "none":
+        raise UsageError(f"{file}: train.degradation is none; set it to {', '.join(DAMAGES)}")
+    return train
 
 
 def _detail(path: Path, side: int, scale: int) -> "NDArray[np.uint8]":
     """Return the part of a picture that is shown. Raises `PipelineError`."""
     from pipeline.images.decode import ImageRefused, decode
-    from pipeline.images.degradation_sheet import detailed_crop
+    from pipeline.images.detailed_crop import detailed_crop
     from pipeline.params import ResizeParams
     from pipeline.params.section import MAX_DECODED_PIXELS
 

@@ -67,6 +67,8 @@ def demo(
     Finally enlarges one picture that training did not see. All files are in a folder with its own
     git and DVC repository: your params, data and commits do not change.
     """
+    _claim(folder)
+    # These load PyTorch.
     from pipeline.booru.app import Site
     from pipeline.booru.drawn_collection import collect_drawings
     from pipeline.networks.perceptual.weights import has_backbone
@@ -79,7 +81,6 @@ def demo(
         settings["train"]["vgg"] = "random"
     if not has_backbone("alexnet"):
         settings["evaluate"]["lpips"] = "off"
-    _claim(folder)
     with hold(lock_file(folder / "data", "demo"), "pipeline demo"):
         create_project(folder, settings, "Params")
         pictures = collect_drawings(

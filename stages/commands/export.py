@@ -2,20 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import UsageError
-from pipeline.shipped import DEFAULT
+from pipeline.exported_files import Format, Precision, default_output, exported_files
+from pipeline.shipped import DEFAULT, existing, model_file
 from stages.output_files import check_output
 
 if TYPE_CHECKING:
     from pipeline.networks.files import LoadedGenerator
 
-# As in pipeline/networks/export, which imports torch.
-Format = Literal["onnx", "ncnn", "safetensors", "pth"]
-Precision = Literal["fp32", "fp16"]
 OUTPUT_SUFFIXES = (".onnx", ".param")
 LONG_PARAMETERS = 4_000_000
 
@@ -66,21 +64,22 @@ def export(
     safetensors and pth hold the weights alone, named as spandrel knows them: for chaiNNer, ComfyUI
     and others, but not for SRResNet, which no other program knows.
     """
-    from pipeline.networks.export.naming import default_output, exported_files
-    from pipeline.networks.files import load_generator
-    from pipeline.shipped import model_file
+    from pipeline.model_header import scale_in_header
 
     name, output = _model_and_output(model, named_model, output)
-    loaded = None
+    path, loaded = existing(model_file(name)), None
     if output is None:
-        loaded = load_generator(model_file(name))
-        output = default_output(Path(name).stem, loaded.generator.scale, precision, format)
+        scale = scale_in_header(path)
+        if scale is None:
+            loaded = _load(path)
+            scale = loaded.generator.scale
+        output = default_output(Path(name).stem, scale, precision, format)
     chosen, files = exported_files(output, format)
     if opset is not None and chosen != "onnx":
         raise UsageError(f"--opset: is ONNX's, and has no meaning for {chosen}")
     for file in files:
         check_output(file, overwrite)
-    loaded = loaded or load_generator(model_file(name))
+    loaded = loaded or _load(path)
     count = loaded.generator.parameter_count
     if chosen in ("onnx", "ncnn") and count > LONG_PARAMETERS:
         what = f"writing and checking {count:,} parameters, which takes a minute"
@@ -106,6 +105,13 @@ def _model_and_output(
     if model is not None and named_model is not None:
         raise UsageError(f"--model: {named_model} beside {model}; name one model")
     return model or named_model or DEFAULT, output
+
+
+def _load(path: Path) -> "LoadedGenerator":
+    """Return the generator of a file. It loads PyTorch."""
+    from pipeline.networks.files import load_generator
+
+    return load_generator(path)
 
 
 def _write(

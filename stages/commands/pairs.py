@@ -39,9 +39,10 @@ def pairs(
     `pipeline evaluate --results NAME=FOLDER` compares its results with ours. Each degradation and
     split needs a folder of its own: FOLDER/pairs.json says what its images are.
     """
+    params = load_params(PARAMS_FILE)
+    # It loads PyTorch.
     from pipeline.evaluation.pairs import SplitPairs, write_pairs
 
-    params = load_params(PARAMS_FILE)
     evaluate = params.evaluate
     written = split or evaluate.split
     images = SplitPairs.from_split(

@@ -1,12 +1,13 @@
 """`pipeline serve`: a web page on this computer that enlarges pictures."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.device_names import DEVICE_NAMES
-from pipeline.errors import Interrupted
+from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
+from pipeline.errors import ArgumentError, Interrupted
 
 
 def serve(
@@ -36,9 +37,15 @@ def serve(
 
     A picture has 64 MB and 16 million pixels at most, or 4 million to become eight times as large.
     """
+    from pipeline.shipped import AUTO, DEFAULT, existing, shipped_models
+
+    if not re.match(DEVICE_PATTERN, device):
+        raise ArgumentError("device", f"{device} is unknown; use {DEVICE_NAMES}")
+    if model is not None:
+        existing(model)
+    # These load PyTorch.
     from pipeline.devices import pick_device
     from pipeline.networks.files import load_generator
-    from pipeline.shipped import AUTO, DEFAULT, shipped_models
     from pipeline.upscaling.app import UpscaleApp
     from pipeline.wsgi import Server
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.errors import UsageError
 from pipeline.locks import hold, lock_file
-from stages.experiments import measured_experiments, with_all_means
+from stages.experiments import measured_experiments, param_names, with_all_means
 
 
 def tradeoff(
@@ -26,11 +27,14 @@ def tradeoff(
     ] = Path("reports/tradeoff"),
 ) -> None:
     """Draw one plane of all DVC experiments that have run, and of the commit they started from."""
+    if by is not None and by not in param_names():
+        raise UsageError(f"--by: {by} is no param; write SECTION.PARAM, as train.adv_weight")
+    first, *others = measured_experiments(rev)
+    # These load PyTorch.
     from pipeline.evaluation.plane import write_points
     from pipeline.evaluation.plane_figure import draw_plane
     from pipeline.evaluation.tradeoff import tradeoff_plane
 
-    first, *others = measured_experiments(rev)
     # Interpolation is the same in all of them, as far as they measured the same images.
     plane = tradeoff_plane([with_all_means(first), *others], by)
     # Files of two planes must not mix.

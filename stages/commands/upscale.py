@@ -161,7 +161,8 @@ def _enlarge(
         if result.job.writes_file:
             width, height = result.picture.size
             shown = model.chooser.shown_name(result.source.picture)
-            how = f"by {shown}" if result.passes else "made smaller without a model"
+            times = f", applied {result.passes} times" if result.passes > 1 else ""
+            how = f"by {shown}{times}" if result.passes else "made smaller without a model"
             print(f"{result.job.target}: {width}×{height}, {how}", flush=True)
 
     chooser = model.chooser

@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pipeline.files import writing
+from pipeline.progress import Progress
 from stages.live_recorder import LiveRecorder
 from stages.loggers.base import Logger
-from stages.loggers.json_lines import JsonLines
+from stages.loggers.json_lines import FILE, JsonLines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 class TrainLog:
     """The recorder of a training: the curves of the last one, and a log for each run."""
 
-    def __init__(self, curves: LiveRecorder, runs: Path, loggers: Sequence[Logger]) -> None:
-        """`runs`: the folder of the logs, one folder per run."""
-        self._curves, self._runs, self._loggers = curves, runs, loggers
+    def __init__(
+        self, curves: LiveRecorder, runs: Path, loggers: Sequence[Logger], progress: Progress
+    ) -> None:
+        """`runs`: the folder of the logs, one folder per run; `progress` shows that of this one."""
+        self._curves, self._runs, self._loggers, self._progress = curves, runs, loggers, progress
         self._lines = JsonLines()
         self._step = 0
 
@@ -48,6 +51,7 @@ class TrainLog:
         for logger in self._loggers:
             logger.start(folder, lines)
         self._step = lines[-1].step if lines else 0
+        self._progress.message(f"log: {folder / FILE}")
 
     def figures(self, step: int, figures: Mapping[str, float], status: Mapping[str, float]) -> None:
         """Append to all logs."""

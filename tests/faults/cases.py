@@ -102,7 +102,8 @@ def cases(site: str, pictures: Path) -> dict[str, Case]:
             ("export", "sr.param", "--model", MODEL, "--overwrite"), existing=("sr.param", "sr.bin")
         ),
         "blend": Case(
-            ("blend", MODEL, "models/best.safetensors"), existing=("models/blend.safetensors",)
+            ("blend", MODEL, "models/best.safetensors", "--overwrite"),
+            existing=("models/blend.safetensors",),
         ),
         "tradeoff": Case(
             ("tradeoff",), existing=tuple(f"reports/tradeoff/plane.{kind}" for kind in TRADEOFF)

@@ -76,6 +76,15 @@ def test_the_names_are_those_of_both_orders() -> None:
         ("{jpeg_range: [30, 101]}", ".jpeg_range: 101 should be less than or equal to 100"),
         ("{jpeg_range2: [1.5, 9]}", ".jpeg_range2: 1.5 should be a valid integer"),
         ("{jpeg_range: 30}", ".jpeg_range: 30 should be a list of 2 numbers"),
+        ("{jpeg_range2: 60,95}", ".jpeg_range2: 60,95 should be in brackets; write [60,95]"),
+        (
+            "{noise_prob: 0, jpeg_range: 60,95, blur_prob: 1}",
+            ".jpeg_range: 60,95 should be in brackets; write [60,95]",
+        ),
+        (
+            "{jpeg_range: '60, 95'}",
+            ".jpeg_range: '60, 95' should be a list of 2 numbers; write [60, 95]",
+        ),
         ("{jpeg_range: [1, 2, 3]}", ".jpeg_range: [1, 2, 3] should be a list of 2 numbers"),
         ("{kernel_prob: [1, 1]}", ".kernel_prob: [1, 1] should be a list of 6 numbers"),
         ("{kernel_prob: [0, 0, 0, 0, 0, 0]}", ".kernel_prob: should have a number above 0"),
@@ -119,6 +128,13 @@ def test_the_option_takes_lists(tmp_path: Path) -> None:
         assert changed.degradation_strengths == {"noise_prob": 0, "jpeg_range2": (60, 95)}
     with pytest.raises(UsageError, match=r"^--degradation-strengths: noise_prob: 3 should be "):
         override(train, {"degradation_strengths": "noise_prob=3"})
+    for text in ("kernel_prob=1,1,0,0,0,0", "noise_prob=0,kernel_prob=1,1,0,0,0,0,blur_prob=1"):
+        with pytest.raises(UsageError) as raised:
+            override(train, {"degradation_strengths": text})
+        assert str(raised.value) == (
+            "--degradation-strengths: kernel_prob: 1,1,0,0,0,0 should be in brackets; write "
+            "kernel_prob=[1,1,0,0,0,0]"
+        )
     with pytest.raises(UsageError, match="is no YAML value"):
         override(train, {"degradation_strengths": "jpeg_range=[60"})
 

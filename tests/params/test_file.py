@@ -163,7 +163,7 @@ def test_params_are_frozen() -> None:
         ("train:\n  lr: fast\n", ":2: train.lr: 'fast' should be a valid number"),
         ("train:\n  lr: .inf\n", ":2: train.lr: inf should be a finite number"),
         ("train:\n  lr: 0\n", ":2: train.lr: 0 should be greater than 0"),
-        ("scrape:\n  tags: 1girl\n", ":2: scrape.tags: '1girl' should be a list"),
+        ("scrape:\n  tags: a, b\n", ":2: scrape.tags: 'a, b' should be a list; write [a, b]"),
         ("scrape:\n  tags:\n    - a\n    - 1\n", ":4: scrape.tags.1: 1 should be a valid string"),
         (
             "train:\n  content_layers: []\n",

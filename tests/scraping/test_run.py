@@ -925,6 +925,7 @@ def test_a_plan_fetches_nothing_and_serves_the_scrape(tmp_path: Path) -> None:
     sizes = [len(site.files[f"/images/1/{number}.png"]) for number in range(29, 7, -1)]
     assert [entry.bytes for entry in planned.accepted[:22]] == sizes
     assert {entry.bytes for entry in planned.accepted[22:]} == {round(sum(sizes) / 22)}
+    assert not any(entry.guessed for entry in planned.accepted)
 
 
 def test_failures_are_tried_again_without_a_listing(tmp_path: Path) -> None:

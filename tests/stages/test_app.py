@@ -112,7 +112,7 @@ def test_help_answers_without_params(tmp_path: Path) -> None:
         (["photo.JPG"], "'photo.JPG'. For example: pipeline upscale picture.png"),
         (["blend", "--alpha", "half"], "--alpha: half is no number"),
         (["serve", "--port", "80a"], "--port: 80a is no whole number; for example 80"),
-        (["upscale", "x.png", "--device", "tpu"], "device tpu: unknown"),
+        (["upscale", "x.png", "--device", "tpu"], "--device: tpu is unknown"),
         (["booru", "--port", "x"], "--port"),
         (["clean", "--remove", "everything"], "--remove: everything is neither kept here nor"),
         (["demo", "--port", "70000"], "--port: 70000 is more than 65535"),

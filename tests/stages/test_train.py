@@ -77,7 +77,9 @@ def test_makes_a_generator_and_its_curves_quietly(project: Path) -> None:
     assert result.out.startswith("models/generator.safetensors: 6 steps; val/psnr_y ")
     lines = result.err.splitlines()
     assert lines[0].startswith("note: train.vgg is random: ")
-    assert all(line.startswith(("read images: ", "step ", "train: ")) for line in lines[1:]), (
+    (log,) = project.glob("reports/train/runs/*/log.jsonl")
+    assert lines[1] == f"log: {log.relative_to(project)}"
+    assert all(line.startswith(("read images: ", "step ", "train: ")) for line in lines[2:]), (
         result.err
     )
     metrics = json.loads((project / "reports/train/metrics.json").read_text())
@@ -237,7 +239,7 @@ def test_a_notice_to_all_processes_of_a_training_saves_in_silence(project: Path)
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--device", "cuda:9"], 2, "device cuda:9: this machine has"),
+        (["--device", "cuda:9"], 2, "--device: cuda:9: this machine has"),
         (["--processes", "3"], 2, "--processes: 3 cannot share a batch of 2 equally"),
         (
             ["--accumulate", "3"],
@@ -331,7 +333,7 @@ def test_a_repository_without_a_commit_is_one_line(project: Path) -> None:
     [
         (["--crop", "96"], "--crop: 96 is larger than the images of data/manifest.csv"),
         (["--vgg", "nowhere"], "nowhere: holds no vgg16*.safetensors"),
-        (["--device", "cuda:9"], "device cuda:9: this machine has"),
+        (["--device", "cuda:9"], "--device: cuda:9: this machine has"),
     ],
 )
 def test_what_cannot_work_is_one_line(arguments: list[str], message: str, project: Path) -> None:

@@ -41,15 +41,15 @@ def test_the_library_has_the_commands_options_and_defaults() -> None:
         *(
             (
                 {"background": colour},
-                f"--background: {colour} is no opaque colour; for example white or #ffcc00",
+                f"background: {colour} is no opaque colour; for example white or #ffcc00",
             )
             for colour in ("whit", "#ff000080", "#f008", "rgba(255, 0, 0, 0.5)")
         ),
         ({"tile": 0}, "tile: 0 is not a number of pixels from 16 to 65536"),
-        ({"format": "bmp"}, "--format: bmp is unknown; use png, webp, jpg or gif"),
-        ({"quality": 101}, "--quality: 101 is not between 1 and 100"),
+        ({"format": "bmp"}, "format: bmp is unknown; use png, webp, jpg or gif"),
+        ({"quality": 101}, "quality: 101 is not between 1 and 100"),
         ({"precision": "fp16"}, "precision: fp16 is unknown; use auto, fp32 or bf16"),
-        ({"device": "tpu"}, "device tpu: unknown; use auto, cpu, cuda, cuda:N or mps"),
+        ({"device": "tpu"}, "device: tpu is unknown; use auto, cpu, cuda, cuda:N or mps"),
         ({"tta": 7}, "tta: Input should be a valid boolean"),
         ({"scael": 2}, "scael: Extra inputs are not permitted"),
     ],

@@ -469,7 +469,7 @@ def test_a_file_is_as_good_as_a_name() -> None:
         ({"alpha": 1.5}, "alpha: 1.5 is not between 0 and 1"),
         ({"alpha": 0.5, "model": "distortion"}, "name no model"),
         ({"precision": "fp16"}, "precision: fp16 is unknown"),
-        ({"device": "tpu"}, "device tpu"),
+        ({"device": "tpu"}, "device: tpu"),
         ({"tile": 0}, "tile: 0"),
         ({"model": "best"}, "best is no file"),
     ],

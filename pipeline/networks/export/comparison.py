@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.networks.export.precision import Precision
+from pipeline.exported_files import Precision
 from pipeline.networks.generators.base import Generator
 
 # Largest accepted difference, relative to the largest value, which counts as 1 (white) at least.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
+from pipeline.exported_files import Precision
 from pipeline.files import atomic_path, writing
 from pipeline.networks.export.comparison import (
     OTHER_SHAPE,
@@ -24,7 +25,6 @@ from pipeline.networks.export.comparison import (
     not_installed,
 )
 from pipeline.networks.export.portable import portable
-from pipeline.networks.export.precision import Precision
 from pipeline.networks.generators.base import Generator
 from pipeline.networks.tensor_files import error_line
 from pipeline.processes import new_pool, start_worker

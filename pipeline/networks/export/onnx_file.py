@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import ArgumentError, PipelineError
+from pipeline.exported_files import Precision
 from pipeline.files import atomic_path, writing
 from pipeline.networks.export.comparison import (
     OTHER_SHAPE,
@@ -15,7 +16,6 @@ from pipeline.networks.export.comparison import (
     not_installed,
 )
 from pipeline.networks.export.portable import portable
-from pipeline.networks.export.precision import Precision
 from pipeline.networks.generators.base import Generator
 from pipeline.networks.tensor_files import error_line
 
@@ -34,11 +34,11 @@ def export_onnx(
     the version of ONNX's operators, `MIN_OPSET` to `MAX_OPSET`; PyTorch's choice if None.
 
     Returns the largest difference between onnxruntime's results and PyTorch's in fp32. Raises
-    `PipelineError`, and writes nothing, where it is larger than rounding explains; `UsageError`
+    `PipelineError`, and writes nothing, where it is larger than rounding explains; `ArgumentError`
     where the optional packages are not installed.
     """
     if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
-        raise UsageError(f"opset: {opset} is not from {MIN_OPSET} to {MAX_OPSET}")
+        raise ArgumentError("opset", f"{opset} is not from {MIN_OPSET} to {MAX_OPSET}")
     with writing(path), atomic_path(path) as temporary:
         _write(portable(generator, precision), temporary, opset)
         session = OnnxSession(temporary)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import UsageError
-from pipeline.networks.export.precision import Precision
+from pipeline.exported_files import Precision
 from pipeline.networks.folding import fold
 from pipeline.networks.generators.activation import SharedPReLU
 from pipeline.networks.generators.base import Generator

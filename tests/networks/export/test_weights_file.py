@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.exported_files import Precision
 from pipeline.networks import RCAN, RRDBNet, SRResNet
 from pipeline.networks.export import export_weights
-from pipeline.networks.export.precision import Precision
 from pipeline.networks.files import load_generator
 from tests.networks.export.networks import networks
 

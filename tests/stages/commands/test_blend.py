@@ -39,7 +39,12 @@ def test_the_file_lies_between_the_two(files: Path) -> None:
         (["a.safetensors", "absent.safetensors"], 1, "absent.safetensors: no such file"),
         (["a.safetensors", "b.safetensors", "--alpha", "2"], 2, "--alpha: 2 is more than 1"),
         (["a.safetensors", "b.safetensors", "-o", "b.safetensors"], 2, "--output: b.safetensors"),
-        (["a.safetensors", "b.safetensors", "-o", "."], 1, ".: cannot be written: "),
+        (["a.safetensors", "b.safetensors", "-o", "."], 2, ".: is a folder; name a file"),
+        (
+            ["a.safetensors", "b.safetensors", "-o", "other.safetensors"],
+            2,
+            "other.safetensors: exists; --overwrite replaces it",
+        ),
     ],
 )
 def test_what_cannot_be_blended_is_one_line(

@@ -25,9 +25,9 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     for arguments, code, message in (
         (["web", "-o", ".", "--overwrite"], 2, ".: is a folder; name a file"),
         (["web", "-o", "old.md"], 2, "old.md: exists; --overwrite replaces it"),
-        (["web", "-o", "old.md/new.md"], 1, "old.md/new.md: cannot be written: "),
+        (["web", "-o", "old.md/new.md"], 2, "old.md/new.md: old.md is a file, and no folder"),
         (["old.md"], 1, "old.md: "),
-        (["best"], 2, "model: best is no file"),
+        (["best"], 2, "MODEL: best is no file"),
     ):
         result = pipeline(tmp_path, "card", *arguments)
         assert (result.code, len(result.problems)) == (code, 1)

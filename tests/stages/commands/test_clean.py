@@ -56,6 +56,18 @@ def test_runs_are_listed_with_how_far_they_came(tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("*.pt"))) == 4
 
 
+def test_logs_without_checkpoints_are_removed(tmp_path: Path) -> None:
+    write_run(tmp_path, "a", 40)
+    kept = write(tmp_path / "reports/train/runs/a/log.jsonl")
+    ignored = write(tmp_path / "reports/train/runs/.gitignore")
+    gone = write(tmp_path / "reports/train/runs/b/log.jsonl")
+    assert rows(pipeline(tmp_path, "clean"))["reports/train/runs"].startswith("logs ")
+    result = pipeline(tmp_path, "clean", "--remove", "logs")
+    assert (result.code, gone.parent.exists()) == (0, False)
+    assert kept.exists()
+    assert ignored.exists()
+
+
 def test_one_run_is_removed_by_its_path(tmp_path: Path) -> None:
     for name in "ab":
         write_run(tmp_path, name, 3)

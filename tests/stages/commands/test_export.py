@@ -57,7 +57,7 @@ def test_weights_keep_the_metadata_of_their_file(tmp_path: Path) -> None:
         (["-o", "old.onnx"], 2, "old.onnx: exists; --overwrite replaces it"),
         (["-o", "folder.onnx", "--overwrite"], 2, "folder.onnx: is a folder; name a file"),
         (["old.onnx", "--overwrite"], 2, "old.onnx: exists, and may be a model"),
-        (["old.onnx/new.onnx"], 1, "cannot be written: "),
+        (["old.onnx/new.onnx"], 2, "old.onnx is a file, and no folder"),
         (["new.onnx", "--model", "old.onnx"], 1, "old.onnx: no network for pictures"),
     ],
 )

@@ -91,6 +91,17 @@ def test_another_degradation_and_split_need_another_folder(tmp_path: Path) -> No
     ]
 
 
+def test_images_that_are_written_again_are_counted(tmp_path: Path) -> None:
+    make_world(tmp_path, {"train": 1, "test": 2})
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    first = pipeline(tmp_path, "pairs", "pairs")
+    assert (first.code, "already" in first.err) == (0, False)
+    next((tmp_path / "pairs/lr").iterdir()).unlink()
+    again = pipeline(tmp_path, "pairs", "pairs")
+    assert (again.code, again.out) == (0, first.out)
+    assert again.problems[0] == ("pairs: 1 of 2 images are there already, and are written again")
+
+
 def test_a_second_run_beside_it_is_refused(tmp_path: Path) -> None:
     make_world(tmp_path, {"train": 1, "test": 2})
     (tmp_path / "params.yaml").write_text(PARAMS)

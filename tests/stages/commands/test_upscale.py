@@ -60,7 +60,7 @@ def test_pictures_come_out_where_they_should(
 ) -> None:
     result = upscale(folder, *arguments)
     assert result.code == 0, result.err
-    assert result.out.splitlines() == [
+    assert [line.removesuffix(", applied 2 times") for line in result.out.splitlines()] == [
         f"{name}: {size[0]}×{size[1]}, by small.safetensors" for name, size in written.items()
     ]
     for name, size in written.items():
@@ -92,6 +92,14 @@ def test_metadata_is_kept_unless_it_is_to_be_stripped(
     assert dict(Image.open(folder / "c_x4.png").getexif()) == kept
 
 
+def test_a_scale_above_the_models_says_how_often_it_is_applied(folder: Path) -> None:
+    lines = {"4": "by small.safetensors", "5": "by small.safetensors, applied 2 times"}
+    for scale, how in lines.items():
+        result = upscale(folder, "a.png", "--scale", scale, "-o", f"{scale}.png")
+        size = f"{12 * int(scale)}×{9 * int(scale)}"
+        assert (result.code, result.out) == (0, f"{scale}.png: {size}, {how}\n")
+
+
 def test_a_model_that_enlarges_nothing_changes_the_picture(folder: Path) -> None:
     torch.manual_seed(0)
     save_generator(folder / "1x.safetensors", RRDBNet(1, blocks=1, features=8, growth=4), {})
@@ -100,7 +108,7 @@ def test_a_model_that_enlarges_nothing_changes_the_picture(folder: Path) -> None
     before, after = (np.asarray(Image.open(folder / name)) for name in ("a.png", "a_x1.png"))
     assert (before != after).any()
     larger = pipeline(folder, "upscale", "--model", "1x.safetensors", "--scale", "2", "a.png")
-    assert (larger.code, larger.err) == (2, "scale: this model makes pictures no larger\n")
+    assert (larger.code, larger.err) == (2, "--scale: this model makes pictures no larger\n")
 
 
 def test_without_a_model_a_worn_jpeg_is_enlarged_by_web(folder: Path) -> None:
@@ -445,16 +453,16 @@ def test_high_dynamic_range_is_laid_on_no_colour(folder: Path) -> None:
         (["a.png", "-o", "b.jpg/"], 2, "--output: b.jpg is a file, for one picture; name a folder"),
         (["a.png", "--model", "absent.safetensors"], 1, "absent.safetensors"),
         (["a.png", "--model", "a.png"], 1, "a.png"),
-        (["a.png", "--model", "best"], 2, "best is no file, and no model that is here (article-"),
-        (["a.png", "--alpha", "0.5"], 2, "name no model"),
+        (["a.png", "--model", "best"], 2, "--model: best is no file, and no model that is"),
+        (["a.png", "--alpha", "0.5"], 2, "--alpha: it mixes the two models"),
         (["a.png", "--format", "bmp"], 2, "--format: bmp is unknown; use png, webp, jpg or gif"),
         (["a.png", "-o", "c.jpg", "--format", "png"], 2, "png is not what --output c.jpg is"),
         (["a.png", "--quality", "90"], 2, "--quality: png has none"),
         (["a.png", "--tile", "small"], 2, "--tile: small is neither auto nor a number"),
-        (["a.png", "--scale", "40"], 2, "scale: 40 is not between 0.01 and 16"),
+        (["a.png", "--scale", "40"], 2, "--scale: 40 is not between 0.01 and 16"),
         (["a.png", "--scale", "4x"], 2, "--scale: 4x is no number; for example 4"),
         (["a.png", "--quality", "9.5"], 2, "--quality: 9.5 is no whole number; for example 9"),
-        (["a.png", "--scale", "2", "--width", "9"], 2, "scale: width and height take its place"),
+        (["a.png", "--scale", "2", "--width", "9"], 2, "--scale: width and height take its place"),
         (["a.png", "--width", "900"], 1, "a.png: from 12×9 that size is 75 times as large; 16 is"),
         (
             ["a.png", "--background", "whit"],
@@ -463,7 +471,7 @@ def test_high_dynamic_range_is_laid_on_no_colour(folder: Path) -> None:
         ),
         (["-", "--keep-time"], 2, "--keep-time: a pipe has no time; name files"),
         (["a.png", "--watch"], 2, "--watch: a.png is no folder"),
-        (["a.png", "--precision", "fp16"], 2, "precision: fp16 is unknown"),
+        (["a.png", "--precision", "fp16"], 2, "--precision: fp16 is unknown"),
         (["a.png", "-o", "small.safetensors/x"], 1, "cannot be written: Not a directory"),
     ],
 )
@@ -473,6 +481,7 @@ def test_mistakes_are_named(folder: Path, arguments: list[str], code: int, messa
     problems = [line for line in result.problems if not line.startswith("upscale: ")]
     assert (result.code, len(problems)) == (code, 1)
     assert message in problems[0]
+    assert not message.startswith("--") or problems[0].startswith(message)
 
 
 def test_a_full_disk_leaves_no_half_file(folder: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UsageError
+from pipeline.progress import Silent
 from stages.live_recorder import LiveRecorder
 from stages.loggers.choice import chosen_loggers, make_loggers
 from stages.loggers.train_log import TrainLog
@@ -23,7 +24,7 @@ LOSSES = [(step, 1.0 / 2**step) for step in range(1, 7)]
 def open_log(name: str, monkeypatch: pytest.MonkeyPatch) -> TrainLog:
     monkeypatch.setenv("PIPELINE_LOGGERS", name)
     monkeypatch.setenv("WANDB_MODE", "offline")
-    return TrainLog(LiveRecorder(Path("train")), Path("runs"), make_loggers({"lr": 0.5}))
+    return TrainLog(LiveRecorder(Path("train")), Path("runs"), make_loggers({"lr": 0.5}), Silent())
 
 
 def log_losses(log: TrainLog, first: int, last: int) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.networks.export.naming import Format, default_output, exported_files, model_id
+from pipeline.exported_files import Format, default_output, exported_files, model_id
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
-"""Formats of exported files, and their names."""
+"""Formats of exported files, and their names; without PyTorch, which takes long to load."""
 
 import re
 from pathlib import Path
 from typing import Literal, get_args
 
 from pipeline.errors import UsageError
-from pipeline.networks.export.precision import Precision
 
 Format = Literal["onnx", "ncnn", "safetensors", "pth"]
+Precision = Literal["fp32", "fp16"]
+
 # The first is that of the file that is named; ncnn's weights lie beside it.
 SUFFIXES: dict[Format, tuple[str, ...]] = {
     "onnx": (".onnx",),
