@@ -17,17 +17,7 @@ from PIL import Image
 from pipeline.networks import RRDBNet, SRResNet
 from pipeline.networks.files import save_generator
 from tests.images.files import png_file, with_chunks
-from tests.stages.program import (
-    PROGRAM,
-    ROOT,
-    Finished,
-    Fork,
-    end,
-    fork,
-    pipeline,
-    start,
-    wait_until,
-)
+from tests.stages.program import PROGRAM, ROOT, Finished, end, pipeline, start, wait_until
 
 
 @pytest.fixture
@@ -307,7 +297,7 @@ def test_a_watched_folder_is_tried_again_and_followed(folder: Path) -> None:
 def test_an_animation_is_interrupted_at_once_and_leaves_no_file(folder: Path) -> None:
     frames = [Image.effect_noise((400, 400), 50) for _ in range(40)]
     frames[0].save(folder / "long.gif", save_all=True, append_images=frames[1:])
-    process = fork(folder, "upscale", "--model", "distortion", "long.gif", "-o", "out/long.png")
+    process = start(folder, "upscale", "--model", "distortion", "long.gif", "-o", "out/long.png")
     wait_until(lambda: (folder / "out").is_dir() and any((folder / "out").iterdir()))
     process.send_signal(signal.SIGINT)
     stopped = end(process)
@@ -524,11 +514,9 @@ def test_an_interrupt_leaves_whole_files_and_the_rest_for_later(folder: Path) ->
 
 def test_a_single_picture_that_was_interrupted_begins_again(folder: Path) -> None:
     Image.effect_noise((2000, 2000), 50).save(folder / "large.png")
-    process = fork(folder, "upscale", "--model", "distortion", "large.png")
+    process = start(folder, "upscale", "--model", "distortion", "large.png")
     times = psutil.Process(process.pid).cpu_times
-    # A fork has imported all modules.
-    seconds_of_imports = 0 if isinstance(process, Fork) else 6
-    wait_until(lambda: times().user > seconds_of_imports + 2)
+    wait_until(lambda: times().user > 6)
     process.send_signal(signal.SIGINT)
     stopped = end(process)
     assert (stopped.code, stopped.problems[-1]) == (
