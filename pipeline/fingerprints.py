@@ -7,7 +7,8 @@ the files: other code gives another fingerprint, another comment or docstring do
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -138,20 +139,52 @@ def imported_files(path: Path, root: Path = ROOT) -> list[Path]:
 
     Of the imports only this program's modules below `root` count, with the packages above them.
     """
-    tree = ast.parse(path.read_bytes())
-    modules = [file for name in _imports(tree) for file in _module_files(root, name)]
-    return modules + _templates(root, tree)
+    module = _module(path.read_bytes())
+    modules = [file for name in module.imports for file in _module_files(root, name)]
+    return modules + _templates(root, module)
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    """Yield the names of this program's modules, and of what is imported from them."""
+@dataclass(frozen=True)
+class _Module:
+    """What a Python file says: a hash of its syntax tree, and the names of what it needs.
+
+    `imports` are this program's modules, and what is imported from them; `template_packages` are
+    passed to Jinja's `PackageLoader`.
+    """
+
+    syntax_hash: str
+    imports: tuple[str, ...]
+    template_packages: tuple[str, ...]
+
+
+# The stages share most of their files, and a training hashes its own more than once.
+@cache
+def _module(content: bytes) -> _Module:
+    tree = ast.parse(content)
+    imports, packages = [], []
     for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        yield from (name for name in names if name.split(".")[0] in PACKAGES)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports += [name for name in _imports(node) if name.split(".")[0] in PACKAGES]
+        elif isinstance(node, ast.Call):
+            packages += _template_packages(node)
+    syntax = json.dumps(_syntax(tree), sort_keys=True).encode()
+    return _Module(_short_sha256(syntax), tuple(imports), tuple(packages))
+
+
+def _imports(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """Return the names of imported modules, and of what is imported from them."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not node.module:
+        return []
+    return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+
+
+def _template_packages(node: ast.Call) -> list[str]:
+    is_loader = isinstance(node.func, ast.Name) and node.func.id == "PackageLoader"
+    if is_loader and isinstance(node.args[0], ast.Constant):
+        return [str(node.args[0].value)]
+    return []
 
 
 def _module_files(root: Path, name: str) -> list[Path]:
@@ -162,33 +195,21 @@ def _module_files(root: Path, name: str) -> list[Path]:
     return [path for path in files if path.is_file()]
 
 
-def _templates(root: Path, tree: ast.Module) -> list[Path]:
-    """Return the templates of the packages that a module passes to Jinja's `PackageLoader`."""
-    packages = [
-        str(node.args[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "PackageLoader"
-        and isinstance(node.args[0], ast.Constant)
-    ]
+def _templates(root: Path, module: _Module) -> list[Path]:
     return [
         path
-        for package in packages
+        for package in module.template_packages
         for path in root.joinpath(*package.split("."), "templates").iterdir()
         if path.is_file()
     ]
 
 
 def _file_hash(path: Path) -> str:
-    return _content_hash(path.read_bytes(), path.suffix == ".py")
+    content = path.read_bytes()
+    return _module(content).syntax_hash if path.suffix == ".py" else _short_sha256(content)
 
 
-# A training hashes the same files more than once.
-@cache
-def _content_hash(content: bytes, python: bool) -> str:
-    if python:
-        content = json.dumps(_syntax(ast.parse(content)), sort_keys=True).encode()
+def _short_sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,14 +53,29 @@ SLOW = (
     "training/test_distributed.py",
     "training/test_folders.py",
     "training/test_heartbeats.py",
+    "training/test_imports.py",
     "training/test_published_models.py",
     "training/test_run_folders.py",
+    "training/test_step.py",
     "training/test_throughput.py",
     "training/test_trainer.py",
     "upscaling/test_app.py",
     "upscaling/test_arrays.py",
     "upscaling/test_pictures.py",
 )
+
+
+@pytest.fixture(autouse=True)
+def _environment_as_before() -> Iterator[None]:
+    """Undo what libraries set in the environment of the tests' process, as Dask does.
+
+    A program that a test starts would inherit it, and could not be forked from one without it.
+    """
+    before = dict(os.environ)
+    yield
+    if os.environ != before:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,7 @@
 """Runs `pipeline` many times, as a process each: imports once, and forks for each run.
 
-A request is a line of JSON on standard input, its result a line on standard output.
+A request is a line of JSON on standard input, its result a line on standard output: the process
+number of a run that begins, the exit code of one to wait for.
 """
 
 import atexit
@@ -17,6 +18,9 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from PIL import Image
+
+from pipeline.fingerprints import code_of
+from stages.commands.code import STAGES
 
 # What the commands import, so that a run does not have to.
 MODULES = (
@@ -49,15 +53,30 @@ def main() -> None:
     for module in MODULES:
         importlib.import_module(module)
     Image.init()
+    for stage in STAGES:
+        code_of(f"stages.{stage}")
     gc.freeze()
     results = os.fdopen(os.dup(1), "w")
+    running: set[int] = set()
     for line in sys.stdin:
         request = json.loads(line)
-        child = os.fork()
-        if not child:
-            _become(request)
-        _lead_group(child)
-        print(json.dumps(_wait(child, request["kill_after"])), file=results, flush=True)
+        if "arguments" in request:
+            result = _start(request)
+            running.add(result)
+        else:
+            result = _wait(request["pid"], request["kill_after"])
+            running.remove(request["pid"])
+        print(json.dumps(result), file=results, flush=True)
+    for child in running:
+        _wait(child, 0)
+
+
+def _start(request: dict[str, Any]) -> int:
+    child = os.fork()
+    if not child:
+        _become(request)
+    _lead_group(child)
+    return child
 
 
 def _become(request: dict[str, Any]) -> NoReturn:

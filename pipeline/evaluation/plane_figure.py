@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -47,12 +47,11 @@ REACH = 13
 """Radius of the area around a point that reacts to the mouse."""
 
 
-def draw_plane(path: Path, plane: Plane) -> None:
-    """Draw the plane as `path`, PNG or SVG by its suffix: one panel per perceptual distance."""
+def draw_plane(paths: Iterable[Path], plane: Plane) -> None:
+    """Draw the plane once, as `paths`, PNG or SVG by their suffixes: a panel per distance."""
     keys = plane.perception_keys
     columns = min(2, len(keys))
     rows = -(-len(keys) // columns)
-    kind = path.suffix.removeprefix(".")
     with _style("plane", font_size=10):
         figure = Figure(figsize=(5.6 * columns, 4.8 * rows), dpi=DPI, layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False).flatten()
@@ -61,13 +60,14 @@ def draw_plane(path: Path, plane: Plane) -> None:
         for axes in panels[len(keys) :]:
             axes.set_axis_off()
         figure.suptitle("Distortion against perception")
-        # Labels are placed by pixels, so the panels need their final sizes.
-        figure.draw_without_rendering()
+        _fix_layout(figure)
         for axes, key in zip(panels, keys, strict=False):
             draw_labels(axes, plane, key)
-        with atomic_path(path) as temporary:
-            metadata = {"Date": None} if kind == "svg" else None
-            figure.savefig(temporary, format=kind, metadata=metadata)
+        for path in paths:
+            kind = path.suffix.removeprefix(".")
+            with atomic_path(path) as temporary:
+                metadata = {"Date": None} if kind == "svg" else None
+                figure.savefig(temporary, format=kind, metadata=metadata)
 
 
 def inline_svg(plane: Plane, key: str) -> Markup:
@@ -82,7 +82,7 @@ def inline_svg(plane: Plane, key: str) -> Markup:
         figure = Figure(figsize=(width, height), dpi=SVG_DPI, layout="constrained")
         axes = figure.subplots()
         draw_panel(axes, plane, key)
-        figure.draw_without_rendering()
+        _fix_layout(figure)
         draw_labels(axes, plane, key)
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     # Bytes: ElementTree refuses text with a declaration of its encoding.
@@ -113,6 +113,15 @@ def _style(hash_salt: str, font_size: int) -> Iterator[None]:
         }
     ):
         yield
+
+
+def _fix_layout(figure: Figure) -> None:
+    """Give the panels their final sizes, since labels are placed by pixels.
+
+    Each label's placement draws the figure: the layout would be computed anew each time.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def draw_panel(axes: Axes, plane: Plane, key: str) -> None:

@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import j1
 
 Kernel = NDArray[np.float32]
 KernelKind = Literal["gaussian", "generalized", "plateau"]
@@ -43,6 +42,8 @@ def sinc(side: int, cutoff: float) -> Kernel:
 
     `cutoff` is in radians per pixel; π passes nearly all.
     """
+    from scipy.special import j1
+
     distance = np.hypot(*_offsets(side))
     centre = distance == 0
     distance[centre] = 1

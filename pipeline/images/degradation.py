@@ -114,6 +114,9 @@ def degradation_of(
     """
     if kind in ("none", "web"):
         return kind
+    # The chain alone needs it, and it takes a second to load: once, before threads degrade.
+    import scipy.signal  # noqa: F401
+
     chain = PRESETS[kind].replaced(strengths) if strengths else PRESETS[kind]
     has_avif = chain.first.compression_prob[-1] or chain.second.compression_prob[-1]
     if has_avif and not features.check("avif"):

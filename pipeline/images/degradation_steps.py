@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.signal import fftconvolve
 
 from pipeline.images.blur_kernels import Kernel, bell
 
@@ -197,6 +196,8 @@ def in_tiles(levels: Levels, side: int, apply: Callable[[Levels], Levels]) -> Le
 
 def convolve(planes: Planes, kernel: Kernel) -> Planes:
     """Convolve each plane with a kernel of odd side, mirrored beyond the borders."""
+    from scipy.signal import fftconvolve
+
     radius = len(kernel) // 2
     padded = np.pad(planes, ((0, 0), (radius, radius), (radius, radius)), "symmetric")
     return fftconvolve(padded, kernel[None], mode="valid", axes=(1, 2))

@@ -40,8 +40,7 @@ def tradeoff(
     # Files of two planes must not mix.
     with hold(lock_file(output, "tradeoff"), "pipeline tradeoff"):
         write_points(output / "plane.csv", plane)
-        for kind in ("png", "svg"):
-            draw_plane(output / f"plane.{kind}", plane)
+        draw_plane([output / "plane.png", output / "plane.svg"], plane)
     for point in plane.points:
         if point.is_model:
             distances = ", ".join(f"{key} {value:.4f}" for key, value in point.perception.items())

@@ -47,19 +47,22 @@ def test_the_table_without_lpips(tmp_path):
     [(("swd",), 1, 1), (("lpips", "swd"), 2, 1), (("lpips", "dists", "swd", "kvd"), 2, 2)],
 )
 def test_the_figure_has_one_panel_per_distance(tmp_path, keys, columns, rows):
-    draw_plane(tmp_path / "plane.png", plane(*keys))
+    draw_plane([tmp_path / "plane.png"], plane(*keys))
     assert Image.open(tmp_path / "plane.png").size == (672 * columns, 576 * rows)
 
 
-@pytest.mark.parametrize("kind", ["png", "svg"])
-def test_the_same_plane_is_the_same_file(tmp_path, kind):
-    for name in ("one", "two"):
-        draw_plane(tmp_path / f"{name}.{kind}", plane("swd", curves=[["lanczos", "model"]]))
-    assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
+def test_the_same_plane_is_the_same_files(tmp_path):
+    """Together with the other format or without it."""
+    lines = [["lanczos", "model"]]
+    draw_plane([tmp_path / "one.png", tmp_path / "one.svg"], plane("swd", curves=lines))
+    for kind in ("png", "svg"):
+        draw_plane([tmp_path / f"two.{kind}"], plane("swd", curves=lines))
+        one, two = (tmp_path / f"{name}.{kind}" for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
 
 
 def test_the_svg_names_the_methods(tmp_path):
-    draw_plane(tmp_path / "plane.svg", plane("swd"))
+    draw_plane([tmp_path / "plane.svg"], plane("swd"))
     text = (tmp_path / "plane.svg").read_text()
     assert all(name in text for name in ("bicubic", "lanczos", "model"))
 

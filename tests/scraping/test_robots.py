@@ -92,7 +92,8 @@ def test_threads_share_one_attempt_that_fails() -> None:
         attempts[0] += 1
         for _ in range(3):
             assert begun.acquire(timeout=30)
-        time.sleep(0.3)
+        # Until all wait for the answer.
+        time.sleep(1)
         raise TransientError(address, "timeout", "the server fell silent")
 
     def check() -> None:

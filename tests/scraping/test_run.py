@@ -255,7 +255,7 @@ def test_a_file_that_cannot_be_fetched_is_counted_and_replaced(
     site, path = ScriptedSite(4), "/images/1/4.png"
     site.faults[path] = [fault] * times
     with site.serve() as url:
-        report = run(tmp_path, url, limit=2, timeout=0.5 if fault is stalled else 10.0)
+        report = run(tmp_path, url, limit=2, timeout=1.0 if fault is stalled else 10.0)
         assert ids(tmp_path) == [3, 2]
         assert (report.failed, site.faults[path]) == ({reason: 1}, [])
         again = run(tmp_path, url, limit=2)
@@ -451,7 +451,7 @@ def test_a_transfer_that_is_too_slow_goes_on_where_it_ended(tmp_path: Path) -> N
     site, path = ScriptedSite(1), "/images/1/1.png"
     site.faults[path] = [dripping]
     with site.serve() as url:
-        run(tmp_path, url, limit=1, timeout=0.3)
+        run(tmp_path, url, limit=1, timeout=1.0)
     first, second = (headers.get("Range") for asked, headers in site.requests if asked == path)
     assert first is None
     assert second is not None

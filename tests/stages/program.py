@@ -1,6 +1,7 @@
 """The console script as a program: started in a folder, watched, stopped."""
 
 import atexit
+import itertools
 import json
 import os
 import signal
@@ -48,8 +49,10 @@ def start(
     )
 
 
-def end(process: "subprocess.Popen[str]") -> Finished:
+def end(process: "subprocess.Popen[str] | Fork") -> Finished:
     """Wait for a program that is about to end by itself."""
+    if isinstance(process, Fork):
+        return process.end(PATIENCE_SECONDS)
     with process:
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return Finished(process.returncode, out, err)
@@ -62,7 +65,7 @@ class Driver:
     """
 
     def __init__(self, scratch: Path, variables: Mapping[str, str]) -> None:
-        self._streams = {"out": scratch / "stdout", "err": scratch / "stderr"}
+        self._scratch, self._numbers = scratch, itertools.count()
         self._variables = variables
         paths = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
         self._process = subprocess.Popen(
@@ -82,29 +85,71 @@ class Driver:
         **variables: str,
     ) -> Finished:
         """Run `pipeline ARGUMENTS` in `folder`; its code is minus the signal that killed it."""
-        request = {
-            "folder": str(folder),
-            "arguments": arguments,
-            "environment": os.environ | THREADS | self._variables | variables,
-            "kill_after": kill_after,
-        } | {name: str(path) for name, path in self._streams.items()}
+        return self.start(folder, arguments, **variables).end(kill_after)
+
+    def start(self, folder: Path, arguments: Sequence[str], **variables: str) -> "Fork":
+        """Begin to run `pipeline ARGUMENTS` in `folder`."""
+        number = next(self._numbers)
+        streams = {name: self._scratch / f"{number}.{name}" for name in ("out", "err")}
+        pid = self.ask(
+            folder=str(folder),
+            arguments=arguments,
+            environment=os.environ | THREADS | self._variables | variables,
+            **{name: str(path) for name, path in streams.items()},
+        )
+        return Fork(pid, self, tuple(streams.values()))
+
+    def ask(self, **request: object) -> int:
+        """Return the answer to a request of `tests.driver`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps(request), file=self._process.stdin, flush=True)
-        code = int(self._process.stdout.readline())
-        return Finished(code, *(path.read_text() for path in self._streams.values()))
+        return int(self._process.stdout.readline())
 
     def close(self) -> None:
         """End the process."""
         self._process.communicate()
 
 
-def pipeline(folder: Path, *arguments: str, **variables: str) -> Finished:
-    """Run `pipeline ARGUMENTS` in `folder` and leave it alone."""
+@dataclass(frozen=True)
+class Fork:
+    """A run that a driver has begun: a process, which leads a group of its own.
+
+    `streams` are the files of its standard output and standard error.
+    """
+
+    pid: int
+    driver: Driver
+    streams: tuple[Path, ...]
+
+    def send_signal(self, number: int) -> None:
+        """Send the process, not its group, a signal."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Send the process SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def end(self, kill_after: float | None) -> Finished:
+        """Wait for its end; SIGKILL to its group after so many seconds."""
+        code = self.driver.ask(pid=self.pid, kill_after=kill_after)
+        texts = [path.read_text() if path.exists() else "" for path in self.streams]
+        for path in self.streams:
+            path.unlink(missing_ok=True)
+        return Finished(code, *texts)
+
+
+def fork(folder: Path, *arguments: str, **variables: str) -> "subprocess.Popen[str] | Fork":
+    """Start `pipeline ARGUMENTS` in `folder` as `start` does, but forked where that is possible."""
     # macOS ends a fork of a process that has used its frameworks, as NumPy and PyTorch do.
     if sys.platform != "linux" or _read_at_start(os.environ | variables) != _AT_START:
-        return end(start(folder, *arguments, **variables))
-    result = _driver().run(folder, arguments, PATIENCE_SECONDS, **variables)
+        return start(folder, *arguments, own_session=True, **variables)
+    return _driver().start(folder, arguments, **variables)
+
+
+def pipeline(folder: Path, *arguments: str, **variables: str) -> Finished:
+    """Run `pipeline ARGUMENTS` in `folder` and leave it alone."""
+    result = end(fork(folder, *arguments, **variables))
     assert result.code != -signal.SIGKILL, result.err
     return result
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.scraping.store import Store
 from tests.scraping.site import CHALLENGE, ScriptedSite, answer, picture, rot, stalled
-from tests.stages.program import end, pipeline, start, wait_until
+from tests.stages.program import end, fork, pipeline, start, wait_until
 
 COUNT = 40
 
@@ -51,7 +51,7 @@ def test_kills_leave_nothing_half_made_and_cost_no_file_twice(tmp_path: Path) ->
         complete: set[str] = set()
         for wanted in (1, 12, 25):
             asked = len(site.requests)
-            process = start(killed, "scrape")
+            process = fork(killed, "scrape")
             wait_until(lambda wanted=wanted: stored(killed) >= wanted)  # type: ignore[misc]
             process.kill()
             end(process)

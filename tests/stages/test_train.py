@@ -14,7 +14,7 @@ from PIL import Image
 
 from stages.live_recorder import LiveRecorder
 from tests.evaluation.world import make_world
-from tests.stages.program import PROGRAM, end, pipeline, start, wait_until
+from tests.stages.program import PROGRAM, end, fork, pipeline, start, wait_until
 
 PARAMS = """\
 train:
@@ -149,7 +149,7 @@ def test_after_sigterm_the_same_command_goes_on(project: Path) -> None:
     newest = max(project.glob("models/checkpoints/*/*.pt"))
     reached = int(newest.stem.removeprefix("step-"))
     assert not (project / "models/generator.safetensors").exists()
-    process = start(project, "train", "--steps", "2000")
+    process = fork(project, "train", "--steps", "2000")
     wait_until(lambda: max(project.glob("models/checkpoints/*/*.pt")) != newest)
     process.send_signal(signal.SIGINT)
     assert f"training goes on from step {reached} of 2000" in end(process).problems
@@ -159,11 +159,11 @@ def test_after_sigterm_the_same_command_goes_on(project: Path) -> None:
 
 def test_the_log_of_a_killed_training_has_each_step_once(project: Path) -> None:
     arguments = ["train", "--steps", "2000", "--adv-weight", "0", "--checkpoint-seconds", "0.5"]
-    process = start(project, *arguments)
+    process = fork(project, *arguments)
     wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
     process.kill()
     end(process)
-    process = start(project, *arguments)
+    process = fork(project, *arguments)
     wait_until(lambda: len(list(project.glob("models/checkpoints/*/*.pt"))) > 1)
     process.send_signal(signal.SIGTERM)
     assert end(process).code == 130
@@ -185,7 +185,7 @@ def test_a_logger_that_is_unknown_stops_the_training_first(project: Path) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_lost_terminal_and_a_schedulers_notice_save(number: int, project: Path) -> None:
-    process = start(project, "train", "--steps", "2000", "--checkpoint-seconds", "1000")
+    process = fork(project, "train", "--steps", "2000", "--checkpoint-seconds", "1000")
     loss = project / "reports/train/plots/metrics/train/loss.tsv"
     wait_until(lambda: loss.exists() and len(curve(project, "train/loss")) > 2)
     assert not any(project.glob("models/checkpoints/*/*.pt"))
@@ -208,29 +208,24 @@ def test_before_the_first_step_a_notice_is_one_line(project: Path) -> None:
 
 
 def test_two_processes_train_and_go_on(project: Path) -> None:
+    """The second time they are stopped by a notice to all of them.
+
+    A scheduler sends it also to the process that keeps account of Python's semaphores.
+    """
     arguments = ["train", "--processes", "2", "--steps", "400", "--log-every", "1"]
-    process = start(project, *arguments)
+    process = fork(project, *arguments)
     wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
     result = end(process)
     assert result.code == 130
     assert result.problems[-1] == "interrupted; run the same command again to go on"
     reached = int(max(project.glob("models/checkpoints/*/*.pt")).stem.removeprefix("step-"))
-    process = start(project, *arguments)
+    process = start(project, *arguments, own_session=True)
     loss = project / "reports/train/plots/metrics/train/loss.tsv"
     wait_until(lambda: loss.exists() and len(curve(project, "train/loss")) > reached)
-    process.send_signal(signal.SIGINT)
-    result = end(process)
-    assert f"training goes on from step {reached} of 400" in result.problems
-    assert "Traceback" not in result.err
-
-
-def test_a_notice_to_all_processes_of_a_training_saves_in_silence(project: Path) -> None:
-    """As schedulers send it, also to the process that keeps account of Python's semaphores."""
-    process = start(project, "train", "--processes", "2", "--steps", "400", own_session=True)
-    wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
     os.killpg(process.pid, signal.SIGUSR1)
     result = end(process)
+    assert f"training goes on from step {reached} of 400" in result.problems
     assert result.code == 130
     assert result.problems[-1] == "interrupted; run the same command again to go on"
     assert "Traceback" not in result.err
@@ -266,13 +261,14 @@ def test_a_fault_of_one_of_several_processes_is_one_line(project: Path) -> None:
 
 def test_a_full_disk_is_one_line_and_the_next_run_goes_on(project: Path) -> None:
     """A limit on the size of files, above that of the reports, stands in for it."""
-    process = start(project, "train", "--steps", "50", "--checkpoint-seconds", "0")
+    arguments = ["train", "--steps", "50", "--validate-every", "50"]
+    process = fork(project, *arguments, "--checkpoint-seconds", "0")
     wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
     process.send_signal(signal.SIGTERM)
     assert end(process).code == 130
     saved = max(project.glob("models/checkpoints/*/*.pt"))
     reached = int(saved.stem.removeprefix("step-"))
-    limited = f'ulimit -f 1000; exec "{PROGRAM}" train --steps 50'
+    limited = f'ulimit -f 1000; exec "{PROGRAM}" {" ".join(arguments)}'
     ended = subprocess.run(
         ["bash", "-c", limited], cwd=project, capture_output=True, text=True, check=False
     )
@@ -281,7 +277,7 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(project: Path) -> None
     assert f"step-{reached + 1:09}.pt: cannot be written: File too large; step {reached}" in last
     assert last.endswith(f"--model {saved.relative_to(project)}")
     assert "Traceback" not in ended.stderr
-    result = pipeline(project, "train", "--steps", "50", "--checkpoint-seconds", "1000")
+    result = pipeline(project, *arguments, "--checkpoint-seconds", "1000")
     assert result.code == 0
     assert f"training goes on from step {reached} of 50" in result.problems
 
@@ -300,7 +296,7 @@ def test_a_full_disk_for_the_curves_is_one_line(blocks: int, project: Path) -> N
 
 
 def test_a_second_training_of_the_same_run_names_the_first(project: Path) -> None:
-    process = start(project, "train", "--steps", "5000")
+    process = fork(project, "train", "--steps", "5000")
     wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
     result = pipeline(project, "train", "--steps", "5000")
     assert result.code == 1

@@ -43,9 +43,9 @@ def test_a_process_that_is_stopped_is_reported_once_until_it_goes_on(tmp_path: P
 
 def test_an_end_is_no_silence(tmp_path: Path) -> None:
     reported: list[Path] = []
-    with watched(tmp_path, "*.alive", reported.append, 0.2):
+    with watched(tmp_path, "*.alive", reported.append, 1.0):
         with beating(tmp_path / "0-1.alive", 0.02):
-            time.sleep(0.4)
-        time.sleep(0.4)
+            time.sleep(1.3)
+        time.sleep(1.3)
     assert reported == []
     assert list(tmp_path.iterdir()) == []

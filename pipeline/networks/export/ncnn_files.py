@@ -10,14 +10,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.exported_files import Precision
 from pipeline.files import atomic_path, writing
+from pipeline.ncnn_network import INPUT_BLOB, OUTPUT_BLOB, enlarge_with_ncnn
 from pipeline.networks.export.comparison import (
     OTHER_SHAPE,
     TRACED_SHAPE,
@@ -29,8 +28,8 @@ from pipeline.networks.generators.base import Generator
 from pipeline.networks.tensor_files import error_line
 from pipeline.processes import new_pool, start_worker
 
-# By which realesrgan-ncnn-vulkan and upscayl find input and output.
-BLOBS = {"in0": "data", "out0": "output"}
+BLOBS = {"in0": INPUT_BLOB, "out0": OUTPUT_BLOB}
+"""The names that pnnx gives, and those that programs look for."""
 
 
 def export_ncnn(generator: Generator, path: Path, precision: Precision = "fp32") -> float:
@@ -61,7 +60,8 @@ def _own_process(path: Path, param: Path) -> Iterator[Callable[[Tensor], Tensor]
     """
 
     def run(lr: Tensor) -> Tensor:
-        return torch.from_numpy(pool.submit(_enlarge, param, lr.numpy()).result())
+        task = pool.submit(enlarge_with_ncnn, param, lr.numpy(), torch.get_num_threads())
+        return torch.from_numpy(task.result())
 
     with new_pool(1, start_worker) as pool:
         try:
@@ -70,39 +70,8 @@ def _own_process(path: Path, param: Path) -> Iterator[Callable[[Tensor], Tensor]
             raise PipelineError(
                 f"{path}: not written: ncnn crashes on it, for it lacks layers of this network"
             ) from None
-
-
-def _enlarge(param: Path, lr: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Enlarge `(1, 3, h, w)` by a `.param` file."""
-    return NcnnNetwork(param)(torch.from_numpy(lr)).numpy()
-
-
-class NcnnNetwork:
-    """A `.param` file and the `.bin` file beside it, run by ncnn on the CPU in fp32."""
-
-    def __init__(self, param: Path) -> None:
-        try:
-            import ncnn
         except ImportError as error:
             raise not_installed(error, "ncnn") from None
-        self._matrix = ncnn.Mat
-        self._network = ncnn.Net()
-        options = self._network.opt
-        options.num_threads = torch.get_num_threads()
-        options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
-        options.use_bf16_storage = False
-        weights = param.with_suffix(".bin")
-        if self._network.load_param(str(param)) or self._network.load_model(str(weights)):
-            raise PipelineError(f"{param}: ncnn does not open it")
-
-    def __call__(self, lr: Tensor) -> Tensor:
-        """Enlarge one picture, `(1, 3, h, w) float32`."""
-        extractor = self._network.create_extractor()
-        extractor.input(BLOBS["in0"], self._matrix(lr[0].contiguous().numpy()))
-        code, sr = extractor.extract(BLOBS["out0"])
-        if code:
-            raise PipelineError(f"export: ncnn ends with code {code}")
-        return torch.from_numpy(np.array(sr))[None]
 
 
 def _convert(network: nn.Module, folder: Path, path: Path, precision: Precision) -> Path:

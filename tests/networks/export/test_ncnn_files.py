@@ -3,6 +3,8 @@
 Skipped without the packages: pip install ncnn pnnx
 """
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,9 @@ import torch
 from spandrel.architectures.RCAN.__arch import rcan_arch
 
 from pipeline.errors import PipelineError
+from pipeline.ncnn_network import enlarge_with_ncnn
 from pipeline.networks import SRResNet
 from pipeline.networks.export import comparison, export_ncnn, ncnn_files
-from pipeline.networks.export.ncnn_files import NcnnNetwork
 from pipeline.networks.files import load_generator
 from pipeline.shipped import shipped_models
 from tests.networks.export.networks import networks
@@ -28,7 +30,7 @@ def test_ncnn_gives_what_torch_gives(name: str, tmp_path: Path) -> None:
     assert export_ncnn(network, tmp_path / "a.param") <= 1e-5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.param"]
     lr = torch.rand(1, 3, 13, 8)
-    sr = NcnnNetwork(tmp_path / "a.param")(lr)
+    sr = torch.from_numpy(enlarge_with_ncnn(tmp_path / "a.param", lr.numpy(), 1))
     with torch.inference_mode():
         torch.testing.assert_close(sr, network(lr), rtol=0, atol=1e-5)
 
@@ -38,9 +40,17 @@ def test_every_shipped_model_is_exported(name: str, tmp_path: Path) -> None:
     network = load_generator(shipped_models()[name]).generator
     export_ncnn(network, tmp_path / "a.param", "fp16")
     lr = torch.rand(1, 3, 11, 17)
-    sr = NcnnNetwork(tmp_path / "a.param")(lr)
+    sr = torch.from_numpy(enlarge_with_ncnn(tmp_path / "a.param", lr.numpy(), 1))
     with torch.inference_mode():
         torch.testing.assert_close(sr, network(lr), rtol=0, atol=1 / 255)
+
+
+def test_the_process_that_runs_ncnn_loads_no_pytorch() -> None:
+    modules = "import sys, pipeline.ncnn_network, pipeline.processes; print(*sys.modules)"
+    command = [sys.executable, "-c", modules]
+    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "numpy" in names
+    assert "torch" not in names
 
 
 def test_blobs_have_the_names_that_programs_look_for(tmp_path: Path) -> None:

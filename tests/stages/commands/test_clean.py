@@ -14,7 +14,7 @@ from pipeline.locks import hold, living_owner
 from stages.resize import STAGE as RESIZE
 from tests.images.originals import drawing, write_originals
 from tests.scraping.site import ScriptedSite
-from tests.stages.program import Finished, end, pipeline, start, wait_until
+from tests.stages.program import Finished, end, fork, pipeline, wait_until
 from tests.stages.test_scrape import prepare
 
 BLOCK = 4096
@@ -184,7 +184,7 @@ def test_what_the_set_shares_is_counted_and_not_freed(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_run(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("resize: {size: 64}\ntrain: {crop: 32}\n")
     write_originals(tmp_path / "data/raw", {id: drawing(id, 900, 900) for id in range(1, 30)})
-    resize = start(tmp_path, "resize", "--workers", "1")
+    resize = fork(tmp_path, "resize", "--workers", "1")
     wait_until(lambda: any(tmp_path.glob("data/resized/.*.tmp")))
     resize.send_signal(signal.SIGKILL)
     end(resize)
