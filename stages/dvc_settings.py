@@ -10,6 +10,8 @@ from pipeline.params.leaf_params import LeafParam, params_of, value_of
 # Texts that Hydra reads as they are, and the words among them that it reads as another type.
 _PLAIN_TEXT = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _WORDS = ("true", "false", "null", "inf", "nan")
+# What does not stand for itself between quotes.
+_ESCAPED = re.compile(r'["\\$]')
 # Keys that Hydra takes with dots between them.
 _DOTTED_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -87,10 +89,13 @@ def _hydra(value: object) -> str:
 
 
 def _hydra_text(text: str) -> str:
-    from hydra.core.override_parser.types import Quote, QuotedString
-
     if _PLAIN_TEXT.fullmatch(text) and text.lower() not in _WORDS:
         return text
+    if not _ESCAPED.search(text):
+        return f'"{text}"'
+    # It takes memory as long as the program runs; a site's address does without.
+    from hydra.core.override_parser.types import Quote, QuotedString
+
     # OmegaConf, to which Hydra hands the value, replaces ${...}.
     escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
     return QuotedString(escaped, Quote.double).with_quotes()

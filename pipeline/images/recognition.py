@@ -1,7 +1,5 @@
 """Recognises files of pictures by their first bytes, those that cannot be read by name too."""
 
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 from PIL import Image
@@ -52,7 +50,9 @@ def readable_format(head: bytes) -> str | None:
     """Return the format, one of those of `decode`, of a file that begins with `head`; else None."""
     if not head or _is_heic(head):
         return None
-    return next((name for name, accepts in _accept_functions() if accepts(head)), None)
+    # A DIB has no signature but the size of its header.
+    names = (name for name in FORMATS if name != "DIB")
+    return next((name for name in names if _accepts(name, head)), None)
 
 
 def may_be_picture(head: bytes) -> bool:
@@ -75,14 +75,14 @@ def unread_format(suffix: str, head: bytes) -> str | None:
     return next(starts, by_name)
 
 
-@cache
-def _accept_functions() -> tuple[tuple[str, Callable[[bytes], bool | str]], ...]:
-    """Return name and test of each format, as Pillow registers them."""
-    Image.init()
-    # A DIB has no signature but the size of its header.
-    names = [name for name in FORMATS if name != "DIB"]
-    functions = ((name, Image.OPEN[name][1]) for name in names if name in Image.OPEN)
-    return tuple((name, accepts) for name, accepts in functions if accepts is not None)
+def _accepts(name: str, head: bytes) -> bool:
+    """Return whether Pillow takes a file that begins with `head` for one of the format `name`."""
+    Image.preinit()
+    if name not in Image.OPEN:
+        # All other formats, which take memory that a scrape of JPEGs and PNGs does without.
+        Image.init()
+    accepts = Image.OPEN[name][1] if name in Image.OPEN else None
+    return accepts is not None and bool(accepts(head))
 
 
 def _is_heic(head: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 import requests
@@ -17,11 +18,23 @@ class CheckedSession(requests.Session):
     """Session that leaves redirects to its caller, who checks each address.
 
     Even where it is not to follow them, requests reads their bodies and resolves their addresses,
-    and raises `ValueError` for some.
+    and raises `ValueError` for some. Proxies and certificates that the environment names are those
+    of the first request to a host.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._settings: dict[str, Any] = {}
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
+
+    def merge_environment_settings(self, url: Any, *arguments: Any, **options: Any) -> Any:
+        """Return what requests does, which reads the whole environment for each request."""
+        host = origin(url)
+        if host not in self._settings:
+            self._settings[host] = super().merge_environment_settings(url, *arguments, **options)
+        return self._settings[host]
 
 
 def redirect_address(response: requests.Response) -> str | None:

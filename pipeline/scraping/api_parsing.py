@@ -4,13 +4,13 @@ import json
 import warnings
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
-
-from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
-from bs4.exceptions import ParserRejectedMarkup
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError
 from pipeline.scraping.posts import Page, parse_page
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
 
 _MAX_DIGITS = 20
 
@@ -62,13 +62,15 @@ def parse_posts(body: bytes, site: str) -> Page:
     raise AnswerError(f"answered with {kind.value} instead of posts")
 
 
-def parse_html(body: bytes) -> BeautifulSoup:
+def parse_html(body: bytes) -> "BeautifulSoup":
     """Parse HTML leniently; bytes that are no UTF-8 become replacement characters."""
     return _parse_markup(body)
 
 
-def _parse_xml(body: bytes) -> BeautifulSoup:
+def _parse_xml(body: bytes) -> "BeautifulSoup":
     """Parse XML as leniently: the site's is not always well formed."""
+    from bs4 import XMLParsedAsHTMLWarning
+
     with warnings.catch_warnings():
         # The HTML parser reads it on purpose.
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
@@ -76,7 +78,11 @@ def _parse_xml(body: bytes) -> BeautifulSoup:
         return _parse_markup(body, empty_element_tags=set())
 
 
-def _parse_markup(body: bytes, **options: Any) -> BeautifulSoup:
+def _parse_markup(body: bytes, **options: Any) -> "BeautifulSoup":
+    # It takes memory that a listing in JSON does without.
+    from bs4 import BeautifulSoup
+    from bs4.exceptions import ParserRejectedMarkup
+
     text = body.decode("utf-8-sig", "replace")
     try:
         return BeautifulSoup(text, "html.parser", **options)
@@ -134,7 +140,7 @@ def _xml_records(body: bytes) -> list[object]:
     raise AnswerError(f"answered with an error: {excerpt(tree.get_text(' ')) or 'no reason'}")
 
 
-def _xml_record(post: Tag) -> dict[str, object]:
+def _xml_record(post: "Tag") -> dict[str, object]:
     children = post.find_all(True, recursive=False)
     return {**post.attrs, **{child.name: child.get_text(" ") for child in children}}
 

@@ -1,13 +1,15 @@
 """Parse the web pages of a Danbooru 2 site: the list of thumbnails, and the page of a post."""
 
 import re
-
-from bs4 import BeautifulSoup, Tag
+from typing import TYPE_CHECKING
 
 from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.danbooru_records import CATEGORIES, parse_records
 from pipeline.scraping.html_listing import parse_web_page
 from pipeline.scraping.posts import Page, parse_int
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
 
 _MD5_NAME = re.compile(r"([0-9a-f]{32})\.[a-z0-9]+")
 
@@ -43,7 +45,7 @@ def parse_view(body: bytes, post_id: int, site: str) -> Page:
 
 
 def _record(
-    post_id: int, tree: BeautifulSoup, image: Tag, file_url: object, md5: str | None
+    post_id: int, tree: "BeautifulSoup", image: "Tag", file_url: object, md5: str | None
 ) -> dict[str, object]:
     """Return what a page says of a post by the names of the API."""
     page = tree.select_one("body[data-post-id]")
@@ -63,6 +65,6 @@ def _record(
     }
 
 
-def _tags(tree: BeautifulSoup, category: str) -> str:
+def _tags(tree: "BeautifulSoup", category: str) -> str:
     entries = tree.select(f"#tag-list ul.{category}-tag-list li[data-tag-name]")
     return " ".join(str(entry["data-tag-name"]) for entry in entries)

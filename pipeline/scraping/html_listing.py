@@ -1,12 +1,14 @@
 """Parse the web pages of a Gelbooru 0.2 site: the list of thumbnails, and the view of a post."""
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
-
-from bs4 import BeautifulSoup, Tag
 
 from pipeline.scraping.api_parsing import AnswerError, BodyKind, body_kind, parse_html
 from pipeline.scraping.posts import Page, parse_int, parse_page
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
 
 # The site's name of a category, where it is another.
 _CATEGORIES = {"metadata": "meta"}
@@ -55,7 +57,7 @@ def parse_view(body: bytes, post_id: int, site: str) -> Page:
     return parse_page([record], site)
 
 
-def parse_web_page(body: bytes) -> BeautifulSoup:
+def parse_web_page(body: bytes) -> "BeautifulSoup":
     """Parse a web page. Raises `AnswerError` where the body is none."""
     kind = body_kind(body)
     if kind is not BodyKind.HTML:
@@ -63,25 +65,25 @@ def parse_web_page(body: bytes) -> BeautifulSoup:
     return parse_html(body)
 
 
-def _thumbnail_id(thumbnail: Tag) -> int | None:
-    link = thumbnail.find("a", href=True)
-    if not isinstance(link, Tag):
+def _thumbnail_id(thumbnail: "Tag") -> int | None:
+    link = thumbnail.select_one("a[href]")
+    if link is None:
         return None
     return parse_int(_query(str(link["href"])).get("id", ""))
 
 
-def _is_list_page(tree: BeautifulSoup) -> bool:
+def _is_list_page(tree: "BeautifulSoup") -> bool:
     pager = tree.select_one("#paginator, div.pagination, #post-list")
     return pager is not None or _NOTHING_FOUND in tree.get_text()
 
 
-def _statistics(tree: BeautifulSoup) -> dict[str, str]:
+def _statistics(tree: "BeautifulSoup") -> dict[str, str]:
     """Return the values of the `Name: value` lines in the statistics, by lower-case name."""
     pairs = (item.get_text(" ", strip=True).partition(":") for item in tree.select("#stats li"))
     return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
 
 
-def _size(tree: BeautifulSoup, statistics: dict[str, str]) -> tuple[object, object]:
+def _size(tree: "BeautifulSoup", statistics: dict[str, str]) -> tuple[object, object]:
     if size := re.match(r"(\d+)\s*x\s*(\d+)", statistics.get("size", "")):
         return size[1], size[2]
     image = tree.select_one("img#image")
@@ -97,14 +99,14 @@ def _leading_number(text: str) -> str | None:
     return match[0] if match else None
 
 
-def _original(tree: BeautifulSoup) -> str | None:
+def _original(tree: "BeautifulSoup") -> str | None:
     for link in tree.find_all("a", href=True):
         if link.get_text(strip=True).lower() == "original image":
             return str(link["href"])
     return None
 
 
-def _tags(tree: BeautifulSoup) -> dict[str, list[str]]:
+def _tags(tree: "BeautifulSoup") -> dict[str, list[str]]:
     """Return the tags by type, as a search names them: the last list link of a sidebar entry."""
     tags: dict[str, list[str]] = {}
     for entry in tree.select("#tag-sidebar li[class*=tag-type-]"):
@@ -115,7 +117,7 @@ def _tags(tree: BeautifulSoup) -> dict[str, list[str]]:
     return tags
 
 
-def _tag_type(entry: Tag) -> str:
+def _tag_type(entry: "Tag") -> str:
     classes = " ".join(entry.get_attribute_list("class"))
     match = re.search(r"tag-type-(\w+)", classes)
     return match[1] if match else ""

@@ -117,7 +117,7 @@ def _run_scheduler(
         # threads.
         with (
             warnings.catch_warnings(action="ignore"),
-            BackgroundTasks(context.params.workers + 1, stop) as tasks,
+            BackgroundTasks(context.params.workers, stop) as tasks,
         ):
             scheduler = _Scheduler(context, counts, reader, session, tasks, decoder)
             while scheduler.advance():
@@ -232,7 +232,9 @@ class _Scheduler:
     def _list_more(self) -> None:
         if not self._is_listing and self._reader.can_extend():
             self._is_listing = True
-            self._tasks.start(partial(self._reader.fetch_page, self._client), self._on_listed)
+            self._tasks.start(
+                partial(self._reader.fetch_page, self._client), self._on_listed, is_large=True
+            )
 
     def _on_listed(self, error: BaseException | None) -> None:
         self._is_listing = False

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from bs4.dammit import EncodingDetector
 from protego import Protego
 
 from pipeline.scraping.fetch_errors import FetchError
@@ -81,8 +80,12 @@ def parse_robots_txt(body: bytes) -> Protego:
         body = body[:MAX_ROBOTS_BYTES]
         # Half a path would be another rule.
         body = body[: max(body.rfind(b"\n"), body.rfind(b"\r")) + 1]
-    text, encoding = EncodingDetector.strip_byte_order_mark(body)
-    return Protego.parse(text.decode(encoding or "utf-8", "replace"))
+    encoding = None
+    if not body[:4].isascii():
+        from bs4.dammit import EncodingDetector
+
+        body, encoding = EncodingDetector.strip_byte_order_mark(body)
+    return Protego.parse(body.decode(encoding or "utf-8", "replace"))
 
 
 def find_directive(headers: Iterable[str], directives: Collection[str]) -> str | None:

@@ -1,6 +1,7 @@
 """What is known of sites: the form that each has, and what follows from it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from pipeline.params import ScrapeParams
@@ -47,6 +48,7 @@ SITES = (
 )
 
 
+@lru_cache(maxsize=64)
 def known_site(address: str) -> Site:
     """Return the entry of the site at `address`, of its API's too; the default for others."""
     host = _host(address).removeprefix("www.")

@@ -25,6 +25,17 @@ def test_what_is_read_is_recognised(format: str) -> None:
     assert (readable_format(head), unread_format("", head)) == (format, None)
 
 
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_usual_formats_are_recognised_without_loading_all(
+    format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, format)
+    monkeypatch.setattr(Image, "init", lambda: pytest.fail("all formats are loaded"))
+    monkeypatch.delitem(Image.OPEN, "WEBP")
+    assert readable_format(file.getvalue()) == format
+
+
 def test_every_suffix_that_pillow_knows_for_them_is_one_of_pictures() -> None:
     known = {
         suffix

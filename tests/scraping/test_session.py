@@ -146,6 +146,19 @@ def test_robots_txt_of_the_host_of_a_file(monkeypatch: pytest.MonkeyPatch) -> No
     ]
 
 
+def test_the_environment_is_read_once_for_each_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests reads all of it for each request, which takes longer than many files."""
+    for name in ("no_proxy", "NO_PROXY", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with ScriptedSite(1).serve() as url:
+        session = Session(url, api_interval=0, file_interval=0)
+        with session.get(url + FILE, session.file_limiter):
+            monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        with session.get(url + FILE, session.file_limiter) as response:
+            assert response.status_code == 200
+        session.close()
+
+
 @pytest.mark.parametrize("status", [500, 503, 505])
 def test_robots_txt_that_cannot_be_read_forbids_all(status: int) -> None:
     site = ScriptedSite(1)

@@ -1,6 +1,7 @@
 """The printed settings of `dvc exp run` give the params that the options gave."""
 
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ NASTY_TEXTS = [
     "\\${x}",
     ">_<",
     "-S",
+    "http://127.0.0.1:80/a?b=1&c=$d",
 ]
 
 
@@ -86,6 +88,16 @@ def test_any_text_arrives_as_it_is(params_file: Path, text: str) -> None:
     after = before.model_copy(update={"tags": (text, text + "_")})
     applied(params_file, dvc_settings(before, after, "scrape", ["tags"]))
     assert load_params(params_file).scrape.tags == (text, text + "_")
+
+
+def test_an_address_is_quoted_without_the_memory_of_hydra(
+    params_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hydra.core.override_parser.types", None)
+    before = load_params(params_file).scrape
+    after = override(before, {"site": "http://127.0.0.1:80"})
+    settings = dvc_settings(before, after, "scrape", ["site"])
+    assert settings == "-S 'scrape.site=\"http://127.0.0.1:80\"'"
 
 
 def test_names_that_the_option_leaves_out_are_removed(params_file: Path) -> None:

@@ -29,17 +29,22 @@ _LowestBits = dict[int, list[int | None]]
 class _Scans:
     """The scans of a JPEG, up to that which completes the picture.
 
-    `stream` is the file without its metadata and without what lies between segments. The first
-    scan's data start at byte `start` of the file, the last one's end at `end`.
+    `parts` are the file without its metadata and without what lies between segments: bytes, and
+    the range of the file that follows them. The first scan's data start at byte `start` of the
+    file, the last one's at `last_start`, and end at `end`.
     """
 
-    stream: bytes
+    parts: tuple[tuple[bytes, int, int], ...]
     is_8_bit: bool
     is_complete: bool
     start: int
+    last_start: int
     end: int
-    last_scan_data: bytes
     marker_follows_last_scan: bool
+
+    def stream(self, data: bytes) -> bytes:
+        """Return the `parts` of the file `data`."""
+        return b"".join(head + data[start:end] for head, start, end in self.parts)
 
 
 def is_whole_jpeg(data: bytes) -> bool:
@@ -60,14 +65,14 @@ def jpeg_damage(data: bytes) -> str | None:
         return None
     if problem := _unwritten(data, scans):
         return problem
-    if problem := _decoding_problem(scans):
+    if problem := _decoding_problem(data, scans):
         return problem
     return None if scans.is_complete else "scans are missing at its end"
 
 
 def _read_scans(data: bytes) -> _Scans:
     """Read segments and scans until the picture is complete or the file ends."""
-    stream = bytearray(data[:2])
+    parts = [(data[:2], 0, 0)]
     is_sequential, is_8_bit = True, False
     lowest_bits: _LowestBits = {}
     scans: list[Segment] = []
@@ -81,19 +86,19 @@ def _read_scans(data: bytes) -> _Scans:
                 body = _with_standard_parameters(body)
             _record_coefficients(body, lowest_bits)
             scans.append(segment)
-            body += data[segment.end : segment.data_end]
         if not 0xE0 <= segment.marker <= 0xEF and segment.marker != _COM:
-            stream += bytes((0xFF, segment.marker)) + body
+            data_end = segment.data_end if segment.marker == SOS else segment.end
+            parts.append((bytes((0xFF, segment.marker)) + body, segment.end, data_end))
         if _all_sent(lowest_bits):
             break
-    stream += bytes((0xFF, EOI))
+    parts.append((bytes((0xFF, EOI)), 0, 0))
     return _Scans(
-        bytes(stream),
+        tuple(parts),
         is_8_bit,
         _all_sent(lowest_bits),
         start=scans[0].end if scans else 0,
+        last_start=scans[-1].end if scans else 0,
         end=scans[-1].data_end if scans else 0,
-        last_scan_data=data[scans[-1].end : scans[-1].data_end] if scans else b"",
         marker_follows_last_scan=bool(scans) and not scans[-1].is_last,
     )
 
@@ -125,10 +130,10 @@ def _unwritten(data: bytes, scans: _Scans) -> str | None:
     return unwritten_sectors(data, scans.start, scans.end, may_end_in_zeros=True)
 
 
-def _decoding_problem(scans: _Scans) -> str | None:
+def _decoding_problem(data: bytes, scans: _Scans) -> str | None:
     """Return libjpeg's first warning about the scans if it means damage; None otherwise."""
-    text = _warning(scans.stream)
-    is_damage = text is not None and _DAMAGE.search(text) and not _is_padding(text, scans)
+    text = _warning(scans.stream(data))
+    is_damage = text is not None and _DAMAGE.search(text) and not _is_padding(text, data, scans)
     return text if is_damage else None
 
 
@@ -148,11 +153,12 @@ def _warning(stream: bytes) -> str | None:
     return None
 
 
-def _is_padding(text: str, scans: _Scans) -> bool:
+def _is_padding(text: str, data: bytes, scans: _Scans) -> bool:
     """Return whether libjpeg warns of bytes that an encoder has put after a scan."""
     extraneous = _EXTRANEOUS.search(text)
     if extraneous is None or 0xD0 <= int(extraneous[2], 16) <= 0xD7:
         return False
     count = int(extraneous[1])
-    zeros = scans.marker_follows_last_scan and not scans.last_scan_data[-count:].strip(b"\0")
+    end = data[max(scans.last_start, scans.end - count) : scans.end]
+    zeros = scans.marker_follows_last_scan and not end.strip(b"\0")
     return count <= _PADDING or (zeros and count < SECTOR)
