@@ -25,9 +25,8 @@ USUAL_TILE = 256
 TILE_PER_OVERLAP = 10
 # Of automatic tiles: with fewer sizes to compare, a picture of a million pixels in a row is quick.
 TILE_STEP = 8
-# Convolutions in bf16 on a processor with AMX take rows in parts of one length that is at most 16,
-# if there is one: widths such as 363, 463 and 683 take three to five times as long as their
-# neighbours.
+# Convolutions in bf16 on a processor with AMX are fast at multiples of it; at other widths, such as
+# 363, 463 and 683, they may take three to five times as long.
 FAST_WIDTHS = 16
 # For each thread, what fits into its core's caches. Threads share a small picture badly: of
 # 96 × 96 two of them take as long as one, and 4 at once take half of the time.
