@@ -23,8 +23,9 @@ SMALLEST_TILE = 32
 # fastest with an overlap of 14, 384 with one of 38; of other shapes, what is as large with overlap.
 USUAL_TILE = 256
 TILE_PER_OVERLAP = 10
-# Of automatic tiles: with fewer sizes to compare, a picture of a million pixels in a row is quick.
+# Of automatic tiles, and proportionally more on sides that are longer: fewer sizes to compare.
 TILE_STEP = 8
+USUAL_SIDE = 65_536
 # Convolutions in bf16 on a processor with AMX are fast at multiples of it; at other widths, such as
 # 363, 463 and 683, they may take three to five times as long.
 FAST_WIDTHS = 16
@@ -178,7 +179,7 @@ def _divisions(
     `multiple`: of which tiles are, and what a network makes of windows. Others: as of `_spans`.
     """
     divisions: list[_Division] = []
-    step = math.lcm(TILE_STEP, multiple)
+    step = math.lcm(TILE_STEP * math.ceil(side / USUAL_SIDE), multiple)
     counts = range(1, math.ceil(side / SMALLEST_TILE) + 1)
     for tile in dict.fromkeys(_next_multiple(math.ceil(side / count), step) for count in counts):
         spans = _spans(side, tile, overlap, beyond, window_multiple)
