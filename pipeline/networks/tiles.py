@@ -1,6 +1,7 @@
 """Tiles: their windows in a picture, their overlap, their side by the free memory; their use."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,15 @@ from pipeline.networks.tensor_files import tensors_in
 MAX_OVERLAP = 64
 SMALLEST_TILE = 32
 # Larger tiles compute less of the overlap twice, smaller ones stay in a processor's caches: 256 is
-# fastest with an overlap of 14, 384 with one of 38.
+# fastest with an overlap of 14, 384 with one of 38; of other shapes, what is as large with overlap.
 USUAL_TILE = 256
 TILE_PER_OVERLAP = 10
+# Of automatic tiles, and proportionally more on sides that are longer: fewer sizes to compare.
+TILE_STEP = 8
+USUAL_SIDE = 65_536
+# Convolutions in bf16 on a processor with AMX are fast at multiples of it; at other widths, such as
+# 363, 463 and 683, they may take three to five times as long.
+FAST_WIDTHS = 16
 # For each thread, what fits into its core's caches. Threads share a small picture badly: of
 # 96 × 96 two of them take as long as one, and 4 at once take half of the time.
 CPU_PIXELS = 20_000
@@ -59,23 +66,48 @@ class Window:
 
 
 def tile_windows(
-    width: int, height: int, tile: int, overlap: int, beyond: int = 0
+    width: int,
+    height: int,
+    tile: tuple[int, int],
+    overlap: int,
+    beyond: int = 0,
+    width_multiple: int = 1,
 ) -> Iterator[Window]:
-    """Yield tiles with sides of at most `tile` pixels that cover a picture, row by row.
+    """Yield tiles of at most `tile` pixels, width and height, that cover a picture, row by row.
 
     `beyond`: how far windows may reach beyond the picture's edges, where positions are negative, or
-    larger than its sides.
+    larger than its sides. `width_multiple`: of which windows' widths are, by more overlap, unless
+    the picture is too narrow.
     """
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            right, bottom = min(left + tile, width), min(top + tile, height)
-            outer = (
-                max(left - overlap, -beyond),
-                max(top - overlap, -beyond),
-                min(right + overlap, width + beyond),
-                min(bottom + overlap, height + beyond),
+    columns = list(_spans(width, tile[0], overlap, beyond, width_multiple))
+    for row in _spans(height, tile[1], overlap, beyond):
+        for column in columns:
+            yield Window(
+                (column.start, row.start, column.stop, row.stop),
+                (column.outer.start, row.outer.start, column.outer.stop, row.outer.stop),
             )
-            yield Window((left, top, right, bottom), outer)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Where a tile lies along one axis, LR pixels."""
+
+    start: int
+    stop: int
+    outer: range
+    """of its window"""
+
+
+def _spans(
+    side: int, tile: int, overlap: int, beyond: int, window_multiple: int = 1
+) -> Iterator[_Span]:
+    """Yield the tiles of one axis, as of `tile_windows`."""
+    for start in range(0, side, tile):
+        stop = min(start + tile, side)
+        first, last = max(start - overlap, -beyond), min(stop + overlap, side + beyond)
+        length = _next_multiple(last - first, window_multiple)
+        last = min(first + length, side + beyond)
+        yield _Span(start, stop, range(max(last - length, -beyond), last))
 
 
 def tile_overlap(generator: Generator, reach: int = 0) -> int:
@@ -90,28 +122,76 @@ def tile_overlap(generator: Generator, reach: int = 0) -> int:
 def best_tile(
     generator: Generator,
     device: torch.device,
-    picture_side: int,
+    width: int,
+    height: int,
     *,
+    repeats: bool = False,
+    width_multiple: int = 1,
     images: int = 1,
     reach: int = 0,
     reserved: int = 0,
-) -> int:
-    """Return the side of tiles, LR pixels, that is fastest within half of the free memory.
+) -> tuple[int, int]:
+    """Return width and height of tiles, LR pixels, by which the least is computed twice.
 
-    `picture_side` is the longer side of the picture: up to that the side is as large as the memory
-    allows where the network depends on the whole picture. `images`: how many the network gets at
-    once for a tile, as colours and alpha. `reach`: as of `tile_overlap`. `reserved`: bytes of what
-    is free that others will take.
+    Their windows are as small as is fast, and fit into half of the free memory; where the network
+    depends on the whole picture, they are as large as that. `repeats`: whether windows reach beyond
+    the edges of the picture. `width_multiple`: as of `tile_windows`. `images`: how many the network
+    gets at once for a tile, as colours and alpha. `reach`: as of `tile_overlap`. `reserved`: bytes
+    of what is free that others will take.
     """
     pixels = _usable_memory(device, reserved) / (bytes_per_pixel(generator) * images)
-    largest = math.isqrt(int(pixels))
-    if picture_side <= min(largest, USUAL_TILE):
-        return picture_side
+    if max(width, height) <= min(math.isqrt(int(pixels)), USUAL_TILE):
+        return width, height
     overlap = tile_overlap(generator, reach)
-    fastest = max(USUAL_TILE, TILE_PER_OVERLAP * overlap)
-    if generator.prefers_whole:
-        fastest = max(fastest, picture_side)
-    return max(min(largest - 2 * overlap, fastest), SMALLEST_TILE)
+    if not generator.prefers_whole:
+        fastest = max(USUAL_TILE, TILE_PER_OVERLAP * overlap) + 2 * overlap
+        pixels = min(pixels, fastest**2)
+    beyond, multiple = overlap if repeats else 0, generator.tile_multiple
+    columns = _divisions(width, multiple, overlap, beyond, width_multiple)
+    rows = _divisions(height, multiple, overlap, beyond)
+    pairs = [
+        (column, rows[index])
+        for column in columns
+        if (index := bisect_left(rows, -pixels / column.window, key=_negative_window)) < len(rows)
+    ]
+    if not pairs:
+        return columns[-1].tile, rows[-1].tile
+    column, row = min(pairs, key=lambda pair: pair[0].computed * pair[1].computed)
+    return column.tile, row.tile
+
+
+@dataclass(frozen=True)
+class _Division:
+    """One axis of a picture in tiles of even size, LR pixels."""
+
+    tile: int
+    window: int
+    """the longest"""
+    computed: int
+    """all windows together"""
+
+
+def _divisions(
+    side: int, multiple: int, overlap: int, beyond: int, window_multiple: int = 1
+) -> list[_Division]:
+    """Return the divisions of an axis, each with shorter windows than the one before.
+
+    `multiple`: of which tiles are, and what a network makes of windows. Others: as of `_spans`.
+    """
+    divisions: list[_Division] = []
+    step = math.lcm(TILE_STEP * math.ceil(side / USUAL_SIDE), multiple)
+    counts = range(1, math.ceil(side / SMALLEST_TILE) + 1)
+    for tile in dict.fromkeys(_next_multiple(math.ceil(side / count), step) for count in counts):
+        spans = _spans(side, tile, overlap, beyond, window_multiple)
+        lengths = [len(span.outer) for span in spans]
+        window = _next_multiple(max(lengths), multiple)
+        if not divisions or window < divisions[-1].window:
+            divisions.append(_Division(tile, window, sum(lengths)))
+    return divisions
+
+
+def _negative_window(division: _Division) -> int:
+    return -division.window
 
 
 def best_batch(generator: Generator, device: torch.device, pixels: int) -> int:
@@ -124,24 +204,38 @@ def best_batch(generator: Generator, device: torch.device, pixels: int) -> int:
     return max(int(_usable_memory(device) / (bytes_per_pixel(generator) * pixels)), 1)
 
 
-def tile_bytes(generator: Generator, width: int, height: int, tile: int, reach: int) -> int:
+def tile_bytes(
+    generator: Generator,
+    width: int,
+    height: int,
+    tile: tuple[int, int],
+    reach: int,
+    repeats: bool = False,
+    width_multiple: int = 1,
+) -> int:
     """Return the memory for the largest window of a picture: of the network, and of its result.
 
-    `reach`: as of `tile_overlap`.
+    `reach`: as of `tile_overlap`. `repeats`, `width_multiple`: as of `best_tile`.
     """
-    largest = tile + 2 * tile_overlap(generator, reach)
+    overlap = tile_overlap(generator, reach)
+    beyond = overlap if repeats else 0
+    columns, rows = aligned_tile(generator, tile)
+    widths = _spans(width, columns, overlap, beyond, width_multiple)
+    heights = _spans(height, rows, overlap, beyond)
+    largest = (max(len(span.outer) for span in spans) for spans in (widths, heights))
+    pixels = math.prod(generator.computed_size(*largest))
     result = RESULT_COPIES * 3 * generator.scale**2 * FLOAT_BYTES
-    per_pixel = bytes_per_pixel(generator) + result
-    return int(per_pixel * min(width, largest) * min(height, largest))
+    return int((bytes_per_pixel(generator) + result) * pixels)
 
 
 def _usable_memory(device: torch.device, reserved: int = 0) -> float:
     return max(free_memory(device) - reserved, 0) * SHARE_OF_FREE_MEMORY
 
 
-def aligned_tile(generator: Generator, tile: int) -> int:
-    """Return the side of tiles, LR pixels, that is a multiple of what the network asks for."""
-    return _next_multiple(tile, generator.tile_multiple)
+def aligned_tile(generator: Generator, tile: tuple[int, int]) -> tuple[int, int]:
+    """Return the sides of tiles, LR pixels, that are multiples of what the network asks for."""
+    width, height = (_next_multiple(side, generator.tile_multiple) for side in tile)
+    return width, height
 
 
 def enlarge(generator: Generator, lr: Tensor, bounded: bool = False) -> Tensor:
@@ -155,7 +249,7 @@ def enlarge(generator: Generator, lr: Tensor, bounded: bool = False) -> Tensor:
     in_tiles = bounded or _is_exact_in_tiles(generator)
     if max(height, width) <= USUAL_TILE or not in_tiles:
         return generator.enlarge(lr[None])[0]
-    scale, tile = generator.scale, aligned_tile(generator, USUAL_TILE)
+    scale, tile = generator.scale, aligned_tile(generator, (USUAL_TILE, USUAL_TILE))
     sr = torch.empty(3, height * scale, width * scale, dtype=torch.uint8)
     for window in tile_windows(width, height, tile, tile_overlap(generator)):
         left, top, right, bottom = window.outer

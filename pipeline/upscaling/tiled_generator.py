@@ -1,5 +1,6 @@
 """A generator applied to pictures in memory, tile by tile."""
 
+import math
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -11,6 +12,7 @@ from pipeline.machine_errors import is_memory_fault
 from pipeline.networks import Generator
 from pipeline.networks.self_ensemble import self_ensemble
 from pipeline.networks.tiles import (
+    FAST_WIDTHS,
     SMALLEST_TILE,
     Window,
     aligned_tile,
@@ -59,36 +61,45 @@ class TiledGenerator:
         """How far beyond the network's radius a result depends on its surroundings, LR pixels."""
         return REACH if self.consistent else 0
 
-    def main_memory(self, lr: Tensor, width: int, height: int, tile: int) -> int:
+    @property
+    def _width_multiple(self) -> int:
+        """Of what number of LR pixels windows' widths are multiples, to be fast."""
+        bf16_on_cpu = self.bf16 and self.generator.allows_bf16 and self.device.type == "cpu"
+        # More overlap would move windows from the positions that the network asks for.
+        return FAST_WIDTHS if bf16_on_cpu and self.generator.tile_multiple == 1 else 1
+
+    def main_memory(self, lr: Tensor, width: int, height: int, tile: tuple[int, int]) -> int:
         """Return the bytes of main memory for a tile of pictures like `lr`, of another size."""
         if self.device.type != "cpu":
             return 0
-        beyond = 2 * tile_overlap(self.generator, self._reach) if self.seamless else 0
         windows = _windows_per_picture(lr) * min(len(lr), self._batch(lr, tile))
         return windows * tile_bytes(
-            self.generator, width + beyond, height + beyond, tile, self._reach
+            self.generator, width, height, tile, self._reach, self.seamless, self._width_multiple
         )
 
     def batch_of(self, lr: Tensor) -> int:
         """Return how many pictures like the first of `(N, c, h, w)` are computed at once."""
-        return self._batch(lr, self.tile_of(lr, max(lr.shape[2:]), 0))
+        return self._batch(lr, self.tile_of(lr, lr.shape[3], lr.shape[2], 0))
 
-    def _batch(self, lr: Tensor, tile: int) -> int:
-        return best_batch(self.generator, self.device, _windows_per_picture(lr) * tile**2)
+    def _batch(self, lr: Tensor, tile: tuple[int, int]) -> int:
+        pixels = _windows_per_picture(lr) * math.prod(tile)
+        return best_batch(self.generator, self.device, pixels)
 
-    def tile_of(self, lr: Tensor, side: int, reserved: int) -> int:
-        """Return the side of tiles for pictures like `lr` whose longer side is `side`.
+    def tile_of(self, lr: Tensor, width: int, height: int, reserved: int) -> tuple[int, int]:
+        """Return width and height of tiles for pictures like `lr`, of another size.
 
         `reserved`: bytes of results, which are not taken yet.
         """
         if self.tile:
-            return self.tile
-        if self.seamless:
-            side += 2 * RADIUS
+            return self.tile, self.tile
+        margin = 2 * RADIUS if self.seamless else 0
         return best_tile(
             self.generator,
             self.device,
-            side,
+            width + margin,
+            height + margin,
+            repeats=self.seamless,
+            width_multiple=self._width_multiple,
             images=_windows_per_picture(lr),
             reach=self._reach,
             reserved=reserved if self.device.type == "cpu" else 0,
@@ -96,7 +107,7 @@ class TiledGenerator:
 
     def apply(self, lr: Tensor, hr: Tensor, progress: Progress) -> None:
         """Enlarge `(N, c, h, w)` into `hr`, in smaller tiles if memory runs out."""
-        tile = self.tile_of(lr, max(lr.shape[2:]), hr.nbytes)
+        tile = self.tile_of(lr, lr.shape[3], lr.shape[2], hr.nbytes)
         batch = self._batch(lr, tile)
         while True:
             try:
@@ -104,15 +115,17 @@ class TiledGenerator:
             except (MemoryError, RuntimeError) as error:
                 if not is_memory_fault(error):
                     raise
-            if batch == 1 and tile <= SMALLEST_TILE:
-                raise MachineFaultError(f"memory ran out, even with tiles of {tile} pixels")
+            side = max(tile)
+            if batch == 1 and side <= SMALLEST_TILE:
+                raise MachineFaultError(f"memory ran out, even with tiles of {side} pixels")
             if batch == 1:
-                tile //= 2
+                side //= 2
+                tile = min(tile[0], side), min(tile[1], side)
             batch = 1
-            progress.message(f"memory ran out; goes on with tiles of {tile} pixels")
+            progress.message(f"memory ran out; goes on with tiles of {side} pixels")
 
     def _apply_tiled(
-        self, lr: Tensor, hr: Tensor, tile: int, batch: int, progress: Progress
+        self, lr: Tensor, hr: Tensor, tile: tuple[int, int], batch: int, progress: Progress
     ) -> None:
         """Enlarge `(N, c, h, w)` into `hr` of the same type, tile by tile of `batch` pictures.
 
@@ -144,16 +157,15 @@ class TiledGenerator:
                 if resizer:
                     resizer.resize()
 
-    def _windows(self, width: int, height: int, tile: int) -> list[Window]:
+    def _windows(self, width: int, height: int, tile: tuple[int, int]) -> list[Window]:
         """Return the tiles of a picture, whose windows reach beyond its edges where it repeats."""
         # Of a picture that is one tile, nothing has to be known of the network.
-        if max(height, width) <= tile and not self.seamless:
+        if width <= tile[0] and height <= tile[1] and not self.seamless:
             return list(tile_windows(width, height, tile, 0))
-        tile, overlap = (
-            aligned_tile(self.generator, tile),
-            tile_overlap(self.generator, self._reach),
-        )
-        return list(tile_windows(width, height, tile, overlap, overlap if self.seamless else 0))
+        tile = aligned_tile(self.generator, tile)
+        overlap = tile_overlap(self.generator, self._reach)
+        beyond = overlap if self.seamless else 0
+        return list(tile_windows(width, height, tile, overlap, beyond, self._width_multiple))
 
     def _cut(self, pictures: Tensor, window: Window, margin: int) -> Tensor:
         """Return the window of `(N, c, h, w)` as float in [0, 1].

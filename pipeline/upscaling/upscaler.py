@@ -248,11 +248,11 @@ class Upscaler:
         required = self._result_bytes(lr)
         if factor > 1:
             required += height * width * _bytes_per_position(lr)
-        tile = self._tiled.tile_of(lr, max(height, width), required)
+        tile = self._tiled.tile_of(lr, width, height, required)
         made = (width * scale, height * scale) if passes else (width, height)
         size = self.size_of(lr.shape[3], lr.shape[2])
         if size != made:
-            required += strip_bytes(lr, tile * scale, made[0], made[1] / size[1])
+            required += strip_bytes(lr, tile[1] * scale, made[0], made[1] / size[1])
         if passes:
             required += self._tiled.main_memory(lr, width, height, tile)
         return required

@@ -75,9 +75,9 @@ def test_memory_that_pytorch_keeps_counts_as_free() -> None:
 
 def test_a_second_picture_is_cut_as_the_first() -> None:
     upscaler = Upscaler("distortion", device="cuda")
-    tile = best_tile(upscaler._tiled.generator, torch.device("cuda"), 10_000)
+    tile = best_tile(upscaler._tiled.generator, torch.device("cuda"), 10_000, 10_000)
     first = upscaler(PICTURE)
-    assert best_tile(upscaler._tiled.generator, torch.device("cuda"), 10_000) == tile
+    assert best_tile(upscaler._tiled.generator, torch.device("cuda"), 10_000, 10_000) == tile
     assert np.array_equal(upscaler(PICTURE), first)
 
 

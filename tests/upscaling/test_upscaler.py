@@ -220,6 +220,24 @@ def test_only_what_is_rounded_to_eight_bits_is_computed_in_bf16(dtype: torch.dty
     assert computed[-1] == (dtype == torch.uint8)
 
 
+@pytest.mark.parametrize(
+    ("precision", "widths"), [("bf16", [80, 96, 96, 80]), ("fp32", [73, 86, 86, 73])]
+)
+def test_windows_in_bf16_on_a_cpu_are_of_widths_that_are_fast(
+    precision: str, widths: list[int]
+) -> None:
+    computed = []
+
+    class Watched(SRResNet):
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            computed.append(lr.shape[3])
+            return super().forward(lr)
+
+    network = Watched(blocks=1, features=8, norm="none", upsampling="direct")
+    Upscaler(network, tile=60, device="cpu", precision=precision)(noise(20, 240))
+    assert computed[-4:] == widths
+
+
 def test_sixteen_bits_are_sixteen() -> None:
     lr = noise(8, 8, 3, np.uint16)
     expected = F.interpolate(
