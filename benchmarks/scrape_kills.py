@@ -66,7 +66,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _wait_for_request(site: ScriptedSite, asked: int, process: subprocess.Popen[str]) -> None:
-    """A start takes longer on a busy machine; kills would all come before the transfers."""
+    """Wait until the site is asked or the process ends, which a busy machine starts late."""
     while len(site.requests) == asked and process.poll() is None:
         time.sleep(0.01)
 

@@ -8,7 +8,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from pipeline.device_names import DEVICE_NAMES
+from pipeline.device_names import UNKNOWN_DEVICE
 from pipeline.errors import ArgumentError
 from pipeline.machine_limits import available_memory, usable_cores
 
@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of `name`, one of `DEVICE_NAMES`.
+    """Return the device of `name`, one of `device_names`.
 
     `auto` takes CUDA, then MPS, then the CPU; it logs a warning where PyTorch has no code for the
     GPU. Also sets, for the whole process: no more threads than this process may use cores, and of
@@ -41,7 +41,7 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda", "mps"):
-        raise ArgumentError("device", f"{name} is unknown; use {DEVICE_NAMES}")
+        raise ArgumentError("device", UNKNOWN_DEVICE.format(name))
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise ArgumentError("device", f"{name}: this machine has {count} CUDA devices")

@@ -25,6 +25,8 @@ KINDS = {
     "leftovers": "files of runs that were killed; nothing uses them",
 }
 ALL = "all"
+RECORDS = ("logs",)
+"""Kinds that no run makes again; `all` leaves them."""
 
 _DATA, _MODELS, _REPORTS = Path("data"), Path("models"), Path("reports")
 _STORE = _DATA / ".store"
@@ -99,7 +101,7 @@ def list_kept() -> list[KeptFiles]:
 
 
 def choose(kept: Sequence[KeptFiles], names: Iterable[str]) -> list[KeptFiles]:
-    """Return those of `kept` whose kind or path is in `names`; `all` means each.
+    """Return those of `kept` whose kind or path is in `names`; `all` means each but records.
 
     Raises `UsageError` for a name that is neither a kind nor a path of `kept`.
     """
@@ -108,9 +110,10 @@ def choose(kept: Sequence[KeptFiles], names: Iterable[str]) -> list[KeptFiles]:
     if unknown:
         raise UsageError(
             f"--remove: {min(unknown)} is neither kept here nor a kind; kinds are "
-            f"{', '.join(KINDS)}; {ALL} means each of them"
+            f"{', '.join(KINDS)}; {ALL} means each of them but {', '.join(RECORDS)}"
         )
-    return [one for one in kept if selected & {ALL, one.kind, str(one.path)}]
+    every = set() if ALL not in selected else KINDS.keys() - set(RECORDS)
+    return [one for one in kept if {one.kind, str(one.path)} & (selected | every)]
 
 
 def remove(kept: KeptFiles) -> Removal:

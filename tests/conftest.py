@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -73,9 +73,19 @@ def _environment_as_before() -> Iterator[None]:
     """
     before = dict(os.environ)
     yield
-    if os.environ != before:
-        os.environ.clear()
-        os.environ.update(before)
+    restore_environment(before)
+
+
+def restore_environment(before: Mapping[str, str]) -> None:
+    """Set and remove only what differs: other threads may read the environment meanwhile."""
+    for name in os.environ.keys() | before.keys():
+        # pytest's own has the phase of the test.
+        if name == "PYTEST_CURRENT_TEST" or os.environ.get(name) == before.get(name):
+            continue
+        if name in before:
+            os.environ[name] = before[name]
+        else:
+            del os.environ[name]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,12 +2,14 @@
 
 import os
 
+from tests.conftest import restore_environment
+
 NAME = "PYTHONHASHSEED"
 
 
-def test_a_variable_may_be_set() -> None:
+def test_what_a_test_sets_ends_with_it() -> None:
+    before = dict(os.environ)
     os.environ[NAME] = "6640"
-
-
-def test_a_variable_ends_with_the_test_that_set_it() -> None:
-    assert os.environ.get(NAME) != "6640"
+    del os.environ["PATH"]
+    restore_environment(before)
+    assert dict(os.environ) == before

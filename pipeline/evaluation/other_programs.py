@@ -1,7 +1,7 @@
 """Results of other programs: whether there is one for each image, and of which task they are."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,20 +16,21 @@ from pipeline.images.degradation import degradation_of
 from pipeline.images.interpolation import interpolate
 from pipeline.images.resample import downscale
 from pipeline.params.degradation import DAMAGES, Damage, Degradation
+from pipeline.progress import Progress, task
 from pipeline.spacing import evenly_spaced
 
 LEAST_DAMAGE = 1.0
 """Mean squared difference between damaged and clean LR images, levels of 255, below which results
 do not tell them apart."""
-# Measured on drawings, all images together: results of 9 methods of clean LR images have −0.10 to
-# 0.00, of those of web 0.26 (Real-ESRGAN) to 0.98. Of 9 methods on 10 drawings, each measured by
-# its own damage: light 0.61 to 1.00, heavy 0.81 to 1.00; of clean ones both have −0.04 to 0.00.
-# Measured by another damage than their own, results of 7 methods have 0.01 to 0.65 of their own
-# share.
 MOST_OF_CLEAN = 0.2
+"""Share of a damage that results of LR images without it have at most."""
 LEAST_OF_DAMAGED = 0.1
+"""Share of a damage that results of LR images with it have at least."""
 MOST_COMPARED = 64
-"""Images of which it is looked for what was enlarged: damaging one takes up to a second."""
+"""Images by whose results the degradation is told: to damage one takes up to a second."""
+LEAST_RANK = 1e-6
+"""Of the damages' and the blur's correlations: the smallest eigenvalue, as a part of the largest,
+with which their shares are told apart."""
 
 
 def find_results(folders: Mapping[str, str], images: PairedImages) -> dict[str, ResultFiles]:
@@ -42,7 +43,9 @@ def find_results(folders: Mapping[str, str], images: PairedImages) -> dict[str, 
     }
 
 
-def check_results(results: Iterable[ResultFiles], images: PairedImages) -> list[str]:
+def check_results(
+    results: Collection[ResultFiles], images: PairedImages, progress: Progress
+) -> list[str]:
     """Read each method's results of all images; return what was converted, a text each.
 
     Raises `PipelineError` if a file is missing, damaged or of another size, or if the results are
@@ -51,55 +54,58 @@ def check_results(results: Iterable[ResultFiles], images: PairedImages) -> list[
     # LR images of one's own may be of any task.
     most = 0 if images.lr_is_given else MOST_COMPARED
     compared = set(evenly_spaced(len(images), min(most, len(images))))
-    texts = []
-    for files in results:
-        conversions = Counter[str]()
-        shares = {damage: _DamageShare() for damage in _damages()}
+    conversions = {files.method: Counter[str]() for files in results}
+    shares = {files.method: _DamageShares(_damages()) for files in results}
+    with task(progress, "results", len(images) if results else 0, "images"):
         for index, image in enumerate(images.images):
-            result = files.read(image.name, (image.width, image.height))
-            conversions.update(result.conversions)
-            if index in compared:
+            pixels = {}
+            for files in results:
+                result = files.read(image.name, (image.width, image.height))
+                conversions[files.method].update(result.conversions)
+                pixels[files.method] = result.pixels
+            if pixels and index in compared:
                 hr = images.hr(index)
                 clean = images.lr(index, hr, "none")
-                for damage, share in shares.items():
-                    damaged = images.lr(index, hr, damage)
-                    share.add(result.pixels, clean, damaged, images.scale)
-        _check_task(files, images, {damage: share.value for damage, share in shares.items()})
-        texts += [
-            f"results of {files.method}: {count} of {len(images)} are {conversion}"
-            for conversion, count in conversions.items()
-        ]
-    return texts
+                damaged = [images.lr(index, hr, damage) for damage in _damages()]
+                for method, result_pixels in pixels.items():
+                    shares[method].add(result_pixels, clean, damaged, images.scale)
+            progress.update(index + 1)
+    for files in results:
+        _check_task(files, images, shares[files.method].values)
+    return [
+        f"results of {method}: {count} of {len(images)} are {conversion}"
+        for method, counts in conversions.items()
+        for conversion, count in counts.items()
+    ]
 
 
 def _wanted_names(images: PairedImages) -> str:
     return "the HR images" if isinstance(images, FolderPairs) else "lr/ of `pipeline pairs`"
 
 
-def _check_task(
-    files: ResultFiles, images: PairedImages, shares: Mapping[Damage, float | None]
-) -> None:
-    task = images.degradation
-    enlarged = _enlarged(task, {name: share for name, share in shares.items() if share is not None})
-    if enlarged != task:
+def _check_task(files: ResultFiles, images: PairedImages, shares: Mapping[Damage, float]) -> None:
+    measured = images.degradation
+    enlarged = _enlarged(measured, shares)
+    if enlarged != measured:
         kind = "clean LR images" if enlarged == "none" else f"LR images damaged as by {enlarged}"
         raise PipelineError(
             f"{files.folder}: evaluate.results: {files.method} enlarged {kind}, not those of "
-            f"evaluate.degradation {task}; let it enlarge {_wanted_lr(images)}"
+            f"evaluate.degradation {measured}; let it enlarge {_wanted_lr(images)}"
         )
 
 
 def _enlarged(measured: Degradation, shares: Mapping[Damage, float]) -> Degradation:
-    """Return of which LR images results are, by the shares of each damage that is left in them.
+    """Return the degradation whose LR images were enlarged, by each damage's share in the results.
 
-    It is `measured` where they do not tell. A model that restores leaves little of its damage.
+    It is `measured` where they do not tell, and wherever its own share may be what a program that
+    restores has left: another's has to be twice as large.
     """
-    if not shares:
-        return measured
-    largest = max(shares, key=lambda damage: shares[damage])
-    if shares[largest] > MOST_OF_CLEAN:
-        return largest
-    is_clean = measured != "none" and shares.get(measured, 1) < LEAST_OF_DAMAGED
+    own = 0.0 if measured == "none" else shares.get(measured)
+    others = {damage: share for damage, share in shares.items() if damage != measured}
+    other = max(others, key=lambda damage: others[damage], default=None)
+    if other is not None and others[other] > max(MOST_OF_CLEAN, 2 * (own or 0.0)):
+        return other
+    is_clean = measured != "none" and own is not None and own < LEAST_OF_DAMAGED
     return "none" if is_clean else measured
 
 
@@ -119,37 +125,48 @@ def _wanted_lr(images: PairedImages) -> str:
     return f"those that `pipeline pairs --degradation {images.degradation}` writes"
 
 
-class _DamageShare:
-    """How much of the LR images' damage is left in results that were made small again.
+class _DamageShares:
+    """How much of each damage of LR images is left in results that were made small again.
 
-    The least squares estimate of a in R − C = a (D − C) + b B, over all pixels of all images: R is
-    the result made as small as the clean LR image C, D the damaged one, and B what blur does to C.
-    Without B, results that are blurred would seem damaged, as the damage has blur in it.
+    The least squares estimate of the shares s in R − C = Σ s (D − C) + b B, over all pixels of all
+    images: R is the result made as small as the clean LR image C, D the LR image with each damage,
+    and B what blur does to C. Without B, results that are blurred would seem damaged, as damages
+    have blur in them; by themselves, so would those of one damage by another.
     """
 
-    def __init__(self) -> None:
-        self._products = torch.zeros(3, 3, dtype=torch.float64)
+    def __init__(self, damages: Sequence[Damage]) -> None:
+        self._damages = damages
+        # Of the result, each damage, and blur.
+        self._products = torch.zeros(len(damages) + 2, len(damages) + 2, dtype=torch.float64)
         self._samples = 0
 
-    def add(self, result: Tensor, clean: Tensor, damaged: Tensor, scale: int) -> None:
-        """Count an image: (3, H, W), (3, H/scale, W/scale) twice, uint8."""
+    def add(self, result: Tensor, clean: Tensor, damaged: Sequence[Tensor], scale: int) -> None:
+        """Count an image: (3, H, W) and, of LR images, (3, H/scale, W/scale), all uint8."""
         blurred = _made_small(interpolate(clean, scale, "bilinear"), scale)
-        differences = torch.stack(
-            [each.double().flatten() for each in (_made_small(result, scale), damaged, blurred)]
-        )
+        images = (_made_small(result, scale), *damaged, blurred)
+        differences = torch.stack([image.double().flatten() for image in images])
         differences -= clean.double().flatten()
         self._products += differences @ differences.t()
         self._samples += clean.numel()
 
     @property
-    def value(self) -> float | None:
-        """The share: about 0 of clean LR images; None if too few pixels are damaged."""
-        damage, blur, both = (self._products[at].item() for at in ((1, 1), (2, 2), (1, 2)))
-        determinant = damage * blur - both**2
-        if damage < LEAST_DAMAGE * self._samples or determinant <= 1e-6 * damage * blur:
-            return None
-        of_damage, of_blur = self._products[0, 1].item(), self._products[0, 2].item()
-        return (of_damage * blur - of_blur * both) / determinant
+    def values(self) -> dict[Damage, float]:
+        """The share of each damage that can be told, about 0 of clean LR images."""
+        energies = self._products.diagonal()[1:-1] >= LEAST_DAMAGE * self._samples
+        used = [index for index, is_enough in enumerate(energies.tolist(), 1) if is_enough]
+        columns = [*used, len(self._damages) + 1]
+        norms = self._products.diagonal()[columns].sqrt()
+        if not used or not norms.all():
+            return {}
+        correlations = self._products[columns][:, columns] / norms.outer(norms)
+        eigenvalues = torch.linalg.eigvalsh(correlations)
+        if eigenvalues[0] <= LEAST_RANK * eigenvalues[-1]:
+            return {}
+        shares = torch.linalg.solve(correlations, self._products[columns, 0] / norms) / norms
+        return {
+            self._damages[column - 1]: share
+            for column, share in zip(used, shares.tolist(), strict=False)
+        }
 
 
 def _made_small(image: Tensor, scale: int) -> Tensor:

@@ -130,7 +130,7 @@ def _load(
     methods = load_methods(params, trained, device)
     images = _load_images(inputs, params, methods.scale, progress)
     results = find_results(params.results, images)
-    conversions = check_results(results.values(), images)
+    conversions = check_results(results.values(), images, progress)
     for text in conversions:
         progress.message(text)
     methods = replace(methods, results=results)

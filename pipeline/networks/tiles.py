@@ -140,13 +140,14 @@ def best_tile(
     of what is free that others will take.
     """
     pixels = _usable_memory(device, reserved) / (bytes_per_pixel(generator) * images)
-    if max(width, height) <= min(math.isqrt(int(pixels)), USUAL_TILE):
+    side, beyond = max(width, height), tile_overlap(generator, reach) if repeats else 0
+    if side <= USUAL_TILE and (side + 2 * beyond) ** 2 <= pixels:
         return width, height
     overlap = tile_overlap(generator, reach)
     if not generator.prefers_whole:
         fastest = max(USUAL_TILE, TILE_PER_OVERLAP * overlap) + 2 * overlap
         pixels = min(pixels, fastest**2)
-    beyond, multiple = overlap if repeats else 0, generator.tile_multiple
+    multiple = generator.tile_multiple
     columns = _divisions(width, multiple, overlap, beyond, width_multiple)
     rows = _divisions(height, multiple, overlap, beyond)
     pairs = [

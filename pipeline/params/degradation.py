@@ -199,7 +199,7 @@ def _check(values: object) -> object:
             continue
         if len(items) > 1:
             break
-        list_name, items = str(name), [value]
+        list_name, items = str(name), [] if isinstance(value, list | Mapping) else [value]
         if name not in names:
             raise problem_at((str(name),), f"unknown key{_suggestion(str(name), names)}")
     if len(items) > 1:

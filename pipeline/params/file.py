@@ -155,7 +155,7 @@ def _check_brackets(param: LeafParam, text: str) -> None:
     """Raise `UsageError` where a list in a mapping, as in `jpeg_range=60,95`, has no brackets."""
     without = re.search(r"([^,=\[\]]+)=([^,=\[\]]+(?:,[^,=\[\]]+)+)(?=,[^,]*=|,?$)", text)
     if without is not None:
-        name, items = (part.strip() for part in without.groups())
+        name, items = (part.strip(" ()") for part in without.groups())
         raise UsageError(
             f"{option_name(param.name)}: {name}: {items} should be in brackets; write "
             f"{name}=[{items}]"

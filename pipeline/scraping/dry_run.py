@@ -8,7 +8,7 @@ from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.store import Store
 
-# Middling of illustrations; used until the store knows the lengths of enough of the planned files.
+# Typical of illustrations; used until the store knows the lengths of enough of the planned files.
 # Sets of a site or tag have from about half of it to twice as much.
 _TYPICAL_BYTES_PER_PIXEL = {"jpg": 0.35, "jpeg": 0.35, "png": 1.1, "webp": 0.2, "gif": 0.6}
 _MIN_FILES = 20

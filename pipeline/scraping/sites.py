@@ -48,7 +48,6 @@ SITES = (
 )
 
 
-@lru_cache(maxsize=64)
 def known_site(address: str) -> Site:
     """Return the entry of the site at `address`, of its API's too; the default for others."""
     host = _host(address).removeprefix("www.")
@@ -72,6 +71,7 @@ def post_url(params: ScrapeParams, post: Post) -> str:
     return f"{params.site}/index.php?page=post&s=view&id={post.id}"
 
 
+@lru_cache(maxsize=64)
 def _host(address: str) -> str:
     parts = parse_address(address)
     return (parts.host or "").lower() if parts else ""

@@ -23,7 +23,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from pipeline.devices import pick_device
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import ArgumentError, PipelineError
 from pipeline.processes import handled_signals, start_resource_tracker
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ def process_group(device_name: str) -> Iterator[tuple[Group, torch.device]]:
     """Join the process group of torchrun's variables; yield it and this process's device.
 
     Without torchrun it is a group of one. On CUDA each process of a machine takes the GPU of its
-    local rank. Raises `UsageError` where the device does not exist or cannot be shared.
+    local rank. Raises `ArgumentError` where the device does not exist or cannot be shared.
     """
     if not in_process_group():
         yield SINGLE_PROCESS, pick_device(device_name)
@@ -168,9 +168,10 @@ def process_group(device_name: str) -> Iterator[tuple[Group, torch.device]]:
         device = pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(device)
     if device.type == "mps":
-        raise UsageError(
-            "device mps: a single process can train on it; set train.processes to 1, or "
-            "train.device to cpu"
+        raise ArgumentError(
+            "device",
+            "mps: a single process can train on it; set train.processes to 1, or train.device to "
+            "cpu",
         )
     backend, bound = ("nccl", device) if device.type == "cuda" else ("gloo", None)
     dist.init_process_group(backend, device_id=bound)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
+from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN, UNKNOWN_DEVICE
 from pipeline.errors import ArgumentError
 from pipeline.params.section import Section, problem_at
 from pipeline.shipped import AUTO, CLEAN_JPEG, DEFAULT, FOR_JPEG, any_case
@@ -142,7 +142,7 @@ _PROBLEMS = {
     "height": f"{{}} is not between 1 and {MAX_SIDE}",
     "background": "{} is no opaque colour; for example white or #ffcc00",
     "tile": f"{{}} is not a number of pixels from {MIN_TILE} to {MAX_TILE}",
-    "device": f"{{}} is unknown; use {DEVICE_NAMES}",
+    "device": UNKNOWN_DEVICE,
     "precision": "{} is unknown; use auto, fp32 or bf16",
     "format": "{} is unknown; use png, webp, jpg or gif",
     "quality": "{} is not between 1 and 100",

@@ -51,6 +51,7 @@ def clean(
 
 def _print_list(kept: "list[KeptFiles]") -> None:
     from pipeline.disk_usage import disk_usage
+    from pipeline.kept_work import RECORDS
 
     for one in kept:
         size = one.usage
@@ -64,9 +65,8 @@ def _print_list(kept: "list[KeptFiles]") -> None:
             print(f"{INDENT}in use by {user}")
     total = disk_usage(file for one in kept for file in one.files)
     _print_row("total", total.bytes, f"removing all frees {_megabytes(total.freed)}")
-    if kept:
-        kinds = ",".join(dict.fromkeys(one.kind for one in kept))
-        print(f"to remove: pipeline clean --remove {kinds}")
+    if kinds := dict.fromkeys(one.kind for one in kept if one.kind not in RECORDS):
+        print(f"to remove: pipeline clean --remove {','.join(kinds)}")
 
 
 def _print_row(name: str, size: int, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -88,7 +88,7 @@ def _presets(names: Collection[str]) -> Sequence[Damage]:
     for name in names:
         if name not in DAMAGES:
             raise UsageError(f"--preset: {name!r} is not one of {', '.join(DAMAGES)}")
-    return [preset for name in dict.fromkeys(names) for preset in DAMAGES if preset == name]
+    return [cast(Damage, name) for name in dict.fromkeys(names)]
 
 
 def _train_params(file: Path) -> TrainParams:

@@ -1,13 +1,12 @@
 """`pipeline serve`: a web page on this computer that enlarges pictures."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.device_names import DEVICE_NAMES, DEVICE_PATTERN
-from pipeline.errors import ArgumentError, Interrupted
+from pipeline.device_names import DEVICE_NAMES, check_device_name
+from pipeline.errors import Interrupted
 
 
 def serve(
@@ -39,8 +38,7 @@ def serve(
     """
     from pipeline.shipped import AUTO, DEFAULT, existing, shipped_models
 
-    if not re.match(DEVICE_PATTERN, device):
-        raise ArgumentError("device", f"{device} is unknown; use {DEVICE_NAMES}")
+    check_device_name(device)
     if model is not None:
         existing(model)
     # These load PyTorch.

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.restoration import denoise_bilateral
 
+from pipeline.drawings import draw
 from pipeline.errors import PipelineError
 from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.other_programs import check_results, find_results
@@ -31,6 +33,9 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> SplitPairs:
 
 
 def enlarge(lr: torch.Tensor, method: str) -> torch.Tensor:
+    if method == "denoised":
+        pixels = denoise_bilateral(lr.numpy() / 255, sigma_color=0.08, channel_axis=0)
+        return enlarge(torch.from_numpy((pixels * 255).round().astype(np.uint8)), "web")
     if method not in shipped_models():
         return interpolate(lr, 4, method)
     return load_generator(shipped_models()[method], torch.device("cpu")).generator.enlarge(
@@ -38,7 +43,7 @@ def enlarge(lr: torch.Tensor, method: str) -> torch.Tensor:
     )[0]
 
 
-def write_results(folder: Path, images: SplitPairs, method: str) -> None:
+def write_results(folder: Path, images: PairedImages, method: str) -> None:
     folder.mkdir()
     for index, image in enumerate(images.images):
         result = enlarge(images.pair(index)[0], method)
@@ -46,7 +51,7 @@ def write_results(folder: Path, images: SplitPairs, method: str) -> None:
 
 
 def check(folder: Path, images: PairedImages) -> list[str]:
-    return check_results(find_results({"theirs": str(folder)}, images).values(), images)
+    return check_results(find_results({"theirs": str(folder)}, images).values(), images, Silent())
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -69,6 +74,19 @@ def test_results_are_of_the_measured_task(
             f"evaluate.degradation {task}; let it enlarge those that "
             f"`pipeline pairs --degradation {task}` writes"
         )
+
+
+@pytest.mark.parametrize("degradation", ["none", "light", "web", "heavy"])
+def test_what_denoises_first_is_not_refused(tmp_path: Path, degradation: Degradation) -> None:
+    """What such a program leaves of a damage looks somewhat like another damage."""
+    (tmp_path / "hr").mkdir()
+    for seed in range(910, 913):
+        drawing = draw(seed).image
+        left, top = (side // 2 - 192 for side in drawing.size)
+        drawing.crop((left, top, left + 384, top + 384)).save(tmp_path / f"hr/{seed}.png")
+    images = FolderPairs.from_folders(str(tmp_path / "hr"), None, 4, None, degradation, Silent())
+    write_results(tmp_path / "theirs", images, "denoised")
+    check(tmp_path / "theirs", images)
 
 
 def test_images_without_damage_say_nothing(clean: SplitPairs, tmp_path: Path, monkeypatch) -> None:

@@ -154,7 +154,7 @@ def test_least_is_computed_twice_in_windows_as_large_as_is_fast(
     assert sum(math.prod(window) for window in best) == min(computed)
 
 
-@pytest.mark.parametrize("size", [(3000, 3000), (300, 9000), (1300, 260), (1, 5000)])
+@pytest.mark.parametrize("size", [(3000, 3000), (300, 9000), (1300, 260), (250, 250), (1, 5000)])
 @pytest.mark.parametrize(("repeats", "multiple"), [(False, 1), (True, 1), (False, 16)])
 @pytest.mark.parametrize(("network", "fastest"), NETWORKS)
 def test_windows_are_no_larger_than_is_fast_and_fits_into_half_of_the_free_memory(

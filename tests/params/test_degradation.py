@@ -72,6 +72,7 @@ def test_the_names_are_those_of_both_orders() -> None:
         ("{second_blur_prob: 1}", ".second_blur_prob: unknown key (did you mean blur_prob2?)"),
         ("{jpeg_range3: [1, 2]}", ".jpeg_range3: unknown key"),
         ("{1: 2}", ".1: unknown key"),
+        ("{jpeg_range: [60, 95], 3: }", ".3: unknown key"),
         ("{jpeg_range: [80, 30]}", ".jpeg_range: [80, 30] should begin with the smaller number"),
         ("{jpeg_range: [30, 101]}", ".jpeg_range: 101 should be less than or equal to 100"),
         ("{jpeg_range2: [1.5, 9]}", ".jpeg_range2: 1.5 should be a valid integer"),
@@ -128,7 +129,11 @@ def test_the_option_takes_lists(tmp_path: Path) -> None:
         assert changed.degradation_strengths == {"noise_prob": 0, "jpeg_range2": (60, 95)}
     with pytest.raises(UsageError, match=r"^--degradation-strengths: noise_prob: 3 should be "):
         override(train, {"degradation_strengths": "noise_prob=3"})
-    for text in ("kernel_prob=1,1,0,0,0,0", "noise_prob=0,kernel_prob=1,1,0,0,0,0,blur_prob=1"):
+    for text in (
+        "kernel_prob=1,1,0,0,0,0",
+        "kernel_prob=(1,1,0,0,0,0)",
+        "noise_prob=0,kernel_prob=1,1,0,0,0,0,blur_prob=1",
+    ):
         with pytest.raises(UsageError) as raised:
             override(train, {"degradation_strengths": text})
         assert str(raised.value) == (

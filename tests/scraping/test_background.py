@@ -8,21 +8,27 @@ from pipeline.scraping.background import BackgroundTasks
 
 def test_large_tasks_share_one_thread_beside_the_others() -> None:
     """The allocator would keep as much memory for each thread as one of them takes."""
-    large: list[int] = []
-    may_end = threading.Event()
+    small, large = list[int](), list[int]()
+    both_run = threading.Barrier(3)
 
     def note(error: BaseException | None) -> None:
         assert error is None
 
+    def run_small() -> None:
+        small.append(threading.get_ident())
+        both_run.wait()
+
     with BackgroundTasks(2, threading.Event()) as tasks:
-        tasks.start(may_end.wait, note)
+        for _ in range(2):
+            tasks.start(run_small, note)
         for _ in range(4):
             tasks.start(lambda: large.append(threading.get_ident()), note, is_large=True)
             tasks.wait_for_one()
-        may_end.set()
-        tasks.wait_for_one()
+        both_run.wait()
+        for _ in range(2):
+            tasks.wait_for_one()
     assert len(large) == 4
-    assert len({*large, threading.get_ident()}) == 2
+    assert len({*small, *large, threading.get_ident()}) == 4
 
 
 def test_an_error_goes_to_the_function_for_the_end() -> None:

@@ -213,9 +213,10 @@ def test_two_processes_train_and_go_on(project: Path) -> None:
     A scheduler sends it also to the process that keeps account of Python's semaphores.
     """
     arguments = ["train", "--processes", "2", "--steps", "400", "--log-every", "1"]
-    process = fork(project, *arguments)
+    process = start(project, *arguments, own_session=True)
     wait_until(lambda: any(project.glob("models/checkpoints/*/*.pt")))
-    process.send_signal(signal.SIGINT)
+    # To the first process alone, which ends the other: that would keep the streams open.
+    process.send_signal(signal.SIGTERM)
     result = end(process)
     assert result.code == 130
     assert result.problems[-1] == "interrupted; run the same command again to go on"

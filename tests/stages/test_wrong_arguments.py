@@ -11,44 +11,45 @@ from PIL import Image
 from stages.program import COMMANDS
 from tests.stages.program import ROOT
 
-WRONG = (
-    "upscale absent.png",
-    "upscale a.png --model absent",
-    "upscale a.png --scale 99",
-    "upscale a.png --format exe",
-    "upscale a.png --device tpu",
-    "serve --device tpu",
-    "serve --model absent.pth",
-    "blend absent.pth a.png",
-    "blend a.png a.txt -o a.png",
-    "blend a.png a.txt -o mine.pth",
-    "export absent",
-    "export absent.pth",
-    "export web -o mine.txt",
-    "export web -o mine.pth",
-    "export web --format exe",
-    "card absent",
-    "card absent.pth",
-    "card web -o a.txt",
-    "compare --format exe",
-    "tradeoff --by train.absent",
-    "tradeoff --rev absent",
-    "pairs lr --split all",
-    "pairs lr",
-    "degrade absent.png",
-    "degrade a.txt",
-    "degrade pixel.png",
-    "degrade a.png --preset hevy",
-    "degrade a.png -o mine.png",
-    "degrade a.png --params absent.yaml",
-    "degrade a.png --params none.yaml",
-    "init a.txt",
-    "recipe absent",
-    "demo --folder a.txt",
-    "booru --images absent",
-    "booru --fault absent",
-    "clean --remove absent",
-)
+WRONG = {
+    "upscale absent.png": "absent.png: No such file",
+    "upscale a.png --model absent": "--model: absent is no file, and no model",
+    "upscale a.png --scale 99": "--scale: 99 is not between",
+    "upscale a.png --format exe": "--format: exe is unknown",
+    "upscale a.png --device tpu": "--device: tpu is unknown",
+    "serve --device tpu": "--device: tpu is unknown",
+    "serve --model absent.pth": "absent.pth: no such file",
+    "blend absent.pth a.png": "absent.pth: no such file",
+    "blend a.png a.txt -o a.png": "--output: a.png is one of the two",
+    "blend a.png a.txt -o mine.pth": "mine.pth: exists; --overwrite",
+    "export absent": "MODEL: absent is no file, and no model",
+    "export absent.pth": "absent.pth: no such file",
+    "export web -o mine.txt": "mine.txt: is what is written, and must end in",
+    "export web -o mine.pth": "mine.pth: exists; --overwrite",
+    "export web --format exe": "'exe' is not one of 'onnx'",
+    "card absent": "MODEL: absent is no file, and no model",
+    "card absent.pth": "absent.pth: no such file",
+    "card web -o a.txt": "a.txt: exists; --overwrite",
+    "compare --format exe": "'exe' is not one of 'text'",
+    "tradeoff --by train.absent": "--by: train.absent is no param",
+    "tradeoff --rev absent": "dvc: SCM error; it lists the experiments of the git repository",
+    "pairs lr --split all": "'all' is not one of 'train'",
+    "pairs lr": "params.yaml: not found",
+    "degrade absent.png": "absent.png: cannot be read",
+    "degrade a.txt": "a.txt: no image of a known format",
+    "degrade pixel.png": "pixel.png: 1×1 pixels are fewer",
+    "degrade a.png --preset hevy": "--preset: 'hevy' is not one of",
+    "degrade a.png -o mine.png": "mine.png: exists; --overwrite",
+    "degrade a.png --params absent.yaml": "absent.yaml: not found",
+    "degrade a.png --params none.yaml": "none.yaml: train.degradation is none",
+    "init a.txt": "a.txt: is a file",
+    "recipe absent": "recipe absent: unknown",
+    "demo --folder a.txt": "a.txt: is a file",
+    "booru --images absent": "absent: no such folder",
+    "booru --fault absent": "absent: no such fault",
+    "clean --remove absent": "--remove: absent is neither",
+}
+"""Arguments → what the message has"""
 RUN = """
 import json, sys
 from pipeline.errors import PipelineError
@@ -59,7 +60,8 @@ for line in json.load(sys.stdin):
     try:
         program()(line.split(), standalone_mode=False)
         reports[line] = "not refused"
-    except (PipelineError, TyperException):
+    except (PipelineError, TyperException) as error:
+        reports[line] = error.format_message() if isinstance(error, TyperException) else str(error)
         if "torch" in sys.modules:
             reports[line] = "PyTorch was loaded"
             break
@@ -77,12 +79,13 @@ def test_they_are_refused_before_pytorch_is_loaded(tmp_path: Path) -> None:
         [sys.executable, "-c", RUN],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT), "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)},
-        input=json.dumps(WRONG),
+        input=json.dumps(list(WRONG)),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    assert json.loads(result.stdout) == {}
+    messages = json.loads(result.stdout)
+    assert [line for line in WRONG if WRONG[line] not in messages.get(line, "")] == []
 
 
 def test_every_command_with_arguments_is_tried() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
+from pipeline.devices import DTYPES
 from pipeline.errors import UsageError
 from pipeline.exported_files import Precision
 from pipeline.files import atomic_path, writing
-from pipeline.networks.export.precision import DTYPES
 from pipeline.networks.files import save_generator, weights_in
 from pipeline.networks.generators.base import Generator
 from pipeline.networks.generators.rcan import RCAN

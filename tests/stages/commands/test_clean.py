@@ -68,6 +68,16 @@ def test_logs_without_checkpoints_are_removed(tmp_path: Path) -> None:
     assert ignored.exists()
 
 
+def test_logs_are_removed_by_their_name_alone(tmp_path: Path) -> None:
+    """No run makes them again."""
+    write_run(tmp_path, "a", 40)
+    log = write(tmp_path / "reports/train/runs/b/log.jsonl")
+    listed = pipeline(tmp_path, "clean").out.splitlines()
+    assert listed[-1] == "to remove: pipeline clean --remove checkpoints"
+    assert pipeline(tmp_path, "clean", "--remove", "all").code == 0
+    assert (log.exists(), list(tmp_path.rglob("*.pt"))) == (True, [])
+
+
 def test_one_run_is_removed_by_its_path(tmp_path: Path) -> None:
     for name in "ab":
         write_run(tmp_path, name, 3)
