@@ -31,6 +31,7 @@ SLOW = (
     "end_to_end",
     "evaluation/test_browser.py",
     "evaluation/test_folder_pairs.py",
+    "evaluation/test_other_programs.py",
     "evaluation/test_plane.py",
     "evaluation/test_run.py",
     "faults",
@@ -38,6 +39,7 @@ SLOW = (
     "images/test_jpeg_traces.py",
     "networks/discriminators",
     "networks/export",
+    "networks/generators/test_public_networks.py",
     "networks/perceptual/test_dists.py",
     "networks/test_hostile_files.py",
     "networks/test_spandrel_files.py",
@@ -51,8 +53,10 @@ SLOW = (
     "training/test_compiling.py",
     "training/test_data.py",
     "training/test_distributed.py",
+    "training/test_extra_losses.py",
     "training/test_folders.py",
     "training/test_heartbeats.py",
+    "training/test_hostile_checkpoints.py",
     "training/test_imports.py",
     "training/test_published_models.py",
     "training/test_run_folders.py",
@@ -62,6 +66,8 @@ SLOW = (
     "upscaling/test_app.py",
     "upscaling/test_arrays.py",
     "upscaling/test_pictures.py",
+    "upscaling/test_seamless.py",
+    "upscaling/test_upscaler.py",
 )
 
 
