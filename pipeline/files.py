@@ -77,6 +77,15 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+def missing_target(path: Path) -> str | None:
+    """Return which part of `path` is a link to what is not there, as to a disk; None if none is."""
+    for folder in (path, *path.parents):
+        if folder.is_symlink() and not folder.exists():
+            target = folder.readlink()
+            return f"{folder}: is a link to {target}, which is not there; mount its disk"
+    return None
+
+
 def sync_file(path: Path) -> None:
     """Write a file to the disk, so that a power cut does not empty it. Raises `OSError`."""
     with path.open("rb") as file:

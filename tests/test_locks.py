@@ -101,6 +101,14 @@ def test_a_process_of_another_machine_is_named_with_it(tmp_path: Path) -> None:
         )
 
 
+def test_a_link_to_a_disk_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to("/absent/data")
+    found = refusal(lock_file(tmp_path / "data", "scrape"))
+    assert found == (
+        f"{tmp_path / 'data'}: is a link to /absent/data, which is not there; mount its disk"
+    )
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     path = lock_file(tmp_path / "data", "scrape")

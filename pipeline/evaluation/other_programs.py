@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,6 +27,11 @@ MOST_OF_CLEAN = 0.2
 """Share of a damage that results of LR images without it have at most."""
 LEAST_OF_DAMAGED = 0.1
 """Share of a damage that results of LR images with it have at least."""
+LEAST_EXPLAINED = 0.15
+"""Part of the results' difference from clean LR images that a damage explains at least, where its
+share is believed: results in grey, of exchanged channels or of one colour differ in other ways."""
+MOST_LEFT = 1.5
+"""Share of a damage that is believed at most: by chance, what differs otherwise may have more."""
 MOST_COMPARED = 64
 """Images by whose results the degradation is told: to damage one takes up to a second."""
 LEAST_RANK = 1e-6
@@ -51,19 +57,21 @@ def check_results(
     Raises `PipelineError` if a file is missing, damaged or of another size, or if the results are
     of LR images that were made otherwise than those of `images`.
     """
+    if not results:
+        return []
     # LR images of one's own may be of any task.
     most = 0 if images.lr_is_given else MOST_COMPARED
     compared = set(evenly_spaced(len(images), min(most, len(images))))
     conversions = {files.method: Counter[str]() for files in results}
     shares = {files.method: _DamageShares(_damages()) for files in results}
-    with task(progress, "results", len(images) if results else 0, "images"):
+    with task(progress, "results", len(images), "images"):
         for index, image in enumerate(images.images):
             pixels = {}
             for files in results:
                 result = files.read(image.name, (image.width, image.height))
                 conversions[files.method].update(result.conversions)
                 pixels[files.method] = result.pixels
-            if pixels and index in compared:
+            if index in compared:
                 hr = images.hr(index)
                 clean = images.lr(index, hr, "none")
                 damaged = [images.lr(index, hr, damage) for damage in _damages()]
@@ -83,7 +91,15 @@ def _wanted_names(images: PairedImages) -> str:
     return "the HR images" if isinstance(images, FolderPairs) else "lr/ of `pipeline pairs`"
 
 
-def _check_task(files: ResultFiles, images: PairedImages, shares: Mapping[Damage, float]) -> None:
+@dataclass(frozen=True)
+class _Share:
+    """How much of a damage is left in results, and which part of their difference that explains."""
+
+    left: float
+    explains: float
+
+
+def _check_task(files: ResultFiles, images: PairedImages, shares: Mapping[Damage, _Share]) -> None:
     measured = images.degradation
     enlarged = _enlarged(measured, shares)
     if enlarged != measured:
@@ -94,19 +110,22 @@ def _check_task(files: ResultFiles, images: PairedImages, shares: Mapping[Damage
         )
 
 
-def _enlarged(measured: Degradation, shares: Mapping[Damage, float]) -> Degradation:
+def _enlarged(measured: Degradation, shares: Mapping[Damage, _Share]) -> Degradation:
     """Return the degradation whose LR images were enlarged, by each damage's share in the results.
 
     It is `measured` where they do not tell, and wherever its own share may be what a program that
     restores has left: another's has to be twice as large.
     """
-    own = 0.0 if measured == "none" else shares.get(measured)
-    others = {damage: share for damage, share in shares.items() if damage != measured}
+    own = shares[measured].left if measured != "none" and measured in shares else None
+    others = {
+        damage: share.left
+        for damage, share in shares.items()
+        if damage != measured and share.explains >= LEAST_EXPLAINED and share.left <= MOST_LEFT
+    }
     other = max(others, key=lambda damage: others[damage], default=None)
     if other is not None and others[other] > max(MOST_OF_CLEAN, 2 * (own or 0.0)):
         return other
-    is_clean = measured != "none" and own is not None and own < LEAST_OF_DAMAGED
-    return "none" if is_clean else measured
+    return "none" if own is not None and own < LEAST_OF_DAMAGED else measured
 
 
 def _damages() -> list[Damage]:
@@ -150,7 +169,7 @@ class _DamageShares:
         self._samples += clean.numel()
 
     @property
-    def values(self) -> dict[Damage, float]:
+    def values(self) -> dict[Damage, _Share]:
         """The share of each damage that can be told, about 0 of clean LR images."""
         energies = self._products.diagonal()[1:-1] >= LEAST_DAMAGE * self._samples
         used = [index for index, is_enough in enumerate(energies.tolist(), 1) if is_enough]
@@ -163,9 +182,10 @@ class _DamageShares:
         if eigenvalues[0] <= LEAST_RANK * eigenvalues[-1]:
             return {}
         shares = torch.linalg.solve(correlations, self._products[columns, 0] / norms) / norms
+        explained = shares * self._products[columns, 0] / self._products[0, 0].clamp_min(1)
         return {
-            self._damages[column - 1]: share
-            for column, share in zip(used, shares.tolist(), strict=False)
+            self._damages[column - 1]: _Share(share, part)
+            for column, share, part in zip(used, shares.tolist(), explained.tolist(), strict=False)
         }
 
 

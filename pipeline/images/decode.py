@@ -162,4 +162,5 @@ def _format(image: Image.Image) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    # Pillow asserts, without a word, what damaged files have not.
+    return " ".join(str(error).split()) or "is damaged"

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
 from pipeline.errors import UsageError
 
-_WEB = re.compile(r"https?://[^/\s]+(/\S*)?")
+_WEB = re.compile(r"https?://[^/\s]+(/\S*)?", re.IGNORECASE)
+_WITH_USER = re.compile(r"https?://[^/?#]*@", re.IGNORECASE)
 _FILE = re.compile(r"file:(?://([^/]*))?(.*)", re.IGNORECASE | re.DOTALL)
 _OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|https?:", re.IGNORECASE)
 _WINDOWS = re.compile(r"/*([A-Za-z]:[\\/]|\\\\)")
@@ -21,6 +22,8 @@ def site_problem(site: str) -> str | None:
     """Return what is wrong with the form of `site`; None where it may be a site or a folder."""
     if not site.strip() or "\0" in site:
         return "must be the address of a site, https://HOST, or the path of a folder"
+    if _WITH_USER.match(site):
+        return "an address has no user and password; a site's key is set by PIPELINE_API_KEY"
     if _WEB.fullmatch(site) or is_folder(site):
         return None
     return f"{site!r} is no address of a site, https://HOST, and no path of a folder"
@@ -40,9 +43,10 @@ def as_text(site: str) -> str:
 
 
 def site_address(address: str) -> str:
-    """Return the address before `/index.php` or `/posts`, without a slash at the end."""
-    base = re.split(r"[?#]", address, maxsplit=1)[0]
-    return _PAGE.sub("", base)
+    """Return the address before `/index.php` or `/posts`, its scheme in lower case."""
+    base = _PAGE.sub("", re.split(r"[?#]", address, maxsplit=1)[0])
+    scheme, separator, rest = base.partition("://")
+    return f"{scheme.lower()}{separator}{rest}"
 
 
 def search_in(address: str) -> list[str]:

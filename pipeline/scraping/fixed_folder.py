@@ -56,7 +56,7 @@ def finish_replacement(folder: Path) -> None:
     """
     new, posts = new_folder(folder), _complete_list(folder)
     if posts.exists():
-        for name in _listed(folder / POSTS_FILE) - _listed(posts):
+        for name in listed_files(folder / POSTS_FILE) - listed_files(posts):
             (folder / name).unlink(missing_ok=True)
         for path in list(new.glob("*")):
             path.replace(folder / path.name)
@@ -72,7 +72,7 @@ def _complete_list(folder: Path) -> Path:
     return folder / f".{POSTS_FILE}.new"
 
 
-def _listed(posts: Path) -> set[str]:
+def listed_files(posts: Path) -> set[str]:
     """Return the names of a set's files, as far as its list can be read."""
     names: set[str] = set()
     try:

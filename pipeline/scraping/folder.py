@@ -77,6 +77,11 @@ def scrape_folder(
     check_rules(params)
     params = _folder_rules(params)
     folder = folder_of(params.site, project)
+    if folder.resolve() == raw.resolve():
+        raise UsageError(
+            f"scrape.site: {path_text(folder)}: is the folder that the set is written to; move the "
+            "pictures to another one"
+        )
     try_replacing(raw)
     contents = find_pictures(folder, raw)
     rejected = _report_left_out(contents, progress)

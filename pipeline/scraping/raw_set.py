@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, some_of
 from pipeline.files import sync_file, sync_folder
 from pipeline.images.folders import path_text
 from pipeline.images.recognition import read_head, readable_format
@@ -23,6 +24,7 @@ from pipeline.scraping.fixed_folder import (
     finish_replacement,
     is_fixed,
     is_half_replaced,
+    listed_files,
     new_folder,
     replace_within,
 )
@@ -30,6 +32,7 @@ from pipeline.scraping.posts import Post
 
 _FAULTS_OF_TARGET = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _COPIED_AT_ONCE = 2**20
+_NAME_OF_SET = re.compile(r"[0-9]+\.[a-z0-9]{1,8}")
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,11 @@ def try_replacing(raw: Path) -> None:
     old = _hidden_sibling(raw, "old")
     try:
         raw.parent.mkdir(parents=True, exist_ok=True)
-        folder = raw if _prepare(raw, old) else raw.parent
+        is_replaced_within = _prepare(raw, old)
+        folder = raw if is_replaced_within else raw.parent
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{raw.name}."):
             pass
+        foreign = [] if is_replaced_within else _foreign_files(raw)
     except OSError as error:
         raise PipelineError(
             f"{raw}: cannot be replaced by a new set: {fault_text(error)}; mend that, "
@@ -109,6 +114,11 @@ def try_replacing(raw: Path) -> None:
         ) from None
     if raw.exists() and not raw.is_dir():
         raise PipelineError(f"{raw}: is no folder; move it away (nothing was fetched)")
+    if foreign:
+        raise PipelineError(
+            f"{raw}: holds what no scrape has written, and a new set would replace: "
+            f"{some_of(foreign)}; move it to another folder (nothing was fetched)"
+        )
 
 
 def reported(entries: Iterable[SetEntry], count: int, progress: Progress) -> Iterator[SetEntry]:
@@ -174,6 +184,23 @@ def _restore(raw: Path, old: Path) -> None:
     """Undo a replacement that a kill interrupted."""
     if old.exists() and not raw.exists():
         old.replace(raw)
+
+
+def _foreign_files(raw: Path) -> list[str]:
+    """Return the names of what is in `raw`, and not of its set; hidden files are nobody's own.
+
+    Where the set's list is damaged, files that are named by a post's id are taken for the set's.
+    """
+    if not raw.is_dir():
+        return []
+    posts = raw / POSTS_FILE
+    own = listed_files(posts) | {POSTS_FILE}
+    foreign = [path.name for path in raw.iterdir() if path.name not in own]
+    return sorted(
+        path_text(Path(name))
+        for name in foreign
+        if not name.startswith(".") and not (posts.exists() and _NAME_OF_SET.fullmatch(name))
+    )
 
 
 def _state(raw: Path, old: Path) -> str:

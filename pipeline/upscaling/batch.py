@@ -1,5 +1,6 @@
 """A batch of pictures: computed while the next are decoded and earlier ones are written."""
 
+import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -132,7 +133,7 @@ def _tasks(
 ) -> Iterator[_Task]:
     """Yield what can be enlarged; the writer gets what cannot."""
     for job, source in read:
-        if job.writes_file and not writer.writing.overwrite and job.target.exists():
+        if job.writes_file and not writer.writing.overwrite and os.path.lexists(job.target):
             writer.note(MADE_MEANWHILE, job.target)
         else:
             try:

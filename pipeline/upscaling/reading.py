@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from pipeline.errors import MachineFaultError, PipelineError
 from pipeline.images.decode import ImageRefused
+from pipeline.images.folders import path_text
 from pipeline.images.recognition import HEAD_BYTES, may_be_picture, unread_format
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.upscaling.further_pictures import further_pictures
@@ -54,12 +55,14 @@ def read_picture(path: Path) -> ReadFile:
     except ImageRefused as refusal:
         unread = unread_format(path.suffix, content.getvalue()[:HEAD_BYTES])
         if refusal.reason == "not_an_image" and unread is not None:
-            raise PipelineError(f"{path}: {unread} is not read; convert it to PNG") from None
-        raise PipelineError(f"{path}: {refusal.text}") from None
+            raise PipelineError(
+                f"{path_text(path)}: {unread} is not read; convert it to PNG"
+            ) from None
+        raise PipelineError(f"{path_text(path)}: {refusal.text}") from None
     except Exception as error:
         if not is_machine_fault(error):
             raise
-        raise MachineFaultError(f"{path}: {fault_text(error)}") from None
+        raise MachineFaultError(f"{path_text(path)}: {fault_text(error)}") from None
 
 
 def _opened(path: Path) -> AbstractContextManager[BinaryIO]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.errors import MachineFaultError, PipelineError
 from pipeline.files import atomic_path
+from pipeline.images.folders import path_text
 from pipeline.machine_errors import fault_text, is_memory_fault
 from pipeline.machine_limits import available_memory, usable_cores
 from pipeline.upscaling.encoding import encoded_parts
@@ -76,7 +77,7 @@ class ResultWriter:
 
     def note(self, text: str, path: Path) -> None:
         """Say of a file at the end that it is left out, or what of it."""
-        self.notes.setdefault(text, []).append(str(path))
+        self.notes.setdefault(text, []).append(path_text(path))
 
     def _has_room(self, pixels: int) -> bool:
         waiting = sum(result.picture.pixel_count for result, _ in self._waiting)
@@ -136,10 +137,10 @@ def write_parts(
                 os.utime(temporary, ns=times_ns)
     except OSError as error:
         if error.errno is None or (
-            not overwrite and isinstance(error, FileExistsError) and path.exists()
+            not overwrite and isinstance(error, FileExistsError) and os.path.lexists(path)
         ):
             raise
-        raise MachineFaultError(f"{path}: cannot be written: {error.strerror}") from None
+        raise MachineFaultError(f"{path_text(path)}: cannot be written: {error.strerror}") from None
 
 
 def _write_to_pipe(parts: Iterable[bytes]) -> None:
@@ -156,8 +157,8 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except PipelineError as error:
-        raise type(error)(f"{path}: {error}") from None
+        raise type(error)(f"{path_text(path)}: {error}") from None
     except Exception as error:
         if not is_memory_fault(error):
             raise
-        raise MachineFaultError(f"{path}: {fault_text(error)}") from None
+        raise MachineFaultError(f"{path_text(path)}: {fault_text(error)}") from None

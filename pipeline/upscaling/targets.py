@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.images.folders import file_mode
 from pipeline.upscaling.plan import PIPE, Job
 
 
@@ -29,7 +28,7 @@ def sort_jobs(jobs: Iterable[Job], may_replace: Callable[[Job], bool]) -> Prospe
     existing = [
         job
         for job in nameable
-        if job.writes_file and file_mode(job.target) and not may_replace(job)
+        if job.writes_file and os.path.lexists(job.target) and not may_replace(job)
     ]
     has_result = set(existing)
     possible, impossible = writable_jobs(job for job in nameable if job not in has_result)
@@ -101,7 +100,10 @@ def _folder_problem(folder: Path) -> str | None:
 
 
 def _pipe_problem() -> str | None:
-    """Return the problem of a standard output whose reader has ended already; else None."""
+    """Return the problem of a standard output that is closed, or has no reader; else None."""
+    # Python has no stream where the descriptor was closed when it started.
+    if sys.__stdout__ is None:
+        return f"{PIPE}: standard output is closed"
     if not hasattr(select, "poll"):
         return None
     poll = select.poll()

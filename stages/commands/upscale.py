@@ -154,6 +154,7 @@ def _enlarge(
     on_written: "Callable[[Job], None]" = lambda _: None,
 ) -> "dict[Job, PipelineError]":
     """Enlarge pictures, print each, and return what went wrong."""
+    from pipeline.images.folders import path_text
     from pipeline.upscaling.batch import upscale_all
 
     def print_written(result: "Result") -> None:
@@ -163,7 +164,7 @@ def _enlarge(
             shown = model.chooser.shown_name(result.source.picture)
             times = f", applied {result.passes} times" if result.passes > 1 else ""
             how = f"by {shown}{times}" if result.passes else "made smaller without a model"
-            print(f"{result.job.target}: {width}×{height}, {how}", flush=True)
+            print(f"{path_text(result.job.target)}: {width}×{height}, {how}", flush=True)
 
     chooser = model.chooser
     return upscale_all(

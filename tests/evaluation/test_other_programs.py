@@ -32,7 +32,17 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> SplitPairs:
     return SplitPairs.from_split(root / "data/manifest.csv", root / "data/resized", "test", 4)
 
 
+MISTAKES = {
+    "grey": lambda sr: sr.double().mean(0).round().byte().expand(3, -1, -1),
+    "channels": lambda sr: sr.flip(0),
+    "one colour": lambda sr: torch.full_like(sr, 128),
+    "half white": lambda sr: ((sr.double() + 255) / 2).round().byte(),
+}
+
+
 def enlarge(lr: torch.Tensor, method: str) -> torch.Tensor:
+    if method in MISTAKES:
+        return MISTAKES[method](interpolate(lr, 4, "bicubic"))
     if method == "denoised":
         pixels = denoise_bilateral(lr.numpy() / 255, sigma_color=0.08, channel_axis=0)
         return enlarge(torch.from_numpy((pixels * 255).round().astype(np.uint8)), "web")
@@ -76,16 +86,24 @@ def test_results_are_of_the_measured_task(
         )
 
 
-@pytest.mark.parametrize("degradation", ["none", "light", "web", "heavy"])
-def test_what_denoises_first_is_not_refused(tmp_path: Path, degradation: Degradation) -> None:
-    """What such a program leaves of a damage looks somewhat like another damage."""
+@pytest.mark.parametrize(
+    ("degradation", "method"),
+    [
+        *((degradation, "denoised") for degradation in ("none", "light", "web", "heavy")),
+        *(("none", method) for method in MISTAKES),
+    ],
+)
+def test_what_differs_in_other_ways_is_not_refused(
+    tmp_path: Path, degradation: Degradation, method: str
+) -> None:
+    """What a program that denoises leaves of a damage looks somewhat like another damage."""
     (tmp_path / "hr").mkdir()
     for seed in range(910, 913):
         drawing = draw(seed).image
         left, top = (side // 2 - 192 for side in drawing.size)
         drawing.crop((left, top, left + 384, top + 384)).save(tmp_path / f"hr/{seed}.png")
     images = FolderPairs.from_folders(str(tmp_path / "hr"), None, 4, None, degradation, Silent())
-    write_results(tmp_path / "theirs", images, "denoised")
+    write_results(tmp_path / "theirs", images, method)
     check(tmp_path / "theirs", images)
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pipeline.errors import UsageError
 from pipeline.params import ScrapeParams
 from pipeline.params.file import override
-from pipeline.params.site import folder_of, is_folder
+from pipeline.params.site import folder_of, is_folder, site_problem
 
 
 def site(text: str) -> str:
@@ -107,6 +107,16 @@ def test_an_address_of_two_folders_is_neither(base: Path) -> None:
 )
 def test_a_page_of_a_site_names_the_site(address: str, site: str) -> None:
     assert ScrapeParams(site=address).site == site
+
+
+def test_a_scheme_is_written_in_any_case() -> None:
+    assert ScrapeParams(site="HTTPS://b.test/").site == "https://b.test"
+
+
+def test_an_address_with_a_password_is_refused_without_it() -> None:
+    problem = site_problem("https://me:s3cret@b.test")
+    assert problem is not None
+    assert problem.startswith("an address has no user and password; ")
 
 
 def test_a_search_is_named_as_such() -> None:

@@ -318,6 +318,14 @@ def test_linked_folders_are_followed_once(folder: Path) -> None:
     assert "linked/x.png" in [post["source"] for post in lines(folder)]
 
 
+def test_the_folder_of_the_set_is_not_scraped(folder: Path) -> None:
+    raw = folder / "raw"
+    (folder / "my pictures").rename(raw)
+    with pytest.raises(UsageError, match="raw: is the folder that the set is written to; move "):
+        run(folder, site=str(raw))
+    assert len(list(raw.iterdir())) > 1
+
+
 def test_the_set_is_not_taken_for_pictures(folder: Path) -> None:
     run(folder)
     report = run(folder, site=str(folder))

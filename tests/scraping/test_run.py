@@ -622,7 +622,6 @@ def test_a_changed_limit(tmp_path: Path) -> None:
     with site.serve() as url:
         run(tmp_path, url, limit=4)
         asked = len(site.requests)
-        (tmp_path / "raw/mine.txt").write_text("not of the set")
         run(tmp_path, url, limit=2)
         assert ids(tmp_path) == [9, 8]
         assert len(site.requests) == asked
@@ -630,6 +629,22 @@ def test_a_changed_limit(tmp_path: Path) -> None:
     assert ids(tmp_path) == [9, 8, 7, 6, 5, 4]
     files = [path for path in site.paths() if path.startswith("/images")]
     assert sorted(files) == sorted({f"/images/1/{number}.png" for number in range(4, 10)})
+
+
+@pytest.mark.parametrize("has_set", [True, False])
+def test_what_is_not_of_the_set_is_not_replaced(tmp_path: Path, has_set: bool) -> None:
+    site = ScriptedSite(3)
+    with site.serve() as url:
+        if has_set:
+            run(tmp_path, url, limit=2)
+        own = tmp_path / "raw" / ("mine.txt" if has_set else "7.png")
+        own.parent.mkdir(exist_ok=True)
+        own.write_text("mine")
+        asked = len(site.requests)
+        with pytest.raises(PipelineError, match=f"a new set would replace: {own.name}; move it"):
+            run(tmp_path, url, limit=3)
+    assert len(site.requests) == asked
+    assert own.read_text() == "mine"
 
 
 def test_the_same_posts_after_others_arrived(tmp_path: Path) -> None:
@@ -771,6 +786,7 @@ def test_files_are_links_and_leftovers_of_a_kill_are_removed(tmp_path: Path) -> 
     for leftover in (".raw.new", ".raw.old"):
         (tmp_path / leftover).mkdir()
         (tmp_path / leftover / "1.png").write_text("x")
+        (tmp_path / leftover / POSTS_FILE).write_text("")
     with ScriptedSite(5).serve() as url:
         run(tmp_path, url)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "scrape.json", "store"]

@@ -348,6 +348,17 @@ def test_pipes(folder: Path) -> None:
     assert piped.stdout == (folder / "c.webp").read_bytes()
 
 
+def test_a_closed_output_is_named_before_the_work(folder: Path) -> None:
+    result = subprocess.run(
+        ["sh", "-c", '"$0" upscale a.png --model small.safetensors -o - >&-', PROGRAM],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    assert (result.returncode, result.stderr) == (1, "-: standard output is closed\n")
+
+
 def test_a_pipe_without_end_is_interrupted_at_once(folder: Path) -> None:
     process = subprocess.Popen(
         [PROGRAM, "upscale", "--model", "small.safetensors", "-"],
@@ -368,6 +379,19 @@ def test_a_pipe_without_end_is_interrupted_at_once(folder: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_link_to_no_file_is_kept_without_overwrite(folder: Path) -> None:
+    (folder / "a_x4.png").symlink_to("absent.png")
+    result = upscale(folder, "a.png")
+    assert (result.code, (folder / "a_x4.png").is_symlink()) == (2, True)
+    assert result.err.startswith("a_x4.png: exists, made with whatever options; ")
+
+
+def test_a_name_of_control_characters_is_printed_on_one_line(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "a\n\x1b[31m.png")
+    result = upscale(folder, "a\n\x1b[31m.png", "-o", "b\n.png")
+    assert result.out == "b\\n.png: 48×36, by small.safetensors\n"
 
 
 def test_an_existing_file_is_kept_without_overwrite(folder: Path) -> None:
