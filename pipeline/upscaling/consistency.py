@@ -14,9 +14,11 @@ REACH = 5
 """Input pixels further away, and their blocks, do not change what is made consistent."""
 # Of a line a quarter of an LR pixel wide, that pixel shows a quarter of the contrast.
 _WIDENING = 3
-# Between neighbouring levels of 8 bits a network knows better than the rounded input. Corrected
-# means of less cost LPIPS on compressed pictures.
+# Between neighbouring levels of 8 bits a network knows better than the rounded input, except where
+# all pixels nearby are equal: flat colours stay as they are.
 _LEVEL = 1 / 255
+# Rounding adds as much again. Corrected means of less cost LPIPS on compressed pictures.
+_MEAN_TOLERANCE = _LEVEL / 2
 _SIGMA, _BLUR_RADIUS = 2.0, 4
 _LEAST_ROOM = 1e-4
 
@@ -26,13 +28,14 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
 
     `sr` is `(N, C, h·scale, w·scale)` and `lr` `(N, C, h, w)`, both float32 in [0, 1]. Each value
     of `sr` is clamped to the range of the nearest 3 × 3 pixels of `lr`, widened by three times its
-    width and one level. Then all values of an LR pixel are moved by the same share of their way to
-    one end of that range, so that the means of Gaussian windows become those of `lr` within one
-    level: one step of back-projection (Irani and Peleg 1991, “Improving Resolution by Image
-    Registration”) for low frequencies alone, since compression artefacts should not come back.
+    width and, unless that is 0, one level. Then all values of an LR pixel are moved by the same
+    share of their way to one end of that range, so that the means of Gaussian windows become those
+    of `lr` within half a level: one step of back-projection (Irani and Peleg 1991, “Improving
+    Resolution by Image Registration”) for low frequencies alone, since compression artefacts should
+    not come back.
     """
     lowest, highest = range_nearby(lr)
-    more = _WIDENING * (highest - lowest) + _LEVEL
+    more = _WIDENING * (highest - lowest) + _LEVEL * (highest > lowest)
     lowest, highest = (lowest - more).clamp(min=0), (highest + more).clamp(max=1)
     images, channels, height, width = lr.shape
     scale = sr.shape[-1] // width
@@ -40,7 +43,7 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
     blocks = result.view(images, channels, height, scale, width, scale)
     blocks.clamp_(_per_block(lowest), _per_block(highest))
     means = F.avg_pool2d(result, scale)
-    missing = F.softshrink(_blurred(lr - means), _LEVEL)
+    missing = F.softshrink(_blurred(lr - means), _MEAN_TOLERANCE)
     up = (missing / _blurred(highest - means).clamp(min=_LEAST_ROOM)).clamp(0, 1)
     down = (-missing / _blurred(means - lowest).clamp(min=_LEAST_ROOM)).clamp(0, 1)
     blocks.mul_(_per_block(1 - up - down)).add_(_per_block(up * highest + down * lowest))

@@ -28,7 +28,7 @@ def test_flat_colours_stay_flat_up_to_the_border_whatever_the_network_draws(
 
     sr = make_consistent(noise(1, 3, 48, 36), lr)
 
-    assert (sr - enlarged(lr)).abs().max() <= LEVEL + 1e-6
+    assert (sr - enlarged(lr)).abs().max() <= 1e-6
 
 
 @pytest.mark.parametrize("tile", ["10/01", "1010", "1/0", "1000/0000", "100/010/001"])
@@ -42,7 +42,7 @@ def test_a_dither_keeps_its_mean_colour(
 
     sr = make_consistent(noise(1, 3, 144, 144) * 0.8, lr)
 
-    assert (sr.mean((2, 3)) - lr.mean((2, 3))).abs().max() <= 2.5 * LEVEL
+    assert (sr.mean((2, 3)) - lr.mean((2, 3))).abs().max() <= 2 * LEVEL
 
 
 def test_what_is_consistent_stays_as_it_is() -> None:
