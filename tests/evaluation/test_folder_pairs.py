@@ -230,7 +230,7 @@ def test_the_smallest_image_decides_what_is_measured(tmp_path: Path) -> None:
 
 
 def check(folder: Path, images: FolderPairs) -> list[str]:
-    return check_results(find_results({"theirs": str(folder)}, images).values(), images)
+    return check_results(find_results({"theirs": str(folder)}, images).values(), images, Silent())
 
 
 def write_results(root: Path, images: FolderPairs, names: str = "{}") -> Path:

@@ -559,8 +559,9 @@ def test_a_single_picture_that_was_interrupted_begins_again(folder: Path) -> Non
 
 
 def test_without_any_set_up_the_shipped_model_is_used(folder: Path) -> None:
+    Image.effect_noise((12, 9), 50).convert("RGB").save(folder / "noise.png")
     results = [
-        pipeline(folder, "upscale", "a.png", "-o", f"{name}.png", *model)
+        pipeline(folder, "upscale", "noise.png", "-o", f"{name}.png", *model)
         for name, model in (
             ("default", []),
             ("perception", ["--model", "perception"]),
