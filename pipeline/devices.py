@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of `name`, one of `device_names`.
+    """Return the device of `name`, one of `DEVICE_NAMES` in `device_names`.
 
     `auto` takes CUDA, then MPS, then the CPU; it logs a warning where PyTorch has no code for the
     GPU. Also sets, for the whole process: no more threads than this process may use cores, and of

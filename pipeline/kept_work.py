@@ -112,8 +112,9 @@ def choose(kept: Sequence[KeptFiles], names: Iterable[str]) -> list[KeptFiles]:
             f"--remove: {min(unknown)} is neither kept here nor a kind; kinds are "
             f"{', '.join(KINDS)}; {ALL} means each of them but {', '.join(RECORDS)}"
         )
-    every = set() if ALL not in selected else KINDS.keys() - set(RECORDS)
-    return [one for one in kept if {one.kind, str(one.path)} & (selected | every)]
+    if ALL in selected:
+        selected |= KINDS.keys() - set(RECORDS)
+    return [one for one in kept if selected & {one.kind, str(one.path)}]
 
 
 def remove(kept: KeptFiles) -> Removal:

@@ -62,8 +62,9 @@ def check_results(
     # LR images of one's own may be of any task.
     most = 0 if images.lr_is_given else MOST_COMPARED
     compared = set(evenly_spaced(len(images), min(most, len(images))))
+    damages = _damages()
     conversions = {files.method: Counter[str]() for files in results}
-    shares = {files.method: _DamageShares(_damages()) for files in results}
+    shares = {files.method: _DamageShares(damages) for files in results}
     with task(progress, "results", len(images), "images"):
         for index, image in enumerate(images.images):
             pixels = {}
@@ -74,7 +75,7 @@ def check_results(
             if index in compared:
                 hr = images.hr(index)
                 clean = images.lr(index, hr, "none")
-                damaged = [images.lr(index, hr, damage) for damage in _damages()]
+                damaged = [images.lr(index, hr, damage) for damage in damages]
                 for method, result_pixels in pixels.items():
                     shares[method].add(result_pixels, clean, damaged, images.scale)
             progress.update(index + 1)

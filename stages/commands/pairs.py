@@ -1,18 +1,17 @@
 """`pipeline pairs`: write the evaluated LR/HR pairs, for another program to enlarge."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from pipeline.locks import hold, lock_file
+from pipeline.manifest.rows import Split
 from pipeline.params.degradation import Degradation
 from pipeline.params.file import load_params
 from stages.console import ConsoleProgress
 from stages.paths import MANIFEST, RESIZED
 from stages.runner import PARAMS_FILE
-
-Split = Literal["train", "val", "test"]
 
 
 def pairs(
