@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.processes import NOTICES, _lives, _stop_with_any
 
+# Short sleeps: Python handles a signal that comes just before a sleep only after it.
 PROGRAM = """
 import atexit, time
 from stages.runner import new_app, run_app
@@ -19,7 +20,8 @@ app = new_app()
 @app.command()
 def wait() -> None:
     print("ready", flush=True)
-    time.sleep(60)
+    for _ in range(600):
+        time.sleep(0.1)
 
 atexit.register(time.sleep, 0.5)
 run_app(app)
@@ -55,7 +57,8 @@ app = new_app()
 def load() -> None:
     import slow
     print(slow.value, flush=True)
-    time.sleep(60)
+    for _ in range(600):
+        time.sleep(0.1)
 
 run_app(app)
 """

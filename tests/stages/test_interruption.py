@@ -13,10 +13,12 @@ import pytest
 def test_a_signal_during_the_first_imports_is_one_line(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    # In place of a library that swallows every exception while it is imported.
+    # In place of a library that swallows every exception while it is imported. Short sleeps:
+    # Python handles a signal that comes just before a sleep only after it.
     (tmp_path / "typer.py").write_text(
         "import time\nprint('importing', flush=True)\n"
-        "try:\n    time.sleep(60)\nexcept BaseException:\n    pass\nraise ImportError\n"
+        "try:\n    for _ in range(600):\n        time.sleep(0.1)\nexcept BaseException:\n"
+        "    pass\nraise ImportError\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", "from stages.app import main; main()"],
