@@ -98,7 +98,7 @@ def _file_fault(error: OSError) -> str:
     return f"{named}{error.strerror}" + (f"; {advice}" if advice else "")
 
 
-def some_of(names: Sequence[str], most: int = _MAX_NAMES) -> str:
+def some_of(names: Sequence[str], most: int = _MAX_NAMES, separator: str = ", ") -> str:
     """Return the first of `names`, as many as fit in a message, and the number of the others."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+    return separator.join(names[:most]) + (f" and {more} more" if more > 0 else "")

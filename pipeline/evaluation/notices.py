@@ -153,9 +153,9 @@ def _trained_elsewhere(
     ]
 
 
-def conversion_notices(conversions: Sequence[str]) -> list[Notice]:
-    """Return one notice of what was converted in other programs' results, if anything was."""
-    return [Notice("Results converted.", f"{'; '.join(conversions)}.")] if conversions else []
+def result_file_notices(texts: Sequence[str]) -> list[Notice]:
+    """Return one notice of what was left out or converted of other programs' results, if any."""
+    return [Notice("Results of other programs.", f"{'; '.join(texts)}.")] if texts else []
 
 
 def result_notices(means: Scores, scale: int) -> list[Notice]:

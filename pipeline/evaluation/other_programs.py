@@ -40,7 +40,7 @@ with which their shares are told apart."""
 
 
 def find_results(folders: Mapping[str, str], images: PairedImages) -> dict[str, ResultFiles]:
-    """Return method → its results of all images. Raises `PipelineError` where some are missing."""
+    """Return method → its results of all images. Raises `UsageError` where some are missing."""
     names = [image.name for image in images.images]
     wanted = _wanted_names(images)
     return {
@@ -52,10 +52,10 @@ def find_results(folders: Mapping[str, str], images: PairedImages) -> dict[str, 
 def check_results(
     results: Collection[ResultFiles], images: PairedImages, progress: Progress
 ) -> list[str]:
-    """Read each method's results of all images; return what was converted, a text each.
+    """Read each method's results of all images; return what was left out or converted, a text each.
 
-    Raises `PipelineError` if a file is missing, damaged or of another size, or if the results are
-    of LR images that were made otherwise than those of `images`.
+    Raises `PipelineError` if a file is missing or damaged, `UsageError` if it is of another size,
+    or if the results are of LR images that were made otherwise than those of `images`.
     """
     if not results:
         return []
@@ -81,7 +81,8 @@ def check_results(
             progress.update(index + 1)
     for files in results:
         _check_task(files, images, shares[files.method].values)
-    return [
+    unread = [text for files in results if (text := files.unread_text()) is not None]
+    return unread + [
         f"results of {method}: {count} of {len(images)} are {conversion}"
         for method, counts in conversions.items()
         for conversion, count in counts.items()

@@ -27,7 +27,7 @@ from pipeline.evaluation.measurement import (
     measure_image,
 )
 from pipeline.evaluation.methods import MEMORY_ADVICE, MODEL, ORIGINAL, UpscalingMethods
-from pipeline.evaluation.notices import conversion_notices, input_notices, result_notices
+from pipeline.evaluation.notices import input_notices, result_file_notices, result_notices
 from pipeline.evaluation.other_programs import check_results, find_results
 from pipeline.evaluation.pairs import PairedImages, SplitPairs
 from pipeline.evaluation.perceptual import PerceptualMetrics, load_perceptual_metrics
@@ -130,8 +130,8 @@ def _load(
     methods = load_methods(params, trained, device)
     images = _load_images(inputs, params, methods.scale, progress)
     results = find_results(params.results, images)
-    conversions = check_results(results.values(), images, progress)
-    for text in conversions:
+    result_notes = check_results(results.values(), images, progress)
+    for text in result_notes:
         progress.message(text)
     methods = replace(methods, results=results)
     perceptual = load_perceptual_metrics(params, images.smallest, device, progress)
@@ -149,7 +149,7 @@ def _load(
             *input_notices(
                 inputs, methods.metadata, trained_with.params, params, perceptual, images
             ),
-            *conversion_notices(conversions),
+            *result_file_notices(result_notes),
         ],
     )
 

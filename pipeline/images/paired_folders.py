@@ -139,8 +139,10 @@ def _named_paths(folder: Path, key: str) -> dict[str, Path]:
     """Return name → path of all files below a folder, in the order of the numbers in the names."""
     if not folder.is_dir():
         home = "; ~ is not expanded, write the whole path" if str(folder).startswith("~") else ""
-        raise UsageError(f"{key}: {folder}: no such folder; name one that holds images{home}")
+        reason = "is a file" if folder.exists() else "no such folder"
+        raise UsageError(f"{key}: {folder}: {reason}; name a folder that holds images{home}")
     named: dict[str, Path] = {}
+    doubles = []
     for path in _files_below(folder, key):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if not _is_unicode(name) or not name.isprintable():
@@ -148,10 +150,10 @@ def _named_paths(folder: Path, key: str) -> dict[str, Path]:
                 f"{key}: {folder}: {path.name!a} is no printable name in UTF-8; rename the file"
             )
         if name in named:
-            raise UsageError(
-                f"{key}: {path}: has the name of {named[name].name}; remove one of the two"
-            )
+            doubles.append(f"{named[name]} and {path.name}")
         named[name] = path
+    if doubles:
+        raise UsageError(f"{key}: files of one name: {some_of(doubles)}; remove one of each two")
     if not named:
         raise UsageError(f"{key}: {folder}: holds no images; name a folder that does")
     return dict(sorted(named.items(), key=lambda item: _natural_key(item[0])))
@@ -269,10 +271,10 @@ def _matched(
             f"{folders.hr_key}: {folders.hr}: no HR image for {some_of(without, most=3)}; add "
             "them, under the same names, or remove these"
         )
-    if twice := [names for names in matches.values() if len(names) > 1]:
+    if twice := [" and ".join(names) for names in matches.values() if len(names) > 1]:
         problems.append(
-            f"{folders.lr_key}: {folders.lr}: {' and '.join(twice[0])} are of one HR image; remove "
-            "all but one"
+            f"{folders.lr_key}: {folders.lr}: LR images of one HR image: {some_of(twice)}; remove "
+            "all but one of each"
         )
     if problems:
         raise UsageError("\n".join(problems))

@@ -77,10 +77,10 @@ def test_a_result_that_is_not_finite_is_an_error():
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        (lambda path: path.unlink(), "not found; evaluate.results: theirs needs a result for"),
+        (lambda path: path.unlink(), "not found; it needs a result of every image"),
         (lambda path: path.write_bytes(b"GIF89a"), "no complete image"),
         (lambda path: path.write_bytes(path.read_bytes()[:200]), "no complete image"),
-        (lambda path: Image.new("RGB", (24, 48)).save(path), "24×48, not 48×48"),
+        (lambda path: Image.new("RGB", (24, 48)).save(path), "is 24×48, not 48×48; let it enlarge"),
     ],
 )
 def test_a_result_that_does_not_fit_is_named(tmp_path, damage, problem):
@@ -88,5 +88,5 @@ def test_a_result_that_does_not_fit_is_named(tmp_path, damage, problem):
     damage(tmp_path / "7.png")
     with pytest.raises(PipelineError, match=problem) as caught:
         methods.upscale(downscale(image()[None], 4)[0], "7")
-    assert str(caught.value).startswith(str(tmp_path / "7.png"))
+    assert str(caught.value).startswith(f"evaluate.results: theirs: {tmp_path / '7.png'}")
     assert "\n" not in str(caught.value)

@@ -1,5 +1,6 @@
 """Results of other programs: missing files, and results of another task."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 from skimage.restoration import denoise_bilateral
 
 from pipeline.drawings import draw
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.other_programs import check_results, find_results
 from pipeline.evaluation.pairs import PairedImages, SplitPairs
@@ -125,14 +126,21 @@ def test_flat_images_say_nothing(tmp_path: Path) -> None:
     check(tmp_path / "hr", images)
 
 
+def test_what_is_not_measured_is_reported(clean: SplitPairs, tmp_path: Path) -> None:
+    write_results(tmp_path / "theirs", clean, "nearest")
+    assert check(tmp_path / "theirs", clean) == []
+    (tmp_path / "theirs/100.jpg").touch()
+    [text] = check(tmp_path / "theirs", clean)
+    assert text.endswith("lossless before lossy: 100.png, not 100.jpg")
+
+
 @pytest.mark.parametrize(
     ("present", "problem"),
     [
-        ([], "100.png: not found; .*: 4 of 4 are missing$"),
-        (["100", "102"], "101.png: not found; .*: 2 of 4 are missing$"),
-        (["100_x4", "101_x4"], "4 of 4 are missing, and 100_x4.png is no image's name$"),
-        (["100", *(f"{number}_x4" for number in range(100, 104))], "3 of 4 are missing, and "),
-        ([f"{number}0" for number in range(100, 104)], "4 of 4 are missing, and 1000.png is no"),
+        (["100", "102"], "no result of 2 of 4 images: 101, 103; .* as 101.png or 101_x4.png$"),
+        (["100_x4", "101_x4"], "of 4 of 4 images: .*, and 100_x4.png is no image's name$"),
+        (["100", *(f"{number}_x4" for number in range(100, 104))], "of 3 of 4 images: "),
+        ([f"{number}0" for number in range(100, 104)], ", and 1000.png is no image's name$"),
     ],
 )
 def test_missing_results_are_counted(
@@ -140,9 +148,30 @@ def test_missing_results_are_counted(
 ) -> None:
     for name in present:
         (tmp_path / f"{name}.png").touch()
-    with pytest.raises(PipelineError, match=problem) as caught:
+    with pytest.raises(UsageError, match=problem) as caught:
         check(tmp_path, clean)
-    assert "with the names of lr/ of `pipeline pairs`" in str(caught.value)
+    assert str(caught.value).startswith(f"evaluate.results: theirs: {tmp_path} has no result")
+    assert "a file with the name of lr/ of `pipeline pairs`" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda folder: None, "does not exist"),
+        (Path.touch, "is a file"),
+        (Path.mkdir, "holds no file that ends in .png, "),
+        (lambda folder: (folder / ".100.png").mkdir(parents=True), "holds no file that ends in"),
+    ],
+)
+def test_a_folder_without_results_is_named(
+    clean: SplitPairs, tmp_path: Path, make: Callable[[Path], None], problem: str
+) -> None:
+    folder = tmp_path / "theirs [x2]"
+    make(folder)
+    with pytest.raises(UsageError) as caught:
+        check(folder, clean)
+    assert str(caught.value).startswith(f"evaluate.results: theirs: {folder} {problem}")
+    assert str(caught.value).endswith("; name the folder that holds the results")
 
 
 NAMES = ("100", "101", "102", "103")
@@ -162,11 +191,30 @@ def test_of_several_kinds_of_results_none_is_chosen(tmp_path: Path) -> None:
             (tmp_path / f"{name}{suffix}.png").touch()
     with pytest.raises(PipelineError, match="several results of each image, with _a and _b after"):
         ResultFiles.find("theirs", tmp_path, NAMES, "the HR images")
-    for name in NAMES:
-        (tmp_path / f"{name}.jpg").touch()
-        (tmp_path / f"{name}.png").touch()
-    files = ResultFiles.find("theirs", tmp_path, NAMES, "the HR images")
-    assert files.paths["103"] == tmp_path / "103.png"
+
+
+def test_of_several_files_of_an_image_the_measured_one_is_named(tmp_path: Path) -> None:
+    for name in ("100.png", "101.JPG", "101.webp", "101_x4.png", "102.png", "1020.png", ".102.png"):
+        (tmp_path / name).touch()
+    for name in ("100_old.png", "100_old.png.txt", "other.png", "103.bmp", "103.png", "103.tif"):
+        (tmp_path / name).touch()
+    # A longer name's result is no second one.
+    names = (*NAMES, "100_old")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/100.png").touch()
+    files = ResultFiles.find("theirs", tmp_path, names, "the HR images")
+    assert {path.name for path in files.paths.values()} == {
+        "100.png",
+        "100_old.png",
+        "101.webp",
+        "102.png",
+        "103.png",
+    }
+    assert files.unread_text() == (
+        "results of theirs: 2 of 5 images have several files; measured is the image's name before "
+        "longer ones, lossless before lossy: 101.webp, not 101.JPG and 101_x4.png; "
+        "103.png, not 103.bmp and 103.tif"
+    )
 
 
 def test_what_is_converted_is_reported(tmp_path: Path) -> None:

@@ -125,11 +125,13 @@ def test_images_without_a_counterpart_are_named_on_both_sides(tmp_path: Path) ->
 
 
 def test_two_lr_images_of_one_hr_image_are_named(tmp_path: Path) -> None:
-    write(tmp_path / "hr/1.png")
-    for name in ("1", "1x4"):
-        write(tmp_path / f"lr/{name}.png", 4, 2)
+    for hr in ("1", "2"):
+        write(tmp_path / f"hr/{hr}.png")
+        for name in (hr, f"{hr}x4"):
+            write(tmp_path / f"lr/{name}.png", 4, 2)
     assert problems(tmp_path) == [
-        "evaluate.lr_folder: lr: 1 and 1x4 are of one HR image; remove all but one"
+        "evaluate.lr_folder: lr: LR images of one HR image: 1 and 1x4, 2 and 2x4; remove all but "
+        "one of each"
     ]
 
 
@@ -155,10 +157,12 @@ def test_an_lr_image_that_is_named_for_another_hr_image_is_not_taken_twice(tmp_p
 
 
 def test_two_files_of_one_name_are_named(tmp_path: Path) -> None:
-    write(tmp_path / "hr/1.png")
-    write(tmp_path / "hr/1.webp")
+    for name in ("1", "sub/2"):
+        write(tmp_path / f"hr/{name}.png")
+        write(tmp_path / f"hr/{name}.webp")
     assert problems(tmp_path, with_lr=False) == [
-        f"evaluate.hr_folder: {Path('hr/1.webp')}: has the name of 1.png; remove one of the two"
+        f"evaluate.hr_folder: files of one name: {Path('hr/1.png')} and 1.webp, "
+        f"{Path('hr/sub/2.png')} and 2.webp; remove one of each two"
     ]
 
 
@@ -322,8 +326,8 @@ def test_damaged_exif_has_no_orientation(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (lambda folder: None, "hr: no such folder; name one that holds images"),
-        (Path.touch, "hr: no such folder; name one that holds images"),
+        (lambda folder: None, "hr: no such folder; name a folder that holds images"),
+        (Path.touch, "hr: is a file; name a folder that holds images"),
         (Path.mkdir, "hr: holds no images; name a folder that does"),
     ],
 )
