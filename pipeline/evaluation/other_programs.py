@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import UsageError
 from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.pairs import PairedImages
 from pipeline.evaluation.result_files import ResultFiles
@@ -27,13 +27,15 @@ MOST_OF_CLEAN = 0.2
 """Share of a damage that results of LR images without it have at most."""
 LEAST_OF_DAMAGED = 0.1
 """Share of a damage that results of LR images with it have at least."""
-LEAST_EXPLAINED = 0.15
+LEAST_EXPLAINED = 0.4
 """Part of the results' difference from clean LR images that a damage explains at least, where its
-share is believed: results in grey, of exchanged channels or of one colour differ in other ways."""
+share is believed: results that are blurred, in grey or of one colour differ in other ways."""
 MOST_LEFT = 1.5
 """Share of a damage that is believed at most: by chance, what differs otherwise may have more."""
 MOST_COMPARED = 64
 """Images by whose results the degradation is told: to damage one takes up to a second."""
+LEAST_REFUSED = 4
+"""Images below which results are not refused by their degradation: of one, chance decides."""
 LEAST_RANK = 1e-6
 """Of the damages' and the blur's correlations: the smallest eigenvalue, as a part of the largest,
 with which their shares are told apart."""
@@ -79,10 +81,13 @@ def check_results(
                 for method, result_pixels in pixels.items():
                     shares[method].add(result_pixels, clean, damaged, images.scale)
             progress.update(index + 1)
-    for files in results:
-        _check_task(files, images, shares[files.method].values)
+    doubts = [
+        doubt
+        for files in results
+        if (doubt := _task_doubt(files, images, shares[files.method].values)) is not None
+    ]
     unread = [text for files in results if (text := files.unread_text()) is not None]
-    return unread + [
+    return [*doubts, *unread] + [
         f"results of {method}: {count} of {len(images)} are {conversion}"
         for method, counts in conversions.items()
         for conversion, count in counts.items()
@@ -101,15 +106,26 @@ class _Share:
     explains: float
 
 
-def _check_task(files: ResultFiles, images: PairedImages, shares: Mapping[Damage, _Share]) -> None:
+def _task_doubt(
+    files: ResultFiles, images: PairedImages, shares: Mapping[Damage, _Share]
+) -> str | None:
+    """Return a warning where results may be of other LR images, None where they seem of these.
+
+    Raises `UsageError` where they show another damage. That none is left shows less: the program
+    may have removed it.
+    """
     measured = images.degradation
     enlarged = _enlarged(measured, shares)
-    if enlarged != measured:
-        kind = "clean LR images" if enlarged == "none" else f"LR images damaged as by {enlarged}"
-        raise PipelineError(
-            f"{files.folder}: evaluate.results: {files.method} enlarged {kind}, not those of "
-            f"evaluate.degradation {measured}; let it enlarge {_wanted_lr(images)}"
-        )
+    if enlarged == measured:
+        return None
+    kind = "clean LR images" if enlarged == "none" else f"LR images damaged as by {enlarged}"
+    text = f", not those of evaluate.degradation {measured}; let it enlarge {_wanted_lr(images)}"
+    if enlarged != "none" and len(images) >= LEAST_REFUSED:
+        raise UsageError(f"{files.folder}: evaluate.results: {files.method} enlarged {kind}{text}")
+    return (
+        f"results of {files.method} look as if it had enlarged {kind}{text}, unless it removes "
+        "nearly all damage, or blurs"
+    )
 
 
 def _enlarged(measured: Degradation, shares: Mapping[Damage, _Share]) -> Degradation:
