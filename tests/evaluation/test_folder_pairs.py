@@ -248,7 +248,7 @@ def test_other_programs_results_have_the_names_of_hr(root: Path, tmp_path: Path)
     other = write_results(tmp_path / "a", pairs(root), "{}_x4")
     assert check(other, pairs(root)) == []
     (other / "sub/c_x4.png").unlink()
-    with pytest.raises(PipelineError, match="with the names of the HR images: 3 of 3 are missing"):
+    with pytest.raises(PipelineError, match=r"no result of 3 of 3 images: .* the HR images"):
         check(other, pairs(root))
 
 
@@ -256,11 +256,8 @@ def test_results_of_given_lr_images_are_of_no_other_task(root: Path, tmp_path: P
     """Results of damaged LR images pass as those of given ones, and not of clean ones."""
     folder = write_results(tmp_path / "theirs", pairs(root, degradation="web"))
     check(folder, pairs(root, lr=True))
-    with pytest.raises(
-        PipelineError,
-        match=r"enlarged LR images damaged as by web, not those of evaluate\.degradation none",
-    ):
-        check(folder, pairs(root))
+    [doubt] = check(folder, pairs(root))
+    assert "LR images damaged as by web, not those of evaluate.degradation none" in doubt
     write(folder / "sub/c.png", drawing(1, 60))
-    with pytest.raises(PipelineError, match=r"c\.png: 60×60, not 64×64; theirs has to enlarge"):
+    with pytest.raises(PipelineError, match=r"c\.png is 60×60, not 64×64; let it enlarge"):
         check(folder, pairs(root, lr=True))

@@ -328,7 +328,7 @@ def test_models_of_other_seeds_have_a_row_with_their_spread(world: Path, tmp_pat
             "lr is the name of another",
         ),
         ({"models": {"a": "absent.safetensors"}}, PipelineError, r"absent\.safetensors: no such"),
-        ({"results": {"a": "absent"}}, PipelineError, r"absent/103\.png: not found"),
+        ({"results": {"a": "absent"}}, UsageError, r"a: absent does not exist; name"),
     ],
 )
 def test_a_method_that_cannot_be_had_is_one_line(world, params, error, problem):
@@ -529,9 +529,9 @@ def test_a_damaged_curve_is_named(world, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        (lambda path: path.unlink(), r"106\.png: not found; evaluate\.results: other needs"),
+        (lambda path: path.unlink(), r"hr has no result of 1 of 4 images: 106; "),
         (lambda path: path.write_bytes(path.read_bytes()[:-60]), r"106\.png: no complete image"),
-        (lambda path: Image.new("RGB", (8, 4)).save(path), r"106\.png: 8×4, not 64×64"),
+        (lambda path: Image.new("RGB", (8, 4)).save(path), r"106\.png is 8×4, not 64×64"),
     ],
 )
 def test_another_programs_last_result_is_read_before_the_first_is_measured(
