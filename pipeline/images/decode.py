@@ -15,6 +15,7 @@ from pipeline.images.jpeg_segments import scan_count
 from pipeline.images.opening import open_image
 from pipeline.images.quality import Jpeg, jpeg_of
 from pipeline.images.raster import Raster, read_raster, srgb_image
+from pipeline.images.recognition import HEAD_BYTES, readable_format
 from pipeline.images.unsupported import UnsupportedImageError
 from pipeline.machine_errors import is_machine_fault
 
@@ -96,7 +97,10 @@ def opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
     with decoding():
-        image = open_image(data)
+        try:
+            image = open_image(data)
+        except UnidentifiedImageError:
+            raise _unidentified(data) from None
     with image:
         with decoding():
             frames, tile = frame_count(image), _tile_pixels(image)
@@ -114,6 +118,13 @@ def opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
                 f"{scans} scans of {width}×{height} are more than {max_pixels} pixels allow",
             )
         yield image
+
+
+def _unidentified(data: bytes) -> ImageRefused:
+    format = readable_format(data[:HEAD_BYTES])
+    if format is None:
+        return ImageRefused("not_an_image", "no image of a known format")
+    return ImageRefused("damaged", f"begins as {format}, but its header is damaged or cut off")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Every odd kind of file that a booru holds becomes its true colours, or is refused by name."""
 
 import errno
+import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -337,3 +338,15 @@ def test_scans_are_those_of_the_picture_alone(progressive: bool) -> None:
     assert scan_count(plain) == usual
     profiled = saved(image, "JPEG", progressive=progressive, icc_profile=b"\xff\xda\0\2" * 30_000)
     assert scan_count(profiled + plain * 3) == usual
+
+
+@pytest.mark.parametrize(("name", "length"), [("PNG", 8), ("PNG", 33), ("GIF", 6), ("AVIF", 33)])
+def test_a_file_cut_in_its_header_is_damaged_and_no_unknown_format(name: str, length: int) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(content, name)
+
+    with pytest.raises(ImageRefused) as refused:
+        decode(content.getvalue()[:length], 64, "#ffffff")
+
+    assert refused.value.reason == "damaged"
+    assert f"begins as {name}, but" in refused.value.text
