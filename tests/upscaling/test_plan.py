@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.upscaling.plan import PIPE, Job, plan_jobs
 
 
@@ -223,7 +223,7 @@ def test_a_folder_may_be_called_as_a_file() -> None:
 def test_a_device_is_no_output(folder: Path) -> None:
     os.mkfifo(folder / "fifo.png")
     for name in ("fifo.png", os.devnull):
-        with pytest.raises(UsageError, match=f"{name} is neither a file nor a folder"):
+        with pytest.raises(PipelineError, match=f"{name} is neither a file nor a folder"):
             planned(["a.png"], name)
 
 

@@ -472,7 +472,7 @@ def test_high_dynamic_range_is_laid_on_no_colour(folder: Path) -> None:
         (["x" * 300], 1, "x: File name too long"),
         ([""], 2, "PICTURES: is empty; leave it out, or name something (this folder is .)"),
         (["a.png", "-o", ""], 2, "--output: is empty; leave it out"),
-        (["a.png", "-o", "/dev/full"], 2, "/dev/full is neither a file nor a folder; - is for a"),
+        (["a.png", "-o", "/dev/full"], 1, "/dev/full is neither a file nor a folder; - is for a"),
         (["a.png", "-o", "/proc/x.png"], 1, "/proc: takes no files; name another folder"),
         (["a.png", "-o", "b.jpg/"], 2, "--output: b.jpg is a file, for one picture; name a folder"),
         (["a.png", "--model", "absent.safetensors"], 1, "absent.safetensors"),
