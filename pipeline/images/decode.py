@@ -96,11 +96,8 @@ def opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
-    with decoding():
-        try:
-            image = open_image(data)
-        except UnidentifiedImageError:
-            raise _unidentified(data) from None
+    with _opening(data):
+        image = open_image(data)
     with image:
         with decoding():
             frames, tile = frame_count(image), _tile_pixels(image)
@@ -120,11 +117,18 @@ def opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
         yield image
 
 
-def _unidentified(data: bytes) -> ImageRefused:
-    format = readable_format(data[:HEAD_BYTES])
-    if format is None:
-        return ImageRefused("not_an_image", "no image of a known format")
-    return ImageRefused("damaged", f"begins as {format}, but its header is damaged or cut off")
+@contextmanager
+def _opening(data: bytes) -> Iterator[None]:
+    """Raise `ImageRefused`, as `decoding` does; of a damaged header it names the format."""
+    try:
+        with decoding():
+            yield
+    except ImageRefused as refusal:
+        format = readable_format(data[:HEAD_BYTES])
+        if refusal.reason in ("not_an_image", "damaged") and format is not None:
+            text = f"begins as {format}, but its header is damaged or cut off"
+            raise ImageRefused("damaged", text) from None
+        raise
 
 
 @contextmanager
