@@ -279,7 +279,10 @@ def _without_collisions(jobs: Sequence[Job]) -> tuple[list[Job], list[str]]:
         target = rivals[0].target
         names = some_of([str(job.source) for job in rivals])
         if len(rivals) > 1:
-            collisions.append(f"{names}: would become the same file, {target}; enlarge them apart")
+            collisions.append(
+                f"{names}: would become the same file, {target}; enlarge them one by one, and name "
+                "each another with -o"
+            )
         elif os.path.realpath(target) in sources:
             collisions.append(f"{names}: would replace the picture {target}; name another with -o")
         elif real_target in folders:

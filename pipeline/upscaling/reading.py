@@ -12,7 +12,7 @@ from typing import BinaryIO
 from pipeline.errors import MachineFaultError, PipelineError
 from pipeline.images.decode import ImageRefused
 from pipeline.images.folders import path_text
-from pipeline.images.recognition import HEAD_BYTES, may_be_picture, unread_format
+from pipeline.images.recognition import HEAD_BYTES, may_be_picture, unread_text
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.upscaling.further_pictures import further_pictures
 from pipeline.upscaling.pictures import MAX_PIXELS, Picture, decode_picture
@@ -53,12 +53,9 @@ def read_picture(path: Path) -> ReadFile:
         times_ns = None if status is None else (status.st_atime_ns, status.st_mtime_ns)
         return ReadFile(decode_picture(data), further_pictures(data), times_ns)
     except ImageRefused as refusal:
-        unread = unread_format(path.suffix, content.getvalue()[:HEAD_BYTES])
-        if refusal.reason == "not_an_image" and unread is not None:
-            raise PipelineError(
-                f"{path_text(path)}: {unread} is not read; convert it to PNG"
-            ) from None
-        raise PipelineError(f"{path_text(path)}: {refusal.text}") from None
+        unread = unread_text(path.suffix, content.getvalue()[:HEAD_BYTES])
+        text = unread if refusal.reason == "not_an_image" and unread else refusal.text
+        raise PipelineError(f"{path_text(path)}: {text}") from None
     except Exception as error:
         if not is_machine_fault(error):
             raise

@@ -133,7 +133,8 @@ def test_results_within_a_folder_are_not_its_pictures(folder: Path) -> None:
             ["a.png", "set/a.png", "b.jpg"],
             "out",
             ["out/b.png"],
-            "a.png, set/a.png: would become the same file, out/a.png.png; enlarge them apart",
+            "a.png, set/a.png: would become the same file, out/a.png.png; "
+            "enlarge them one by one, and name each another with -o",
         ),
         (
             ["a.png", "set/deep"],
