@@ -4,6 +4,7 @@ import csv
 import errno
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from pipeline.errors import PipelineError
 
 # File systems take names of 255 bytes, some of 143: a temporary name must not be the longer one.
 _KEPT_NAME_BYTES = 100
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 @contextmanager
@@ -27,22 +29,84 @@ def atomic_path(path: Path, replace: bool = True) -> Iterator[Path]:
     if not path.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(_temporary_name(path.name))
-    with _naming(path, temporary):
-        temporary.touch(exist_ok=False)
-    try:
+    with _locked_temporary(path) as temporary:
+        try:
+            with _naming(path, temporary):
+                yield temporary
+                sync_file(temporary)
+                if replace:
+                    temporary.replace(path)
+                else:
+                    _rename_to_new(temporary, path)
+                sync_folder(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+@contextmanager
+def _locked_temporary(path: Path) -> Iterator[Path]:
+    """Make an empty file beside `path`, and lock it while the block runs, where locks exist."""
+    while True:
+        temporary = path.with_name(_temporary_name(path.name))
         with _naming(path, temporary):
-            yield temporary
-            sync_file(temporary)
-            if replace:
-                temporary.replace(path)
-            else:
-                _rename_to_new(temporary, path)
-            sync_folder(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
+            handle: int | None = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        assert handle is not None
+        if not _lock(handle, wait=True):
+            # Systems without such locks do not rename an open file either.
+            os.close(handle)
+            handle = None
+            break
+        if os.fstat(handle).st_nlink:
+            break
+        # `remove_leftovers` took it before it was locked.
+        os.close(handle)
+    try:
+        yield temporary
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(handle: int, wait: bool) -> bool:
+    """Lock an open file until it is closed, or its process has ended; return whether it is locked.
+
+    False where another process holds it, or where the system or file system has no such locks.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove the temporary files of `atomic_path` that killed processes have left beside `paths`.
+
+    Those of living processes are locked, and stay, as do those that cannot be locked.
+    """
+    starts: dict[Path, set[str]] = {}
+    for path in paths:
+        starts.setdefault(path.parent, set()).add(_kept_start(path.name))
+    for folder, known in starts.items():
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                match = _TEMPORARY.fullmatch(entry.name)
+                if match and match[1] in known and entry.is_file(follow_symlinks=False):
+                    _remove_unlocked(Path(entry.path))
+
+
+def _remove_unlocked(temporary: Path) -> None:
+    with suppress(OSError):
+        handle = os.open(temporary, os.O_RDWR)
+        try:
+            if _lock(handle, wait=False):
+                temporary.unlink()
+        finally:
+            os.close(handle)
 
 
 def _rename_to_new(temporary: Path, path: Path) -> None:
@@ -61,8 +125,11 @@ def _rename_to_new(temporary: Path, path: Path) -> None:
 
 def _temporary_name(name: str) -> str:
     """Return a hidden name that begins as `name`, as far as that is text."""
-    start = os.fsencode(name)[:_KEPT_NAME_BYTES].decode(errors="ignore")
-    return f".{start}.{secrets.token_hex(4)}.tmp"
+    return f".{_kept_start(name)}.{secrets.token_hex(4)}.tmp"
+
+
+def _kept_start(name: str) -> str:
+    return os.fsencode(name)[:_KEPT_NAME_BYTES].decode(errors="ignore")
 
 
 @contextmanager

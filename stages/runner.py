@@ -218,7 +218,10 @@ def _run(app: typer.Typer) -> int:
             raise KeyboardInterrupt
         code = returned if isinstance(returned, int) else 0
     except (PipelineError, typer.TyperException) as error:
-        message = usage_message(error) if isinstance(error, typer.TyperException) else str(error)
+        if isinstance(error, typer.TyperException):
+            message = usage_message(error, sys.argv[1:])
+        else:
+            message = str(error)
         print(message, file=sys.stderr)
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):

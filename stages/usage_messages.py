@@ -1,6 +1,8 @@
 """Messages for arguments and options that Typer or pydantic refused."""
 
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -18,9 +20,15 @@ _KINDS = {
 """What is said in place of pydantic's text, by its type of problem: the value and the limit."""
 
 
-def usage_message(error: typer.TyperException) -> str:
+def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
     """Describe in one line why a command line was refused; with an example where none is near."""
     message = error.format_message()
+    option = getattr(error, "option_name", None)
+    for argument in arguments:
+        if option is None or not argument.startswith(option):
+            continue
+        if Path(argument).suffix.lower() in PICTURE_SUFFIXES or os.path.lexists(argument):
+            return f"{message}. A path that begins with - is typed as ./{argument}"
     if isinstance(error, typer.BadParameter):
         if isinstance(error.__cause__, ValidationError):
             return _refused_value(error, error.__cause__) or message

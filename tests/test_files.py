@@ -3,11 +3,13 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.files import atomic_path, write_text
+from pipeline.files import atomic_path, remove_leftovers, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -121,3 +123,44 @@ def test_an_existing_file_may_be_kept(
         temporary.write_text("new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from pipeline.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print(temporary.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+def start_writer(path: Path) -> "tuple[subprocess.Popen[str], str]":
+    """Start a process that writes `path` until its input ends, and return its temporary file."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def test_only_what_a_killed_process_left_of_a_file_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    killed, leftover = start_writer(path)
+    living, in_use = start_writer(path)
+    killed.kill()
+    killed.communicate()
+    others = {".a.png.tmp", ".b.png.01234567.tmp", ".a.png.notes567.tmp"}
+    for name in others:
+        (tmp_path / name).touch()
+
+    assert {path.name for path in tmp_path.iterdir()} == others | {leftover, in_use}
+    remove_leftovers([path, tmp_path / "absent" / "a.png"])
+
+    assert {path.name for path in tmp_path.iterdir()} == others | {in_use}
+    living.communicate()
+    assert path.read_text() == "half"

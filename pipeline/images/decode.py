@@ -15,6 +15,7 @@ from pipeline.images.jpeg_segments import scan_count
 from pipeline.images.opening import open_image
 from pipeline.images.quality import Jpeg, jpeg_of
 from pipeline.images.raster import Raster, read_raster, srgb_image
+from pipeline.images.recognition import HEAD_BYTES, readable_format
 from pipeline.images.unsupported import UnsupportedImageError
 from pipeline.machine_errors import is_machine_fault
 
@@ -95,7 +96,7 @@ def opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
-    with decoding():
+    with _opening(data):
         image = open_image(data)
     with image:
         with decoding():
@@ -114,6 +115,20 @@ def opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
                 f"{scans} scans of {width}×{height} are more than {max_pixels} pixels allow",
             )
         yield image
+
+
+@contextmanager
+def _opening(data: bytes) -> Iterator[None]:
+    """Raise `ImageRefused`, as `decoding` does; of a damaged header it names the format."""
+    try:
+        with decoding():
+            yield
+    except ImageRefused as refusal:
+        format = readable_format(data[:HEAD_BYTES])
+        if refusal.reason in ("not_an_image", "damaged") and format is not None:
+            text = f"begins as {format}, but its header is damaged or cut off"
+            raise ImageRefused("damaged", text) from None
+        raise
 
 
 @contextmanager

@@ -41,6 +41,14 @@ def segments(data: bytes) -> Iterator[Segment]:
         match = following
 
 
+def lacks_end(data: bytes) -> bool:
+    """Return whether a JPEG file ends in the data of a scan, without the marker of its end."""
+    is_scan = False
+    for segment in segments(data) if data.startswith(b"\xff\xd8") else ():
+        is_scan = segment.marker == SOS and segment.is_last
+    return is_scan
+
+
 def scan_count(data: bytes) -> int:
     """Return how many scans a JPEG file has: each is decoded for every pixel.
 

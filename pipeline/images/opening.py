@@ -9,7 +9,7 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from pipeline.images.png_chunks import SIGNATURE, read_png
 from pipeline.images.skipped_colours import avif_cicp, bmp_profile, jpeg2000_profile
-from pipeline.images.tiff_samples import readable_tiff
+from pipeline.images.tiff_samples import ends_before_its_tags, readable_tiff
 from pipeline.images.unsupported import UnsupportedImageError
 from pipeline.machine_errors import is_machine_fault
 
@@ -76,7 +76,7 @@ def _open(data: bytes, formats: Formats) -> ImageFile.ImageFile:
     try:
         image = Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError:
-        if not data.startswith(_TIFF) or "TIFF" not in formats:
+        if not data.startswith(_TIFF) or "TIFF" not in formats or ends_before_its_tags(data):
             raise
         image = _open_unusual_tiff(data)
     if image.info.get("icc_profile"):

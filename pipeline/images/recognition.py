@@ -75,6 +75,15 @@ def unread_format(suffix: str, head: bytes) -> str | None:
     return next(starts, by_name)
 
 
+def unread_text(suffix: str, head: bytes) -> str | None:
+    """Return the message for a picture of a format that is not read, as `unread_format` knows it.
+
+    None for other files.
+    """
+    unread = unread_format(suffix, head)
+    return None if unread is None else f"{unread} is not read; convert it to PNG"
+
+
 def _accepts(name: str, head: bytes) -> bool:
     """Return whether Pillow takes a file that begins with `head` for one of the format `name`."""
     Image.preinit()

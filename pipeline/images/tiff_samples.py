@@ -12,6 +12,21 @@ Entries = dict[int, tuple[int, int]]
 """Position and first value of the entries of one directory, by tag; values of 16 bits alone"""
 
 
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+
+
+def ends_before_its_tags(data: bytes) -> bool:
+    """Return whether a TIFF ends before its first directory does; of BigTIFF that is not known."""
+    order = _ORDERS.get(data[:4])
+    if order is None:
+        return False
+    (start,) = struct.unpack_from(f"{order}I", data.ljust(8, b"\xff"), 4)
+    if start + 2 > len(data):
+        return True
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    return bool(start + 2 + count * _ENTRY_BYTES > len(data))
+
+
 def readable_tiff(data: bytes) -> tuple[bytes, str] | None:
     """Return a file with other tags, and how its samples are to be read; None for other files.
 
@@ -20,7 +35,7 @@ def readable_tiff(data: bytes) -> tuple[bytes, str] | None:
     """
     if len(data) < 8:
         return None
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    order = _ORDERS.get(data[:4])
     if order is None:
         return None
     entries = _entries(data, order)

@@ -57,7 +57,8 @@ def named_file(name: str) -> Path:
 def model_file(model: str) -> Path:
     """Return the file of `model`, the name of a shipped generator or a path.
 
-    A path with a suffix need not exist. Raises `ArgumentError` for any other that does not.
+    A path with a suffix need not exist. Raises `ArgumentError` for any other that does not, and for
+    a picture.
     """
     models = shipped_models()
     if model in models:
@@ -66,7 +67,25 @@ def model_file(model: str) -> Path:
     if not path.suffix and not path.exists():
         names = ", ".join(models)
         raise ArgumentError("model", f"{model} is no file, and no model that is here ({names})")
+    check_no_picture("model", path)
     return path
+
+
+def check_no_picture(name: str, path: Path) -> None:
+    """Raise `ArgumentError`, of the argument `name`, for a model's file that is a picture."""
+    # It imports Pillow, which others of this module's callers do without.
+    from pipeline.images.recognition import read_head, readable_format, unread_format
+
+    try:
+        head = read_head(path)
+    except OSError:
+        # Whoever reads the model says why.
+        return
+    # A safetensors file begins with the length of its header, which may be as a picture begins.
+    if head[8:9] == b"{":
+        return
+    if format := readable_format(head) or unread_format("", head):
+        raise ArgumentError(name, f"{path} is a picture ({format}), not a model")
 
 
 def existing(path: Path) -> Path:

@@ -28,6 +28,7 @@ from werkzeug.wrappers import Request, Response
 from pipeline.errors import PipelineError
 from pipeline.hosts import origin_of
 from pipeline.images.decode import ImageRefused
+from pipeline.images.recognition import HEAD_BYTES, unread_text
 from pipeline.images.suffixes import PICTURE_SUFFIXES
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.shipped import AUTO
@@ -160,7 +161,10 @@ class UpscaleApp:
         """Enlarge the bytes of a picture's file. Raises `HTTPException` and `RequestAborted`."""
         try:
             work.enter("decode")
-            picture = decode_picture(self._waiting.leave(work), _max_pixels(scale))
+            data = self._waiting.leave(work)
+            head = data[:HEAD_BYTES]
+            picture = decode_picture(data, _max_pixels(scale))
+            del data
             name = model_for(model, picture)
             upscaler = self._upscaler(name, scale)
             size = upscaler.size_of(*picture.size)
@@ -171,7 +175,9 @@ class UpscaleApp:
             work.enter("encode")
             result = encode_picture(large, format)
         except ImageRefused as refusal:
-            raise UnprocessableEntity(f"No picture that can be read: {refusal.text}.") from None
+            unread = unread_text("", head)
+            text = unread if refusal.reason == "not_an_image" and unread else refusal.text
+            raise UnprocessableEntity(f"No picture that can be read: {text}.") from None
         except PipelineError as error:
             raise UnprocessableEntity(f"{error}.") from None
         except Exception as error:
@@ -241,6 +247,8 @@ def _make_upscaler(model: str, scale: float, device: str) -> Upscaler:
 def _choice(request: Request, name: str, choices: Iterable[str]) -> str:
     """Return a query parameter that must be one of `choices`."""
     value = request.args.get(name, "")
+    if not value:
+        raise BadRequest(f"{name}: is missing or empty; name one of {', '.join(choices)}.")
     if value not in choices:
         raise BadRequest(f"{name}: {value!r} is none of {', '.join(choices)}.")
     return value

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-REACH = 5
+REACH = 7
 """Input pixels further away, and their blocks, do not change what is made consistent."""
 # Of a line a quarter of an LR pixel wide, that pixel shows a quarter of the contrast.
 _WIDENING = 3
@@ -19,7 +19,7 @@ _WIDENING = 3
 _LEVEL = 1 / 255
 # Rounding adds as much again. Corrected means of less cost LPIPS on compressed pictures.
 _MEAN_TOLERANCE = _LEVEL / 2
-_SIGMA, _BLUR_RADIUS = 2.0, 4
+_SIGMA, _BLUR_RADIUS = 1.4, 3
 _LEAST_ROOM = 1e-4
 
 
@@ -29,10 +29,11 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
     `sr` is `(N, C, h·scale, w·scale)` and `lr` `(N, C, h, w)`, both float32 in [0, 1]. Each value
     of `sr` is clamped to the range of the nearest 3 × 3 pixels of `lr`, widened by three times its
     width and, unless that is 0, one level. Then all values of an LR pixel are moved by the same
-    share of their way to one end of that range, so that the means of Gaussian windows become those
-    of `lr` within half a level: one step of back-projection (Irani and Peleg 1991, “Improving
+    share of their way to the ends of that range, by what the means of Gaussian windows are off
+    those of `lr` beyond half a level: one step of back-projection (Irani and Peleg 1991, “Improving
     Resolution by Image Registration”) for low frequencies alone, since compression artefacts should
-    not come back.
+    not come back. As much as a window's mean is off is given to its pixels in proportion to their
+    room, and windows are mirrored at the border, so all of it arrives.
     """
     lowest, highest = range_nearby(lr)
     more = _WIDENING * (highest - lowest) + _LEVEL * (highest > lowest)
@@ -44,10 +45,17 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
     blocks.clamp_(_per_block(lowest), _per_block(highest))
     means = F.avg_pool2d(result, scale)
     missing = F.softshrink(_blurred(lr - means), _MEAN_TOLERANCE)
-    up = (missing / _blurred(highest - means).clamp(min=_LEAST_ROOM)).clamp(0, 1)
-    down = (-missing / _blurred(means - lowest).clamp(min=_LEAST_ROOM)).clamp(0, 1)
-    blocks.mul_(_per_block(1 - up - down)).add_(_per_block(up * highest + down * lowest))
+    up = _shares(missing.clamp(min=0), highest - means)
+    down = _shares((-missing).clamp(min=0), means - lowest)
+    blocks.mul_(_per_block((1 - up) * (1 - down)))
+    blocks.add_(_per_block(up * (1 - down) * highest + down * lowest))
     return result
+
+
+def _shares(missing: Tensor, room: Tensor) -> Tensor:
+    """Return which share of its `room` moves each pixel, so that what is `missing` is moved."""
+    # The windows are symmetric: as much arrives as `room` times this would, summed over windows.
+    return _blurred(missing / _blurred(room).clamp(min=_LEAST_ROOM)).clamp(max=1)
 
 
 def range_nearby(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,10 +79,17 @@ def _per_block(values: Tensor) -> Tensor:
 
 
 def _blurred(values: Tensor) -> Tensor:
-    """Return means of `(N, C, h, w)` in Gaussian windows; at the border its last pixel repeats."""
+    """Return means of `(N, C, h, w)` in Gaussian windows, beyond the border of its mirror image."""
     channels, radius = values.shape[1], _BLUR_RADIUS
     offsets = torch.arange(-radius, radius + 1, device=values.device, dtype=values.dtype)
     weights = torch.exp(-(offsets**2) / (2 * _SIGMA**2))
     row = (weights / weights.sum()).expand(channels, 1, 1, -1)
-    extended = F.pad(values, (radius,) * 4, mode="replicate")
+    rows, columns = (_mirrored(side, radius, values.device) for side in values.shape[2:])
+    extended = values[:, :, rows][..., columns]
     return F.conv2d(F.conv2d(extended, row, groups=channels), row.mT, groups=channels)
+
+
+def _mirrored(side: int, margin: int, device: torch.device) -> Tensor:
+    """Return positions of `side` pixels and of `margin` more at either end, mirrored into them."""
+    positions = torch.arange(-margin, side + margin, device=device) % (2 * side)
+    return torch.minimum(positions, 2 * side - 1 - positions)

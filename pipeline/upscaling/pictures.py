@@ -10,13 +10,16 @@ import numpy as np
 from PIL import Image
 
 from pipeline.images.cicp import Cicp
+from pipeline.images.damage import is_whole_jpeg
 from pipeline.images.decode import (
+    ImageRefused,
     decoding,
     frame_count,
     opened,
     too_many_pixels,
 )
 from pipeline.images.icc_profiles import profile_space
+from pipeline.images.jpeg_segments import EOI, lacks_end
 from pipeline.images.jpeg_traces import traced_jpeg_quality
 from pipeline.images.opening import open_image
 from pipeline.images.quality import jpeg_of
@@ -113,9 +116,14 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     Depth and grey are kept, palettes become RGB. Values stay as they are, with the profile that
     describes their colours, whether the file has one or says the same in another way; CMYK, YCbCr
     and LAB become sRGB. Of an animation every frame is decoded once, and only the first is kept.
-    Raises `ImageRefused`.
+    Of a JPEG the marker of its end may be missing, but nothing else. Raises `ImageRefused`.
     """
+    if lacked_end := lacks_end(data):
+        data += bytes((0xFF, EOI))
     with opened(data, max_pixels) as image, decoding():
+        # Pillow fills with grey what is missing before that marker.
+        if lacked_end and not is_whole_jpeg(data):
+            raise ImageRefused("damaged", "image file is truncated")
         metadata = read_metadata(image, data)
         quantiser = webp_quantiser(data) if image.format == "WEBP" else None
         if frame_count(image) > 1:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.errors import UsageError, some_of
+from pipeline.errors import PipelineError, UsageError, some_of
 from pipeline.images.folders import FolderContents, file_mode, find_pictures, is_folder
 from pipeline.images.suffixes import PICTURE_SUFFIXES
 from pipeline.upscaling.encoding import Encoding
@@ -94,7 +94,8 @@ def plan_jobs(
     that it came from. Without `output` the results of a folder go to one beside it whose name ends
     in `suffix`. `into_folder`: `output` is a folder, also where it does not exist. Pictures that
     have the suffix of results in their path, and are so the results of others of `inputs`, get no
-    job, and a file that has several of the paths gets one. Raises `UsageError`.
+    job, and a file that has several of the paths gets one. Raises `UsageError`, and `PipelineError`
+    for an `output` such as a device.
     """
     if PIPE in inputs or output == PIPE:
         return Plan(_plan_pipe(inputs, output))
@@ -104,7 +105,9 @@ def plan_jobs(
     if output is not None:
         mode = file_mode(output)
         if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise UsageError(f"--output: {output} is neither a file nor a folder; - is for a pipe")
+            raise PipelineError(
+                f"--output: {output} is neither a file nor a folder; - is for a pipe"
+            )
         into_folder = into_folder or stat.S_ISDIR(mode)
         if single and output.suffix and not into_folder:
             jobs, collisions = _without_collisions([Job(inputs[0], _checked_file(output))])
@@ -276,7 +279,10 @@ def _without_collisions(jobs: Sequence[Job]) -> tuple[list[Job], list[str]]:
         target = rivals[0].target
         names = some_of([str(job.source) for job in rivals])
         if len(rivals) > 1:
-            collisions.append(f"{names}: would become the same file, {target}; enlarge them apart")
+            collisions.append(
+                f"{names}: would become the same file, {target}; enlarge them one by one, and name "
+                "each another with -o"
+            )
         elif os.path.realpath(target) in sources:
             collisions.append(f"{names}: would replace the picture {target}; name another with -o")
         elif real_target in folders:

@@ -36,11 +36,11 @@ def serve(
 
     A picture has 64 MB and 16 million pixels at most, or 4 million to become eight times as large.
     """
-    from pipeline.shipped import AUTO, DEFAULT, existing, shipped_models
+    from pipeline.shipped import AUTO, DEFAULT, check_no_picture, existing, shipped_models
 
     check_device_name(device)
     if model is not None:
-        existing(model)
+        check_no_picture("model", existing(model))
     # These load PyTorch.
     from pipeline.devices import pick_device
     from pipeline.networks.files import load_generator

@@ -109,6 +109,8 @@ def test_help_answers_without_params(tmp_path: Path) -> None:
         (["scrape", "--limit"], "--limit"),
         (["scrape", "--limit", "0"], "--limit: 0 should be greater than or equal to 1"),
         (["upscale"], "'pictures'. For example: pipeline upscale picture.png"),
+        (["upscale", "-x.png"], "option: -x. A path that begins with - is typed as ./-x.png"),
+        (["upscale", "--x.jpg"], "--x.jpg. A path that begins with - is typed as ./--x.jpg"),
         (["photo.JPG"], "'photo.JPG'. For example: pipeline upscale picture.png"),
         (["blend", "--alpha", "half"], "--alpha: half is no number"),
         (["serve", "--port", "80a"], "--port: 80a is no whole number; for example 80"),

@@ -106,6 +106,13 @@ def test_auto_takes_the_model_that_suits_the_picture(url: str) -> None:
         (b"", {}, 422, "No picture that can be read: the file has no bytes.\n"),
         (b"text", {}, 422, "No picture that can be read: no image of a known format.\n"),
         (
+            b"8BPS\0\1",
+            {},
+            422,
+            "No picture that can be read: Photoshop is not read; convert it to PNG.\n",
+        ),
+        (b"", {"model": ""}, 400, "model: is missing or empty; name one of small, auto, web.\n"),
+        (
             b"",
             {"model": "/etc/passwd"},
             400,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.upscaling.plan import PIPE, Job, plan_jobs
 
 
@@ -133,7 +133,8 @@ def test_results_within_a_folder_are_not_its_pictures(folder: Path) -> None:
             ["a.png", "set/a.png", "b.jpg"],
             "out",
             ["out/b.png"],
-            "a.png, set/a.png: would become the same file, out/a.png.png; enlarge them apart",
+            "a.png, set/a.png: would become the same file, out/a.png.png; "
+            "enlarge them one by one, and name each another with -o",
         ),
         (
             ["a.png", "set/deep"],
@@ -223,7 +224,7 @@ def test_a_folder_may_be_called_as_a_file() -> None:
 def test_a_device_is_no_output(folder: Path) -> None:
     os.mkfifo(folder / "fifo.png")
     for name in ("fifo.png", os.devnull):
-        with pytest.raises(UsageError, match=f"{name} is neither a file nor a folder"):
+        with pytest.raises(PipelineError, match=f"{name} is neither a file nor a folder"):
             planned(["a.png"], name)
 
 

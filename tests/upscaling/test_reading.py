@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from pipeline.errors import PipelineError
+from pipeline.images.decode import ImageRefused, decode
 from pipeline.upscaling import reading
 from pipeline.upscaling.reading import read_picture
 
@@ -45,6 +46,29 @@ def test_no_more_is_read_than_a_picture_may_have(
     monkeypatch.setattr(reading, "MAX_FILE_BYTES", 2_000_000)
     with pytest.raises(PipelineError, match=rf"a\.png: {reason}"):
         read_picture(path)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_may_lack_the_marker_of_its_end_and_nothing_else(
+    tmp_path: Path, progressive: bool
+) -> None:
+    path = tmp_path / "a.jpg"
+    Image.effect_noise((48, 32), 80).convert("RGB").save(path, progressive=progressive)
+    data = path.read_bytes()
+    whole = read_picture(path)
+    for length in (-1, -2):
+        path.write_bytes(data[:length])
+        read = read_picture(path)
+        assert read.further == "the marker of its end is missing; the picture is whole"
+        assert (read.picture.frames[0] == whole.picture.frames[0]).all()
+        with pytest.raises(ImageRefused):
+            decode(data[:length], 10**6, "#ffffff")
+    assert whole.further is None
+    last_scan = data.rindex(b"\xff\xda")
+    for length in {-3, -4, -5, -40, last_scan - len(data), last_scan + 10 - len(data)}:
+        path.write_bytes(data[:length])
+        with pytest.raises(PipelineError, match=r"truncated|cut off|cannot load"):
+            read_picture(path)
 
 
 def test_what_has_no_end_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:

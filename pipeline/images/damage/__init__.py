@@ -11,6 +11,8 @@ from pipeline.images.damage.jpeg2000 import jpeg2000_damage
 from pipeline.images.damage.tiff import tiff_damage
 from pipeline.images.damage.webp import webp_damage
 
+__all__ = ["check_decodes", "damage_of", "is_whole_jpeg"]
+
 _CHECKS = {
     "JPEG": jpeg_damage,
     "MPO": jpeg_damage,

@@ -203,8 +203,8 @@ def test_pictures_of_one_name_do_not_stop_the_others(folder: Path) -> None:
     result = upscale(folder, "a.png", "other/a.png", "b.jpg", "-o", "out")
     assert (result.code, result.out) == (1, "out/b.png: 28×20, by small.safetensors\n")
     assert (
-        "a.png, other/a.png: would become the same file, out/a.png.png; enlarge them apart"
-        in result.problems
+        "a.png, other/a.png: would become the same file, out/a.png.png; "
+        "enlarge them one by one, and name each another with -o" in result.problems
     )
 
 
@@ -472,11 +472,11 @@ def test_high_dynamic_range_is_laid_on_no_colour(folder: Path) -> None:
         (["x" * 300], 1, "x: File name too long"),
         ([""], 2, "PICTURES: is empty; leave it out, or name something (this folder is .)"),
         (["a.png", "-o", ""], 2, "--output: is empty; leave it out"),
-        (["a.png", "-o", "/dev/full"], 2, "/dev/full is neither a file nor a folder; - is for a"),
+        (["a.png", "-o", "/dev/full"], 1, "/dev/full is neither a file nor a folder; - is for a"),
         (["a.png", "-o", "/proc/x.png"], 1, "/proc: takes no files; name another folder"),
         (["a.png", "-o", "b.jpg/"], 2, "--output: b.jpg is a file, for one picture; name a folder"),
         (["a.png", "--model", "absent.safetensors"], 1, "absent.safetensors"),
-        (["a.png", "--model", "a.png"], 1, "a.png"),
+        (["a.png", "--model", "a.png"], 2, "--model: a.png is a picture (PNG), not a model"),
         (["a.png", "--model", "best"], 2, "--model: best is no file, and no model that is"),
         (["a.png", "--alpha", "0.5"], 2, "--alpha: it mixes the two models"),
         (["a.png", "--format", "bmp"], 2, "--format: bmp is unknown; use png, webp, jpg or gif"),
