@@ -58,7 +58,7 @@ def _locked_temporary(path: Path) -> Iterator[Path]:
             os.close(handle)
             handle = None
             break
-        if os.fstat(handle).st_nlink:
+        if temporary.exists():
             break
         # `remove_leftovers` took it before it was locked.
         os.close(handle)
