@@ -29,6 +29,7 @@ from pipeline.scraping.addresses import (
 from pipeline.scraping.api_parsing import is_text, reason_for_refusal
 from pipeline.scraping.challenges import START_BYTES, is_web_page, raise_for_challenge
 from pipeline.scraping.connection_errors import (
+    certificates_error,
     proxy_error,
     raise_for_proxy,
     translate_errors,
@@ -257,9 +258,7 @@ class Session:
             except requests.RequestException:
                 raise
             except OSError as error:
-                # Of the file that REQUESTS_CA_BUNDLE names.
-                problem = f"cannot be requested: {error}; correct or unset REQUESTS_CA_BUNDLE"
-                raise SiteError(url, problem) from None
+                raise certificates_error(url) or error from None
             except (TypeError, UnicodeError) as error:
                 problem = "has no host, or a name or password with letters outside of Latin-1"
                 raise proxy_error(url, problem) or error from None
