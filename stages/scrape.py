@@ -148,7 +148,7 @@ def _print_plan(planned: "Plan", progress: ConsoleProgress) -> None:
         post, approximately = entry.post, "" if entry.stored else "~"
         state = "stored" if entry.stored else "fetch"
         size = f"{approximately}{entry.bytes / 1e6:.2f} MB"
-        typer.echo(f"{post.id}\t{post.width}×{post.height}\t{size}\t{state}\t{post.file_url}")
+        print(f"{post.id}\t{post.width}×{post.height}\t{size}\t{state}\t{post.file_url}")
     missing = sum(not entry.stored for entry in planned.accepted)
     least, most = (f"{size / 1e6:.1f}" for size in planned.bytes_to_fetch)
     size = f"about {least} MB" if least == most else f"{least} to {most} MB, estimated by pixels"

@@ -238,9 +238,6 @@ def naming_faults(folder: Path, advice: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except BrokenPipeError:
-        # Of the program's output, not of a file.
-        raise
     except (OSError, sqlite3.Error) as error:
         place = getattr(error, "filename", None) or folder
         problem = missing_target(Path(place)) or (

@@ -1153,15 +1153,6 @@ def test_a_previous_set_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_broken_pipe_is_no_fault_of_the_store(tmp_path: Path) -> None:
-    class Closed(Notes):
-        def update(self, done: int, **figures: object) -> None:
-            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-
-    with ScriptedSite(5).serve() as url, pytest.raises(BrokenPipeError):
-        run(tmp_path, url, Closed())
-
-
 def test_the_embedded_booru(tmp_path: Path) -> None:
     """Pictures of several formats through the real server."""
     folder = tmp_path / "pictures"
