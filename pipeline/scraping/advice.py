@@ -8,7 +8,8 @@ _MAX_NAMED = 5
 _ADVICE = {
     "md5": "take files that differ from the announced md5, by scrape.md5: keep",
     "hidden": "search for other tags: the site shows these files to some of its users only",
-    "malformed": "try another scrape.listing: the records lack an id, a size, tags or an address",
+    "malformed": "try another scrape.listing: the records lack an id, a size, tags or the address "
+    "of a file, or have tags of more than 100,000 letters",
     "http_401": "ask the site's owner: its files are refused to this program",
     "http_403": "ask the site's owner: its files are refused to this program, perhaps to all but "
     "browsers on its own pages",
@@ -31,6 +32,9 @@ _LATER = "run the same command again later, which goes on from here"
 _SEARCH = (
     "search for other tags by scrape.tags and scrape.excluded_tags: the site refuses this search"
 )
+_TOO_LONG = (
+    "name fewer tags in scrape.tags and scrape.excluded_tags: the search is too long for the site"
+)
 _LISTING_ADVICE = {
     "empty": _LATER,
     "timeout": _LATER,
@@ -45,6 +49,9 @@ _LISTING_ADVICE = {
     "redirects": "open the address in a browser, and set scrape.site to what it leads to",
     "http_400": _SEARCH,
     "http_422": _SEARCH,
+    "http_413": _TOO_LONG,
+    "http_414": _TOO_LONG,
+    "http_431": _TOO_LONG,
     "http_401": "ask the site's owner: its posts are refused to this program",
     "http_403": "ask the site's owner: its posts are refused to this program",
     "http_404": "check scrape.site: it has no list of posts there",

@@ -17,6 +17,7 @@ from pipeline.scraping.api_parsing import (
 )
 
 CHALLENGE_EXIT_CODE = 3
+_MAX_URL = 500
 
 # Values of a query, also of one that is percent-encoded within another. The list of fields, `only`,
 # is no secret, but would fill a message.
@@ -103,7 +104,12 @@ class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
 
 def _message(url: str, problem: str) -> str:
     # Each for itself: the colon between them is no part of a secret that ends the address.
-    return one_line(f"{_without_secrets(url)}: {_without_secrets(problem)}")
+    return one_line(f"{_cut(_without_secrets(url))}: {_without_secrets(problem)}")
+
+
+def _cut(url: str) -> str:
+    """Return an address as long as a line can hold: a search for many tags fills pages."""
+    return url if len(url) <= _MAX_URL else f"{url[:_MAX_URL]}..."
 
 
 def _without_secrets(text: str) -> str:

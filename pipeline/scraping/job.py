@@ -27,7 +27,7 @@ from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.secrets import Secrets
 from pipeline.scraping.selection import accepts_format, rejection_reason
 from pipeline.scraping.session import Session
-from pipeline.scraping.sites import known_site, listing_formats, post_url, site_form
+from pipeline.scraping.sites import known_site, likely_site, listing_formats, post_url, site_form
 from pipeline.scraping.store import Store, StoredFile
 from pipeline.tag_patterns import tag_patterns
 
@@ -319,7 +319,7 @@ class _Scheduler:
         elif isinstance(error, FetchError) and not isinstance(error, UnreachableError):
             self._fail(post, error)
         else:
-            raise _with_advice(error)
+            raise _with_advice(error, self._params)
 
     def _accept_by_md5(self, post: Post, file: StoredFile | None) -> None:
         """Accept `post`; reject it where its `file` is known to have another md5, if params say so.
@@ -365,7 +365,7 @@ class _Scheduler:
 def _with_advice_on_listing(error: BaseException, params: ScrapeParams) -> BaseException:
     """Return `error`, with advice where it is of the site's answer."""
     if isinstance(error, UnreachableError) or not isinstance(error, FetchError):
-        return _with_advice(error)
+        return _with_advice(error, params)
     # The site may not have the pages that its form was taken for.
     is_guess = params.form == "auto" and site_form(params) == "gelbooru02"
     if is_guess and error.reason in ("http_404", "robots_txt"):
@@ -373,8 +373,10 @@ def _with_advice_on_listing(error: BaseException, params: ScrapeParams) -> BaseE
     return PipelineError(f"{error}; {advice_on_listing(error.reason)}")
 
 
-def _with_advice(error: BaseException) -> BaseException:
+def _with_advice(error: BaseException, params: ScrapeParams) -> BaseException:
     """Return `error`, with advice where the site cannot be reached."""
     if isinstance(error, UnreachableError):
-        return PipelineError(f"{error}; {error.advice}, then run this again")
+        likely = likely_site(params.site)
+        hint = f" (did you mean {likely}?)" if likely and likely != params.site else ""
+        return PipelineError(f"{error}{hint}; {error.advice}, then run this again")
     return error

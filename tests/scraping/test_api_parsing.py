@@ -288,6 +288,9 @@ def test_deep_json(name: bytes, depth: int) -> None:
         {"tags": {"general": 7}},
         {"tags": {"general": {"1girl": 1}}},
         {"tags": [f"tag_{number}" for number in range(20_000)]},
+        {"file_url": "javascript:alert(1)"},
+        {"file_url": "data:image/png;base64,iVBORw0KGgo="},
+        {"file_url": "file:///etc/1.png"},
     ],
 )
 def test_a_record_that_is_no_whole_post(changes: dict[str, object]) -> None:

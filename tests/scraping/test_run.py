@@ -208,8 +208,8 @@ def test_every_rejection_is_counted_and_costs_no_file(tmp_path: Path) -> None:
         "max_aspect": 1,
         "max_pixels": 1,
         "file_types": 1,
-        "host": 2,
-        "malformed": 1,
+        "host": 1,
+        "malformed": 2,
     }
     assert [path for path in site.paths() if path.startswith("/images")] == ["/images/1/1.png"]
 
@@ -894,6 +894,7 @@ def test_a_limit_that_cannot_be_met(tmp_path: Path) -> None:
         (answer(403, b'{"message": "no programs"}'), "HTTP 403: no programs; ask the site's owner"),
         (answer(418, b"short and stout"), "HTTP 418: short and stout; open the address"),
         (answer(503), "answered HTTP 503; run the same command again later"),
+        (answer(414), "HTTP 414; name fewer tags in scrape.tags"),
         (answer(999), "answered HTTP 999; open the address in a browser"),
         (answer(429, Retry_After="0"), "HTTP 429; run the same command again later, .* longer"),
         (answer(429, Retry_After="4000"), "asks to wait 4000 s"),
@@ -910,6 +911,12 @@ def test_a_listing_that_fails(tmp_path: Path, fault: Fault, problem: str) -> Non
         run(tmp_path, url, listing="json")
     assert str(error.value).startswith(f"{url}/index.php")
     assert "\n" not in str(error.value)
+
+
+def test_a_site_that_may_be_misspelt(tmp_path: Path) -> None:
+    site = "http://safebooru:1"
+    with pytest.raises(PipelineError, match=r"\(did you mean https://safebooru.org\?\); check"):
+        run(tmp_path, site, retries=0)
 
 
 def test_a_robots_txt_that_cannot_be_read_ends_the_run_with_advice(tmp_path: Path) -> None:

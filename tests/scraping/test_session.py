@@ -493,6 +493,12 @@ def test_redirects_to_log_in(target: str, is_login: bool) -> None:
     assert leads_to_login("http://b.test/index.php?tags=a", target) is is_login
 
 
+def test_a_long_address_is_cut_in_a_message() -> None:
+    error = FetchError(f"https://b.test/?tags={'a+' * 60_000}", "http_414", "answered HTTP 414")
+    assert len(str(error)) < 600
+    assert str(error).endswith("a+a...: answered HTTP 414")
+
+
 def test_a_redirect_of_a_search_for_login_is_none_to_log_in() -> None:
     assert not leads_to_login("http://b.test/?tags=login", "https://b.test/?tags=login")
 
