@@ -5,7 +5,7 @@ import hashlib
 import os
 import warnings
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -70,13 +70,15 @@ def scrape_folder(
     report: Path,
     progress: Progress = Silent(),
     project: Path = Path(),
+    other_results: Collection[Path] = (),
 ) -> ScrapeReport:
     """Fill `raw` with copies of the pictures under the folder that `params.site` names.
 
     Takes all that can be decoded and fit the rules on sizes, types and tags (the names of their
     folders), up to `params.limit`: of more files a sample, the same each time; fewer are no error.
     Ratings are ignored. Ids come from the contents, so that more pictures change no id, and no
-    split. `project` is the folder where relative paths begin. Raises `UsageError` where the folder
+    split. `project` is the folder where relative paths begin; what stages have written to
+    `other_results`, its folders, is left out. Raises `UsageError` where the folder
     holds no picture, `PipelineError` where none fits, where a file changes meanwhile, or where the
     machine fails.
     """
@@ -91,7 +93,7 @@ def scrape_folder(
             "pictures to another one"
         )
     try_replacing(raw)
-    contents = find_pictures(folder, raw)
+    contents = find_pictures(folder, raw, other_results)
     rejected = _report_left_out(contents, progress)
     accepted = _select(params, contents, rejected, progress)
     if not accepted:

@@ -1144,8 +1144,8 @@ def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(PipelineError) as error:
         run(tmp_path, "http://127.0.0.1:1")
     assert str(error.value) == (
-        f"{tmp_path}/store/files: cannot be written or read: Not a directory; mend that, then run "
-        "the same command again (what was fetched is kept)"
+        f"{tmp_path}/store: is a file, and a folder is needed there; move it away; mend that, then "
+        "run the same command again (what was fetched is kept)"
     )
 
 
