@@ -60,6 +60,10 @@ class ArgumentError(UsageError):
         return f"{self.name}: {self.problem}"
 
 
+class ReaderEndedError(Exception):
+    """What read standard output has ended, as `head` does: no failure, and nothing to report."""
+
+
 class Interrupted(PipelineError):  # noqa: N818 - not an error
     """The user ended a command, for which the usual advice, to go on by running it, is wrong."""
 

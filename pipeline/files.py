@@ -144,12 +144,17 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def missing_target(path: Path) -> str | None:
-    """Return which part of `path` is a link to what is not there, as to a disk; None if none is."""
+def path_problem(path: Path) -> str | None:
+    """Return which part of `path` keeps files from being there; None if none does.
+
+    That is a link to what is not there, as to a disk, or a file in place of a folder.
+    """
     for folder in (path, *path.parents):
         if folder.is_symlink() and not folder.exists():
             target = folder.readlink()
             return f"{folder}: is a link to {target}, which is not there; mount its disk"
+        if folder != path and folder.is_file():
+            return f"{folder}: is a file, and a folder is needed there; move it away"
     return None
 
 
@@ -183,8 +188,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise PipelineError(f"{path}: cannot be written: {reason}") from None
+        problem = f"{path}: cannot be written: {error.strerror or str(error)}"
+        raise PipelineError(path_problem(path) or problem) from None
 
 
 def write_text(path: Path, text: str) -> None:

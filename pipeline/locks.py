@@ -16,7 +16,7 @@ import psutil
 from filelock import BaseFileLock, FileLock, Timeout
 
 from pipeline.errors import PipelineError
-from pipeline.files import missing_target, write_text
+from pipeline.files import path_problem, write_text
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _RECORD_SECONDS = 1.0
@@ -91,7 +91,7 @@ def hold(
         _acquire(lock, path, waiting)
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
-            if (problem := missing_target(path)) is not None:
+            if (problem := path_problem(path)) is not None:
                 raise PipelineError(problem) from None
             raise PipelineError(
                 f"{path}: cannot be locked: {getattr(error, 'strerror', None) or error}; "

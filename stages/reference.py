@@ -21,7 +21,7 @@ HEAD = """\
 in your shell.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or params, 3 `scrape` met a page for humans, 130
-interrupted. An error is one line that says what to do.
+interrupted, 141 nobody reads the output any more. An error is one line that says what to do.
 
 The first five commands are the stages of `dvc.yaml`. They read `params.yaml` of the current folder,
 and each of their params is an option.

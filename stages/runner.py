@@ -14,7 +14,13 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from pipeline.errors import ArgumentError, PipelineError, UsageError, fault_line
+from pipeline.errors import (
+    ArgumentError,
+    PipelineError,
+    ReaderEndedError,
+    UsageError,
+    fault_line,
+)
 from pipeline.locks import hold, lock_file
 from pipeline.named_files import FOLDER, Input, unwatched
 from pipeline.params import Params, Section
@@ -25,7 +31,7 @@ from pipeline.progress import Progress
 from stages.dvc_settings import InexpressibleError, dvc_settings
 from stages.interruption import INTERRUPTED, MESSAGE
 from stages.options import keyword, param_options, set_signature
-from stages.streams import flush_output, prepare_streams
+from stages.streams import READER_ENDED, finish_output, prepare_streams
 from stages.usage_messages import usage_message
 
 PARAMS_FILE = Path("params.yaml")
@@ -190,23 +196,36 @@ def run_stage(stage: Stage) -> None:
 
 
 def run_app(app: typer.Typer) -> None:
-    """Run `app` and exit: 0 done, 1 failed, 2 wrong usage or params, 130 interrupted."""
+    """Run `app` and exit: 0 done, 1 failed, 2 wrong usage or params, 130 interrupted.
+
+    141 where what read standard output has ended.
+    """
     prepare_streams()
     # Pillow warns of damaged metadata, without the file's name; and of sizes, which params limit.
     # Once for all threads: what `catch_warnings` sets and restores, it does for others too.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     interrupt_on_signals()
     stop_with_dvc(os.environ)
-    code = _run(app)
-    unwritten = flush_output()
-    if unwritten is not None and code == 0:
-        code = PipelineError.exit_code
-        # Whoever reads a pipe may stop, as `head` does.
-        if not isinstance(unwritten, BrokenPipeError):
-            print(unwritten, file=sys.stderr)
+    code = _finish_output(_run(app))
     # Exiting, Python restores the default handlers: a signal would replace the exit code.
     ignore_signals()
     sys.exit(code)
+
+
+def _finish_output(code: int) -> int:
+    """Write what is left for standard output; return `code`, or another where that is lost.
+
+    Of a command that has failed, that is no news.
+    """
+    try:
+        finish_output()
+    except ReaderEndedError:
+        return code or READER_ENDED
+    except PipelineError as error:
+        if not code:
+            print(error, file=sys.stderr)
+        return code or error.exit_code
+    return code
 
 
 def _run(app: typer.Typer) -> int:
@@ -224,6 +243,11 @@ def _run(app: typer.Typer) -> int:
             message = str(error)
         print(message, file=sys.stderr)
         code = error.exit_code
+    except ReaderEndedError:
+        code = READER_ENDED
+    except SystemExit as ended:
+        # Of Typer's completion of shells.
+        code = ended.code if isinstance(ended.code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         print(MESSAGE, file=sys.stderr)
         code = INTERRUPTED

@@ -13,7 +13,7 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from pipeline.params.site import is_folder
 from stages.console import ConsoleProgress
-from stages.paths import DATA, RAW, REPORTS, STORE
+from stages.paths import DATA, RAW, REPORTS, RESIZED, STORE
 from stages.runner import Stage, project_folder, run_stage
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def _check_files(store: Path, progress: ConsoleProgress) -> None:
 def _scrape_folder(params: ScrapeParams, progress: ConsoleProgress) -> None:
     from pipeline.scraping.folder import scrape_folder
 
-    result = scrape_folder(params, RAW, REPORT, progress, project_folder())
+    project = project_folder()
+    results = [project / folder for folder in (RAW, RESIZED, REPORTS)]
+    result = scrape_folder(params, RAW, REPORT, progress, project, results)
     _print_table(_report_rows(result), progress)
 
 
@@ -148,7 +150,7 @@ def _print_plan(planned: "Plan", progress: ConsoleProgress) -> None:
         post, approximately = entry.post, "" if entry.stored else "~"
         state = "stored" if entry.stored else "fetch"
         size = f"{approximately}{entry.bytes / 1e6:.2f} MB"
-        typer.echo(f"{post.id}\t{post.width}×{post.height}\t{size}\t{state}\t{post.file_url}")
+        print(f"{post.id}\t{post.width}×{post.height}\t{size}\t{state}\t{post.file_url}")
     missing = sum(not entry.stored for entry in planned.accepted)
     least, most = (f"{size / 1e6:.1f}" for size in planned.bytes_to_fetch)
     size = f"about {least} MB" if least == most else f"{least} to {most} MB, estimated by pixels"

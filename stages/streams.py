@@ -2,38 +2,50 @@
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, ReaderEndedError
+
+READER_ENDED = 128 + signal.SIGPIPE
+"""Exit code where nobody reads standard output any more: a shell's for a program that ends so."""
 
 
 def prepare_streams() -> None:
     """Let the standard streams accept any text, closed descriptors and readers that end."""
     _fill_closed_descriptors()
     sys.stdin = sys.stdin or _null_device("r")
-    sys.stdout = _wrapped(sys.stdout, _Output)
-    sys.stderr = _wrapped(sys.stderr, _Messages)
+    sys.stdout = _wrapped(sys.stdout, _Output) if sys.stdout else _ClosedOutput()
+    sys.stderr = _wrapped(sys.stderr, _Messages) if sys.stderr else _null_device("w")
 
 
-def flush_output() -> Exception | None:
-    """Write what is still buffered for standard output; return why that failed, if it did."""
+def finish_output() -> None:
+    """Write what is still buffered for standard output.
+
+    Raises `ReaderEndedError` or `PipelineError` where what was printed is lost.
+    """
     try:
         sys.stdout.flush()
-    except (BrokenPipeError, PipelineError) as error:
+    except (ReaderEndedError, PipelineError):
         # The interpreter would try again as it exits, and print a traceback.
         with _null_device("w") as null:
             os.dup2(null.fileno(), sys.stdout.fileno())
-        return error
-    return None
+        raise
+    if isinstance(sys.stdout, _ClosedOutput) and sys.stdout.lost:
+        raise PipelineError(
+            "standard output: is closed, so what was printed there is lost; send it to a file, or "
+            "to /dev/null"
+        )
 
 
 class _Output(io.TextIOWrapper):
     """Standard output whose errors, as on a full disk, are `PipelineError`.
 
-    `BrokenPipeError` is raised unchanged and ends the program silently.
+    Raises `ReaderEndedError` where nobody reads it any more.
     """
 
     def write(self, text: str) -> int:
@@ -43,6 +55,19 @@ class _Output(io.TextIOWrapper):
     def flush(self) -> None:
         with _named_errors():
             super().flush()
+
+
+class _ClosedOutput(io.TextIOWrapper):
+    """In place of a closed standard output: ends no work, and knows whether anything was `lost`."""
+
+    def __init__(self) -> None:
+        null = Path(os.devnull).open("wb")  # noqa: SIM115 - open as long as this
+        super().__init__(null, "utf-8", "backslashreplace")
+        self.lost = False
+
+    def write(self, text: str) -> int:
+        self.lost = self.lost or bool(text)
+        return len(text)
 
 
 class _Messages(io.TextIOWrapper):
@@ -71,15 +96,13 @@ def _named_errors() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise
+        raise ReaderEndedError from None
     except OSError as error:
         raise PipelineError(f"standard output: {error.strerror}") from None
 
 
-def _wrapped(stream: TextIO | None, kind: type[io.TextIOWrapper]) -> TextIO:
-    """Return `stream` as a `kind`; the null device if it is closed."""
-    if stream is None:
-        return _null_device("w")
+def _wrapped(stream: TextIO, kind: type[io.TextIOWrapper]) -> TextIO:
+    """Return `stream` as a `kind`."""
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     return kind(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.files import atomic_path, remove_leftovers, write_text
+from pipeline.errors import PipelineError
+from pipeline.files import atomic_path, remove_leftovers, write_text, writing
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -105,6 +106,14 @@ def test_what_fails_without_a_name_is_the_file_that_is_written(tmp_path: Path) -
 def test_what_fails_at_another_file_keeps_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent"), atomic_path(tmp_path / "a.txt"):
         (tmp_path / "absent").read_bytes()
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "reports").touch()
+    path = tmp_path / "reports/scrape/a.json"
+    problem = "/reports: is a file, and a folder is needed there"
+    with pytest.raises(PipelineError, match=problem), writing(path):
+        write_text(path, "text")
 
 
 @pytest.mark.parametrize("has_links", [True, False])

@@ -111,10 +111,8 @@ def test_a_link_to_a_disk_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
-    path = lock_file(tmp_path / "data", "scrape")
-    found = refusal(path)
-    assert found.startswith(f"{path}: cannot be locked: ")
-    assert "\n" not in found
+    found = refusal(lock_file(tmp_path / "data", "scrape"))
+    assert found == f"{tmp_path / 'data'}: is a file, and a folder is needed there; move it away"
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])

@@ -5,6 +5,7 @@ import os
 import stat
 import unicodedata
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,14 +71,18 @@ def path_text(path: Path) -> str:
     )
 
 
-def find_pictures(folder: Path, results: Path) -> FolderContents:
+def find_pictures(
+    folder: Path, results: Path, other_results: Collection[Path] = ()
+) -> FolderContents:
     """Return what `folder` holds, without hidden files and what is in the folder `results`.
 
-    Files are recognised by content and by suffix. Linked folders are followed, each real folder
+    Of `other_results`, folders too, those below `folder` are left out and named. Files are
+    recognised by content and by suffix. Linked folders are followed, each real folder
     once.
     """
     contents = FolderContents(folder, results)
     real_results, top = (Path(os.path.realpath(path)) for path in (results, folder))
+    others = {Path(os.path.realpath(path)) for path in other_results} - {top}
     visited: set[Path] = set()
     # Links come last, so that a picture has its real path wherever there are two.
     real_folders, links = deque([folder]), deque[Path]()
@@ -85,6 +90,9 @@ def find_pictures(folder: Path, results: Path) -> FolderContents:
         current = real_folders.popleft() if real_folders else links.popleft()
         real = Path(os.path.realpath(current))
         if real == real_results:
+            continue
+        if real in others:
+            _leave_out(contents, "as the project's results", current)
             continue
         # A link to a folder above leads to the folder itself.
         if real in visited or (real != top and real in top.parents):

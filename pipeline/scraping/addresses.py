@@ -1,5 +1,6 @@
 """Addresses as the HTTP library reads them: of redirects, and of a site's own hosts."""
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
@@ -11,6 +12,9 @@ from urllib3.util import Url, parse_url
 
 from pipeline.scraping.fetch_errors import FetchError
 
+_LOGIN = re.compile(
+    r"(?<![a-z0-9])(log[-_]?in|sign[-_]?in|sessions?/new)(?![a-z0-9_])", re.IGNORECASE
+)
 _SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"})
 
 
@@ -50,6 +54,11 @@ def redirect_address(response: requests.Response) -> str | None:
     except ValueError:
         problem = f"redirects to {location!r}, which is no address"
         raise FetchError(response.url, "redirects", problem) from None
+
+
+def leads_to_login(url: str, target: str) -> bool:
+    """Return whether a redirect from `url` to `target` leads to a page to log in, by its name."""
+    return _LOGIN.search(target) is not None and _LOGIN.search(url) is None
 
 
 def prepared_address(url: str, params: Mapping[str, str | int] | None = None) -> str:

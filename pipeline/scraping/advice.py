@@ -8,14 +8,55 @@ _MAX_NAMED = 5
 _ADVICE = {
     "md5": "take files that differ from the announced md5, by scrape.md5: keep",
     "hidden": "search for other tags: the site shows these files to some of its users only",
-    "malformed": "try another scrape.listing: the records lack an id, a size, tags or an address",
+    "malformed": "try another scrape.listing: the records lack an id, a size, tags or the address "
+    "of a file, or have tags of more than 100,000 letters",
     "http_401": "ask the site's owner: its files are refused to this program",
     "http_403": "ask the site's owner: its files are refused to this program, perhaps to all but "
     "browsers on its own pages",
     "web_page": "ask the site's owner: web pages come in place of its files, perhaps for all but "
     "browsers on its own pages",
+    "text": "ask the site's owner: text comes in place of its files, perhaps for all but browsers "
+    "on its own pages",
+    "login": "use another site: this one shows its files to its users alone",
+    "empty_file": "ask the site's owner: its files come empty",
+    "http_429": "run the same command again later, with a longer scrape.file_interval: the site "
+    "limits requests",
+    "no_robots_txt": "run the same command again later: while robots.txt cannot be read, nothing "
+    "may be fetched there",
     "robots_txt": "use another site: robots.txt keeps this program from its files",
     "disallowed_header_directives": "use another site: its files are marked as not for training",
+}
+
+
+_LATER = "run the same command again later, which goes on from here"
+_SEARCH = (
+    "search for other tags by scrape.tags and scrape.excluded_tags: the site refuses this search"
+)
+_TOO_LONG = (
+    "name fewer tags in scrape.tags and scrape.excluded_tags: the search is too long for the site"
+)
+_LISTING_ADVICE = {
+    "empty": _LATER,
+    "timeout": _LATER,
+    "connection": f"{_LATER}; if that does not help, the fault is the site's or the network's",
+    "answer": f"{_LATER}; if that does not help, try another scrape.listing, or ask its owner",
+    "no_robots_txt": f"{_LATER}: while robots.txt cannot be read, nothing may be fetched",
+    "robots_txt": "use another site: robots.txt keeps this program from its posts",
+    "cursor": "use another site",
+    "off_site": "set scrape.site to that address, if the site has moved",
+    "login": "set PIPELINE_API_KEY and PIPELINE_USER_ID to those of your account there, or use "
+    "another site: this one lists its posts for its users alone",
+    "redirects": "open the address in a browser, and set scrape.site to what it leads to",
+    "http_400": _SEARCH,
+    "http_422": _SEARCH,
+    "http_413": _TOO_LONG,
+    "http_414": _TOO_LONG,
+    "http_431": _TOO_LONG,
+    "http_401": "ask the site's owner: its posts are refused to this program",
+    "http_403": "ask the site's owner: its posts are refused to this program",
+    "http_404": "check scrape.site: it has no list of posts there",
+    "http_410": "check scrape.site: it has no list of posts there",
+    "http_429": f"{_LATER}, with a longer scrape.api_interval: the site limits requests",
 }
 
 
@@ -57,6 +98,15 @@ def advice_on(reason: str, counts: ScrapeCounts, params: ScrapeParams) -> str:
 def advice_on_failures(reason: str) -> str:
     """Return what to do where file after file fails, the last for `reason`."""
     return _ADVICE.get(reason, "find out why, then run the same command again")
+
+
+def advice_on_listing(reason: str) -> str:
+    """Return what to do where a site's posts cannot be listed, for `reason`."""
+    if reason in _LISTING_ADVICE:
+        return _LISTING_ADVICE[reason]
+    if reason.startswith("http_5"):
+        return f"{_LATER}: the site is in trouble"
+    return "open the address in a browser: if it works there, the site refuses programs"
 
 
 def _advice_on_end(counts: ScrapeCounts, params: ScrapeParams) -> str:

@@ -1,8 +1,10 @@
 """Parse the post API of a Gelbooru 0.2 site: JSON, XML, or an error in either."""
 
+import codecs
 import json
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
 
 _MAX_DIGITS = 20
+# All but tab, line feed, form feed and carriage return.
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
 class AnswerError(PipelineError):
@@ -41,6 +45,16 @@ def body_kind(body: bytes) -> BodyKind:
     if start.startswith((b"<?xml", b"<posts", b"<response", b"<error")):
         return BodyKind.XML
     return BodyKind.OTHER
+
+
+def is_text(start: bytes) -> bool:
+    """Return whether a body that begins with `start` is text, in UTF-8; False of an empty one."""
+    try:
+        # The last letter may be cut.
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and _NO_TEXT.search(start) is None
 
 
 def parse_posts(body: bytes, site: str) -> Page:
@@ -146,17 +160,45 @@ def _xml_record(post: "Tag") -> dict[str, object]:
 
 
 def reason_for_refusal(body: bytes) -> str:
-    """Return the reason that an error in JSON gives, in one line; empty where it gives none."""
-    try:
-        answer = json.loads(body) if body_kind(body) is BodyKind.JSON else None
-        return _reason(answer) if isinstance(answer, dict) else ""
-    except (ValueError, RecursionError):
+    """Return the reason that an error in JSON, XML or plain text gives, in one line.
+
+    Empty where it gives none, and of a web page, most of which is no reason.
+    """
+    kind = body_kind(body)
+    if kind is BodyKind.JSON:
+        try:
+            answer = json.loads(body)
+            reason = _reason(answer) if isinstance(answer, dict) else ""
+            return reason or excerpt(" ".join(strings(answer)))
+        except (ValueError, RecursionError):
+            return ""
+    if kind is BodyKind.HTML or not is_text(body):
         return ""
+    is_markup = body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    return _reason_in_markup(body) if is_markup else excerpt(body.decode("utf-8-sig", "replace"))
+
+
+def _reason_in_markup(body: bytes) -> str:
+    tree = _parse_xml(body)
+    if tree.find("html"):
+        return ""
+    reasons = [tag.get("reason") or tag.get("message") for tag in tree.find_all(True)]
+    texts = [str(reason) for reason in reasons if reason]
+    return excerpt(" ".join(texts) or tree.get_text(" ", strip=True))
 
 
 def _reason(answer: Mapping[str, object]) -> str:
     reason = answer.get("reason") or answer.get("message") or answer.get("error")
-    return excerpt(str(reason or ""))
+    return excerpt(" ".join(strings(reason)))
+
+
+def strings(answer: object) -> Iterator[str]:
+    """Yield the texts of an error in JSON: a string, or those in a list or an object."""
+    if isinstance(answer, str):
+        yield answer
+    elif isinstance(answer, list | dict):
+        for value in answer.values() if isinstance(answer, dict) else answer:
+            yield from strings(value)
 
 
 def excerpt(text: str, length: int = 200) -> str:

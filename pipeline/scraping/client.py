@@ -33,6 +33,7 @@ _MAX_BODY_BYTES = 64 * 2**20
 FORMAT_ERRORS = frozenset(
     {
         "answer",
+        "cursor",
         "empty",
         "robots_txt",
         "redirects",
@@ -162,7 +163,7 @@ class Client(ABC):
         if page.ids and not older.ids:
             cursor = self._cursor.format(below)
             problem = f"the search ignores {cursor}, so its posts cannot be listed"
-            raise FetchError(self._site, "answer", problem)
+            raise FetchError(self._site, "cursor", problem)
         return older
 
     def _is_end(self, below: int | None) -> bool:

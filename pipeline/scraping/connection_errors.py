@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, RemoteDisconnected
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
@@ -28,6 +29,8 @@ _NEVER_CONNECTED = (
     requests.exceptions.ProxyError,
 )
 _NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
+# In the order in which requests looks for them.
+_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PROXY = re.compile(r"((?:(?:[a-z][a-z0-9+.-]*:)?//)?)(.*)", re.IGNORECASE | re.DOTALL)
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: ([0-9]{3})")
 
@@ -103,6 +106,29 @@ def proxy_error(url: str, problem: str) -> SiteError | None:
     return SiteError(url, f"the proxy {address} of {variable}: {problem}; {advice}")
 
 
+def certificates_error(url: str) -> SiteError | None:
+    """Return the error of the certificates that the environment names; None where they are read."""
+    variable, name = _certificates()
+    if not name or Path(name).is_dir():
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(name)
+    except ssl.SSLError:
+        problem = "holds no certificate"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    else:
+        return None
+    advice = f"correct or unset {variable}"
+    return SiteError(url, f"cannot be requested: {name}, named by {variable}, {problem}; {advice}")
+
+
+def _certificates() -> tuple[str, str]:
+    """Return the variable that names the certificates to trust, and its value; empty if none."""
+    variable = next((name for name in _CERTIFICATES if os.environ.get(name)), _CERTIFICATES[0])
+    return variable, os.environ.get(variable, "")
+
+
 def _no_address(url: str, error: Exception) -> FetchError:
     return FetchError(url, "address", f"cannot be requested: {_text(url, error)}")
 
@@ -137,8 +163,12 @@ def _unreachable(url: str, error: requests.ConnectionError) -> FetchError | Site
         raise_for_proxy(url, 407)
     reason = f"the proxy answered HTTP {tunnel[1]}" if tunnel else _reason(fault)
     if isinstance(fault, ssl.SSLCertVerificationError):
-        advice = "check the address, this computer's clock and its certificates"
+        variable, name = _certificates()
+        trusted = f"the certificates in {name}" if name else "its certificates"
+        advice = f"check the address, this computer's clock and {trusted} ({variable} names others)"
         return UnreachableError(url, f"cannot be reached: {reason}", advice, lasting=True)
+    if isinstance(fault, ssl.SSLError) and (unread := certificates_error(url)):
+        return unread
     if proxy := proxy_for(url):
         variable, address = proxy
         problem = f"cannot be reached by the proxy {address} of {variable}: {reason}"

@@ -9,7 +9,7 @@ from pipeline.progress import Progress
 
 _MAX_FAILURES_IN_A_ROW = 100
 # A site that guards its files answers all of them so.
-_MAX_WEB_PAGES_IN_A_ROW = 5
+_MAX_REFUSALS_IN_A_ROW = 5
 
 
 @dataclass
@@ -37,7 +37,7 @@ class ScrapeCounts:
     common_tags: frozenset[str] | None = None
     last_failure: str = ""
     _failures_in_a_row: int = field(default=0, init=False)
-    _web_pages_in_a_row: int = field(default=0, init=False)
+    _refusals_in_a_row: int = field(default=0, init=False)
 
     @property
     def newest_first(self) -> list[int]:
@@ -53,7 +53,7 @@ class ScrapeCounts:
         """Count an accepted post whose file has `length` bytes."""
         self.accepted.append(post_id)
         self.bytes += length
-        self._failures_in_a_row = self._web_pages_in_a_row = 0
+        self._failures_in_a_row = self._refusals_in_a_row = 0
 
     def reject(self, reason: str) -> None:
         """Count a post that does not fit the rules."""
@@ -80,18 +80,18 @@ class ScrapeCounts:
         self.last_failure = problem
 
     def count_failure_in_a_row(
-        self, problem: str, advice: str, *, is_web_page: bool = False
+        self, problem: str, advice: str, *, is_refusal: bool = False
     ) -> None:
         """Count a file that failed or differs; an accepted post begins the count anew.
 
         Raises `PipelineError` with the last `problem`, and `advice`, when there are too many in a
-        row, or a few that are web pages: the site is at fault then.
+        row, or a few that the site refuses: it is at fault then.
         """
         self._failures_in_a_row += 1
-        self._web_pages_in_a_row = self._web_pages_in_a_row + 1 if is_web_page else 0
+        self._refusals_in_a_row = self._refusals_in_a_row + 1 if is_refusal else 0
         if (
             self._failures_in_a_row >= _MAX_FAILURES_IN_A_ROW
-            or self._web_pages_in_a_row >= _MAX_WEB_PAGES_IN_A_ROW
+            or self._refusals_in_a_row >= _MAX_REFUSALS_IN_A_ROW
         ):
             raise PipelineError(
                 f"{self.site}: {self._failures_in_a_row} files in a row failed, "

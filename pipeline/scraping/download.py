@@ -16,6 +16,7 @@ from pipeline.images.opening import TRANSPOSED, open_image, orientation_of
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.params import ScrapeParams
 from pipeline.scraping.addresses import prepared_address
+from pipeline.scraping.api_parsing import is_text, reason_for_refusal
 from pipeline.scraping.challenges import START_BYTES, is_web_page, raise_for_challenge
 from pipeline.scraping.fetch_errors import FetchError, TransientError, UnreachableError
 from pipeline.scraping.posts import Post
@@ -145,6 +146,8 @@ def _transfer(
     if digests.bytes > max_bytes:
         record(digests.bytes)
         _raise_if_larger(response, digests.bytes, max_bytes, part)
+    if not digests.bytes and not length:
+        raise TransientError(post.file_url, "empty_file", "sent an empty file")
     if length is None:
         record(digests.bytes)
     elif digests.bytes != length:
@@ -173,7 +176,7 @@ def _stream(
     with part.open("ab" if digests.bytes else "wb") as file:
         for chunk in _chunks(response, session):
             if not digests.bytes:
-                _raise_for_web_page(response, chunk)
+                _raise_for_words(response, chunk)
             digests.update(chunk)
             if digests.bytes > max_bytes:
                 return
@@ -183,7 +186,7 @@ def _stream(
 
 
 def _chunks(response: requests.Response, session: Session) -> Iterator[bytes]:
-    """Yield the body as it comes; what may be a web page, in a piece long enough to recognise one.
+    """Yield the body as it comes; what may be text, in a piece long enough to recognise a page.
 
     A slow server sends very small pieces.
     """
@@ -191,7 +194,8 @@ def _chunks(response: requests.Response, session: Session) -> Iterator[bytes]:
     for chunk in chunks:
         first += chunk
         text = first.lstrip(_BEFORE_TAGS)
-        if len(first) >= START_BYTES or (text and not text.startswith(b"<")):
+        may_be_text = not text or text.startswith(b"<") or is_text(bytes(first))
+        if len(first) >= START_BYTES or not may_be_text:
             break
     if first:
         yield bytes(first)
@@ -243,10 +247,15 @@ def _raise_if_disallowed(
         raise FetchError(response.url, "disallowed_header_directives", problem)
 
 
-def _raise_for_web_page(response: requests.Response, start: bytes) -> None:
+def _raise_for_words(response: requests.Response, start: bytes) -> None:
     raise_for_challenge(response, start)
     if is_web_page(start):
-        raise FetchError(response.url, "web_page", "is a web page, not a picture")
+        problem = "is a web page, not a picture"
+        raise FetchError(response.url, "web_page", problem, is_refusal=True)
+    if is_text(start):
+        reason = reason_for_refusal(start)
+        problem = "is text, not a picture" + (f": {reason}" if reason else "")
+        raise FetchError(response.url, "text", problem, is_refusal=True)
 
 
 def check_picture(post: Post, part: Path, md5: str) -> None:

@@ -2,15 +2,22 @@
 
 import json
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from pipeline.errors import PipelineError
-from pipeline.scraping.api_parsing import BodyKind, body_kind, excerpt, one_line, parse_html
+from pipeline.scraping.api_parsing import (
+    BodyKind,
+    body_kind,
+    excerpt,
+    one_line,
+    parse_html,
+    strings,
+)
 
 CHALLENGE_EXIT_CODE = 3
+_MAX_URL = 500
 
 # Values of a query, also of one that is percent-encoded within another. The list of fields, `only`,
 # is no secret, but would fill a message.
@@ -33,11 +40,14 @@ _KEY_WANTED = re.compile(
 
 
 class FetchError(PipelineError):
-    """One address could not be fetched; `reason` is a short label to count by."""
+    """One address could not be fetched; `reason` is a short label to count by.
 
-    def __init__(self, url: str, reason: str, problem: str) -> None:
+    `is_refusal`: the answer is words in place of a file, and so may that to any other address be.
+    """
+
+    def __init__(self, url: str, reason: str, problem: str, *, is_refusal: bool = False) -> None:
         super().__init__(_message(url, problem))
-        self.reason, self.problem = reason, problem
+        self.reason, self.problem, self.is_refusal = reason, problem, is_refusal
 
 
 class TransientError(FetchError):
@@ -94,7 +104,12 @@ class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
 
 def _message(url: str, problem: str) -> str:
     # Each for itself: the colon between them is no part of a secret that ends the address.
-    return one_line(f"{_without_secrets(url)}: {_without_secrets(problem)}")
+    return one_line(f"{_cut(_without_secrets(url))}: {_without_secrets(problem)}")
+
+
+def _cut(url: str) -> str:
+    """Return an address as long as a line can hold: a search for many tags fills pages."""
+    return url if len(url) <= _MAX_URL else f"{url[:_MAX_URL]}..."
 
 
 def _without_secrets(text: str) -> str:
@@ -165,14 +180,5 @@ def _sentence(body: bytes) -> str:
             return ""
     else:
         with suppress(ValueError, RecursionError):
-            text = " ".join(_strings(json.loads(text)))
+            text = " ".join(strings(json.loads(text)))
     return excerpt(text)
-
-
-def _strings(answer: object) -> Iterator[str]:
-    """Yield the texts of an error in JSON: a string, or those in a list or an object."""
-    if isinstance(answer, str):
-        yield answer
-    elif isinstance(answer, list | dict):
-        for value in answer.values() if isinstance(answer, dict) else answer:
-            yield from _strings(value)

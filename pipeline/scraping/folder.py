@@ -5,14 +5,15 @@ import hashlib
 import os
 import warnings
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError, UsageError, some_of
 from pipeline.images.collection import folder_tags, header_tags
 from pipeline.images.decode import ImageRefused, decode, decoding, frame_count, opened
 from pipeline.images.folders import FolderContents, find_pictures, path_text
@@ -27,6 +28,7 @@ from pipeline.scraping.posts import Post
 from pipeline.scraping.raw_set import SetEntry, copy_file, reported, try_replacing, write_set
 from pipeline.scraping.run import ScrapeReport, write_report
 from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_reason
+from pipeline.scraping.sites import likely_site
 
 _RATING = "general"
 _MAX_NAMED = 10
@@ -36,6 +38,8 @@ _BYTES_PER_PIXEL = 36
 _BACKGROUND = "#ffffff"
 _REASONS = {"animated": "animated", "too_many_pixels": "max_pixels", "unsupported": "unsupported"}
 """Counted as, by the reason of `ImageRefused`; any other counts as undecodable"""
+_OF_SITES = ("ratings", "min_score", "until")
+"""Params of posts, which the pictures of a folder are not."""
 _NAMED_REASONS = ("undecodable", "unsupported", "unreadable")
 # Errors that say nothing of the disk, nor of other files.
 _OF_ONE_FILE = (
@@ -48,7 +52,8 @@ _OF_ONE_FILE = (
 class _Checked:
     """A file, its post where it is a picture, and why it is rejected; `text` is for messages.
 
-    `entry` is there where it is accepted: all of it is of the bytes that were decoded.
+    `entry` is there where it is accepted: all of it is of the bytes that were decoded. `has_more`:
+    the file holds further pictures.
     """
 
     path: Path
@@ -56,6 +61,7 @@ class _Checked:
     reason: str | None = None
     text: str = ""
     entry: SetEntry | None = None
+    has_more: bool = False
 
 
 def scrape_folder(
@@ -64,26 +70,30 @@ def scrape_folder(
     report: Path,
     progress: Progress = Silent(),
     project: Path = Path(),
+    other_results: Collection[Path] = (),
 ) -> ScrapeReport:
     """Fill `raw` with copies of the pictures under the folder that `params.site` names.
 
     Takes all that can be decoded and fit the rules on sizes, types and tags (the names of their
     folders), up to `params.limit`: of more files a sample, the same each time; fewer are no error.
     Ratings are ignored. Ids come from the contents, so that more pictures change no id, and no
-    split. `project` is the folder where relative paths begin. Raises `UsageError` where the folder
+    split. `project` is the folder where relative paths begin; what stages have written to
+    `other_results`, its folders, is left out. Raises `UsageError` where the folder
     holds no picture, `PipelineError` where none fits, where a file changes meanwhile, or where the
     machine fails.
     """
     check_rules(params)
+    for line in _unused_params(params):
+        progress.message(line)
     params = _folder_rules(params)
-    folder = folder_of(params.site, project)
+    folder = _folder(params.site, project)
     if folder.resolve() == raw.resolve():
         raise UsageError(
             f"scrape.site: {path_text(folder)}: is the folder that the set is written to; move the "
             "pictures to another one"
         )
     try_replacing(raw)
-    contents = find_pictures(folder, raw)
+    contents = find_pictures(folder, raw, other_results)
     rejected = _report_left_out(contents, progress)
     accepted = _select(params, contents, rejected, progress)
     if not accepted:
@@ -106,6 +116,24 @@ def scrape_folder(
     )
     write_report(report, result)
     return result
+
+
+def _folder(site: str, project: Path) -> Path:
+    """Return the folder that `site` names. Raises `UsageError` where there is none."""
+    try:
+        return folder_of(site, project)
+    except UsageError as error:
+        if address := likely_site(site):
+            raise UsageError(f"{error}; did you mean {address}?") from None
+        raise
+
+
+def _unused_params(params: ScrapeParams) -> list[str]:
+    """Return a line that names the rules that are set and that only posts of a site can fit."""
+    unset = ScrapeParams()
+    names = [name for name in _OF_SITES if getattr(params, name) != getattr(unset, name)]
+    rules = ", ".join(f"scrape.{name}" for name in names)
+    return [f"note: {rules}: without effect on a folder"] if names else []
 
 
 def _folder_rules(params: ScrapeParams) -> ScrapeParams:
@@ -150,9 +178,13 @@ def _select(
     """
     paths = contents.pictures
     if len(paths) > params.limit:
-        progress.message(f"{len(paths)} files: a sample of scrape.limit {params.limit} is taken")
+        progress.message(
+            f"{len(paths)} files, more than scrape.limit {params.limit}: checked in a mixed order, "
+            "the same each time, until so many fit"
+        )
         paths = sorted(paths, key=lambda path: _draw(contents.folder, path))
     accepted: dict[int, SetEntry] = {}
+    of_several: list[str] = []
     with task(progress, "checking pictures", len(paths), "files"):
         for done, one in enumerate(_check_pictures(params, contents.folder, paths), 1):
             is_duplicate = one.post is not None and one.post.id in accepted
@@ -162,9 +194,16 @@ def _select(
                     progress.message(f"{path_text(one.path)}: {one.text}; left out")
             elif one.entry is not None:
                 accepted[one.entry.post.id] = one.entry
+                if one.has_more:
+                    of_several.append(path_text(one.path.relative_to(contents.folder)))
             progress.update(done, accepted=len(accepted))
             if len(accepted) == params.limit:
                 break
+    if of_several:
+        progress.message(
+            f"{path_text(contents.folder)}: of files that hold further pictures, such as pages, "
+            f"the first is taken: {some_of(of_several)}"
+        )
     return [accepted[post_id] for post_id in sorted(accepted, reverse=True)]
 
 
@@ -198,10 +237,11 @@ def _checked(params: ScrapeParams, folder: Path, path: Path) -> _Checked:
         with opened(data, MAX_DECODED_PIXELS) as image, decoding():
             post = _post(image, data, folder, path)
             is_animated = frame_count(image) > 1
+            has_more = _has_more(image)
         if reason := "animated" if is_animated else rejection_reason(post, params):
             return _Checked(path, post, reason)
         decode(data, params.max_pixels, _BACKGROUND)
-        return _Checked(path, post, entry=_entry(post, path, data))
+        return _Checked(path, post, entry=_entry(post, path, data), has_more=has_more)
     except ImageRefused as refused:
         reason = _REASONS.get(refused.reason, "undecodable")
         return _Checked(path, post, reason, f"cannot be decoded: {refused.text}")
@@ -210,6 +250,13 @@ def _checked(params: ScrapeParams, folder: Path, path: Path) -> _Checked:
             return _Checked(path, post, "unreadable", f"cannot be read: {error.strerror}")
         raise_machine_fault(error, path)
         raise
+
+
+def _has_more(image: Image.Image) -> bool:
+    """Return whether further pictures follow the first one; False where that is damaged."""
+    with suppress(ImageRefused), decoding():
+        return int(getattr(image, "n_frames", 1)) > 1
+    return False
 
 
 def _post(image: Image.Image, data: bytes, folder: Path, path: Path) -> Post:

@@ -13,7 +13,7 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
 from pipeline.scraping.addresses import parse_address
-from pipeline.scraping.advice import advice, advice_on, advice_on_failures
+from pipeline.scraping.advice import advice, advice_on, advice_on_failures, advice_on_listing
 from pipeline.scraping.background import BackgroundTasks
 from pipeline.scraping.client import Client, credentials
 from pipeline.scraping.counts import ScrapeCounts
@@ -27,12 +27,14 @@ from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.secrets import Secrets
 from pipeline.scraping.selection import accepts_format, rejection_reason
 from pipeline.scraping.session import Session
-from pipeline.scraping.sites import known_site, listing_formats, post_url, site_form
+from pipeline.scraping.sites import known_site, likely_site, listing_formats, post_url, site_form
 from pipeline.scraping.store import Store, StoredFile
 from pipeline.tag_patterns import tag_patterns
 
 # Posts in a row, from the first on, that no param rejects but the site's own layout.
 _MAX_HOPELESS = 100
+# Other files would not come, either.
+_REFUSALS = frozenset({"empty_file", "http_429", "no_robots_txt"})
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ class _Scheduler:
     def _on_listed(self, error: BaseException | None) -> None:
         self._is_listing = False
         if error is not None:
-            raise _with_advice(_with_advice_on_form(error, self._params))
+            raise _with_advice_on_listing(error, self._params)
         self._reader.reload()
 
     def _process(self, post: Post | None) -> None:
@@ -317,7 +319,7 @@ class _Scheduler:
         elif isinstance(error, FetchError) and not isinstance(error, UnreachableError):
             self._fail(post, error)
         else:
-            raise _with_advice(error)
+            raise _with_advice(error, self._params)
 
     def _accept_by_md5(self, post: Post, file: StoredFile | None) -> None:
         """Accept `post`; reject it where its `file` is known to have another md5, if params say so.
@@ -355,23 +357,26 @@ class _Scheduler:
         self._counts.count_failure_in_a_row(
             str(error),
             advice_on_failures(error.reason),
-            is_web_page=error.reason == "web_page",
+            is_refusal=error.is_refusal or error.reason in _REFUSALS,
         )
         self._counts.show(self._context.progress)
 
 
-def _with_advice_on_form(error: BaseException, params: ScrapeParams) -> BaseException:
-    """Return `error`, with advice where the site has not the pages that its form was taken for."""
+def _with_advice_on_listing(error: BaseException, params: ScrapeParams) -> BaseException:
+    """Return `error`, with advice where it is of the site's answer."""
+    if isinstance(error, UnreachableError) or not isinstance(error, FetchError):
+        return _with_advice(error, params)
+    # The site may not have the pages that its form was taken for.
     is_guess = params.form == "auto" and site_form(params) == "gelbooru02"
-    if is_guess and isinstance(error, FetchError) and error.reason in ("http_404", "robots_txt"):
+    if is_guess and error.reason in ("http_404", "robots_txt"):
         return PipelineError(f"{error}; if it is a Danbooru 2 site, set scrape.form to danbooru2")
-    return error
+    return PipelineError(f"{error}; {advice_on_listing(error.reason)}")
 
 
-def _with_advice(error: BaseException) -> BaseException:
-    """Return `error`, with advice where the site cannot be reached or its search is down."""
+def _with_advice(error: BaseException, params: ScrapeParams) -> BaseException:
+    """Return `error`, with advice where the site cannot be reached."""
     if isinstance(error, UnreachableError):
-        return PipelineError(f"{error}; {error.advice}, then run this again")
-    if isinstance(error, FetchError) and error.reason == "empty":
-        return PipelineError(f"{error}; run the same command again later, which goes on from here")
+        likely = likely_site(params.site)
+        hint = f" (did you mean {likely}?)" if likely and likely != params.site else ""
+        return PipelineError(f"{error}{hint}; {error.advice}, then run this again")
     return error

@@ -230,7 +230,9 @@ def _file_url(record: Mapping[str, object], site: str) -> str:
     base = f"{site}/"
     try:
         if address := _text(record.get("file_url")).strip():
-            return urljoin(base, address)
+            joined = urljoin(base, address)
+            # Others, such as javascript: and data:, are no address of a file.
+            return joined if urlsplit(joined).scheme in ("http", "https") else ""
         directory, image = record.get("directory"), _text(record.get("image"))
         folder = _text(directory) or str(parse_int(directory) or "")
         if folder and image:

@@ -19,15 +19,17 @@ from tenacity import (
 from pipeline.errors import UsageError
 from pipeline.scraping.addresses import (
     CheckedSession,
+    leads_to_login,
     origin,
     parse_address,
     prepared_address,
     redirect_address,
     same_site,
 )
-from pipeline.scraping.api_parsing import reason_for_refusal
-from pipeline.scraping.challenges import START_BYTES, raise_for_challenge
+from pipeline.scraping.api_parsing import is_text, reason_for_refusal
+from pipeline.scraping.challenges import START_BYTES, is_web_page, raise_for_challenge
 from pipeline.scraping.connection_errors import (
+    certificates_error,
     proxy_error,
     raise_for_proxy,
     translate_errors,
@@ -60,6 +62,7 @@ _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522,
 _RATE_LIMIT_STATUSES = frozenset({429, 503})
 # What some sites answer to a wrong key, without a word of it.
 _KEY_STATUSES = frozenset({400, 401, 403, 500})
+_REFUSAL_STATUSES = frozenset({401, 403})
 
 T = TypeVar("T")
 
@@ -234,10 +237,17 @@ class Session:
                 return response
             response.close()
             # robots.txt may be on another host (RFC 9309, 2.3.1.2).
-            if not (is_robots_txt or self.owns(target)):
-                raise FetchError(url, "off_site", f"redirects off the site to {target}")
+            if not is_robots_txt:
+                self._check_redirect(url, target)
             url = target
         raise FetchError(url, "redirects", f"more than {_MAX_REDIRECTS} redirects")
+
+    def _check_redirect(self, url: str, target: str) -> None:
+        if leads_to_login(url, target):
+            problem = f"redirects to a page to log in, {target}"
+            raise FetchError(url, "login", problem, is_refusal=True)
+        if not self.owns(target):
+            raise FetchError(url, "off_site", f"redirects off the site to {target}")
 
     def _request(self, url: str, headers: Mapping[str, str] | None) -> requests.Response:
         with translate_errors(url):
@@ -248,9 +258,7 @@ class Session:
             except requests.RequestException:
                 raise
             except OSError as error:
-                # Of the file that REQUESTS_CA_BUNDLE names.
-                problem = f"cannot be requested: {error}; correct or unset REQUESTS_CA_BUNDLE"
-                raise SiteError(url, problem) from None
+                raise certificates_error(url) or error from None
             except (TypeError, UnicodeError) as error:
                 problem = "has no host, or a name or password with letters outside of Latin-1"
                 raise proxy_error(url, problem) or error from None
@@ -282,7 +290,8 @@ class Session:
                 wait=self._retry_after(response, is_file=not (is_api or is_robots_txt)),
                 pause_all=status in _RATE_LIMIT_STATUSES,
             )
-        raise FetchError(response.url, f"http_{status}", problem)
+        is_refusal = status in _REFUSAL_STATUSES and (is_text(start) or is_web_page(start))
+        raise FetchError(response.url, f"http_{status}", problem, is_refusal=is_refusal)
 
     def raise_for_missing_key(self, response: requests.Response, body: bytes) -> None:
         """Raise `KeyRequiredError` if the body of an API's answer says that it wants a key."""

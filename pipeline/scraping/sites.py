@@ -1,6 +1,7 @@
 """What is known of sites: the form that each has, and what follows from it."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Literal
 
@@ -48,10 +49,28 @@ SITES = (
 )
 
 
+_NEARNESS = 0.8
+"""of two names, as `difflib` measures it: a letter or two differ"""
+
+
 def known_site(address: str) -> Site:
     """Return the entry of the site at `address`, of its API's too; the default for others."""
     host = _host(address).removeprefix("www.")
     return next((site for site in SITES if host and host in (site.host, _host(site.api))), Site())
+
+
+def likely_site(name: str) -> str | None:
+    """Return the address of the known site whose name or address is nearly `name`; None if none.
+
+    Of sites that share the first part of their hosts' names, that part means the first one.
+    """
+    addresses: dict[str, str] = {}
+    for site in SITES:
+        for text in (site.host, site.host.partition(".")[0]):
+            addresses.setdefault(text, f"https://{site.host}")
+    host = (_host(name) or name.lower()).removeprefix("www.")
+    near = get_close_matches(host, addresses, 1, _NEARNESS)
+    return addresses[near[0]] if near else None
 
 
 def site_form(params: ScrapeParams) -> SiteForm:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pipeline.errors import PipelineError
-from pipeline.files import missing_target, sha256_of, sync_folder
+from pipeline.files import path_problem, sha256_of, sync_folder
 from pipeline.images.recognition import read_head, readable_format
 from pipeline.locks import hold
 from pipeline.machine_errors import fault_text
@@ -238,12 +238,9 @@ def naming_faults(folder: Path, advice: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except BrokenPipeError:
-        # Of the program's output, not of a file.
-        raise
     except (OSError, sqlite3.Error) as error:
         place = getattr(error, "filename", None) or folder
-        problem = missing_target(Path(place)) or (
+        problem = path_problem(Path(place)) or (
             f"{place}: cannot be written or read: {fault_text(error)}"
         )
         raise PipelineError(f"{problem}{advice}") from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pipeline.errors import MachineFaultError, PipelineError
+from pipeline.errors import MachineFaultError, PipelineError, ReaderEndedError
 from pipeline.files import atomic_path
 from pipeline.images.folders import path_text
 from pipeline.machine_errors import fault_text, is_memory_fault
@@ -147,8 +147,11 @@ def _write_to_pipe(parts: Iterable[bytes]) -> None:
     with tempfile.SpooledTemporaryFile(PIPED_BYTES_IN_MEMORY) as file:
         file.writelines(parts)
         file.seek(0)
-        shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        try:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise ReaderEndedError from None
 
 
 @contextmanager

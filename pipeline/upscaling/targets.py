@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pipeline.errors import ReaderEndedError
 from pipeline.upscaling.plan import PIPE, Job
 
 
@@ -100,7 +101,10 @@ def _folder_problem(folder: Path) -> str | None:
 
 
 def _pipe_problem() -> str | None:
-    """Return the problem of a standard output that is closed, or has no reader; else None."""
+    """Return the problem of a standard output that is closed; else None.
+
+    Raises `ReaderEndedError` where it has no reader.
+    """
     # Python has no stream where the descriptor was closed when it started.
     if sys.__stdout__ is None:
         return f"{PIPE}: standard output is closed"
@@ -109,5 +113,5 @@ def _pipe_problem() -> str | None:
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     if any(event & select.POLLERR for _, event in poll.poll(0)):
-        return f"{PIPE}: cannot be written: {os.strerror(errno.EPIPE)}"
+        raise ReaderEndedError
     return None

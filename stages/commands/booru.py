@@ -1,5 +1,6 @@
 """`pipeline booru`: serve a booru from this computer, to try the pipeline without a real site."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -77,11 +78,12 @@ def booru(
         pictures = collect_drawings(drawings or DEFAULT_DRAWINGS, DRAWINGS_FOLDER, seed, progress)
     site = FaultInjector(Site(pictures), fault or (), list_fault or (), fault_every)
     server = Server(site, host, port)
-    typer.echo(f"{len(pictures)} pictures at {server.url}  (Ctrl-C ends)")
-    typer.echo(f"  pipeline scrape --site {server.url} --limit {len(pictures)}")
-    typer.echo(f"  gallery-dl 'gelbooru_v02:{server.url}/index.php?page=post&s=list&tags=all'")
-    typer.echo("as a Danbooru 2 site:")
-    typer.echo(f"  pipeline scrape --site {server.url} --form danbooru2 --limit {len(pictures)}")
+    print(f"{len(pictures)} pictures at {server.url}  (Ctrl-C ends)")
+    print(f"  pipeline scrape --site {server.url} --limit {len(pictures)}")
+    print(f"  gallery-dl 'gelbooru_v02:{server.url}/index.php?page=post&s=list&tags=all'")
+    print("as a Danbooru 2 site:")
+    print(f"  pipeline scrape --site {server.url} --form danbooru2 --limit {len(pictures)}")
+    sys.stdout.flush()
     try:
         server.serve_forever()
     except KeyboardInterrupt:

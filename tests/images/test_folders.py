@@ -83,6 +83,17 @@ def test_a_folder_with_an_odd_name_is_named_in_one_line(tmp_path: Path) -> None:
     ]
 
 
+def test_results_below_a_folder_are_left_out_and_named(folder: Path) -> None:
+    """But for the folder itself, where it is the one that is asked for."""
+    add(folder, "a.png", "data/raw/b.png", "data/mine/c.png", "reports/d.png", "more/reports/e.png")
+    others = [Path("set/reports"), folder / "set/data/raw", Path("absent"), Path("set")]
+    contents = find_pictures(Path("set"), Path("out"), others)
+    assert names(contents) == ["a.png", "data/mine/c.png", "more/reports/e.png"]
+    assert contents.left_out_lines() == [
+        "set: left out, as the project's results: reports, data/raw"
+    ]
+
+
 def test_linked_folders_are_followed_once(folder: Path) -> None:
     add(folder, "a.png", "sub/b.png", "x.png/c.png", "../real/d.png", "../real/deep/e.png")
     (folder / "set/linked").symlink_to("../real")

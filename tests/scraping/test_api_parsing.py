@@ -288,6 +288,9 @@ def test_deep_json(name: bytes, depth: int) -> None:
         {"tags": {"general": 7}},
         {"tags": {"general": {"1girl": 1}}},
         {"tags": [f"tag_{number}" for number in range(20_000)]},
+        {"file_url": "javascript:alert(1)"},
+        {"file_url": "data:image/png;base64,iVBORw0KGgo="},
+        {"file_url": "file:///etc/1.png"},
     ],
 )
 def test_a_record_that_is_no_whole_post(changes: dict[str, object]) -> None:
@@ -373,3 +376,27 @@ def test_any_answer_has_a_named_outcome(body: bytes) -> None:
     except AnswerError:
         return
     assert all(post.width > 0 and post.height > 0 and post.file_url for post in page.posts)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"success": false, "message": "Log in"}', "Log in"),
+        (b'{"error": {"code": 7, "message": "Log in"}}', "Log in"),
+        (b'{"status": "forbidden"}', "forbidden"),
+        (b'"Log in"', "Log in"),
+        (b'<response success="false" reason="Log in"/>', "Log in"),
+        (b"<Error><Code>403</Code><Message>Log in</Message></Error>", "403 Log in"),
+        (b"<center><h1>Log in</h1></center>", "Log in"),
+        ("\ufeffHotlinks\nare für niemand".encode(), "Hotlinks are für niemand"),
+        ("Für niemand".encode()[:2], "F\ufffd"),
+        (b'{"message": "cut o', ""),
+        (b"<!-- a page --><html><p>Log in</p></html>", ""),
+        (b"<!doctype html><p>Log in</p>", ""),
+        (b"\x89PNG\r\n\x1a\n", ""),
+        (b"a picture\0", ""),
+        (b"", ""),
+    ],
+)
+def test_the_reason_for_a_refusal(body: bytes, reason: str) -> None:
+    assert reason_for_refusal(body) == reason

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from pipeline.scraping.connection_errors import proxy_for
-from pipeline.scraping.fetch_errors import FetchError, SiteError
+from pipeline.scraping.fetch_errors import FetchError, SiteError, UnreachableError
 from tests.scraping.site import ScriptedSite
 from tests.scraping.test_session import FILE, fetch
 
@@ -146,11 +146,47 @@ def test_a_site_without_tls() -> None:
     assert reason == "cannot be reached: TLS: wrong version number"
 
 
-def test_certificates_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
-    assert problem("https://127.0.0.1:1") == (
-        "cannot be requested: Could not find a suitable TLS CA certificate bundle, invalid path: "
-        "/nowhere.pem; correct or unset REQUESTS_CA_BUNDLE"
+BROKEN = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("", "holds no certificate"),
+        ("no certificate\n", "holds no certificate"),
+        (BROKEN, "holds no certificate"),
+    ],
+)
+def test_certificates_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, text: str | None, reason: str
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    path = tmp_path / "ca.pem"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setenv(variable, str(path))
+    with ScriptedSite(1).serve(self_signed(tmp_path / "key.pem")) as url:
+        assert problem(url) == (
+            f"cannot be requested: {path}, named by {variable}, {reason}; correct or unset "
+            f"{variable}"
+        )
+
+
+def test_where_certificates_are_named_is_advised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+    with (
+        ScriptedSite(1).serve(self_signed(tmp_path / "key.pem")) as url,
+        pytest.raises(UnreachableError) as error,
+    ):
+        fetch(url)
+    assert error.value.advice == (
+        f"check the address, this computer's clock and the certificates in {tmp_path} "
+        "(REQUESTS_CA_BUNDLE names others)"
     )
 
 

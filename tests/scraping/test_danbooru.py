@@ -19,7 +19,7 @@ from pipeline.params import ScrapeParams
 from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.danbooru import search_terms
 from pipeline.scraping.danbooru_records import parse_posts
-from pipeline.scraping.fetch_errors import FetchError, KeyRequiredError, SiteError
+from pipeline.scraping.fetch_errors import KeyRequiredError, SiteError
 from pipeline.scraping.posts import Page, Post, TagCategories
 from pipeline.scraping.run import plan
 from pipeline.scraping.session import Session
@@ -295,7 +295,7 @@ def test_nothing_is_searched_for_that_the_site_ignores(
     answers = [Response(newest, mimetype="application/json") for _ in range(2)]
     with (
         Server(Recorder(Site(pictures), answers)) as booru,
-        pytest.raises(FetchError, match="the search ignores page=b12"),
+        pytest.raises(PipelineError, match=r"the search ignores page=b12, .*; use another site"),
     ):
         run(tmp_path, booru.url, form="danbooru2", listing="json")
 
@@ -338,10 +338,11 @@ def test_an_odd_page_of_a_post_is_skipped(
 
 def test_the_site_says_why_it_refuses(pictures: list[BooruPicture], tmp_path: Path) -> None:
     tags = ("user:a", "user:b", "user:c")
-    with Server(Site(pictures)) as booru, pytest.raises(FetchError) as error:
+    with Server(Site(pictures)) as booru, pytest.raises(PipelineError) as error:
         run(tmp_path, booru.url, form="danbooru2", tags=tags)
     assert str(error.value).endswith(
-        ": answered HTTP 422: You cannot search for more than 2 tags at a time."
+        ": answered HTTP 422: You cannot search for more than 2 tags at a time.; search for other "
+        "tags by scrape.tags and scrape.excluded_tags: the site refuses this search"
     )
 
 

@@ -108,6 +108,7 @@ def test_the_rules_of_a_scrape_hold(folder: Path) -> None:
     ("values", "error", "problem"),
     [
         ({"site": "file:///nowhere"}, UsageError, "/nowhere: no such folder"),
+        ({"site": "safeboru"}, UsageError, r"; did you mean https://safebooru.org\?$"),
         ({"site": "file://host/x"}, UsageError, "names another computer; write file:///FOLDER"),
         (
             {"min_side": 500},
@@ -135,6 +136,35 @@ def test_a_small_folder_is_taken_whole(folder: Path) -> None:
     )
     run(folder, notes := Notes(), limit=5)
     assert not any("scrape.limit" in text for text in notes.messages)
+
+
+def test_further_pages_are_said(folder: Path) -> None:
+    own = folder / "my pictures"
+    pages = [Image.new("RGB", (40, 32), colour) for colour in ("teal", "navy")]
+    pages[0].save(own / "scan.tif", save_all=True, append_images=pages[1:])
+    pages[1].save(own / "phone.mpo", save_all=True, append_images=pages[:1])
+    data = (own / "scan.tif").read_bytes()
+    # The second page's directory lies beyond the end.
+    (own / "damaged.tif").write_bytes(_with_next_page_at(data, 2**31))
+    notes = Notes()
+    assert run(folder, notes).accepted == 8
+    (line,) = [text for text in notes.messages if "further pictures" in text]
+    assert line.endswith("such as pages, the first is taken: phone.mpo, scan.tif")
+
+
+def _with_next_page_at(data: bytes, offset: int) -> bytes:
+    """Return a little-endian TIFF whose first directory names another place of the next one."""
+    first = int.from_bytes(data[4:8], "little")
+    end = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
+    return data[:end] + offset.to_bytes(4, "little") + data[end + 4 :]
+
+
+def test_rules_for_posts_alone_are_named(folder: Path) -> None:
+    notes = Notes()
+    run(folder, notes, until=5, min_score=None, ratings=("explicit",))
+    assert "note: scrape.ratings, scrape.until: without effect on a folder" in notes.messages
+    run(folder, notes := Notes())
+    assert not any("without effect" in text for text in notes.messages)
 
 
 def test_an_empty_folder_is_said_once(folder: Path) -> None:
@@ -215,7 +245,10 @@ def test_of_more_files_a_sample_of_all_folders_is_taken(folder: Path) -> None:
     add_to_subfolders(folder)
     notes = Notes()
     assert run(folder, notes, limit=8).accepted == 8
-    assert "25 files: a sample of scrape.limit 8 is taken" in notes.messages
+    assert (
+        "25 files, more than scrape.limit 8: checked in a mixed order, the same each time, until "
+        "so many fit"
+    ) in notes.messages
     chosen = [post["source"] for post in lines(folder)]
     assert len({str(Path(str(source)).parent) for source in chosen}) >= 4
     shutil.copytree(folder / "my pictures", folder / "moved")

@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.scraping.addresses import leads_to_login
 from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
@@ -474,6 +475,32 @@ def test_redirects() -> None:
         site.faults["/images/away.png"] = [answer(302, Location="http://localhost:1/x.png")]
         with pytest.raises(FetchError, match="redirects off the site to http://localhost:1/x"):
             fetch(url + "/images/away.png", retries=3)
+
+
+@pytest.mark.parametrize(
+    ("target", "is_login"),
+    [
+        ("http://b.test/user/login?next=%2F", True),
+        ("http://b.test/index.php?page=account&s=login&code=00", True),
+        ("https://id.test/sign_in", True),
+        ("http://b.test/session/new", True),
+        ("http://login.b.test/", True),
+        ("http://b.test/?tags=login_screen", False),
+        ("http://b.test/images/blogin.png", False),
+    ],
+)
+def test_redirects_to_log_in(target: str, is_login: bool) -> None:
+    assert leads_to_login("http://b.test/index.php?tags=a", target) is is_login
+
+
+def test_a_long_address_is_cut_in_a_message() -> None:
+    error = FetchError(f"https://b.test/?tags={'a+' * 60_000}", "http_414", "answered HTTP 414")
+    assert len(str(error)) < 600
+    assert str(error).endswith("a+a...: answered HTTP 414")
+
+
+def test_a_redirect_of_a_search_for_login_is_none_to_log_in() -> None:
+    assert not leads_to_login("http://b.test/?tags=login", "https://b.test/?tags=login")
 
 
 def test_a_redirect_that_robots_txt_does_not_allow() -> None:

@@ -5,7 +5,13 @@ import pytest
 from pipeline.params import ScrapeParams
 from pipeline.scraping.addresses import registrable_domain
 from pipeline.scraping.session import Session
-from pipeline.scraping.sites import ListingFormat, Site, known_site, listing_formats
+from pipeline.scraping.sites import (
+    ListingFormat,
+    Site,
+    known_site,
+    likely_site,
+    listing_formats,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +27,22 @@ from pipeline.scraping.sites import ListingFormat, Site, known_site, listing_for
 )
 def test_a_site_is_known_by_its_host(address: str, host: str) -> None:
     assert known_site(address).host == host
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("safeboru", "https://safebooru.org"),
+        ("WWW.safebooru.com", "https://safebooru.org"),
+        ("https://gelboru.com/", "https://gelbooru.com"),
+        ("danboru", "https://danbooru.donmai.us"),
+        ("pictures", None),
+        ("https://b.test", None),
+        ("http://[bad", None),
+    ],
+)
+def test_a_site_whose_name_is_misspelt(name: str, address: str | None) -> None:
+    assert likely_site(name) == address
 
 
 def test_an_unknown_site_is_a_plain_one() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import ReaderEndedError
 from pipeline.upscaling.plan import PIPE, Job
 from pipeline.upscaling.targets import nameable_jobs, writable_jobs
 
@@ -72,4 +73,5 @@ def test_a_pipe_whose_reader_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdout", stream)
         assert writable_jobs([job]) == ([job], [])
         os.close(reader)
-        assert writable_jobs([job]) == ([], ["-: cannot be written: Broken pipe"])
+        with pytest.raises(ReaderEndedError):
+            writable_jobs([job])
