@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import PipelineError, UsageError, fault_line
+from pipeline.manifest.rows import measured_rows
 from pipeline.named_files import check_inputs, evaluation_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params.file import load_params
@@ -51,7 +52,7 @@ def run(params: TrainParams) -> None:
 
 
 def _check_named_files(params: TrainParams) -> None:
-    """Warn of files that DVC does not watch; under DVC check those that `evaluate` will need.
+    """Warn of files that DVC does not watch; under DVC check what `evaluate` will need.
 
     DVC runs `evaluate` after this stage: what is missing, or of another scale, would only be found
     when hours are over.
@@ -71,6 +72,8 @@ def _check_named_files(params: TrainParams) -> None:
         evaluate = load_params(PARAMS_FILE).evaluate
         check_inputs(evaluation_inputs(evaluate), running="train")
         _check_scales(evaluate.models, params.scale)
+        if evaluate.hr_folder is None:
+            measured_rows(MANIFEST, evaluate.split)
 
 
 def _check_scales(models: Mapping[str, str], scale: int) -> None:

@@ -374,9 +374,22 @@ def test_under_dvc_models_of_another_scale_are_found_before_the_training(project
     )
 
 
+def test_under_dvc_a_split_without_images_is_found_before_the_training(project: Path) -> None:
+    result = pipeline(project, "train", DVC_STAGE="train")
+    assert (result.code, result.problems) == (
+        1,
+        [
+            "data/manifest.csv: no image in the split test; raise manifest.test_fraction, or "
+            "choose another split (evaluate.split)"
+        ],
+    )
+
+
 def test_a_file_that_dvc_does_not_watch_is_named(project: Path) -> None:
     pipeline(project, "train", "--steps", "3")
     (project / "models/generator.safetensors").rename(project / "first.safetensors")
+    with (project / "params.yaml").open("a") as file:
+        file.write("evaluate:\n  split: val\n")
     result = pipeline(project, "train", "--init", "first.safetensors", DVC_STAGE="train")
     assert result.code == 0, result.err
     assert (
