@@ -329,7 +329,7 @@ def test_a_repository_without_a_commit_is_one_line(project: Path) -> None:
     ("arguments", "message"),
     [
         (["--crop", "96"], "--crop: 96 is larger than the images of data/manifest.csv"),
-        (["--vgg", "nowhere"], "nowhere: holds no vgg16*.safetensors"),
+        (["--vgg", "nowhere"], "nowhere: no such file or folder; name another"),
         (["--device", "cuda:9"], "--device: cuda:9: this machine has"),
     ],
 )
