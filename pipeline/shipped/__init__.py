@@ -72,5 +72,10 @@ def model_file(model: str) -> Path:
 def existing(path: Path) -> Path:
     """Return the path of a model's file. Raises `PipelineError` where it does not exist."""
     if not path.exists():
-        raise PipelineError(f"{path}: no such file; `pipeline train` makes a model")
+        raise missing_model(path)
     return path
+
+
+def missing_model(path: Path) -> PipelineError:
+    """Return the error of a model's file that does not exist."""
+    return PipelineError(f"{path}: no such file; `pipeline train` makes a model")

@@ -23,6 +23,7 @@ from pipeline.training.checkpointed_state import CheckpointedState, mismatch
 CHECKPOINT_FORMAT = 3
 # `pipeline/kept_work.py` has a twin, because `pipeline clean` must not import torch.
 CHECKPOINT_NAME = re.compile(r"step-(\d{9})\.pt")
+NO_CHECKPOINT = "is no checkpoint of this version of the program"
 
 
 @dataclass
@@ -143,10 +144,10 @@ def load_checkpoint(path: Path, training: CheckpointedState) -> str | None:
         # The file is undamaged, so it was written like this.
         return f"is no checkpoint of this program ({error_line(error)})"
     if not isinstance(content, dict) or content.get("kind") != CHECKPOINT_KIND:
-        return "is no checkpoint of this version of the program"
+        return NO_CHECKPOINT
     file_format = content.get("format")
     if type(file_format) is not int:
-        return "is no checkpoint of this version of the program"
+        return NO_CHECKPOINT
     if file_format != CHECKPOINT_FORMAT:
         return f"has format {file_format}, and this version reads {CHECKPOINT_FORMAT}"
     if exceeds_storage(content):

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import PipelineError, UsageError, some_of
+from pipeline.errors import UsageError, some_of
 from pipeline.images.paired_folders import (
     FolderNames,
     PairedFiles,
@@ -147,15 +147,19 @@ def _list_validation_pairs(
 
 
 def _manifest_source(params: TrainParams, paths: TrainPaths, rows: Sequence[Row]) -> ManifestImages:
-    """Return the manifest's training images. Raises `PipelineError` where crops do not fit them."""
+    """Return the manifest's training images.
+
+    Raises `PipelineError` where there are none, `UsageError` where crops do not fit them.
+    """
     other = "train on folders alone: train.hr_folders, and train.folder_weights with manifest: 0"
     training_rows = rows_of_split(paths.manifest, rows, "train", other)
     size = len(read_image(paths.resized, training_rows[0]))
     side = size // params.scale * params.scale
     if params.crop > side:
-        raise PipelineError(
+        raise UsageError(
             f"train.crop: {params.crop} is larger than the images of {paths.manifest}, "
-            f"{side} pixels"
+            f"{side} pixels; lower it to that or less, or raise resize.size and run pipeline "
+            "resize and pipeline manifest again"
         )
     return ManifestImages(paths.resized, training_rows, size, params.weight(MANIFEST_NAME))
 

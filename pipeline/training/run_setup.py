@@ -201,8 +201,9 @@ def _steps(params: TrainParams, samples: int) -> int:
 
 def _check_batch(params: TrainParams, group: Group) -> None:
     if params.batch % group.size:
-        raise PipelineError(
-            f"train.batch: {params.batch} cannot be shared by {group.size} processes"
+        raise UsageError(
+            f"train.batch: {params.batch} cannot be shared equally by {group.size} processes; "
+            "change one"
         )
 
 
