@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.errors import ArgumentError, PipelineError
+from pipeline.wording import did_you_mean
 
 FOLDER = Path(__file__).parent
 DEFAULT = "perception"
@@ -64,9 +65,15 @@ def model_file(model: str) -> Path:
         return models[model]
     path = Path(model)
     if not path.suffix and not path.exists():
-        names = ", ".join(models)
-        raise ArgumentError("model", f"{model} is no file, and no model that is here ({names})")
+        raise ArgumentError("model", unknown_model(model))
     return path
+
+
+def unknown_model(model: str) -> str:
+    """Describe a `model` that is neither a file nor the name of a shipped generator."""
+    models = shipped_models()
+    names = ", ".join(models)
+    return f"{model} is no file, and no model that is here ({names}){did_you_mean(model, models)}"
 
 
 def existing(path: Path) -> Path:
