@@ -12,6 +12,7 @@ from pipeline.named_files import check_inputs, evaluation_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params.file import load_params
 from pipeline.shipped import named_file
+from pipeline.wording import counted
 from stages.console import ConsoleProgress
 from stages.interruption import INTERRUPTED
 from stages.live_recorder import LiveRecorder
@@ -82,10 +83,10 @@ def _check_scales(models: Mapping[str, str], scale: int) -> None:
 
     for name, path in models.items():
         theirs = scale_in_header(named_file(path))
-        if theirs not in (None, scale):
+        if theirs is not None and theirs != scale:
             raise UsageError(
-                f"evaluate.models.{name}: enlarges {theirs} times, the generator of train.scale "
-                f"{scale} does not, so that they cannot be compared; remove it"
+                f"evaluate.models.{name}: enlarges {counted(theirs, 'time')}, the generator of "
+                f"train.scale {scale} does not, so that they cannot be compared; remove it"
             )
 
 
@@ -180,7 +181,7 @@ def _train(params: TrainParams) -> None:
     speed = ", ".join(f"{value:.4g} {name}" for name, value in result.throughput.items())
     skipped = f" ({result.skipped} skipped)" if result.skipped else ""
     ending = "; ".join([figures, *result.warnings])
-    print(f"{result.generator}: {result.steps} steps{skipped}; {ending}")
+    print(f"{result.generator}: {counted(result.steps, 'step')}{skipped}; {ending}")
     if speed:
         print(f"speed: {speed}")
 

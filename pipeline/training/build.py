@@ -18,6 +18,7 @@ from pipeline.params.generator import FileParams
 from pipeline.params.optimiser import MuonParams
 from pipeline.training.checkpoint_checks import same_tensors
 from pipeline.training.muon import Muon
+from pipeline.wording import counted
 
 DISCRIMINATORS = {"srgan": SRGANDiscriminator, "unet": UNetDiscriminator}
 BLOCKS_PARAM = "generator.blocks"
@@ -49,8 +50,8 @@ def _generator_of_file(params: TrainParams) -> Generator:
     generator = _load_named(name, str(path)).generator
     if generator.scale != params.scale:
         raise UsageError(
-            f"train.{name}: {path} enlarges {generator.scale} times, not {params.scale}; set "
-            "train.scale to that, or name another model"
+            f"train.{name}: {path} enlarges {counted(generator.scale, 'time')}, not "
+            f"{params.scale}; set train.scale to that, or name another model"
         )
     if not list(generator.parameters()):
         raise UsageError(f"train.{name}: {path} holds no weights that can be trained")

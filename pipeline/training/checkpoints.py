@@ -18,6 +18,7 @@ from pipeline.networks.tensor_files import (
     printable_line,
 )
 from pipeline.training.checkpointed_state import CheckpointedState, mismatch
+from pipeline.wording import counted
 
 # Raised whenever the layout of the file changes. Code that changes the weights is in the run's key.
 CHECKPOINT_FORMAT = 3
@@ -84,8 +85,9 @@ class Checkpoints:
             messages.append(f"{self.folder}: no checkpoint is usable: training starts at step 0")
         elif checkpoints:
             messages.append(
-                f"{checkpoints[-1]} is the first checkpoint, later than the {steps} steps of this "
-                "run: training starts at step 0, and the checkpoint is kept"
+                f"{checkpoints[-1]} is the first checkpoint, later than the "
+                f"{counted(steps, 'step')} of this run: training starts at step 0, and "
+                "the checkpoint is kept"
             )
         return messages
 

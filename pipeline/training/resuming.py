@@ -12,6 +12,7 @@ from pipeline.training.checkpointed_state import CheckpointedState
 from pipeline.training.checkpoints import NO_CHECKPOINT, load_checkpoint
 from pipeline.training.run_folders import LOCK_FILE, nearest_checkpoints, record_start
 from pipeline.training.run_setup import TrainRun
+from pipeline.wording import counted
 
 
 def resume(run: TrainRun, exit_stack: ExitStack) -> None:
@@ -61,7 +62,7 @@ def _restore_named(path: Path, training: CheckpointedState, steps: int) -> None:
         problem = _other_content(path) or problem
     step = training.state.step
     if problem is None and step > steps:
-        problem = f"is of step {step}, after the {steps} steps that this training has"
+        problem = f"is of step {step}, after the {counted(steps, 'step')} that this training has"
     if problem is not None:
         raise UsageError(f"train.resume: {path}: it {problem}")
 

@@ -236,11 +236,16 @@ def test_two_processes_train_and_go_on(project: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["--device", "cuda:9"], 2, "--device: cuda:9: this machine has"),
+        (
+            ["--processes", "1", "--accumulate", "3"],
+            2,
+            "--accumulate: 2 crops on 1 process cannot make 3 equal parts on each",
+        ),
         (["--processes", "3"], 2, "--processes: 3 cannot share a batch of 2 equally"),
         (
             ["--accumulate", "3"],
             2,
-            "--accumulate: 2 crops on 2 processes have no 3 equal parts on each",
+            "--accumulate: 2 crops on 2 processes cannot make 3 equal parts on each",
         ),
     ],
 )

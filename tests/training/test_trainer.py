@@ -393,7 +393,7 @@ def test_epochs_that_end_before_the_discriminator_are_refused(world: Path, tmp_p
     with pytest.raises(UsageError) as raised:
         run(world, tmp_path, **changes)
     assert str(raised.value) == (
-        "train.epochs: 2 epochs of 5 images are 2 steps, which end in the pre-training of 2, "
+        "train.epochs: 2 epochs of 5 images make 2 steps, all in the pre-training of 2, "
         "before the discriminator; raise epochs, lower pretrain_steps, or set adv_weight to 0"
     )
     assert run(world, tmp_path, **(changes | {"adv_weight": 0})).steps == 2
@@ -530,3 +530,13 @@ def test_params_that_do_not_fit_their_files_are_wrong_usage(
         run(world, tmp_path / "models", **params)
     assert str(raised.value).startswith(problem.format(tmp_path))
     assert "; " in str(raised.value)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_a_precision_that_cpus_are_slow_in_is_noted(
+    precision: str, world: Path, tmp_path: Path
+) -> None:
+    progress = RecordedProgress()
+    run(world, tmp_path, None, progress, precision=precision, steps=1, adv_weight=0)
+    note = "note: train.precision fp16 is slow on this CPU; auto and fp32 are faster"
+    assert (note in progress.messages) == (precision == "fp16")
