@@ -11,6 +11,7 @@ from torch import Tensor
 from pipeline.device_names import UNKNOWN_DEVICE
 from pipeline.errors import ArgumentError
 from pipeline.machine_limits import available_memory, usable_cores
+from pipeline.wording import counted
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,8 +44,8 @@ def pick_device(name: str) -> torch.device:
     if device is None or device.type not in ("cpu", "cuda", "mps"):
         raise ArgumentError("device", UNKNOWN_DEVICE.format(name))
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise ArgumentError("device", f"{name}: this machine has {count} CUDA devices")
+        count = counted(torch.cuda.device_count(), "CUDA device")
+        raise ArgumentError("device", f"{name}: this machine has {count}")
     if device.type == "cuda" and (problem := _missing_code(device.index or 0)):
         raise ArgumentError(
             "device", f"{name}: {problem}; install a PyTorch that is, or choose the device cpu"
@@ -109,6 +110,16 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 def uses_bf16(precision: str, device: torch.device) -> bool:
     """Return whether `auto`, `bf16` or `fp32` computes in bfloat16 on `device`."""
     return precision == "bf16" or (precision == "auto" and computes_in_bf16(device))
+
+
+def is_slow(precision: str, device: torch.device) -> bool:
+    """Return whether `device` is a CPU that takes longer in `fp32`, `bf16` or `fp16` than in fp32.
+
+    fp16 is slow on all: with AVX512-FP16, PyTorch's convolutions took 185 times as long.
+    """
+    if device.type != "cpu" or precision == "fp32":
+        return False
+    return precision == "fp16" or not computes_in_bf16(device)
 
 
 def device_name(device: torch.device) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.params import EvaluateParams
-from pipeline.shipped import named_file
+from pipeline.shipped import named_file, shipped_models
+from pipeline.wording import did_you_mean
 
 FOLDER = Path("inputs")
 """Its folders `train` and `evaluate` are dependencies of these stages in `dvc.yaml`."""
@@ -81,6 +82,8 @@ def _missing(one: Input) -> str:
         if removed
         else "no such file or folder"
     )
+    if one.key.startswith("evaluate.models."):
+        reason += did_you_mean(str(one.path), shipped_models())
     return f"{one.key}: {one.path}: {reason}; put a copy into {FOLDER / one.stage} and name that"
 
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import PipelineError, UsageError, fault_line
+from pipeline.manifest.rows import measured_rows
 from pipeline.named_files import check_inputs, evaluation_inputs, inputs_of
 from pipeline.params import TrainParams
 from pipeline.params.file import load_params
 from pipeline.shipped import named_file
+from pipeline.wording import counted
 from stages.console import ConsoleProgress
 from stages.interruption import INTERRUPTED
 from stages.live_recorder import LiveRecorder
@@ -51,7 +53,7 @@ def run(params: TrainParams) -> None:
 
 
 def _check_named_files(params: TrainParams) -> None:
-    """Warn of files that DVC does not watch; under DVC check those that `evaluate` will need.
+    """Warn of files that DVC does not watch; under DVC check what `evaluate` will need.
 
     DVC runs `evaluate` after this stage: what is missing, or of another scale, would only be found
     when hours are over.
@@ -71,6 +73,8 @@ def _check_named_files(params: TrainParams) -> None:
         evaluate = load_params(PARAMS_FILE).evaluate
         check_inputs(evaluation_inputs(evaluate), running="train")
         _check_scales(evaluate.models, params.scale)
+        if evaluate.hr_folder is None:
+            measured_rows(MANIFEST, evaluate.split)
 
 
 def _check_scales(models: Mapping[str, str], scale: int) -> None:
@@ -79,10 +83,10 @@ def _check_scales(models: Mapping[str, str], scale: int) -> None:
 
     for name, path in models.items():
         theirs = scale_in_header(named_file(path))
-        if theirs not in (None, scale):
+        if theirs is not None and theirs != scale:
             raise UsageError(
-                f"evaluate.models.{name}: enlarges {theirs} times, the generator of train.scale "
-                f"{scale} does not, so that they cannot be compared; remove it"
+                f"evaluate.models.{name}: enlarges {counted(theirs, 'time')}, the generator of "
+                f"train.scale {scale} does not, so that they cannot be compared; remove it"
             )
 
 
@@ -177,7 +181,7 @@ def _train(params: TrainParams) -> None:
     speed = ", ".join(f"{value:.4g} {name}" for name, value in result.throughput.items())
     skipped = f" ({result.skipped} skipped)" if result.skipped else ""
     ending = "; ".join([figures, *result.warnings])
-    print(f"{result.generator}: {result.steps} steps{skipped}; {ending}")
+    print(f"{result.generator}: {counted(result.steps, 'step')}{skipped}; {ending}")
     if speed:
         print(f"speed: {speed}")
 

@@ -28,12 +28,15 @@ def test_paths_and_maps_of_paths_are_inputs() -> None:
 
 
 def test_each_missing_input_is_a_line() -> None:
-    inputs = inputs_of("evaluate", {"models": {"a": "x", "b": "inputs/evaluate/b.safetensors"}})
+    models = {"a": "x", "b": "inputs/evaluate/b.safetensors", "c": "destortion"}
+    inputs = inputs_of("evaluate", {"models": models})
     with pytest.raises(UsageError) as raised:
         check_inputs([*inputs, *inputs_of("train", {"init": "y"})])
     assert str(raised.value).splitlines() == [
         "evaluate.models.a: x: no such file or folder; put a copy into inputs/evaluate and name "
         "that",
+        "evaluate.models.c: destortion: no such file or folder (did you mean distortion?); put a "
+        "copy into inputs/evaluate and name that",
         "train.init: y: no such file or folder; put a copy into inputs/train and name that",
     ]
 

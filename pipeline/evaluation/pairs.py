@@ -16,16 +16,10 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.files import atomic_path, write_text
 from pipeline.images.degradation import make_lr
 from pipeline.images.shards import read_image
-from pipeline.manifest.rows import Row, Split, read_manifest
+from pipeline.manifest.rows import Row, Split, measured_rows
 from pipeline.params.degradation import Degradation
 from pipeline.progress import Progress, task
 from pipeline.spacing import evenly_spaced
-
-_REMEDIES: dict[Split, str] = {
-    "train": "lower manifest.val_fraction and manifest.test_fraction",
-    "val": "raise manifest.val_fraction, or set evaluate.split to the other one",
-    "test": "raise manifest.test_fraction, or set evaluate.split to the other one",
-}
 
 
 @dataclass(frozen=True)
@@ -120,11 +114,7 @@ class SplitPairs(PairedImages):
         Raises `PipelineError` if the split is empty, `UsageError` if LR would be HR.
         """
         check_lr_differs(scale, degradation)
-        rows = [row for row in read_manifest(manifest_file) if row.split == split]
-        if not rows:
-            raise PipelineError(
-                f"{manifest_file}: no image in the split {split}; {_REMEDIES[split]}"
-            )
+        rows = measured_rows(manifest_file, split)
         indices = evenly_spaced(len(rows), max_images or len(rows))
         return cls([rows[index] for index in indices], shard_folder, scale, degradation)
 

@@ -2,14 +2,15 @@
 
 import csv
 import hashlib
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, some_of
 from pipeline.fields import FileName, Finite, Index, Int64, Size, WebpLength, first_problem
 from pipeline.files import write_table
 
@@ -60,16 +61,32 @@ def train_images_sha256(rows: Iterable[Row]) -> str:
 
 HEADER = [field.name for field in fields(Row)]
 _ROW = TypeAdapter(Row)
+_ENLARGING: dict[Split, str] = {
+    "train": "lower manifest.val_fraction and manifest.test_fraction",
+    "val": "raise manifest.val_fraction",
+    "test": "raise manifest.test_fraction",
+}
 
 
 def read_manifest(path: Path) -> list[Row]:
-    """Read a manifest. Raises `PipelineError` with file and line where it is missing or damaged."""
+    """Read a manifest, of one row or more, none of them of the image of another.
+
+    Raises `PipelineError` with file and line where it is missing or damaged, or has a
+    picture twice.
+    """
+    rows: dict[int, Row] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        # Spreadsheets begin a file with a byte order mark.
+        with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file)
-            if next(lines, None) != HEADER:
-                raise PipelineError(f"{path}:1: no manifest's header; run pipeline manifest again")
-            return [_row(path, lines.line_num, line) for line in lines]
+            if (header := next(lines, [])) != HEADER:
+                problem = "no manifest's header" if header else "blank"
+                raise PipelineError(
+                    f"{path}:1: {problem}; the line should be {','.join(HEADER)}: restore it, or "
+                    "run pipeline manifest again"
+                )
+            for line in filter(None, lines):  # editors leave blank lines
+                rows[lines.line_num] = _row(path, lines.line_num, line)
     except FileNotFoundError:
         raise PipelineError(
             f"{path}: not found; run pipeline manifest first, or name "
@@ -77,11 +94,64 @@ def read_manifest(path: Path) -> list[Row]:
         ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PipelineError(f"{path}: cannot be read: {error}") from None
+    if not rows:
+        raise PipelineError(f"{path}: lists no images; run pipeline manifest again")
+    if repeats := _repeats(rows):
+        raise PipelineError(
+            f"{path}: {some_of(repeats, most=3)}; a picture may stand in one split alone, and "
+            "once: remove the other rows, or run pipeline manifest again"
+        )
+    return list(rows.values())
+
+
+def rows_of_split(path: Path, rows: Iterable[Row], split: Split, otherwise: str) -> Sequence[Row]:
+    """Return those of a manifest's `rows` that are in `split`.
+
+    Raises `PipelineError` where there are none; `otherwise` is what else one may do than make the
+    split larger.
+    """
+    in_split = [row for row in rows if row.split == split]
+    if not in_split:
+        raise PipelineError(
+            f"{path}: no image in the split {split}; {_ENLARGING[split]}, or {otherwise}"
+        )
+    return in_split
+
+
+def measured_rows(path: Path, split: Split) -> Sequence[Row]:
+    """Return the rows of a manifest that an evaluation of `split` measures.
+
+    Raises `PipelineError` where there are none, and what `read_manifest` raises.
+    """
+    return rows_of_split(path, read_manifest(path), split, "choose another split (evaluate.split)")
 
 
 def write_manifest(path: Path, rows: Iterable[Row]) -> None:
     """Write `rows` in their order, atomically."""
     write_table(path, HEADER, (_texts(row) for row in rows))
+
+
+def _repeats(rows: Mapping[int, Row]) -> list[str]:
+    """Describe the rows, by line, that repeat an image, or are of an original of another split.
+
+    `pipeline manifest` writes none: training would see what evaluation measures.
+    """
+    firsts: dict[str | int, int] = {}
+    repeats = []
+    for line, row in rows.items():
+        for key in (row.sha256, row.name, row.id):
+            first = firsts.setdefault(key, line)
+            is_tile = key == row.id and row.split == rows[first].split
+            if first != line and not is_tile:
+                repeats.append(
+                    f"{_place(line, row)} has the picture of {_place(first, rows[first])}"
+                )
+                break
+    return repeats
+
+
+def _place(line: int, row: Row) -> str:
+    return f"line {line} (id {row.name}, {row.split})"
 
 
 def _texts(row: Row) -> list[object]:
@@ -101,7 +171,9 @@ def _row(path: Path, number: int, line: list[str]) -> Row:
         try:
             return _ROW.validate_python(value | lists)
         except ValidationError as error:
-            problem = first_problem(error)
+            name = error.errors()[0]["loc"][0]
+            problem = f"{first_problem(error)}, not {reprlib.repr(value[str(name)])}"
     raise PipelineError(
-        f"{path}:{number}: not a manifest's row ({problem}); run pipeline manifest again"
+        f"{path}:{number}: not a manifest's row ({problem}); correct it, or run pipeline manifest "
+        "again"
     )

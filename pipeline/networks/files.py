@@ -15,7 +15,8 @@ from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.generators.from_config import generator_from_config
 from pipeline.networks.generators.onnx_generator import OnnxGenerator
 from pipeline.networks.spandrel_files import spandrel_generator
-from pipeline.networks.tensor_files import error_line, machine_fault, read_tensors
+from pipeline.networks.tensor_files import DamagedFileError, error_line, machine_fault, read_tensors
+from pipeline.shipped import missing_model
 
 ONNX_SUFFIX = ".onnx"
 CHECKPOINT_KIND = "anime-sr-pipeline checkpoint"
@@ -81,14 +82,15 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGene
     file.
 
     Of a checkpoint, load the averaged generator. The file may be untrusted: no code in it is run,
-    and loading takes memory in proportion to the file's bytes. Raises `PipelineError` that names
-    the file.
+    and loading takes memory in proportion to the file's bytes. Raises `DamagedFileError` where it
+    is at fault, another `PipelineError` where it is missing or the machine is at fault; both name
+    it.
     """
     if path.suffix.lower() == ONNX_SUFFIX:
         return _load_onnx(path)
     saved, metadata = _read(path)
     if not isinstance(saved, Mapping):
-        raise PipelineError(f"{path}: holds no weights by their names")
+        raise DamagedFileError(f"{path}: holds no weights by their names")
     try:
         if saved.get("kind") == CHECKPOINT_KIND:
             saved, metadata = _averaged_generator(saved)
@@ -102,7 +104,8 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGene
     except Exception as error:  # an untrusted file raises nearly any exception
         if (fault := machine_fault(error)) is not None:
             raise PipelineError(f"{path}: cannot be loaded: {fault}") from None
-        raise PipelineError(f"{path}: its weights fit no network: {error_line(error)}") from None
+        problem = f"its weights fit no network: {error_line(error)}"
+        raise DamagedFileError(f"{path}: {problem}") from None
     own = {"architecture": generator.architecture, "scale": str(generator.scale)}
     return LoadedGenerator(generator, dict(metadata) | own)
 
@@ -115,7 +118,7 @@ def _load_onnx(path: Path) -> LoadedGenerator:
     except UsageError:
         raise
     except Exception as error:  # an untrusted file raises nearly any exception
-        raise PipelineError(f"{path}: no network for pictures: {error_line(error)}") from None
+        raise DamagedFileError(f"{path}: no network for pictures: {error_line(error)}") from None
     return LoadedGenerator(generator, architecture_metadata(generator))
 
 
@@ -124,7 +127,7 @@ def _read(path: Path) -> tuple[object, Mapping[str, str]]:
     try:
         return read_tensors(path)
     except FileNotFoundError:
-        raise PipelineError(f"{path}: no such file; `pipeline train` makes a model") from None
+        raise missing_model(path) from None
 
 
 def _averaged_generator(

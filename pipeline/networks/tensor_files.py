@@ -45,7 +45,7 @@ MAX_LINE = 200
 
 
 class DamagedFileError(PipelineError):
-    """A file of tensors is damaged, cut off, or of another format."""
+    """A file of tensors is damaged, cut off, of another format, or holds no network."""
 
 
 class DamagedArchiveError(ValueError):

@@ -1,6 +1,5 @@
 """Strengths of the degradation chain: `train.degradation_strengths`."""
 
-import difflib
 import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
@@ -16,6 +15,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from pipeline.params.section import Section, Weight, brackets, problem_at
+from pipeline.wording import did_you_mean
 
 Damage = Literal["light", "web", "heavy"]
 Degradation = Literal["none", Damage]
@@ -230,8 +230,7 @@ def _problem(details: ErrorDetails, annotation: object) -> str:
 def _suggestion(name: str, names: list[str]) -> str:
     if name.startswith("second_"):  # as in Real-ESRGAN's option files
         name = name.removeprefix("second_") + SECOND
-    matches = difflib.get_close_matches(name, names, n=1)
-    return f" (did you mean {matches[0]}?)" if matches else ""
+    return did_you_mean(name, names)
 
 
 def _json_schema() -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Read `params.yaml` and options; each error is one line that names file, line and key."""
 
-import difflib
 import re
 import reprlib
 from collections.abc import Iterator, Mapping
@@ -26,6 +25,7 @@ from pipeline.params import (
 from pipeline.params.kinds import kinds_of
 from pipeline.params.leaf_params import LeafParam, params_of, with_values
 from pipeline.params.section import brackets
+from pipeline.wording import did_you_mean
 
 S = TypeVar("S", bound=Section)
 
@@ -284,8 +284,7 @@ def _form_of(details: ErrorDetails, model: type[Section]) -> str:
 def _suggestion(key: str, model: type[Section]) -> str:
     """Return the param of `model` that is meant by an unknown key, as a question."""
     names = [param.name for param in params_of(model) if param.name.endswith(f".{key}")]
-    names += difflib.get_close_matches(key, model.model_fields, n=1)
-    return f" (did you mean {names[0]}?)" if names else ""
+    return f" (did you mean {names[0]}?)" if names else did_you_mean(key, model.model_fields)
 
 
 def _shown(value: object) -> str:

@@ -19,6 +19,7 @@ from pipeline.params.section import (
     Weights,
     problem_at,
 )
+from pipeline.wording import counted
 
 ContentLayer = Literal[
     "conv1_1",
@@ -350,8 +351,9 @@ class TrainParams(Section):
         if self.batch // self.processes % self.accumulate:
             raise problem_at(
                 ("accumulate",),
-                f"{self.batch} crops on {self.processes} processes have no {self.accumulate} "
-                "equal parts on each; change train.batch or this",
+                f"{counted(self.batch, 'crop')} on "
+                f"{counted(self.processes, 'process', 'processes')} cannot make "
+                f"{self.accumulate} equal parts on each; change train.batch or this",
             )
         return self
 
@@ -372,8 +374,9 @@ class TrainParams(Section):
             if self.steps <= pretrain_steps:
                 raise problem_at(
                     ("steps",),
-                    f"{self.steps} steps end in the pre-training of {pretrain_steps}, before the "
-                    "discriminator; raise steps, lower pretrain_steps, or set adv_weight to 0",
+                    f"{counted(self.steps, 'step')} would end in the pre-training of "
+                    f"{pretrain_steps}, before the discriminator; raise steps, lower "
+                    "pretrain_steps, or set adv_weight to 0",
                 )
         return self
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.errors import ArgumentError, PipelineError
+from pipeline.wording import did_you_mean
 
 FOLDER = Path(__file__).parent
 DEFAULT = "perception"
@@ -65,10 +66,16 @@ def model_file(model: str) -> Path:
         return models[model]
     path = Path(model)
     if not path.suffix and not path.exists():
-        names = ", ".join(models)
-        raise ArgumentError("model", f"{model} is no file, and no model that is here ({names})")
+        raise ArgumentError("model", unknown_model(model))
     check_no_picture("model", path)
     return path
+
+
+def unknown_model(model: str) -> str:
+    """Describe a `model` that is neither a file nor the name of a shipped generator."""
+    models = shipped_models()
+    names = ", ".join(models)
+    return f"{model} is no file, and no model that is here ({names}){did_you_mean(model, models)}"
 
 
 def check_no_picture(name: str, path: Path) -> None:
@@ -91,5 +98,10 @@ def check_no_picture(name: str, path: Path) -> None:
 def existing(path: Path) -> Path:
     """Return the path of a model's file. Raises `PipelineError` where it does not exist."""
     if not path.exists():
-        raise PipelineError(f"{path}: no such file; `pipeline train` makes a model")
+        raise missing_model(path)
     return path
+
+
+def missing_model(path: Path) -> PipelineError:
+    """Return the error of a model's file that does not exist."""
+    return PipelineError(f"{path}: no such file; `pipeline train` makes a model")

@@ -12,11 +12,13 @@ from pipeline.networks.discriminators.srgan import SRGANDiscriminator
 from pipeline.networks.discriminators.unet import UNetDiscriminator
 from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.networks.generators.spandrel_generator import SpandrelGenerator
+from pipeline.networks.tensor_files import DamagedFileError
 from pipeline.params import TrainParams
 from pipeline.params.generator import FileParams
 from pipeline.params.optimiser import MuonParams
 from pipeline.training.checkpoint_checks import same_tensors
 from pipeline.training.muon import Muon
+from pipeline.wording import counted
 
 DISCRIMINATORS = {"srgan": SRGANDiscriminator, "unet": UNetDiscriminator}
 BLOCKS_PARAM = "generator.blocks"
@@ -29,7 +31,7 @@ def build_generator(params: TrainParams) -> Generator:
     """
     generator = new_generator(params)
     if params.init is not None and not isinstance(params.generator, FileParams):
-        initial = load_generator(Path(params.init))
+        initial = _load_named("init", params.init)
         _check_initial(initial, generator, params)
         generator.start_from(initial.generator)
     return generator
@@ -45,15 +47,23 @@ def new_generator(params: TrainParams) -> Generator:
 
 def _generator_of_file(params: TrainParams) -> Generator:
     name, path = ("init", params.init) if params.resume is None else ("resume", params.resume)
-    generator = load_generator(Path(str(path))).generator
+    generator = _load_named(name, str(path)).generator
     if generator.scale != params.scale:
         raise UsageError(
-            f"train.{name}: {path} enlarges {generator.scale} times, not {params.scale}; set "
-            "train.scale to that, or name another model"
+            f"train.{name}: {path} enlarges {counted(generator.scale, 'time')}, not "
+            f"{params.scale}; set train.scale to that, or name another model"
         )
     if not list(generator.parameters()):
         raise UsageError(f"train.{name}: {path} holds no weights that can be trained")
     return generator.train()
+
+
+def _load_named(name: str, path: str) -> LoadedGenerator:
+    """Load the generator that the param `name` names. Raises `UsageError` where it is none."""
+    try:
+        return load_generator(Path(path))
+    except DamagedFileError as error:
+        raise UsageError(f"train.{name}: {error}; name another file") from None
 
 
 def build_discriminator(params: TrainParams) -> nn.Module:

@@ -18,11 +18,13 @@ from pipeline.networks.tensor_files import (
     printable_line,
 )
 from pipeline.training.checkpointed_state import CheckpointedState, mismatch
+from pipeline.wording import counted
 
 # Raised whenever the layout of the file changes. Code that changes the weights is in the run's key.
 CHECKPOINT_FORMAT = 3
 # `pipeline/kept_work.py` has a twin, because `pipeline clean` must not import torch.
 CHECKPOINT_NAME = re.compile(r"step-(\d{9})\.pt")
+NO_CHECKPOINT = "is no checkpoint of this version of the program"
 
 
 @dataclass
@@ -83,8 +85,9 @@ class Checkpoints:
             messages.append(f"{self.folder}: no checkpoint is usable: training starts at step 0")
         elif checkpoints:
             messages.append(
-                f"{checkpoints[-1]} is the first checkpoint, later than the {steps} steps of this "
-                "run: training starts at step 0, and the checkpoint is kept"
+                f"{checkpoints[-1]} is the first checkpoint, later than the "
+                f"{counted(steps, 'step')} of this run: training starts at step 0, and "
+                "the checkpoint is kept"
             )
         return messages
 
@@ -143,10 +146,10 @@ def load_checkpoint(path: Path, training: CheckpointedState) -> str | None:
         # The file is undamaged, so it was written like this.
         return f"is no checkpoint of this program ({error_line(error)})"
     if not isinstance(content, dict) or content.get("kind") != CHECKPOINT_KIND:
-        return "is no checkpoint of this version of the program"
+        return NO_CHECKPOINT
     file_format = content.get("format")
     if type(file_format) is not int:
-        return "is no checkpoint of this version of the program"
+        return NO_CHECKPOINT
     if file_format != CHECKPOINT_FORMAT:
         return f"has format {file_format}, and this version reads {CHECKPOINT_FORMAT}"
     if exceeds_storage(content):

@@ -10,6 +10,7 @@ from pipeline.networks.perceptual.lpips import SMALLEST_SIDE, Lpips
 from pipeline.networks.perceptual.vgg import VGG16Features
 from pipeline.networks.perceptual.weights import (
     Backbone,
+    WeightsUnavailableError,
     backbone_state,
     has_backbone,
     sha256_of_tensors,
@@ -38,9 +39,14 @@ def load_content_network(
     """
     if params.adv_weight == 0:
         return ContentNetwork()
-    if params.vgg == "imagenet" and not has_backbone("vgg16"):
-        progress.message("VGG16's ImageNet weights are fetched: 528 MB, once")
-    state = backbone_state("vgg16", params.vgg, params.seed)
+    try:
+        state = backbone_state("vgg16", params.vgg, params.seed, progress.message)
+    except WeightsUnavailableError as error:
+        if params.vgg != "imagenet":
+            raise
+        raise WeightsUnavailableError(
+            f"{error}; or ask for random weights by name: train.vgg=random"
+        ) from None
     if params.vgg == "random":
         progress.message(
             "note: train.vgg is random: the content loss compares features of a VGG16 that learnt "
@@ -70,9 +76,7 @@ def load_extra_losses(
     kinds = {"lpips": ("alexnet", Lpips), "dists": ("vgg16", Dists)}
     for name in weights.keys() & kinds.keys():
         backbone, kind = kinds[name]
-        if not has_backbone(backbone):
-            progress.message(f"{backbone}'s ImageNet weights are fetched, once")
-        state = backbone_state(backbone, "imagenet")
+        state = backbone_state(backbone, "imagenet", report=progress.message)
         networks[name], hashes[name] = kind(state).to(device), sha256_of_tensors(state)
     return ExtraLosses(weights, networks), hashes
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from pipeline.errors import PipelineError, UsageError
 from pipeline.files import writing
 from pipeline.locks import hold
+from pipeline.networks.files import load_generator
 from pipeline.networks.tensor_files import DamagedArchiveError, error_line
 from pipeline.training.checkpointed_state import CheckpointedState
-from pipeline.training.checkpoints import load_checkpoint
+from pipeline.training.checkpoints import NO_CHECKPOINT, load_checkpoint
 from pipeline.training.run_folders import LOCK_FILE, nearest_checkpoints, record_start
 from pipeline.training.run_setup import TrainRun
+from pipeline.wording import counted
 
 
 def resume(run: TrainRun, exit_stack: ExitStack) -> None:
@@ -51,16 +53,30 @@ def _restore_named(path: Path, training: CheckpointedState, steps: int) -> None:
     try:
         problem = load_checkpoint(path, training)
     except DamagedArchiveError as damage:
-        problem = f"is damaged ({damage})"
+        problem = _other_content(path) or f"is damaged, or no checkpoint ({damage})"
     except (OSError, MemoryError, RuntimeError) as error:
         raise PipelineError(
             f"train.resume: {path}: cannot be read now ({error_line(error)})"
         ) from None
+    if problem == NO_CHECKPOINT:
+        problem = _other_content(path) or problem
     step = training.state.step
     if problem is None and step > steps:
-        problem = f"is of step {step}, after the {steps} steps that this training has"
+        problem = f"is of step {step}, after the {counted(steps, 'step')} that this training has"
     if problem is not None:
         raise UsageError(f"train.resume: {path}: it {problem}")
+
+
+def _other_content(path: Path) -> str | None:
+    """Describe a file that is no checkpoint but holds a generator; None for any other."""
+    try:
+        load_generator(path)
+    except PipelineError:
+        return None
+    return (
+        "holds a generator's weights, without what a checkpoint has beside them; name it in "
+        "train.init, to start from them"
+    )
 
 
 def _restore_in_other_process(path: Path, training: CheckpointedState) -> None:

@@ -87,6 +87,7 @@ def describe_run(
     optimiser = params.optimiser.model_dump(mode="json")
     shaping |= {f"optimiser.{name}": value for name, value in optimiser.items()}
     shaping |= {"folder_weights": _weights(params)}
+    shaping |= {"extra_losses": _above_zero(shaping["extra_losses"])}
     chain = degradation_of(params.degradation, params.degradation_strengths)
     if isinstance(chain, ChainStrengths):
         strengths = chain.by_name()
@@ -111,7 +112,11 @@ def describe_run(
 def _weights(params: TrainParams) -> dict[str, float]:
     """Return name → weight of what is trained on."""
     names = (MANIFEST_NAME, *sorted(params.hr_folders))
-    return {name: weight for name in names if (weight := params.weight(name))}
+    return _above_zero({name: params.weight(name) for name in names})
+
+
+def _above_zero(weights: Mapping[str, float]) -> dict[str, float]:
+    return {name: weight for name, weight in weights.items() if weight}
 
 
 def differences(theirs: Description, ours: Description) -> list[str]:

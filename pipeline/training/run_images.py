@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import PipelineError, UsageError, some_of
+from pipeline.errors import UsageError, some_of
 from pipeline.images.paired_folders import (
     FolderNames,
     PairedFiles,
@@ -19,7 +19,7 @@ from pipeline.images.paired_folders import (
     sha256_of_pairs,
 )
 from pipeline.images.shards import read_image, read_images
-from pipeline.manifest.rows import Row, read_manifest, train_images_sha256
+from pipeline.manifest.rows import Row, read_manifest, rows_of_split, train_images_sha256
 from pipeline.params import TrainParams
 from pipeline.params.train import MANIFEST_NAME
 from pipeline.progress import Progress
@@ -59,7 +59,10 @@ def read_run_images(params: TrainParams, paths: TrainPaths, progress: Progress) 
     """
     rows = read_manifest(paths.manifest) if params.reads_manifest else []
     uses_manifest = params.val_hr_folder is None
-    validation_rows = _rows_of_split("val", rows, paths.manifest) if uses_manifest else []
+    validation_rows: Sequence[Row] = []
+    if uses_manifest:
+        other = "name a folder to validate on: train.val_hr_folder"
+        validation_rows = rows_of_split(paths.manifest, rows, "val", other)
     sources: list[ImageSource] = []
     images_sha256 = None
     if params.weight(MANIFEST_NAME):
@@ -144,14 +147,19 @@ def _list_validation_pairs(
 
 
 def _manifest_source(params: TrainParams, paths: TrainPaths, rows: Sequence[Row]) -> ManifestImages:
-    """Return the manifest's training images. Raises `PipelineError` where crops do not fit them."""
-    training_rows = _rows_of_split("train", rows, paths.manifest)
+    """Return the manifest's training images.
+
+    Raises `PipelineError` where there are none, `UsageError` where crops do not fit them.
+    """
+    other = "train on folders alone: train.hr_folders, and train.folder_weights with manifest: 0"
+    training_rows = rows_of_split(paths.manifest, rows, "train", other)
     size = len(read_image(paths.resized, training_rows[0]))
     side = size // params.scale * params.scale
     if params.crop > side:
-        raise PipelineError(
+        raise UsageError(
             f"train.crop: {params.crop} is larger than the images of {paths.manifest}, "
-            f"{side} pixels"
+            f"{side} pixels; lower it to that or less, or raise resize.size and run pipeline "
+            "resize and pipeline manifest again"
         )
     return ManifestImages(paths.resized, training_rows, size, params.weight(MANIFEST_NAME))
 
@@ -174,17 +182,6 @@ def _fitting(
             f"train.crop, {params.crop} pixels, and left out: {some_of(small, most=3)}"
         )
     return fitting
-
-
-def _rows_of_split(split: str, rows: Sequence[Row], manifest: Path) -> list[Row]:
-    """Return the rows of a split. Raises `PipelineError` where there are none."""
-    in_split = [row for row in rows if row.split == split]
-    if not in_split:
-        raise PipelineError(
-            f"{manifest}: has no {split} rows; change manifest.val_fraction and "
-            "manifest.test_fraction, or scrape more"
-        )
-    return in_split
 
 
 def _spread(images: Sequence[T], params: TrainParams) -> list[T]:

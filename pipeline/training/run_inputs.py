@@ -6,8 +6,9 @@ from pathlib import Path
 from pipeline.errors import UsageError
 from pipeline.files import sha256_of
 from pipeline.params import TrainParams
-from pipeline.shipped import named_file
+from pipeline.shipped import named_file, unknown_model
 from pipeline.training.run_folders import recorded_resume_sha256
+from pipeline.wording import did_you_mean
 
 GENERATOR_FILE = "generator.safetensors"
 BEST_FILE = "best.safetensors"
@@ -53,18 +54,30 @@ class TrainPaths:
 def input_hashes(params: TrainParams, paths: TrainPaths) -> dict[str, str | None]:
     """Return the SHA-256 of each file of weights to begin with, None where the params name none.
 
-    Raises `UsageError` where the params name a file that does not exist.
+    Raises `UsageError` where the params name a file, `train.vgg` included, that does not exist.
     """
+    _check_vgg(params, paths)
     return {
         "init_sha256": _init_sha256(params, paths),
         "resume_sha256": _resume_sha256(params, paths),
     }
 
 
+def _check_vgg(params: TrainParams, paths: TrainPaths) -> None:
+    is_file = params.adv_weight > 0 and params.vgg not in VGG_CHOICES
+    if is_file and not paths.resolve(params.vgg).exists():
+        raise UsageError(
+            f"train.vgg: {params.vgg} is no file or folder, nor one of {', '.join(VGG_CHOICES)}"
+            f"{did_you_mean(params.vgg, VGG_CHOICES)}"
+        )
+
+
 def _init_sha256(params: TrainParams, paths: TrainPaths) -> str | None:
     if params.init is None:
         return None
     path = paths.resolve_init(params.init)
+    if not path.suffix and not path.exists():
+        raise UsageError(f"train.init: {unknown_model(params.init)}")
     try:
         return sha256_of(path)
     except OSError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pipeline.devices import uses_bf16
+from pipeline.devices import is_slow, uses_bf16
 from pipeline.errors import PipelineError, UsageError
 from pipeline.fingerprints import code_of, short_hash, training_versions
 from pipeline.images.degradation import degradation_of
@@ -37,6 +37,7 @@ from pipeline.training.schedules import resolved_pretrain_steps
 from pipeline.training.sources import ImageSource
 from pipeline.training.step import TrainStep
 from pipeline.training.validation import Validation
+from pipeline.wording import counted
 
 # Its imports are all modules that shape the weights.
 TRAINER = "pipeline.training.trainer"
@@ -101,6 +102,10 @@ def set_up(
     resolved = paths.resolve_params(params)
     training = new_checkpointed_state(resolved, device, group)
     precision = _precision(params, training.state.generator, device)
+    if is_slow(precision, device):
+        progress.message(
+            f"note: train.precision {precision} is slow on this CPU; auto and fp32 are faster"
+        )
     content = load_content_network(resolved, device, precision, progress)
     extra_losses, hashes = load_extra_losses(params, device, progress)
     inputs |= {"vgg_sha256": content.sha256}
@@ -192,17 +197,18 @@ def _steps(params: TrainParams, samples: int) -> int:
     pretraining = resolved_pretrain_steps(params, steps)
     if params.adv_weight > 0 and steps <= pretraining:
         raise UsageError(
-            f"train.epochs: {params.epochs} epochs of {samples} images are {steps} steps, which "
-            f"end in the pre-training of {pretraining}, before the discriminator; raise epochs, "
-            "lower pretrain_steps, or set adv_weight to 0"
+            f"train.epochs: {counted(params.epochs, 'epoch')} of {counted(samples, 'image')} make "
+            f"{counted(steps, 'step')}, all in the pre-training of {pretraining}, before "
+            "the discriminator; raise epochs, lower pretrain_steps, or set adv_weight to 0"
         )
     return steps
 
 
 def _check_batch(params: TrainParams, group: Group) -> None:
     if params.batch % group.size:
-        raise PipelineError(
-            f"train.batch: {params.batch} cannot be shared by {group.size} processes"
+        raise UsageError(
+            f"train.batch: {params.batch} cannot be shared equally by "
+            f"{counted(group.size, 'process', 'processes')}; change one"
         )
 
 

@@ -124,8 +124,8 @@ def splits(folder: Path) -> dict[int, str]:
 def test_round_trip(tmp_path: Path) -> None:
     rows = [
         ROW,
-        replace(ROW, tile=2),
-        replace(ROW, id=6, tags=(), source="", scale=1.0, split="train"),
+        replace(ROW, tile=2, sha256="b" * 64),
+        replace(ROW, id=6, sha256="c" * 64, tags=(), source="", scale=1.0, split="train"),
     ]
     write_manifest(tmp_path / "manifest.csv", rows)
     assert read_manifest(tmp_path / "manifest.csv") == rows
@@ -179,7 +179,7 @@ def test_a_row_that_cannot_be_is_told_with_line_and_column(
     wrong: dict[str, Any] = {column: value}
     row = replace(ROW, source="")
     write_manifest(tmp_path / "m.csv", [row, replace(row, **wrong)])
-    with pytest.raises(PipelineError, match=rf"m\.csv:3: .*\({column}: .*; run pipeline") as e:
+    with pytest.raises(PipelineError, match=rf"m\.csv:3: .*\({column}: .*; correct it, or ") as e:
         read_manifest(tmp_path / "m.csv")
     assert "\n" not in str(e.value)
 

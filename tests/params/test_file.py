@@ -194,8 +194,8 @@ def test_params_are_frozen() -> None:
         ("evaluate:\n  blend: a\n", ":2: evaluate.blend: 'a' is no name in evaluate.models"),
         (
             "train:\n  steps: 500\n  pretrain_steps: 500\n",
-            ":2: train.steps: 500 steps end in the pre-training of 500, before the discriminator; "
-            "raise steps, lower pretrain_steps, or set adv_weight to 0",
+            ":2: train.steps: 500 steps would end in the pre-training of 500, before the "
+            "discriminator; raise steps, lower pretrain_steps, or set adv_weight to 0",
         ),
         (
             "train:\n  content_layers: [conv1_1, conv2_1, conv1_1]\n",

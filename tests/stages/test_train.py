@@ -236,11 +236,16 @@ def test_two_processes_train_and_go_on(project: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["--device", "cuda:9"], 2, "--device: cuda:9: this machine has"),
+        (
+            ["--processes", "1", "--accumulate", "3"],
+            2,
+            "--accumulate: 2 crops on 1 process cannot make 3 equal parts on each",
+        ),
         (["--processes", "3"], 2, "--processes: 3 cannot share a batch of 2 equally"),
         (
             ["--accumulate", "3"],
             2,
-            "--accumulate: 2 crops on 2 processes have no 3 equal parts on each",
+            "--accumulate: 2 crops on 2 processes cannot make 3 equal parts on each",
         ),
     ],
 )
@@ -329,13 +334,25 @@ def test_a_repository_without_a_commit_is_one_line(project: Path) -> None:
     ("arguments", "message"),
     [
         (["--crop", "96"], "--crop: 96 is larger than the images of data/manifest.csv"),
-        (["--vgg", "nowhere"], "nowhere: holds no vgg16*.safetensors"),
+        (
+            ["--vgg", "randm"],
+            "--vgg: randm is no file or folder, nor one of imagenet, random (did you mean random?)",
+        ),
+        (
+            ["--init", "destortion"],
+            "--init: destortion is no file, and no model that is here (article-distortion, "
+            "article-perception, distortion, perception, web) (did you mean distortion?)",
+        ),
+        (
+            ["--degradation-strengths", "nois=7"],
+            "--degradation-strengths: nois: unknown key (did you mean noise_prob or noise_range?)",
+        ),
         (["--device", "cuda:9"], "--device: cuda:9: this machine has"),
     ],
 )
 def test_what_cannot_work_is_one_line(arguments: list[str], message: str, project: Path) -> None:
     result = pipeline(project, "train", *arguments)
-    assert result.code in (1, 2)
+    assert result.code == 2
     assert len(result.problems) == 1
     assert result.problems[0].startswith(message)
 
@@ -374,9 +391,22 @@ def test_under_dvc_models_of_another_scale_are_found_before_the_training(project
     )
 
 
+def test_under_dvc_a_split_without_images_is_found_before_the_training(project: Path) -> None:
+    result = pipeline(project, "train", DVC_STAGE="train")
+    assert (result.code, result.problems) == (
+        1,
+        [
+            "data/manifest.csv: no image in the split test; raise manifest.test_fraction, or "
+            "choose another split (evaluate.split)"
+        ],
+    )
+
+
 def test_a_file_that_dvc_does_not_watch_is_named(project: Path) -> None:
     pipeline(project, "train", "--steps", "3")
     (project / "models/generator.safetensors").rename(project / "first.safetensors")
+    with (project / "params.yaml").open("a") as file:
+        file.write("evaluate:\n  split: val\n")
     result = pipeline(project, "train", "--init", "first.safetensors", DVC_STAGE="train")
     assert result.code == 0, result.err
     assert (

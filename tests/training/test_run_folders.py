@@ -72,6 +72,12 @@ def described(
     return describe_run(params, config, steps, "fp32", False, inputs, code or {}, versions)
 
 
+def test_a_loss_of_weight_0_is_no_other_run() -> None:
+    same, other = ({"extra_losses": {"gradient": weight}} for weight in (0.0, 0.5))
+    assert described(same) == described()
+    assert described(other) != described()
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.evaluation.curves import NAMES
@@ -392,7 +393,7 @@ def test_epochs_that_end_before_the_discriminator_are_refused(world: Path, tmp_p
     with pytest.raises(UsageError) as raised:
         run(world, tmp_path, **changes)
     assert str(raised.value) == (
-        "train.epochs: 2 epochs of 5 images are 2 steps, which end in the pre-training of 2, "
+        "train.epochs: 2 epochs of 5 images make 2 steps, all in the pre-training of 2, "
         "before the discriminator; raise epochs, lower pretrain_steps, or set adv_weight to 0"
     )
     assert run(world, tmp_path, **(changes | {"adv_weight": 0})).steps == 2
@@ -472,3 +473,70 @@ def test_each_phase_has_its_own_progress(
     run(world, tmp_path, progress=progress, **changes)
     started = zip(progress.labels, progress.totals, strict=True)
     assert [one for one in started if one[0] != "read images"] == phases
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("generator.safetensors", "holds a generator's weights, without what a checkpoint has"),
+        ("published.pth", "holds a generator's weights, without what a checkpoint has"),
+        ("notes.pth", "is no checkpoint of this version of the program"),
+        ("cut.pt", "is damaged, or no checkpoint (File is not a zip file)"),
+    ],
+)
+def test_what_is_no_checkpoint_is_told_by_its_content(
+    name: str, problem: str, world: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    torch.save({"params": SRVGGNetCompact(num_feat=8, num_conv=2).state_dict()}, path)
+    if name == "generator.safetensors":
+        shutil.copy(world / "models" / name, path)
+    if name == "notes.pth":
+        torch.save({"notes": [1]}, path)
+    if name == "cut.pt":
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UsageError) as raised:
+        run(world, tmp_path / "models", resume=path)
+    text = str(raised.value)
+    assert text.startswith(f"train.resume: {path}: it {problem}")
+    assert text.endswith("; name it in train.init, to start from them") == ("weights" in problem)
+
+
+FILE = {
+    "generator.kind": "file", "generator.features": 64, "generator.blocks": "null", **OTHER_KIND
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        ({"init": "notes.pth"}, "train.init: {}/notes.pth: its weights fit no network: "),
+        ({"init": "cut.pt"}, "train.init: {}/cut.pt: no whole file of weights and nothing else: "),
+        (
+            {"init": "cut.pt", **FILE},
+            "train.init: {}/cut.pt: no whole file of weights and nothing ",
+        ),
+        ({"crop": 96}, "train.crop: 96 is larger than the images of "),
+    ],
+)
+def test_params_that_do_not_fit_their_files_are_wrong_usage(
+    params: dict[str, object], problem: str, world: Path, tmp_path: Path
+) -> None:
+    torch.save({"notes": [1]}, tmp_path / "notes.pth")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "notes.pth").read_bytes()[:100])
+    if "init" in params:
+        params = {**params, "init": tmp_path / str(params["init"])}
+    with pytest.raises(UsageError) as raised:
+        run(world, tmp_path / "models", **params)
+    assert str(raised.value).startswith(problem.format(tmp_path))
+    assert "; " in str(raised.value)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_a_precision_that_cpus_are_slow_in_is_noted(
+    precision: str, world: Path, tmp_path: Path
+) -> None:
+    progress = RecordedProgress()
+    run(world, tmp_path, None, progress, precision=precision, steps=1, adv_weight=0)
+    note = "note: train.precision fp16 is slow on this CPU; auto and fp32 are faster"
+    assert (note in progress.messages) == (precision == "fp16")

@@ -31,6 +31,7 @@ Backbone = Literal["vgg16", "alexnet"]
 FOLDER_VARIABLE = "PIPELINE_WEIGHTS"
 # File names of torchvision's downloads, without the import of torchvision, which is slow.
 DOWNLOAD_NAMES = {"vgg16": "vgg16-397923af.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
+_DOWNLOAD_MEGABYTES = {"vgg16": 528, "alexnet": 233}
 SOCKET_TIMEOUT_SECONDS = 10.0
 
 
@@ -38,19 +39,27 @@ class WeightsUnavailableError(PipelineError):
     """Weights of a backbone are not available."""
 
 
-def backbone_state(name: Backbone, choice: str, seed: int = 0) -> dict[str, Tensor]:
+def backbone_state(
+    name: Backbone, choice: str, seed: int = 0, report: Callable[[str], None] | None = None
+) -> dict[str, Tensor]:
     """Return the convolutions of `name` by `choice`: `imagenet`, `random`, or a file or folder.
 
     They are fp32 tensors `features.N.weight` and `features.N.bias`. `imagenet` searches the folder
     in `PIPELINE_WEIGHTS`, then torchvision's cache, then downloads where no folder is named. Raises
-    `WeightsUnavailableError` that says what to do.
+    `WeightsUnavailableError` that says what to do. `report` is called before a download, with a
+    line that tells of it.
     """
     if choice == "random":
         return _random_state(name, seed)
     if choice != "imagenet":
         return _read(name, _find_file(name, Path(choice)))
     path = find_backbone(name)
-    return _download(name) if path is None else _read(name, path)
+    if path is not None:
+        return _read(name, path)
+    if report is not None:
+        size = _DOWNLOAD_MEGABYTES[name]
+        report(f"{name}: no ImageNet weights here; trying to download them, {size} MB, once")
+    return _download(name)
 
 
 def backbone_shapes(name: Backbone) -> dict[str, tuple[int, ...]]:
@@ -92,9 +101,11 @@ def find_backbone(name: Backbone) -> Path | None:
         return found
     try:
         return _find_file(name, Path(folder))
-    except WeightsUnavailableError:
+    except WeightsUnavailableError as error:
         if found is None or not Path(folder).is_dir():
-            raise
+            raise WeightsUnavailableError(
+                f"{FOLDER_VARIABLE}: {error}; where the variable is not set, they are downloaded"
+            ) from None
         return found
 
 
@@ -121,6 +132,8 @@ def _find_file(name: Backbone, path: Path) -> Path:
     if path.is_file():
         return path
     files = sorted(path.glob(f"{name}*.safetensors"))
+    if not path.exists():
+        raise WeightsUnavailableError(f"{path}: no such file or folder; name another")
     if not files:
         raise WeightsUnavailableError(
             f"{path}: holds no {name}*.safetensors; name a folder that does, or the file itself"
@@ -170,8 +183,7 @@ def _download(name: Backbone) -> dict[str, Tensor]:
     except (URLError, OSError, RuntimeError) as error:
         raise WeightsUnavailableError(
             f"{weights.url}: ImageNet weights of {name} cannot be downloaded ({error}); put "
-            f"{name}.safetensors into a folder and name it in {FOLDER_VARIABLE}, or ask for random "
-            "weights by name: train.vgg=random"
+            f"{name}.safetensors into a folder and name it in {FOLDER_VARIABLE}"
         ) from None
     return _convolutions(dict(state))
 

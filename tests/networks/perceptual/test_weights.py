@@ -75,12 +75,15 @@ def test_a_path_is_taken_and_named(half_precision: Path, as_file: bool) -> None:
 
 def test_without_weights_one_line_says_what_to_do(unreachable: None) -> None:
     assert find_backbone("vgg16") is None
+    reports: list[str] = []
     with pytest.raises(WeightsUnavailableError) as raised:
-        backbone_state("vgg16", "imagenet")
+        backbone_state("vgg16", "imagenet", report=reports.append)
     message = str(raised.value)
     assert "\n" not in message
     assert "PIPELINE_WEIGHTS" in message
-    assert "train.vgg=random" in message
+    assert reports == [
+        "vgg16: no ImageNet weights here; trying to download them, 528 MB, once",
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08" + b"\0" * 7 + b"{broken}"])
@@ -103,6 +106,27 @@ def test_another_networks_file_is_refused(half_precision: Path) -> None:
 def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsUnavailableError, match=str(tmp_path)):
         backbone_state("vgg16", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("", "holds no vgg16*.safetensors; name a folder that does, or the file itself"),
+        ("mistyped", "no such file or folder; name another"),
+    ],
+)
+def test_no_download_is_told_of_where_a_folder_is_named(
+    unreachable: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, problem: str
+) -> None:
+    folder, reports = tmp_path / name, list[str]()
+    monkeypatch.setenv("PIPELINE_WEIGHTS", str(folder))
+    with pytest.raises(WeightsUnavailableError) as raised:
+        backbone_state("vgg16", "imagenet", report=reports.append)
+    assert (str(raised.value), reports) == (
+        f"PIPELINE_WEIGHTS: {folder}: {problem}; where the variable is not set, they are "
+        "downloaded",
+        [],
+    )
 
 
 def test_a_folder_with_one_network_leaves_the_other_to_the_cache(
