@@ -61,7 +61,7 @@ class ArgumentError(UsageError):
 
 
 class ReaderEndedError(Exception):
-    """What read standard output has ended, as `head` does: no failure, and nothing to report."""
+    """What read standard output has ended, as `head` does: nothing to report, but the work ends."""
 
 
 class Interrupted(PipelineError):  # noqa: N818 - not an error

@@ -47,32 +47,49 @@ def atomic_path(path: Path, replace: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def _locked_temporary(path: Path) -> Iterator[Path]:
-    """Make an empty file beside `path`, and lock it while the block runs, where locks exist."""
-    while True:
-        temporary = path.with_name(_temporary_name(path.name))
-        with _naming(path, temporary):
-            handle: int | None = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        assert handle is not None
-        if not _lock(handle, wait=True):
-            # Systems without such locks do not rename an open file either.
-            os.close(handle)
-            handle = None
-            break
-        if temporary.exists():
-            break
-        # `remove_leftovers` took it before it was locked.
-        os.close(handle)
+    """Make an empty file beside `path`, locked while the block runs, where that is possible."""
+    temporary, lock = _make_temporary(path)
     try:
         yield temporary
     finally:
-        if handle is not None:
+        if lock is not None:
+            os.close(lock)
+
+
+def _make_temporary(path: Path) -> tuple[Path, int | None]:
+    """Return a new file beside `path`, and the descriptor that locks it; None if nothing does."""
+    while True:
+        temporary = path.with_name(_temporary_name(path.name))
+        with _naming(path, temporary):
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if not _lock(handle, wait=True):
+            # Systems without such locks do not rename an open file either.
             os.close(handle)
+            return temporary, None
+        # `remove_leftovers` may have taken it before it was locked.
+        if temporary.exists():
+            if _is_writable(temporary):
+                return temporary, handle
+            os.close(handle)
+            return temporary, None
+        os.close(handle)
+
+
+def _is_writable(locked: Path) -> bool:
+    """Return whether a locked file can be written by another descriptor; on SMB it cannot."""
+    try:
+        locked.write_bytes(b"\0")
+        os.truncate(locked, 0)
+    except OSError:
+        return False
+    return True
 
 
 def _lock(handle: int, wait: bool) -> bool:
-    """Lock an open file until it is closed, or its process has ended; return whether it is locked.
+    """Lock an open file until it is closed, or all processes that have it have ended.
 
-    False where another process holds it, or where the system or file system has no such locks.
+    Return whether it is locked: not where another process holds it, or where the system or file
+    system has no such locks.
     """
     try:
         import fcntl
@@ -149,12 +166,14 @@ def path_problem(path: Path) -> str | None:
 
     That is a link to what is not there, as to a disk, or a file in place of a folder.
     """
-    for folder in (path, *path.parents):
-        if folder.is_symlink() and not folder.exists():
-            target = folder.readlink()
-            return f"{folder}: is a link to {target}, which is not there; mount its disk"
-        if folder != path and folder.is_file():
-            return f"{folder}: is a file, and a folder is needed there; move it away"
+    # What may not be looked at says nothing.
+    with suppress(OSError):
+        for folder in (path, *path.parents):
+            if folder.is_symlink() and not folder.exists():
+                target = folder.readlink()
+                return f"{folder}: is a link to {target}, which is not there; mount its disk"
+            if folder != path and folder.is_file():
+                return f"{folder}: is a file, and a folder is needed there; move it away"
     return None
 
 

@@ -247,7 +247,7 @@ def _run(app: typer.Typer) -> int:
         code = READER_ENDED
     except SystemExit as ended:
         # Of Typer's completion of shells.
-        code = ended.code if isinstance(ended.code, int) else 0
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except (KeyboardInterrupt, typer.Abort):
         print(MESSAGE, file=sys.stderr)
         code = INTERRUPTED

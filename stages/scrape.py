@@ -64,10 +64,13 @@ def run(
             raise UsageError("--check: takes none of --dry-run, --retry-failed, --refresh")
         _check_files(store, progress)
     elif is_folder(params.site):
-        if dry_run or retry_failed or refresh:
-            raise UsageError(
-                "--dry-run, --retry-failed, --refresh: nothing is fetched from a folder"
-            )
+        options = {"--dry-run": dry_run, "--retry-failed": retry_failed, "--refresh": refresh}
+        if given := [name for name, is_given in options.items() if is_given]:
+            from pipeline.scraping.folder import site_folder
+
+            folder = site_folder(params.site, project_folder())
+            problem = "is a folder, of which nothing is fetched; leave the option out"
+            raise UsageError(f"{given[0]}: {folder}: {problem}")
         _scrape_folder(params, progress)
     elif retry_failed and (dry_run or refresh):
         raise UsageError("--retry-failed: takes neither --dry-run nor --refresh")

@@ -2,7 +2,6 @@
 
 import io
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,8 +10,8 @@ from typing import TextIO
 
 from pipeline.errors import PipelineError, ReaderEndedError
 
-READER_ENDED = 128 + signal.SIGPIPE
-"""Exit code where nobody reads standard output any more: a shell's for a program that ends so."""
+READER_ENDED = 141
+"""Exit code where nobody reads standard output any more, as of a program that SIGPIPE ends."""
 
 
 def prepare_streams() -> None:

@@ -49,7 +49,7 @@ def run(params: TrainParams) -> None:
     if params.processes > 1 and not in_process_group():
         _launch(params)
     else:
-        _train(params)
+        print(_train(params), end="")
 
 
 def _check_named_files(params: TrainParams) -> None:
@@ -107,11 +107,13 @@ def _launch(params: TrainParams) -> None:
         with watched(Path(folder), "*.alive", report):
             code = launch(params.processes, _train_in_group, params, Path(folder))
         problem = _first_problem(Path(folder))
+        summaries = [path.read_text(encoding="utf-8") for path in Path(folder).glob("*.summary")]
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code:
         message = problem or "training: a process was killed; run again to go on"
         raise (UsageError if code == UsageError.exit_code else PipelineError)(message)
+    print("".join(summaries), end="")
 
 
 def _first_problem(folder: Path) -> str:
@@ -139,7 +141,10 @@ def _train_in_group(params: TrainParams, problems: Path) -> None:
     sign = problems / f"{os.environ['RANK']}-{os.getpid()}.alive"
     try:
         with beating(sign), naming_options("train", ()):
-            _train(params)
+            summary = _train(params)
+        if summary:
+            # The first process prints it: it knows of a closed standard output.
+            (problems / f"{os.environ['RANK']}.summary").write_text(summary, encoding="utf-8")
     except PipelineError as error:
         (problems / f"{os.environ['RANK']}.error").write_text(str(error), encoding="utf-8")
         raise SystemExit(error.exit_code) from None
@@ -155,7 +160,8 @@ def _train_in_group(params: TrainParams, problems: Path) -> None:
         raise SystemExit(INTERRUPTED) from None
 
 
-def _train(params: TrainParams) -> None:
+def _train(params: TrainParams) -> str:
+    """Train, and return the lines to print of it; none in all processes but one."""
     from pipeline.training.run_setup import public_params
     from pipeline.training.trainer import train
 
@@ -175,15 +181,14 @@ def _train(params: TrainParams) -> None:
             list(kept_for_evaluation),
         )
     if result is None:
-        return
+        return ""
     recorder.end()
     figures = ", ".join(f"{name} {value:.4f}" for name, value in result.figures.items())
     speed = ", ".join(f"{value:.4g} {name}" for name, value in result.throughput.items())
     skipped = f" ({result.skipped} skipped)" if result.skipped else ""
     ending = "; ".join([figures, *result.warnings])
-    print(f"{result.generator}: {counted(result.steps, 'step')}{skipped}; {ending}")
-    if speed:
-        print(f"speed: {speed}")
+    summary = f"{result.generator}: {counted(result.steps, 'step')}{skipped}; {ending}\n"
+    return summary + (f"speed: {speed}\n" if speed else "")
 
 
 STAGE = Stage("train", run, MODELS)

@@ -23,12 +23,8 @@ _KINDS = {
 def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
     """Describe in one line why a command line was refused; with an example where none is near."""
     message = error.format_message()
-    option = getattr(error, "option_name", None)
-    for argument in arguments:
-        if option is None or not argument.startswith(option):
-            continue
-        if Path(argument).suffix.lower() in PICTURE_SUFFIXES or os.path.lexists(argument):
-            return f"{message}. A path that begins with - is typed as ./{argument}"
+    if (path := _path_as_option(error, arguments)) is not None:
+        return f"{message.removesuffix('.')}. A path that begins with - is typed as ./{path}"
     if isinstance(error, typer.BadParameter):
         if isinstance(error.__cause__, ValidationError):
             return _refused_value(error, error.__cause__) or message
@@ -38,6 +34,18 @@ def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
     if name is not None and Path(name[1]).suffix.lower() in PICTURE_SUFFIXES:
         return f"{message} For example: {_EXAMPLE}"
     return message
+
+
+def _path_as_option(error: typer.TyperException, arguments: Sequence[str]) -> str | None:
+    """Return the argument that was taken for an option that there is not, where it is a path."""
+    option = getattr(error, "option_name", None)
+    if option is None or not error.format_message().startswith("No such option"):
+        return None
+    for argument in arguments:
+        is_path = Path(argument).suffix.lower() in PICTURE_SUFFIXES or os.path.lexists(argument)
+        if argument.startswith(option) and "=" not in argument and is_path:
+            return argument
+    return None
 
 
 def _refused_value(error: typer.BadParameter, cause: ValidationError) -> str | None:

@@ -14,6 +14,7 @@ from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import LoadedGenerator, load_generator
 from pipeline.params import EvaluateParams
 from pipeline.shipped import named_file, shipped_models
+from pipeline.wording import counted
 
 
 def load_methods(
@@ -69,8 +70,8 @@ def _load_models(
         scale, ours = other.generator.scale, trained.generator.scale
         if scale != ours:
             raise UsageError(
-                f"evaluate.models: {name} enlarges {scale} times, the trained generator {ours} "
-                "times; their results cannot be compared"
+                f"evaluate.models: {name} enlarges {counted(scale, 'time')}, the trained generator "
+                f"{counted(ours, 'time')}; their results cannot be compared"
             )
         models[name] = other
     return models

@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,11 +55,12 @@ class ResultFiles:
         suffix = _common_suffix(method, folder, by_name)
         missing = [name for name in names if suffix not in by_name[name]]
         if missing:
-            nameless = sorted(by_stem.keys() - set(names))
+            named = {name + suffix for name, suffixes in by_name.items() for suffix in suffixes}
+            nameless = sorted(by_stem.keys() - named)
             raise UsageError(
                 f"evaluate.results: {method}: {folder} has no result of {len(missing)} of "
                 f"{len(names)} images: {some_of(missing)}; each needs a file with the name of "
-                f"{wanted_names}, as {missing[0]}.png or {missing[0]}_x4.png"
+                f"{wanted_names}, as {missing[0]}{suffix}.png"
                 + (f", and {by_stem[nameless[0]][0].name} is no image's name" if nameless else "")
             )
         paths = {name: min(by_name[name][suffix], key=_preference) for name in names}
@@ -177,14 +179,15 @@ def _common_suffix(
     """Return what follows each image's name: nothing, where some have the name alone."""
     if any("" in suffixes for suffixes in by_name.values()):
         return ""
-    first, *others = by_name.values()
-    fitting = [suffix for suffix in first if all(suffix in other for other in others)]
+    counts = Counter(suffix for suffixes in by_name.values() for suffix in suffixes)
+    fitting = [suffix for suffix, count in counts.items() if count == len(by_name)]
     if len(fitting) > 1:
         raise UsageError(
             f"evaluate.results: {method}: {folder} has several results of each image, with "
             f"{' and '.join(fitting)} after its name; put one kind into a folder of its own"
         )
-    return fitting[0] if fitting else ""
+    # Of an incomplete set, what most of its files have.
+    return next(iter(fitting), max(counts, key=lambda suffix: counts[suffix], default=""))
 
 
 def _preference(path: Path) -> int:

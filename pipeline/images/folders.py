@@ -91,7 +91,7 @@ def find_pictures(
         real = Path(os.path.realpath(current))
         if real == real_results:
             continue
-        if real in others:
+        if real in others or others.intersection(real.parents) - {*top.parents}:
             _leave_out(contents, "as the project's results", current)
             continue
         # A link to a folder above leads to the folder itself.

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.errors import PipelineError, some_of
 from pipeline.fields import FileName, Finite, Index, Int64, Size, WebpLength, first_problem
 from pipeline.files import write_table
+from pipeline.wording import counted
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -85,8 +86,10 @@ def read_manifest(path: Path) -> list[Row]:
                     f"{path}:1: {problem}; the line should be {','.join(HEADER)}: restore it, or "
                     "run pipeline manifest again"
                 )
-            for line in filter(None, lines):  # editors leave blank lines
-                rows[lines.line_num] = _row(path, lines.line_num, line)
+            for line in lines:
+                # Editors leave blank lines.
+                if any(map(str.strip, line)):
+                    rows[lines.line_num] = _row(path, lines.line_num, line)
     except FileNotFoundError:
         raise PipelineError(
             f"{path}: not found; run pipeline manifest first, or name "
@@ -164,7 +167,7 @@ def _texts(row: Row) -> list[object]:
 
 def _row(path: Path, number: int, line: list[str]) -> Row:
     if len(line) != len(HEADER):
-        problem = f"{len(line)} columns, not {len(HEADER)}"
+        problem = f"{counted(len(line), 'column')}, not {len(HEADER)}"
     else:
         value = dict(zip(HEADER, line, strict=True))
         lists = {name: value[name].split() for name in ("crop_box", "tags")}

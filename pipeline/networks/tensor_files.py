@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.machine_errors import fault_text, is_machine_fault
+from pipeline.shipped import picture_format
 
 TORCH_SUFFIXES = (".pth", ".pt")
 ZIP_MAGIC = b"PK\3\4"
@@ -75,6 +76,8 @@ def read_tensors(path: Path) -> tuple[object, Mapping[str, str]]:
     except Exception as error:  # untrusted bytes raise nearly any exception
         if (fault := machine_fault(error)) is not None:
             raise PipelineError(f"{path}: cannot be read: {fault}") from None
+        if (format := picture_format(path)) is not None:
+            raise DamagedFileError(f"{path}: is a picture ({format}), not a model") from None
         raise DamagedFileError(f"{path}: no whole {kind}: {error_line(error)}") from None
 
 

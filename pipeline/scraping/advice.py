@@ -24,7 +24,8 @@ _ADVICE = {
     "no_robots_txt": "run the same command again later: while robots.txt cannot be read, nothing "
     "may be fetched there",
     "robots_txt": "use another site: robots.txt keeps this program from its files",
-    "disallowed_header_directives": "use another site: its files are marked as not for training",
+    "disallowed_header_directives": "use another site: its files are marked as not for training, "
+    "by a directive of scrape.disallowed_header_directives",
 }
 
 
@@ -39,7 +40,7 @@ _LISTING_ADVICE = {
     "empty": _LATER,
     "timeout": _LATER,
     "connection": f"{_LATER}; if that does not help, the fault is the site's or the network's",
-    "answer": f"{_LATER}; if that does not help, try another scrape.listing, or ask its owner",
+    "answer": f"{_LATER}; if that does not help, check scrape.site, and try another scrape.listing",
     "no_robots_txt": f"{_LATER}: while robots.txt cannot be read, nothing may be fetched",
     "robots_txt": "use another site: robots.txt keeps this program from its posts",
     "cursor": "use another site",

@@ -162,7 +162,7 @@ def _xml_record(post: "Tag") -> dict[str, object]:
 def reason_for_refusal(body: bytes) -> str:
     """Return the reason that an error in JSON, XML or plain text gives, in one line.
 
-    Empty where it gives none, and of a web page, most of which is no reason.
+    Empty where it gives none; of a web page, most of which is no reason, its title.
     """
     kind = body_kind(body)
     if kind is BodyKind.JSON:
@@ -172,7 +172,10 @@ def reason_for_refusal(body: bytes) -> str:
             return reason or excerpt(" ".join(strings(answer)))
         except (ValueError, RecursionError):
             return ""
-    if kind is BodyKind.HTML or not is_text(body):
+    if kind is BodyKind.HTML:
+        title = parse_html(body).title
+        return "" if title is None else excerpt(title.get_text(" ", strip=True))
+    if not is_text(body):
         return ""
     is_markup = body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
     return _reason_in_markup(body) if is_markup else excerpt(body.decode("utf-8-sig", "replace"))

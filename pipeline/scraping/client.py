@@ -38,6 +38,7 @@ FORMAT_ERRORS = frozenset(
         "robots_txt",
         "redirects",
         "off_site",
+        "login",
         "http_400",
         "http_403",
         "http_404",

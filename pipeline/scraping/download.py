@@ -250,7 +250,8 @@ def _raise_if_disallowed(
 def _raise_for_words(response: requests.Response, start: bytes) -> None:
     raise_for_challenge(response, start)
     if is_web_page(start):
-        problem = "is a web page, not a picture"
+        title = reason_for_refusal(start)
+        problem = "is a web page, not a picture" + (f": {title}" if title else "")
         raise FetchError(response.url, "web_page", problem, is_refusal=True)
     if is_text(start):
         reason = reason_for_refusal(start)

@@ -18,6 +18,8 @@ from pipeline.scraping.api_parsing import (
 
 CHALLENGE_EXIT_CODE = 3
 _MAX_URL = 500
+_LONGEST_WAIT = 1e9
+_ADDRESS = re.compile(r"https?://\S+")
 
 # Values of a query, also of one that is percent-encoded within another. The list of fields, `only`,
 # is no secret, but would fill a message.
@@ -104,7 +106,8 @@ class Stopped(Exception):  # noqa: N818  # no error: the caller asked for it
 
 def _message(url: str, problem: str) -> str:
     # Each for itself: the colon between them is no part of a secret that ends the address.
-    return one_line(f"{_cut(_without_secrets(url))}: {_without_secrets(problem)}")
+    problem = _ADDRESS.sub(lambda address: _cut(address[0]), _without_secrets(problem))
+    return one_line(f"{_cut(_without_secrets(url))}: {problem}")
 
 
 def _cut(url: str) -> str:
@@ -121,8 +124,8 @@ def retry_after(value: str, date: str = "") -> float:
 
     A date counts from `date`, the answer's own, since clocks differ; without one, from this one's.
     """
-    if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*", value):
-        return float(value)
+    if re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", value, re.ASCII):
+        return min(float(value), _LONGEST_WAIT)
     then = _parse_date(value)
     if then is None:
         return 0.0

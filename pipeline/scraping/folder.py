@@ -29,6 +29,7 @@ from pipeline.scraping.raw_set import SetEntry, copy_file, reported, try_replaci
 from pipeline.scraping.run import ScrapeReport, write_report
 from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_reason
 from pipeline.scraping.sites import likely_site
+from pipeline.wording import counted
 
 _RATING = "general"
 _MAX_NAMED = 10
@@ -86,7 +87,7 @@ def scrape_folder(
     for line in _unused_params(params):
         progress.message(line)
     params = _folder_rules(params)
-    folder = _folder(params.site, project)
+    folder = site_folder(params.site, project)
     if folder.resolve() == raw.resolve():
         raise UsageError(
             f"scrape.site: {path_text(folder)}: is the folder that the set is written to; move the "
@@ -100,8 +101,8 @@ def scrape_folder(
         raise _nothing_accepted(folder, rejected)
     if len(accepted) < params.limit:
         progress.message(
-            f"{path_text(folder)}: {len(accepted)} pictures fit, fewer than scrape.limit "
-            f"{params.limit}; all of them are taken"
+            f"{path_text(folder)}: {counted(len(accepted), 'picture')} fit, fewer than "
+            f"scrape.limit {params.limit}; all are taken"
         )
     # Copies, since DVC makes the files of its outputs read-only, and these are the user's own.
     entries = reported(accepted, len(accepted), progress)
@@ -118,13 +119,13 @@ def scrape_folder(
     return result
 
 
-def _folder(site: str, project: Path) -> Path:
+def site_folder(site: str, project: Path) -> Path:
     """Return the folder that `site` names. Raises `UsageError` where there is none."""
     try:
         return folder_of(site, project)
     except UsageError as error:
         if address := likely_site(site):
-            raise UsageError(f"{error}; did you mean {address}?") from None
+            raise UsageError(f"{error} (did you mean {address}?)") from None
         raise
 
 

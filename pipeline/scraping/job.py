@@ -377,6 +377,6 @@ def _with_advice(error: BaseException, params: ScrapeParams) -> BaseException:
     """Return `error`, with advice where the site cannot be reached."""
     if isinstance(error, UnreachableError):
         likely = likely_site(params.site)
-        hint = f" (did you mean {likely}?)" if likely and likely != params.site else ""
+        hint = f" (did you mean {likely}?)" if likely else ""
         return PipelineError(f"{error}{hint}; {error.advice}, then run this again")
     return error

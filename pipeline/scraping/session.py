@@ -258,7 +258,8 @@ class Session:
             except requests.RequestException:
                 raise
             except OSError as error:
-                raise certificates_error(url) or error from None
+                fault = SiteError(url, f"cannot be requested: {error}")
+                raise certificates_error(url) or fault from None
             except (TypeError, UnicodeError) as error:
                 problem = "has no host, or a name or password with letters outside of Latin-1"
                 raise proxy_error(url, problem) or error from None
@@ -290,7 +291,8 @@ class Session:
                 wait=self._retry_after(response, is_file=not (is_api or is_robots_txt)),
                 pause_all=status in _RATE_LIMIT_STATUSES,
             )
-        is_refusal = status in _REFUSAL_STATUSES and (is_text(start) or is_web_page(start))
+        is_words = not start or is_text(start) or is_web_page(start)
+        is_refusal = status in _REFUSAL_STATUSES and is_words
         raise FetchError(response.url, f"http_{status}", problem, is_refusal=is_refusal)
 
     def raise_for_missing_key(self, response: requests.Response, body: bytes) -> None:

@@ -49,7 +49,7 @@ SITES = (
 )
 
 
-_NEARNESS = 0.8
+_NEARNESS = 0.9
 """of two names, as `difflib` measures it: a letter or two differ"""
 
 
@@ -62,14 +62,16 @@ def known_site(address: str) -> Site:
 def likely_site(name: str) -> str | None:
     """Return the address of the known site whose name or address is nearly `name`; None if none.
 
-    Of sites that share the first part of their hosts' names, that part means the first one.
+    The first parts of the hosts' names are compared; of sites that share it, it means the first.
+    A known site's own address and a path are near to none.
     """
+    host = (_host(name) or name.lower()).removeprefix("www.")
+    if "/" in host or host in {site.host for site in SITES}:
+        return None
     addresses: dict[str, str] = {}
     for site in SITES:
-        for text in (site.host, site.host.partition(".")[0]):
-            addresses.setdefault(text, f"https://{site.host}")
-    host = (_host(name) or name.lower()).removeprefix("www.")
-    near = get_close_matches(host, addresses, 1, _NEARNESS)
+        addresses.setdefault(site.host.partition(".")[0], f"https://{site.host}")
+    near = get_close_matches(host.partition(".")[0], addresses, 1, _NEARNESS)
     return addresses[near[0]] if near else None
 
 

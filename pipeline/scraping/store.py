@@ -243,6 +243,10 @@ def naming_faults(folder: Path, advice: str = "") -> Iterator[None]:
         problem = path_problem(Path(place)) or (
             f"{place}: cannot be written or read: {fault_text(error)}"
         )
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, sqlite3.OperationalError
+        ):
+            advice = "; remove its listing, which is made again: pipeline clean --remove listing"
         raise PipelineError(f"{problem}{advice}") from error
 
 

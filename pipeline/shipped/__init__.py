@@ -80,6 +80,12 @@ def unknown_model(model: str) -> str:
 
 def check_no_picture(name: str, path: Path) -> None:
     """Raise `ArgumentError`, of the argument `name`, for a model's file that is a picture."""
+    if format := picture_format(path):
+        raise ArgumentError(name, f"{path} is a picture ({format}), not a model")
+
+
+def picture_format(path: Path) -> str | None:
+    """Return the format of a file that should be a model, but is a picture; None for any other."""
     # It imports Pillow, which others of this module's callers do without.
     from pipeline.images.recognition import read_head, readable_format, unread_format
 
@@ -87,12 +93,9 @@ def check_no_picture(name: str, path: Path) -> None:
         head = read_head(path)
     except OSError:
         # Whoever reads the model says why.
-        return
+        return None
     # A safetensors file begins with the length of its header, which may be as a picture begins.
-    if head[8:9] == b"{":
-        return
-    if format := readable_format(head) or unread_format("", head):
-        raise ArgumentError(name, f"{path} is a picture ({format}), not a model")
+    return None if head[8:9] == b"{" else readable_format(head) or unread_format("", head)
 
 
 def existing(path: Path) -> Path:

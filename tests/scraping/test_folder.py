@@ -108,7 +108,7 @@ def test_the_rules_of_a_scrape_hold(folder: Path) -> None:
     ("values", "error", "problem"),
     [
         ({"site": "file:///nowhere"}, UsageError, "/nowhere: no such folder"),
-        ({"site": "safeboru"}, UsageError, r"; did you mean https://safebooru.org\?$"),
+        ({"site": "safeboru"}, UsageError, r" \(did you mean https://safebooru.org\?\)$"),
         ({"site": "file://host/x"}, UsageError, "names another computer; write file:///FOLDER"),
         (
             {"min_side": 500},
@@ -131,8 +131,7 @@ def test_a_small_folder_is_taken_whole(folder: Path) -> None:
     assert (report.accepted, report.md5_mismatches) == (5, None)
     (line,) = [text for text in notes.messages if "scrape.limit" in text]
     assert line == (
-        f"{folder / 'my pictures'}: 5 pictures fit, fewer than scrape.limit 6; all of them are "
-        "taken"
+        f"{folder / 'my pictures'}: 5 pictures fit, fewer than scrape.limit 6; all are taken"
     )
     run(folder, notes := Notes(), limit=5)
     assert not any("scrape.limit" in text for text in notes.messages)

@@ -31,7 +31,7 @@ run_dvc(["repro"], Path())
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A DVC project with the stage `train` alone, which takes hours unless `steps` is changed."""
-    make_world(tmp_path, {"train": 4, "val": 2})
+    make_world(tmp_path, {"train": 4, "val": 2, "test": 1})
     (tmp_path / "models/generator.safetensors").unlink()
     (tmp_path / "params.yaml").write_text(PARAMS.replace("steps: 6", "steps: 1000000"))
     (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: pipeline train}}\n")

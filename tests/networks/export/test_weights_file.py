@@ -65,5 +65,5 @@ def test_those_that_no_program_knows_are_not_written(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(PipelineError, match=r"a\.pth: cannot be written: "):
+    with pytest.raises(PipelineError, match="file: is a file, and a folder is needed there; "):
         export_weights(NETWORKS["rcan"], tmp_path / "file" / "a.pth")
