@@ -126,7 +126,7 @@ def _opening(data: bytes) -> Iterator[None]:
     except ImageRefused as refusal:
         format = readable_format(data[:HEAD_BYTES])
         if refusal.reason in ("not_an_image", "damaged") and format is not None:
-            text = f"begins as {format}, but its header is damaged or cut off"
+            text = f"begins as {format}, but is damaged or cut off"
             raise ImageRefused("damaged", text) from None
         raise
 

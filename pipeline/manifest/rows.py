@@ -96,7 +96,9 @@ def read_manifest(path: Path) -> list[Row]:
             "folders of images: train.hr_folders, evaluate.hr_folder"
         ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PipelineError(f"{path}: cannot be read: {error}") from None
+        raise PipelineError(
+            f"{path}: cannot be read: {error}; mend that, or run pipeline manifest again"
+        ) from None
     if not rows:
         raise PipelineError(f"{path}: lists no images; run pipeline manifest again")
     if repeats := _repeats(rows):

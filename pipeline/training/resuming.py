@@ -37,7 +37,8 @@ def _resume_in_main_process(run: TrainRun, exit_stack: ExitStack) -> Path | None
         path = run.paths.resolve(params.resume)
         _restore_named(path, run.training, steps)
     elif path is None and not messages:
-        messages = nearest_checkpoints(run.paths.checkpoints, run.description)
+        init = None if params.init is None else run.paths.resolve(params.init).resolve()
+        messages = nearest_checkpoints(run.paths.checkpoints, run.description, init)
     for message in messages:
         run.progress.message(message)
     if path is not None:

@@ -173,13 +173,17 @@ def remove_run(folder: Path) -> bool:
     return True
 
 
-def nearest_checkpoints(root: Path, description: Description) -> list[str]:
+def nearest_checkpoints(
+    root: Path, description: Description, init: Path | None = None
+) -> list[str]:
     """Return at most three lines: the checkpoints that differ least, and why they do not fit.
 
-    Folders that cannot be read are left out: a hint must not stop a training.
+    Folders that cannot be read are left out: a hint must not stop a training. So is `init`, from
+    which the training starts.
     """
     found = [_newest_of(folder, description) for folder in _folders(root)]
-    nearest = sorted((one for one in found if one is not None), key=_Candidate.distance)[:2]
+    others = [one for one in found if one is not None and one.path.resolve() != init]
+    nearest = sorted(others, key=_Candidate.distance)[:2]
     lines = [f"{one.path} does not fit: {_first_three(one.reasons)}" for one in nearest]
     usable = [one for one in nearest if one.has_same_tensors]
     if usable:

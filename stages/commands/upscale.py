@@ -136,9 +136,9 @@ def _upscale_once(plan: "Plan", model: _Model, writing: "Writing") -> None:
     if jobs := prospects.possible:
         # Before the work, which may take hours.
         _print_lines(problems)
-        problems = ["not everything was enlarged; the reasons are above"] if problems else []
+        printed = ["not everything was enlarged; the reasons are above"] if problems else []
         try:
-            problems += map(str, _enlarge(jobs, model, writing).values())
+            problems = [*map(str, _enlarge(jobs, model, writing).values()), *printed]
         except KeyboardInterrupt:
             if len(jobs) > 1:
                 raise

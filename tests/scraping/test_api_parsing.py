@@ -393,6 +393,7 @@ def test_any_answer_has_a_named_outcome(body: bytes) -> None:
         (b'{"message": "cut o', ""),
         (b"<!-- a page --><html><p>Log in</p></html>", ""),
         (b"<!doctype html><p>Log in</p>", ""),
+        (b"<!doctype html><title>Log\n in</title><p>Or leave</p>", "Log in"),
         (b"\x89PNG\r\n\x1a\n", ""),
         (b"a picture\0", ""),
         (b"", ""),

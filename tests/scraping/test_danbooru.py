@@ -449,6 +449,20 @@ def test_the_form_of_an_unknown_site_is_named(
     assert str(error.value).endswith("; if it is a Danbooru 2 site, set scrape.form to danbooru2")
 
 
+def test_another_form_of_listing_may_need_no_login(
+    pictures: list[BooruPicture], tmp_path: Path
+) -> None:
+    listed = Site(pictures)
+
+    def site(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        is_api = "page=dapi" in environ["QUERY_STRING"]
+        login = Response("", 302, headers={"Location": "/user/login"})
+        return (login if is_api else listed)(environ, start)
+
+    with Server(site) as booru:
+        assert run(tmp_path, booru.url, limit=3).accepted == 3
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [

@@ -518,6 +518,7 @@ def test_words_in_place_of_files_end_the_run_and_are_shown(
     ("fault", "times", "advice"),
     [
         (answer(403, PAGE), 1, "ask the site's owner: its files are refused"),
+        (answer(403), 1, "ask the site's owner: its files are refused"),
         (answer(302, Location="/user/login?next=/"), 1, "use another site: this one shows"),
         (answer(429, Retry_After="0"), 2, "run the same command again later, with a longer"),
         (answer(200, b""), 2, "ask the site's owner: its files come empty"),
@@ -898,6 +899,7 @@ def test_a_limit_that_cannot_be_met(tmp_path: Path) -> None:
         (answer(999), "answered HTTP 999; open the address in a browser"),
         (answer(429, Retry_After="0"), "HTTP 429; run the same command again later, .* longer"),
         (answer(429, Retry_After="4000"), "asks to wait 4000 s"),
+        (answer(429, Retry_After="9" * 20), "asks to wait 1000000000 s"),
         (answer(302, Location="/user/login"), "a page to log in, .*; set PIPELINE_API_KEY"),
         (answer(302, Location="https://id.test/sign_in"), "a page to log in, .*; set PIPELINE"),
         (answer(302, Location="https://b.test/"), "off the site to https://b.test/; set scrape"),
@@ -911,6 +913,14 @@ def test_a_listing_that_fails(tmp_path: Path, fault: Fault, problem: str) -> Non
         run(tmp_path, url, listing="json")
     assert str(error.value).startswith(f"{url}/index.php")
     assert "\n" not in str(error.value)
+
+
+def test_an_address_in_a_message_is_cut(tmp_path: Path) -> None:
+    site = ScriptedSite(5)
+    site.faults["/index.php"] = [answer(302, Location=f"/user/login?url={'a' * 30_000}")]
+    with site.serve() as url, pytest.raises(PipelineError) as error:
+        run(tmp_path, url, listing="json")
+    assert len(str(error.value)) < 2_000
 
 
 def test_a_site_that_may_be_misspelt(tmp_path: Path) -> None:

@@ -190,6 +190,8 @@ def test_the_nearest_runs_are_named_in_three_lines(tmp_path: Path) -> None:
         f"to go on from the first all the same: train.resume={done}/step-000000200.pt; "
         "copy it at once, this training removes it at its end"
     )
+    lines = nearest_checkpoints(tmp_path, described(), done / "step-000000200.pt")
+    assert not any("done" in line for line in lines)
     shutil.rmtree(done)
     assert nearest_checkpoints(tmp_path / "none", described()) == []
     for name in ("far", "farthest", "near"):
