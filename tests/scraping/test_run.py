@@ -477,9 +477,9 @@ def test_a_site_that_answers_with_pages_ends_the_run(tmp_path: Path) -> None:
     with site.serve() as url, pytest.raises(PipelineError) as error:
         run(tmp_path, url, limit=10, workers=1)
     assert str(error.value) == (
-        f"{url}: 5 files in a row failed, the last: {url}/page.html: is a web page, not a picture; "
-        "ask the site's owner: web pages come in place of its files, perhaps for all but browsers "
-        "on its own pages"
+        f"{url}: 5 files in a row failed, the last: {url}/page.html: is a web page, not a picture: "
+        "Oh; ask the site's owner: web pages come in place of its files, perhaps for all but "
+        "browsers on its own pages"
     )
     assert site.paths().count("/page.html") == 5
 
