@@ -7,7 +7,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -136,8 +136,9 @@ def check_pages(pages: list[Page | None], folder: Path) -> Counter[str]:
             assert all(0 < number < 2**63 for number in page.ids)
             rows += map(check_post, page.posts)
             found["odd records"] += len(page.malformed) + page.nameless
-    write_manifest(folder / "manifest.csv", rows)
-    assert read_manifest(folder / "manifest.csv") == rows
+    different = list({row.id: replace(row, sha256=f"{row.id:x}") for row in rows}.values())
+    write_manifest(folder / "manifest.csv", different)
+    assert read_manifest(folder / "manifest.csv") == different
     return found + Counter({"posts": len(rows)})
 
 

@@ -262,7 +262,7 @@ def test_a_fault_of_one_of_several_processes_is_one_line(project: Path) -> None:
     (project / "reports").touch()
     result = pipeline(project, "train", "--processes", "2")
     assert result.code == 1
-    assert result.problems == ["reports/train: cannot be written: Not a directory"]
+    assert result.problems == ["reports: is a file, and a folder is needed there; move it away"]
 
 
 def test_a_full_disk_is_one_line_and_the_next_run_goes_on(project: Path) -> None:
