@@ -66,7 +66,8 @@ def likely_site(name: str) -> str | None:
     A known site's own address and a path are near to none.
     """
     host = (_host(name) or name.lower()).removeprefix("www.")
-    if "/" in host or host in {site.host for site in SITES}:
+    is_known = "://" in name and host in {site.host for site in SITES}
+    if "/" in host or is_known:
         return None
     addresses: dict[str, str] = {}
     for site in SITES:

@@ -34,6 +34,7 @@ def test_a_site_is_known_by_its_host(address: str, host: str) -> None:
     [
         ("safeboru", "https://safebooru.org"),
         ("WWW.safebooru.com", "https://safebooru.org"),
+        ("safebooru.org", "https://safebooru.org"),
         ("https://gelboru.com/", "https://gelbooru.com"),
         ("danboru", "https://danbooru.donmai.us"),
         ("pictures", None),
