@@ -3,14 +3,13 @@
 import errno
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path, remove_leftovers, write_text, writing
+from tests.waiting import start_waiting
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -145,22 +144,10 @@ with atomic_path(Path(sys.argv[1])) as temporary:
 """
 
 
-def start_writer(path: Path) -> "tuple[subprocess.Popen[str], str]":
-    """Start a process that writes `path` until its input ends, and return its temporary file."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
-
-
 def test_only_what_a_killed_process_left_of_a_file_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    killed, leftover = start_writer(path)
-    living, in_use = start_writer(path)
+    killed, leftover = start_waiting(WRITER, path)
+    living, in_use = start_waiting(WRITER, path)
     killed.kill()
     killed.communicate()
     others = {".a.png.tmp", ".b.png.01234567.tmp", ".a.png.notes567.tmp"}

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.locks import Owner, hold, living_owner, lock_file
+from tests.waiting import start_waiting
 
 HOLDER = """
 import sys
@@ -28,14 +28,8 @@ with hold(Path(sys.argv[1]), "pipeline train"):
 
 def start_holder(path: Path) -> "subprocess.Popen[str]":
     """Start a process that holds the lock `path` until its standard input ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
+    process, line = start_waiting(HOLDER, path)
+    assert line == "held"
     return process
 
 
