@@ -11,6 +11,7 @@ from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from pipeline.images.damage import damage_of
 from pipeline.images.deep_pixels import eight_bits
+from pipeline.images.endings import end_of_picture
 from pipeline.images.jpeg_segments import scan_count
 from pipeline.images.opening import open_image
 from pipeline.images.quality import Jpeg, jpeg_of
@@ -23,6 +24,7 @@ ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 # Each scan of a JPEG is decoded for every pixel: a file of 0.4 MB may occupy a decoder for a
 # minute. A picture of `max_pixels` may have so many scans, a smaller one more.
 SCANS_AT_MAX_PIXELS = 20
+CUT_OFF = "ends too early; get it again"
 
 
 class ImageRefused(Exception):  # noqa: N818 - a verdict, not a fault
@@ -94,6 +96,18 @@ def opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     Raises `ImageRefused` with the reasons that `decode` names. The pixels of all frames count.
     Errors of the machine are raised unchanged.
     """
+    try:
+        with _opened(data, max_pixels) as image:
+            yield image
+    except ImageRefused as refusal:
+        format = readable_format(data[:HEAD_BYTES])
+        if refusal.reason == "damaged" and end_of_picture(data, format) is None:
+            raise ImageRefused("damaged", CUT_OFF) from None
+        raise
+
+
+@contextmanager
+def _opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     if not data:
         raise ImageRefused("empty", "the file has no bytes")
     with _opening(data):
@@ -150,7 +164,9 @@ def decoding() -> Iterator[None]:
     except Exception as error:  # damaged bytes make decoders raise nearly anything
         if is_machine_fault(error):
             raise
-        raise ImageRefused("damaged", _one_line(error)) from None
+        # Pillow asserts, without a word, what damaged files have not.
+        text = _one_line(error)
+        raise ImageRefused("damaged", f"is damaged ({text})" if text else "is damaged") from None
 
 
 def frame_count(image: Image.Image) -> int:
@@ -177,5 +193,4 @@ def _format(image: Image.Image) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    # Pillow asserts, without a word, what damaged files have not.
-    return " ".join(str(error).split()) or "is damaged"
+    return " ".join(str(error).split())

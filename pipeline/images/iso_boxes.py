@@ -16,6 +16,19 @@ def boxes(data: bytes, position: int, end: int) -> Iterator[tuple[bytes, int, in
         position += size
 
 
+def box_starts(data: bytes) -> Iterator[int]:
+    """Yield the offset after each box of the file, beyond its end where the last is cut off."""
+    position = 0
+    while position + 8 <= len(data):
+        size = int.from_bytes(data[position : position + 4])
+        if size == 1:
+            size = int.from_bytes(data[position + 8 : position + 16])
+        if size < 8:
+            return
+        position += size
+        yield position
+
+
 def meta_boxes(data: bytes) -> dict[bytes, tuple[int, int]]:
     """Return start and end of the contents of each box in the file's `meta` box, by name."""
     found: dict[bytes, tuple[int, int]] = {}

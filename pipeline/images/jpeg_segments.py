@@ -7,6 +7,7 @@ from dataclasses import dataclass
 SOS, EOI = 0xDA, 0xD9
 """Start of a scan, end of the image."""
 _SOI, _TEM = 0xD8, 0x01
+_END = bytes((0xFF, EOI))
 # All markers that end compressed data: the others are restart markers, and bytes of it.
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 
@@ -41,12 +42,23 @@ def segments(data: bytes) -> Iterator[Segment]:
         match = following
 
 
+def end_of_jpeg(data: bytes) -> int | None:
+    """Return where the picture's end marker ends; None where the file has none."""
+    position = 2
+    for segment in segments(data):
+        if segment.is_last:
+            return None
+        position = segment.data_end
+    end = data.find(_END, position)
+    return None if end < 0 else end + len(_END)
+
+
 def lacks_end(data: bytes) -> bool:
-    """Return whether a JPEG file ends in the data of a scan, without the marker of its end."""
-    is_scan = False
-    for segment in segments(data) if data.startswith(b"\xff\xd8") else ():
-        is_scan = segment.marker == SOS and segment.is_last
-    return is_scan
+    """Return whether a JPEG file ends within or after a scan, without the marker of its end."""
+    # Nearly all files end so, and need not be searched.
+    if not data.startswith(b"\xff\xd8") or data.endswith(_END):
+        return False
+    return end_of_jpeg(data) is None and scan_count(data) > 0
 
 
 def scan_count(data: bytes) -> int:

@@ -81,7 +81,7 @@ def _read_chunks(data: bytes) -> _Chunks:
     view, found = memoryview(data), _Chunks()
     found.remaining += view[: len(SIGNATURE)]
     before_pixels, rest = True, len(SIGNATURE)
-    for kind, start, end in _positions(data):
+    for kind, start, end in png_chunks(data):
         rest = end + 4
         before_pixels = before_pixels and kind not in (b"IDAT", b"fdAT")
         if kind not in (*TEXT, *_COLOURS, b"eXIf", b"sBIT"):
@@ -100,7 +100,7 @@ def _read_chunks(data: bytes) -> _Chunks:
     return found
 
 
-def _positions(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield type, start and end of the content of each chunk, as far as they are whole."""
     position = len(SIGNATURE)
     while position + 12 <= len(data):

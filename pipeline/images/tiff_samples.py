@@ -6,7 +6,8 @@ BITS, PHOTOMETRIC, ORIENTATION, SAMPLES, PLANES, PREDICTOR, EXTRA = (
     258, 262, 274, 277, 284, 317, 338
 )  # fmt: skip
 MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2
-_ENTRY_BYTES, _SHORT = 12, 3
+_ENTRY_BYTES, _INLINE_BYTES, _SHORT = 12, 4, 3
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 
 Entries = dict[int, tuple[int, int]]
 """Position and first value of the entries of one directory, by tag; values of 16 bits alone"""
@@ -16,7 +17,10 @@ _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
 def ends_before_its_tags(data: bytes) -> bool:
-    """Return whether a TIFF ends before its first directory does; of BigTIFF that is not known."""
+    """Return whether a TIFF ends before its first directory and its values do.
+
+    Of BigTIFF that is not known.
+    """
     order = _ORDERS.get(data[:4])
     if order is None:
         return False
@@ -24,7 +28,15 @@ def ends_before_its_tags(data: bytes) -> bool:
     if start + 2 > len(data):
         return True
     (count,) = struct.unpack_from(f"{order}H", data, start)
-    return bool(start + 2 + count * _ENTRY_BYTES > len(data))
+    values_end = start + 2 + count * _ENTRY_BYTES
+    if values_end > len(data):
+        return True
+    for position in range(start + 2, values_end, _ENTRY_BYTES):
+        _, kind, length, offset = struct.unpack_from(f"{order}HHII", data, position)
+        value_bytes = length * _TYPE_BYTES.get(kind, 0)
+        if value_bytes > _INLINE_BYTES and offset + value_bytes > len(data):
+            return True
+    return False
 
 
 def readable_tiff(data: bytes) -> tuple[bytes, str] | None:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import PipelineError
+from pipeline.images.gif_blocks import GRAPHIC_CONTROL, IMAGE, TRAILER, gif_blocks
 from pipeline.machine_errors import is_memory_fault
-from pipeline.upscaling.gif_blocks import GRAPHIC_CONTROL, IMAGE, TRAILER, gif_blocks
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_FIELD = 65_535

@@ -63,9 +63,10 @@ class UpscaleApp:
     """WSGI application: the page, and `POST /upscale?model=&scale=&format=` for pictures.
 
     The request's body is the picture's file, the response's the result. For `AUTO` the response's
-    header `X-Model` names the model that was used. With `&progress=1` the response is lines of
-    JSON, several a second: objects of `phase`, `done`, `total` and `unit`; at last one of `error`,
-    or one of `bytes`, `type`, `width`, `height` and `model`, and then so many bytes, the result.
+    header `X-Model` names the model that was used; `X-Notices` says what the result lacks of the
+    file. With `&progress=1` the response is lines of JSON, several a second: objects of `phase`,
+    `done`, `total` and `unit`; at last one of `error`, or one of `bytes`, `type`, `width`,
+    `height`, `model` and `notices`, and then so many bytes, the result.
 
     `models`: labels on the page → models as of `model_for`; `restoring`: labels of those that make
     pictures no larger. One picture is computed at a time; the others wait, in the order in which
@@ -139,6 +140,8 @@ class UpscaleApp:
             pass
         result = work.result.result()
         named = {"X-Model": result.model} if result.model else {}
+        if result.notices:
+            named["X-Notices"] = "; ".join(result.notices)
         return Response(result.data, mimetype=result.mime_type, headers=named)
 
     def _submit(self, request: Request, model: str, scale: float, format: str) -> "Work":
@@ -185,7 +188,7 @@ class UpscaleApp:
                 raise
             raise ServiceUnavailable(f"The computer failed: {fault_text(error)}.") from None
         chosen = name if model == AUTO else None
-        return EncodedResult(result, FORMATS[format].mime_type, *size, chosen)
+        return EncodedResult(result, FORMATS[format].mime_type, *size, chosen, picture.notices)
 
 
 def _lines(work: Work) -> Iterator[bytes]:
@@ -205,7 +208,7 @@ def _lines(work: Work) -> Iterator[bytes]:
     else:
         size = {"width": result.width, "height": result.height}
         shown = {"bytes": len(result.data), "type": result.mime_type, "model": result.model}
-        yield _line(shown | size)
+        yield _line(shown | size | {"notices": result.notices})
         yield result.data
 
 

@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import PipelineError
 from pipeline.images.deep_pixels import eight_bits
+from pipeline.images.gif_blocks import gif_repetitions
 from pipeline.images.raster import Pixels, has_alpha
 from pipeline.upscaling.animation_encoding import (
     PNG_SIGNATURE,
@@ -28,7 +29,6 @@ from pipeline.upscaling.animation_encoding import (
 )
 from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.frames import changed
-from pipeline.upscaling.gif_blocks import gif_repetitions
 from pipeline.upscaling.pictures import Picture, picture_in_srgb
 
 JPEG_QUALITY = 95

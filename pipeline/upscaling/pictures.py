@@ -12,12 +12,14 @@ from PIL import Image
 from pipeline.images.cicp import Cicp
 from pipeline.images.damage import is_whole_jpeg
 from pipeline.images.decode import (
+    CUT_OFF,
     ImageRefused,
     decoding,
     frame_count,
     opened,
     too_many_pixels,
 )
+from pipeline.images.gif_blocks import plays_of_gif
 from pipeline.images.icc_profiles import profile_space
 from pipeline.images.jpeg_segments import EOI, lacks_end
 from pipeline.images.jpeg_traces import traced_jpeg_quality
@@ -34,8 +36,8 @@ from pipeline.images.raster import (
 )
 from pipeline.images.webp_quality import webp_quantiser
 from pipeline.upscaling.frames import LazyFrames, changed
-from pipeline.upscaling.gif_blocks import plays_of_gif
 from pipeline.upscaling.metadata import NO_METADATA, Metadata, read_metadata
+from pipeline.upscaling.notices import notices_of
 
 MAX_PIXELS = 100_000_000
 DEFAULT_DURATION_MS = 100
@@ -61,6 +63,8 @@ class Picture:
     cicp: Cicp | None = None
     """codes of colours that no profile describes, as of high dynamic range: only PNG keeps them"""
     metadata: Metadata = NO_METADATA
+    notices: tuple[str, ...] = ()
+    """what a result lacks of the file, as of `pipeline.upscaling.notices`"""
 
     @property
     def animated(self) -> bool:
@@ -118,24 +122,23 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     and LAB become sRGB. Of an animation every frame is decoded once, and only the first is kept.
     Of a JPEG the marker of its end may be missing, but nothing else. Raises `ImageRefused`.
     """
-    if lacked_end := lacks_end(data):
-        data += bytes((0xFF, EOI))
-    with opened(data, max_pixels) as image, decoding():
+    lacked_end = lacks_end(data)
+    whole = data + bytes((0xFF, EOI)) if lacked_end else data
+    with opened(whole, max_pixels) as image, decoding():
         # Pillow fills with grey what is missing before that marker.
-        if lacked_end and not is_whole_jpeg(data):
-            raise ImageRefused("damaged", "image file is truncated")
-        metadata = read_metadata(image, data)
-        quantiser = webp_quantiser(data) if image.format == "WEBP" else None
+        if lacked_end and not is_whole_jpeg(whole):
+            raise ImageRefused("damaged", CUT_OFF)
+        metadata, jpeg = read_metadata(image, whole), jpeg_of(image)
         if frame_count(image) > 1:
-            animation = _read_animation(image, data, max_pixels)
-            return replace(animation, webp_quantiser=quantiser, metadata=metadata)
-        raster = read_raster(image, data)
-        jpeg = jpeg_of(image)
+            picture = _read_animation(image, whole, max_pixels)
+        else:
+            picture = _from_raster(read_raster(image, whole), image)
         return replace(
-            _from_raster(raster, image),
+            picture,
             jpeg_quality=jpeg.quality if jpeg else None,
-            webp_quantiser=quantiser,
+            webp_quantiser=webp_quantiser(whole) if image.format == "WEBP" else None,
             metadata=metadata,
+            notices=notices_of(image, data, picture.has_16_bits),
         )
 
 

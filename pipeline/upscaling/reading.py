@@ -12,17 +12,14 @@ from typing import BinaryIO
 from pipeline.errors import MachineFaultError, PipelineError
 from pipeline.images.decode import ImageRefused
 from pipeline.images.folders import path_text
-from pipeline.images.jpeg_segments import lacks_end
 from pipeline.images.recognition import HEAD_BYTES, may_be_picture, unread_text
 from pipeline.machine_errors import fault_text, is_machine_fault
-from pipeline.upscaling.further_pictures import further_pictures
 from pipeline.upscaling.pictures import MAX_PIXELS, Picture, decode_picture
 from pipeline.upscaling.plan import PIPE
 
 MAX_FILE_BYTES = 8 * MAX_PIXELS + 200_000_000
 """RGBA of 16 bits without compression, and metadata"""
 _BLOCK_BYTES = 2**20
-_NO_END = "the marker of its end is missing; the picture is whole"
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,6 @@ class ReadFile:
     """A picture, and what its file says beside."""
 
     picture: Picture
-    further: str | None
-    """which pictures of the file were not read, as of `further_pictures`, or that it has no end"""
     times_ns: tuple[int, int] | None
     """of the last access and change; None: no file"""
 
@@ -53,9 +48,7 @@ def read_picture(path: Path) -> ReadFile:
             _read(file, content)
         data = content.getvalue()
         times_ns = None if status is None else (status.st_atime_ns, status.st_mtime_ns)
-        picture = decode_picture(data)
-        further = _NO_END if lacks_end(data) else further_pictures(data)
-        return ReadFile(picture, further, times_ns)
+        return ReadFile(decode_picture(data), times_ns)
     except ImageRefused as refusal:
         unread = unread_text(path.suffix, content.getvalue()[:HEAD_BYTES])
         text = unread if refusal.reason == "not_an_image" and unread else refusal.text

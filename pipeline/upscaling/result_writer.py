@@ -99,8 +99,8 @@ class ResultWriter:
         except FileExistsError:
             self.note(MADE_MEANWHILE, result.job.target)
         else:
-            if (further := result.source.further) is not None:
-                self.note(further, result.job.source)
+            for notice in result.source.picture.notices:
+                self.note(notice, result.job.source)
             self._on_written(result)
 
     def _write(self, result: Result) -> None:

@@ -16,13 +16,17 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class EncodedResult:
-    """A file of an enlarged picture; `model`: the one that `AUTO` took."""
+    """A file of an enlarged picture; `model`: the one that `AUTO` took.
+
+    `notices`: what it lacks of the picture's file.
+    """
 
     data: bytes
     mime_type: str
     width: int
     height: int
     model: str | None
+    notices: tuple[str, ...]
 
 
 class RequestAborted(Exception):  # noqa: N818 - not an error

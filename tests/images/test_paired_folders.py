@@ -249,7 +249,7 @@ def cut_in_its_header(path: Path) -> None:
         ("1.webp", animated, "2 frames"),
         ("notes.txt", text, "no image of a known format"),
         ("1.png", Path.touch, "the file has no bytes"),
-        ("1.png", cut_in_its_header, "begins as PNG, but is damaged or cut off"),
+        ("1.png", cut_in_its_header, "ends too early; get it again"),
     ],
 )
 def test_a_file_that_is_no_picture_is_named(

@@ -188,7 +188,7 @@ def test_what_cannot_be_decoded_is_left_out_by_name(folder: Path) -> None:
     why = "Corrupt JPEG data: premature end of data segment"
     assert notes.messages[:-1] == [
         f"{own}: files left out: 1 without a picture",
-        f"{own}/0.png: cannot be decoded: image file is truncated; left out",
+        f"{own}/0.png: cannot be decoded: ends too early; get it again; left out",
         f"{own}/00.jpg: cannot be decoded: {why}; left out",
         f"{own}/text.png: cannot be decoded: no image of a known format; left out",
     ]

@@ -100,6 +100,16 @@ def test_auto_takes_the_model_that_suits_the_picture(url: str) -> None:
     assert (chosen.headers.get("X-Model"), named.headers.get("X-Model")) == ("web", None)
 
 
+def test_what_a_result_lacks_of_its_file_is_said(url: str) -> None:
+    data = encode_picture(Picture((noise(9, 12),)), "png")[:-12]
+    notice = "the marker of its end is missing; the picture is whole"
+    assert post(url, data).headers["X-Notices"] == notice
+    last, *_ = (
+        line for line in post(url, data, progress="1").content.split(b"\n") if b"bytes" in line
+    )
+    assert json.loads(last)["notices"] == [notice]
+
+
 @pytest.mark.parametrize(
     ("data", "choices", "status", "message"),
     [
@@ -204,6 +214,7 @@ def test_progress_comes_before_the_result(url: str) -> None:
         "model": None,
         "width": 2000,
         "height": 2400,
+        "notices": [],
     }
     tiles = [line for line in lines if line["phase"] == "upscale"]
     assert all(0 <= line["done"] <= line["total"] for line in tiles)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.images.endings import end_of_picture
+from pipeline.images.recognition import HEAD_BYTES, readable_format
 from pipeline.images.tiff_samples import MIN_IS_BLACK, readable_tiff
-from pipeline.upscaling.further_pictures import further_pictures
+from pipeline.upscaling import further_pictures as module
 from tests.images.files import tiff_file
 
 FOLLOWS = "another picture follows the first; only the first is enlarged"
@@ -18,6 +20,11 @@ def encoded(format: str, mode: str = "RGB", **options: object) -> bytes:
     file = io.BytesIO()
     Image.effect_noise((40, 30), 80).convert(mode).save(file, format, **options)
     return file.getvalue()
+
+
+def further_pictures(data: bytes) -> str | None:
+    format = readable_format(data[:HEAD_BYTES])
+    return module.further_pictures(data, format, end_of_picture(data, format))
 
 
 FILES = {

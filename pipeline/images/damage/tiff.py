@@ -1,5 +1,8 @@
 """Damage of TIFF files."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from PIL.TiffImagePlugin import (
     COMPRESSION,
     STRIPBYTECOUNTS,
@@ -27,11 +30,16 @@ def tiff_damage(data: bytes) -> str | None:
         return f"its tag {error} cannot be read"
     if tags.get(COMPRESSION) not in _CHECKED_COMPRESSIONS:
         return None
-    for offsets, lengths in ((STRIPOFFSETS, STRIPBYTECOUNTS), (TILEOFFSETS, TILEBYTECOUNTS)):
-        for start, length in zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=False):
-            end = min(start + length, len(data))
-            if length > _SHORT and not data[start:end].strip(b"\0"):
-                return describe_zeros(start, start + length)
-            if problem := unwritten_sectors(data, start, end, may_end_in_zeros=False):
-                return problem
+    for start, length in stored_parts(tags):
+        end = min(start + length, len(data))
+        if length > _SHORT and not data[start:end].strip(b"\0"):
+            return describe_zeros(start, start + length)
+        if problem := unwritten_sectors(data, start, end, may_end_in_zeros=False):
+            return problem
     return None
+
+
+def stored_parts(tags: Mapping[int, Any]) -> Iterator[tuple[int, int]]:
+    """Yield offset and length of each strip or tile."""
+    for offsets, lengths in ((STRIPOFFSETS, STRIPBYTECOUNTS), (TILEOFFSETS, TILEBYTECOUNTS)):
+        yield from zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=False)

@@ -215,11 +215,12 @@ function stop() {
     "start “pipeline serve” again. Then go on.";
 }
 
-function keepResult(item, {blob, width, height, model, seconds, choices}) {
+function keepResult(item, {blob, width, height, model, notices, seconds, choices}) {
   forgetResult(item);
   const url = URL.createObjectURL(blob), save = item.part(".save");
   item.result = {url, choices, isShowable: width * height <= SHOWN_PIXELS};
-  item.caption = `${width} × ${height}${model ? `, by ${model}` : ""}, ${seconds}\u00a0s`;
+  const size = `${width} × ${height}${model ? `, by ${model}` : ""}, ${seconds}\u00a0s`;
+  item.caption = [size, ...notices].join(". Note: ");
   save.href = url;
   save.download = `${item.file.name.replace(/(.)\.[^.]*$/, "$1")}_x${choices.scale}.${choices.format}`;
 }
