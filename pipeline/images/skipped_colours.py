@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 
 from pipeline.images.cicp import Cicp
+from pipeline.images.heif_items import primary_item
 from pipeline.images.iso_boxes import boxes, meta_boxes
 
 # From a track to the description of its frames; the offsets are of what precedes inner boxes.
@@ -44,11 +45,9 @@ def bmp_profile(data: bytes) -> bytes | None:
 
 def _of_primary_item(data: bytes) -> Iterator[bytes]:
     """Yield the contents of the `colr` boxes that belong to the primary item."""
-    meta = meta_boxes(data)
-    if not {b"pitm", b"iprp"} <= meta.keys():
+    meta, item = meta_boxes(data), primary_item(data)
+    if item is None or b"iprp" not in meta:
         return
-    start, end = meta[b"pitm"]
-    item = int.from_bytes(data[start + 4 : end][: 2 if data[start : start + 1] == b"\0" else 4])
     colours: dict[int, bytes] = {}
     used: set[int] = set()
     for name, first, last in boxes(data, *meta[b"iprp"]):

@@ -3,7 +3,13 @@
 from collections.abc import Callable
 from functools import cache, partial
 
-from pipeline.shipped import AUTO, DEFAULT, model_for_jpeg_quality, model_for_webp_quantiser
+from pipeline.shipped import (
+    AUTO,
+    DEFAULT,
+    model_for_avif,
+    model_for_jpeg_quality,
+    model_for_webp_quantiser,
+)
 from pipeline.upscaling.params import UpscaleParams
 from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.upscaler import Upscaler
@@ -15,6 +21,8 @@ def model_for(model: str, picture: Picture) -> str:
         return model
     if picture.webp_quantiser is not None:
         return model_for_webp_quantiser(picture.webp_quantiser)
+    if picture.avif is not None:
+        return model_for_avif(picture.avif.quantiser, picture.avif.subsampled)
     of_file = picture.jpeg_quality
     return model_for_jpeg_quality(picture.traced_jpeg_quality if of_file is None else of_file)
 

@@ -33,7 +33,8 @@ class UpscaleParams(Section):
         AUTO,
         description="generator to enlarge with: one of `pipeline models`, a file of ours, or any "
         f"that spandrel opens; auto: {DEFAULT}, but {FOR_JPEG} for JPEG files of a quality below "
-        f"{CLEAN_JPEG}, for lossless files made from such, and for hard compressed WebP files",
+        f"{CLEAN_JPEG}, for lossless files made from such, and for hard compressed WebP and AVIF "
+        "files",
     )
     alpha: Real | None = Field(
         None,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline.images.avif_quality import Avif, avif_of
 from pipeline.images.cicp import Cicp
 from pipeline.images.damage import is_whole_jpeg
 from pipeline.images.decode import (
@@ -60,6 +61,8 @@ class Picture:
     """estimated from the file by `pipeline.images.quality`; None: no JPEG"""
     webp_quantiser: int | None = None
     """how hard a WebP was compressed, by `pipeline.images.webp_quality`; None: without loss"""
+    avif: Avif | None = None
+    """how hard an AVIF was compressed; None: without loss, or not known"""
     cicp: Cicp | None = None
     """codes of colours that no profile describes, as of high dynamic range: only PNG keeps them"""
     metadata: Metadata = NO_METADATA
@@ -137,6 +140,7 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
             picture,
             jpeg_quality=jpeg.quality if jpeg else None,
             webp_quantiser=webp_quantiser(whole) if image.format == "WEBP" else None,
+            avif=avif_of(whole) if image.format == "AVIF" else None,
             metadata=metadata,
             notices=notices_of(image, data, picture.has_16_bits),
         )

@@ -92,6 +92,23 @@ def test_hard_compressed_webp_is_for_web(
     assert model_for(AUTO, picture) == model
 
 
+@pytest.mark.parametrize(
+    ("options", "model"),
+    [
+        ({"quality": 50}, FOR_JPEG),
+        ({"quality": 75}, FOR_JPEG),
+        ({"quality": 70, "subsampling": "4:4:4", "speed": 10}, FOR_JPEG),
+        ({"quality": 75, "subsampling": "4:4:4", "speed": 10}, DEFAULT),
+        ({"quality": 95, "speed": 10}, DEFAULT),
+        ({"quality": 100, "subsampling": "4:4:4", "speed": 10}, DEFAULT),
+    ],
+)
+def test_hard_compressed_avif_is_for_web(
+    drawing: Image.Image, options: dict[str, Any], model: str
+) -> None:
+    assert model_for(AUTO, decode_picture(file_of(drawing, "AVIF", **options))) == model
+
+
 def test_a_named_model_is_taken_for_any_picture(drawing: Image.Image) -> None:
     assert model_for("distortion", decode_picture(file_of(drawing, "WEBP"))) == "distortion"
 
