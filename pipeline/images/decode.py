@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
-from pipeline.images.damage import damage_of
+from pipeline.images.damage import damage_of_decoded
 from pipeline.images.deep_pixels import eight_bits
 from pipeline.images.endings import end_of_picture
 from pipeline.images.jpeg_segments import scan_count
@@ -24,6 +24,8 @@ ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 # Each scan of a JPEG is decoded for every pixel: a file of 0.4 MB may occupy a decoder for a
 # minute. A picture of `max_pixels` may have so many scans, a smaller one more.
 SCANS_AT_MAX_PIXELS = 20
+# What Pillow says of a TIFF that it has opened, but cannot decode.
+_UNKNOWN_SAMPLES = "unknown raw mode for given image mode"
 CUT_OFF = "ends too early; get it again"
 
 
@@ -71,7 +73,7 @@ def whole_raster(image: ImageFile.ImageFile, data: bytes) -> Raster:
     """Read an image that `opened` yields. Raises `ImageRefused` where `data` is damaged."""
     with decoding():
         raster = read_raster(image, data)
-    if damage := damage_of(data, _format(image)):
+    if damage := damage_of_decoded(image, data):
         raise ImageRefused("damaged", damage)
     return raster
 
@@ -166,6 +168,8 @@ def decoding() -> Iterator[None]:
             raise
         # Pillow asserts, without a word, what damaged files have not.
         text = _one_line(error)
+        if text == _UNKNOWN_SAMPLES:
+            raise ImageRefused("unsupported", "a TIFF of samples that are not read") from None
         raise ImageRefused("damaged", f"is damaged ({text})" if text else "is damaged") from None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image
 from PIL.TiffImagePlugin import SAMPLESPERPIXEL
 
-from pipeline.images.damage import damage_of
+from pipeline.images.damage import damage_of_decoded
 from pipeline.images.depth import bits_per_sample
 from pipeline.images.endings import end_of_picture
 from pipeline.images.recognition import HEAD_BYTES, readable_format
@@ -30,7 +30,7 @@ def _notices(image: Image.Image, data: bytes, has_16_bits: bool) -> Iterator[str
     end = end_of_picture(data, format)
     if end is None and format in _NO_END:
         yield _NO_END[format]
-    elif damage := damage_of(data, str(image.format)):
+    elif damage := damage_of_decoded(image, data):
         yield f"is damaged ({damage}); parts of the result may be wrong"
     if (further := further_pictures(data, format, end)) is not None:
         yield further

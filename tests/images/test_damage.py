@@ -4,10 +4,12 @@ import io
 import random
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import png
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,8 @@ from PIL import Image, UnidentifiedImageError
 
 from pipeline.images.damage import check_decodes, damage_of
 from pipeline.images.damage.jpeg import is_whole_jpeg
+from pipeline.images.decode import ImageRefused, decode
+from pipeline.upscaling.pictures import decode_picture
 from tests.images.originals import drawing, saved
 from tests.mutations import mutations
 
@@ -283,6 +287,60 @@ def test_a_jpeg_2000_without_its_end_is_found(kind: str) -> None:
     half = data[: len(data) // 2]
     assert damage_of(half + bytes(len(data) - len(half)), "JPEG2000")
     assert damage_of(half, "JPEG2000")
+
+
+PNG_KINDS = {
+    "1": (1, 0, 1),
+    "L": (8, 0, 1),
+    "I;16": (16, 0, 1),
+    "LA": (16, 4, 2),
+    "P": (2, 3, 1),
+    "RGBA": (16, 6, 4),
+}
+"""Bit depth, colour type and channels"""
+ONE_PASS = [(0, 0, 1, 1)]
+ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)]
+ADAM7 += [(0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+
+
+def png_without_rows(mode: str, size: tuple[int, int], interlace: bool, missing: int) -> bytes:
+    """A PNG whose data lack so many rows, of the last pass first, but are valid."""
+    depth, kind, channels = PNG_KINDS[mode]
+    rng, rows = np.random.default_rng(0), list[bytes]()
+    for left, top, across, down in ADAM7 if interlace else ONE_PASS:
+        columns, lines = range(left, size[0], across), range(top, size[1], down)
+        count = (len(columns) * depth * channels + 7) // 8
+        rows += [b"\0" + rng.bytes(count) for _ in lines if columns]
+    data = zlib.compress(b"".join(rows[: len(rows) - missing]))
+    header = struct.pack(">IIBBBBB", *size, depth, kind, 0, 0, interlace)
+    palette = [(b"PLTE", bytes(range(12)))] if mode == "P" else []
+    file = io.BytesIO()
+    png.write_chunks(file, [(b"IHDR", header), *palette, (b"IDAT", data), (b"IEND", b"")])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", PNG_KINDS)
+@pytest.mark.parametrize(
+    ("size", "interlace"), [((40, 30), False), ((3, 2), False), ((40, 31), True), ((9, 5), True)]
+)
+def test_rows_that_a_png_does_not_hold_are_missed(
+    mode: str, size: tuple[int, int], interlace: bool
+) -> None:
+    assert decode_picture(png_without_rows(mode, size, interlace, 0)).notices == ()
+    missing = png_without_rows(mode, size, interlace, 1)
+    (notice,) = decode_picture(missing).notices
+    assert re.match(r"is damaged \(its data end after \d+ of \d+ bytes of pixels\)", notice)
+    with pytest.raises(ImageRefused, match="bytes of pixels"):
+        decode(missing, 10_000, "#ffffff")
+
+
+def test_a_turned_png_with_an_empty_border_is_whole() -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    black = saved(Image.new("RGB", (20, 9)), "PNG", exif=exif)
+    assert decode_picture(black).notices == ()
+    with Image.open(io.BytesIO(black)) as image:
+        check_decodes(image, black)
 
 
 SMALL = [

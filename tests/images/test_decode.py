@@ -15,7 +15,8 @@ from PIL import Image, ImageCms, ImageOps
 
 from pipeline.images.decode import ImageRefused, decode, decoding
 from pipeline.images.jpeg_segments import scan_count
-from tests.images.files import with_chunks
+from pipeline.images.tiff_samples import MIN_IS_BLACK
+from tests.images.files import tiff_file, with_chunks
 from tests.images.originals import saved, swapped_profile
 from tests.mutations import mutations
 
@@ -120,6 +121,10 @@ def many_scans() -> bytes:
     return data[:-2] + data[last:-2] * 100 + data[-2:]
 
 
+def grey_and_alpha_in_planes() -> bytes:
+    return tiff_file(np.zeros((4, 4, 2), np.uint8), MIN_IS_BLACK, extra=2, planes=True)
+
+
 ACCEPTED: list[tuple[str, Callable[[], bytes], str, tuple[int, int, int]]] = [
     ("png", lambda: saved(plain(), "PNG"), "PNG", RED),
     ("jpeg", lambda: saved(plain(), "JPEG", quality=100, subsampling=0), "JPEG", RED),
@@ -154,6 +159,7 @@ REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
     ("animated png", lambda: animation("PNG"), "animated"),
     ("animated webp", lambda: animation("WEBP"), "animated"),
     ("float tiff", lambda: saved(plain("F", 0.5), "TIFF"), "unsupported"),
+    ("grey and alpha in planes", grey_and_alpha_in_planes, "unsupported"),
     ("more pixels than allowed", small_bomb, "too_many_pixels"),
     ("more pixels than Pillow opens", bomb, "too_many_pixels"),
     ("more pixels in a tile", large_tile, "too_many_pixels"),
