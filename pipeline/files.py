@@ -62,17 +62,22 @@ def _make_temporary(path: Path) -> tuple[Path, int | None]:
         temporary = path.with_name(_temporary_name(path.name))
         with _naming(path, temporary):
             handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        if not _lock(handle, wait=True):
-            # Systems without such locks do not rename an open file either.
+        try:
+            is_locked = _lock(handle, wait=True)
+            # `remove_leftovers` may have taken it before it was locked.
+            is_there = not is_locked or temporary.exists()
+            keeps_lock = is_locked and is_there and _is_writable(temporary)
+        except BaseException:  # Ctrl-C
             os.close(handle)
-            return temporary, None
-        # `remove_leftovers` may have taken it before it was locked.
-        if temporary.exists():
-            if _is_writable(temporary):
-                return temporary, handle
-            os.close(handle)
-            return temporary, None
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        if keeps_lock:
+            return temporary, handle
+        # Systems without such locks do not rename an open file either.
         os.close(handle)
+        if is_there:
+            return temporary, None
 
 
 def _is_writable(locked: Path) -> bool:
