@@ -485,6 +485,14 @@ def test_of_several_pictures_a_choice_keeps_the_results(page: Page, pictures: li
 
 
 @needs_chromium
+def test_the_caption_says_what_a_result_lacks_of_its_file(page: Page, picture: Path) -> None:
+    picture.write_bytes(picture.read_bytes()[:-12])
+    page.set_input_files("#file", picture)
+    notice = "the marker of its end is missing; the picture is whole"
+    expect(captions(page)).to_have_text(re.compile(rf"^480 × 360, [\d.]+\ss\. Note: {notice}$"))
+
+
+@needs_chromium
 def test_the_caption_names_the_model_of_auto(page: Page, picture: Path) -> None:
     page.set_input_files("#file", picture)
     expect(captions(page)).to_have_text(re.compile(r"^480 × 360, [\d.]+\ss$"))
