@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.upscaling.local_means import GaussianWindow, blurred, shares
+
 REACH = 7
 """Input pixels further away, and their blocks, do not change what is made consistent."""
 # Of a line a quarter of an LR pixel wide, that pixel shows a quarter of the contrast.
@@ -19,8 +21,7 @@ _WIDENING = 3
 _LEVEL = 1 / 255
 # Rounding adds as much again. Corrected means of less cost LPIPS on compressed pictures.
 _MEAN_TOLERANCE = _LEVEL / 2
-_SIGMA, _BLUR_RADIUS = 1.4, 3
-_LEAST_ROOM = 1e-4
+_WINDOW = GaussianWindow(sigma=1.4, radius=3)
 
 
 def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
@@ -44,18 +45,12 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
     blocks = result.view(images, channels, height, scale, width, scale)
     blocks.clamp_(_per_block(lowest), _per_block(highest))
     means = F.avg_pool2d(result, scale)
-    missing = F.softshrink(_blurred(lr - means), _MEAN_TOLERANCE)
-    up = _shares(missing.clamp(min=0), highest - means)
-    down = _shares((-missing).clamp(min=0), means - lowest)
+    missing = F.softshrink(blurred(lr - means, _WINDOW), _MEAN_TOLERANCE)
+    up = shares(missing.clamp(min=0), highest - means, _WINDOW)
+    down = shares((-missing).clamp(min=0), means - lowest, _WINDOW)
     blocks.mul_(_per_block((1 - up) * (1 - down)))
     blocks.add_(_per_block(up * (1 - down) * highest + down * lowest))
     return result
-
-
-def _shares(missing: Tensor, room: Tensor) -> Tensor:
-    """Return which share of its `room` moves each pixel, so that what is `missing` is moved."""
-    # The windows are symmetric: as much arrives as `room` times this would, summed over windows.
-    return _blurred(missing / _blurred(room).clamp(min=_LEAST_ROOM)).clamp(max=1)
 
 
 def range_nearby(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,20 +71,3 @@ def _highest_nearby(values: Tensor) -> Tensor:
 def _per_block(values: Tensor) -> Tensor:
     """Return `(N, C, h, w)` as `(N, C, h, 1, w, 1)`, one value per block of an LR pixel."""
     return values[:, :, :, None, :, None]
-
-
-def _blurred(values: Tensor) -> Tensor:
-    """Return means of `(N, C, h, w)` in Gaussian windows, beyond the border of its mirror image."""
-    channels, radius = values.shape[1], _BLUR_RADIUS
-    offsets = torch.arange(-radius, radius + 1, device=values.device, dtype=values.dtype)
-    weights = torch.exp(-(offsets**2) / (2 * _SIGMA**2))
-    row = (weights / weights.sum()).expand(channels, 1, 1, -1)
-    rows, columns = (_mirrored(side, radius, values.device) for side in values.shape[2:])
-    extended = values[:, :, rows][..., columns]
-    return F.conv2d(F.conv2d(extended, row, groups=channels), row.mT, groups=channels)
-
-
-def _mirrored(side: int, margin: int, device: torch.device) -> Tensor:
-    """Return positions of `side` pixels and of `margin` more at either end, mirrored into them."""
-    positions = torch.arange(-margin, side + margin, device=device) % (2 * side)
-    return torch.minimum(positions, 2 * side - 1 - positions)

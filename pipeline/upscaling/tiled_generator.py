@@ -24,7 +24,7 @@ from pipeline.networks.tiles import (
 )
 from pipeline.progress import Progress, task
 from pipeline.upscaling.consistency import REACH, make_consistent
-from pipeline.upscaling.strips import RADIUS, StripResizer, wrapped
+from pipeline.upscaling.strips import RESIZE_REACH, StripResizer, wrapped
 from pipeline.upscaling.transparency import (
     clamp_to_neighbours,
     from_unit_range,
@@ -92,7 +92,7 @@ class TiledGenerator:
         """
         if self.tile:
             return self.tile, self.tile
-        margin = 2 * RADIUS if self.seamless else 0
+        margin = 2 * RESIZE_REACH if self.seamless else 0
         return best_tile(
             self.generator,
             self.device,
@@ -133,7 +133,7 @@ class TiledGenerator:
         """
         scale, exact = self.generator.scale, lr.dtype != torch.uint8
         resized = hr.shape[2:] != (lr.shape[2] * scale, lr.shape[3] * scale)
-        margin = RADIUS if resized and self.seamless else 0
+        margin = RESIZE_REACH if resized and self.seamless else 0
         height, width = (side + 2 * margin for side in lr.shape[2:])
         resizer = (
             StripResizer(hr, height * scale, width * scale, margin * scale) if resized else None

@@ -15,6 +15,10 @@ WHITE_LEVELS = {torch.uint8: 255, torch.uint16: 65_535} | dict.fromkeys(
 """The value of white in each type of pixels."""
 
 
+LEAST_ALPHA = 0.5 / 255
+"""Below, colours are hidden, and black."""
+
+
 def to_unit_range(pixels: Tensor) -> Tensor:
     """Return pixels of any type of `WHITE_LEVELS` as float32 in [0, 1]."""
     return pixels.to(torch.float32) / WHITE_LEVELS[pixels.dtype]
@@ -40,9 +44,8 @@ def premultiply(picture: Tensor) -> Tensor:
 
 def unpremultiply(colours: Tensor, alpha: Tensor) -> Tensor:
     """Join premultiplied colours and alpha into a picture `(..., c, h, w) float in [0, 1]`."""
-    visible = alpha > 0.5 / 255
-    straight = torch.where(visible, colours / alpha.clamp(min=1e-6), 0).clamp(0, 1)
-    return torch.cat([straight, alpha], -3)
+    straight = torch.where(alpha > LEAST_ALPHA, colours / alpha.clamp(min=LEAST_ALPHA), 0)
+    return torch.cat([straight.clamp(0, 1), alpha], -3)
 
 
 def clamp_to_neighbours(alpha: Tensor, lr_alpha: Tensor) -> Tensor:
