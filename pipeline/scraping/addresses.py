@@ -109,6 +109,15 @@ def same_site(url: Url | None, site: Url, other_hosts: tuple[str, ...] = ()) -> 
     return any(host == home or _is_subdomain(host, home) for home in homes)
 
 
+def named_host(url: str) -> str:
+    """Return what of an address `same_site` looks at, for a message: its host and port."""
+    parts = parse_address(url)
+    if parts is None:
+        return "no host"
+    port = "" if parts.port in (None, 80, 443) else f":{parts.port}"
+    return f"{parts.host}{port}{' with a user name' if parts.auth else ''}"
+
+
 def registrable_domain(host: str) -> str:
     """Return the part of a host's name that its owner has registered; an IP address as it is.
 

@@ -82,9 +82,11 @@ def _by_reason(counts: ScrapeCounts, params: ScrapeParams, *, list_new: bool) ->
 def advice_on(reason: str, counts: ScrapeCounts, params: ScrapeParams) -> str:
     """Return what to do where posts are rejected or fail for `reason`."""
     if reason == "host":
+        hosts = _names([host for host, _ in counts.hosts.most_common()])
         return (
-            f"use the site's own address: its files are on {_names(list(counts.hosts))}, neither "
-            "on its domain nor listed for it in pipeline/scraping/sites.py"
+            f"use the site's own address: its files are on {hosts}, neither "
+            "on its domain at its own port, 80 or 443, nor listed for it in "
+            "pipeline/scraping/sites.py"
         )
     if reason == "tags" and counts.misfound > counts.rejected["tags"] // 2:
         return _advice_on_tags(counts)

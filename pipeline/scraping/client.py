@@ -124,10 +124,26 @@ class Client(ABC):
             try:
                 return self._next_view(below) if format == "html" else self._api_page(format, below)
             except FetchError as error:
-                if error.reason not in FORMAT_ERRORS or len(self._formats) == 1:
+                formats = self._formats_after(error, below)
+                if not formats:
                     raise
-                self._formats.popleft()
+                self._formats = deque(formats)
                 self._session.log(f"{error}; {self._change_of_format()}")
+
+    def _formats_after(self, error: FetchError, below: int | None) -> list[ListingFormat]:
+        """Return the formats that may still work where the first of `_formats` fails."""
+        others = list(self._formats)[1:] if error.reason in FORMAT_ERRORS else []
+        if error.reason != "robots_txt":
+            return others
+        queries = {
+            format: self._list_query(below) if format == "html" else self._api_query(format, below)
+            for format in others
+        }
+        return [
+            format
+            for format, query in queries.items()
+            if self._session.allows(query.url, query.params)
+        ]
 
     def _change_of_format(self) -> str:
         if self._formats[0] != "html":

@@ -28,7 +28,7 @@ from pipeline.scraping.posts import Post
 from pipeline.scraping.raw_set import SetEntry, copy_file, reported, try_replacing, write_set
 from pipeline.scraping.run import ScrapeReport, write_report
 from pipeline.scraping.selection import PICTURE_FORMATS, check_rules, rejection_reason
-from pipeline.scraping.sites import likely_site
+from pipeline.scraping.sites import did_you_mean_site
 from pipeline.wording import counted
 
 _RATING = "general"
@@ -124,9 +124,7 @@ def site_folder(site: str, project: Path) -> Path:
     try:
         return folder_of(site, project)
     except UsageError as error:
-        if address := likely_site(site):
-            raise UsageError(f"{error} (did you mean {address}?)") from None
-        raise
+        raise UsageError(f"{error}{did_you_mean_site(site)}") from None
 
 
 def _unused_params(params: ScrapeParams) -> list[str]:

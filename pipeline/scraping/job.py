@@ -12,7 +12,7 @@ from functools import partial
 from pipeline.errors import PipelineError, UsageError
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress
-from pipeline.scraping.addresses import parse_address
+from pipeline.scraping.addresses import named_host
 from pipeline.scraping.advice import advice, advice_on, advice_on_failures, advice_on_listing
 from pipeline.scraping.background import BackgroundTasks
 from pipeline.scraping.client import Client, credentials
@@ -27,7 +27,13 @@ from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.secrets import Secrets
 from pipeline.scraping.selection import accepts_format, rejection_reason
 from pipeline.scraping.session import Session
-from pipeline.scraping.sites import known_site, likely_site, listing_formats, post_url, site_form
+from pipeline.scraping.sites import (
+    did_you_mean_site,
+    known_site,
+    listing_formats,
+    post_url,
+    site_form,
+)
 from pipeline.scraping.store import Store, StoredFile
 from pipeline.tag_patterns import tag_patterns
 
@@ -241,7 +247,7 @@ class _Scheduler:
     def _on_listed(self, error: BaseException | None) -> None:
         self._is_listing = False
         if error is not None:
-            raise _with_advice_on_listing(error, self._params)
+            raise _with_advice_on_listing(error, self._params, self._session)
         self._reader.reload()
 
     def _process(self, post: Post | None) -> None:
@@ -258,8 +264,7 @@ class _Scheduler:
 
     def _reject(self, post: Post, reason: str) -> None:
         if reason == "host":
-            address = parse_address(post.file_url)
-            self._counts.reject_host((address.host if address else None) or "no host")
+            self._counts.reject_host(named_host(post.file_url))
         elif reason == "tags":
             # Others are not searched for, so that posts without them are nothing strange.
             missing = tag_patterns(self._client.searched_tags).missing(post.tags)
@@ -362,21 +367,30 @@ class _Scheduler:
         self._counts.show(self._context.progress)
 
 
-def _with_advice_on_listing(error: BaseException, params: ScrapeParams) -> BaseException:
+def _with_advice_on_listing(
+    error: BaseException, params: ScrapeParams, session: Session
+) -> BaseException:
     """Return `error`, with advice where it is of the site's answer."""
     if isinstance(error, UnreachableError) or not isinstance(error, FetchError):
         return _with_advice(error, params)
-    # The site may not have the pages that its form was taken for.
-    is_guess = params.form == "auto" and site_form(params) == "gelbooru02"
-    if is_guess and error.reason in ("http_404", "robots_txt"):
+    if _may_be_of_another_form(error, params, session):
         return PipelineError(f"{error}; if it is a Danbooru 2 site, set scrape.form to danbooru2")
     return PipelineError(f"{error}; {advice_on_listing(error.reason)}")
+
+
+def _may_be_of_another_form(error: FetchError, params: ScrapeParams, session: Session) -> bool:
+    """Return whether the site may not have the pages that its form was taken for."""
+    if params.form != "auto" or site_form(params) != "gelbooru02":
+        return False
+    if error.reason == "robots_txt":
+        # That of Danbooru forbids all but some pages.
+        return session.allows(f"{params.site}/posts")
+    return error.reason == "http_404"
 
 
 def _with_advice(error: BaseException, params: ScrapeParams) -> BaseException:
     """Return `error`, with advice where the site cannot be reached."""
     if isinstance(error, UnreachableError):
-        likely = likely_site(params.site)
-        hint = f" (did you mean {likely}?)" if likely else ""
+        hint = did_you_mean_site(params.site)
         return PipelineError(f"{error}{hint}; {error.advice}, then run this again")
     return error

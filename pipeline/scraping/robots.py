@@ -48,12 +48,16 @@ class RobotsTxt:
 
     def check(self, url: str) -> None:
         """Raise `FetchError` if `url` may not be fetched, and whatever `fetch` raises."""
-        parts = urlsplit(url)
-        address = f"{parts.scheme}://{parts.netloc}/robots.txt"
+        if not self.allows(url):
+            problem = f"{_address(url)} does not allow {AGENT} to fetch this"
+            raise FetchError(url, "robots_txt", problem)
+
+    def allows(self, url: str) -> bool:
+        """Return whether `url` may be fetched. Raises whatever `fetch` raises."""
+        address = _address(url)
         with self._lock:
             host = self._hosts.setdefault(address, _Host())
-        if not self._rules(host, address).can_fetch(url, AGENT):
-            raise FetchError(url, "robots_txt", f"{address} does not allow {AGENT} to fetch this")
+        return bool(self._rules(host, address).can_fetch(url, AGENT))
 
     def _rules(self, host: _Host, address: str) -> Protego:
         failures = host.failures
@@ -72,6 +76,12 @@ class RobotsTxt:
             self._slow_down(address, rules.crawl_delay(AGENT) or 0.0)
             host.rules = rules
             return rules
+
+
+def _address(url: str) -> str:
+    """Return the address of the robots.txt that counts for `url`."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/robots.txt"
 
 
 def parse_robots_txt(body: bytes) -> Protego:

@@ -132,6 +132,10 @@ class Session:
         """Return whether `url` is http(s) on the site's own domain or one of its file hosts."""
         return same_site(parse_address(url), self._site, self._file_hosts)
 
+    def allows(self, url: str, params: Mapping[str, str | int] | None = None) -> bool:
+        """Return whether the robots.txt of its host allows `url`. Raises as `get` does."""
+        return self._robots.allows(prepared_address(url, params))
+
     def retry(self, call: Callable[[], T]) -> T:
         """Call `call` until it raises no `TransientError`, and return its result.
 

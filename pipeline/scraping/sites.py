@@ -76,6 +76,12 @@ def likely_site(name: str) -> str | None:
     return addresses[near[0]] if near else None
 
 
+def did_you_mean_site(name: str) -> str:
+    """Return a question, in brackets, for the known site that `name` may mean; empty if none."""
+    address = likely_site(name)
+    return f" (did you mean {address}?)" if address else ""
+
+
 def site_form(params: ScrapeParams) -> SiteForm:
     """Return the form of `params.site`: the param's, or that of a known site."""
     return known_site(params.site).form if params.form == "auto" else params.form

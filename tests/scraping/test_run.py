@@ -798,6 +798,26 @@ def test_files_on_a_strange_host_end_the_run_soon(tmp_path: Path) -> None:
     assert "its files are on img.files.test, neither on its domain" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("rules", "advice"),
+    [
+        ("Disallow: /", "use another site: robots.txt keeps this program from its posts"),
+        # As Danbooru's own.
+        ("Disallow: /\nAllow: /posts", "if it is a Danbooru 2 site, set scrape.form to danbooru2"),
+    ],
+)
+def test_a_robots_txt_that_forbids_every_form_of_listing(
+    tmp_path: Path, rules: str, advice: str
+) -> None:
+    site, notes = ScriptedSite(5), Notes()
+    site.robots = (200, f"User-agent: *\n{rules}")
+    with site.serve() as url, pytest.raises(PipelineError) as error:
+        run(tmp_path, url, notes)
+    assert str(error.value).endswith(f"does not allow anime-sr-pipeline to fetch this; {advice}")
+    assert notes.messages == []
+    assert site.paths() == ["/robots.txt"]
+
+
 def test_a_site_that_is_known_to_want_a_key_is_not_asked_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

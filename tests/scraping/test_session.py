@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.scraping.addresses import leads_to_login
+from pipeline.scraping.addresses import leads_to_login, named_host
 from pipeline.scraping.fetch_errors import (
     FetchError,
     SiteError,
@@ -580,6 +580,21 @@ def test_a_robots_txt_that_redirects_to_no_address_allows_all() -> None:
 )
 def test_own_hosts(site: str, url: str, owned: bool) -> None:
     assert Session(site).owns(url) is owned
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://img.test/1.png", "img.test"),
+        ("https://img.test:443/1.png", "img.test"),
+        ("http://b.test:8001/1.png", "b.test:8001"),
+        ("http://[::1]:8001/1.png", "[::1]:8001"),
+        ("https://me:secret@b.test/1.png", "b.test with a user name"),
+        ("file:///etc/passwd", "no host"),
+    ],
+)
+def test_a_host_is_named_with_what_makes_it_another(url: str, name: str) -> None:
+    assert named_host(url) == name
 
 
 @pytest.mark.parametrize("site", ["http://[bad", "ftp://b.test", "b.test", "http://:80"])
