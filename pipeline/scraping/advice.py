@@ -74,9 +74,15 @@ def _by_reason(counts: ScrapeCounts, params: ScrapeParams, *, list_new: bool) ->
     too_few = counts.listed < params.limit and (counts.accepted or not reasons)
     if not list_new and (too_few or not reasons):
         return "run pipeline scrape without --retry-failed, which lists more posts"
-    if too_few:
-        return _advice_on_end(counts, params)
-    return advice_on(reasons[0][0], counts, params)
+    remedy = _remedy_at_end(counts, params) if too_few else advice_on(reasons[0][0], counts, params)
+    if counts.doubtful_answers:
+        return (
+            f"run the same command again later, with more scrape.retries: "
+            f"{counts.doubtful_answers} empty answers in a row, and no list page to compare with, "
+            f"may be of a search that is down; if they are the end of its posts, {remedy}"
+        )
+    tail = "; if it should, its search may be down: run the same command again later"
+    return f"{remedy}{tail if too_few else ''}"
 
 
 def advice_on(reason: str, counts: ScrapeCounts, params: ScrapeParams) -> str:
@@ -112,16 +118,14 @@ def advice_on_listing(reason: str) -> str:
     return "open the address in a browser: if it works there, the site refuses programs"
 
 
-def _advice_on_end(counts: ScrapeCounts, params: ScrapeParams) -> str:
+def _remedy_at_end(counts: ScrapeCounts, params: ScrapeParams) -> str:
     if counts.listed and params.tags:
-        problem = "search more widely by scrape.tags: the site lists no more posts"
-    elif counts.listed:
-        problem = "use another site: this one lists no more posts"
-    elif params.tags:
-        problem = "check the spelling of scrape.tags: the site lists no post with them"
-    else:
-        problem = "check scrape.site: it lists no post"
-    return f"{problem}; if it should, its search may be down: run the same command again later"
+        return "search more widely by scrape.tags: the site lists no more posts"
+    if counts.listed:
+        return "use another site: this one lists no more posts"
+    if params.tags:
+        return "check the spelling of scrape.tags: the site lists no post with them"
+    return "check scrape.site: it lists no post"
 
 
 def _advice_on_tags(counts: ScrapeCounts) -> str:

@@ -85,6 +85,16 @@ class Client(ABC):
         self.searched_tags = searched_tags
         self._unread_ids: deque[int] = deque()
         self._sorts = False
+        self._empty_answers, self._has_empty_list = 0, False
+
+    @property
+    def doubtful_answers(self) -> int:
+        """Number of the last answers, in a row, that had no posts though no web page says so.
+
+        They may be the end of the listing, or a search that is down.
+        """
+        is_sure = self._has_empty_list or self._formats[0] == "html"
+        return 0 if is_sure else self._empty_answers
 
     @abstractmethod
     def _api_query(self, format: ListingFormat, below: int | None) -> Query:
@@ -172,9 +182,15 @@ class Client(ABC):
 
     def _next_page(self, request: Callable[[], Page], below: int | None) -> Page:
         """Return a page with only the records below `below`; an empty one where there are none."""
-        page = self._session.retry(request)
+
+        def ask() -> Page:
+            page = request()
+            self._empty_answers = 0 if page.ids else self._empty_answers + 1
+            return page
+
+        page = self._session.retry(ask)
         if not page.ids:
-            page = _ask_again(self._session, self._site, request)
+            page = _ask_again(self._session, self._site, ask)
         page = self._in_order(request, page)
         older = page if below is None else page.below(below)
         if page.ids and not older.ids:
@@ -203,6 +219,7 @@ class Client(ABC):
                 "empty",
                 "answers with no posts, though its web page lists some: its search is down",
             )
+        self._has_empty_list = True
         return True
 
     def _in_order(self, request: Callable[[], Page], page: Page) -> Page:

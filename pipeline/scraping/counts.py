@@ -21,7 +21,8 @@ class ScrapeCounts:
     rejected ones `hosts` counts those by host whose files are off the site, and `misfound` those
     that lack a required tag which the site was asked for; `missing_tags` counts such tags, and
     `common_tags` are those that all these posts have. `last_failure` is the message of the last
-    file that failed.
+    file that failed. `doubtful_answers` had no posts and ended the listing, in a row, though the
+    site's search may have been down.
     """
 
     site: str
@@ -36,6 +37,7 @@ class ScrapeCounts:
     missing_tags: Counter[str] = field(default_factory=Counter)
     common_tags: frozenset[str] | None = None
     last_failure: str = ""
+    doubtful_answers: int = 0
     _failures_in_a_row: int = field(default=0, init=False)
     _refusals_in_a_row: int = field(default=0, init=False)
 

@@ -248,6 +248,7 @@ class _Scheduler:
         self._is_listing = False
         if error is not None:
             raise _with_advice_on_listing(error, self._params, self._session)
+        self._counts.doubtful_answers = self._client.doubtful_answers
         self._reader.reload()
 
     def _process(self, post: Post | None) -> None:

@@ -17,10 +17,12 @@ def advice_for(
     rejected: dict[str, int] | None = None,
     failed: dict[str, int] | None = None,
     list_new: bool = True,
+    doubtful_answers: int = 0,
 ) -> str:
     counts = ScrapeCounts("http://b.test", 50, list(range(accepted)), listed)
     counts.rejected, counts.failed = Counter(rejected), Counter(failed)
     counts.hosts.update({"img.c.test": 9})
+    counts.doubtful_answers = doubtful_answers
     counts.last_failure = "http://b.test/1.png: answered HTTP 500"
     return advice(counts, ScrapeParams(limit=50, tags=tags), list_new=list_new)
 
@@ -58,6 +60,23 @@ def test_a_listing_that_is_too_short_for_any_rule() -> None:
     )
     assert advice_for(listed=0, tags=("solo",)).startswith("check the spelling of scrape.tags:")
     assert advice_for(listed=0).startswith("check scrape.site: it lists no post")
+
+
+@pytest.mark.parametrize(
+    ("listed", "rejected", "remedy"),
+    [
+        (12, {"ratings": 5}, "use another site: this one lists no more posts"),
+        (99, {"ratings": 92}, "loosen scrape.ratings"),
+    ],
+)
+def test_an_end_that_may_be_a_search_that_is_down(
+    listed: int, rejected: dict[str, int], remedy: str
+) -> None:
+    assert advice_for(listed=listed, accepted=7, rejected=rejected, doubtful_answers=6) == (
+        "lower scrape.limit to 7, or run the same command again later, with more scrape.retries: "
+        "6 empty answers in a row, and no list page to compare with, may be of a search that is "
+        f"down; if they are the end of its posts, {remedy}"
+    )
 
 
 def test_a_retry_lists_nothing_new() -> None:

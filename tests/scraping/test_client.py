@@ -84,6 +84,27 @@ def test_an_end_is_believed_when_the_web_page_has_no_more_either() -> None:
     assert site.searches() == [*["dapi id:<3"] * 3, "post id:<3"]
 
 
+@pytest.mark.parametrize(
+    ("site", "format", "doubtful"),
+    [
+        # Its list page is as empty as the API's answers.
+        (ScriptedSite(4), "json", 6),
+        (WithPages(4), "json", 0),
+        (WithPages(4), "html", 0),
+    ],
+)
+def test_an_end_is_doubtful_without_a_list_page_that_has_no_posts(
+    site: ScriptedSite, format: ListingFormat, doubtful: int
+) -> None:
+    with site.serve() as url, closing(Session(url, api_interval=0, retries=1)) as session:
+        listing = GelbooruClient(session, url, formats=(format,))
+        site.posts = site.posts[:1]
+        assert listing.fetch_page().ids == (4,)
+        assert listing.doubtful_answers == 0
+        assert listing.fetch_page(4).ids == ()
+        assert listing.doubtful_answers == doubtful
+
+
 def test_no_end_is_believed_while_the_web_page_lists_posts() -> None:
     site, log = WithPages(6), list[str]()
     site.empty = 3
