@@ -76,8 +76,8 @@ Tags = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_check
 """Tags from outside, cleaned likewise; too many of them are refused."""
 Address = Annotated[
     str,
+    StringConstraints(max_length=MAX_LINE),
     BeforeValidator(_without_controls),
-    Field(max_length=MAX_LINE),
     AfterValidator(_splittable),
 ]
 Phash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]

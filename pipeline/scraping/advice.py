@@ -8,8 +8,7 @@ _MAX_NAMED = 5
 _ADVICE = {
     "md5": "take files that differ from the announced md5, by scrape.md5: keep",
     "hidden": "search for other tags: the site shows these files to some of its users only",
-    "malformed": "try another scrape.listing: the records lack an id, a size, tags or the address "
-    "of a file, or have tags of more than 100,000 letters",
+    "malformed": "try another scrape.listing",
     "http_401": "ask the site's owner: its files are refused to this program",
     "http_403": "ask the site's owner: its files are refused to this program, perhaps to all but "
     "browsers on its own pages",
@@ -93,6 +92,12 @@ def advice_on(reason: str, counts: ScrapeCounts, params: ScrapeParams) -> str:
             f"use the site's own address: its files are on {hosts}, neither "
             "on its domain at its own port, 80 or 443, nor listed for it in "
             "pipeline/scraping/sites.py"
+        )
+    if reason == "malformed" and counts.faults:
+        ((fault, count),) = counts.faults.most_common(1)
+        return (
+            f"{_ADVICE[reason]}: the commonest fault of malformed records is {fault} "
+            f"({count} of {counts.rejected[reason]}, such as post {counts.example_by_fault[fault]})"
         )
     if reason == "tags" and counts.misfound > counts.rejected["tags"] // 2:
         return _advice_on_tags(counts)

@@ -16,7 +16,7 @@ from pipeline.scraping.fetch_errors import (
     TransientError,
     UnreachableError,
 )
-from pipeline.scraping.posts import Page, is_descending, stray_id
+from pipeline.scraping.posts import Malformed, Page, is_descending, stray_id
 from pipeline.scraping.session import Session
 from pipeline.scraping.sites import ListingFormat
 
@@ -251,14 +251,14 @@ class Client(ABC):
         These count as malformed only once the site answers for another post, so that a run which a
         fault of the site ends leaves none of them out for the next one.
         """
-        odd: list[int] = []
-        while (post_id := self._next_id(odd[-1] if odd else below)) is not None:
+        odd: list[Malformed] = []
+        while (post_id := self._next_id(odd[-1].id if odd else below)) is not None:
             try:
                 page = self._fetch_view(post_id)
             except UnreachableError:
                 raise
             except FetchError as error:
-                odd.append(post_id)
+                odd.append(Malformed(post_id, f"its page cannot be read ({error.reason})"))
                 if error.reason in _SITE_REASONS or len(odd) > _MAX_ODD_VIEWS:
                     raise
             else:
@@ -282,7 +282,8 @@ class Client(ABC):
             )
         except FetchError as error:
             if error.reason in _REMOVED:
-                return Page(malformed=(post_id,))
+                gone = Malformed(post_id, f"its page is gone ({error.reason})")
+                return Page(malformed=(gone,))
             raise
 
     def _list_ids(self, below: int | None) -> list[int]:
@@ -290,7 +291,7 @@ class Client(ABC):
 
         def request() -> Page:
             ids = self._get(self._list_query(below), self._parse_list)
-            return Page(malformed=tuple(ids), order=tuple(ids))
+            return Page(malformed=tuple(map(Malformed, ids)), order=tuple(ids))
 
         return sorted(self._next_page(request, below).ids, reverse=True)
 

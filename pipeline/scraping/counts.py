@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
+from pipeline.scraping.posts import Malformed
 
 _MAX_FAILURES_IN_A_ROW = 100
 # A site that guards its files answers all of them so.
@@ -18,7 +19,8 @@ class ScrapeCounts:
 
     `accepted` holds the ids of the accepted posts, `bytes` the length of their files. `listed`
     counts all posts that were looked at, `rejected` and `failed` those of them by reason. Of the
-    rejected ones `hosts` counts those by host whose files are off the site, and `misfound` those
+    rejected ones `hosts` counts those by host whose files are off the site, `faults` the malformed
+    records by what is wrong with them, with the id of the first of each, and `misfound` those
     that lack a required tag which the site was asked for; `missing_tags` counts such tags, and
     `common_tags` are those that all these posts have. `last_failure` is the message of the last
     file that failed. `doubtful_answers` had no posts and ended the listing, in a row, though the
@@ -33,6 +35,8 @@ class ScrapeCounts:
     rejected: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     hosts: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    example_by_fault: dict[str, int] = field(default_factory=dict)
     misfound: int = 0
     missing_tags: Counter[str] = field(default_factory=Counter)
     common_tags: frozenset[str] | None = None
@@ -60,6 +64,13 @@ class ScrapeCounts:
     def reject(self, reason: str) -> None:
         """Count a post that does not fit the rules."""
         self.rejected[reason] += 1
+
+    def reject_malformed(self, record: Malformed) -> None:
+        """Count a record that is no post."""
+        self.reject("malformed")
+        if record.fault:
+            self.faults[record.fault] += 1
+            self.example_by_fault.setdefault(record.fault, record.id)
 
     def reject_host(self, host: str) -> None:
         """Count a post whose file is on a host off the site."""

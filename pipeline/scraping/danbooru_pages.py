@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.danbooru_records import CATEGORIES, parse_records
 from pipeline.scraping.html_listing import parse_web_page
-from pipeline.scraping.posts import Page, parse_int
+from pipeline.scraping.posts import Malformed, Page, parse_int
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -37,7 +37,7 @@ def parse_view(body: bytes, post_id: int, site: str) -> Page:
     if image is None:
         raise AnswerError("answered with a web page that shows no post")
     if parse_int(image["data-id"]) != post_id:
-        return Page(malformed=(post_id,))
+        return Page(malformed=(Malformed(post_id, "its page shows another post"),))
     file_url = image.get("data-file-url")
     # The site names files by their md5.
     md5 = _MD5_NAME.search(str(file_url or ""))

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -17,12 +17,15 @@ import psutil
 
 from pipeline.errors import PipelineError, fault_line
 
+STATE_FILE, LISTING_FILE = "state.sqlite", "listing.sqlite"
+
 _LOCKED_SECONDS = 1.0
 """How long SQLite waits for another program's lock before it says that there is one."""
 _MAX_LOCKED_SECONDS = 600.0
 _CACHE_KIB = 512
 """Rows are looked up by hashes of addresses, so that a larger cache would not help."""
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 T = TypeVar("T")
 
@@ -84,7 +87,7 @@ class Database:
     def __init__(
         self, folder: Path, listing: Path, log: Callable[[str], None] = lambda text: None
     ) -> None:
-        self._log, self._paths = log, (folder / "state.sqlite", listing)
+        self._log, self._paths = log, (folder / STATE_FILE, listing)
         self._mutex, self._is_closing = threading.Lock(), threading.Event()
         self._connection = self._when_unlocked(lambda: _connect(folder, listing))
 
@@ -151,8 +154,26 @@ class Database:
 
 
 def _is_locked(error: sqlite3.DatabaseError) -> bool:
+    return _code(error) in _LOCKED
+
+
+def is_damage(error: BaseException) -> bool:
+    """Return whether SQLite has met damage in a database."""
+    return _code(error) in _DAMAGED
+
+
+def is_damaged(path: Path) -> bool:
+    """Return whether SQLite finds damage in the database at `path`."""
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            return bool(database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+    except sqlite3.DatabaseError as error:
+        return is_damage(error)
+
+
+def _code(error: BaseException) -> int:
     # The low byte of SQLite's extended codes.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _users(paths: tuple[Path, ...]) -> Iterator[str]:
@@ -174,7 +195,7 @@ def file_key(url: str) -> str:
 
 
 def _connect(folder: Path, listing: Path) -> sqlite3.Connection:
-    state = folder / "state.sqlite"
+    state = folder / STATE_FILE
     database = sqlite3.connect(state, timeout=_LOCKED_SECONDS, check_same_thread=False)
     database.row_factory = sqlite3.Row
     try:

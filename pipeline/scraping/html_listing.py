@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from pipeline.scraping.api_parsing import AnswerError, BodyKind, body_kind, parse_html
-from pipeline.scraping.posts import Page, parse_int, parse_page
+from pipeline.scraping.posts import Malformed, Page, parse_int, parse_page
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -40,7 +40,7 @@ def parse_view(body: bytes, post_id: int, site: str) -> Page:
     if not statistics and not _is_list_page(tree):
         raise AnswerError("answered with a web page that shows no post")
     if parse_int(statistics.get("id", str(post_id))) != post_id:
-        return Page(malformed=(post_id,))
+        return Page(malformed=(Malformed(post_id, "its page shows another post, or a list"),))
     width, height = _size(tree, statistics)
     tags = _tags(tree)
     record = {

@@ -22,7 +22,7 @@ from pipeline.scraping.download import download
 from pipeline.scraping.fetch_errors import FetchError, UnreachableError
 from pipeline.scraping.gelbooru import GelbooruClient
 from pipeline.scraping.listing_reader import READ_AHEAD, ListingReader
-from pipeline.scraping.posts import Post
+from pipeline.scraping.posts import Malformed, Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.secrets import Secrets
 from pipeline.scraping.selection import accepts_format, rejection_reason
@@ -251,11 +251,11 @@ class _Scheduler:
         self._counts.doubtful_answers = self._client.doubtful_answers
         self._reader.reload()
 
-    def _process(self, post: Post | None) -> None:
-        """Accept, reject or begin to fetch the next post of the listing; None is malformed."""
+    def _process(self, post: Post | Malformed) -> None:
+        """Accept, reject or begin to fetch the next post of the listing."""
         self._counts.listed += 1
-        if post is None:
-            self._counts.reject("malformed")
+        if isinstance(post, Malformed):
+            self._counts.reject_malformed(post)
         elif reason := rejection_reason(post, self._params):
             self._reject(post, reason)
         elif not self._session.owns(post.file_url):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pipeline.errors import UsageError
 from pipeline.scraping.client import Client
 from pipeline.scraping.listings import Listing
-from pipeline.scraping.posts import Post
+from pipeline.scraping.posts import Malformed, Post
 from pipeline.scraping.store import Store
 
 READ_AHEAD = 500
@@ -36,7 +36,7 @@ class ListingReader:
         self._above_first = None if until is None else until + 1
         self._store, self._extendable, self._refresh = store, extendable, refresh
         self._listing = self._open(site)
-        self._buffer: deque[Post | None] = deque()
+        self._buffer: deque[Post | Malformed] = deque()
         self._position: int | None = None
 
     def _open(self, site: str) -> Listing:
@@ -66,12 +66,12 @@ class ListingReader:
         """Return whether a post is listed that was not read yet."""
         if not self._buffer and self._position != self._listing.cursor:
             records = self._store.listings.posts_below(self.key, self._position, READ_AHEAD)
-            self._buffer.extend(post for _, post in records)
-            self._position = records[-1][0]
+            self._buffer.extend(records)
+            self._position = records[-1].id
         return bool(self._buffer)
 
-    def pop(self) -> Post | None:
-        """Return the next post; None for a malformed record."""
+    def pop(self) -> Post | Malformed:
+        """Return the next post, or the malformed record in its place."""
         return self._buffer.popleft()
 
     def can_extend(self) -> bool:

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import chain
 
 from pydantic import ValidationError
 
+from pipeline.fields import first_problem
 from pipeline.scraping import queries
 from pipeline.scraping.databases import Database
-from pipeline.scraping.posts import MAX_ID, POST, Page, Post
+from pipeline.scraping.posts import MAX_ID, POST, Malformed, Page, Post
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,8 @@ class Listings:
 
         `anew`: in place of all that it has.
         """
-        records = ((post.id, json.dumps(asdict(post))) for post in page.posts)
         rows: Iterator[dict[str, object]] = (
-            {"listing_key": key, "id": post_id, "record": record}
-            for post_id, record in chain(records, ((post_id, None) for post_id in page.malformed))
+            {"listing_key": key, "id": post.id, "record": _record(post)} for post in page.records
         )
         with self._database.transaction() as connection:
             if anew:
@@ -65,8 +63,8 @@ class Listings:
         """Mark a listing as one that does not hold enough pictures."""
         self._database.write(queries.MARK_LISTING_SHORT, {"listing_key": key})
 
-    def posts_below(self, key: str, below: int | None, count: int) -> list[tuple[int, Post | None]]:
-        """Return ids and posts (None: malformed) of a listing, newest first.
+    def posts_below(self, key: str, below: int | None, count: int) -> list[Post | Malformed]:
+        """Return the posts of a listing, newest first.
 
         At most `count` of them, with ids less than `below` if that is not None.
         """
@@ -74,15 +72,15 @@ class Listings:
         rows = self._database.fetch_all(
             queries.SELECT_POSTS_BELOW, {"listing_key": key, "highest": highest, "count": count}
         )
-        return [(post_id, _parse_post(record)) for post_id, record in rows]
+        return [_parse_post(post_id, record) for post_id, record in rows]
 
     def posts(self, key: str, ids: Iterable[int]) -> Iterator[Post]:
         """Yield the posts of a listing with these ids, in their order."""
         for post_id in ids:
             row = self._database.fetch_one(queries.SELECT_POST, {"listing_key": key, "id": post_id})
             assert row is not None
-            post = _parse_post(row["record"])
-            assert post is not None
+            post = _parse_post(post_id, row["record"])
+            assert isinstance(post, Post)
             yield post
 
 
@@ -90,11 +88,18 @@ def _begun_now(key: str) -> dict[str, object]:
     return {"listing_key": key, "started_at": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
-def _parse_post(record: str | None) -> Post | None:
-    if record is None:
-        return None
+def _record(post: Post | Malformed) -> str:
+    """Return the JSON of a post, or of the fault of a record that is none."""
+    return json.dumps(asdict(post) if isinstance(post, Post) else post.fault)
+
+
+def _parse_post(post_id: int, record: str | None) -> Post | Malformed:
+    # Earlier versions kept no fault.
+    value = "" if record is None else json.loads(record)
+    if isinstance(value, str):
+        return Malformed(post_id, value)
     try:
-        return POST.validate_python(json.loads(record))
-    except ValidationError:
+        return POST.validate_python(value)
+    except ValidationError as error:
         # Earlier versions had no bounds.
-        return None
+        return Malformed(post_id, first_problem(error))

@@ -71,22 +71,35 @@ POST = TypeAdapter(Post)
 
 
 @dataclass(frozen=True)
+class Malformed:
+    """A record that is no post. `fault`: a field and what is wrong with it, empty if unknown."""
+
+    id: int
+    fault: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
 class Page:
     """One page of a listing: `posts` by descending id, each id once.
 
-    `malformed` holds the ids of incomplete records; `nameless` counts records without an id.
-    `order` has the ids of all records in the site's order.
+    `malformed` holds the incomplete records; `nameless` counts records without an id. `order` has
+    the ids of all records in the site's order.
     """
 
     posts: tuple[Post, ...] = ()
-    malformed: tuple[int, ...] = ()
+    malformed: tuple[Malformed, ...] = ()
     nameless: int = 0
     order: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def ids(self) -> tuple[int, ...]:
         """Ids of all records, including malformed ones."""
-        return tuple(post.id for post in self.posts) + self.malformed
+        return tuple(record.id for record in self.records)
+
+    @property
+    def records(self) -> tuple[Post | Malformed, ...]:
+        """All records, the malformed ones last."""
+        return (*self.posts, *self.malformed)
 
     def below(self, post_id: int) -> "Page":
         """Return the page with only the records whose id is less than `post_id`."""
@@ -100,7 +113,7 @@ class Page:
     def _with_ids(self, fits: Callable[[int], bool]) -> "Page":
         return Page(
             tuple(post for post in self.posts if fits(post.id)),
-            tuple(filter(fits, self.malformed)),
+            tuple(record for record in self.malformed if fits(record.id)),
             self.nameless,
             tuple(filter(fits, self.order)),
         )
@@ -115,7 +128,7 @@ def parse_page(records: Iterable[object], site: str) -> Page:
     nameless.
     """
     posts: dict[int, Post] = {}
-    malformed: set[int] = set()
+    malformed: dict[int, Malformed] = {}
     order: list[int] = []
     nameless = 0
     for record in records:
@@ -126,13 +139,13 @@ def parse_page(records: Iterable[object], site: str) -> Page:
         assert isinstance(record, Mapping)
         order.append(post_id)
         post = _post(post_id, record, site)
-        if post is None:
-            malformed.add(post_id)
+        if isinstance(post, Malformed):
+            malformed.setdefault(post_id, post)
         else:
             posts.setdefault(post_id, post)
     return Page(
         tuple(posts[post_id] for post_id in sorted(posts, reverse=True)),
-        tuple(sorted(malformed - posts.keys(), reverse=True)),
+        tuple(malformed[post_id] for post_id in sorted(malformed.keys() - posts, reverse=True)),
         nameless,
         tuple(order),
     )
@@ -164,14 +177,17 @@ def parse_int(value: object) -> int | None:
     return None
 
 
-def _post(post_id: int, record: Mapping[str, object], site: str) -> Post | None:
-    """Return the post of a record, None where it is incomplete or a field is out of bounds."""
+def _post(post_id: int, record: Mapping[str, object], site: str) -> Post | Malformed:
+    """Return the post of a record, as malformed where a field is missing or out of bounds."""
     file_url = _file_url(record, site)
     md5 = _text(record.get("hash") or record.get("md5")).strip().lower()
     rating = _text(record.get("rating")).strip().lower()
     tags = _tags(record.get("tags"))
-    if tags is None or not (file_url or record.get("is_hidden")):
-        return None
+    if tags is None:
+        return Malformed(post_id, "tags: neither a text nor lists of texts")
+    if not (file_url or record.get("is_hidden")):
+        text = "no http(s) address" if record.get("file_url") else "missing"
+        return Malformed(post_id, f"file_url: {text}")
     try:
         return POST.validate_python(
             {
@@ -185,12 +201,27 @@ def _post(post_id: int, record: Mapping[str, object], site: str) -> Post | None:
                 "source": _text(record.get("source")),
                 "parent_id": max(0, parse_int(record.get("parent_id")) or 0),
                 "score": _signed_int(record.get("score")),
-                "favourites": parse_int(record.get("favourites")),
+                "favourites": _favourites(record.get("favourites")),
                 "tag_categories": _categories(record.get("tag_categories")),
             }
         )
-    except ValidationError:
-        return None
+    except ValidationError as error:
+        return Malformed(post_id, _fault(error, record))
+
+
+def _fault(error: ValidationError, record: Mapping[str, object]) -> str:
+    """Return the first field of a record that was refused, and why, without its value."""
+    details = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    name, text = details["loc"][0], re.sub("^(Input|String|Value error,) ", "", details["msg"])
+    if details["type"] == "int_type":
+        text = "missing" if record.get(str(name)) is None else "no whole number"
+    return f"{name}: {text}"
+
+
+def _favourites(value: object) -> int | None:
+    """Return a number of favourites; None for one that cannot be."""
+    number = parse_int(value)
+    return number if number is not None and number >= 0 else None
 
 
 def _tags(value: object) -> set[str] | None:

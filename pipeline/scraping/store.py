@@ -21,7 +21,14 @@ from pipeline.images.recognition import read_head, readable_format
 from pipeline.locks import hold
 from pipeline.machine_errors import fault_text
 from pipeline.scraping import queries
-from pipeline.scraping.databases import Database, file_key
+from pipeline.scraping.databases import (
+    LISTING_FILE,
+    STATE_FILE,
+    Database,
+    file_key,
+    is_damage,
+    is_damaged,
+)
 from pipeline.scraping.listings import Listings
 from pipeline.scraping.posts import Post
 
@@ -70,7 +77,7 @@ class Store:
         self._files, self._parts = folder / "files", folder / "parts"
         self._files_mutex = threading.Lock()
         self._unsynced: set[Path] = set()
-        self.listing_path = folder / "listing.sqlite"
+        self.listing_path = folder / LISTING_FILE
 
     def __enter__(self) -> "Store":
         for path in (self._files, self._parts):
@@ -240,14 +247,22 @@ def naming_faults(folder: Path, advice: str = "") -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as error:
         place = getattr(error, "filename", None) or folder
-        problem = path_problem(Path(place)) or (
-            f"{place}: cannot be written or read: {fault_text(error)}"
-        )
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
-            error, sqlite3.OperationalError
-        ):
-            advice = "; remove its listing, which is made again: pipeline clean --remove listing"
-        raise PipelineError(f"{problem}{advice}") from error
+        problem = path_problem(Path(place)) or _damage(folder, error)
+        if problem is None:
+            problem = f"{place}: cannot be written or read: {fault_text(error)}{advice}"
+        raise PipelineError(problem) from error
+
+
+def _damage(folder: Path, error: OSError | sqlite3.Error) -> str | None:
+    """Name the damaged database of a store, and what to do; None where `error` is another."""
+    if not is_damage(error):
+        return None
+    listing = folder / LISTING_FILE
+    if is_damaged(listing):
+        path, advice = listing, "remove it, and it is made again: pipeline clean --remove listing"
+    else:
+        path, advice = folder / STATE_FILE, f"move {folder} away, and all is fetched again"
+    return f"{path}: {error}; {advice}"
 
 
 def _provenance(post: Post, post_url: str) -> dict[str, object]:

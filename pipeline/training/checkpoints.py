@@ -24,7 +24,11 @@ from pipeline.wording import counted
 CHECKPOINT_FORMAT = 3
 # `pipeline/kept_work.py` has a twin, because `pipeline clean` must not import torch.
 CHECKPOINT_NAME = re.compile(r"step-(\d{9})\.pt")
-NO_CHECKPOINT = "is no checkpoint of this version of the program"
+_NO_CHECKPOINT = "is no checkpoint of this version of the program"
+
+
+class OtherContentError(PipelineError):
+    """A whole file of other content than a checkpoint; the text says so, without the file."""
 
 
 @dataclass
@@ -114,6 +118,8 @@ class Checkpoints:
         try:
             try:
                 problem = load_checkpoint(path, training)
+            except OtherContentError as other:
+                problem = str(other)
             except DamagedArchiveError as damage:
                 path.rename(path.with_name(f"{path.name}.damaged"))
                 return f"damaged, renamed to {path.name}.damaged ({damage})"
@@ -133,8 +139,8 @@ class Checkpoints:
 def load_checkpoint(path: Path, training: CheckpointedState) -> str | None:
     """Restore `training` from a checkpoint, or return why that cannot be.
 
-    The file is untrusted: it takes no more memory than it has bytes. Raises `DamagedArchiveError`,
-    and `OSError`, `MemoryError` and `RuntimeError`, the machine's own faults.
+    The file is untrusted: it takes no more memory than it has bytes. Raises `OtherContentError`,
+    `DamagedArchiveError`, and the machine's own faults: `OSError`, `MemoryError`, `RuntimeError`.
     """
     try:
         # Networks and optimisers copy their tensors to their device themselves; the history stays
@@ -144,16 +150,17 @@ def load_checkpoint(path: Path, training: CheckpointedState) -> str | None:
         raise
     except Exception as error:
         # The file is undamaged, so it was written like this.
-        return f"is no checkpoint of this program ({error_line(error)})"
+        text = f"is no checkpoint of this program ({error_line(error)})"
+        raise OtherContentError(text) from None
     if not isinstance(content, dict) or content.get("kind") != CHECKPOINT_KIND:
-        return NO_CHECKPOINT
+        raise OtherContentError(_NO_CHECKPOINT)
     file_format = content.get("format")
     if type(file_format) is not int:
-        return NO_CHECKPOINT
+        raise OtherContentError(_NO_CHECKPOINT)
     if file_format != CHECKPOINT_FORMAT:
         return f"has format {file_format}, and this version reads {CHECKPOINT_FORMAT}"
     if exceeds_storage(content):
-        return "is no checkpoint of this program (its tensors share their values)"
+        raise OtherContentError("is no checkpoint of this program (its tensors share their values)")
     problem = mismatch(training, content)
     if problem is not None:
         # Names in it are the file's.

@@ -9,7 +9,7 @@ from pipeline.locks import hold
 from pipeline.networks.files import load_generator
 from pipeline.networks.tensor_files import DamagedArchiveError, error_line
 from pipeline.training.checkpointed_state import CheckpointedState
-from pipeline.training.checkpoints import NO_CHECKPOINT, load_checkpoint
+from pipeline.training.checkpoints import OtherContentError, load_checkpoint
 from pipeline.training.run_folders import LOCK_FILE, nearest_checkpoints, record_start
 from pipeline.training.run_setup import TrainRun
 from pipeline.wording import counted
@@ -55,12 +55,12 @@ def _restore_named(path: Path, training: CheckpointedState, steps: int) -> None:
         problem = load_checkpoint(path, training)
     except DamagedArchiveError as damage:
         problem = _other_content(path) or f"is damaged, or no checkpoint ({damage})"
+    except OtherContentError as other:
+        problem = _other_content(path) or str(other)
     except (OSError, MemoryError, RuntimeError) as error:
         raise PipelineError(
             f"train.resume: {path}: cannot be read now ({error_line(error)})"
         ) from None
-    if problem == NO_CHECKPOINT:
-        problem = _other_content(path) or problem
     step = training.state.step
     if problem is None and step > steps:
         problem = f"is of step {step}, after the {counted(steps, 'step')} that this training has"
@@ -84,7 +84,7 @@ def _restore_in_other_process(path: Path, training: CheckpointedState) -> None:
     """Restore what the main process restored. Raises `PipelineError`."""
     try:
         problem = load_checkpoint(path, training)
-    except (DamagedArchiveError, OSError, MemoryError, RuntimeError) as error:
+    except (OtherContentError, DamagedArchiveError, OSError, MemoryError, RuntimeError) as error:
         problem = error_line(error)
     if problem is not None:
         raise PipelineError(

@@ -7,6 +7,7 @@ import pytest
 from pipeline.params import ScrapeParams
 from pipeline.scraping.advice import advice
 from pipeline.scraping.counts import ScrapeCounts
+from pipeline.scraping.posts import Malformed
 
 
 def advice_for(
@@ -60,6 +61,17 @@ def test_a_listing_that_is_too_short_for_any_rule() -> None:
     )
     assert advice_for(listed=0, tags=("solo",)).startswith("check the spelling of scrape.tags:")
     assert advice_for(listed=0).startswith("check scrape.site: it lists no post")
+
+
+def test_the_commonest_fault_of_records_is_named() -> None:
+    counts = ScrapeCounts("http://b.test", 50)
+    for number, fault in enumerate(["", "tags: missing", "width: no whole number"] * 2, 1):
+        counts.reject_malformed(Malformed(number, fault))
+    counts.reject_malformed(Malformed(7, "width: no whole number"))
+    assert advice(counts, ScrapeParams(limit=5), list_new=True) == (
+        "try another scrape.listing: the commonest fault of malformed records is width: no whole "
+        "number (3 of 7, such as post 3)"
+    )
 
 
 @pytest.mark.parametrize(

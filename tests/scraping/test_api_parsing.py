@@ -13,7 +13,7 @@ from pipeline.scraping.api_parsing import (
     parse_posts,
     reason_for_refusal,
 )
-from pipeline.scraping.posts import Page, Post, stray_id
+from pipeline.scraping.posts import Malformed, Page, Post, stray_id
 
 SITE = "https://booru.test"
 
@@ -296,7 +296,26 @@ def test_deep_json(name: bytes, depth: int) -> None:
 def test_a_record_that_is_no_whole_post(changes: dict[str, object]) -> None:
     body = json.dumps([NEW | changes, NEW | {"id": 5}]).encode()
     page = parse_posts(body, SITE)
-    assert ([post.id for post in page.posts], page.malformed) == ([5], (6077620,))
+    assert ([post.id for post in page.posts], page.malformed) == ([5], (Malformed(6077620),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"width": None}, "width: missing"),
+        ({"width": "6x"}, "width: no whole number"),
+        ({"height": 0}, "height: should be greater than 0"),
+        ({"width": 2**31}, "width: should be less than or equal to 2147483647"),
+        ({"tags": 42}, "tags: neither a text nor lists of texts"),
+        ({"tags": "a" * 100_000}, "tags: should have at most 100000 letters in all"),
+        ({"file_url": "data:,"}, "file_url: no http(s) address"),
+        ({"file_url": None, "directory": None}, "file_url: missing"),
+        ({"file_url": f"/{'a' * 4096}.png"}, "file_url: should have at most 4096 characters"),
+    ],
+)
+def test_the_fault_of_a_record(changes: dict[str, object], fault: str) -> None:
+    (record,) = parse_posts(json.dumps([NEW | changes]).encode(), SITE).malformed
+    assert record.fault == fault
 
 
 @pytest.mark.parametrize("field", [b'"width": 2160', b'"id": 6077620', b'"change": 1757694622'])

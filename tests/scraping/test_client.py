@@ -64,7 +64,7 @@ def list_all(
         session = Session(url, api_interval=0, retries=1, log=log)
         listing, ids, below = GelbooruClient(session, url, formats=formats), list[int](), None
         while (page := listing.fetch_page(below)).ids:
-            ids += [post.id for post in page.posts] + [-number for number in page.malformed]
+            ids += [post.id for post in page.posts] + [-record.id for record in page.malformed]
             below = min(page.ids)
     return ids
 

@@ -20,7 +20,7 @@ from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.danbooru import search_terms
 from pipeline.scraping.danbooru_records import parse_posts
 from pipeline.scraping.fetch_errors import KeyRequiredError, SiteError
-from pipeline.scraping.posts import Page, Post, TagCategories
+from pipeline.scraping.posts import Malformed, Page, Post, TagCategories
 from pipeline.scraping.run import plan
 from pipeline.scraping.session import Session
 from pipeline.scraping.sites import known_site, post_url, site_form
@@ -88,6 +88,7 @@ def test_a_record() -> None:
         ({"file_url": None, "md5": None}, "file_url", ""),
         ({"tag_string_artist": None}, "tags", tuple(sorted({*POST.tags} - {"bonocho"}))),
         ({"score": "many"}, "score", None),
+        ({"fav_count": -1}, "favourites", None),
         ({"parent_id": None}, "parent_id", 0),
         ({"source": "\ud800"}, "source", "?"),
     ],
@@ -98,7 +99,7 @@ def test_odd_records(changes: dict[str, object], field: str, value: object) -> N
 
 @pytest.mark.parametrize("changes", [{"image_width": None}, {"file_url": "http://[bad/1.png"}])
 def test_records_that_are_no_posts(changes: dict[str, object]) -> None:
-    assert parsed(**changes) == Page(malformed=(294929,))
+    assert parsed(**changes) == Page(malformed=(Malformed(294929),))
 
 
 @pytest.mark.parametrize(

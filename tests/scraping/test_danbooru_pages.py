@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.danbooru_pages import listed_ids, parse_view
-from pipeline.scraping.posts import Page, TagCategories
+from pipeline.scraping.posts import Malformed, Page, TagCategories
 from tests.scraping.test_danbooru import MD5, POST, SITE
 
 HEAD = "<!DOCTYPE html>\n<html><head><title>x</title></head>"
@@ -73,7 +73,7 @@ def test_odd_posts(old: str, new: str, field: str, value: object) -> None:
     [('data-id="294929"', 'data-id="1"'), (' data-width="895"', ""), ("687", "0")],
 )
 def test_a_page_that_shows_another_post_or_not_all_of_it(old: str, new: str) -> None:
-    assert view(old, new) == Page(malformed=(POST.id,))
+    assert view(old, new) == Page(malformed=(Malformed(POST.id),))
 
 
 def test_any_other_page_is_no_answer() -> None:

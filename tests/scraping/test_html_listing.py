@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.html_listing import listed_ids, parse_view
-from pipeline.scraping.posts import Page, Post, TagCategories
+from pipeline.scraping.posts import Malformed, Page, Post, TagCategories
 
 SITE = "https://booru.test"
 HEAD = "<!DOCTYPE html>\n<html><head><title>x</title></head><body>"
@@ -123,12 +123,12 @@ def test_without_its_size_the_picture_that_is_shown_tells_it() -> None:
     ],
 )
 def test_a_page_that_shows_another_post_or_not_all_of_it(old: str, new: str) -> None:
-    assert view(old, new) == Page(malformed=(POST.id,))
+    assert view(old, new) == Page(malformed=(Malformed(POST.id),))
 
 
 def test_a_vanished_post_leads_to_a_list() -> None:
     body = HEAD + THUMB.format(9) + PAGER
-    assert parse_view(body.encode(), 5, SITE) == Page(malformed=(5,))
+    assert parse_view(body.encode(), 5, SITE) == Page(malformed=(Malformed(5),))
 
 
 def test_any_other_page_is_no_answer() -> None:

@@ -18,7 +18,7 @@ from pipeline.params import ScrapeParams
 from pipeline.scraping.api_parsing import AnswerError, parse_posts
 from pipeline.scraping.databases import file_key
 from pipeline.scraping.html_listing import listed_ids, parse_view
-from pipeline.scraping.posts import POST, Page, Post
+from pipeline.scraping.posts import POST, Malformed, Page, Post
 from pipeline.scraping.selection import rejection_reason
 from tests.mutations import TOKENS
 from tests.scraping.test_api_parsing import CHILDREN, NEW, SITE, XML
@@ -158,7 +158,7 @@ def test_list_pages(count: int) -> None:
     found = Counter[str]()
     for _ in range(count):
         body = with_odd_bytes(LIST.encode(), rng)
-        page = outcome(lambda body=body: Page(malformed=tuple(listed_ids(body))))  # type: ignore[misc]
+        page = outcome(lambda body=body: Page(malformed=tuple(map(Malformed, listed_ids(body)))))  # type: ignore[misc]
         found["refused" if page is None else "listed"] += 1
         if page is not None:
             assert len(set(page.ids)) == len(page.ids)

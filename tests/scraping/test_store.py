@@ -20,8 +20,8 @@ from pipeline.errors import PipelineError
 from pipeline.scraping import databases, queries
 from pipeline.scraping.databases import STATE_LAYOUTS, Database
 from pipeline.scraping.listings import Listing
-from pipeline.scraping.posts import Page, Post, TagCategories
-from pipeline.scraping.store import Store, StoredFile
+from pipeline.scraping.posts import Malformed, Page, Post, TagCategories
+from pipeline.scraping.store import Store, StoredFile, naming_faults
 
 POST = Post(7, 40, 32, "http://b.test/7.png", "ab", "safe", ("1girl", "solo"), "“src”", 3)
 URL = "http://b.test/index.php?id=7"
@@ -178,14 +178,14 @@ def test_a_listing_goes_on(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         begun = store.listings.get("k")
         assert (begun.cursor, begun.finished) == (None, False)
-        store.listings.add_page("k", Page((POST,), malformed=(5,)))
+        store.listings.add_page("k", Page((POST,), malformed=(Malformed(5, "width: missing"),)))
     with Store(tmp_path) as store:
         assert store.listings.get("k") == Listing(begun.started_at, 5, finished=False)
         store.listings.add_page("k", Page((second,)))
         store.listings.add_page("k", Page())
         assert store.listings.get("k") == Listing(begun.started_at, 2, finished=True)
-        assert store.listings.posts_below("k", None, 2) == [(7, POST), (5, None)]
-        assert store.listings.posts_below("k", 5, 2) == [(2, second)]
+        assert store.listings.posts_below("k", None, 2) == [POST, Malformed(5)]
+        assert store.listings.posts_below("k", 5, 2) == [second]
         assert list(store.listings.posts("k", [2, 7])) == [second, POST]
         assert store.listings.get("other").cursor is None
         assert store.listings.posts_below("other", None, 2) == []
@@ -194,7 +194,7 @@ def test_a_listing_goes_on(tmp_path: Path) -> None:
         store.listings.add_page("k", Page((second,)), anew=True)
         assert not store.listings.get("k").is_short
         assert store.listings.get("k").cursor == 2
-        assert store.listings.posts_below("k", None, 2) == [(2, second)]
+        assert store.listings.posts_below("k", None, 2) == [second]
 
 
 def test_records_of_earlier_versions_are_read_and_cleaned(tmp_path: Path) -> None:
@@ -202,17 +202,34 @@ def test_records_of_earlier_versions_are_read_and_cleaned(tmp_path: Path) -> Non
     huge = replace(POST, id=6, width=2**40)
     with Store(tmp_path) as store:
         store.listings.add_page("k", Page((dirty, huge)))
-        (_, first), (_, second) = store.listings.posts_below("k", None, 9)
+        first, second = store.listings.posts_below("k", None, 9)
     assert first == replace(dirty, tags=("a", "b_c"), source="a b")
-    assert second is None
+    assert second == Malformed(6)
+
+
+def test_the_fault_of_a_malformed_record_is_kept_where_it_is_known(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.listings.add_page("k", Page((), malformed=(Malformed(5, "width: missing"),)))
+    with Store(tmp_path) as store:
+        assert [record.fault for record in faults(store)] == ["width: missing"]
+    # Earlier versions kept none.
+    with closing(sqlite3.connect(tmp_path / "listing.sqlite")) as database, database:
+        database.execute("UPDATE posts SET record = NULL")
+    with Store(tmp_path) as store:
+        assert [record.fault for record in faults(store)] == [""]
+
+
+def faults(store: Store) -> list[Malformed]:
+    records = store.listings.posts_below("k", None, 9)
+    return [record for record in records if isinstance(record, Malformed)]
 
 
 def test_the_largest_id_is_listed(tmp_path: Path) -> None:
     largest = replace(POST, id=2**63 - 1)
     with Store(tmp_path) as store:
         store.listings.add_page("k", Page((largest, POST)))
-        assert store.listings.posts_below("k", None, 9) == [(largest.id, largest), (7, POST)]
-        assert store.listings.posts_below("k", largest.id, 9) == [(7, POST)]
+        assert store.listings.posts_below("k", None, 9) == [largest, POST]
+        assert store.listings.posts_below("k", largest.id, 9) == [POST]
 
 
 def test_a_failure_is_noted_until_the_file_is_there(tmp_path: Path) -> None:
@@ -318,7 +335,7 @@ def test_records_of_earlier_versions_are_read(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version = 2")
         database.commit()
     with Store(tmp_path) as store:
-        assert store.listings.posts_below("k", None, 2) == [(8, rated), (7, POST)]
+        assert store.listings.posts_below("k", None, 2) == [rated, POST]
 
 
 def test_a_removed_listing_costs_no_file(tmp_path: Path) -> None:
@@ -416,3 +433,37 @@ def test_databases_are_closed_while_a_thread_waits_for_a_lock(
         database.close()
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             waiting.result()
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("listing.sqlite", "remove it, and it is made again: pipeline clean --remove listing"),
+        ("state.sqlite", "move .* away, and all is fetched again"),
+    ],
+)
+def test_a_damaged_database_is_named(tmp_path: Path, name: str, advice: str) -> None:
+    with Store(tmp_path):
+        pass
+    path = tmp_path / name
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+    with pytest.raises(PipelineError, match=f"^{path}: database disk image is .*; {advice}$"):
+        use_both_databases(tmp_path)
+
+
+def test_a_database_that_refuses_a_change_is_not_called_damaged(tmp_path: Path) -> None:
+    with Store(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / "listing.sqlite")) as database, database:
+        database.execute(
+            "CREATE TRIGGER t BEFORE INSERT ON posts BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    with pytest.raises(PipelineError, match=r": cannot be written or read: refused; mend that$"):
+        use_both_databases(tmp_path)
+
+
+def use_both_databases(folder: Path) -> None:
+    with naming_faults(folder, "; mend that"), Store(folder) as store:
+        store.listings.add_page("k", Page((POST,)))
+        store.count_failed()

@@ -14,7 +14,12 @@ from pipeline.params import TrainParams
 from pipeline.params.file import override
 from pipeline.params.generator import SRResNetParams
 from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
-from pipeline.training.checkpoints import CHECKPOINT_FORMAT, Checkpoints, load_checkpoint
+from pipeline.training.checkpoints import (
+    CHECKPOINT_FORMAT,
+    Checkpoints,
+    OtherContentError,
+    load_checkpoint,
+)
 from tests.platforms import limits_memory
 
 CPU = torch.device("cpu")
@@ -283,8 +288,8 @@ def test_moments_that_share_their_values_are_no_checkpoint(
     content = torch.load(path, weights_only=True)
     content["state"]["adam"]["state"] = {0: {"exp_avg": torch.zeros(1).double().expand(10**12)}}
     torch.save(content, path)
-    problem = "is no checkpoint of this program (its tensors share their values)"
-    assert load_checkpoint(path, training) == problem
+    with pytest.raises(OtherContentError, match="its tensors share their values"):
+        load_checkpoint(path, training)
 
 
 FULL = """

@@ -15,7 +15,7 @@ from pipeline.params import TrainParams
 from pipeline.params.generator import SRResNetParams
 from pipeline.params.optimiser import AdamParams, MuonParams
 from pipeline.training.checkpointed_state import CheckpointedState, new_checkpointed_state
-from pipeline.training.checkpoints import CHECKPOINT_FORMAT, load_checkpoint
+from pipeline.training.checkpoints import CHECKPOINT_FORMAT, OtherContentError, load_checkpoint
 from pipeline.training.curve_tables import to_tensors
 from tests.networks.test_hostile_files import Make, archive, called, inside_itself, saved
 from tests.platforms import limits_memory
@@ -57,6 +57,8 @@ def test_a_hostile_file_is_one_line_and_takes_no_memory(
     resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000, before[1]))
     try:
         problem = load_checkpoint(path, training)
+    except OtherContentError as error:
+        problem = str(error)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
     assert problem is not None
@@ -240,7 +242,8 @@ def test_the_files_own_names_break_no_line(trained: CheckpointedState, tmp_path:
 def test_a_format_that_is_no_number_is_refused(training: CheckpointedState, tmp_path: Path) -> None:
     path = tmp_path / "given.pt"
     torch.save({"kind": CHECKPOINT_KIND, "format": torch.ones(2)}, path)
-    assert load_checkpoint(path, training) == "is no checkpoint of this version of the program"
+    with pytest.raises(OtherContentError, match="is no checkpoint of this version of the program"):
+        load_checkpoint(path, training)
 
 
 def test_a_training_goes_on_from_what_it_wrote(trained: CheckpointedState, tmp_path: Path) -> None:
