@@ -4,7 +4,6 @@ import csv
 import errno
 import hashlib
 import os
-import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ from pipeline.errors import PipelineError
 
 # File systems take names of 255 bytes, some of 143: a temporary name must not be the longer one.
 _KEPT_NAME_BYTES = 100
-_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
+_FIRST_TOKEN = "0" * 8
 
 
 @contextmanager
@@ -23,26 +22,26 @@ def atomic_path(path: Path, replace: bool = True) -> Iterator[Path]:
 
     The folder is synced too, so that the file survives a power cut. When the block raises, the
     temporary file is removed and `path` is unchanged; an `OSError` that names no file, or the
-    temporary one, names `path` instead. A missing parent folder is created. Without `replace`,
-    raises `FileExistsError` where `path` exists at the end.
+    temporary one, names `path` instead. What a killed process has left of `path` is removed. A
+    missing parent folder is created. Without `replace`, raises `FileExistsError` where `path`
+    exists at the end.
     """
     if not path.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked_temporary(path) as temporary:
+    with _locked_temporary(path) as temporary, _naming(path, temporary):
         try:
-            with _naming(path, temporary):
-                yield temporary
-                sync_file(temporary)
-                if replace:
-                    temporary.replace(path)
-                else:
-                    _rename_to_new(temporary, path)
-                sync_folder(path.parent)
+            yield temporary
+            sync_file(temporary)
+            if replace:
+                temporary.replace(path)
+            else:
+                _rename_to_new(temporary, path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
             raise
+        sync_folder(path.parent)
 
 
 @contextmanager
@@ -57,15 +56,24 @@ def _locked_temporary(path: Path) -> Iterator[Path]:
 
 
 def _make_temporary(path: Path) -> tuple[Path, int | None]:
-    """Return a new file beside `path`, and the descriptor that locks it; None if nothing does."""
+    """Return a new file beside `path`, and the descriptor that locks it; None if nothing does.
+
+    The name of a locked one is always the same, but while another process or thread writes to
+    `path`. So it is there already where one was killed.
+    """
+    temporary, is_unique = path.with_name(_temporary_name(path.name, _FIRST_TOKEN)), False
+    _remove_unlocked(temporary)
     while True:
-        temporary = path.with_name(_temporary_name(path.name))
-        with _naming(path, temporary):
-            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            with _naming(path, temporary):
+                handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            temporary, is_unique = _unique_temporary(path), True
+            continue
         try:
             is_locked = _lock(handle, wait=True)
-            # `remove_leftovers` may have taken it before it was locked.
-            is_there = not is_locked or temporary.exists()
+            # Another process may have taken it for a leftover before it was locked.
+            is_there = temporary.exists() if is_unique else _is_at(handle, temporary)
             keeps_lock = is_locked and is_there and _is_writable(temporary)
         except BaseException:  # Ctrl-C
             os.close(handle)
@@ -77,7 +85,31 @@ def _make_temporary(path: Path) -> tuple[Path, int | None]:
         # Systems without such locks do not rename an open file either.
         os.close(handle)
         if is_there:
-            return temporary, None
+            return temporary.rename(_unique_temporary(path)), None
+        temporary, is_unique = _unique_temporary(path), True
+
+
+def _unique_temporary(path: Path) -> Path:
+    return path.with_name(_temporary_name(path.name, secrets.token_hex(4)))
+
+
+def _remove_unlocked(temporary: Path) -> None:
+    """Remove what a killed process has left; not what a living one has, or what has no locks."""
+    with suppress(OSError):
+        handle = os.open(temporary, os.O_RDWR)
+        try:
+            if _lock(handle, wait=False) and _is_at(handle, temporary):
+                temporary.unlink()
+        finally:
+            os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Return whether an open file is the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _is_writable(locked: Path) -> bool:
@@ -105,32 +137,6 @@ def _lock(handle: int, wait: bool) -> bool:
     return True
 
 
-def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove the temporary files of `atomic_path` that killed processes have left beside `paths`.
-
-    Those of living processes are locked, and stay, as do those that cannot be locked.
-    """
-    starts: dict[Path, set[str]] = {}
-    for path in paths:
-        starts.setdefault(path.parent, set()).add(_kept_start(path.name))
-    for folder, known in starts.items():
-        with suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                match = _TEMPORARY.fullmatch(entry.name)
-                if match and match[1] in known and entry.is_file(follow_symlinks=False):
-                    _remove_unlocked(Path(entry.path))
-
-
-def _remove_unlocked(temporary: Path) -> None:
-    with suppress(OSError):
-        handle = os.open(temporary, os.O_RDWR)
-        try:
-            if _lock(handle, wait=False):
-                temporary.unlink()
-        finally:
-            os.close(handle)
-
-
 def _rename_to_new(temporary: Path, path: Path) -> None:
     try:
         path.hardlink_to(temporary)
@@ -145,13 +151,10 @@ def _rename_to_new(temporary: Path, path: Path) -> None:
         temporary.unlink()
 
 
-def _temporary_name(name: str) -> str:
+def _temporary_name(name: str, token: str) -> str:
     """Return a hidden name that begins as `name`, as far as that is text."""
-    return f".{_kept_start(name)}.{secrets.token_hex(4)}.tmp"
-
-
-def _kept_start(name: str) -> str:
-    return os.fsencode(name)[:_KEPT_NAME_BYTES].decode(errors="ignore")
+    start = os.fsencode(name)[:_KEPT_NAME_BYTES].decode(errors="ignore")
+    return f".{start}.{token}.tmp"
 
 
 @contextmanager

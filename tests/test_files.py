@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.files import atomic_path, remove_leftovers, write_text, writing
+from pipeline.files import atomic_path, write_text, writing
 from tests.waiting import start_waiting
 
 
@@ -165,13 +165,15 @@ def test_only_what_a_killed_process_left_of_a_file_is_removed(tmp_path: Path) ->
     living, in_use = start_waiting(WRITER, path)
     killed.kill()
     killed.communicate()
-    others = {".a.png.tmp", ".b.png.01234567.tmp", ".a.png.notes567.tmp"}
+    others = {".a.png.tmp", ".b.png.00000000.tmp", ".a.png.notes567.tmp"}
     for name in others:
         (tmp_path / name).touch()
-
     assert {path.name for path in tmp_path.iterdir()} == others | {leftover, in_use}
-    remove_leftovers([path, tmp_path / "absent" / "a.png"])
 
-    assert {path.name for path in tmp_path.iterdir()} == others | {in_use}
+    write_text(path, "whole")
+
+    assert {path.name for path in tmp_path.iterdir()} == others | {in_use, "a.png"}
+    assert path.read_text() == "whole"
     living.communicate()
     assert path.read_text() == "half"
+    assert {path.name for path in tmp_path.iterdir()} == others | {"a.png"}

@@ -154,7 +154,6 @@ def _enlarge(
     on_written: "Callable[[Job], None]" = lambda _: None,
 ) -> "dict[Job, PipelineError]":
     """Enlarge pictures, print each, and return what went wrong."""
-    from pipeline.files import remove_leftovers
     from pipeline.images.folders import path_text
     from pipeline.upscaling.batch import upscale_all
 
@@ -168,7 +167,6 @@ def _enlarge(
             print(f"{path_text(result.job.target)}: {width}×{height}, {how}", flush=True)
 
     chooser = model.chooser
-    remove_leftovers(job.target for job in jobs if job.writes_file)
     return upscale_all(
         jobs, chooser, writing, print_written, ConsoleProgress(), prepare=chooser.model_name
     )

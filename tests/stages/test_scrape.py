@@ -12,6 +12,7 @@ import pytest
 from pipeline.scraping.store import Store
 from tests.scraping.site import CHALLENGE, ScriptedSite, answer, picture, rot, stalled
 from tests.stages.program import end, fork, pipeline, start, wait_until
+from tests.waiting import start_waiting
 
 COUNT = 40
 
@@ -68,6 +69,35 @@ def test_kills_leave_nothing_half_made_and_cost_no_file_twice(tmp_path: Path) ->
     assert list((killed / "data/.store/parts").iterdir()) == []
     listings = Counter(path for path, _ in site.requests if path.startswith("/index.php"))
     assert all(times <= 2 for times in listings.values())
+
+
+STUCK_DISK = """
+import os, sys, time
+from pipeline import files
+from stages.app import main
+sync_file = files.sync_file
+def stuck(path):
+    if ".scrape.json." in path.name:
+        print(path.name, flush=True)
+        time.sleep(600)
+    sync_file(path)
+files.sync_file = stuck
+os.chdir(sys.argv[1])
+sys.argv = ["pipeline", "scrape"]
+main()
+"""
+
+
+def test_the_next_run_removes_the_temporary_file_that_a_killed_one_left(tmp_path: Path) -> None:
+    site = ScriptedSite(3)
+    with site.serve() as url:
+        folder = prepare(tmp_path, url, limit=3)
+        process, name = start_waiting(STUCK_DISK, folder)
+        process.kill()
+        process.communicate()
+        assert (folder / "reports" / name).is_file()
+        assert pipeline(folder, "scrape").code == 0
+    assert list(folder.rglob("*.tmp")) == []
 
 
 def test_what_an_experiment_in_a_copy_fetched_is_kept_with_the_project(tmp_path: Path) -> None:
