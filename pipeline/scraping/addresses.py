@@ -104,9 +104,14 @@ def same_site(url: Url | None, site: Url, other_hosts: tuple[str, ...] = ()) -> 
     """
     if url is None or url.auth or url.port not in (None, 80, 443, site.port):
         return False
-    host = (url.host or "").lower()
-    homes = (registrable_domain((site.host or "").lower()), *other_hosts)
+    host = _host(url)
+    homes = (registrable_domain(_host(site)), *other_hosts)
     return any(host == home or _is_subdomain(host, home) for home in homes)
+
+
+def _host(url: Url) -> str:
+    """Return a host's name in its usual form: a dot at the end says that it is complete."""
+    return (url.host or "").lower().removesuffix(".")
 
 
 def named_host(url: str) -> str:

@@ -16,6 +16,8 @@ _ADVICE = {
     "browsers on its own pages",
     "text": "ask the site's owner: text comes in place of its files, perhaps for all but browsers "
     "on its own pages",
+    "size": "ask the site's owner: other pictures come in place of its files, perhaps for all but "
+    "browsers on its own pages",
     "login": "use another site: this one shows its files to its users alone",
     "empty_file": "ask the site's owner: its files come empty",
     "http_429": "run the same command again later, with a longer scrape.file_interval: the site "

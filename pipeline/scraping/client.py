@@ -8,6 +8,7 @@ from typing import ClassVar, TypeVar
 
 import requests
 
+from pipeline.scraping.answer_text import as_utf8, without_additions
 from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.challenges import raise_for_challenge
 from pipeline.scraping.fetch_errors import (
@@ -303,7 +304,7 @@ class Client(ABC):
         """
         limiter = self._session.api_limiter
         with self._session.get(query.url, limiter, params=query.params) as response:
-            body = _read_body(self._session, response)
+            body = without_additions(_read_body(self._session, response))
             try:
                 return parse(body)
             except AnswerError as error:
@@ -338,12 +339,13 @@ def _ask_again(session: Session, site: str, request: Callable[[], Page]) -> Page
 
 
 def _read_body(session: Session, response: requests.Response) -> bytes:
+    """Return a body in UTF-8. Raises `FetchError` for one of more than `_MAX_BODY_BYTES`."""
     body = bytearray()
     for chunk in session.chunks(response):
         body += chunk
         if len(body) > _MAX_BODY_BYTES:
             raise FetchError(response.url, "answer", "answered with more than 64 MiB")
-    return bytes(body)
+    return as_utf8(bytes(body), response.headers.get("Content-Type", ""))
 
 
 def credentials(environment: Mapping[str, str], user: str = "user_id") -> dict[str, str]:

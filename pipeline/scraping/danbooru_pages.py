@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.scraping.api_parsing import AnswerError
 from pipeline.scraping.danbooru_records import CATEGORIES, parse_records
-from pipeline.scraping.html_listing import parse_web_page
+from pipeline.scraping.html_listing import parse_web_page, unique_ids
 from pipeline.scraping.posts import Malformed, Page, parse_int
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ def listed_ids(body: bytes) -> list[int]:
     """
     tree = parse_web_page(body)
     ids = [parse_int(preview.get("data-id")) for preview in tree.select("article.post-preview")]
-    if tree.select_one("#posts") is None:
-        raise AnswerError("answered with a web page that lists no posts")
-    return list(dict.fromkeys(post_id for post_id in ids if post_id))
+    return unique_ids(ids, is_list_page=tree.select_one("#posts") is not None)
 
 
 def parse_view(body: bytes, post_id: int, site: str) -> Page:

@@ -1,6 +1,7 @@
 """Parse the web pages of a Gelbooru 0.2 site: the list of thumbnails, and the view of a post."""
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,8 +24,19 @@ def listed_ids(body: bytes) -> list[int]:
     """
     tree = parse_web_page(body)
     ids = [_thumbnail_id(thumbnail) for thumbnail in tree.select("span.thumb")]
+    return unique_ids(ids, is_list_page=_is_list_page(tree))
+
+
+def unique_ids(ids: Sequence[int | None], *, is_list_page: bool) -> list[int]:
+    """Return the ids of a page's thumbnails, each once; None stands for one that cannot be read.
+
+    Raises `AnswerError` where none can be read, or there is none and the page is no list page.
+    """
     unique = list(dict.fromkeys(post_id for post_id in ids if post_id))
-    if not unique and not _is_list_page(tree):
+    # A single odd one after all others must not keep the listing from its end.
+    if len(ids) > 1 and not unique:
+        raise AnswerError("answered with a web page that lists posts without ids")
+    if not unique and not is_list_page:
         raise AnswerError("answered with a web page that lists no posts")
     return unique
 

@@ -256,6 +256,7 @@ class _Scheduler:
         self._counts.listed += 1
         if isinstance(post, Malformed):
             self._counts.reject_malformed(post)
+            self._check_hope("malformed")
         elif reason := rejection_reason(post, self._params):
             self._reject(post, reason)
         elif not self._session.owns(post.file_url):
@@ -278,8 +279,8 @@ class _Scheduler:
     def _check_hope(self, reason: str) -> None:
         """Raise `PipelineError` where too many posts were rejected for `reason`, and none fits yet.
 
-        It is not one of the rules: the site lists posts for other tags than it was asked for, or
-        has its files elsewhere.
+        It is not one of the rules: the site lists posts for other tags than it was asked for, has
+        its files elsewhere, or has records that are no posts.
         """
         is_first = not (self._fetching or self._counts.accepted or self._counts.failed)
         hopeless = self._counts.misfound if reason == "tags" else self._counts.rejected[reason]

@@ -170,6 +170,8 @@ def stray_id(ids: Sequence[int]) -> int | None:
 
 def parse_int(value: object) -> int | None:
     """Return an int of 64 bits, or the value of its digits; None for all else, as for a bool."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value if -MAX_ID <= value <= MAX_ID else None
     if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value):

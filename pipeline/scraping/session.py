@@ -26,6 +26,7 @@ from pipeline.scraping.addresses import (
     redirect_address,
     same_site,
 )
+from pipeline.scraping.answer_text import as_utf8
 from pipeline.scraping.api_parsing import is_text, reason_for_refusal
 from pipeline.scraping.challenges import START_BYTES, is_web_page, raise_for_challenge
 from pipeline.scraping.connection_errors import (
@@ -277,7 +278,8 @@ class Session:
         if status in (200, 206, 416):
             return
         raise_for_proxy(response.url, status)
-        start = self._read_start(response, START_BYTES)
+        header = response.headers.get("Content-Type", "")
+        start = as_utf8(self._read_start(response, START_BYTES), header)
         raise_for_challenge(response, start)
         if is_api and status in (401, 403):
             self.raise_for_missing_key(response, start)
@@ -319,10 +321,10 @@ class Session:
         trouble with one file.
         """
         headers, is_limit = response.headers, response.status_code in _RATE_LIMIT_STATUSES
-        wait = max(
-            retry_after(headers.get("Retry-After", ""), headers.get("Date", "")),
-            rate_limit_wait(headers.get("X-Rate-Limit", "")),
-        )
+        # The server and what stands before it may send one each.
+        values, date = response.raw.headers.getlist("Retry-After"), headers.get("Date", "")
+        waits = [retry_after(value, date) for value in values]
+        wait = max(*waits, rate_limit_wait(headers.get("X-Rate-Limit", "")), 0.0)
         if is_limit:
             self._hold(min(wait, _MAX_HOLD))
         if wait > MAX_RETRY_AFTER:

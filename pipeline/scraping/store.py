@@ -247,10 +247,10 @@ def naming_faults(folder: Path, advice: str = "") -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as error:
         place = getattr(error, "filename", None) or folder
-        problem = path_problem(Path(place)) or _damage(folder, error)
-        if problem is None:
-            problem = f"{place}: cannot be written or read: {fault_text(error)}{advice}"
-        raise PipelineError(problem) from error
+        problem = path_problem(Path(place)) or (
+            f"{place}: cannot be written or read: {fault_text(error)}"
+        )
+        raise PipelineError(_damage(folder, error) or f"{problem}{advice}") from error
 
 
 def _damage(folder: Path, error: OSError | sqlite3.Error) -> str | None:

@@ -318,6 +318,11 @@ def test_the_fault_of_a_record(changes: dict[str, object], fault: str) -> None:
     assert record.fault == fault
 
 
+def test_whole_numbers_may_have_a_fraction_of_zero() -> None:
+    (post,) = parse_posts(json.dumps([NEW | {"id": 5.0, "width": 640.0}]).encode(), SITE).posts
+    assert (post.id, post.width) == (5, 640)
+
+
 @pytest.mark.parametrize("field", [b'"width": 2160', b'"id": 6077620', b'"change": 1757694622'])
 def test_a_number_of_many_digits_costs_no_other_record(field: bytes) -> None:
     huge = json.dumps([NEW]).encode().replace(field, field.split(b" ")[0] + b" " + b"9" * 5000)

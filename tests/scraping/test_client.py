@@ -196,6 +196,51 @@ def test_one_record_with_a_wrong_id_does_not_move_the_cursor() -> None:
     assert list_all(site) == [9, 7, 6, 5, 4, 3, 2, 1]
 
 
+def test_thumbnails_without_ids_are_no_end() -> None:
+    site = WithPages(3)
+    odd = HEAD + THUMB.format("") * 2 + PAGER
+    site.faults["/index.php"] = [answer(200, odd.encode())] * 9
+    with pytest.raises(FetchError, match="a web page that lists posts without ids"):
+        list_all(site, ("html",))
+
+
+NOTICE = b"<br />\n<b>Warning</b>:  Undefined index in <b>/x.php</b> on line <b>9</b><br />\n"
+
+
+@pytest.mark.parametrize(
+    ("frame", "encoding", "header"),
+    [
+        (b"%s", "utf-8", "application/json; charset=iso-8859-1"),
+        (b"%s", "utf-16", "application/json"),
+        (b"%s", "latin-1", "application/json; charset=ISO-8859-1"),
+        (NOTICE + NOTICE + b"%s", "utf-8", "text/html"),
+        (b"%s\n<!-- 0.02 s -->\n", "utf-8", "text/html"),
+    ],
+)
+def test_json_as_servers_send_it(frame: bytes, encoding: str, header: str) -> None:
+    site = ScriptedSite(1)
+    site.posts[0]["tags"] = "pokémon"
+    text = json.dumps(site.posts, ensure_ascii=False).encode(encoding)
+    site.faults["/index.php"] = [answer(200, frame % text, Content_Type=header)]
+    assert tags_of(site, "json") == ("pokémon",)
+
+
+def test_xml_names_its_encoding() -> None:
+    site = ScriptedSite(1)
+    body = (
+        '<?xml version="1.0" encoding="ISO-8859-1"?><posts><post id="1" width="9" height="9" '
+        'file_url="/1.png" tags="pokémon"/></posts>'
+    )
+    site.faults["/index.php"] = [answer(200, body.encode("latin-1"))]
+    assert tags_of(site, "xml") == ("pokémon",)
+
+
+def tags_of(site: ScriptedSite, format: ListingFormat) -> tuple[str, ...]:
+    with site.serve() as url, closing(Session(url, api_interval=0, retries=0)) as session:
+        (post,) = GelbooruClient(session, url, formats=(format,)).fetch_page().posts
+    return post.tags
+
+
 def test_a_last_record_without_an_id_is_the_end() -> None:
     site = WithPages(3)
     site.lists_posts = False

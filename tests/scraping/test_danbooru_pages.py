@@ -80,6 +80,9 @@ def test_any_other_page_is_no_answer() -> None:
     other = (HEAD + "<h1>Down</h1>").encode()
     with pytest.raises(AnswerError, match=r"^answered with a web page that lists no posts$"):
         listed_ids(other)
+    without_ids = HEAD + LIST.replace("data-id", "data-number")
+    with pytest.raises(AnswerError, match="lists posts without ids"):
+        listed_ids(without_ids.encode())
     with pytest.raises(AnswerError, match=r"^answered with a web page that shows no post$"):
         parse_view(other, 5, SITE)
     with pytest.raises(AnswerError, match=r"^answered with JSON instead of a web page$"):

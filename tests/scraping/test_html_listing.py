@@ -57,7 +57,7 @@ def view(old: str = "", new: str = "") -> Page:
     ("body", "ids"),
     [
         ("".join(THUMB.format(number) for number in (9, 7, 8, 7)) + PAGER, [9, 7, 8]),
-        ('<span class="thumb"></span><span class="thumb"><a href="x">1</a></span>' + PAGER, []),
+        ('<span class="thumb"><a href="x">1</a></span>' + PAGER, []),
         (THUMB.format("x") + THUMB.format(5), [5]),
         ('<span class="thumb"><a href="//b.test/index.php?id=12&page=post&s=view">', [12]),
         ('<span class="thumb"><a href="//[bad?id=12">' + PAGER, []),
@@ -74,6 +74,12 @@ def test_ids_of_a_list_page(body: str, ids: list[int]) -> None:
     ("body", "problem"),
     [
         (HEAD + "<h1>Oh</h1>", "answered with a web page that lists no posts"),
+        (
+            HEAD
+            + '<span class="thumb"></span><span class="thumb"><a href="x">1</a></span>'
+            + PAGER,
+            "answered with a web page that lists posts without ids",
+        ),
         ("", "answered with empty instead of a web page"),
         ("[]", "answered with JSON instead of a web page"),
         ('<?xml version="1.0"?><response/>', "answered with XML instead of a web page"),

@@ -801,6 +801,20 @@ def test_files_on_a_strange_host_end_the_run_soon(tmp_path: Path) -> None:
     assert "its files are on img.files.test, neither on its domain" in str(error.value)
 
 
+def test_records_that_are_no_posts_end_the_run_soon(tmp_path: Path) -> None:
+    site = ScriptedSite(150)
+    for post in site.posts:
+        post["width"] = "wide"
+    site.page_size = 10
+    with site.serve() as url, pytest.raises(PipelineError) as error:
+        run(tmp_path, url)
+    assert str(error.value) == (
+        f"{url}: no picture is accepted: listed 100, rejected 100 (malformed 100), accepted 0; try "
+        "another scrape.listing: the commonest fault of malformed records is width: no whole "
+        "number (100 of 100, such as post 150)"
+    )
+
+
 @pytest.mark.parametrize(
     ("rules", "advice"),
     [

@@ -564,6 +564,8 @@ def test_a_robots_txt_that_redirects_to_no_address_allows_all() -> None:
         ("https://b.test", "http://B.TEST/1.png", True),
         ("https://b.test", "https://img3.b.test/1.png", True),
         ("https://www.b.test", "https://b.test/1.png", True),
+        ("https://b.test", "https://img.b.test./1.png", True),
+        ("https://www.b.test.", "https://b.test/1.png", True),
         ("https://b.test", "https://ab.test/1.png", False),
         ("https://b.test", "https://b.test.evil/1.png", False),
         ("https://b.test", "ftp://b.test/1.png", False),
@@ -647,6 +649,20 @@ def test_retry_after() -> None:
 )
 def test_rate_limit_wait(value: str, seconds: float) -> None:
     assert rate_limit_wait(value) == seconds
+
+
+def test_the_longest_of_several_pauses_counts() -> None:
+    def limited(handler: Handler, _: bytes) -> None:
+        handler.send_response(503)
+        for name, value in (("Retry-After", "1"), ("Retry-After", "2"), ("Content-Length", "0")):
+            handler.send_header(name, value)
+        handler.end_headers()
+
+    site = ScriptedSite(1)
+    site.faults[FILE] = [limited]
+    with site.serve() as url, pytest.raises(TransientError) as error:
+        fetch(url + FILE)
+    assert error.value.wait == 2
 
 
 def test_a_date_to_wait_for_counts_from_the_answer_s_own() -> None:
