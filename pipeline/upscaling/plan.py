@@ -102,18 +102,9 @@ def plan_jobs(
     folders = [path for path in inputs if is_folder(path)]
     inputs, same_files = _without_same_files(inputs, set(folders))
     single = len(inputs) == 1 and not folders
-    if output is not None:
-        mode = file_mode(output)
-        if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise PipelineError(
-                f"--output: {output} is neither a file nor a folder; - is for a pipe"
-            )
-        into_folder = into_folder or stat.S_ISDIR(mode)
-        if single and output.suffix and not into_folder:
-            jobs, collisions = _without_collisions([Job(inputs[0], _checked_file(output))])
-            return Plan(jobs, notes=same_files, collisions=collisions)
-        if stat.S_ISREG(mode) or (not into_folder and _is_named_as_picture(output)):
-            raise UsageError(f"--output: {output} is a file, for one picture; name a folder")
+    if output is not None and _is_result(output, single, into_folder):
+        jobs, collisions = _without_collisions([Job(inputs[0], _checked_file(output))])
+        return Plan(jobs, notes=same_files, collisions=collisions)
     contents = {path: _contents(path, output, suffix) for path in folders}
     targets = _targets(inputs, contents, output)
     left_out = _results_among([source for source, _ in targets])
@@ -130,6 +121,23 @@ def plan_jobs(
         collisions,
         [line for one in held for line in one.unreadable],
     )
+
+
+def _is_result(output: Path, single: bool, into_folder: bool) -> bool:
+    """Return whether `output` is the file of a `single` picture, and not a folder.
+
+    Raises `UsageError` where it is a file, and more than one is needed, `PipelineError` for a
+    device.
+    """
+    mode = file_mode(output)
+    if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise PipelineError(f"--output: {output} is neither a file nor a folder; - is for a pipe")
+    into_folder = into_folder or stat.S_ISDIR(mode)
+    if single and output.suffix and not into_folder:
+        return True
+    if stat.S_ISREG(mode) or (not into_folder and _is_named_as_picture(output)):
+        raise UsageError(f"--output: {output} is a file, for one picture; name a folder")
+    return False
 
 
 def _results_among(pictures: Sequence[Path]) -> list[Path]:
