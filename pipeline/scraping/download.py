@@ -146,13 +146,9 @@ def _transfer(
     if digests.bytes > max_bytes:
         record(digests.bytes)
         _raise_if_larger(response, digests.bytes, max_bytes, part)
-    if not digests.bytes and not length:
-        raise TransientError(post.file_url, "empty_file", "sent an empty file")
+    _raise_if_incomplete(post, digests.bytes, length)
     if length is None:
         record(digests.bytes)
-    elif digests.bytes != length:
-        problem = f"sent {digests.bytes} of {length} bytes"
-        raise TransientError(post.file_url, "length", problem)
     return digests
 
 
@@ -234,6 +230,13 @@ def _raise_if_larger(response: requests.Response, length: int, max_bytes: int, p
         part.unlink(missing_ok=True)
         problem = f"{length} bytes or more are over scrape.max_bytes {max_bytes}"
         raise FetchError(response.url, "max_bytes", problem)
+
+
+def _raise_if_incomplete(post: Post, received: int, length: int | None) -> None:
+    if not received and not length:
+        raise TransientError(post.file_url, "empty_file", "sent an empty file")
+    if length is not None and received != length:
+        raise TransientError(post.file_url, "length", f"sent {received} of {length} bytes")
 
 
 def _raise_if_disallowed(

@@ -87,12 +87,7 @@ def scrape_folder(
     for line in _unused_params(params):
         progress.message(line)
     params = _folder_rules(params)
-    folder = site_folder(params.site, project)
-    if folder.resolve() == raw.resolve():
-        raise UsageError(
-            f"scrape.site: {path_text(folder)}: is the folder that the set is written to; move the "
-            "pictures to another one"
-        )
+    folder = _folder_apart(params.site, project, raw)
     try_replacing(raw)
     contents = find_pictures(folder, raw, other_results)
     rejected = _report_left_out(contents, progress)
@@ -117,6 +112,17 @@ def scrape_folder(
     )
     write_report(report, result)
     return result
+
+
+def _folder_apart(site: str, project: Path, raw: Path) -> Path:
+    """Return the folder that `site` names. Raises `UsageError` where that is `raw`, too."""
+    folder = site_folder(site, project)
+    if folder.resolve() == raw.resolve():
+        raise UsageError(
+            f"scrape.site: {path_text(folder)}: is the folder that the set is written to; move the "
+            "pictures to another one"
+        )
+    return folder
 
 
 def site_folder(site: str, project: Path) -> Path:

@@ -10,8 +10,9 @@ from pipeline.errors import PipelineError
 from pipeline.files import write_text, writing
 from pipeline.params import ScrapeParams
 from pipeline.progress import Progress, Silent
+from pipeline.scraping.context import ScrapeContext
 from pipeline.scraping.dry_run import Plan, plan_files
-from pipeline.scraping.job import ScrapeContext, run_job, shortage
+from pipeline.scraping.job import run_job, shortage
 from pipeline.scraping.posts import Post
 from pipeline.scraping.previous_sets import PreviousSets
 from pipeline.scraping.raw_set import SetEntry, reported, try_replacing, write_set

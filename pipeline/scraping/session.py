@@ -7,14 +7,6 @@ from importlib.metadata import version
 from typing import TypeVar
 
 import requests
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    wait_exponential,
-    wait_random,
-)
 
 from pipeline.errors import UsageError
 from pipeline.scraping.addresses import (
@@ -47,17 +39,14 @@ from pipeline.scraping.fetch_errors import (
 )
 from pipeline.scraping.least_rate import LeastRateAdapter, chunks
 from pipeline.scraping.rate_limiter import RateLimiter
+from pipeline.scraping.retries import Retries
 from pipeline.scraping.robots import AGENT, MAX_ROBOTS_BYTES, RobotsTxt
 from pipeline.scraping.secrets import Secrets
 
 MAX_RETRY_AFTER = 900.0
-MAX_BACKOFF = 60.0
 # Threads cannot wait for centuries, which some headers ask for.
 _MAX_HOLD = 86400.0
-# A program that is silent for longer seems to hang.
-_MAX_SILENCE = 5.0
 
-_MIN_BACKOFF = 0.1
 _MAX_REDIRECTS = 5
 _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _RATE_LIMIT_STATUSES = frozenset({429, 503})
@@ -103,9 +92,7 @@ class Session:
         self.file_limiter = RateLimiter(file_interval, self._stop)
         self._crawl_limiter = RateLimiter(0.0, self._stop)
         self._timeout, self._log, self._secrets = timeout, log, secrets or Secrets()
-        self._retries = retries
-        pause = max(_MIN_BACKOFF, api_interval)
-        self._backoff = wait_exponential(pause, MAX_BACKOFF) + wait_random(0, pause)
+        self._retries = Retries(retries, api_interval, self._stop, self._hold, self.log)
         self._robots = RobotsTxt(self._fetch_robots_txt, self._obey_crawl_delay)
         self._origin = f"{parsed.scheme}://{parsed.netloc}"
         self._gone: set[str] = set()
@@ -145,29 +132,18 @@ class Session:
         site's, `UnreachableError` becomes a plain `FetchError` while the site itself can be
         reached.
         """
-        retrying = Retrying(
-            stop=self._is_last_attempt,
-            wait=self._delay,
-            retry=retry_if_exception_type(TransientError),
-            before_sleep=self._before_sleep,
-            sleep=sleep_using_event(self._stop),
-            reraise=True,
-        )
         with self._secrets.masked_in_errors():
             try:
-                return retrying(call)
+                return self._retries.call(call, self._is_hopeless)
             except UnreachableError as error:
                 if not self._is_gone(origin(error.address)):
                     raise
                 raise FetchError(error.address, error.reason, error.problem) from None
 
-    def _is_last_attempt(self, state: RetryCallState) -> bool:
-        error = _last_error(state)
-        if isinstance(error, UnreachableError) and (
+    def _is_hopeless(self, error: TransientError) -> bool:
+        return isinstance(error, UnreachableError) and (
             error.lasting or origin(error.address) in self._gone
-        ):
-            return True
-        return state.attempt_number > self._retries
+        )
 
     def _is_gone(self, host: str) -> bool:
         """Return whether it is `host` alone that cannot be reached, and not the site as well.
@@ -341,18 +317,6 @@ class Session:
         for limiter in (self.api_limiter, self.file_limiter, self._crawl_limiter):
             limiter.hold(seconds)
 
-    def _delay(self, state: RetryCallState) -> float:
-        return max(self._backoff(state), _last_error(state).wait)
-
-    def _before_sleep(self, state: RetryCallState) -> None:
-        error = _last_error(state)
-        seconds = state.next_action.sleep if state.next_action else 0.0
-        if error.pause_all:
-            self._hold(seconds)
-        silence = (state.seconds_since_start or 0.0) + seconds
-        if error.pause_all or isinstance(error, UnreachableError) or silence > _MAX_SILENCE:
-            self.log(f"{error}; next try in {seconds:.0f} s")
-
     def _fetch_robots_txt(self, url: str) -> bytes:
         """Return the start of a robots.txt, empty where there is none (RFC 9309, 2.3.1).
 
@@ -388,9 +352,3 @@ class Session:
 def user_agent(contact: str) -> str:
     """Return the User-Agent header: name, version and, where there is one, the contact."""
     return f"{AGENT}/{version(AGENT)}" + (f" (+{contact})" if contact else "")
-
-
-def _last_error(state: RetryCallState) -> TransientError:
-    error = state.outcome.exception() if state.outcome else None
-    assert isinstance(error, TransientError)
-    return error
