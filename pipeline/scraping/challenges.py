@@ -10,11 +10,13 @@ from pipeline.scraping.fetch_errors import ChallengeError
 START_BYTES = 16384
 """Bytes of a body within which a page shows that it is a challenge."""
 
-# Headers of Cloudflare, Vercel and AWS WAF, with their values for a challenge.
+# Headers of Cloudflare, Vercel, AWS WAF, SiteGround and bunny.net, with the values for a challenge.
 _HEADERS = {
     "cf-mitigated": re.compile("challenge"),
     "x-vercel-mitigated": re.compile("challenge"),
     "x-amzn-waf-action": re.compile("challenge|captcha"),
+    "sg-captcha": re.compile("challenge"),
+    "cdn-challenge": re.compile("true"),
 }
 # Whole titles of challenges; some name the guard or the site at the end.
 _TITLE = re.compile(
@@ -27,18 +29,20 @@ _TITLE = re.compile(
     r"|(human|bot|robot|security) (verification|check|challenge)"
     r"|attention required|one more step|please wait|client challenge"
     r"|vercel security checkpoint|radware captcha page|pardon our interruption"
-    r"|you are being redirected"
+    r"|you are being redirected|robot challenge screen|establishing a secure connection"
     r")\s*[.!?…]*\s*([|·-].*)?",
     re.DOTALL,
 )
 # What the scripts of Anubis, Cloudflare, DDoS-Guard, go-away, AWS WAF, Imperva, DataDome, HUMAN,
-# Fastly, Sucuri, BasedFlare and Google are called within their challenges alone.
+# Fastly, Sucuri, BasedFlare, Google, SiteGround and bunny.net are called within their challenges
+# alone.
 _MARKS = re.compile(
     rb'id="anubis_(version|challenge)|\.within\.website/x/(cmd/anubis|xess)|_cf_chl_opt'
     rb"|jschl-answer|/ddos-guard/js-challenge/|check\.ddos-guard\.net/"
     rb"|/\.well-known/\.git\.gammaspectra\.live/|awswafcookiedomainlist"
     rb'|id="main-iframe" src="/_incapsula|captcha-delivery\.com/|px-captcha|/_fs-ch-'
     rb"|sucuri_cloudproxy_js|/\.basedflare/|google\.com/sorry/"
+    rb"|/\.well-known/sgcaptcha/|/\.bunny-shield/"
 )
 # A page may begin with a comment or an XML declaration.
 _PROLOGUE = re.compile(rb"(\s|\xef\xbb\xbf|<\?xml[^>]*>|<!--.*?-->)*", re.DOTALL)

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TypeVar
 
 import requests
+from urllib3.response import HTTPResponse
 
 from pipeline.errors import UsageError
 from pipeline.scraping.addresses import (
@@ -53,6 +54,8 @@ _RATE_LIMIT_STATUSES = frozenset({429, 503})
 # What some sites answer to a wrong key, without a word of it.
 _KEY_STATUSES = frozenset({400, 401, 403, 500})
 _REFUSAL_STATUSES = frozenset({401, 403})
+# Servers send other words, too, such as none and utf-8, that mean no compression.
+_COMPRESSIONS = frozenset({"br", "zstd", "compress", "x-compress", "dcb", "dcz"})
 
 T = TypeVar("T")
 
@@ -252,6 +255,7 @@ class Session:
     ) -> None:
         status = response.status_code
         if status in (200, 206, 416):
+            _raise_for_encoding(response)
             return
         raise_for_proxy(response.url, status)
         header = response.headers.get("Content-Type", "")
@@ -347,6 +351,15 @@ class Session:
             )
         self.log(f"{url} {asked}")
         self._crawl_limiter.slow_down_to(delay)
+
+
+def _raise_for_encoding(response: requests.Response) -> None:
+    """Raise `TransientError` for a body that is compressed as the HTTP library cannot read it."""
+    value = response.headers.get("Content-Encoding", "")
+    encodings = {name.strip().lower() for name in value.split(",")}
+    if unread := (encodings & _COMPRESSIONS).difference(HTTPResponse.CONTENT_DECODERS):
+        problem = f"is compressed as {min(unread)}, which was not asked for"
+        raise TransientError(response.url, "answer", problem)
 
 
 def user_agent(contact: str) -> str:

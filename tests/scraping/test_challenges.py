@@ -32,6 +32,7 @@ def is_challenge(body: str | bytes, **headers: str) -> bool:
         "Vercel Security Checkpoint",
         "\n  Human Verification\n",
         "Pardon Our Interruption",
+        "Establishing a secure connection ...",
     ],
 )
 def test_titles(title: str) -> None:
@@ -51,6 +52,9 @@ def test_titles(title: str) -> None:
         "<script>window.awsWafCookieDomainList = [];</script>",
         '<iframe id="main-iframe" src="/_Incapsula_Resource?CWUDNSAI=23"></iframe>',
         '<script src="https://ct.captcha-delivery.com/c.js"></script>',
+        # SiteGround, bunny.net.
+        '<meta http-equiv="refresh" content="0;/.well-known/sgcaptcha/?r=%2F&y=ipc:192.0.2.1:1">',
+        '<script src="/.bunny-shield/assets/shield-challenge.js"></script>',
     ],
 )
 def test_scripts(page: str) -> None:
@@ -58,7 +62,13 @@ def test_scripts(page: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [{"cf_mitigated": "challenge"}, {"x_amzn_waf_action": "captcha"}]
+    "header",
+    [
+        {"cf_mitigated": "challenge"},
+        {"x_amzn_waf_action": "captcha"},
+        {"sg_captcha": "challenge"},
+        {"cdn_challenge": "true"},
+    ],
 )
 def test_headers(header: dict[str, str]) -> None:
     assert is_challenge(b"", **header)

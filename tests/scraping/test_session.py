@@ -327,6 +327,15 @@ def test_an_answer_that_is_no_http_is_named(fault: Fault, problem: str) -> None:
     assert error.value.problem == problem
 
 
+def test_a_compression_that_was_not_asked_for_is_named() -> None:
+    site = ScriptedSite(1)
+    site.faults[FILE] = [answer(200, b"?", Content_Encoding=name) for name in ("none", "dcz, gzip")]
+    with site.serve() as url:
+        assert fetch(url + FILE) == (200, b"?")
+        with pytest.raises(TransientError, match="is compressed as dcz, which was not asked for"):
+            fetch(url + FILE)
+
+
 def test_a_pause_applies_to_all_requests() -> None:
     """The second request of another thread comes only after the first one's Retry-After."""
     site, held = ScriptedSite(2), threading.Event()
