@@ -29,27 +29,28 @@ def atomic_path(path: Path, replace: bool = True) -> Iterator[Path]:
     if not path.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked_temporary(path) as temporary, _naming(path, temporary):
+    with _locked_temporary(path) as (temporary, lock), _naming(path, temporary):
         try:
             yield temporary
             sync_file(temporary)
+            if lock is not None and not _is_at(lock, temporary):
+                raise OSError(errno.EBUSY, "another computer writes it, unseen by this one's locks")
             if replace:
                 temporary.replace(path)
             else:
                 _rename_to_new(temporary, path)
         except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
+            _remove_own(temporary, lock)
             raise
         sync_folder(path.parent)
 
 
 @contextmanager
-def _locked_temporary(path: Path) -> Iterator[Path]:
+def _locked_temporary(path: Path) -> Iterator[tuple[Path, int | None]]:
     """Make an empty file beside `path`, locked while the block runs, where that is possible."""
     temporary, lock = _make_temporary(path)
     try:
-        yield temporary
+        yield temporary, lock
     finally:
         if lock is not None:
             os.close(lock)
@@ -76,9 +77,8 @@ def _make_temporary(path: Path) -> tuple[Path, int | None]:
             is_there = temporary.exists() if is_unique else _is_at(handle, temporary)
             keeps_lock = is_locked and is_there and _is_writable(temporary)
         except BaseException:  # Ctrl-C
+            _remove_own(temporary, handle)
             os.close(handle)
-            with suppress(OSError):
-                temporary.unlink()
             raise
         if keeps_lock:
             return temporary, handle
@@ -87,6 +87,13 @@ def _make_temporary(path: Path) -> tuple[Path, int | None]:
         if is_there:
             return temporary.rename(_unique_temporary(path)), None
         temporary, is_unique = _unique_temporary(path), True
+
+
+def _remove_own(temporary: Path, handle: int | None) -> None:
+    """Remove the temporary file, unless another process has one of that name by now."""
+    with suppress(OSError):
+        if handle is None or _is_at(handle, temporary):
+            temporary.unlink()
 
 
 def _unique_temporary(path: Path) -> Path:

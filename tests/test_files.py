@@ -148,6 +148,22 @@ def test_an_existing_file_may_be_kept(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_temporary_file_that_another_computer_took_is_not_renamed(tmp_path: Path) -> None:
+    """Locks do not reach others on some network file systems: it may write under the same name."""
+    pytest.importorskip("fcntl")
+    path = tmp_path / "a.txt"
+
+    def write() -> None:
+        with atomic_path(path) as temporary:
+            temporary.unlink()
+            temporary.write_text("half")
+
+    with pytest.raises(OSError, match="another computer") as error:
+        write()
+    assert error.value.filename == str(path)
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["half"]
+
+
 WRITER = """
 import sys
 from pathlib import Path

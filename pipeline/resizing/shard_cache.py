@@ -85,12 +85,12 @@ class ShardCache:
         path = self._folder / f"{_cached_name(images)}.tar"
         self._added.add(path)
         # Also where there is one of that name: it may be damaged, and `shard` was just written.
-        with atomic_path(path) as temporary:
-            temporary.unlink()
-            try:
-                os.link(shard, temporary)
-            except OSError:
-                # Another file system, or one that has no hard links.
+        path.unlink(missing_ok=True)
+        try:
+            os.link(shard, path)
+        except OSError:
+            # Another file system, or one that has no hard links.
+            with atomic_path(path) as temporary:
                 shutil.copyfile(shard, temporary)
 
     def prune(self) -> None:
