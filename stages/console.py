@@ -45,9 +45,24 @@ class ConsoleProgress:
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._task: _Task | None = None
+        self._notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep a line about the run until there is something to show of it.
+
+        Where a run is refused before that, the refusal is all that is shown.
+        """
+        self._notes.append(text)
+
+    def show_notes(self) -> None:
+        """Show the notes that are kept."""
+        notes, self._notes = self._notes, []
+        for text in notes:
+            tqdm.write(text, file=sys.stderr)
 
     def start(self, label: str, total: int | None, unit: str) -> None:
         self.finish()
+        self.show_notes()
         # Off a terminal tqdm would write carriage returns; `_print_line` writes lines instead.
         bar = Bar(
             desc=label,
@@ -78,6 +93,7 @@ class ConsoleProgress:
             _print_line(task)
 
     def message(self, text: str) -> None:
+        self.show_notes()
         tqdm.write(text, file=sys.stderr)
 
     def finish(self) -> None:

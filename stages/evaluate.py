@@ -11,22 +11,19 @@ from stages.runner import Stage, run_stage, warn_of_unwatched
 CODE = ("pipeline", "stages", "params.yaml")
 
 
-def run(params: EvaluateParams) -> None:
+def run(params: EvaluateParams, progress: ConsoleProgress) -> None:
     """Compare the generator with interpolation on a split that it was not trained on.
 
     Reads data/manifest.csv, data/resized and models/generator.safetensors; with --hr-folder the
     images of that folder instead of the manifest's. Writes metrics, tables and figures into
     reports/, and reports/index.html, the page to open in a browser.
     """
-    progress = ConsoleProgress()
     inputs = evaluation_inputs(params)
     check_inputs(inputs)
     warn_of_unwatched(inputs, progress)
     for name, cause in params.without_effect.items():
         if getattr(params, name) != EvaluateParams.model_fields[name].default:
-            progress.message(
-                f"note: evaluate.{name} has no effect, because evaluate.{cause} is set"
-            )
+            progress.note(f"note: evaluate.{name} has no effect, because evaluate.{cause} is set")
 
     from pipeline.evaluation.provenance import Inputs
     from pipeline.evaluation.run import evaluate

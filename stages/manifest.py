@@ -15,6 +15,7 @@ SHEET = REPORTS / "manifest"
 
 def run(
     params: ManifestParams,
+    progress: ConsoleProgress,
     check: Annotated[
         bool,
         typer.Option("--check", help="read every image of data/manifest.csv back, build nothing"),
@@ -28,7 +29,6 @@ def run(
     from pipeline.manifest.selection import build_manifest
     from pipeline.manifest.verification import check_manifest
 
-    progress = ConsoleProgress()
     if check:
         count = check_manifest(MANIFEST, RESIZED, progress)
         progress.message(f"{MANIFEST}: {count} images have the listed hashes")

@@ -65,9 +65,8 @@ def commands_page(stages: Sequence[Stage], commands: Sequence[Callable[..., None
     """Return the page, in Markdown: a heading for each command."""
     parts = [HEAD]
     for stage in stages:
-        own = list(inspect.signature(stage.run).parameters.values())[1:]
         params = f"- [the params of `{stage.name}`](params.md#{stage.name}), each an option"
-        parts.append(_command(stage.name, stage.run, own, [params]))
+        parts.append(_command(stage.name, stage.run, stage.options, [params]))
     for command in commands:
         own = list(inspect.signature(command).parameters.values())
         parts.append(_command(command.__name__, command, own))

@@ -9,7 +9,7 @@ REPORT = REPORTS / "resize.json"
 KEPT_SHARDS = STORE / "resized"
 
 
-def run(params: ResizeParams) -> None:
+def run(params: ResizeParams, progress: ConsoleProgress) -> None:
     """Scale the originals to squares of one size, lossless."""
     import torch
 
@@ -17,7 +17,6 @@ def run(params: ResizeParams) -> None:
 
     # One thread per core works already, each on another picture.
     torch.set_num_threads(1)
-    progress = ConsoleProgress()
     result = resize(params, RAW, RESIZED, REPORT, KEPT_SHARDS, progress)
     progress.message(
         f"{RESIZED}: {result.images} images in {result.shards} shards, "

@@ -27,7 +27,7 @@ from pipeline.params import Params, Section
 from pipeline.params.file import load_params, option_name, override
 from pipeline.params.leaf_params import params_of
 from pipeline.processes import ignore_signals, interrupt_on_signals, stop_with_dvc
-from pipeline.progress import Progress
+from stages.console import ConsoleProgress
 from stages.dvc_settings import InexpressibleError, dvc_settings
 from stages.interruption import INTERRUPTED, MESSAGE
 from stages.options import keyword, param_options, set_signature
@@ -41,8 +41,9 @@ PARAMS_FILE = Path("params.yaml")
 class Stage:
     """A stage of `dvc.yaml`; its name is also its section of `params.yaml` and its command.
 
-    `run` takes the section's params, then arguments that are further Typer options. Its results and
-    its lock are in `folder`. With the option `read_only_option` it only reads, and takes no lock.
+    `run` takes the section's params, a `ConsoleProgress`, then arguments that are further Typer
+    options. Its results and its lock are in `folder`. With the option `read_only_option` it only
+    reads, and takes no lock.
     """
 
     name: str
@@ -54,6 +55,11 @@ class Stage:
     def lock(self) -> Path:
         """The file that a run of this stage locks."""
         return lock_file(self.folder, self.name)
+
+    @property
+    def options(self) -> list[inspect.Parameter]:
+        """The arguments of `run` that are options beside the params."""
+        return list(inspect.signature(self.run).parameters.values())[2:]
 
 
 class HandRunCommand(TyperCommand):
@@ -125,16 +131,17 @@ def _add_stage(app: typer.Typer, stage: Stage, shown: Section, source: str) -> N
     def command(**options: Any) -> None:
         texts = {param.name: options.pop(keyword(param.name)) for param in params_of(type(shown))}
         overrides = {name: text for name, text in texts.items() if text is not None}
-        params = _params_with(stage.name, overrides)
+        progress = ConsoleProgress()
+        params = _params_with(stage.name, overrides, progress)
         with _exclusive(stage, options), naming_options(stage.name, overrides):
-            stage.run(params, **options)
+            stage.run(params, progress, **options)
+        progress.show_notes()
 
-    own = list(inspect.signature(stage.run).parameters.values())[1:]
-    set_signature(command, [*own, *param_options(shown, source)], stage.run)
+    set_signature(command, [*stage.options, *param_options(shown, source)], stage.run)
     app.command(stage.name, no_args_is_help=False)(command)
 
 
-def _params_with(section: str, overrides: Mapping[str, str]) -> Section:
+def _params_with(section: str, overrides: Mapping[str, str], progress: ConsoleProgress) -> Section:
     """Return a section of the params file with options in place of some values."""
     params: Section = getattr(load_params(PARAMS_FILE), section)
     if not overrides:
@@ -147,10 +154,9 @@ def _params_with(section: str, overrides: Mapping[str, str]) -> Section:
             )
         except InexpressibleError as error:
             remedy = f"write them into the file, since `dvc exp run` has no form for {error}"
-        print(
+        progress.note(
             f"note: options override {PARAMS_FILE}, so `dvc repro` will not reproduce this run; "
-            f"{remedy}",
-            file=sys.stderr,
+            f"{remedy}"
         )
     return overridden
 
@@ -159,7 +165,8 @@ def _params_with(section: str, overrides: Mapping[str, str]) -> Section:
 def naming_options(section: str, given: Collection[str]) -> Iterator[None]:
     """Name the options in place of the `given` params of a section, in errors of the block.
 
-    The library knows params alone, and arguments.
+    The library knows params alone, and arguments. An item of a mapping, `evaluate.results.NAME`, is
+    named as in errors of the option itself: `--results: NAME`.
     """
     try:
         yield
@@ -172,6 +179,7 @@ def naming_options(section: str, given: Collection[str]) -> Iterator[None]:
         for name in given:
             param = re.escape(f"{section}.{name}")
             text = re.sub(rf"\b{param}(?!\.?\w)", option_name(name), text)
+            text = re.sub(rf"\b{param}\.([\w+-]+)(?=:)", rf"{option_name(name)}: \1", text)
         error.args = (text,)
         raise
 
@@ -260,12 +268,12 @@ def _run(app: typer.Typer) -> int:
     return code
 
 
-def warn_of_unwatched(inputs: Sequence[Input], progress: Progress) -> None:
+def warn_of_unwatched(inputs: Sequence[Input], progress: ConsoleProgress) -> None:
     """Warn under DVC of a stage's inputs whose changes do not make DVC run the stage again."""
     if not os.environ.get("DVC_STAGE"):
         return
     for one in unwatched(inputs):
-        progress.message(
+        progress.note(
             f"note: {one.key}: DVC does not see when {one.path} changes; it does so in "
             f"{FOLDER / one.stage}"
         )

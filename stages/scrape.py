@@ -49,6 +49,7 @@ Check = Annotated[
 
 def run(
     params: ScrapeParams,
+    progress: ConsoleProgress,
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
     refresh: Refresh = False,
@@ -56,7 +57,6 @@ def run(
 ) -> None:
     """Fetch pictures from a Gelbooru 0.2 or Danbooru 2 site into data/raw."""
     _check_data_folder()
-    progress = ConsoleProgress()
     # The project's store, also for an experiment in a temporary copy, which DVC removes afterwards.
     store = project_folder() / STORE
     if check:

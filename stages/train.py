@@ -33,7 +33,7 @@ RUNS = TRAIN_REPORTS / "runs"
 """Logs, one folder per run."""
 
 
-def run(params: TrainParams) -> None:
+def run(params: TrainParams, progress: ConsoleProgress) -> None:
     """Train the generator: models/generator.safetensors.
 
     Stopped at any time, the same command goes on where it stopped. Curves and samples go to
@@ -43,16 +43,17 @@ def run(params: TrainParams) -> None:
 
     if not in_process_group():
         chosen_loggers()
-        _check_named_files(params)
+        _check_named_files(params, progress)
         for name, why in params.without_effect.items():
-            ConsoleProgress().message(f"note: train.{name} has no effect, because {why}")
+            progress.note(f"note: train.{name} has no effect, because {why}")
     if params.processes > 1 and not in_process_group():
-        _launch(params)
+        progress.show_notes()
+        _launch(params, progress)
     else:
-        print(_train(params), end="")
+        print(_train(params, progress), end="")
 
 
-def _check_named_files(params: TrainParams) -> None:
+def _check_named_files(params: TrainParams, progress: ConsoleProgress) -> None:
     """Warn of files that DVC does not watch; under DVC check what `evaluate` will need.
 
     DVC runs `evaluate` after this stage: what is missing, or of another scale, would only be found
@@ -68,7 +69,7 @@ def _check_named_files(params: TrainParams) -> None:
         "val_hr_folder": params.val_hr_folder,
         "val_lr_folder": params.val_lr_folder,
     }
-    warn_of_unwatched(inputs_of("train", own_files), ConsoleProgress())
+    warn_of_unwatched(inputs_of("train", own_files), progress)
     if os.environ.get("DVC_STAGE"):
         evaluate = load_params(PARAMS_FILE).evaluate
         check_inputs(evaluation_inputs(evaluate), running="train")
@@ -90,14 +91,14 @@ def _check_scales(models: Mapping[str, str], scale: int) -> None:
             )
 
 
-def _launch(params: TrainParams) -> None:
+def _launch(params: TrainParams, progress: ConsoleProgress) -> None:
     """Train in several processes; raise one error for all of them."""
     from pipeline.training.distributed import launch
     from pipeline.training.heartbeats import SILENT_SECONDS, watched
 
     def report(file: Path) -> None:
         rank, process = file.stem.split("-")
-        ConsoleProgress().message(
+        progress.message(
             f"training: process {rank} of {params.processes}, pid {process}, gave no sign of life "
             f"for {SILENT_SECONDS:.0f} seconds, and the others wait for it: it is stopped, or "
             "memory is short"
@@ -141,7 +142,7 @@ def _train_in_group(params: TrainParams, problems: Path) -> None:
     sign = problems / f"{os.environ['RANK']}-{os.getpid()}.alive"
     try:
         with beating(sign), naming_options("train", ()):
-            summary = _train(params)
+            summary = _train(params, ConsoleProgress())
         if summary:
             # The first process prints it: it knows of a closed standard output.
             (problems / f"{os.environ['RANK']}.summary").write_text(summary, encoding="utf-8")
@@ -160,14 +161,13 @@ def _train_in_group(params: TrainParams, problems: Path) -> None:
         raise SystemExit(INTERRUPTED) from None
 
 
-def _train(params: TrainParams) -> str:
+def _train(params: TrainParams, progress: ConsoleProgress) -> str:
     """Train, and return the lines to print of it; none in all processes but one."""
     from pipeline.training.run_setup import public_params
     from pipeline.training.trainer import train
 
     kept_for_evaluation = load_params(PARAMS_FILE).evaluate.models.values()
     loggers = make_loggers(public_params(params))
-    progress = ConsoleProgress()
     curves, runs = LiveRecorder(TRAIN_REPORTS), project_folder() / RUNS
     with TrainLog(curves, runs, loggers, progress) as recorder:
         result = train(

@@ -1,6 +1,5 @@
 """Loads the compared methods that `evaluate`'s params name."""
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,11 +53,14 @@ def blend_names(params: EvaluateParams) -> list[str]:
 
 
 def _check_names(params: EvaluateParams, scale: int) -> None:
-    reserved = {*RESERVED_NAMES, *baselines_of(scale)}
-    names = [*reserved, *params.models, *params.results]
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise UsageError(f"evaluate: {name} is the name of another method; take another one")
+    taken = {*RESERVED_NAMES, *baselines_of(scale)}
+    for param, names in (("models", params.models), ("results", params.results)):
+        for name in names:
+            if name in taken:
+                raise UsageError(
+                    f"evaluate.{param}.{name}: is the name of another method; take another one"
+                )
+        taken |= names.keys()
 
 
 def _load_models(
@@ -70,7 +72,7 @@ def _load_models(
         scale, ours = other.generator.scale, trained.generator.scale
         if scale != ours:
             raise UsageError(
-                f"evaluate.models: {name} enlarges {counted(scale, 'time')}, the trained generator "
+                f"evaluate.models.{name}: enlarges {counted(scale, 'time')}, the trained generator "
                 f"{counted(ours, 'time')}; their results cannot be compared"
             )
         models[name] = other

@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.errors import UsageError
 from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.pairs import PairedImages
-from pipeline.evaluation.result_files import ResultFiles
+from pipeline.evaluation.result_files import ResultFiles, results_key
 from pipeline.images.degradation import degradation_of
 from pipeline.images.interpolation import interpolate
 from pipeline.images.resample import downscale
@@ -121,7 +121,9 @@ def _task_doubt(
     kind = "clean LR images" if enlarged == "none" else f"LR images damaged as by {enlarged}"
     text = f", not those of evaluate.degradation {measured}; let it enlarge {_wanted_lr(images)}"
     if enlarged != "none" and len(images) >= LEAST_REFUSED:
-        raise UsageError(f"{files.folder}: evaluate.results: {files.method} enlarged {kind}{text}")
+        raise UsageError(
+            f"{results_key(files.method)}: {files.folder}: the program enlarged {kind}{text}"
+        )
     return (
         f"results of {files.method} look as if it had enlarged {kind}{text}, unless it removes "
         "nearly all damage, or blurs"

@@ -58,7 +58,7 @@ class ResultFiles:
             named = {name + suffix for name, suffixes in by_name.items() for suffix in suffixes}
             nameless = sorted(by_stem.keys() - named)
             raise UsageError(
-                f"evaluate.results: {method}: {folder} has no result of {len(missing)} of "
+                f"{results_key(method)}: {folder} has no result of {len(missing)} of "
                 f"{len(names)} images: {some_of(missing)}; each needs a file with the name of "
                 f"{wanted_names}, as {missing[0]}{suffix}.png"
                 + (f", and {by_stem[nameless[0]][0].name} is no image's name" if nameless else "")
@@ -104,14 +104,13 @@ class ResultFiles:
         except OSError as error:
             reason = "not found" if isinstance(error, FileNotFoundError) else error.strerror
             raise PipelineError(
-                f"evaluate.results: {self.method}: {path}: {reason}; it needs a result of every "
-                "image"
+                f"{results_key(self.method)}: {path}: {reason}; it needs a result of every image"
             ) from None
         try:
             return self._decoded(path, data, size)
         except ImageRefused as refused:
             raise PipelineError(
-                f"evaluate.results: {self.method}: {path}: no complete image: {refused.text}"
+                f"{results_key(self.method)}: {path}: no complete image: {refused.text}"
             ) from None
 
     def _decoded(self, path: Path, data: bytes, size: tuple[int, int]) -> Result:
@@ -120,7 +119,7 @@ class ResultFiles:
             if image.size != size:
                 width, height = image.size
                 raise UsageError(
-                    f"evaluate.results: {self.method}: {path} is {width}×{height}, not "
+                    f"{results_key(self.method)}: {path} is {width}×{height}, not "
                     f"{size[0]}×{size[1]}; let it enlarge the LR images to that size: those that "
                     "`pipeline pairs` writes, or of evaluate.lr_folder"
                 )
@@ -131,6 +130,11 @@ class ResultFiles:
         return Result(torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), conversions)
 
 
+def results_key(method: str) -> str:
+    """Return the key of the folder of a method's results in `params.yaml`."""
+    return f"evaluate.results.{method}"
+
+
 def _by_stem(method: str, folder: Path) -> dict[str, list[Path]]:
     """Return path below `folder` without ending → the picture files of it, but for hidden ones.
 
@@ -139,7 +143,7 @@ def _by_stem(method: str, folder: Path) -> dict[str, list[Path]]:
     if not folder.is_dir():
         kind = "is a file" if folder.exists() else "does not exist"
         raise UsageError(
-            f"evaluate.results: {method}: {folder} {kind}; name the folder that holds the results"
+            f"{results_key(method)}: {folder} {kind}; name the folder that holds the results"
         )
     by_stem: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
@@ -149,7 +153,7 @@ def _by_stem(method: str, folder: Path) -> dict[str, list[Path]]:
             by_stem.setdefault(stem, []).append(path)
     if not by_stem:
         raise UsageError(
-            f"evaluate.results: {method}: {folder} holds no file that ends in "
+            f"{results_key(method)}: {folder} holds no file that ends in "
             f"{', '.join(ENDINGS)}; name the folder that holds the results"
         )
     return by_stem
@@ -183,7 +187,7 @@ def _common_suffix(
     fitting = [suffix for suffix, count in counts.items() if count == len(by_name)]
     if len(fitting) > 1:
         raise UsageError(
-            f"evaluate.results: {method}: {folder} has several results of each image, with "
+            f"{results_key(method)}: {folder} has several results of each image, with "
             f"{' and '.join(fitting)} after its name; put one kind into a folder of its own"
         )
     # Of an incomplete set, what most of its files have.

@@ -88,5 +88,5 @@ def test_a_result_that_does_not_fit_is_named(tmp_path, damage, problem):
     damage(tmp_path / "7.png")
     with pytest.raises(PipelineError, match=problem) as caught:
         methods.upscale(downscale(image()[None], 4)[0], "7")
-    assert str(caught.value).startswith(f"evaluate.results: theirs: {tmp_path / '7.png'}")
+    assert str(caught.value).startswith(f"evaluate.results.theirs: {tmp_path / '7.png'}")
     assert "\n" not in str(caught.value)

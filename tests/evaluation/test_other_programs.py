@@ -33,6 +33,16 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> SplitPairs:
     return SplitPairs.from_split(root / "data/manifest.csv", root / "data/resized", "test", 4)
 
 
+@pytest.fixture(scope="module")
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawings")
+    for seed in range(910, 913):
+        drawing = draw(seed).image
+        left, top = (side // 2 - 192 for side in drawing.size)
+        drawing.crop((left, top, left + 384, top + 384)).save(folder / f"{seed}.png")
+    return folder
+
+
 MISTAKES = {
     "grey": lambda sr: sr.double().mean(0).round().byte().expand(3, -1, -1),
     "channels": lambda sr: sr.flip(0),
@@ -88,7 +98,9 @@ def test_results_are_of_the_measured_task(
             continue
         with pytest.raises(UsageError) as caught:
             check(tmp_path / "theirs", images)
-        assert str(caught.value) == f"{tmp_path / 'theirs'}: evaluate.results: theirs {problem}"
+        assert str(caught.value) == (
+            f"evaluate.results.theirs: {tmp_path / 'theirs'}: the program {problem}"
+        )
 
 
 @pytest.mark.parametrize(
@@ -99,15 +111,10 @@ def test_results_are_of_the_measured_task(
     ],
 )
 def test_what_differs_in_other_ways_is_not_doubted(
-    tmp_path: Path, degradation: Degradation, method: str
+    drawings: Path, tmp_path: Path, degradation: Degradation, method: str
 ) -> None:
     """What a program that denoises leaves of a damage looks somewhat like another damage."""
-    (tmp_path / "hr").mkdir()
-    for seed in range(910, 913):
-        drawing = draw(seed).image
-        left, top = (side // 2 - 192 for side in drawing.size)
-        drawing.crop((left, top, left + 384, top + 384)).save(tmp_path / f"hr/{seed}.png")
-    images = FolderPairs.from_folders(str(tmp_path / "hr"), None, 4, None, degradation, Silent())
+    images = FolderPairs.from_folders(str(drawings), None, 4, None, degradation, Silent())
     write_results(tmp_path / "theirs", images, method)
     assert check(tmp_path / "theirs", images) == []
 
@@ -162,7 +169,7 @@ def test_missing_results_are_counted(
         (tmp_path / f"{name}.png").touch()
     with pytest.raises(UsageError, match=problem) as caught:
         check(tmp_path, clean)
-    assert str(caught.value).startswith(f"evaluate.results: theirs: {tmp_path} has no result")
+    assert str(caught.value).startswith(f"evaluate.results.theirs: {tmp_path} has no result")
     assert "a file with the name of lr/ of `pipeline pairs`" in str(caught.value)
 
 
@@ -182,7 +189,7 @@ def test_a_folder_without_results_is_named(
     make(folder)
     with pytest.raises(UsageError) as caught:
         check(folder, clean)
-    assert str(caught.value).startswith(f"evaluate.results: theirs: {folder} {problem}")
+    assert str(caught.value).startswith(f"evaluate.results.theirs: {folder} {problem}")
     assert str(caught.value).endswith("; name the folder that holds the results")
 
 

@@ -320,12 +320,20 @@ def test_models_of_other_seeds_have_a_row_with_their_spread(world: Path, tmp_pat
 @pytest.mark.parametrize(
     ("params", "error", "problem"),
     [
-        ({"models": {"bicubic": "x"}}, UsageError, "evaluate: bicubic is the name of another"),
-        ({"models": {"a": "x"}, "results": {"a": "y"}}, UsageError, "a is the name of another"),
+        (
+            {"models": {"bicubic": "x"}},
+            UsageError,
+            r"\Aevaluate\.models\.bicubic: is the name of another",
+        ),
+        (
+            {"models": {"a": "x"}, "results": {"a": "y"}},
+            UsageError,
+            r"\Aevaluate\.results\.a: is the name of another",
+        ),
         (
             {"models": {"a": "x"}, "results": {"lr": "y"}},
             UsageError,
-            "lr is the name of another",
+            r"\Aevaluate\.results\.lr: is the name of another",
         ),
         ({"models": {"a": "absent.safetensors"}}, PipelineError, r"absent\.safetensors: no such"),
         ({"results": {"a": "absent"}}, UsageError, r"a: absent does not exist; name"),
@@ -351,7 +359,9 @@ def test_the_shipped_model_that_training_began_with_is_compared() -> None:
 def test_a_model_of_another_scale_is_refused(world):
     other = SRResNet(scale=2, blocks=1, features=8, norm="none", skip="bicubic")
     save_generator(world / "half.safetensors", other, {})
-    with pytest.raises(UsageError, match="half enlarges 2 times, the trained generator 4 times"):
+    with pytest.raises(
+        UsageError, match=r"models\.half: enlarges 2 times, the trained generator 4 times"
+    ):
         run(world, "none", models={"half": str(world / "half.safetensors")})
 
 
@@ -444,7 +454,9 @@ def test_lr_that_would_be_hr_is_refused(restored: Path) -> None:
 
 def test_only_at_scale_1_no_model_is_named_input(world: Path, restored: Path) -> None:
     model = str(restored / "models/generator.safetensors")
-    with pytest.raises(UsageError, match="evaluate: input is the name of another method"):
+    with pytest.raises(
+        UsageError, match=r"\Aevaluate\.models\.input: is the name of another method"
+    ):
         run(restored, degradation="web", models={"input": model})
     other = {"input": str(world / "models/generator.safetensors")}
     assert "input" in run(world, "named", lpips="off", dists="off", models=other).means

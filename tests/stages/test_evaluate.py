@@ -121,7 +121,7 @@ def test_folders_are_looked_for_first_and_watched(
     missing = "no such file or folder; put a copy into inputs/evaluate and name that"
     result = evaluate(project, "--hr-folder", "hr", "--lr-folder", "lr")
     assert result.code == 2
-    assert result.problems == [
+    assert result.err.splitlines() == [
         f"--hr-folder: hr: {missing}",
         f"--lr-folder: lr: {missing}",
     ]
@@ -134,6 +134,24 @@ def test_folders_are_looked_for_first_and_watched(
     assert [line for line in result.err.splitlines() if "DVC does not see" in line] == [
         "note: evaluate.lr_folder: DVC does not see when lr changes; it does so in inputs/evaluate"
     ]
+
+
+def test_a_problem_is_named_by_the_option_or_the_key_that_gave_the_value(project: Path) -> None:
+    (project / "empty").mkdir()
+    model = "models/generator.safetensors"
+    for param, name, value, problem in (
+        ("results", "a", "gone", "gone: no such file or folder; put a copy into inputs/evaluate"),
+        ("results", "a", "empty", "empty holds no file that ends in .png, "),
+        ("models", "bicubic", model, "is the name of another method; take another one"),
+    ):
+        result = evaluate(project, f"--{param}", f"{name}={value}")
+        assert result.code == 2
+        assert result.err.startswith(f"--{param}: {name}: {problem}")
+        (project / "params.yaml").write_text(f"{PARAMS}  {param}: {{{name}: {value}}}\n")
+        result = evaluate(project)
+        assert result.code == 2
+        assert result.err.startswith(f"evaluate.{param}.{name}: {problem}")
+        (project / "params.yaml").write_text(PARAMS)
 
 
 def test_the_revision_notes_changed_code_only(project, commit, monkeypatch):
