@@ -90,6 +90,9 @@ def fault_line(error: BaseException) -> str | None:
         return f"memory: {text or 'not enough of it'}; {_MEMORY}"
     if is_memory_fault(error) and (match := OUT_OF_MEMORY.search(text)):
         return f"memory: {match[0].strip()}; {_MEMORY}"
+    if isinstance(error, RuntimeError) and text.startswith("Symlink loop"):
+        # Of pathlib, in place of an OSError.
+        return f"{text}; remove that link"
     if isinstance(error, sqlite3.OperationalError) and any(p in text for p in _DATABASE_FAULTS):
         return f"database: {text}; {_FREE_SPACE if 'full' in text else _CHECK_DISK}"
     return None

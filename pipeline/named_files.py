@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.params import EvaluateParams
-from pipeline.shipped import named_file, shipped_models
+from pipeline.shipped import named_file, other_content, shipped_models
 from pipeline.wording import did_you_mean
 
 FOLDER = Path("inputs")
@@ -57,22 +57,31 @@ def evaluation_inputs(params: EvaluateParams) -> list[Input]:
 
 
 def check_inputs(inputs: Iterable[Input], running: str | None = None) -> None:
-    """Raise `UsageError` with one line per missing input.
+    """Raise `UsageError` with one line per input that is missing, or clearly no model.
 
     `running` is the stage that runs, where that is another than the inputs' own: its outputs need
     not exist yet.
     """
     pending = OUTPUTS[running] if running is not None else ()
-    problems = [
-        _missing(one) for one in inputs if not one.path.exists() and not _is_any(one.path, pending)
-    ]
-    if problems:
+    checked = [one for one in inputs if not _is_any(one.path, pending)]
+    if problems := [problem for one in checked if (problem := _problem(one)) is not None]:
         raise UsageError("\n".join(problems))
 
 
 def unwatched(inputs: Sequence[Input]) -> list[Input]:
     """Return the inputs whose changes do not make DVC run the stage again."""
     return [one for one in inputs if not _is_watched(one)]
+
+
+def _problem(one: Input) -> str | None:
+    if not one.path.exists():
+        return _missing(one)
+    content = other_content(one.path, "a model") if _is_model(one) else None
+    return content and f"{one.key}: {one.path}: {content}"
+
+
+def _is_model(one: Input) -> bool:
+    return one.key.startswith("evaluate.models.")
 
 
 def _missing(one: Input) -> str:
@@ -82,7 +91,7 @@ def _missing(one: Input) -> str:
         if removed
         else "no such file or folder"
     )
-    if one.key.startswith("evaluate.models."):
+    if _is_model(one):
         reason += did_you_mean(str(one.path), shipped_models())
     return f"{one.key}: {one.path}: {reason}; put a copy into {FOLDER / one.stage} and name that"
 

@@ -76,8 +76,9 @@ class HandRunCommand(TyperCommand):
             option = option_name(error.name)
             params = [p for p in self.params if p.name == error.name or option in p.opts]
             given = [param for param in params if ctx.params.get(param.name) is not None]
-            names = [option if option in p.opts else error.name.upper() for p in given]
-            raise UsageError(f"{(names or [error.name])[0]}: {error.problem}") from None
+            is_option = any(option in param.opts for param in given)
+            name = option if is_option else error.name.upper() if given else error.name
+            raise UsageError(f"{name}: {error.problem}") from None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As of any command. Raises `UsageError` that names the empty one."""

@@ -51,6 +51,11 @@ def test_too_little_memory_says_how_much_was_asked_for() -> None:
     assert str(fault_line(cuda)).startswith("memory: CUDA out of memory; close other programs")
 
 
+def test_a_loop_of_links_is_named() -> None:
+    message = "Symlink loop from 'a'"  # of pathlib before Python 3.13
+    assert fault_line(RuntimeError(message)) == f"{message}; remove that link"
+
+
 def test_a_database_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
     message = str(fault_line(raised_by_sqlite(tmp_path)))
     assert message.startswith("database: unable to open database file; check the disk, ")

@@ -15,7 +15,7 @@ def _in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("inputs/train/a.safetensors", "inputs/evaluate/b.safetensors", "c.safetensors"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"weights")
+        path.write_bytes(b"\x80\2weights")
 
 
 def test_paths_and_maps_of_paths_are_inputs() -> None:
@@ -38,6 +38,17 @@ def test_each_missing_input_is_a_line() -> None:
         "evaluate.models.c: destortion: no such file or folder (did you mean distortion?); put a "
         "copy into inputs/evaluate and name that",
         "train.init: y: no such file or folder; put a copy into inputs/train and name that",
+    ]
+
+
+def test_what_is_no_model_is_a_line(tmp_path: Path) -> None:
+    (tmp_path / "notes.pth").write_text("notes")
+    inputs = inputs_of("evaluate", {"models": {"a": str(tmp_path), "b": f"{tmp_path}/notes.pth"}})
+    with pytest.raises(UsageError) as raised:
+        check_inputs([*inputs, *inputs_of("evaluate", {"hr_folder": str(tmp_path)})])
+    assert str(raised.value).splitlines() == [
+        f"evaluate.models.a: {tmp_path}: is a folder, not a model",
+        f"evaluate.models.b: {tmp_path}/notes.pth: is text, not a model; it begins: notes",
     ]
 
 

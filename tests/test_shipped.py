@@ -8,7 +8,7 @@ import torch
 
 from pipeline.errors import UsageError
 from pipeline.networks.files import load_generator
-from pipeline.shipped import DEFAULT, model_file, shipped_models
+from pipeline.shipped import DEFAULT, model_file, other_content, shipped_models
 from tests.stages.program import pipeline
 
 MODELS = shipped_models()
@@ -42,12 +42,41 @@ def test_flat_pictures_come_back_within_one_level(name: str, level: int) -> None
 
 def test_a_model_is_a_name_or_a_path(tmp_path: Path) -> None:
     assert model_file(DEFAULT) == MODELS[DEFAULT]
-    assert model_file("mine.safetensors") == Path("mine.safetensors")
-    assert model_file(str(tmp_path)) == tmp_path
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(b"\x80\2")
+    assert model_file(str(mine)) == mine
     with pytest.raises(UsageError) as error:
         model_file("best")
     names = ", ".join(MODELS)
     assert str(error.value) == f"model: best is no file, and no model that is here ({names})"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is empty, not a model"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "is a picture (PNG), not a model"),
+        (b"\n<!DOCTYPE html>\n<p>", "is text, not a model; it begins: <!DOCTYPE html>"),
+        (b"version https://x\noid 1", "is text, not a model; it begins: version https://x"),
+        # A letter of two bytes is cut by the end of what is read.
+        (b"a" * 63 + "ä".encode(), f"is text, not a model; it begins: {'a' * 63}"),
+        (b"GGGGGGGG{}", None),  # a safetensors file may begin as text
+        (b"PK\3\4text", None),
+        (b"\x80\2text", None),
+        (b"text\xff", None),
+    ],
+)
+def test_what_is_clearly_no_model_is_named(
+    tmp_path: Path, content: bytes, problem: str | None
+) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(content)
+    assert other_content(path, "a model") == problem
+
+
+def test_folders_and_files_that_cannot_be_read(tmp_path: Path) -> None:
+    assert other_content(tmp_path, "a checkpoint") == "is a folder, not a checkpoint"
+    assert other_content(tmp_path / "absent", "a model") is None
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import PipelineError
 from pipeline.exported_files import model_id
 from pipeline.files import sha256_of
-from pipeline.networks.files import load_generator
+from pipeline.networks.files import load_named_generator
 from pipeline.networks.tensor_files import printable_line
 
 MAX_DEPTH = 4
@@ -55,8 +55,8 @@ class ModelFacts:
 
     @classmethod
     def of(cls, path: Path) -> "ModelFacts":
-        """Read a generator's file. Raises `PipelineError` that names it."""
-        loaded = load_generator(path)
+        """Read a generator's file, the argument `model`. Raises `PipelineError` that names it."""
+        loaded = load_named_generator("model", path)
         generator, metadata = loaded.generator, loaded.metadata
         try:
             return cls(

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
-from pipeline.errors import UsageError
+from pipeline.errors import ArgumentError, UsageError
 from pipeline.evaluation.methods import MODEL, RESERVED_NAMES, UpscalingMethods
 from pipeline.images.interpolation import baselines_of
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
-from pipeline.networks.files import LoadedGenerator, load_generator
+from pipeline.networks.files import LoadedGenerator, load_named_generator
 from pipeline.params import EvaluateParams
 from pipeline.shipped import named_file, shipped_models
 from pipeline.wording import counted
@@ -21,7 +21,8 @@ def load_methods(
 ) -> UpscalingMethods:
     """Return interpolation, the trained generator, and the models that `params` name.
 
-    Raises `UsageError` if two methods share a name or enlarge by different factors.
+    Raises `UsageError` if two methods share a name or enlarge by different factors, if a model's
+    file holds none, or if two are to be blended that cannot be.
     """
     _check_names(params, trained.generator.scale)
     loaded = _load_models(params, trained, device)
@@ -68,7 +69,10 @@ def _load_models(
 ) -> dict[str, LoadedGenerator]:
     models = {MODEL: trained}
     for name, path in params.models.items():
-        other = load_generator(named_file(path), device)
+        try:
+            other = load_named_generator(name, named_file(path), device)
+        except ArgumentError as error:
+            raise UsageError(f"evaluate.models.{error}") from None
         scale, ours = other.generator.scale, trained.generator.scale
         if scale != ours:
             raise UsageError(
@@ -81,10 +85,15 @@ def _load_models(
 
 def _blends(params: EvaluateParams, models: Mapping[str, Generator]) -> dict[str, Generator]:
     """Return the networks between `params.blend` and the trained one, nearest to `blend` first."""
-    return {
-        name: blend_generators(models[str(params.blend)], models[MODEL], alpha).eval()
-        for name, alpha in _alphas(params).items()
-    }
+    try:
+        return {
+            name: blend_generators(models[str(params.blend)], models[MODEL], alpha).eval()
+            for name, alpha in _alphas(params).items()
+        }
+    except UsageError as error:
+        raise UsageError(
+            f"evaluate.blend: {params.blend} and the trained generator: {error}"
+        ) from None
 
 
 def _alphas(params: EvaluateParams) -> dict[str, float]:

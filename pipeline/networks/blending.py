@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from pipeline.errors import PipelineError
+from pipeline.errors import UsageError
 from pipeline.networks.generators.base import Generator
 
 
@@ -13,10 +13,11 @@ def blend_generators(distortion: Generator, perception: Generator, alpha: float)
     """Return a generator with the weights θ = (1 − α) θ_distortion + α θ_perception.
 
     Network interpolation (Wang et al. 2018, ESRGAN, equation 4). Meaningful where one was trained
-    from the other. Raises `PipelineError` where architectures or configs differ.
+    from the other. Raises `UsageError` where architectures or configs differ, and for
+    networks of ONNX files.
     """
     if _shapes(distortion) != _shapes(perception) or not _same_config(distortion, perception):
-        raise PipelineError(
+        raise UsageError(
             "weights of two kinds of generator have nothing between them: "
             f"{_description(distortion)} and {_description(perception)}"
         )

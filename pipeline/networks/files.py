@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import ArgumentError, PipelineError, UsageError
 from pipeline.files import atomic_path
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.generators.from_config import generator_from_config
 from pipeline.networks.generators.onnx_generator import OnnxGenerator
 from pipeline.networks.spandrel_files import spandrel_generator
 from pipeline.networks.tensor_files import DamagedFileError, error_line, machine_fault, read_tensors
-from pipeline.shipped import missing_model
+from pipeline.shipped import check_model, missing_text, other_content
 
 ONNX_SUFFIX = ".onnx"
 CHECKPOINT_KIND = "anime-sr-pipeline checkpoint"
@@ -110,9 +110,24 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> LoadedGene
     return LoadedGenerator(generator, dict(metadata) | own)
 
 
+def load_named_generator(
+    name: str, path: Path, device: torch.device | str = "cpu"
+) -> LoadedGenerator:
+    """Load the generator that the argument, or param, `name` names, as `load_generator` does.
+
+    Raises `ArgumentError` where the file does not exist or is at fault.
+    """
+    try:
+        return load_generator(check_model(name, path), device)
+    except DamagedFileError as error:
+        raise ArgumentError(name, str(error)) from None
+
+
 def _load_onnx(path: Path) -> LoadedGenerator:
-    if not path.is_file():
-        raise PipelineError(f"{path}: no such file")
+    if not path.exists():
+        raise PipelineError(missing_text(path))
+    if problem := other_content(path, "a model"):
+        raise DamagedFileError(f"{path}: {problem}")
     try:
         generator = OnnxGenerator(path)
     except UsageError:
@@ -127,7 +142,7 @@ def _read(path: Path) -> tuple[object, Mapping[str, str]]:
     try:
         return read_tensors(path)
     except FileNotFoundError:
-        raise missing_model(path) from None
+        raise PipelineError(missing_text(path)) from None
 
 
 def _averaged_generator(

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.machine_errors import fault_text, is_machine_fault
-from pipeline.shipped import picture_format
+from pipeline.shipped import other_content
 
 TORCH_SUFFIXES = (".pth", ".pt")
 ZIP_MAGIC = b"PK\3\4"
@@ -74,11 +74,12 @@ def read_tensors(path: Path) -> tuple[object, Mapping[str, str]]:
     except FileNotFoundError:
         raise
     except Exception as error:  # untrusted bytes raise nearly any exception
-        if (fault := machine_fault(error)) is not None:
+        if not path.is_dir() and (fault := machine_fault(error)) is not None:
             raise PipelineError(f"{path}: cannot be read: {fault}") from None
-        if (format := picture_format(path)) is not None:
-            raise DamagedFileError(f"{path}: is a picture ({format}), not a model") from None
-        raise DamagedFileError(f"{path}: no whole {kind}: {error_line(error)}") from None
+        problem = other_content(path, "a model")
+        raise DamagedFileError(
+            f"{path}: {problem or f'no whole {kind}: {error_line(error)}'}"
+        ) from None
 
 
 def machine_fault(error: BaseException) -> str | None:

@@ -1,8 +1,9 @@
 """Generators that come with the program: NAME.safetensors, and a model card NAME.md."""
 
+import codecs
 from pathlib import Path
 
-from pipeline.errors import ArgumentError, PipelineError
+from pipeline.errors import ArgumentError
 from pipeline.wording import did_you_mean
 
 FOLDER = Path(__file__).parent
@@ -69,8 +70,7 @@ def named_file(name: str) -> Path:
 def model_file(model: str) -> Path:
     """Return the file of `model`, the name of a shipped generator or a path.
 
-    A path with a suffix need not exist. Raises `ArgumentError` for any other that does not, and for
-    a picture.
+    Raises `ArgumentError` for what is neither, and for a file that is clearly no model.
     """
     models = shipped_models()
     if model in models:
@@ -78,8 +78,7 @@ def model_file(model: str) -> Path:
     path = Path(model)
     if not path.suffix and not path.exists():
         raise ArgumentError("model", unknown_model(model))
-    check_no_picture("model", path)
-    return path
+    return check_model("model", path)
 
 
 def unknown_model(model: str) -> str:
@@ -89,33 +88,55 @@ def unknown_model(model: str) -> str:
     return f"{model} is no file, and no model that is here ({names}){did_you_mean(model, models)}"
 
 
-def check_no_picture(name: str, path: Path) -> None:
-    """Raise `ArgumentError`, of the argument `name`, for a model's file that is a picture."""
-    if format := picture_format(path):
-        raise ArgumentError(name, f"{path} is a picture ({format}), not a model")
+def check_model(name: str, path: Path) -> Path:
+    """Return the path of a model's file.
 
-
-def picture_format(path: Path) -> str | None:
-    """Return the format of a file that should be a model, but is a picture; None for any other."""
-    # It imports Pillow, which others of this module's callers do without.
-    from pipeline.images.recognition import read_head, readable_format, unread_format
-
-    try:
-        head = read_head(path)
-    except OSError:
-        # Whoever reads the model says why.
-        return None
-    # A safetensors file begins with the length of its header, which may be as a picture begins.
-    return None if head[8:9] == b"{" else readable_format(head) or unread_format("", head)
-
-
-def existing(path: Path) -> Path:
-    """Return the path of a model's file. Raises `PipelineError` where it does not exist."""
+    Raises `ArgumentError`, of the argument `name`, where it does not exist or is clearly no model.
+    """
     if not path.exists():
-        raise missing_model(path)
+        raise ArgumentError(name, missing_text(path))
+    if problem := other_content(path, "a model"):
+        raise ArgumentError(name, f"{path}: {problem}")
     return path
 
 
-def missing_model(path: Path) -> PipelineError:
-    """Return the error of a model's file that does not exist."""
-    return PipelineError(f"{path}: no such file; `pipeline train` makes a model")
+def missing_text(path: Path) -> str:
+    """Describe a model's file that does not exist."""
+    return f"{path}: no such file; `pipeline train` makes a model"
+
+
+def other_content(path: Path, wanted: str) -> str | None:
+    """Describe a file that is clearly not what is `wanted`, `a model`: a folder, a picture, text.
+
+    None where its first bytes may be a model's, and where they cannot be read: whoever reads the
+    whole file says why.
+    """
+    # It imports Pillow, which others of this module's callers do without.
+    from pipeline.images.recognition import read_head, readable_format, unread_format
+
+    if path.is_dir():
+        return f"is a folder, not {wanted}"
+    try:
+        head = read_head(path)
+    except OSError:
+        return None
+    if path.is_file() and not head:
+        return f"is empty, not {wanted}"
+    # A safetensors file begins with the length of its header, which may be as a picture begins.
+    if head[8:9] == b"{":
+        return None
+    if format := readable_format(head) or unread_format("", head):
+        return f"is a picture ({format}), not {wanted}"
+    text = _beginning_of_text(head)
+    return None if text is None else f"is text, not {wanted}; it begins: {text}"
+
+
+def _beginning_of_text(head: bytes) -> str | None:
+    """Return the first line of a text file that begins with `head`; None for any other file."""
+    try:
+        # The last letter may be cut.
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError:
+        return None
+    words = text.split()
+    return " ".join(text.strip().splitlines()[:1]) if all(map(str.isprintable, words)) else None

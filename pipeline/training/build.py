@@ -6,13 +6,12 @@ from pathlib import Path
 from torch import nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.errors import UsageError
+from pipeline.errors import ArgumentError, UsageError
 from pipeline.networks import GENERATORS, Generator
 from pipeline.networks.discriminators.srgan import SRGANDiscriminator
 from pipeline.networks.discriminators.unet import UNetDiscriminator
-from pipeline.networks.files import LoadedGenerator, load_generator
+from pipeline.networks.files import LoadedGenerator, load_named_generator
 from pipeline.networks.generators.spandrel_generator import SpandrelGenerator
-from pipeline.networks.tensor_files import DamagedFileError
 from pipeline.params import TrainParams
 from pipeline.params.generator import FileParams
 from pipeline.params.optimiser import MuonParams
@@ -53,17 +52,23 @@ def _generator_of_file(params: TrainParams) -> Generator:
             f"train.{name}: {path} enlarges {counted(generator.scale, 'time')}, not "
             f"{params.scale}; set train.scale to that, or name another model"
         )
-    if not list(generator.parameters()):
-        raise UsageError(f"train.{name}: {path} holds no weights that can be trained")
     return generator.train()
 
 
 def _load_named(name: str, path: str) -> LoadedGenerator:
-    """Load the generator that the param `name` names. Raises `UsageError` where it is none."""
+    """Load the generator that the param `name` names.
+
+    Raises `UsageError` where the file holds none, or none that can be trained.
+    """
     try:
-        return load_generator(Path(path))
-    except DamagedFileError as error:
-        raise UsageError(f"train.{name}: {error}; name another file") from None
+        loaded = load_named_generator(name, Path(path))
+    except ArgumentError as error:
+        raise UsageError(f"train.{error}; name another file") from None
+    if not list(loaded.generator.parameters()):
+        raise UsageError(
+            f"train.{name}: {path}: holds no weights that can be trained; name another file"
+        )
+    return loaded
 
 
 def build_discriminator(params: TrainParams) -> nn.Module:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.files import sha256_of
 from pipeline.params import TrainParams
-from pipeline.shipped import named_file, unknown_model
+from pipeline.shipped import named_file, other_content, unknown_model
 from pipeline.training.run_folders import recorded_resume_sha256
 from pipeline.wording import did_you_mean
 
@@ -54,7 +54,8 @@ class TrainPaths:
 def input_hashes(params: TrainParams, paths: TrainPaths) -> dict[str, str | None]:
     """Return the SHA-256 of each file of weights to begin with, None where the params name none.
 
-    Raises `UsageError` where the params name a file, `train.vgg` included, that does not exist.
+    Raises `UsageError` where the params name a file, `train.vgg` included, that does not exist, or
+    that clearly holds no weights, and `PipelineError` where one cannot be read.
     """
     _check_vgg(params, paths)
     return {
@@ -78,23 +79,39 @@ def _init_sha256(params: TrainParams, paths: TrainPaths) -> str | None:
     path = paths.resolve_init(params.init)
     if not path.suffix and not path.exists():
         raise UsageError(f"train.init: {unknown_model(params.init)}")
+    _check_content("init", path, "a model")
     try:
         return sha256_of(path)
-    except OSError as error:
-        why = ""
+    except FileNotFoundError:
+        advice = "name another"
         if path.parent == paths.models and path.name in (GENERATOR_FILE, BEST_FILE):
-            why = "; it is a result of this stage, removed before the stage runs: name a copy of it"
-        raise UsageError(f"train.init: {params.init}: {error.strerror}{why}") from None
+            advice = "it is a result of this stage, removed before it runs: name a copy of it"
+        raise UsageError(f"train.init: {params.init}: no such file; {advice}") from None
+    except OSError as error:
+        raise PipelineError(
+            f"train.init: {params.init}: cannot be read: {error.strerror}"
+        ) from None
 
 
 def _resume_sha256(params: TrainParams, paths: TrainPaths) -> str | None:
     if params.resume is None:
         return None
+    path = paths.resolve(params.resume)
+    _check_content("resume", path, "a checkpoint")
     try:
-        return sha256_of(paths.resolve(params.resume))
+        return sha256_of(path)
     except OSError as error:
         # Once the run has checkpoints of its own, the file is not read again.
         recorded = recorded_resume_sha256(paths.checkpoints, params.resume)
-        if recorded is None:
-            raise UsageError(f"train.resume: {params.resume}: {error.strerror}") from None
-        return recorded
+        if recorded is not None:
+            return recorded
+        if isinstance(error, FileNotFoundError):
+            raise UsageError(f"train.resume: {params.resume}: no such file; name another") from None
+        raise PipelineError(
+            f"train.resume: {params.resume}: cannot be read: {error.strerror}"
+        ) from None
+
+
+def _check_content(param: str, path: Path, wanted: str) -> None:
+    if problem := other_content(path, wanted):
+        raise UsageError(f"train.{param}: {path}: {problem}; name another file")

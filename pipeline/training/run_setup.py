@@ -92,9 +92,10 @@ def set_up(
     before VGG16's weights are downloaded.
     """
     _check_batch(params, group)
+    inputs = input_hashes(params, paths)
     images = read_run_images(params, paths, progress)
     steps = _steps(params, ImageOrder.of(images.sources, params.seed).epoch)
-    inputs = input_hashes(params, paths) | {
+    inputs |= {
         "train_images_sha256": images.train_images_sha256,
         "folders_sha256": images.folders_sha256,
     }

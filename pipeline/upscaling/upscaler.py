@@ -21,7 +21,7 @@ from pipeline.images.raster import Pixels
 from pipeline.machine_errors import is_memory_fault
 from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
-from pipeline.networks.files import load_generator
+from pipeline.networks.files import load_generator, load_named_generator
 from pipeline.networks.folding import fold
 from pipeline.progress import Progress, Silent, task
 from pipeline.shipped import DEFAULT, model_file
@@ -298,7 +298,7 @@ def _load(model: str | Path | Generator, alpha: float | None) -> Generator:
             raise ArgumentError(
                 "model", f"{type(model).__name__} is none; use a name, a file, or a Generator"
             )
-        return load_generator(model_file(str(model))).generator
+        return load_named_generator("model", model_file(str(model))).generator
     if model != DEFAULT:
         raise ArgumentError(
             "alpha", "it mixes the two models that come with the program; name no model"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import UsageError
-from pipeline.shipped import existing
+from pipeline.shipped import check_model
 from stages.output_files import check_output
 
 
@@ -31,13 +31,14 @@ def blend(
     if output.resolve() in (distortion.resolve(), perception.resolve()):
         raise UsageError(f"--output: {output} is one of the two; name another file")
     check_output(output, overwrite)
-    for path in (distortion, perception):
-        existing(path)
+    named = {"distortion": distortion, "perception": perception}
+    for name, path in named.items():
+        check_model(name, path)
     # These load PyTorch.
     from pipeline.networks.blending import blend_generators
-    from pipeline.networks.files import load_generator, save_generator
+    from pipeline.networks.files import load_named_generator, save_generator
 
-    first, second = (load_generator(path).generator for path in (distortion, perception))
+    first, second = (load_named_generator(name, path).generator for name, path in named.items())
     metadata = {
         "blend_alpha": str(alpha),
         "blend_distortion_sha256": sha256_of(distortion),

@@ -25,11 +25,11 @@ def card(
     out, or null where OpenModelDB requires it. Check the text before you publish it.
     """
     from pipeline.files import write_text, writing
-    from pipeline.shipped import existing, model_file
+    from pipeline.shipped import model_file
 
     if output is not None:
         check_output(output, overwrite)
-    file = existing(model_file(model))
+    file = model_file(model)
     # These load PyTorch.
     from pipeline.cards.facts import ModelFacts
     from pipeline.cards.hugging_face import hugging_face_card

@@ -8,7 +8,7 @@ import typer
 
 from pipeline.errors import UsageError
 from pipeline.exported_files import Format, Precision, default_output, exported_files
-from pipeline.shipped import DEFAULT, existing, model_file
+from pipeline.shipped import DEFAULT, model_file
 from stages.output_files import check_output
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def export(
     from pipeline.model_header import scale_in_header
 
     name, output = _model_and_output(model, named_model, output)
-    path, loaded = existing(model_file(name)), None
+    path, loaded = model_file(name), None
     if output is None:
         scale = scale_in_header(path)
         if scale is None:
@@ -109,9 +109,9 @@ def _model_and_output(
 
 def _load(path: Path) -> "LoadedGenerator":
     """Return the generator of a file. It loads PyTorch."""
-    from pipeline.networks.files import load_generator
+    from pipeline.networks.files import load_named_generator
 
-    return load_generator(path)
+    return load_named_generator("model", path)
 
 
 def _write(

@@ -36,14 +36,14 @@ def serve(
 
     A picture has 64 MB and 16 million pixels at most, or 4 million to become eight times as large.
     """
-    from pipeline.shipped import AUTO, DEFAULT, check_no_picture, existing, shipped_models
+    from pipeline.shipped import AUTO, DEFAULT, check_model, shipped_models
 
     check_device_name(device)
     if model is not None:
-        check_no_picture("model", existing(model))
+        check_model("model", model)
     # These load PyTorch.
     from pipeline.devices import pick_device
-    from pipeline.networks.files import load_generator
+    from pipeline.networks.files import load_named_generator
     from pipeline.upscaling.app import UpscaleApp
     from pipeline.wsgi import Server
 
@@ -53,7 +53,7 @@ def serve(
     restoring = []
     if model is not None:
         models = {str(model): str(model)} | models
-        if load_generator(model).generator.scale == 1:
+        if load_named_generator("model", model).generator.scale == 1:
             restoring.append(str(model))
     app = UpscaleApp(models, device, restoring)
     server = Server(app, host, port, app.close, behind_proxy)

@@ -335,7 +335,7 @@ def test_models_of_other_seeds_have_a_row_with_their_spread(world: Path, tmp_pat
             UsageError,
             r"\Aevaluate\.results\.lr: is the name of another",
         ),
-        ({"models": {"a": "absent.safetensors"}}, PipelineError, r"absent\.safetensors: no such"),
+        ({"models": {"a": "absent.safetensors"}}, UsageError, r"\Aevaluate\.models\.a: absent\."),
         ({"results": {"a": "absent"}}, UsageError, r"a: absent does not exist; name"),
     ],
 )

@@ -414,8 +414,9 @@ def test_commands_end_in_one_line_too(name: str, command: str, tmp_path: Path) -
     own_file(tmp_path / "b.safetensors")
     before = {path.name for path in tmp_path.iterdir()}
     result = pipeline(tmp_path, *COMMANDS[command], file)
-    assert (result.code, result.out, len(result.problems)) == (1, "", 1), result.err
-    assert result.problems[0].startswith(f"{file}: ")
+    assert (result.code, result.out, len(result.problems)) == (2, "", 1), result.err
+    named = {"card": "MODEL", "blend": "PERCEPTION"}.get(command, "--model")
+    assert result.problems[0].startswith(f"{named}: {file}: ")
     assert {path.name for path in tmp_path.iterdir()} == before
 
 

@@ -142,6 +142,7 @@ def test_a_problem_is_named_by_the_option_or_the_key_that_gave_the_value(project
     for param, name, value, problem in (
         ("results", "a", "gone", "gone: no such file or folder; put a copy into inputs/evaluate"),
         ("results", "a", "empty", "empty holds no file that ends in .png, "),
+        ("models", "a", "params.yaml", "params.yaml: is text, not a model; it begins: evaluate:"),
         ("models", "bicubic", model, "is the name of another method; take another one"),
     ):
         result = evaluate(project, f"--{param}", f"{name}={value}")

@@ -511,6 +511,11 @@ FILE = {
     ("params", "problem"),
     [
         ({"init": "notes.pth"}, "train.init: {}/notes.pth: its weights fit no network: "),
+        ({"init": "text.pth"}, "train.init: {}/text.pth: is text, not a model; it begins: text"),
+        ({"init": "absent.pth"}, "train.init: {}/absent.pth: no such file; name another"),
+        ({"resume": "text.pth"}, "train.resume: {}/text.pth: is text, not a checkpoint; "),
+        ({"resume": ""}, "train.resume: {}: is a folder, not a checkpoint; name another"),
+        ({"resume": "absent.pth"}, "train.resume: {}/absent.pth: no such file; name another"),
         ({"init": "cut.pt"}, "train.init: {}/cut.pt: no whole file of weights and nothing else: "),
         (
             {"init": "cut.pt", **FILE},
@@ -524,8 +529,9 @@ def test_params_that_do_not_fit_their_files_are_wrong_usage(
 ) -> None:
     torch.save({"notes": [1]}, tmp_path / "notes.pth")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "notes.pth").read_bytes()[:100])
-    if "init" in params:
-        params = {**params, "init": tmp_path / str(params["init"])}
+    (tmp_path / "text.pth").write_text("text")
+    files = {name: tmp_path / str(params[name]) for name in ("init", "resume") if name in params}
+    params = {**params, **files}
     with pytest.raises(UsageError) as raised:
         run(world, tmp_path / "models", **params)
     assert str(raised.value).startswith(problem.format(tmp_path))

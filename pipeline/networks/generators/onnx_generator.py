@@ -62,8 +62,10 @@ class OnnxGenerator(MeasuredGenerator):
 
     @property
     def weights(self) -> Mapping[str, Tensor]:
-        """None. Raises `PipelineError`."""
-        raise PipelineError("the weights of an ONNX file have no names of an architecture")
+        """None. Raises `UsageError`."""
+        raise UsageError(
+            f"{self._path}: ONNX has no weights by their names; take the file that it was made from"
+        )
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""

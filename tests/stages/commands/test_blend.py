@@ -35,8 +35,8 @@ def test_the_file_lies_between_the_two(files: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["a.safetensors", "other.safetensors"], 1, "weights of two kinds of generator"),
-        (["a.safetensors", "absent.safetensors"], 1, "absent.safetensors: no such file"),
+        (["a.safetensors", "other.safetensors"], 2, "weights of two kinds of generator"),
+        (["a.safetensors", "absent.safetensors"], 2, "PERCEPTION: absent.safetensors: no"),
         (["a.safetensors", "b.safetensors", "--alpha", "2"], 2, "--alpha: 2 is more than 1"),
         (["a.safetensors", "b.safetensors", "-o", "b.safetensors"], 2, "--output: b.safetensors"),
         (["a.safetensors", "b.safetensors", "-o", "."], 2, ".: is a folder; name a file"),

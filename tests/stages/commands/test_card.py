@@ -26,7 +26,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         (["web", "-o", ".", "--overwrite"], 2, ".: is a folder; name a file"),
         (["web", "-o", "old.md"], 2, "old.md: exists; --overwrite replaces it"),
         (["web", "-o", "old.md/new.md"], 2, "old.md/new.md: old.md is a file, and no folder"),
-        (["old.md"], 1, "old.md: "),
+        (["old.md"], 2, "MODEL: old.md: is text, not a model; it begins: mine"),
         (["best"], 2, "MODEL: best is no file"),
     ):
         result = pipeline(tmp_path, "card", *arguments)

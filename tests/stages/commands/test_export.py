@@ -46,7 +46,7 @@ def test_weights_keep_the_metadata_of_their_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["model.safetensors"], 1, "model.safetensors: no such file"),
+        (["model.safetensors"], 2, "MODEL: model.safetensors: no such file"),
         (["-o", "sr"], 2, "sr: is what is written, and must end in one of .onnx"),
         (["-o", "sr.onnx", "--format", "pth"], 2, "sr.onnx: its ending says onnx"),
         (["web", "--format", "pth"], 2, "4x-web.pth: other programs know no network like this"),
@@ -58,7 +58,7 @@ def test_weights_keep_the_metadata_of_their_file(tmp_path: Path) -> None:
         (["-o", "folder.onnx", "--overwrite"], 2, "folder.onnx: is a folder; name a file"),
         (["old.onnx", "--overwrite"], 2, "old.onnx: exists, and may be a model"),
         (["old.onnx/new.onnx"], 2, "old.onnx is a file, and no folder"),
-        (["new.onnx", "--model", "old.onnx"], 1, "old.onnx: no network for pictures"),
+        (["new.onnx", "--model", "old.onnx"], 2, "--model: old.onnx: is text, not a model"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:

@@ -96,7 +96,7 @@ def test_what_is_being_computed_does_not_keep_it_from_ending(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--model", "absent.safetensors"], 1, "absent.safetensors: no such file"),
+        (["--model", "absent.safetensors"], 2, "--model: absent.safetensors: no such"),
         (["--device", "tpu"], 2, "--device: tpu is unknown; use auto"),
         (["--host", "192.0.2.1"], 2, "cannot listen there"),
         (["--host", "a..b"], 2, "a..b:0: cannot listen there"),
