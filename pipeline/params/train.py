@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.params.degradation import CHAINS, Degradation, Strengths
-from pipeline.params.generator import FileParams, GeneratorParams, SRResNetParams
+from pipeline.params.generator import GeneratorParams, SRResNetParams
 from pipeline.params.optimiser import AdamParams, OptimiserParams
 from pipeline.params.section import (
     MAX_WORKERS,
@@ -17,9 +17,8 @@ from pipeline.params.section import (
     Section,
     Weight,
     Weights,
-    problem_at,
 )
-from pipeline.wording import counted
+from pipeline.params.train_checks import CHECKS, MANIFEST_NAME
 
 ContentLayer = Literal[
     "conv1_1",
@@ -40,12 +39,6 @@ ContentLayers = Annotated[tuple[ContentLayer, ...], Field(strict=False, min_leng
 
 ExtraLoss = Literal["ssim", "ms_ssim", "gradient", "colour", "artifacts", "lpips", "dists"]
 ExtraLosses = Annotated[dict[ExtraLoss, Weight], NULL_IS_EMPTY]
-
-SMALLEST_CROPS: dict[ExtraLoss, int] = {"ms_ssim": 161, "lpips": 31, "dists": 16}
-"""Pixels that a loss needs, where it needs more than the least crop."""
-
-MANIFEST_NAME = "manifest"
-"""Name of the manifest's images in `train.folder_weights`."""
 
 ADVERSARIAL_PARAMS = frozenset(
     {
@@ -265,131 +258,9 @@ class TrainParams(Section):
     )
 
     @model_validator(mode="after")
-    def _check_crop_fits_scale(self) -> "TrainParams":
-        if self.crop % self.scale:
-            raise problem_at(("crop",), f"{self.crop} is no multiple of train.scale {self.scale}")
-        return self
-
-    @model_validator(mode="after")
-    def _check_lr_differs_from_hr(self) -> "TrainParams":
-        if self.scale > 1 or self.degradation != "none":
-            return self
-        without_lr = [name for name in self.hr_folders if name not in self.lr_folders]
-        trained = any(self.weight(name) for name in (MANIFEST_NAME, *without_lr))
-        if trained or self.val_lr_folder is None:
-            raise problem_at(
-                ("degradation",),
-                "at train.scale 1 LR made by none is HR itself, from which nothing is learnt; set "
-                "this to another, as web, or give the LR of all images: train.lr_folders, "
-                "train.val_lr_folder and 0 for manifest in train.folder_weights",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_crop_fits_losses(self) -> "TrainParams":
-        for name, weight in self.extra_losses.items():
-            if weight and self.crop < (least := SMALLEST_CROPS.get(name, 0)):
-                raise problem_at(
-                    ("extra_losses", name),
-                    f"needs crops of {least} pixels or more, not {self.crop}; raise train.crop",
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _check_folder_names(self) -> "TrainParams":
-        if MANIFEST_NAME in self.hr_folders:
-            raise problem_at(
-                ("hr_folders", MANIFEST_NAME),
-                f"{MANIFEST_NAME!r} means the manifest's images; give another name",
-            )
-        for name in self.lr_folders:
-            if name not in self.hr_folders:
-                raise problem_at(("lr_folders", name), _no_folder(name))
-        for name in self.folder_weights:
-            if name not in (MANIFEST_NAME, *self.hr_folders):
-                raise problem_at(("folder_weights", name), _no_folder(name))
-        if self.val_lr_folder is not None and self.val_hr_folder is None:
-            raise problem_at(("val_lr_folder",), "needs train.val_hr_folder; set it too")
-        return self
-
-    @model_validator(mode="after")
-    def _check_images_to_train_on(self) -> "TrainParams":
-        names = (MANIFEST_NAME, *self.hr_folders)
-        if not any(self.weight(name) for name in names):
-            raise problem_at(("folder_weights",), "leave no images to train on; raise one")
-        if not self.weight(MANIFEST_NAME) and self.val_hr_folder is None:
-            raise problem_at(
-                ("val_hr_folder",),
-                "without the manifest, validation needs images of its own; name their folder here",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_file_named(self) -> "TrainParams":
-        if isinstance(self.generator, FileParams) and self.init is None and self.resume is None:
-            raise problem_at(
-                ("init",),
-                "train.generator.kind file trains a model's file further; name it here",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_one_start(self) -> "TrainParams":
-        if self.init is not None and self.resume is not None:
-            raise problem_at(
-                ("resume",), "train.init names another start; set one of the two to null"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_equal_parts(self) -> "TrainParams":
-        if self.batch % self.processes:
-            raise problem_at(
-                ("processes",),
-                f"{self.processes} cannot share a batch of {self.batch} equally; change one",
-            )
-        if self.batch // self.processes % self.accumulate:
-            raise problem_at(
-                ("accumulate",),
-                f"{counted(self.batch, 'crop')} on "
-                f"{counted(self.processes, 'process', 'processes')} cannot make "
-                f"{self.accumulate} equal parts on each; change train.batch or this",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_content_layers_once(self) -> "TrainParams":
-        for number, layer in enumerate(self.content_layers):
-            if layer in self.content_layers[:number]:
-                raise problem_at(
-                    ("content_layers",),
-                    f"{layer} is named twice; remove one",
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _check_steps_with_discriminator(self) -> "TrainParams":
-        if self.adv_weight > 0 and self.steps is not None:
-            pretrain_steps = self.pretrain_steps or 0
-            if self.steps <= pretrain_steps:
-                raise problem_at(
-                    ("steps",),
-                    f"{counted(self.steps, 'step')} would end in the pre-training of "
-                    f"{pretrain_steps}, before the discriminator; raise steps, lower "
-                    "pretrain_steps, or set adv_weight to 0",
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _check_something_to_normalise(self) -> "TrainParams":
-        # 16 pixels leave one position after the strides of srgan; unet has no batch normalisation.
-        normalised = self.adv_weight > 0 and self.discriminator == "srgan"
-        if normalised and self.crop == 16 and self.batch == self.accumulate:
-            raise problem_at(
-                ("batch",),
-                "one crop of 16 pixels is too little for the discriminator's batch normalisation; "
-                "raise batch or crop",
-            )
+    def _check_across_params(self) -> "TrainParams":
+        for check in CHECKS:
+            check(self)
         return self
 
     def weight(self, name: str) -> float:
@@ -417,7 +288,3 @@ class TrainParams(Section):
         return {
             name: why for name, why in unread.items() if getattr(self, name) != fields[name].default
         }
-
-
-def _no_folder(name: str) -> str:
-    return f"{name!r} is no name in train.hr_folders; add it there"

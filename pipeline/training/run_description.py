@@ -10,7 +10,8 @@ from pipeline.images.degradation import degradation_of
 from pipeline.networks.tensor_files import printable_line
 from pipeline.params import TrainParams
 from pipeline.params.degradation import ChainStrengths
-from pipeline.params.train import ADVERSARIAL_PARAMS, MANIFEST_NAME
+from pipeline.params.train import ADVERSARIAL_PARAMS
+from pipeline.params.train_checks import MANIFEST_NAME
 from pipeline.training.build import generator_params
 from pipeline.training.checkpoints import CHECKPOINT_FORMAT
 from pipeline.training.schedules import resolved_ema_decay, resolved_pretrain_steps

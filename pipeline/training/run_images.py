@@ -21,7 +21,7 @@ from pipeline.images.paired_folders import (
 from pipeline.images.shards import read_image, read_images
 from pipeline.manifest.rows import Row, read_manifest, rows_of_split, train_images_sha256
 from pipeline.params import TrainParams
-from pipeline.params.train import MANIFEST_NAME
+from pipeline.params.train_checks import MANIFEST_NAME
 from pipeline.progress import Progress
 from pipeline.spacing import evenly_spaced
 from pipeline.training.images_on_demand import ImagesOnDemand
