@@ -90,6 +90,9 @@ def fault_line(error: BaseException) -> str | None:
         return f"memory: {text or 'not enough of it'}; {_MEMORY}"
     if is_memory_fault(error) and (match := OUT_OF_MEMORY.search(text)):
         return f"memory: {match[0].strip()}; {_MEMORY}"
+    if isinstance(error, ImportError) and "failed to map segment" in text:
+        # Of the system's loader, as a library of PyTorch's size is loaded.
+        return f"memory: {text}; {_MEMORY}"
     if isinstance(error, RuntimeError) and text.startswith("Symlink loop"):
         # Of pathlib, in place of an OSError.
         return f"{text}; remove that link"

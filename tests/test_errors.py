@@ -47,6 +47,8 @@ def test_too_little_memory_says_how_much_was_asked_for() -> None:
     assert message.startswith("memory: ")
     assert "you tried to allocate 1152921504606846976 bytes" in message
     assert str(fault_line(MemoryError())).startswith("memory: not enough of it; close other")
+    loader = ImportError("libtorch_cpu.so: failed to map segment from shared object")
+    assert str(fault_line(loader)).startswith(f"memory: {loader}; close other programs")
     cuda = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB. GPU 0 has more.")
     assert str(fault_line(cuda)).startswith("memory: CUDA out of memory; close other programs")
 
@@ -65,6 +67,7 @@ def test_a_database_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
     "error",
     [
         ValueError("a"),
+        ImportError("libcudart.so.13: cannot open shared object file"),
         RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
         sqlite3.OperationalError("no such table: files"),
         sqlite3.DatabaseError("file is not a database"),

@@ -2,7 +2,7 @@
 
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -136,6 +136,7 @@ def _option_value(param: LeafParam, text: str) -> object:
         text = f"{{{text.replace('=', ': ')}}}"
     elif is_mapping(param.annotation) and not text.lstrip().startswith("{"):
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+        _check_names_once(param, [key.strip() for key, _, _ in pairs])
         numbers = is_mapping_of_numbers(param.annotation)
         form = "number; write NAME=NUMBER" if numbers else "path; write NAME=PATH"
         for key, _, item in pairs:
@@ -149,6 +150,13 @@ def _option_value(param: LeafParam, text: str) -> object:
     except _YAML_ERRORS:
         raise UsageError(f"{option_name(param.name)}: {_shown(text)} is no YAML value") from None
     return value
+
+
+def _check_names_once(param: LeafParam, names: Sequence[str]) -> None:
+    """Raise `UsageError` where a name comes twice: one of the two would be lost."""
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise UsageError(f"{option_name(param.name)}: {name}: is named twice; remove one")
 
 
 def _check_brackets(param: LeafParam, text: str) -> None:

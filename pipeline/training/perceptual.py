@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.devices import DTYPES
+from pipeline.errors import UsageError
 from pipeline.networks.perceptual.dists import Dists
 from pipeline.networks.perceptual.lpips import SMALLEST_SIDE, Lpips
 from pipeline.networks.perceptual.vgg import VGG16Features
@@ -35,7 +36,8 @@ def load_content_network(
     """Return the content loss's VGG16 on `device`, or none where there is no discriminator.
 
     Its ImageNet weights are downloaded where they are missing; random ones are reported. Raises
-    `WeightsUnavailableError` where they are not available.
+    `WeightsUnavailableError` where they are not available, `UsageError` where the named file holds
+    none.
     """
     if params.adv_weight == 0:
         return ContentNetwork()
@@ -43,7 +45,7 @@ def load_content_network(
         state = backbone_state("vgg16", params.vgg, params.seed, progress.message)
     except WeightsUnavailableError as error:
         if params.vgg != "imagenet":
-            raise
+            raise UsageError(f"train.vgg: {error}") from None
         raise WeightsUnavailableError(
             f"{error}; or ask for random weights by name: train.vgg=random"
         ) from None

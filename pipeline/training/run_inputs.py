@@ -65,8 +65,12 @@ def input_hashes(params: TrainParams, paths: TrainPaths) -> dict[str, str | None
 
 
 def _check_vgg(params: TrainParams, paths: TrainPaths) -> None:
-    is_file = params.adv_weight > 0 and params.vgg not in VGG_CHOICES
-    if is_file and not paths.resolve(params.vgg).exists():
+    if params.adv_weight == 0 or params.vgg in VGG_CHOICES:
+        return
+    path = paths.resolve(params.vgg)
+    if path.is_file():
+        _check_content("vgg", path, "weights")
+    elif not path.exists():
         raise UsageError(
             f"train.vgg: {params.vgg} is no file or folder, nor one of {', '.join(VGG_CHOICES)}"
             f"{did_you_mean(params.vgg, VGG_CHOICES)}"
@@ -85,7 +89,9 @@ def _init_sha256(params: TrainParams, paths: TrainPaths) -> str | None:
     except FileNotFoundError:
         advice = "name another"
         if path.parent == paths.models and path.name in (GENERATOR_FILE, BEST_FILE):
-            advice = "it is a result of this stage, removed before it runs: name a copy of it"
+            advice = (
+                "it is a result of this stage, removed before it runs: put a copy into inputs/train"
+            )
         raise UsageError(f"train.init: {params.init}: no such file; {advice}") from None
     except OSError as error:
         raise PipelineError(

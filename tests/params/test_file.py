@@ -396,6 +396,7 @@ def test_names_and_paths_are_given_as_an_option(text: str) -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
+        ({"models": "a=x,a=y"}, "--models: a: is named twice; remove one"),
         ({"models": "x.safetensors"}, "--models: 'x.safetensors' has no path; write NAME=PATH"),
         ({"models": "{a: 1}"}, "--models: a: 1 should be a valid string"),
         ({"models": "{a/b: x}"}, "--models: 'a/b' is not allowed; a name has letters"),

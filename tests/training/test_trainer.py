@@ -521,6 +521,8 @@ FILE = {
             {"init": "cut.pt", **FILE},
             "train.init: {}/cut.pt: no whole file of weights and nothing ",
         ),
+        ({"vgg": "text.pth"}, "train.vgg: {}/text.pth: is text, not weights; it begins: text; "),
+        ({"vgg": "notes.pth"}, "train.vgg: {}/notes.pth: features.0.weight is missing, as vgg16 "),
         ({"crop": 96}, "train.crop: 96 is larger than the images of "),
     ],
 )
@@ -530,7 +532,9 @@ def test_params_that_do_not_fit_their_files_are_wrong_usage(
     torch.save({"notes": [1]}, tmp_path / "notes.pth")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "notes.pth").read_bytes()[:100])
     (tmp_path / "text.pth").write_text("text")
-    files = {name: tmp_path / str(params[name]) for name in ("init", "resume") if name in params}
+    files = {
+        name: tmp_path / str(params[name]) for name in ("init", "resume", "vgg") if name in params
+    }
     params = {**params, **files}
     with pytest.raises(UsageError) as raised:
         run(world, tmp_path / "models", **params)

@@ -150,7 +150,7 @@ def _read(name: Backbone, path: Path) -> dict[str, Tensor]:
         ) from None
     except DamagedFileError as error:
         raise WeightsUnavailableError(
-            f"{error}: it is damaged; remove it or put a whole one there"
+            f"{error}; name another, or put a whole file of weights there"
         ) from None
     expected = {
         key: torch.empty(shape, device="meta") for key, shape in backbone_shapes(name).items()

@@ -90,7 +90,7 @@ def test_without_weights_one_line_says_what_to_do(unreachable: None) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "vgg16.safetensors"
     path.write_bytes(content)
-    with pytest.raises(WeightsUnavailableError, match="damaged") as raised:
+    with pytest.raises(WeightsUnavailableError, match="; name another, or put a whole") as raised:
         backbone_state("vgg16", str(path))
     assert str(raised.value).startswith(f"{path}: ")
     assert "\n" not in str(raised.value)
