@@ -4,8 +4,9 @@ from PIL import Image
 from PIL.TiffImagePlugin import BITSPERSAMPLE
 
 from pipeline.images.iso_boxes import boxes, meta_boxes
+from pipeline.images.png_chunks import png_header
 
-_PNG_DEPTH = 24
+_PNG_DEPTH = 8
 _SIZ = b"\xff\x4f\xff\x51"
 # From there: length, capabilities, eight numbers of 32 bits, then the number of components.
 _COMPONENTS = len(_SIZ) + 2 + 2 + 8 * 4
@@ -15,7 +16,7 @@ _BYTES_OF_A_COMPONENT = 3
 def bits_per_sample(image: Image.Image, data: bytes) -> int:
     """Return the bits of the deepest channel of `image`, opened from `data`; 8 if not known."""
     if image.format == "PNG":
-        return int(data[_PNG_DEPTH])
+        return png_header(data)[_PNG_DEPTH]
     if image.format == "TIFF":
         bits = getattr(image, "tag_v2", {}).get(BITSPERSAMPLE, (8,))
         return int(max(bits)) if isinstance(bits, tuple) else int(bits)
