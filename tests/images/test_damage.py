@@ -351,6 +351,15 @@ def test_the_header_of_a_png_may_follow_other_chunks(missing: int) -> None:
     assert len(decode_picture(moved).notices) == missing
 
 
+def test_errors_behind_the_last_row_of_a_png_are_no_damage() -> None:
+    header = struct.pack(">IIBBBBB", 20, 20, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(21 * 20 + 100))[:-4] + b"none"
+    file = io.BytesIO()
+    png.write_chunks(file, [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")])
+    assert decode_picture(file.getvalue()).notices == ()
+    decode(file.getvalue(), 10_000, "#ffffff")
+
+
 def test_the_data_of_a_png_are_not_copied_to_count_them() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)
     noise[0] = 0

@@ -64,5 +64,8 @@ def _inflated_bytes(data: bytes, most: int) -> int:
         for first in range(start, end, _BLOCK_BYTES) if kind == b"IDAT" else ():
             if count >= most or stream.eof:
                 return count
-            count += len(stream.decompress(view[first : min(first + _BLOCK_BYTES, end)]))
+            try:
+                count += len(stream.decompress(view[first : min(first + _BLOCK_BYTES, end)]))
+            except zlib.error:  # Pillow raises it, too, unless all rows come before
+                return most
     return count
