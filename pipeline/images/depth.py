@@ -43,5 +43,6 @@ def _bits_of_jpeg2000(data: bytes) -> int:
     """Return the depth in the segment SIZ (ITU-T T.800, A.5.1)."""
     position = data.find(_SIZ) + _COMPONENTS
     count = int.from_bytes(data[position : position + 2])
-    components = data[position + 2 :][: count * _BYTES_OF_A_COMPONENT]
-    return max((depth & 0x7F) + 1 for depth in components[::_BYTES_OF_A_COMPONENT] or b"\7")
+    end = position + 2 + count * _BYTES_OF_A_COMPONENT
+    components = data[position + 2 : end : _BYTES_OF_A_COMPONENT]
+    return max((depth & 0x7F) + 1 for depth in components or b"\7")

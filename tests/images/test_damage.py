@@ -351,6 +351,13 @@ def test_the_header_of_a_png_may_follow_other_chunks(missing: int) -> None:
     assert len(decode_picture(moved).notices) == missing
 
 
+def test_a_second_header_of_a_png_is_no_error() -> None:
+    black, first = saved(Image.new("RGB", (20, 20)), "PNG"), io.BytesIO()
+    unknown = struct.pack(">IIBBBBB", 20, 20, 8, 5, 0, 0, 0)
+    png.write_chunks(first, [(b"IHDR", unknown)])
+    assert decode_picture(first.getvalue() + black[8:]).notices == ()
+
+
 def test_errors_behind_the_last_row_of_a_png_are_no_damage() -> None:
     header = struct.pack(">IIBBBBB", 20, 20, 8, 0, 0, 0, 0)
     pixels = zlib.compress(bytes(21 * 20 + 100))[:-4] + b"none"

@@ -49,7 +49,8 @@ def _is_empty(line: Image.Image) -> bool:
 
 def _bytes_of_rows(data: bytes) -> int:
     width, height, depth, colour_type, interlaced = struct.unpack_from(">IIBB2xB", png_header(data))
-    bits, total = depth * _CHANNELS[colour_type], 0
+    # Pillow skips a header of an unknown type where it finds another.
+    bits, total = depth * _CHANNELS.get(colour_type, 0), 0
     for left, top, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
         columns, rows = max(-(-(width - left) // across), 0), max(-(-(height - top) // down), 0)
         # Each row begins with a byte for its filter.
