@@ -4,8 +4,9 @@ from PIL import Image
 from PIL.TiffImagePlugin import BITSPERSAMPLE
 
 from pipeline.images.iso_boxes import boxes, meta_boxes
+from pipeline.images.png_chunks import png_header
 
-_PNG_DEPTH = 24
+_PNG_DEPTH = 8
 _SIZ = b"\xff\x4f\xff\x51"
 # From there: length, capabilities, eight numbers of 32 bits, then the number of components.
 _COMPONENTS = len(_SIZ) + 2 + 2 + 8 * 4
@@ -15,7 +16,7 @@ _BYTES_OF_A_COMPONENT = 3
 def bits_per_sample(image: Image.Image, data: bytes) -> int:
     """Return the bits of the deepest channel of `image`, opened from `data`; 8 if not known."""
     if image.format == "PNG":
-        return int(data[_PNG_DEPTH])
+        return png_header(data)[_PNG_DEPTH]
     if image.format == "TIFF":
         bits = getattr(image, "tag_v2", {}).get(BITSPERSAMPLE, (8,))
         return int(max(bits)) if isinstance(bits, tuple) else int(bits)
@@ -42,5 +43,6 @@ def _bits_of_jpeg2000(data: bytes) -> int:
     """Return the depth in the segment SIZ (ITU-T T.800, A.5.1)."""
     position = data.find(_SIZ) + _COMPONENTS
     count = int.from_bytes(data[position : position + 2])
-    components = data[position + 2 :][: count * _BYTES_OF_A_COMPONENT]
-    return max((depth & 0x7F) + 1 for depth in components[::_BYTES_OF_A_COMPONENT] or b"\7")
+    end = position + 2 + count * _BYTES_OF_A_COMPONENT
+    components = data[position + 2 : end : _BYTES_OF_A_COMPONENT]
+    return max((depth & 0x7F) + 1 for depth in components or b"\7")

@@ -28,7 +28,7 @@ def end_of_picture(data: bytes, format: str | None) -> int | None:
     if format == "PNG":
         return next((end + 4 for kind, _, end in png_chunks(data) if kind == b"IEND"), None)
     if format == "GIF":
-        return _end_of_gif(data)
+        return next((end for kind, _, end in gif_blocks(data) if kind == TRAILER), None)
     end = len(data)
     if format == "WEBP":
         size = int.from_bytes(data[4:8], "little")
@@ -42,14 +42,6 @@ def end_of_picture(data: bytes, format: str | None) -> int | None:
     if format == "JPEG2000" and _END_OF_CODESTREAM not in data:
         return None
     return end if end <= len(data) else None
-
-
-def _end_of_gif(data: bytes) -> int | None:
-    for kind, _, end in gif_blocks(data):
-        if kind == TRAILER:
-            return end
-    # Bytes of no meaning may lie between blocks.
-    return len(data) if data.endswith(TRAILER) else None
 
 
 def _end_of_boxes(data: bytes) -> int:

@@ -3,9 +3,11 @@
 That counts those after the first play, and is absent for one play.
 """
 
+import re
 from collections.abc import Iterator
 
 IMAGE, TRAILER, GRAPHIC_CONTROL = b",", b";", b"!\xf9"
+_BLOCK = re.compile(rb"[,;!]")
 
 
 def plays_of_gif(repetitions: int | None) -> int:
@@ -23,22 +25,20 @@ def gif_repetitions(plays: int) -> int | None:
 
 
 def gif_blocks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the kind, start and end of each block behind a GIF's header, as far as they are known.
+    """Yield the kind, start and end of each block behind a GIF's header.
 
     The kind is an image (`IMAGE`), the end of the file (`TRAILER`), or an extension: its first two
-    bytes, as `GRAPHIC_CONTROL`.
+    bytes, as `GRAPHIC_CONTROL`. Bytes of no meaning between blocks are skipped, as by Pillow.
     """
     position = 13 + _colour_table_bytes(data, 10)
-    while position < len(data):
-        start, kind = position, data[position : position + 1]
+    while (block := _BLOCK.search(data, position)) is not None:
+        start, kind = block.start(), block[0]
         if kind == TRAILER:
-            position += 1
+            position = start + 1
         elif kind == IMAGE:
-            position = _after_parts(data, position + 11 + _colour_table_bytes(data, position + 9))
-        elif kind == b"!":
-            kind, position = data[position : position + 2], _after_parts(data, position + 2)
+            position = _after_parts(data, start + 11 + _colour_table_bytes(data, start + 9))
         else:
-            return
+            kind, position = data[start : start + 2], _after_parts(data, start + 2)
         yield kind, start, position
         if kind == TRAILER:
             return

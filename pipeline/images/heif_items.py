@@ -57,5 +57,8 @@ def _item_extents(data: bytes, start: int, end: int) -> Iterator[tuple[int, int,
             length = number(length_size)
             if in_file:
                 yield item, first, first + length
+            # Further ones would be equal, and take no bytes: a small file may list billions.
+            if not index_size + offset_size + length_size:
+                break
         if box.tell() >= end - start:
             return

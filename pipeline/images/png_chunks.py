@@ -112,6 +112,11 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         position = end + 4
 
 
+def png_header(data: bytes) -> bytes:
+    """Return the content of IHDR; Pillow reads files, too, where other chunks precede it."""
+    return next((data[start:end] for kind, start, end in png_chunks(data) if kind == b"IHDR"), b"")
+
+
 def _colours(chunks: Mapping[bytes, bytes], grey: bool) -> dict[str, Any]:
     """Return the profile, or the codes that no profile describes; nothing for sRGB.
 

@@ -28,10 +28,10 @@ def notices_of(image: Image.Image, data: bytes, has_16_bits: bool) -> tuple[str,
 def _notices(image: Image.Image, data: bytes, has_16_bits: bool) -> Iterator[str]:
     format = readable_format(data[:HEAD_BYTES])
     end = end_of_picture(data, format)
-    if end is None and format in _NO_END:
-        yield _NO_END[format]
-    elif damage := damage_of_decoded(image, data):
+    if damage := damage_of_decoded(image, data):
         yield f"is damaged ({damage}); parts of the result may be wrong"
+    elif end is None and format in _NO_END:
+        yield _NO_END[format]
     if (further := further_pictures(data, format, end)) is not None:
         yield further
     tags: dict[int, Any] = getattr(image, "tag_v2", {})

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from pipeline.images.avif_quality import Avif, avif_of
+from pipeline.images.heif_items import av1_extents
+from pipeline.images.iso_boxes import meta_boxes
 
 EXIF = Image.Exif()
 EXIF[315] = "somebody"
@@ -67,3 +69,18 @@ def test_a_cut_file_is_no_error() -> None:
     data = avif()
     for length in range(len(data)):
         avif_of(data[:length])
+
+
+def test_of_a_picture_of_several_parts_it_is_that_of_the_first() -> None:
+    data = avif(mode="RGBA", quality=75, advanced={"tune": "ssim"})
+    item = data.index(b"pitm") + 8
+    assert data[item : item + 2] == b"\0\1"
+    assert avif_of(data[:item] + b"\0\x09" + data[item + 2 :]) == Avif(quantiser(75), True)
+
+
+def test_parts_that_take_no_bytes_are_listed_once() -> None:
+    data = avif()
+    start, end = meta_boxes(data)[b"iloc"]
+    # Version, flags and sizes, one item: its number, its source, and 65 535 parts.
+    box = bytes(4 + 2) + b"\0\1" + b"\0\1" + bytes(2) + b"\xff\xff"
+    assert len(list(av1_extents(data[:start] + box.ljust(end - start, b"\0") + data[end:]))) == 1

@@ -4,6 +4,7 @@ import io
 import random
 import re
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pipeline.images.damage import check_decodes, damage_of
 from pipeline.images.damage.jpeg import is_whole_jpeg
+from pipeline.images.damage.png import png_damage
 from pipeline.images.decode import ImageRefused, decode
 from pipeline.upscaling.pictures import decode_picture
 from tests.images.originals import drawing, saved
@@ -332,6 +334,55 @@ def test_rows_that_a_png_does_not_hold_are_missed(
     assert re.match(r"is damaged \(its data end after \d+ of \d+ bytes of pixels\)", notice)
     with pytest.raises(ImageRefused, match="bytes of pixels"):
         decode(missing, 10_000, "#ffffff")
+
+
+def test_rows_are_missed_without_the_end_of_the_file_too() -> None:
+    missing = png_without_rows("L", (40, 30), False, 1)
+    (notice,) = decode_picture(missing[:-12]).notices
+    assert notice.startswith("is damaged (its data end after")
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_the_header_of_a_png_may_follow_other_chunks(missing: int) -> None:
+    data = png_without_rows("P", (40, 30), False, missing)
+    first = io.BytesIO()
+    png.write_chunks(first, [(b"prVW", b"preview" * 9)])
+    moved = first.getvalue() + data[8:]
+    assert len(decode_picture(moved).notices) == missing
+
+
+def test_a_second_header_of_a_png_is_no_error() -> None:
+    black, first = saved(Image.new("RGB", (20, 20)), "PNG"), io.BytesIO()
+    unknown = struct.pack(">IIBBBBB", 20, 20, 8, 5, 0, 0, 0)
+    png.write_chunks(first, [(b"IHDR", unknown)])
+    assert decode_picture(first.getvalue() + black[8:]).notices == ()
+
+
+def test_errors_behind_the_last_row_of_a_png_are_no_damage() -> None:
+    header = struct.pack(">IIBBBBB", 20, 20, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(21 * 20 + 100))[:-4] + b"none"
+    file = io.BytesIO()
+    png.write_chunks(file, [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")])
+    assert decode_picture(file.getvalue()).notices == ()
+    decode(file.getvalue(), 10_000, "#ffffff")
+
+
+def test_the_data_of_a_png_are_not_copied_to_count_them() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)
+    noise[0] = 0
+    header = struct.pack(">IIBBBBB", 1000, 1000, 8, 2, 0, 0, 0)
+    rows = np.concatenate([np.zeros((1000, 1), np.uint8), noise.reshape(1000, -1)], 1)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b"")
+    file = io.BytesIO()
+    png.write_chunks(file, chunks)
+    data = file.getvalue()
+    with Image.open(file) as image:
+        image.load()
+        tracemalloc.start()
+        assert png_damage(image, data) is None
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < len(data) / 10
 
 
 def test_a_turned_png_with_an_empty_border_is_whole() -> None:

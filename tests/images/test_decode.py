@@ -237,7 +237,7 @@ def test_what_the_machine_does_wrong_is_no_damage(fault: Exception) -> None:
         raise OSError("broken data stream when reading image file")
 
 
-@pytest.mark.parametrize("name", ["jpeg_of", "damage_of", "scan_count"])
+@pytest.mark.parametrize("name", ["jpeg_of", "damage_of_decoded", "scan_count"])
 def test_a_mistake_in_the_program_is_no_damage(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def mistaken(*_: object) -> None:
         raise AttributeError("no such attribute")

@@ -8,6 +8,7 @@ from PIL import Image
 
 from pipeline.images.decode import ImageRefused, decode
 from pipeline.images.endings import end_of_picture
+from pipeline.images.gif_blocks import GRAPHIC_CONTROL, TRAILER
 from pipeline.images.tiff_samples import MIN_IS_BLACK
 from pipeline.upscaling.pictures import decode_picture
 from tests.images.files import tiff_file
@@ -87,9 +88,13 @@ def test_the_last_row_of_a_bitmap_may_lack_what_fills_it_up(width: int) -> None:
         decode_picture(data[: len(data) - filling - 1])
 
 
-def test_bytes_between_the_blocks_of_a_gif_are_no_missing_end() -> None:
-    data = FILES["GIF"]
-    assert decode_picture(data[:-1] + b"\1;").notices == ()
+@pytest.mark.parametrize("name", ["GIF", "GIF animated"])
+@pytest.mark.parametrize("after", [b"", b"\r\n"])
+def test_bytes_between_the_blocks_of_a_gif_are_no_missing_end(name: str, after: bytes) -> None:
+    first, control, rest = FILES[name].rpartition(GRAPHIC_CONTROL if "ani" in name else TRAILER)
+    data = first + b"\0\1" + control + rest
+    assert end_of_picture(data + after, "GIF") == len(data)
+    assert decode_picture(data + after).notices == ()
 
 
 def test_damage_within_a_whole_file_is_not_called_an_early_end() -> None:

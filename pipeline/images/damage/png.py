@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from pipeline.images.png_chunks import png_chunks
+from pipeline.images.png_chunks import png_chunks, png_header
 
-_SIZE, _BIT_DEPTH, _COLOUR_TYPE, _INTERLACED = 16, 24, 25, 28
-"""Offsets in the file"""
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PASSES = (
     (0, 0, 8, 8),
@@ -21,7 +19,8 @@ _PASSES = (
     (0, 1, 1, 2),
 )
 """First column and row of each pass, and the steps to the next"""
-_BLOCK_BYTES = 2**20
+# Inflated to a thousand times as many at most.
+_BLOCK_BYTES = 2**14
 
 
 def png_damage(image: Image.Image, data: bytes) -> str | None:
@@ -49,10 +48,10 @@ def _is_empty(line: Image.Image) -> bool:
 
 
 def _bytes_of_rows(data: bytes) -> int:
-    width, height = struct.unpack_from(">II", data, _SIZE)
-    bits = data[_BIT_DEPTH] * _CHANNELS[data[_COLOUR_TYPE]]
-    total = 0
-    for left, top, across, down in _PASSES if data[_INTERLACED] else ((0, 0, 1, 1),):
+    width, height, depth, colour_type, interlaced = struct.unpack_from(">IIBB2xB", png_header(data))
+    # Pillow skips a header of an unknown type where it finds another.
+    bits, total = depth * _CHANNELS.get(colour_type, 0), 0
+    for left, top, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
         columns, rows = max(-(-(width - left) // across), 0), max(-(-(height - top) // down), 0)
         # Each row begins with a byte for its filter.
         total += rows * (1 + -(-columns * bits // 8)) if columns else 0
@@ -61,10 +60,13 @@ def _bytes_of_rows(data: bytes) -> int:
 
 def _inflated_bytes(data: bytes, most: int) -> int:
     """Return how many bytes of pixels the file has, at least `most` where it has more."""
-    stream, count = zlib.decompressobj(), 0
+    stream, count, view = zlib.decompressobj(), 0, memoryview(data)
     for kind, start, end in png_chunks(data):
-        rest = data[start:end] if kind == b"IDAT" else b""
-        while rest and count < most and not stream.eof:
-            count += len(stream.decompress(rest, _BLOCK_BYTES))
-            rest = stream.unconsumed_tail
+        for first in range(start, end, _BLOCK_BYTES) if kind == b"IDAT" else ():
+            if count >= most or stream.eof:
+                return count
+            try:
+                count += len(stream.decompress(view[first : min(first + _BLOCK_BYTES, end)]))
+            except zlib.error:  # Pillow raises it, too, unless all rows come before
+                return most
     return count
