@@ -134,8 +134,14 @@ def _add_stage(app: typer.Typer, stage: Stage, shown: Section, source: str) -> N
         overrides = {name: text for name, text in texts.items() if text is not None}
         progress = ConsoleProgress()
         params = _params_with(stage.name, overrides, progress)
-        with _exclusive(stage, options), naming_options(stage.name, overrides):
-            stage.run(params, progress, **options)
+        try:
+            with _exclusive(stage, options), naming_options(stage.name, overrides):
+                stage.run(params, progress, **options)
+        except UsageError:
+            raise
+        except BaseException:
+            progress.show_notes()
+            raise
         progress.show_notes()
 
     set_signature(command, [*stage.options, *param_options(shown, source)], stage.run)
