@@ -555,7 +555,7 @@ def test_what_cannot_be_continued_is_one_line(world: Path, tmp_path: Path) -> No
         ({"generator.blocks": 2}, "it was trained with train.generator.blocks 1"),
         ({"adv_weight": 0}, "it has discriminator, discriminator_optimiser, which this"),
         ({"steps": 3}, "it is of step 4, after the 3 steps that this training has"),
-        ({"resume": "nowhere.pt"}, "nowhere.pt: No such file"),
+        ({"resume": "nowhere.pt"}, "nowhere.pt: no such file"),
         ({"init": given}, "train.init names another start"),
     ):
         with pytest.raises(UsageError) as raised:
