@@ -3,18 +3,21 @@
 import io
 import json
 import re
+import select
 import socket
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 import requests
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
+from werkzeug.wrappers import Response
 
 from pipeline.networks.files import save_generator
 from pipeline.shipped import AUTO, FOR_JPEG
@@ -297,6 +300,40 @@ def test_a_browser_that_has_gone_keeps_nobody_waiting() -> None:
             )
         small = encode_picture(Picture((noise(4, 4),)), "png")
         assert post(server.url, small, model="perception").status_code == 200
+
+
+def test_an_upload_that_trickles_frees_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.upscaling.app.MAX_WAITING_BYTES", 50_000_000)
+    monkeypatch.setattr("pipeline.upscaling.uploads.GRACE_SECONDS", 0)
+    app = UpscaleApp({"web": FOR_JPEG}, "cpu")
+    head = (
+        "POST /upscale?model=web&scale=4&format=png HTTP/1.1\r\n"
+        "Host: localhost\r\nContent-Length: 50000000\r\n\r\n"
+    )
+    with (
+        Server(app) as server,
+        socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as trickle,
+    ):
+        trickle.sendall(head.encode())
+        while not select.select([trickle], [], [], 0.05)[0]:
+            trickle.sendall(b"\0")
+        answer = trickle.recv(65536)
+        monkeypatch.undo()
+        assert post(server.url, b"text", model="web").status_code == 422
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"The upload is too slow: less than 5 kB per second." in answer
+
+
+def test_page_and_program_are_of_one_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Files that an upgrade replaces, or removes, while the program runs."""
+    with Server(UpscaleApp({"web": FOR_JPEG}, "cpu")) as server:
+        for name in ("", "page.js", "page.css"):
+            before = requests.get(f"{server.url}/{name}", timeout=60).text
+            with monkeypatch.context() as patched:
+                patched.setattr("pipeline.upscaling.app.files", lambda _: tmp_path)
+                assert requests.get(f"{server.url}/{name}", timeout=60).text == before
 
 
 def begin(url: str, data: bytes, phase: str) -> socket.socket:
@@ -591,6 +628,11 @@ def test_the_page_rejects_a_file_that_is_no_picture(
     )
     expect(page.locator("#status")).to_have_text("1 of 2 done, 1 failed")
     expect(item(page, 1).locator(".result")).to_be_hidden()
+    # The same would fail in the same way.
+    again = item(page, 1).get_by_role("button", name="Try again")
+    expect(again).to_be_hidden()
+    page.select_option("#scale", "2")
+    expect(again).to_be_visible()
 
 
 @needs_chromium
@@ -650,9 +692,67 @@ def test_a_server_that_has_ended_is_told_and_pictures_wait(
     assert port is not None
     page.set_input_files("#file", pictures)
     expect(page.locator("#problem")).to_contain_text("does not answer")
+    page.get_by_role("button", name="Cancel all").click()
+    expect(page.locator("#problem")).to_be_hidden()
+    expect(page.get_by_role("button", name="Go on")).to_be_hidden()
+    page.get_by_role("button", name="Clear the list").click()
+    page.set_input_files("#file", pictures)
+    expect(page.locator("#problem")).to_contain_text("does not answer")
     expect(captions(page)).to_have_text(["Waiting"] * 3)
     with Server(app, port=port):
         page.get_by_role("button", name="Go on").click()
         expect(page.locator("#status")).to_have_text("3 of 3 done")
         expect(page.locator("#problem")).to_be_hidden()
         page.close()
+
+
+@needs_chromium
+def test_a_picture_waits_while_a_proxy_or_the_server_has_no_room(
+    browser: Browser, picture: Path
+) -> None:
+    full = "Too many pictures wait here; send this one later."
+    busy = [Response("<p>Bad gateway", 502, mimetype="text/html"), Response(full, 503)]
+    app = UpscaleApp({"web": FOR_JPEG}, "cpu")
+
+    def crowded(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        takes = environ["REQUEST_METHOD"] != "POST" or not busy
+        return app(environ, start) if takes else busy.pop(0)(environ, start)
+
+    page = browser.new_page()
+    page.clock.install()
+    with Server(crowded) as server:
+        page.goto(server.url)
+        page.set_input_files("#file", picture)
+        for reason in ("The server answers 502.", full):
+            expect(captions(page)).to_have_text(
+                f"Waiting. {reason} The page tries it again in 5 seconds."
+            )
+            page.clock.run_for(5000)
+        expect(captions(page)).to_contain_text("480 × 360")
+        page.close()
+
+
+@needs_chromium
+def test_a_file_that_goes_before_it_is_sent_fails_alone(page: Page, tmp_path: Path) -> None:
+    names = ("first.png", "changed.png", "empty.png", "last.png")
+    for name in names:
+        Image.fromarray(noise(30, 40)).save(tmp_path / name)
+    Image.fromarray(noise(400, 300, 1)[..., 0]).save(tmp_path / "first.png")
+    (tmp_path / "empty.png").write_bytes(b"")
+    page.select_option("#model", "web")
+    page.set_input_files("#file", [tmp_path / name for name in names])
+    expect(item(page, 3).locator(".thumb")).to_have_js_property("naturalWidth", 40)
+    (tmp_path / "changed.png").unlink()
+    (tmp_path / "empty.png").unlink()
+    expect(page.locator("#status")).to_have_text("2 of 4 done, 2 failed")
+    expect(item(page, 1).get_by_role("alert")).to_contain_text("was changed, moved or removed.")
+    expect(item(page, 2).get_by_role("alert")).to_contain_text("The picture could not be sent")
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+@needs_chromium
+def test_a_fault_of_the_page_is_called_one(page: Page, picture: Path) -> None:
+    page.evaluate("() => { readResult = () => { throw new Error('no memory'); }; }")
+    page.set_input_files("#file", picture)
+    expect(page.get_by_role("alert")).to_have_text("The page failed: no memory")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
