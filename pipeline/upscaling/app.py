@@ -182,9 +182,7 @@ class UpscaleApp:
             work.enter("encode")
             result = encode_picture(large, format)
         except ImageRefused as refusal:
-            unread = unread_text("", head)
-            text = unread if refusal.reason == "not_an_image" and unread else refusal.text
-            raise UnprocessableEntity(f"No picture that can be read: {text}.") from None
+            raise UnprocessableEntity(_refusal_text(refusal, head, scale)) from None
         except PipelineError as error:
             raise UnprocessableEntity(f"{error}.") from None
         except Exception as error:
@@ -246,6 +244,22 @@ def _template(name: str) -> bytes:
 def _max_pixels(scale: float) -> int:
     """Return the largest number of pixels, all frames together, that are enlarged by `scale`."""
     return int(MAX_PIXELS / max(scale / 4, 1) ** 2)
+
+
+def _refusal_text(refusal: ImageRefused, head: bytes, scale: float) -> str:
+    """Return the message for a file, which begins with `head`, that is not decoded."""
+    max_pixels = _max_pixels(scale)
+    limit = f"{max_pixels} pixels"
+    if refusal.text.endswith(f" {limit}"):
+        millions, rest = divmod(max_pixels, 10**6)
+        shown = limit if rest else f"{millions} megapixels"
+        return (
+            f"{refusal.text.removesuffix(limit)}{shown}, the limit for {scale:g} times as large. "
+            "The command “pipeline upscale” takes larger ones."
+        )
+    unread = unread_text("", head)
+    text = unread if refusal.reason == "not_an_image" and unread else refusal.text
+    return f"No picture that can be read: {text}."
 
 
 def _make_upscaler(model: str, scale: float, device: str) -> Upscaler:

@@ -1,6 +1,8 @@
 "use strict";
 
 const SHOWN_PIXELS = 100e6;
+// Sides beyond this ratio would leave a line of the picture, fitted to the window.
+const FITTED_RATIO = 20;
 const PAUSE_BETWEEN_DOWNLOADS_MS = 500;
 const PAUSE_BEFORE_RETRY_MS = 5000;
 const PROBE_TIMEOUT_MS = 10000;
@@ -61,6 +63,9 @@ function makeItem(file, name) {
   for (const [action, act] of Object.entries(actions)) {
     item.part(`.${action}`).addEventListener("click", () => act(item));
   }
+  item.part(".save").addEventListener("click", () => {
+    item.result.isSaved = true;
+  });
   item.part(".divider").addEventListener("input", event => {
     item.part(".stage").style.setProperty("--at", event.target.value + "%");
   });
@@ -69,7 +74,7 @@ function makeItem(file, name) {
 
 async function examine(item) {
   try {
-    item.unreadable = unreadableFormat(await item.file.slice(0, 64).arrayBuffer());
+    item.unreadable = unreadableFormat(await item.file.slice(0, 64).arrayBuffer(), item.file.type);
   } catch {
     item.unreadable = CHANGED;
   }
@@ -89,14 +94,18 @@ async function examine(item) {
   }
 }
 
-function unreadableFormat(buffer) {
+function unreadableFormat(buffer, type) {
   const head = String.fromCharCode(...new Uint8Array(buffer));
   if (/^....ftyp(he[iv][cmsx]|m[is][fa]1.*he[iv][cx])/s.test(head)) {
-    return "HEIC pictures cannot be read; save it as JPEG or PNG. (iPhones: Settings, Camera, " +
+    return "HEIC pictures cannot be read; save this one as JPEG or PNG. (iPhones: Settings, Camera, " +
       "Formats, Most Compatible.)";
   }
   if (head.startsWith("\xff\x0a") || head.slice(4, 8) === "JXL ") {
-    return "JPEG XL pictures cannot be read; save it as PNG.";
+    return "JPEG XL pictures cannot be read; save this one as PNG.";
+  }
+  // The type is by the name: a PNG may be called so. SVG is XML, or packed by gzip.
+  if (type === "image/svg+xml" && /^((\xef\xbb\xbf)?\s*<|\x1f\x8b)/.test(head)) {
+    return "SVG is a drawing of vectors, which cannot be read; save it as PNG, in the size that you need.";
   }
   return "";
 }
@@ -245,7 +254,11 @@ async function readResult(reader, onState) {
     }
     const end = rest.indexOf(10), line = new TextDecoder().decode(rest.subarray(0, end));
     rest = rest.subarray(end + 1);
-    return JSON.parse(line);
+    try {
+      return JSON.parse(line);
+    } catch {
+      throw new Refusal("The answer is not of this program; a proxy may have replaced it.");
+    }
   };
   for (;;) {
     const line = await readLine();
@@ -311,9 +324,17 @@ async function openComparison(item) {
   if (result.isShowable) {
     const hasOriginal = await load(item.part(".before"), item.url);
     item.part(".stage").classList.toggle("alone", !hasOriginal);
-    item.part(".result").hidden = false;
+    showFigure(item);
   }
   render(item);
+}
+
+function showFigure(item) {
+  const figure = item.part(".result"), {naturalWidth: width, naturalHeight: height} = item.part(".after");
+  figure.classList.toggle("long", Math.max(width / height, height / width) > FITTED_RATIO);
+  figure.hidden = false;
+  // To the divider.
+  figure.scrollTo((figure.scrollWidth - figure.clientWidth) / 2, 0);
 }
 
 function closeComparison(item) {
@@ -488,5 +509,9 @@ for (const kind of ["dragover", "dragleave", "drop"]) addEventListener(kind, eve
   event.preventDefault();
   byId("drop").classList.toggle("over", kind === "dragover");
   if (kind === "drop") addDropped(event.dataTransfer);
+});
+addEventListener("beforeunload", event => {
+  const isNeeded = ({state, result}) => PENDING.includes(state) || result && !result.isSaved;
+  if (items.some(isNeeded)) event.preventDefault();
 });
 offerScales();
