@@ -72,7 +72,8 @@ class Server:
         """
         address = ip_address(self._address)
         loopback = "127.0.0.1" if address.version == 4 else "::1"
-        host = loopback if address.is_unspecified else self._host
+        # RFC 6874 writes the scope of an address so.
+        host = loopback if address.is_unspecified else self._host.replace("%", "%25")
         return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def __enter__(self) -> Self:
@@ -106,9 +107,10 @@ def _listener(host: str, port: int) -> socket.socket:
     # Werkzeug would print and exit the program where it cannot bind.
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family = min((family for family, *_ in found), key=lambda one: one != socket.AF_INET)
+        family, *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
         both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
-        return socket.create_server((host, port), family=family, dualstack_ipv6=both)
+        # The address has the scope, too, of a link's address such as fe80::1%eth0.
+        return socket.create_server(address, family=family, dualstack_ipv6=both)
     except (OSError, UnicodeError) as error:
         fault = str(getattr(error, "strerror", None) or error).partition(" (while attempting")[0]
         raise UsageError(

@@ -87,9 +87,13 @@ class HandRunCommand(TyperCommand):
             value = values.get(param.name or "")
             if value == "" or (isinstance(value, list | tuple) and "" in value):
                 option = next((name for name in param.opts if name.startswith("--")), None)
+                # Paths by default are no text.
+                is_word = isinstance(param.default, str)
+                advice = (
+                    f" for {param.default}" if is_word else ", or name something (this folder is .)"
+                )
                 raise UsageError(
-                    f"{option or str(param.name).upper()}: is empty; leave it out, or name "
-                    "something (this folder is .)"
+                    f"{option or str(param.name).upper()}: is empty; leave it out{advice}"
                 )
         return super().parse_args(ctx, args)
 

@@ -7,6 +7,7 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+import psutil
 import pytest
 import requests
 from werkzeug.exceptions import HTTPException
@@ -87,6 +88,25 @@ def test_the_url_opens_whatever_the_host_is_called(host: str, url: str) -> None:
         assert server.url.startswith(url)
         answer = requests.get(server.url, timeout=60)
         assert (answer.status_code, answer.text) == (200, server.url.lower())
+
+
+def link_local_address() -> str | None:
+    """An address that is one only with the name of its interface, such as fe80::1%eth0."""
+    every = (one for each in psutil.net_if_addrs().values() for one in each)
+    return next((one.address for one in every if one.address.startswith("fe80:")), None)
+
+
+@pytest.mark.skipif(link_local_address() is None, reason="no interface has such an address")
+def test_an_address_keeps_the_interface_of_its_link() -> None:
+    host = link_local_address()
+    assert host is not None
+    assert "%" in host
+    with Server(app, host) as server:
+        assert server.url.startswith(f"http://[{host.replace('%', '%25')}]:")
+        with socket.create_connection((host, int(server.url.rpartition(":")[2]))) as connection:
+            address = host.partition("%")[0]
+            connection.sendall(f"GET / HTTP/1.0\r\nHost: [{address}]\r\n\r\n".encode())
+            assert read_to_end(connection).startswith(b"HTTP/1.1 200 ")
 
 
 @needs_ipv6

@@ -36,6 +36,7 @@ from pipeline.upscaling.encoding import check_format, encode_picture, encoder_by
 from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.model_choice import model_for
 from pipeline.upscaling.pictures import decode_picture
+from pipeline.upscaling.uploads import TimedInput
 from pipeline.upscaling.upscaler import Upscaler
 from pipeline.upscaling.waiting import EncodedResult, RequestAborted, Waiting, Work
 
@@ -65,8 +66,9 @@ class UpscaleApp:
     The request's body is the picture's file, the response's the result. For `AUTO` the response's
     header `X-Model` names the model that was used; `X-Notices` says what the result lacks of the
     file. With `&progress=1` the response is lines of JSON, several a second: objects of `phase`,
-    `done`, `total` and `unit`; at last one of `error`, or one of `bytes`, `type`, `width`,
-    `height`, `model` and `notices`, and then so many bytes, the result.
+    `done`, `total` and `unit`; at last one of `error`, with `again` where the same request may
+    succeed later, or one of `bytes`, `type`, `width`, `height`, `model` and `notices`, and then so
+    many bytes, the result.
 
     `models`: labels on the page → models as of `model_for`; `restoring`: labels of those that make
     pictures no larger. One picture is computed at a time; the others wait, in the order in which
@@ -81,7 +83,9 @@ class UpscaleApp:
         self._computing = ThreadPoolExecutor(1, "upscale")
         self._waiting = Waiting(MAX_WAITING_BYTES)
         self._closed = Event()
+        # Read at the start, as this program is: an upgrade must not mix their versions.
         self._page = _render_page(self._models, self._restoring)
+        self._page_files = {path: _template(path) for path in _PAGE_FILES}
 
     def close(self) -> None:
         """Abort the request that is being computed, and those that wait."""
@@ -115,7 +119,7 @@ class UpscaleApp:
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(("GET", "HEAD"))
         if request.path in _PAGE_FILES:
-            return Response(_template(request.path), mimetype=_PAGE_FILES[request.path])
+            return Response(self._page_files[request.path], mimetype=_PAGE_FILES[request.path])
         headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
         return Response(self._page, mimetype="text/html", headers=headers)
 
@@ -178,9 +182,7 @@ class UpscaleApp:
             work.enter("encode")
             result = encode_picture(large, format)
         except ImageRefused as refusal:
-            unread = unread_text("", head)
-            text = unread if refusal.reason == "not_an_image" and unread else refusal.text
-            raise UnprocessableEntity(f"No picture that can be read: {text}.") from None
+            raise UnprocessableEntity(_refusal_text(refusal, head, scale)) from None
         except PipelineError as error:
             raise UnprocessableEntity(f"{error}.") from None
         except Exception as error:
@@ -198,13 +200,14 @@ def _lines(work: Work) -> Iterator[bytes]:
             yield from map(_line, states)
         result = work.result.result()
     except HTTPException as error:
-        yield _line({"error": error.description})
+        again = {} if isinstance(error, UnprocessableEntity) else {"again": True}
+        yield _line({"error": error.description, **again})
     except RequestAborted:
         return
     except Exception:
         # The status has been sent: the message can only be a line.
         _log.exception("a picture failed")
-        yield _line({"error": "The program failed; its terminal shows why."})
+        yield _line({"error": "The program failed; its terminal shows why.", "again": True})
     else:
         size = {"width": result.width, "height": result.height}
         shown = {"bytes": len(result.data), "type": result.mime_type, "model": result.model}
@@ -243,6 +246,22 @@ def _max_pixels(scale: float) -> int:
     return int(MAX_PIXELS / max(scale / 4, 1) ** 2)
 
 
+def _refusal_text(refusal: ImageRefused, head: bytes, scale: float) -> str:
+    """Return the message for a file, which begins with `head`, that is not decoded."""
+    max_pixels = _max_pixels(scale)
+    limit = f"{max_pixels} pixels"
+    if refusal.text.endswith(f" {limit}"):
+        millions, rest = divmod(max_pixels, 10**6)
+        shown = limit if rest else f"{millions} megapixels"
+        return (
+            f"{refusal.text.removesuffix(limit)}{shown}, the limit for {scale:g} times as large. "
+            "The command “pipeline upscale” takes larger ones."
+        )
+    unread = unread_text("", head)
+    text = unread if refusal.reason == "not_an_image" and unread else refusal.text
+    return f"No picture that can be read: {text}."
+
+
 def _make_upscaler(model: str, scale: float, device: str) -> Upscaler:
     return Upscaler(model, scale=scale, device=device)
 
@@ -265,6 +284,7 @@ def _body_bytes(request: Request) -> int:
 
 
 def _body(request: Request) -> bytes:
+    request.environ["wsgi.input"] = TimedInput(request.environ["wsgi.input"])
     try:
         return request.get_data(cache=False)
     except RequestEntityTooLarge:

@@ -3,18 +3,22 @@
 import io
 import json
 import re
+import select
 import socket
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
+from wsgiref.types import StartResponse, WSGIEnvironment
 
+import numpy as np
 import pytest
 import requests
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
+from werkzeug.wrappers import Response
 
 from pipeline.networks.files import save_generator
 from pipeline.shipped import AUTO, FOR_JPEG
@@ -150,6 +154,15 @@ def test_what_is_too_large_is_refused(url: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("pipeline.upscaling.app.MAX_PIXELS", 100)
     answer = post(url, encode_picture(Picture((noise(11, 10),)), "png"))
     assert (answer.status_code, "10×11 are more than 100 pixels" in answer.text) == (422, True)
+    monkeypatch.undo()
+    frames = tuple(np.full((200, 100, 3), number, np.uint8) for number in range(201))
+    animation = encode_picture(Picture(frames, frame_durations_ms=(40,) * 201), "png")
+    answer = post(url, animation, scale="8")
+    assert (answer.status_code, answer.text) == (
+        422,
+        "201 frames of 100×200 are more than 4 megapixels, the limit for 8 times as large. "
+        "The command “pipeline upscale” takes larger ones.\n",
+    )
     monkeypatch.setattr("pipeline.upscaling.app.MAX_BYTES", 1_000_000)
     answer = post(url, bytes(1_000_001))
     assert (answer.status_code, answer.text) == (413, "The file has more than 1 MB.\n")
@@ -299,6 +312,40 @@ def test_a_browser_that_has_gone_keeps_nobody_waiting() -> None:
         assert post(server.url, small, model="perception").status_code == 200
 
 
+def test_an_upload_that_trickles_frees_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.upscaling.app.MAX_WAITING_BYTES", 50_000_000)
+    monkeypatch.setattr("pipeline.upscaling.uploads.GRACE_SECONDS", 0)
+    app = UpscaleApp({"web": FOR_JPEG}, "cpu")
+    head = (
+        "POST /upscale?model=web&scale=4&format=png HTTP/1.1\r\n"
+        "Host: localhost\r\nContent-Length: 50000000\r\n\r\n"
+    )
+    with (
+        Server(app) as server,
+        socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as trickle,
+    ):
+        trickle.sendall(head.encode())
+        while not select.select([trickle], [], [], 0.05)[0]:
+            trickle.sendall(b"\0")
+        answer = trickle.recv(65536)
+        monkeypatch.undo()
+        assert post(server.url, b"text", model="web").status_code == 422
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"The upload is too slow: less than 5 kB per second." in answer
+
+
+def test_page_and_program_are_of_one_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Files that an upgrade replaces, or removes, while the program runs."""
+    with Server(UpscaleApp({"web": FOR_JPEG}, "cpu")) as server:
+        for name in ("", "page.js", "page.css"):
+            before = requests.get(f"{server.url}/{name}", timeout=60).text
+            with monkeypatch.context() as patched:
+                patched.setattr("pipeline.upscaling.app.files", lambda _: tmp_path)
+                assert requests.get(f"{server.url}/{name}", timeout=60).text == before
+
+
 def begin(url: str, data: bytes, phase: str) -> socket.socket:
     """Send a picture, and return the connection when the picture has reached that phase."""
     query = "model=perception&scale=4&format=png&progress=1"
@@ -405,6 +452,15 @@ def test_a_chosen_picture_is_shown_beside_its_enlargement(
     assert download.value.suggested_filename == "drawing_x4.png"
     download.value.save_as(tmp_path / "saved.png")
     assert Image.open(tmp_path / "saved.png").size == (480, 360)
+    warnings: list[str] = []
+    page.on("dialog", lambda dialog: (warnings.append(dialog.type), dialog.accept()))
+    page.reload()
+    assert warnings == []
+    page.set_input_files("#file", picture)
+    expect(page.locator(".result")).to_be_visible()
+    page.locator(".divider").click()
+    page.reload()
+    assert warnings == ["beforeunload"]
 
 
 @needs_chromium
@@ -519,6 +575,26 @@ def test_a_picture_that_the_browser_cannot_show_leaves_the_result_alone(
 
 
 @needs_chromium
+def test_very_long_pictures_are_compared_at_their_size(page: Page, tmp_path: Path) -> None:
+    for name, size in (("tall.png", (6, 2000)), ("wide.png", (2000, 6))):
+        Image.new("RGB", size, "teal").save(tmp_path / name)
+        page.set_input_files("#file", tmp_path / name)
+    for number, size in enumerate([(24, 8000), (8000, 24)]):
+        expect(item(page, number).locator(".caption")).to_contain_text(f"{size[0]} × {size[1]}")
+        if number:
+            item(page, number).get_by_text("Compare").click()
+        after = item(page, number).locator(".after")
+        expect(after).to_be_visible()
+        box, figure = after.bounding_box(), item(page, number).locator(".result").bounding_box()
+        assert box is not None
+        assert figure is not None
+        assert (round(box["width"]), round(box["height"])) == size
+        assert figure["height"] <= 0.8 * 800
+        # The divider, in the middle, is in sight.
+        assert figure["x"] < box["x"] + size[0] / 2 < figure["x"] + figure["width"]
+
+
+@needs_chromium
 def test_a_result_that_the_browser_cannot_show_can_be_saved(page: Page, tmp_path: Path) -> None:
     Image.new("RGB", (260_000, 1), "teal").save(tmp_path / "wide.png")
     page.set_input_files("#file", tmp_path / "wide.png")
@@ -533,7 +609,7 @@ def test_a_result_that_the_browser_cannot_show_can_be_saved(page: Page, tmp_path
 
 def test_the_page_names_both_limits(url: str) -> None:
     text = " ".join(requests.get(url, timeout=60).text.split())
-    assert "up to 64 MB and 16 megapixels; 4 for eight times" in text
+    assert "up to 64 MB and 16 megapixels, or 4 megapixels to become 8 times as large" in text
 
 
 DROP = """files => {
@@ -585,12 +661,18 @@ def test_the_page_rejects_a_file_that_is_no_picture(
     page: Page, picture: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "note.png").write_text("no picture")
-    page.set_input_files("#file", [picture, tmp_path / "note.png"])
+    named_otherwise = picture.rename(tmp_path / "drawing.svg")
+    page.set_input_files("#file", [named_otherwise, tmp_path / "note.png"])
     expect(page.get_by_role("alert")).to_have_text(
         "No picture that can be read: no image of a known format."
     )
     expect(page.locator("#status")).to_have_text("1 of 2 done, 1 failed")
     expect(item(page, 1).locator(".result")).to_be_hidden()
+    # The same would fail in the same way.
+    again = item(page, 1).get_by_role("button", name="Try again")
+    expect(again).to_be_hidden()
+    page.select_option("#scale", "2")
+    expect(again).to_be_visible()
 
 
 @needs_chromium
@@ -599,25 +681,30 @@ def test_what_cannot_be_enlarged_is_named_before_the_upload(page: Page, tmp_path
     Image.new("1", (2500, 2000)).save(tmp_path / "half.png")
     (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     (tmp_path / "new.jxl").write_bytes(b"\xff\x0a" + bytes(30))
+    (tmp_path / "drawing.svg").write_text('<?xml version="1.0" encoding="UTF-8"?>\n<svg/>')
     with (tmp_path / "long.tif").open("wb") as file:
         file.truncate(64_000_001)
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url))
     page.select_option("#scale", "8")
-    names = ("phone.png", "half.png", "phone.heic", "new.jxl", "long.tif")
+    names = ("phone.png", "half.png", "phone.heic", "new.jxl", "long.tif", "drawing.svg")
     page.set_input_files("#file", [tmp_path / name for name in names])
     limit = "megapixels, the limit for 8 times as large."
     for number, message in enumerate(
         (
             f"5000 × 4000 are more than 4 {limit}",
             f"2500 × 2000 are more than 4 {limit}",
-            "HEIC pictures cannot be read; save it as JPEG or PNG.",
-            "JPEG XL pictures cannot be read; save it as PNG.",
+            "HEIC pictures cannot be read; save this one as JPEG or PNG.",
+            "JPEG XL pictures cannot be read; save this one as PNG.",
             "The file has more than 64 MB.",
+            "SVG is a drawing of vectors, which cannot be read; save it as PNG",
         )
     ):
         expect(item(page, number).get_by_role("alert")).to_contain_text(message)
-    expect(page.locator("#status")).to_have_text("0 of 5 done, 5 failed")
+    expect(page.locator("#status")).to_have_text("0 of 6 done, 6 failed")
+    # Another scale helps against too many pixels alone.
+    page.select_option("#scale", "4")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(2)
     assert [address for address in sent if "/upscale" in address] == []
 
 
@@ -650,9 +737,70 @@ def test_a_server_that_has_ended_is_told_and_pictures_wait(
     assert port is not None
     page.set_input_files("#file", pictures)
     expect(page.locator("#problem")).to_contain_text("does not answer")
+    page.get_by_role("button", name="Cancel all").click()
+    expect(page.locator("#problem")).to_be_hidden()
+    expect(page.get_by_role("button", name="Go on")).to_be_hidden()
+    page.get_by_role("button", name="Clear the list").click()
+    page.set_input_files("#file", pictures)
+    expect(page.locator("#problem")).to_contain_text("does not answer")
     expect(captions(page)).to_have_text(["Waiting"] * 3)
     with Server(app, port=port):
         page.get_by_role("button", name="Go on").click()
         expect(page.locator("#status")).to_have_text("3 of 3 done")
         expect(page.locator("#problem")).to_be_hidden()
         page.close()
+
+
+@needs_chromium
+def test_a_picture_waits_while_a_proxy_or_the_server_has_no_room(
+    browser: Browser, picture: Path
+) -> None:
+    full = "Too many pictures wait here; send this one later."
+    busy = [Response("<p>Bad gateway", 502, mimetype="text/html"), Response(full, 503)]
+    busy.append(Response("<p>Log in\n", 200, mimetype="text/html"))
+    app = UpscaleApp({"web": FOR_JPEG}, "cpu")
+
+    def crowded(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        takes = environ["REQUEST_METHOD"] != "POST" or not busy
+        return app(environ, start) if takes else busy.pop(0)(environ, start)
+
+    page = browser.new_page()
+    page.clock.install()
+    with Server(crowded) as server:
+        page.goto(server.url)
+        page.set_input_files("#file", picture)
+        for reason in ("The server answers 502.", full):
+            expect(captions(page)).to_have_text(
+                f"Waiting. {reason} The page tries it again in 5 seconds."
+            )
+            page.clock.run_for(5000)
+        expect(page.get_by_role("alert")).to_contain_text("The answer is not of this program")
+        page.get_by_role("button", name="Try again").click()
+        expect(captions(page)).to_contain_text("480 × 360")
+        page.close()
+
+
+@needs_chromium
+def test_a_file_that_goes_before_it_is_sent_fails_alone(page: Page, tmp_path: Path) -> None:
+    names = ("first.png", "changed.png", "empty.png", "last.png")
+    for name in names:
+        Image.fromarray(noise(30, 40)).save(tmp_path / name)
+    Image.fromarray(noise(400, 300, 1)[..., 0]).save(tmp_path / "first.png")
+    (tmp_path / "empty.png").write_bytes(b"")
+    page.select_option("#model", "web")
+    page.set_input_files("#file", [tmp_path / name for name in names])
+    expect(item(page, 3).locator(".thumb")).to_have_js_property("naturalWidth", 40)
+    (tmp_path / "changed.png").unlink()
+    (tmp_path / "empty.png").unlink()
+    expect(page.locator("#status")).to_have_text("2 of 4 done, 2 failed")
+    expect(item(page, 1).get_by_role("alert")).to_contain_text("was changed, moved or removed.")
+    expect(item(page, 2).get_by_role("alert")).to_contain_text("The picture could not be sent")
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+@needs_chromium
+def test_a_fault_of_the_page_is_called_one(page: Page, picture: Path) -> None:
+    page.evaluate("() => { readResult = () => { throw new Error('no memory'); }; }")
+    page.set_input_files("#file", picture)
+    expect(page.get_by_role("alert")).to_have_text("The page failed: no memory")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()

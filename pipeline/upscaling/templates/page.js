@@ -1,7 +1,14 @@
 "use strict";
 
 const SHOWN_PIXELS = 100e6;
+// Sides beyond this ratio would leave a line of the picture, fitted to the window.
+const FITTED_RATIO = 20;
 const PAUSE_BETWEEN_DOWNLOADS_MS = 500;
+const PAUSE_BEFORE_RETRY_MS = 5000;
+const PROBE_TIMEOUT_MS = 10000;
+// Too many requests, or a proxy whose server is away: what passes by itself.
+const PASSING_STATUSES = [429, 502, 503, 504];
+const CHANGED = "The file cannot be read: it was changed, moved or removed.";
 const PENDING = ["waiting", "running"];
 
 const byId = id => document.getElementById(id);
@@ -10,18 +17,30 @@ const getChoices = () =>
   Object.fromEntries(["model", "scale", "format"].map(name => [name, byId(name).value]));
 
 // One per picture: file, name, view, state ("waiting", "running", "done", "failed" or "cancelled"),
-// caption, error, size in pixels (null: the browser cannot tell), result.
+// caption, error, remedy of the error, delay (why it waits), choices of the last attempt,
+// size in pixels (null: the browser cannot tell), result.
 let items = [];
 let isRunning = false, isStopped = false;
 let examining = Promise.resolve();
 
-class Refusal extends Error {}
+// A failure of one picture. Remedy: "none", "choices" (another model, scale or format) or "again".
+class Refusal extends Error {
+  constructor(message, remedy = "again") {
+    super(message);
+    this.remedy = remedy;
+  }
+}
+
+// The server takes the picture later.
+class Delay extends Error {}
+
+// No answer, or none to its end.
+class Disconnection extends Error {}
 
 // Pictures that come in.
 
 function add(files, message = "") {
-  byId("problem").textContent = message;
-  isStopped = false;
+  start(message);
   for (const {file, name} of files) {
     const item = makeItem(file, name);
     items.push(item);
@@ -44,6 +63,9 @@ function makeItem(file, name) {
   for (const [action, act] of Object.entries(actions)) {
     item.part(`.${action}`).addEventListener("click", () => act(item));
   }
+  item.part(".save").addEventListener("click", () => {
+    item.result.isSaved = true;
+  });
   item.part(".divider").addEventListener("input", event => {
     item.part(".stage").style.setProperty("--at", event.target.value + "%");
   });
@@ -52,9 +74,9 @@ function makeItem(file, name) {
 
 async function examine(item) {
   try {
-    item.unreadable = unreadableFormat(await item.file.slice(0, 64).arrayBuffer());
+    item.unreadable = unreadableFormat(await item.file.slice(0, 64).arrayBuffer(), item.file.type);
   } catch {
-    item.unreadable = "The file cannot be read: it was changed, moved or removed.";
+    item.unreadable = CHANGED;
   }
   item.url = URL.createObjectURL(item.file);
   const thumb = item.part(".thumb");
@@ -63,33 +85,42 @@ async function examine(item) {
   } else {
     thumb.removeAttribute("src");
   }
-  const reason = refusalOf(item);
-  if (reason && item.state === "waiting") finish(item, "failed", reason);
+  if (item.state !== "waiting") return;
+  item.choices = getChoices();
+  try {
+    check(item);
+  } catch (refusal) {
+    fail(item, refusal);
+  }
 }
 
-function unreadableFormat(buffer) {
+function unreadableFormat(buffer, type) {
   const head = String.fromCharCode(...new Uint8Array(buffer));
   if (/^....ftyp(he[iv][cmsx]|m[is][fa]1.*he[iv][cx])/s.test(head)) {
-    return "HEIC pictures cannot be read; save it as JPEG or PNG. (iPhones: Settings, Camera, " +
+    return "HEIC pictures cannot be read; save this one as JPEG or PNG. (iPhones: Settings, Camera, " +
       "Formats, Most Compatible.)";
   }
   if (head.startsWith("\xff\x0a") || head.slice(4, 8) === "JXL ") {
-    return "JPEG XL pictures cannot be read; save it as PNG.";
+    return "JPEG XL pictures cannot be read; save this one as PNG.";
+  }
+  // The type is by the name: a PNG may be called so. SVG is XML, or packed by gzip.
+  if (type === "image/svg+xml" && /^((\xef\xbb\xbf)?\s*<|\x1f\x8b)/.test(head)) {
+    return "SVG is a drawing of vectors, which cannot be read; save it as PNG, in the size that you need.";
   }
   return "";
 }
 
-function refusalOf({file, size, unreadable}) {
-  if (unreadable) return unreadable;
+// Throws a Refusal of what the server would refuse.
+function check({file, size, unreadable}) {
+  if (unreadable) throw new Refusal(unreadable, "none");
   const larger = "The command “pipeline upscale” takes larger ones.";
   const maxBytes = Number(byId("file").dataset.maxBytes);
-  if (file.size > maxBytes) return `The file has more than ${maxBytes / 1e6} MB. ${larger}`;
+  if (file.size > maxBytes) throw new Refusal(`The file has more than ${maxBytes / 1e6} MB. ${larger}`, "none");
   const scale = byId("scale"), maxPixels = Number(scale.selectedOptions[0].dataset.maxPixels);
   if (size && size.width * size.height > maxPixels) {
-    return `${size.width} × ${size.height} are more than ${maxPixels / 1e6} megapixels, the limit ` +
-      `for ${scale.value} times as large. ${larger}`;
+    throw new Refusal(`${size.width} × ${size.height} are more than ${maxPixels / 1e6} megapixels, ` +
+      `the limit for ${scale.value} times as large. ${larger}`, "choices");
   }
-  return "";
 }
 
 function load(image, url) {
@@ -114,29 +145,58 @@ async function run() {
 
 async function enlarge(item) {
   const started = performance.now(), seconds = () => ((performance.now() - started) / 1000).toFixed(1);
-  const controller = new AbortController(), choices = getChoices();
-  Object.assign(item, {state: "running", error: "", controller});
+  const controller = new AbortController(), choices = getChoices(), {signal} = controller;
+  Object.assign(item, {state: "running", error: "", controller, choices});
   const showState = state => showProgress(item, state, seconds());
   render(item);
   showState({phase: "send"});
   try {
     await item.examined;
-    const reason = refusalOf(item);
-    if (reason) throw new Refusal(reason);
-    const result = await post(item.file, choices, controller.signal, showState);
-    controller.signal.throwIfAborted();
+    check(item);
+    const result = await post(item.file, choices, signal, showState);
+    signal.throwIfAborted();
     keepResult(item, {...result, choices, seconds: seconds()});
     finish(item, "done");
     await offerComparison(item);
   } catch (error) {
-    if (controller.signal.aborted) {
-      finish(item, controller.signal.reason);
-    } else if (error instanceof Refusal) {
-      finish(item, "failed", error.message);
-    } else {
+    const isGone = error instanceof Disconnection && !await answers(signal);
+    if (signal.aborted) {
+      finish(item, signal.reason);
+    } else if (isGone) {
       finish(item, "waiting");
       stop();
+    } else if (error instanceof Delay) {
+      finish(item, "waiting");
+      await waitToRetry(item, error.message);
+    } else {
+      fail(item, error);
     }
+  }
+}
+
+function fail(item, error) {
+  const isExpected = error instanceof Refusal || error instanceof Disconnection;
+  if (!isExpected) console.error(error);
+  item.remedy = error.remedy || "again";
+  finish(item, "failed", isExpected ? error.message : `The page failed: ${error.message}`);
+}
+
+// Ends early where the picture is cancelled.
+async function waitToRetry(item, reason) {
+  item.delay = `Waiting. ${reason} The page tries it again in ${PAUSE_BEFORE_RETRY_MS / 1000} seconds.`;
+  render(item);
+  const end = performance.now() + PAUSE_BEFORE_RETRY_MS;
+  while (item.state === "waiting" && performance.now() < end) await pause(100);
+  item.delay = "";
+}
+
+// Whether the server answers anything.
+async function answers(signal) {
+  try {
+    await fetch("", {method: "HEAD", signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)])});
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -160,17 +220,19 @@ async function post(file, choices, signal, onState) {
   let response;
   try {
     response = await fetch("upscale?" + query, {method: "POST", body: file, signal});
-  } catch (error) {
+  } catch {
     // A file that has changed on the disk fails like a server that is gone.
     await file.slice(0, 1).arrayBuffer().catch(() => {
-      throw new Refusal("The file cannot be read: it was changed, moved or removed.");
+      throw new Refusal(CHANGED, "none");
     });
-    throw error;
+    throw new Disconnection(
+      "The picture could not be sent: the connection broke off, or the file was changed, moved or removed.");
   }
   if (!response.ok) {
-    const isText = (response.headers.get("Content-Type") || "").startsWith("text/plain");
-    const message = isText ? (await response.text()).trim() : `The server answers ${response.status}.`;
-    throw response.status < 500 ? new Refusal(message) : new Error(message);
+    const {status} = response, isText = (response.headers.get("Content-Type") || "").startsWith("text/plain");
+    const text = isText ? (await response.text().catch(() => "")).trim() : "";
+    const message = text || `The server answers ${status}.`;
+    throw PASSING_STATUSES.includes(status) ? new Delay(message) : new Refusal(message);
   }
   return readResult(response.body.getReader(), onState);
 }
@@ -179,8 +241,8 @@ async function post(file, choices, signal, onState) {
 async function readResult(reader, onState) {
   let rest = new Uint8Array();
   const read = async () => {
-    const {value, done} = await reader.read();
-    if (done) throw new Error("The answer ended early.");
+    const {value} = await reader.read().catch(() => ({}));
+    if (!value) throw new Disconnection("The connection broke off before the result's last byte.");
     return value;
   };
   const readLine = async () => {
@@ -192,11 +254,15 @@ async function readResult(reader, onState) {
     }
     const end = rest.indexOf(10), line = new TextDecoder().decode(rest.subarray(0, end));
     rest = rest.subarray(end + 1);
-    return JSON.parse(line);
+    try {
+      return JSON.parse(line);
+    } catch {
+      throw new Refusal("The answer is not of this program; a proxy may have replaced it.");
+    }
   };
   for (;;) {
     const line = await readLine();
-    if (line.error) throw new Refusal(line.error);
+    if (line.error) throw new Refusal(line.error, line.again ? "again" : "choices");
     if (!("bytes" in line)) {
       onState(line);
       continue;
@@ -207,6 +273,11 @@ async function readResult(reader, onState) {
     }
     return {...line, blob: new Blob(parts, {type: line.type})};
   }
+}
+
+function start(message = "") {
+  isStopped = false;
+  byId("problem").textContent = message;
 }
 
 function stop() {
@@ -232,6 +303,7 @@ function forgetResult(item) {
 
 function finish(item, state, error = "") {
   Object.assign(item, {state, error});
+  if (isStopped && !items.some(({state}) => PENDING.includes(state))) start();
   render(item);
   renderSummary();
 }
@@ -252,9 +324,17 @@ async function openComparison(item) {
   if (result.isShowable) {
     const hasOriginal = await load(item.part(".before"), item.url);
     item.part(".stage").classList.toggle("alone", !hasOriginal);
-    item.part(".result").hidden = false;
+    showFigure(item);
   }
   render(item);
+}
+
+function showFigure(item) {
+  const figure = item.part(".result"), {naturalWidth: width, naturalHeight: height} = item.part(".after");
+  figure.classList.toggle("long", Math.max(width / height, height / width) > FITTED_RATIO);
+  figure.hidden = false;
+  // To the divider.
+  figure.scrollTo((figure.scrollWidth - figure.clientWidth) / 2, 0);
 }
 
 function closeComparison(item) {
@@ -275,8 +355,7 @@ function again(item) {
     item.controller.abort("waiting");
     return;
   }
-  isStopped = false;
-  byId("problem").textContent = "";
+  start();
   finish(item, "waiting");
   run();
 }
@@ -316,8 +395,10 @@ function choose() {
 function render(item) {
   const {part, state, result} = item, isPending = PENDING.includes(state);
   const isOpen = !part(".result").hidden, choices = getChoices();
-  const isOther = result && Object.keys(choices).some(name => choices[name] !== result.choices[name]);
-  const texts = {waiting: "Waiting", cancelled: "Cancelled", failed: ""};
+  const last = state === "done" ? result.choices : item.choices;
+  const isOther = last && Object.keys(choices).some(name => choices[name] !== last[name]);
+  const isWorthTrying = item.remedy === "again" || item.remedy === "choices" && isOther;
+  const texts = {waiting: item.delay || "Waiting", cancelled: "Cancelled", failed: ""};
   const hint = result && !result.isShowable ? ". The browser cannot show a picture of this size: save it." : "";
   if (state !== "running") {
     part(".caption").textContent = result && state !== "waiting" ? item.caption + hint : texts[state];
@@ -329,7 +410,7 @@ function render(item) {
   part(".compare").setAttribute("aria-expanded", isOpen);
   const isVisible = {
     save: result, compare: result?.isShowable, cancel: isPending, remove: !isPending,
-    again: state === "cancelled" || state === "failed" && !item.unreadable || state === "done" && isOther,
+    again: state === "cancelled" || state === "failed" && isWorthTrying || state === "done" && isOther,
   };
   const focused = item.view.contains(document.activeElement) ? document.activeElement : null;
   for (const [name, visible] of Object.entries(isVisible)) part(`.${name}`).hidden = !visible;
@@ -428,5 +509,9 @@ for (const kind of ["dragover", "dragleave", "drop"]) addEventListener(kind, eve
   event.preventDefault();
   byId("drop").classList.toggle("over", kind === "dragover");
   if (kind === "drop") addDropped(event.dataTransfer);
+});
+addEventListener("beforeunload", event => {
+  const isNeeded = ({state, result}) => PENDING.includes(state) || result && !result.isSaved;
+  if (items.some(isNeeded)) event.preventDefault();
 });
 offerScales();

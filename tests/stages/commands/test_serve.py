@@ -99,6 +99,7 @@ def test_what_is_being_computed_does_not_keep_it_from_ending(tmp_path: Path) -> 
         (["--model", "absent.safetensors"], 2, "--model: absent.safetensors: no such"),
         (["--device", "tpu"], 2, "--device: tpu is unknown; use auto"),
         (["--host", "192.0.2.1"], 2, "cannot listen there"),
+        (["--host", ""], 2, "--host: is empty; leave it out for 127.0.0.1"),
         (["--host", "a..b"], 2, "a..b:0: cannot listen there"),
         (["--behind-proxy", "https://upscale.example"], 2, "give the name alone"),
     ],
