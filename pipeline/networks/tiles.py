@@ -268,13 +268,13 @@ def _is_exact_in_tiles(generator: Generator) -> bool:
 @torch.inference_mode()
 def bytes_per_pixel(generator: Generator) -> float:
     """Return the memory per LR pixel in fp32, by the operation with the most input and output."""
-    if generator.values_per_pixel is not None:
-        return generator.values_per_pixel * FLOAT_BYTES * MEMORY_FACTOR
-    with _LargestOperation() as largest:
-        generator(torch.zeros(1, 3, PROBE_SIDE, PROBE_SIDE, device=generator.device))
-    width, height = generator.computed_size(PROBE_SIDE, PROBE_SIDE)
-    per_pixel: float = largest.values * FLOAT_BYTES * MEMORY_FACTOR / (width * height)
-    return per_pixel
+    if generator.values_per_pixel is None:
+        # Kept, since it takes as long as a small picture.
+        with _LargestOperation() as largest:
+            generator(torch.zeros(1, 3, PROBE_SIDE, PROBE_SIDE, device=generator.device))
+        width, height = generator.computed_size(PROBE_SIDE, PROBE_SIDE)
+        generator.values_per_pixel = largest.values / (width * height)
+    return generator.values_per_pixel * FLOAT_BYTES * MEMORY_FACTOR
 
 
 # A TorchDispatchMode would import torch._dynamo, which takes two seconds.

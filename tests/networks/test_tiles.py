@@ -84,6 +84,14 @@ def test_memory_of_a_pixel_is_that_of_the_largest_layer() -> None:
     assert bytes_per_pixel(direct) == 3 * 64 * 4 * MEMORY_FACTOR, "two features and their sum"
 
 
+def test_memory_of_a_pixel_is_measured_once() -> None:
+    """It takes as long as a small picture, and is asked for with each."""
+    network, inputs = SRResNet(blocks=1, norm="none"), list[torch.Tensor]()
+    network.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
+    assert bytes_per_pixel(network) == bytes_per_pixel(network)
+    assert len(inputs) == 1
+
+
 class Windowed(SRResNet):
     """Takes windows that begin at multiples of 8."""
 

@@ -27,8 +27,8 @@ class Generator(nn.Module, ABC):
     scale: int
     config: Mapping[str, int | str]
     """the constructor's arguments, as a model file stores them"""
-    values_per_pixel: int | None = None
-    """values of the largest operation per LR pixel; None: by the operations that PyTorch runs"""
+    values_per_pixel: float | None = None
+    """values of the largest operation per LR pixel; None until `bytes_per_pixel` measures them"""
     prefers_whole = False
     """whether results depend on the whole picture, so that tiles should be as large as they can"""
     uses_whole = False
