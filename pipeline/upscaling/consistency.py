@@ -46,8 +46,7 @@ def make_consistent(sr: Tensor, lr: Tensor) -> Tensor:
     blocks.clamp_(_per_block(lowest), _per_block(highest))
     means = F.avg_pool2d(result, scale)
     missing = F.softshrink(blurred(lr - means, _WINDOW), _MEAN_TOLERANCE)
-    up = shares(missing.clamp(min=0), highest - means, _WINDOW)
-    down = shares((-missing).clamp(min=0), means - lowest, _WINDOW)
+    up, down = shares(missing, highest - means, means - lowest, _WINDOW)
     blocks.mul_(_per_block((1 - up) * (1 - down)))
     blocks.add_(_per_block(up * (1 - down) * highest + down * lowest))
     return result

@@ -33,16 +33,23 @@ def clamp_keeping_means(values: Tensor, highest: Tensor | float = 1.0) -> Tensor
     if not lost.any():
         return clamped
     missing, room = blurred(lost, _NEAREST), highest - clamped
-    up = shares(missing.clamp(min=0), room, _NEAREST)
-    down = shares((-missing).clamp(min=0), clamped, _NEAREST)
+    up, down = shares(missing, room, clamped, _NEAREST)
     return (clamped + up * room) * (1 - down)
 
 
-def shares(missing: Tensor, room: Tensor, window: GaussianWindow) -> Tensor:
-    """Return which share of its `room` moves each pixel, so that what is `missing` is moved.
+def shares(
+    missing: Tensor, above: Tensor, below: Tensor, window: GaussianWindow
+) -> tuple[Tensor, Tensor]:
+    """Return which shares of the room above and below move each pixel up and down.
 
-    All are `(N, C, H, W)`, and not negative; pixels more than twice the radius away have no part.
+    So what is `missing` arrives, and where that is negative, is taken. All are `(N, C, H, W)`, the
+    room not negative; pixels more than twice the radius away have no part.
     """
+    up, down = missing.clamp(min=0), (-missing).clamp(min=0)
+    return _shares(up, above, window), _shares(down, below, window)
+
+
+def _shares(missing: Tensor, room: Tensor, window: GaussianWindow) -> Tensor:
     # The windows are symmetric: as much arrives as `room` times this would, summed over windows.
     spread = missing / blurred(room, window).clamp(min=_LEAST_ROOM)
     return blurred(spread, window).clamp(max=1)
