@@ -12,7 +12,7 @@ from itertools import islice
 
 from pipeline.errors import PipelineError, some_of
 from pipeline.machine_limits import usable_cores
-from pipeline.progress import Progress
+from pipeline.progress import Progress, Silent
 from pipeline.upscaling.background import lay_on
 from pipeline.upscaling.batch_progress import BatchProgress, batch_progress, pixels_in_header
 from pipeline.upscaling.encoding import check_format, encoder_bytes
@@ -20,6 +20,7 @@ from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.plan import Job, Writing
 from pipeline.upscaling.reading import ReadFile, is_stream, read_picture
 from pipeline.upscaling.result_writer import MADE_MEANWHILE, Result, ResultWriter, naming
+from pipeline.upscaling.threads import without_blas_threads
 from pipeline.upscaling.upscaler import MOST_TOGETHER, Upscaler
 
 LONG_TO_WRITE = 10_000_000
@@ -37,6 +38,11 @@ class _Task:
     picture: Picture
     upscaler: Upscaler
     passes: int
+
+    @property
+    def suits_one_core(self) -> bool:
+        """Whether it is enlarged beside others of the batch."""
+        return self.upscaler.suits_one_core(self.picture)
 
     def goes_with(self, other: "_Task") -> bool:
         """Return whether both pictures can be computed at once."""
@@ -67,6 +73,7 @@ def upscale_all(
     with (
         # Pillow warns of damaged metadata, and of large pictures.
         warnings.catch_warnings(action="ignore"),
+        without_blas_threads(),
         _reader_threads() as readers,
         ResultWriter(writing, on_written) as writer,
     ):
@@ -75,6 +82,10 @@ def upscale_all(
             read = _read_ahead(readers, partial(_read, prepare), jobs, pixels)
             tasks = _tasks(read, choose, writer, shown)
             for together in _groups(tasks):
+                shown.begin([task.job for task in together])
+                if len(jobs) > 1 and together[0].suits_one_core:
+                    _submit(together[0], writer)
+                    continue
                 for result in _enlarged(together, writer, shown):
                     if result.job == jobs[-1] and _takes_long(result):
                         progress.message(f"writing {result.job.target}")
@@ -176,29 +187,44 @@ def _groups(tasks: Iterable[_Task]) -> Iterator[list[_Task]]:
         yield group
 
 
+def _submit(task: _Task, writer: ResultWriter) -> None:
+    """Let the writer enlarge a small picture, beside others."""
+    width, height = task.upscaler.size_of(*task.picture.size)
+    writer.submit_making(task.job, width * height, partial(_enlarged_alone, task, writer.writing))
+
+
+def _enlarged_alone(task: _Task, writing: Writing) -> Result:
+    return _enlarged_together([task], writing, Silent())[0]
+
+
 def _enlarged(
     tasks: Sequence[_Task], writer: ResultWriter, progress: BatchProgress
 ) -> list[Result]:
     """Enlarge pictures at once; where one fails, each by itself. The writer gets what failed."""
-    first = tasks[0]
-    pictures = [task.picture for task in tasks]
-    progress.begin([task.job for task in tasks])
+    # Of an animation, frames are counted, not passes.
+    progress.expect(1 if tasks[0].picture.animated else tasks[0].passes)
     try:
-        with naming(first.job.source):
-            size = first.upscaler.size_of(*first.picture.size)
-            encoder = encoder_bytes(writer.writing.encoding.format, first.picture, *size)
-            if first.picture.animated:
-                # Of an animation, frames are counted, not passes.
-                progress.expect(1)
-                large = [first.upscaler.upscale_picture(first.picture, progress, encoder)]
-            else:
-                progress.expect(first.passes)
-                large = first.upscaler.upscale_pictures(pictures, progress, encoder)
+        return _enlarged_together(tasks, writer.writing, progress)
     except PipelineError as error:
         if len(tasks) > 1:
             return [result for task in tasks for result in _enlarged([task], writer, progress)]
-        writer.failures[first.job] = error
+        writer.failures[tasks[0].job] = error
         return []
+
+
+def _enlarged_together(
+    tasks: Sequence[_Task], writing: Writing, progress: Progress
+) -> list[Result]:
+    """Enlarge pictures at once. Raises `PipelineError` that names the first source."""
+    first = tasks[0]
+    with naming(first.job.source):
+        size = first.upscaler.size_of(*first.picture.size)
+        encoder = encoder_bytes(writing.encoding.format, first.picture, *size)
+        if first.picture.animated:
+            large = [first.upscaler.upscale_picture(first.picture, progress, encoder)]
+        else:
+            pictures = [task.picture for task in tasks]
+            large = first.upscaler.upscale_pictures(pictures, progress, encoder)
     return [
         Result(task.job, task.source, picture, task.passes)
         for task, picture in zip(tasks, large, strict=True)

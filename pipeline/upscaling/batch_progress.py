@@ -47,6 +47,7 @@ class _PixelCounter(BatchProgress):
         self._pixels = pixels
         self._begun, self._done, self._computed = 0, 0, 0
         self._passes, self._steps = 1, 1
+        self._shown = 0
 
     def begin(self, jobs: Sequence[Job]) -> None:
         self.end()
@@ -76,8 +77,9 @@ class _PixelCounter(BatchProgress):
         """Nothing: the task of a picture is not that of all."""
 
     def _show(self, computed: int) -> None:
-        shown = f"{self._begun}/{len(self._pixels)}"
-        self._progress.update(self._done + computed, pictures=shown)
+        # Pictures that failed together are begun again, one by one.
+        self._shown = max(self._shown, self._done + computed)
+        self._progress.update(self._shown, pictures=f"{self._begun}/{len(self._pixels)}")
 
 
 @contextmanager

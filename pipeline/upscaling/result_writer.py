@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,10 +22,14 @@ from pipeline.upscaling.metadata import NO_METADATA
 from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.plan import PIPE, Job, Writing
 from pipeline.upscaling.reading import ReadFile
+from pipeline.upscaling.threads import one_core_threads
 
 MADE_MEANWHILE = "exists, made meanwhile; left out, --overwrite replaces it"
 WAITING_SHARE = 8
 """The part of free memory, one by this number, that results take until they are written."""
+QUEUED_PER_THREAD = 2
+"""Results that a thread has before it, so that it need not wait for those that are reported first
+"""
 PIPED_BYTES_IN_MEMORY = 2**26
 
 
@@ -39,8 +43,17 @@ class Result:
     passes: int
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """A result of so many pixels that is being written."""
+
+    job: Job
+    pixels: int
+    written: Future[Result]
+
+
 class ResultWriter:
-    """Writes results in threads: of small ones as many as there are cores, one that is large.
+    """Makes and writes results in threads: of small ones as many as there are cores, one large one.
 
     Frames of an animation are computed while it is written, so the thread that calls writes it.
     Results are reported in their order, by that thread.
@@ -52,10 +65,10 @@ class ResultWriter:
         """files by what is to be said of them"""
         self.writing, self._on_written = writing, on_written
         self._threads = usable_cores()
-        self._pool = ThreadPoolExecutor(self._threads)
+        self._pool = one_core_threads(self._threads)
         # Each is there twice, as pixels and as what the encoder makes of them.
         self._most_pixels = available_memory() // (WAITING_SHARE * 2 * 4)
-        self._waiting: deque[tuple[Result, Future[None]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
 
     def __enter__(self) -> "ResultWriter":
         return self
@@ -68,44 +81,52 @@ class ResultWriter:
         """Write a result as soon as a thread and memory are free; reports what is written."""
         if result.picture.animated:
             self._finish_all()
-            self._report(result, partial(self._write, result))
-            return
-        pixels = result.picture.pixel_count
-        while self._waiting and (self._waiting[0][1].done() or not self._has_room(pixels)):
+            self._report(result.job, partial(self._write, result))
+        else:
+            self._submit(result.job, result.picture.pixel_count, partial(self._write, result))
+
+    def submit_making(self, job: Job, pixels: int, make: Callable[[], Result]) -> None:
+        """Make a result of so many pixels in a thread that computes on one core, and write it."""
+        self._submit(job, pixels, lambda: self._write(make()))
+
+    def _submit(self, job: Job, pixels: int, write: Callable[[], Result]) -> None:
+        while self._waiting and (self._waiting[0].written.done() or not self._has_room(pixels)):
             self._finish_first()
-        self._waiting.append((result, self._pool.submit(self._write, result)))
+        self._waiting.append(_Waiting(job, pixels, self._pool.submit(write)))
 
     def note(self, text: str, path: Path) -> None:
         """Say of a file at the end that it is left out, or what of it."""
         self.notes.setdefault(text, []).append(path_text(path))
 
     def _has_room(self, pixels: int) -> bool:
-        waiting = sum(result.picture.pixel_count for result, _ in self._waiting)
-        return len(self._waiting) < self._threads and waiting + pixels <= self._most_pixels
+        waiting = sum(one.pixels for one in self._waiting)
+        most = QUEUED_PER_THREAD * self._threads
+        return len(self._waiting) < most and waiting + pixels <= self._most_pixels
 
     def _finish_all(self) -> None:
         while self._waiting:
             self._finish_first()
 
     def _finish_first(self) -> None:
-        result, future = self._waiting.popleft()
-        self._report(result, future.result)
+        first = self._waiting.popleft()
+        self._report(first.job, first.written.result)
 
-    def _report(self, result: Result, write: Callable[[], None]) -> None:
+    def _report(self, job: Job, write: Callable[[], Result]) -> None:
         try:
-            write()
+            result = write()
         except PipelineError as error:
-            self.failures[result.job] = error
+            self.failures[job] = error
         except FileExistsError:
-            self.note(MADE_MEANWHILE, result.job.target)
+            self.note(MADE_MEANWHILE, job.target)
         else:
             for notice in result.source.picture.notices:
-                self.note(notice, result.job.source)
+                self.note(notice, job.source)
             self._on_written(result)
 
-    def _write(self, result: Result) -> None:
+    def _write(self, result: Result) -> Result:
         times_ns = result.source.times_ns if self.writing.keep_time else None
         write_parts(result.job.target, self._parts(result), times_ns, self.writing.overwrite)
+        return result
 
     def _parts(self, result: Result) -> Iterator[bytes]:
         encoding, picture = self.writing.encoding, result.picture

@@ -23,6 +23,7 @@ from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import load_generator, load_named_generator
 from pipeline.networks.folding import fold
+from pipeline.networks.tiles import USUAL_TILE
 from pipeline.progress import Progress, Silent, task
 from pipeline.shipped import DEFAULT, model_file
 from pipeline.upscaling.arrays import Layout, from_batch, to_batch
@@ -45,6 +46,8 @@ DECODED_FRAMES = 4
 """Frames of an animation that are in memory while the next one is decoded"""
 MOST_TOGETHER = 16
 """Pictures that are computed at once: more make a GPU no faster, and each waits for all."""
+ONE_CORE_PIXELS = USUAL_TILE**2
+"""What the generator gets in its last pass: more takes a core long, and much memory for each."""
 SHARE_OF_BATCH = 8
 """The part of free main memory, one by this number, that results of a batch take."""
 
@@ -206,11 +209,22 @@ class Upscaler:
 
     def most_together(self, picture: Picture) -> int:
         """Return how many pictures like a still one `upscale_pictures` should get."""
-        if picture.animated or not self.passes(*picture.size):
+        if picture.animated or not self.passes(*picture.size) or self.suits_one_core(picture):
             return 1
         lr = to_batch(picture.frames[0], None)
         by_memory = free_memory(torch.device("cpu")) // (SHARE_OF_BATCH * self._result_bytes(lr))
         return max(min(self._tiled.batch_of(lr), by_memory, MOST_TOGETHER), 1)
+
+    def suits_one_core(self, picture: Picture) -> bool:
+        """Return whether a picture is so small that several should be enlarged on a core each.
+
+        Never with a GPU, or with one core.
+        """
+        if picture.animated or self._tiled.device.type != "cpu" or torch.get_num_threads() == 1:
+            return False
+        width, height = picture.size
+        factor: int = self._tiled.scale ** max(self.passes(width, height) - 1, 0)
+        return width * height * factor**2 <= ONE_CORE_PIXELS
 
     def size_of(self, width: int, height: int) -> tuple[int, int]:
         """Return width and height of the result of a picture of that size, pixels.

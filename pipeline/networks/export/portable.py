@@ -2,32 +2,30 @@
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import UsageError
 from pipeline.exported_files import Precision
 from pipeline.networks.folding import fold
-from pipeline.networks.generators.activation import SharedPReLU
 from pipeline.networks.generators.base import Generator
+from pipeline.networks.generators.bicubic_conv import BicubicConv
 from pipeline.networks.generators.onnx_generator import OnnxGenerator
 from pipeline.networks.generators.spandrel_generator import SpandrelGenerator
-from pipeline.networks.generators.srresnet import BICUBIC_RADIUS, SRResNet, unshuffled
+from pipeline.networks.generators.srresnet import SRResNet, unshuffled
 
 
 def portable(generator: Generator, precision: Precision = "fp32") -> nn.Module:
     """Return a network on the CPU, in eval mode, that computes what `generator` does.
 
-    Batch normalisations are folded, the bicubic skip is a convolution, PReLUs with one slope are
-    leaky ReLUs, and no weight is computed from others. Input and output are float32. With `fp16`
-    all between them is float16, but for the bicubic skip: it takes a hundredth of the time, and
-    in half precision its rounding would be most of the result's. Raises `UsageError` for a network
-    that is no PyTorch network.
+    It is folded by `fold`, and the bicubic skip is a convolution. Input and output are float32.
+    With `fp16` all between them is float16, but for the bicubic skip: it takes a hundredth of the
+    time, and in half precision its rounding would be most of the result's. Raises `UsageError` for
+    a network that is no PyTorch network.
     """
     if isinstance(generator, OnnxGenerator):
         raise UsageError("export: the model is an ONNX file, from which nothing else can be made")
-    folded = _with_leaky_relu(fold(generator).float().cpu())
+    folded = fold(generator).float().cpu()
     network: nn.Module = folded
     if isinstance(folded, SRResNet):
         network = SRResNetLayers(folded)
@@ -75,7 +73,7 @@ class SRResNetLayers(nn.Module):
 class Shuffled(nn.Module):
     """The last pixel shuffle of a network, by `factor`, and the bicubic skip if it has one."""
 
-    def __init__(self, network: nn.Module, factor: int, skip: "BicubicConv | None") -> None:
+    def __init__(self, network: nn.Module, factor: int, skip: BicubicConv | None) -> None:
         super().__init__()
         self.network, self.factor, self.skip = network, factor, skip
 
@@ -87,32 +85,6 @@ class Shuffled(nn.Module):
         if self.skip.scale == self.factor:
             return _shuffle(sr + self.skip(lr), self.factor)
         return _shuffle(sr, self.factor) + _shuffle(self.skip(lr), self.skip.scale)
-
-
-class BicubicConv(nn.Module):
-    """Bicubic interpolation before its pixel shuffle: a 5 × 5 convolution on repeated edges.
-
-    Equal to `F.interpolate(mode="bicubic")`, to 5e-7 in fp32; PyTorch rounds the positions of
-    thirds, which at ×3 is 2e-6 in small pictures. Runtimes lack that, or differ in the
-    kernel's parameter or in the pixels beyond the edge.
-    """
-
-    def __init__(self, scale: int) -> None:
-        super().__init__()
-        self.scale = scale
-        side = 2 * BICUBIC_RADIUS + 1
-        self.convolution = nn.Conv2d(3, 3 * scale**2, side, bias=False)
-        kernels = _bicubic_kernels(scale, side)
-        with torch.no_grad():
-            nn.init.zeros_(self.convolution.weight)
-            for colour in range(3):
-                rows = slice(colour * scale**2, (colour + 1) * scale**2)
-                self.convolution.weight[rows, colour] = kernels
-
-    def forward(self, lr: Tensor) -> Tensor:
-        """Return `(N, 3·scale², h, w)` of `(N, 3, h, w)`."""
-        edged = F.pad(lr, [BICUBIC_RADIUS] * 4, mode="replicate")
-        return cast(Tensor, self.convolution(edged))
 
 
 class InHalf(nn.Module):
@@ -127,16 +99,6 @@ class InHalf(nn.Module):
         return cast(Tensor, self.network(lr.half())).float()
 
 
-def _bicubic_kernels(scale: int, side: int) -> Tensor:
-    """Return the kernels `(scale², side, side)` of the pixels that one LR pixel becomes."""
-    # The response to a unit impulse at each pixel around it.
-    impulses = torch.eye(side**2, dtype=torch.float64).view(-1, 1, side, side)
-    enlarged = F.interpolate(impulses, scale_factor=float(scale), mode="bicubic")
-    first = BICUBIC_RADIUS * scale
-    middle = enlarged[:, 0, first : first + scale, first : first + scale]
-    return middle.permute(1, 2, 0).reshape(scale**2, side, side)
-
-
 def _unshuffled_tail(tail: nn.Conv2d) -> nn.Conv2d:
     """Return the convolution before a ×2 shuffle that equals `tail` after it."""
     weight = unshuffled(tail.weight.detach())
@@ -146,14 +108,6 @@ def _unshuffled_tail(tail: nn.Conv2d) -> nn.Conv2d:
     assert tail.bias is not None
     result.bias = nn.Parameter(tail.bias.detach().repeat_interleave(4))
     return result
-
-
-def _with_leaky_relu(network: Generator) -> Generator:
-    for module in list(network.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, SharedPReLU):
-                setattr(module, name, nn.LeakyReLU(child.weight.item()))
-    return network
 
 
 def _last_factor(network: SRResNet) -> int:

@@ -17,9 +17,8 @@ from pipeline.networks.generators.base import (
     upsampling_factors,
     upsampling_sizes,
 )
+from pipeline.networks.generators.bicubic_conv import BICUBIC_RADIUS, BicubicConv
 
-# Radius of the kernel of bicubic interpolation, LR pixels.
-BICUBIC_RADIUS = 2
 # Scales of initial weights with the bicubic skip. Details are faint, so the head's is large. With
 # three times the shufflers' scale Adam's first steps overshoot, with a third they are slow.
 HIGH_PASS_INIT = 0.5
@@ -66,6 +65,8 @@ class SRResNet(Generator):
             "skip": skip,
             "upsampling": upsampling,
         }
+        # Once the network is folded, what interpolates on a CPU.
+        self.bicubic_conv: BicubicConv | None = None
         self.head = nn.Sequential(nn.Conv2d(3, features, 9, padding=4), SharedPReLU())
         self.body = nn.Sequential(
             *(ResidualBlock(features, norm) for _ in range(blocks)),
@@ -102,10 +103,16 @@ class SRResNet(Generator):
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge `(N, 3, h, w) float in [0, 1]` to `(N, 3, h·scale, w·scale)`, not clamped."""
         shallow = self.head(lr)
-        sr = self._upsampled(shallow + self.body(shallow))
-        if self.config["skip"] == "bicubic":
-            sr = sr + self._interpolated(lr)
-        return sr
+        deep = shallow + self.body(shallow)
+        if self.config["skip"] == "none":
+            return self._upsampled(deep)
+        if self.bicubic_conv is None or lr.device.type != "cpu":
+            return self._upsampled(deep) + self._interpolated(lr)
+        with torch.autocast("cpu", enabled=False):
+            skip = self.bicubic_conv(lr)
+        if self.config["upsampling"] == "direct":
+            return F.pixel_shuffle(self.tail(deep) + skip, self.scale)
+        return self._upsampled(deep) + F.pixel_shuffle(skip, self.scale)
 
     def _interpolated(self, lr: Tensor) -> Tensor:
         if self.scale == 1:

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from pipeline.errors import UsageError
 from pipeline.networks import SRResNet
 from pipeline.networks.export import export_onnx
-from pipeline.networks.export.portable import BicubicConv, portable
+from pipeline.networks.export.portable import portable
 from pipeline.networks.files import load_generator
+from pipeline.networks.generators.bicubic_conv import BicubicConv
 from pipeline.params.section import SCALES
 from tests.networks.export.networks import networks
 
