@@ -23,6 +23,8 @@ from pipeline.params.degradation import Degradation
 from pipeline.progress import Progress, task
 from pipeline.spacing import evenly_spaced
 
+HR_FOLDER = "evaluate.hr_folder"
+
 
 @dataclass(frozen=True)
 class FolderPairs(PairedImages):
@@ -53,7 +55,7 @@ class FolderPairs(PairedImages):
         names = FolderNames(
             Path(hr_folder),
             None if lr_folder is None else Path(lr_folder),
-            "evaluate.hr_folder",
+            HR_FOLDER,
             "evaluate.lr_folder",
         )
         files = list_pairs(names, scale, progress)
@@ -61,6 +63,11 @@ class FolderPairs(PairedImages):
         pairs = cls([files[index] for index in indices], scale, degradation)
         pairs.check(progress)
         return pairs
+
+    @property
+    def origin(self) -> str:
+        """The param of the HR folder."""
+        return HR_FOLDER
 
     @property
     def lr_is_given(self) -> bool:

@@ -56,6 +56,11 @@ class PairedImages(ABC):
 
     @property
     @abstractmethod
+    def origin(self) -> str:
+        """The manifest's split, or the param that names their folder."""
+
+    @property
+    @abstractmethod
     def images(self) -> Sequence[MeasuredImage]:
         """The images, in the order of their indices."""
 
@@ -118,6 +123,11 @@ class SplitPairs(PairedImages):
         indices = evenly_spaced(len(rows), max_images or len(rows))
         return cls([rows[index] for index in indices], shard_folder, scale, degradation)
 
+    @property
+    def origin(self) -> str:
+        """The split."""
+        return self.rows[0].split
+
     @cached_property
     def images(self) -> Sequence[MeasuredImage]:
         """The images of the rows; all images of a manifest have the size of the first."""
@@ -147,36 +157,37 @@ def check_lr_differs(scale: int, degradation: Degradation) -> None:
         )
 
 
-def write_pairs(pairs: SplitPairs, folder: Path, progress: Progress) -> None:
+def write_pairs(pairs: PairedImages, folder: Path, progress: Progress) -> None:
     """Write `lr/NAME.png` and `hr/NAME.png` for each image, and `pairs.json`: what they are of.
 
     Replaces files of the same task, and says so. Raises `PipelineError` if `folder` has pairs of
     another one.
     """
     _describe(pairs, folder)
-    existing = sum((folder / "lr" / f"{row.name}.png").exists() for row in pairs.rows)
+    existing = sum((folder / "lr" / f"{one.name}.png").exists() for one in pairs.images)
     if existing:
         progress.message(
             f"{folder}: {existing} of {len(pairs)} images are there already, and are written again"
         )
     with task(progress, "pairs", len(pairs), "image"):
-        for index, row in enumerate(pairs.rows):
+        for index, one in enumerate(pairs.images):
             for side, pixels in zip(("lr", "hr"), pairs.pair(index), strict=True):
                 image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
-                with atomic_path(folder / side / f"{row.name}.png") as temporary:
+                with atomic_path(folder / side / f"{one.name}.png") as temporary:
                     image.save(temporary, "PNG")
             progress.update(index + 1)
 
 
-def _describe(pairs: SplitPairs, folder: Path) -> None:
+def _describe(pairs: PairedImages, folder: Path) -> None:
     """Write `pairs.json` before the images, so that a run that was stopped has left one too."""
     path = folder / "pairs.json"
-    if not path.exists() and any((folder / "lr").glob("*.png")):
+    if not path.exists() and any((folder / "lr").rglob("*.png")):
         raise PipelineError(
             f"{folder / 'lr'}: has images of an unknown task; name another folder, or remove it"
         )
-    ours = {"degradation": pairs.degradation, "scale": pairs.scale, "split": pairs.rows[0].split}
-    images = {row.name: row.sha256 for row in pairs.rows}
+    degradation = "given" if pairs.lr_is_given else pairs.degradation
+    ours = {"degradation": degradation, "scale": pairs.scale, "split": pairs.origin}
+    images = {one.name: one.sha256 for one in pairs.images}
     if path.exists():
         theirs = _read_description(path)
         written = theirs.pop("images")

@@ -14,8 +14,8 @@ from pipeline.errors import UsageError, naming_memory_faults
 from pipeline.evaluation.charts import CurveChart
 from pipeline.evaluation.costs import Timings, costs_of
 from pipeline.evaluation.curves import read_training_curves
+from pipeline.evaluation.evaluated_pairs import evaluated_pairs
 from pipeline.evaluation.example_images import ExampleImage, choose_crop, choose_images
-from pipeline.evaluation.folder_pairs import FolderPairs
 from pipeline.evaluation.kvd import DescriptorSets
 from pipeline.evaluation.load_methods import blend_names, load_methods, with_initial_model
 from pipeline.evaluation.measurement import (
@@ -29,7 +29,7 @@ from pipeline.evaluation.measurement import (
 from pipeline.evaluation.methods import MEMORY_ADVICE, MODEL, ORIGINAL, UpscalingMethods
 from pipeline.evaluation.notices import input_notices, result_file_notices, result_notices
 from pipeline.evaluation.other_programs import check_results, find_results
-from pipeline.evaluation.pairs import PairedImages, SplitPairs
+from pipeline.evaluation.pairs import PairedImages
 from pipeline.evaluation.perceptual import PerceptualMetrics, load_perceptual_metrics
 from pipeline.evaluation.plane import Plane, Point
 from pipeline.evaluation.provenance import (
@@ -177,16 +177,7 @@ def _background(loaded: _Loaded, params: EvaluateParams, inputs: Inputs) -> Back
 def _load_images(
     inputs: Inputs, params: EvaluateParams, scale: int, progress: Progress
 ) -> PairedImages:
-    images: PairedImages
-    most, degradation = params.max_images, params.degradation
-    if params.hr_folder is not None:
-        images = FolderPairs.from_folders(
-            params.hr_folder, params.lr_folder, scale, most, degradation, progress
-        )
-    else:
-        images = SplitPairs.from_split(
-            inputs.manifest_file, inputs.shard_folder, params.split, scale, most, degradation
-        )
+    images = evaluated_pairs(inputs.manifest_file, inputs.shard_folder, params, scale, progress)
     smallest = images.smallest
     if smallest.shorter_side - 2 * params.crop_border < SSIM_WINDOW:
         raise UsageError(

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import alexnet, vgg16
 
+from pipeline.files import sha256_of
 from pipeline.locks import hold, lock_file
 from pipeline.networks.perceptual.weights import FOLDER_VARIABLE
-from tests.evaluation.world import make_world
+from tests.evaluation.world import drawing, make_world
 from tests.stages.program import pipeline
 
 PARAMS = "evaluate:\n  device: cpu\n  lpips: 'off'\n  dists: 'off'\n  pictures: 1\n"
@@ -64,6 +66,57 @@ def random_backbones(folder: Path) -> Path:
         named = {f"features.{key}": value for key, value in state.items()}
         save_file(named, folder / f"{network.__name__}.safetensors")
     return folder
+
+
+def test_images_of_a_folder_are_written_and_measured(tmp_path: Path) -> None:
+    make_world(tmp_path, {"train": 1, "test": 1})
+    for number, name in enumerate(("a.png", "part/b.webp")):
+        (tmp_path / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        drawing(number, 66 + number).save(tmp_path / "own" / name, lossless=True)
+    (tmp_path / "params.yaml").write_text(PARAMS + "  hr_folder: own\n  degradation: web\n")
+    result = pipeline(tmp_path, "pairs", "pairs")
+    assert (result.code, result.out) == (0, "pairs: 2 images in lr/ and in hr/\n")
+    description = json.loads((tmp_path / "pairs/pairs.json").read_text())
+    assert [description[key] for key in ("degradation", "split")] == ["web", "evaluate.hr_folder"]
+    assert description["images"] == {
+        name: sha256_of(tmp_path / "own" / f"{name}{suffix}")
+        for name, suffix in (("a", ".png"), ("part/b", ".webp"))
+    }
+    assert Image.open(tmp_path / "pairs/hr/part/b.png").size == (64, 64)
+    result = pipeline(tmp_path, "evaluate", "--results", "perfect=pairs/hr")
+    assert result.code == 0, result.err
+    assert "perfect: PSNR_Y 100.00 dB" in result.out
+    # They are the LR images that the evaluation makes.
+    tables = [(tmp_path / "reports/evaluate/per_image.csv").read_text()]
+    assert pipeline(tmp_path, "evaluate", "--lr-folder", "pairs/lr").code == 0
+    tables.append((tmp_path / "reports/evaluate/per_image.csv").read_text())
+    assert [line for line in tables[0].splitlines() if ",perfect," not in line] == tables[
+        1
+    ].splitlines()
+    # A split that is named is that of the manifest.
+    assert pipeline(tmp_path, "pairs", "split", "--split", "test").code == 0
+    assert json.loads((tmp_path / "split/pairs.json").read_text())["split"] == "test"
+
+
+def test_given_lr_images_are_written_as_they_are(tmp_path: Path) -> None:
+    for folder, side in (("own/hr", 64), ("own/lr", 16)):
+        (tmp_path / folder).mkdir(parents=True)
+        drawing(side, side).save(tmp_path / folder / "a.png")
+    folders = "  hr_folder: own/hr\n  lr_folder: own/lr\n"
+    (tmp_path / "params.yaml").write_text(PARAMS + folders)
+    assert pipeline(tmp_path, "pairs", "given").code == 0
+    assert pipeline(tmp_path, "pairs", "made", "--degradation", "none").code == 0
+    lr = [Image.open(tmp_path / folder / "lr/a.png") for folder in ("own", "given", "made")]
+    assert lr[0].tobytes() == lr[1].tobytes() != lr[2].tobytes()
+    assert [
+        json.loads((tmp_path / folder / "pairs.json").read_text())["degradation"]
+        for folder in ("given", "made")
+    ] == ["given", "none"]
+    result = pipeline(tmp_path, "pairs", "own")
+    assert result.code == 2
+    assert result.problems == [
+        "own: its hr/ is evaluate.hr_folder, whose files would be replaced; name another folder"
+    ]
 
 
 def test_images_for_training_are_written_without_a_limit(tmp_path: Path) -> None:
