@@ -38,6 +38,14 @@ class ImageRefused(Exception):  # noqa: N818 - a verdict, not a fault
         self.text = text
 
 
+class TooManyPixels(ImageRefused):
+    """All frames of a picture together have more pixels than the caller allows."""
+
+    def __init__(self, extent: str, max_pixels: int) -> None:
+        super().__init__("too_many_pixels", f"{extent} are more than {max_pixels} pixels")
+        self.extent = extent
+
+
 @dataclass(frozen=True)
 class Decoded:
     """An oriented, opaque sRGB image, `(H, W, 3) uint8`, and the true format of its file.
@@ -184,12 +192,10 @@ def _tile_pixels(image: Image.Image) -> int:
     return int(tags.get(TILEWIDTH, 0)) * int(tags.get(TILELENGTH, 0))
 
 
-def too_many_pixels(image: Image.Image, max_pixels: int) -> ImageRefused:
+def too_many_pixels(image: Image.Image, max_pixels: int) -> TooManyPixels:
     """Return the error for a picture of more than `max_pixels`, all its frames together."""
-    frames = frame_count(image)
-    size = f"{image.width}×{image.height}"
-    extent = size if frames == 1 else f"{frames} frames of {size}"
-    return ImageRefused("too_many_pixels", f"{extent} are more than {max_pixels} pixels")
+    frames, size = frame_count(image), f"{image.width}×{image.height}"
+    return TooManyPixels(size if frames == 1 else f"{frames} frames of {size}", max_pixels)
 
 
 def _format(image: Image.Image) -> str:

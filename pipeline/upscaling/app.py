@@ -27,8 +27,8 @@ from werkzeug.wrappers import Request, Response
 
 from pipeline.errors import PipelineError
 from pipeline.hosts import origin_of
-from pipeline.images.decode import ImageRefused
-from pipeline.images.recognition import HEAD_BYTES, unread_text
+from pipeline.images.decode import ImageRefused, TooManyPixels
+from pipeline.images.recognition import HEAD_BYTES
 from pipeline.images.suffixes import PICTURE_SUFFIXES
 from pipeline.machine_errors import fault_text, is_machine_fault
 from pipeline.shipped import AUTO
@@ -36,6 +36,7 @@ from pipeline.upscaling.encoding import check_format, encode_picture, encoder_by
 from pipeline.upscaling.formats import FORMATS
 from pipeline.upscaling.model_choice import model_for
 from pipeline.upscaling.pictures import decode_picture
+from pipeline.upscaling.reading import refusal_text
 from pipeline.upscaling.uploads import TimedInput
 from pipeline.upscaling.upscaler import Upscaler
 from pipeline.upscaling.waiting import EncodedResult, RequestAborted, Waiting, Work
@@ -248,18 +249,15 @@ def _max_pixels(scale: float) -> int:
 
 def _refusal_text(refusal: ImageRefused, head: bytes, scale: float) -> str:
     """Return the message for a file, which begins with `head`, that is not decoded."""
-    max_pixels = _max_pixels(scale)
-    limit = f"{max_pixels} pixels"
-    if refusal.text.endswith(f" {limit}"):
+    if isinstance(refusal, TooManyPixels):
+        max_pixels = _max_pixels(scale)
         millions, rest = divmod(max_pixels, 10**6)
-        shown = limit if rest else f"{millions} megapixels"
+        shown = f"{max_pixels} pixels" if rest else f"{millions} megapixels"
         return (
-            f"{refusal.text.removesuffix(limit)}{shown}, the limit for {scale:g} times as large. "
+            f"{refusal.extent} are more than {shown}, the limit for {scale:g} times as large. "
             "The command “pipeline upscale” takes larger ones."
         )
-    unread = unread_text("", head)
-    text = unread if refusal.reason == "not_an_image" and unread else refusal.text
-    return f"No picture that can be read: {text}."
+    return f"No picture that can be read: {refusal_text(refusal, '', head)}."
 
 
 def _make_upscaler(model: str, scale: float, device: str) -> Upscaler:

@@ -50,13 +50,19 @@ def read_picture(path: Path) -> ReadFile:
         times_ns = None if status is None else (status.st_atime_ns, status.st_mtime_ns)
         return ReadFile(decode_picture(data), times_ns)
     except ImageRefused as refusal:
-        unread = unread_text(path.suffix, content.getvalue()[:HEAD_BYTES])
-        text = unread if refusal.reason == "not_an_image" and unread else refusal.text
+        text = refusal_text(refusal, path.suffix, content.getvalue()[:HEAD_BYTES])
         raise PipelineError(f"{path_text(path)}: {text}") from None
     except Exception as error:
         if not is_machine_fault(error):
             raise
         raise MachineFaultError(f"{path_text(path)}: {fault_text(error)}") from None
+
+
+def refusal_text(refusal: ImageRefused, suffix: str, head: bytes) -> str:
+    """Return why a file is refused, by the kind that its suffix and its first bytes show, if any."""
+    if refusal.reason == "not_an_image" and (unread := unread_text(suffix, head)):
+        return unread
+    return refusal.text
 
 
 def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
