@@ -59,7 +59,7 @@ def read_picture(path: Path) -> ReadFile:
 
 
 def refusal_text(refusal: ImageRefused, suffix: str, head: bytes) -> str:
-    """Return why a file is refused, by the kind that its suffix and its first bytes show, if any."""
+    """Return why a file is refused, by the kind that suffix and first bytes show, if any."""
     if refusal.reason == "not_an_image" and (unread := unread_text(suffix, head)):
         return unread
     return refusal.text
