@@ -185,8 +185,7 @@ def _describe(pairs: PairedImages, folder: Path) -> None:
         raise PipelineError(
             f"{folder / 'lr'}: has images of an unknown task; name another folder, or remove it"
         )
-    degradation = "given" if pairs.lr_is_given else pairs.degradation
-    ours = {"degradation": degradation, "scale": pairs.scale, "split": pairs.origin}
+    ours = {"degradation": pairs.degradation, "scale": pairs.scale, "split": pairs.origin}
     images = {one.name: one.sha256 for one in pairs.images}
     if path.exists():
         theirs = _read_description(path)

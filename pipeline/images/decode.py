@@ -30,19 +30,15 @@ CUT_OFF = "ends too early; get it again"
 
 
 class ImageRefused(Exception):  # noqa: N818 - a verdict, not a fault
-    """An original cannot be used: `reason` is a key to count by, `text` a message."""
+    """An original cannot be used: `reason` is a key to count by, `text` a message.
 
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(reason, text)
+    `extent`: what exceeds the caller's limit of pixels, as `text` names it.
+    """
+
+    def __init__(self, reason: str, text: str, extent: str | None = None) -> None:
+        super().__init__(reason, text, extent)
         self.reason = reason
         self.text = text
-
-
-class TooManyPixels(ImageRefused):
-    """All frames of a picture together have more pixels than the caller allows."""
-
-    def __init__(self, extent: str, max_pixels: int) -> None:
-        super().__init__("too_many_pixels", f"{extent} are more than {max_pixels} pixels")
         self.extent = extent
 
 
@@ -192,10 +188,12 @@ def _tile_pixels(image: Image.Image) -> int:
     return int(tags.get(TILEWIDTH, 0)) * int(tags.get(TILELENGTH, 0))
 
 
-def too_many_pixels(image: Image.Image, max_pixels: int) -> TooManyPixels:
+def too_many_pixels(image: Image.Image, max_pixels: int) -> ImageRefused:
     """Return the error for a picture of more than `max_pixels`, all its frames together."""
-    frames, size = frame_count(image), f"{image.width}×{image.height}"
-    return TooManyPixels(size if frames == 1 else f"{frames} frames of {size}", max_pixels)
+    frames = frame_count(image)
+    size = f"{image.width}×{image.height}"
+    extent = size if frames == 1 else f"{frames} frames of {size}"
+    return ImageRefused("too_many_pixels", f"{extent} are more than {max_pixels} pixels", extent)
 
 
 def _format(image: Image.Image) -> str:

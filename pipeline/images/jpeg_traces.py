@@ -108,9 +108,10 @@ def _blocks_of_rows(luma: Floats) -> list[_Blocks]:
     height, width = luma.shape
     rows = luma[: height // BLOCK * BLOCK].reshape(-1, BLOCK, width)
     columns = np.einsum("fy,nyx->nfx", _BASIS, rows)
-    windows = sliding_window_view(columns, BLOCK, axis=2)
-    # The windows are copied once, for a product of matrices.
-    coefficients = (windows.reshape(-1, BLOCK) @ _BASIS.T).reshape(windows.shape)
+    # The windows are copied once, for products of matrices: one for each row, since BLAS shares a
+    # large one among threads, which spin for a while after it.
+    windows = np.ascontiguousarray(sliding_window_view(columns, BLOCK, axis=2))
+    coefficients = windows @ _BASIS.T
     return [_varied(coefficients[:, :, left::BLOCK]) for left in range(BLOCK)]
 
 

@@ -27,7 +27,7 @@ from werkzeug.wrappers import Request, Response
 
 from pipeline.errors import PipelineError
 from pipeline.hosts import origin_of
-from pipeline.images.decode import ImageRefused, TooManyPixels
+from pipeline.images.decode import ImageRefused
 from pipeline.images.recognition import HEAD_BYTES
 from pipeline.images.suffixes import PICTURE_SUFFIXES
 from pipeline.machine_errors import fault_text, is_machine_fault
@@ -249,7 +249,7 @@ def _max_pixels(scale: float) -> int:
 
 def _refusal_text(refusal: ImageRefused, head: bytes, scale: float) -> str:
     """Return the message for a file, which begins with `head`, that is not decoded."""
-    if isinstance(refusal, TooManyPixels):
+    if refusal.extent is not None:
         max_pixels = _max_pixels(scale)
         millions, rest = divmod(max_pixels, 10**6)
         shown = f"{max_pixels} pixels" if rest else f"{millions} megapixels"

@@ -4,11 +4,13 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+
+import torch
 
 from pipeline.errors import PipelineError, some_of
 from pipeline.machine_limits import usable_cores
@@ -20,7 +22,6 @@ from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.plan import Job, Writing
 from pipeline.upscaling.reading import ReadFile, is_stream, read_picture
 from pipeline.upscaling.result_writer import MADE_MEANWHILE, Result, ResultWriter, naming
-from pipeline.upscaling.threads import without_blas_threads
 from pipeline.upscaling.upscaler import MOST_TOGETHER, Upscaler
 
 LONG_TO_WRITE = 10_000_000
@@ -70,21 +71,22 @@ def upscale_all(
     counts its tiles, else the pixels of all pictures; it names a large last file while that is
     compressed, and at the end files that hold further pictures, or that were made meanwhile.
     """
-    with (
-        # Pillow warns of damaged metadata, and of large pictures.
-        warnings.catch_warnings(action="ignore"),
-        without_blas_threads(),
-        _reader_threads() as readers,
-        ResultWriter(writing, on_written) as writer,
-    ):
+    # Pillow warns of damaged metadata, and of large pictures.
+    with warnings.catch_warnings(action="ignore"):
         pixels = {job: pixels_in_header(job.source) for job in jobs} if len(jobs) > 1 else {}
-        with batch_progress(pixels, progress) as shown:
+        with (
+            batch_progress(pixels, progress) as shown,
+            _reader_threads() as readers,
+            _one_core_threads() as cores,
+            ResultWriter(writing, on_written) as writer,
+        ):
             read = _read_ahead(readers, partial(_read, prepare), jobs, pixels)
             tasks = _tasks(read, choose, writer, shown)
             for together in _groups(tasks):
                 shown.begin([task.job for task in together])
-                if len(jobs) > 1 and together[0].suits_one_core:
-                    _submit(together[0], writer)
+                # Fewer pictures than cores would leave some idle.
+                if len(jobs) >= torch.get_num_threads() and together[0].suits_one_core:
+                    _submit(together[0], writer, cores)
                     continue
                 for result in _enlarged(together, writer, shown):
                     if result.job == jobs[-1] and _takes_long(result):
@@ -92,7 +94,7 @@ def upscale_all(
                     writer.submit(result)
     for text, names in writer.notes.items():
         progress.message(f"{some_of(names)}: {text}")
-    return writer.failures
+    return {job: writer.failures[job] for job in jobs if job in writer.failures}
 
 
 @contextmanager
@@ -103,6 +105,16 @@ def _reader_threads() -> Iterator[ThreadPoolExecutor]:
         finally:
             # After Ctrl-C nobody waits for what was not begun.
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _one_core_threads() -> Iterator[ThreadPoolExecutor]:
+    """Provide as many threads as PyTorch computes in, each of which computes alone."""
+    count = torch.get_num_threads()
+    with ThreadPoolExecutor(count, "one-core", torch.set_num_threads, (1,)) as pool:
+        yield pool
+    # It was changed for threads that start later, too.
+    torch.set_num_threads(count)
 
 
 def _read(prepare: Callable[[Picture], object], job: Job) -> ReadFile:
@@ -187,14 +199,14 @@ def _groups(tasks: Iterable[_Task]) -> Iterator[list[_Task]]:
         yield group
 
 
-def _submit(task: _Task, writer: ResultWriter) -> None:
-    """Let the writer enlarge a small picture, beside others."""
+def _submit(task: _Task, writer: ResultWriter, threads: Executor) -> None:
+    """Let the writer enlarge a small picture in one of `threads`."""
     width, height = task.upscaler.size_of(*task.picture.size)
-    writer.submit_making(task.job, width * height, partial(_enlarged_alone, task, writer.writing))
 
+    def make() -> Result:
+        return _enlarged_together([task], writer.writing, Silent())[0]
 
-def _enlarged_alone(task: _Task, writing: Writing) -> Result:
-    return _enlarged_together([task], writing, Silent())[0]
+    writer.submit_making(task.job, width * height, make, threads)
 
 
 def _enlarged(

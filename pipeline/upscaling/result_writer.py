@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,14 +22,12 @@ from pipeline.upscaling.metadata import NO_METADATA
 from pipeline.upscaling.pictures import Picture
 from pipeline.upscaling.plan import PIPE, Job, Writing
 from pipeline.upscaling.reading import ReadFile
-from pipeline.upscaling.threads import one_core_threads
 
 MADE_MEANWHILE = "exists, made meanwhile; left out, --overwrite replaces it"
 WAITING_SHARE = 8
 """The part of free memory, one by this number, that results take until they are written."""
 QUEUED_PER_THREAD = 2
-"""Results that a thread has before it, so that it need not wait for those that are reported first
-"""
+"""Results for each thread, so that none waits for one that is reported before its own."""
 PIPED_BYTES_IN_MEMORY = 2**26
 
 
@@ -53,7 +51,7 @@ class _Waiting:
 
 
 class ResultWriter:
-    """Makes and writes results in threads: of small ones as many as there are cores, one large one.
+    """Writes results in threads: of small ones as many as there are cores, one that is large.
 
     Frames of an animation are computed while it is written, so the thread that calls writes it.
     Results are reported in their order, by that thread.
@@ -65,7 +63,7 @@ class ResultWriter:
         """files by what is to be said of them"""
         self.writing, self._on_written = writing, on_written
         self._threads = usable_cores()
-        self._pool = one_core_threads(self._threads)
+        self._pool = ThreadPoolExecutor(self._threads)
         # Each is there twice, as pixels and as what the encoder makes of them.
         self._most_pixels = available_memory() // (WAITING_SHARE * 2 * 4)
         self._waiting: deque[_Waiting] = deque()
@@ -73,7 +71,11 @@ class ResultWriter:
     def __enter__(self) -> "ResultWriter":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
+        if error_type is not None:
+            # After Ctrl-C nobody waits for what was not begun.
+            for one in self._waiting:
+                one.written.cancel()
         with self._pool:
             self._finish_all()
 
@@ -83,16 +85,21 @@ class ResultWriter:
             self._finish_all()
             self._report(result.job, partial(self._write, result))
         else:
-            self._submit(result.job, result.picture.pixel_count, partial(self._write, result))
+            write = partial(self._write, result)
+            self._submit(result.job, result.picture.pixel_count, write, self._pool)
 
-    def submit_making(self, job: Job, pixels: int, make: Callable[[], Result]) -> None:
-        """Make a result of so many pixels in a thread that computes on one core, and write it."""
-        self._submit(job, pixels, lambda: self._write(make()))
+    def submit_making(
+        self, job: Job, pixels: int, make: Callable[[], Result], threads: Executor
+    ) -> None:
+        """Make a result of so many pixels in one of `threads`, and write it there."""
+        self._submit(job, pixels, lambda: self._write(make()), threads)
 
-    def _submit(self, job: Job, pixels: int, write: Callable[[], Result]) -> None:
+    def _submit(
+        self, job: Job, pixels: int, write: Callable[[], Result], threads: Executor
+    ) -> None:
         while self._waiting and (self._waiting[0].written.done() or not self._has_room(pixels)):
             self._finish_first()
-        self._waiting.append(_Waiting(job, pixels, self._pool.submit(write)))
+        self._waiting.append(_Waiting(job, pixels, threads.submit(write)))
 
     def note(self, text: str, path: Path) -> None:
         """Say of a file at the end that it is left out, or what of it."""
@@ -108,8 +115,12 @@ class ResultWriter:
             self._finish_first()
 
     def _finish_first(self) -> None:
-        first = self._waiting.popleft()
-        self._report(first.job, first.written.result)
+        first = self._waiting[0]
+        # Ctrl-C leaves it among those that wait.
+        wait([first.written])
+        self._waiting.popleft()
+        if not first.written.cancelled():
+            self._report(first.job, first.written.result)
 
     def _report(self, job: Job, write: Callable[[], Result]) -> None:
         try:

@@ -22,10 +22,9 @@ from pipeline.networks.tiles import (
     tile_overlap,
     tile_windows,
 )
-from pipeline.progress import Progress, Silent, task
+from pipeline.progress import Progress, task
 from pipeline.upscaling.consistency import REACH, make_consistent
 from pipeline.upscaling.strips import RESIZE_REACH, StripResizer, wrapped
-from pipeline.upscaling.threads import one_core_threads
 from pipeline.upscaling.transparency import (
     clamp_to_neighbours,
     from_unit_range,
@@ -109,35 +108,7 @@ class TiledGenerator:
     def apply(self, lr: Tensor, hr: Tensor, progress: Progress) -> None:
         """Enlarge `(N, c, h, w)` into `hr`, in smaller tiles if memory runs out."""
         tile = self.tile_of(lr, lr.shape[3], lr.shape[2], hr.nbytes)
-        batch = min(self._batch(lr, tile), len(lr))
-        threads = min(batch, torch.get_num_threads()) if self.device.type == "cpu" else 1
-        if threads > 1:
-            self._apply_in_threads(lr, hr, tile, threads, progress)
-        else:
-            self._apply(lr, hr, tile, batch, progress)
-
-    def _apply_in_threads(
-        self, lr: Tensor, hr: Tensor, tile: tuple[int, int], count: int, progress: Progress
-    ) -> None:
-        """Enlarge pictures side by side, each in one of `count` threads."""
-
-        def apply(number: int) -> None:
-            one = slice(number, number + 1)
-            self._apply(lr[one], hr[one], tile, 1, Silent())
-
-        threads = one_core_threads(count)
-        try:
-            with task(progress, "upscale", len(lr), "pictures"):
-                for done, _ in enumerate(threads.map(apply, range(len(lr))), 1):
-                    progress.update(done)
-        finally:
-            # After a failure nobody waits for what was not begun.
-            threads.shutdown(cancel_futures=True)
-
-    def _apply(
-        self, lr: Tensor, hr: Tensor, tile: tuple[int, int], batch: int, progress: Progress
-    ) -> None:
-        """Enlarge `(N, c, h, w)` into `hr`, `batch` at once; in smaller tiles on a memory fault."""
+        batch = self._batch(lr, tile)
         while True:
             try:
                 return self._apply_tiled(lr, hr, tile, batch, progress)

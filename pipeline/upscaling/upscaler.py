@@ -23,6 +23,7 @@ from pipeline.networks import Generator
 from pipeline.networks.blending import blend_generators
 from pipeline.networks.files import load_generator, load_named_generator
 from pipeline.networks.folding import fold
+from pipeline.networks.generators.onnx_generator import OnnxGenerator
 from pipeline.networks.tiles import USUAL_TILE
 from pipeline.progress import Progress, Silent, task
 from pipeline.shipped import DEFAULT, model_file
@@ -48,6 +49,8 @@ MOST_TOGETHER = 16
 """Pictures that are computed at once: more make a GPU no faster, and each waits for all."""
 ONE_CORE_PIXELS = USUAL_TILE**2
 """What the generator gets in its last pass: more takes a core long, and much memory for each."""
+SHARE_OF_CORES = 2
+"""The part of free main memory, one by this number, that pictures on a core each may take."""
 SHARE_OF_BATCH = 8
 """The part of free main memory, one by this number, that results of a batch take."""
 
@@ -218,13 +221,19 @@ class Upscaler:
     def suits_one_core(self, picture: Picture) -> bool:
         """Return whether a picture is so small that several should be enlarged on a core each.
 
-        Never with a GPU, or with one core.
+        All cores at once must have the memory for it. Never with a GPU, with one core, where views
+        of a picture are averaged, and for networks of ONNX, which have threads of their own.
         """
-        if picture.animated or self._tiled.device.type != "cpu" or torch.get_num_threads() == 1:
+        cores, tiled = torch.get_num_threads(), self._tiled
+        is_suitable = tiled.device.type == "cpu" and cores > 1 and not tiled.tta
+        if not is_suitable or picture.animated or isinstance(tiled.generator, OnnxGenerator):
             return False
         width, height = picture.size
-        factor: int = self._tiled.scale ** max(self.passes(width, height) - 1, 0)
-        return width * height * factor**2 <= ONE_CORE_PIXELS
+        factor: int = tiled.scale ** max(self.passes(width, height) - 1, 0)
+        if width * height * factor**2 > ONE_CORE_PIXELS:
+            return False
+        required = cores * self._required_memory(to_batch(picture.frames[0], None))
+        return required <= free_memory(tiled.device) // SHARE_OF_CORES
 
     def size_of(self, width: int, height: int) -> tuple[int, int]:
         """Return width and height of the result of a picture of that size, pixels.

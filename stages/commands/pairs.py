@@ -22,8 +22,7 @@ def pairs(
         Degradation | None,
         typer.Option(
             metavar="none|light|web|heavy",
-            help="how the LR images are made, also where there are such in evaluate.lr_folder; "
-            "evaluate.degradation by default",
+            help="how the LR images are made; evaluate.degradation by default",
         ),
     ] = None,
     split: Annotated[
@@ -47,27 +46,37 @@ def pairs(
     from pipeline.evaluation.pairs import PairedImages, SplitPairs, write_pairs
 
     evaluate, scale, progress = params.evaluate, params.train.scale, ConsoleProgress()
-    if degradation is not None:
-        evaluate = evaluate.model_copy(update={"degradation": degradation, "lr_folder": None})
+    _check_keeps_originals(folder, evaluate)
+    made_by = degradation or evaluate.degradation
     images: PairedImages
-    if split is None:
-        _check_differs(folder, evaluate)
-        images = evaluated_pairs(MANIFEST, RESIZED, evaluate, scale, progress)
-    else:
+    if split is not None:
         most = None if split == "train" else evaluate.max_images
-        images = SplitPairs.from_split(MANIFEST, RESIZED, split, scale, most, evaluate.degradation)
+        images = SplitPairs.from_split(MANIFEST, RESIZED, split, scale, most, made_by)
+    else:
+        if evaluate.lr_folder is not None and degradation is None:
+            raise UsageError(
+                f"evaluate.lr_folder: the LR images are in {evaluate.lr_folder} already; to make "
+                "others, name --degradation"
+            )
+        changed = evaluate.model_copy(update={"degradation": made_by, "lr_folder": None})
+        images = evaluated_pairs(MANIFEST, RESIZED, changed, scale, progress)
     # Images of two splits must not mix.
     with hold(lock_file(folder, "pairs"), "pipeline pairs"):
         write_pairs(images, folder, progress)
     print(f"{folder}: {len(images)} images in lr/ and in hr/")
 
 
-def _check_differs(folder: Path, evaluate: EvaluateParams) -> None:
-    """Raise `UsageError` where images would be written over those that they are made of."""
-    for name, written in (("hr_folder", "hr"), ("lr_folder", "lr")):
+def _check_keeps_originals(folder: Path, evaluate: EvaluateParams) -> None:
+    """Raise `UsageError` where images would be written among those of `evaluate`'s folders."""
+    for name in ("hr_folder", "lr_folder"):
         source = getattr(evaluate, name)
-        if source is not None and (folder / written).resolve() == Path(source).resolve():
-            raise UsageError(
-                f"{folder}: its {written}/ is evaluate.{name}, whose files would be replaced; name "
-                "another folder"
-            )
+        if source is None:
+            continue
+        originals = Path(source).resolve()
+        for written in (folder / "lr", folder / "hr"):
+            target = written.resolve()
+            if target.is_relative_to(originals) or originals.is_relative_to(target):
+                raise UsageError(
+                    f"{written}: would lie among the images of evaluate.{name}, {source}; name "
+                    "another folder"
+                )

@@ -41,7 +41,7 @@ print(memory("VmHWM") - before, upscaler._required_memory(to_batch(lr, None)), h
 @pytest.mark.parametrize(
     ("scale", "side", "channels", "tile", "seamless"),
     [
-        (8, 380, 3, 64, False),
+        (8, 380, 4, 64, False),
         (2, 1400, 3, 64, False),
         (4, 800, 1, 64, False),
         (4, 60, 3, 64, True),

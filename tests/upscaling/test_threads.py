@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
-from threadpoolctl import threadpool_info
 
+from pipeline.machine_limits import usable_cores
 from pipeline.networks import SRResNet
 from pipeline.progress import Silent
 from pipeline.upscaling import upscaler as upscaler_module
@@ -16,7 +17,7 @@ from pipeline.upscaling.batch import upscale_all
 from pipeline.upscaling.encoding import Encoding
 from pipeline.upscaling.plan import Job, Writing
 from pipeline.upscaling.reading import read_picture
-from pipeline.upscaling.threads import one_core_threads, without_blas_threads
+from pipeline.upscaling.result_writer import QUEUED_PER_THREAD, Result
 from pipeline.upscaling.upscaler import Upscaler
 from tests.upscaling.small import noise
 
@@ -24,7 +25,8 @@ PNG = Writing(Encoding("png"))
 
 
 @pytest.fixture(autouse=True)
-def two_cores() -> Iterator[None]:
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("pipeline.devices.usable_cores", lambda: 2)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -60,73 +62,91 @@ def calls_of(upscaler: Upscaler) -> list[tuple[str, int, tuple[int, ...]]]:
     return network.calls
 
 
-def test_each_thread_keeps_to_one_core_and_no_other_thread_does() -> None:
-    def threads_of_a_new_thread() -> int:
-        found = []
-        thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
-        thread.start()
-        thread.join()
-        return found[0]
-
-    with one_core_threads(2) as threads:
-        assert list(threads.map(lambda _: torch.get_num_threads(), range(4))) == [1] * 4
-        assert threads_of_a_new_thread() == 2
-    assert torch.get_num_threads() == 2
+def jobs_in(folder: Path, pictures: dict[str, Image.Image]) -> list[Job]:
+    for name, picture in pictures.items():
+        picture.save(folder / f"{name}.png")
+    return [Job(folder / f"{name}.png", folder / "out" / f"{name}.png") for name in pictures]
 
 
-def test_numpy_has_its_threads_back() -> None:
-    def threads() -> list[int]:
-        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+def pictures(count: int) -> dict[str, Image.Image]:
+    return {f"p{number}": Image.fromarray(noise(5, 6) // (number + 1)) for number in range(count)}
 
-    before = threads()
-    with without_blas_threads():
-        assert set(threads()) == {1}
-    assert threads() == before
+
+def suits(upscaler: Upscaler, job: Job) -> bool:
+    return upscaler.suits_one_core(read_picture(job.source).picture)
 
 
 def test_small_pictures_of_a_batch_are_enlarged_side_by_side(
     tmp_path: Path, upscaler: Upscaler
 ) -> None:
-    jobs = [Job(tmp_path / f"{name}.png", tmp_path / "out" / f"{name}.png") for name in "abcd"]
-    for number, job in enumerate(jobs):
-        level = 255 if job.source.stem == "b" else None
-        picture = Image.fromarray(noise(5, 6) // (number + 1))
-        (Image.new("RGB", (6, 5), (level,) * 3) if level else picture).save(job.source)
-    alone = [upscaler(Image.open(job.source)) for job in jobs if job.source.stem != "b"]
+    jobs = jobs_in(tmp_path, pictures(3))
+    alone = [upscaler(Image.open(job.source)).tobytes() for job in jobs]
     calls_of(upscaler).clear()
-    written: list[str] = []
+    written: list[Path] = []
     failures = upscale_all(
-        jobs,
-        lambda _: upscaler,
-        PNG,
-        lambda result: written.append(result.job.source.stem),
-        Silent(),
+        jobs, lambda _: upscaler, PNG, lambda result: written.append(result.job.source), Silent()
     )
-    assert {str(error) for error in failures.values()} == {
-        f"{tmp_path}/b.png: the generator's result is not finite"
-    }
-    assert written == ["a", "c", "d"]
-    assert set(calls_of(upscaler)) == {("one-core", 1, (1, 3, 5, 6))}
-    results = [Image.open(job.target) for job in jobs if job.target.exists()]
-    assert [result.tobytes() for result in results] == [result.tobytes() for result in alone]
-
-
-@pytest.mark.parametrize(("names", "height"), [("ab", 6), ("a", 5)])
-def test_others_get_all_cores(tmp_path: Path, upscaler: Upscaler, names: str, height: int) -> None:
-    """Larger ones, which take one core long, and one by itself."""
-    jobs = [Job(tmp_path / f"{name}.png", tmp_path / "out" / f"{name}.png") for name in names]
-    for number, job in enumerate(jobs):
-        Image.new("RGB", (6, height + number)).save(job.source)
-    assert [upscaler.suits_one_core(read_picture(job.source).picture) for job in jobs] == [
-        height == 5
-    ] * len(jobs)
-    assert upscale_all(jobs, lambda _: upscaler, PNG, lambda _: None, Silent()) == {}
-    assert [threads for _, threads, _ in calls_of(upscaler)] == [2] * len(jobs)
-
-
-def test_pictures_of_an_array_are_enlarged_side_by_side(upscaler: Upscaler) -> None:
-    lr = torch.rand(3, 3, 5, 6, generator=torch.Generator().manual_seed(0))
-    one_by_one = torch.stack([upscaler(picture) for picture in lr])
-    calls_of(upscaler).clear()
-    assert torch.equal(upscaler(lr), one_by_one)
+    assert (failures, written) == ({}, [job.source for job in jobs])
     assert calls_of(upscaler) == [("one-core", 1, (1, 3, 5, 6))] * 3
+    assert [Image.open(job.target).tobytes() for job in jobs] == alone
+
+
+def test_threads_that_start_afterwards_have_all_cores(tmp_path: Path, upscaler: Upscaler) -> None:
+    upscale_all(jobs_in(tmp_path, pictures(2)), lambda _: upscaler, PNG, lambda _: None, Silent())
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == torch.get_num_threads() == 2
+
+
+def test_what_fails_is_named_in_the_order_of_the_pictures(
+    tmp_path: Path, upscaler: Upscaler
+) -> None:
+    white = Image.new("RGB", (6, 5), "white")
+    jobs = jobs_in(tmp_path, {"a": white, **pictures(1), "b": white, "c": white})
+    jobs[2].source.write_bytes(b"no picture")
+    failures = upscale_all(jobs, lambda _: upscaler, PNG, lambda _: None, Silent())
+    assert [str(error) for error in failures.values()] == [
+        f"{tmp_path}/a.png: the generator's result is not finite",
+        f"{tmp_path}/b.png: no image of a known format",
+        f"{tmp_path}/c.png: the generator's result is not finite",
+    ]
+
+
+def test_after_ctrl_c_no_other_picture_is_begun(tmp_path: Path, upscaler: Upscaler) -> None:
+    jobs, written = jobs_in(tmp_path, pictures(40)), list[Path]()
+
+    def interrupted(result: Result) -> None:
+        written.append(result.job.target)
+        if len(written) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        upscale_all(jobs, lambda _: upscaler, PNG, interrupted, Silent())
+    # What was being made is finished, and reported.
+    assert written == sorted((tmp_path / "out").iterdir())
+    assert len(written) <= 1 + QUEUED_PER_THREAD * usable_cores()
+
+
+@pytest.mark.parametrize(("height", "count"), [(6, 2), (5, 1)])
+def test_others_get_all_cores(tmp_path: Path, upscaler: Upscaler, height: int, count: int) -> None:
+    """Larger ones, which take one core long, and fewer than there are cores."""
+    sizes = {f"p{number}": Image.new("RGB", (6, height + number)) for number in range(count)}
+    jobs = jobs_in(tmp_path, sizes)
+    assert [suits(upscaler, job) for job in jobs] == [height == 5] * count
+    assert upscale_all(jobs, lambda _: upscaler, PNG, lambda _: None, Silent()) == {}
+    assert [threads for _, threads, _ in calls_of(upscaler)] == [2] * count
+
+
+def test_each_core_needs_memory_and_a_network_without_threads(
+    tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (job,) = jobs_in(tmp_path, pictures(1))
+    assert suits(upscaler, job)
+    assert not suits(Upscaler(Watched(), device="cpu", tta=True), job)
+    # An LR picture of four times the pixels goes through the network at last.
+    assert not suits(Upscaler(Watched(), device="cpu", scale=8), job)
+    required = upscaler._required_memory(torch.zeros(1, 3, 5, 6, dtype=torch.uint8))
+    for free, suitable in ((4 * required, True), (4 * required - 1, False)):
+        monkeypatch.setattr(upscaler_module, "free_memory", lambda _, free=free: free)
+        assert suits(upscaler, job) is suitable
+    torch.set_num_threads(1)
+    assert not suits(upscaler, job)

@@ -98,25 +98,52 @@ def test_images_of_a_folder_are_written_and_measured(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "split/pairs.json").read_text())["split"] == "test"
 
 
-def test_given_lr_images_are_written_as_they_are(tmp_path: Path) -> None:
+def test_lr_images_that_are_given_are_not_written(tmp_path: Path) -> None:
     for folder, side in (("own/hr", 64), ("own/lr", 16)):
         (tmp_path / folder).mkdir(parents=True)
         drawing(side, side).save(tmp_path / folder / "a.png")
     folders = "  hr_folder: own/hr\n  lr_folder: own/lr\n"
     (tmp_path / "params.yaml").write_text(PARAMS + folders)
-    assert pipeline(tmp_path, "pairs", "given").code == 0
+    result = pipeline(tmp_path, "pairs", "made")
+    assert (result.code, result.problems) == (
+        2,
+        [
+            "evaluate.lr_folder: the LR images are in own/lr already; to make others, name "
+            "--degradation"
+        ],
+    )
     assert pipeline(tmp_path, "pairs", "made", "--degradation", "none").code == 0
-    lr = [Image.open(tmp_path / folder / "lr/a.png") for folder in ("own", "given", "made")]
-    assert lr[0].tobytes() == lr[1].tobytes() != lr[2].tobytes()
-    assert [
-        json.loads((tmp_path / folder / "pairs.json").read_text())["degradation"]
-        for folder in ("given", "made")
-    ] == ["given", "none"]
-    result = pipeline(tmp_path, "pairs", "own")
-    assert result.code == 2
-    assert result.problems == [
-        "own: its hr/ is evaluate.hr_folder, whose files would be replaced; name another folder"
-    ]
+    lr = [Image.open(tmp_path / folder / "lr/a.png") for folder in ("own", "made")]
+    assert lr[0].size == lr[1].size
+    assert lr[0].tobytes() != lr[1].tobytes()
+
+
+@pytest.mark.parametrize("option", [(), ("--split", "test"), ("--degradation", "web")])
+@pytest.mark.parametrize(
+    ("folders", "folder", "written"),
+    [
+        ("hr_folder: own/hr", "own", "own/hr"),
+        ("hr_folder: own", "own", "own/lr"),
+        ("hr_folder: own/lr", "own", "own/lr"),
+        ("hr_folder: own/hr/part", "own", "own/hr"),
+        ("hr_folder: a\n  lr_folder: own/hr", "own", "own/hr"),
+        ("hr_folder: a\n  lr_folder: ./own/lr", "own/", "own/lr"),
+    ],
+)
+def test_nothing_is_written_among_given_images(
+    tmp_path: Path, folders: str, folder: str, written: str, option: tuple[str, ...]
+) -> None:
+    (tmp_path / "params.yaml").write_text(f"{PARAMS}  {folders}\n")
+    result = pipeline(tmp_path, "pairs", folder, *option)
+    name, source = folders.split("\n  ")[-1].split(": ")
+    assert (result.code, result.problems) == (
+        2,
+        [
+            f"{written}: would lie among the images of evaluate.{name}, {source}; name another "
+            "folder"
+        ],
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml"]
 
 
 def test_images_for_training_are_written_without_a_limit(tmp_path: Path) -> None:
