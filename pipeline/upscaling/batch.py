@@ -83,11 +83,11 @@ def upscale_all(
             read = _read_ahead(readers, partial(_read, prepare), jobs, pixels)
             tasks = _tasks(read, choose, writer, shown)
             for together in _groups(tasks):
-                shown.begin([task.job for task in together])
                 # Fewer pictures than cores would leave some idle.
                 if len(jobs) >= torch.get_num_threads() and together[0].suits_one_core:
-                    _submit(together[0], writer, cores)
+                    _submit(together[0], writer, cores, shown)
                     continue
+                shown.begin([task.job for task in together])
                 for result in _enlarged(together, writer, shown):
                     if result.job == jobs[-1] and _takes_long(result):
                         progress.message(f"writing {result.job.target}")
@@ -199,14 +199,16 @@ def _groups(tasks: Iterable[_Task]) -> Iterator[list[_Task]]:
         yield group
 
 
-def _submit(task: _Task, writer: ResultWriter, threads: Executor) -> None:
+def _submit(task: _Task, writer: ResultWriter, threads: Executor, progress: BatchProgress) -> None:
     """Let the writer enlarge a small picture in one of `threads`."""
     width, height = task.upscaler.size_of(*task.picture.size)
 
     def make() -> Result:
         return _enlarged_together([task], writer.writing, Silent())[0]
 
-    writer.submit_making(task.job, width * height, make, threads)
+    progress.begin_beside(task.job)
+    on_end = partial(progress.end_beside, task.job)
+    writer.submit_making(task.job, width * height, make, threads, on_end)
 
 
 def _enlarged(

@@ -23,6 +23,12 @@ class BatchProgress(Silent):
     def begin(self, jobs: Sequence[Job]) -> None:
         """Begin with pictures that are computed together; ends those before."""
 
+    def begin_beside(self, job: Job) -> None:
+        """Begin with a picture that is computed beside others; ends those begun by `begin`."""
+
+    def end_beside(self, job: Job) -> None:
+        """Count one that was begun so as whole."""
+
     def expect(self, passes: int) -> None:
         """Expect so many tasks of the pictures that were begun."""
 
@@ -54,6 +60,14 @@ class _PixelCounter(BatchProgress):
         self._computed = sum(self._pixels[job] for job in jobs)
         self._begun += len(jobs)
         self._show(0)
+
+    def begin_beside(self, job: Job) -> None:
+        self._begun += 1
+        self.end()
+
+    def end_beside(self, job: Job) -> None:
+        self._done += self._pixels[job]
+        self._show(self._computed)
 
     def end(self) -> None:
         """Count the pictures that were begun last as whole."""

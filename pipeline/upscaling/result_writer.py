@@ -48,6 +48,7 @@ class _Waiting:
     job: Job
     pixels: int
     written: Future[Result]
+    on_end: Callable[[], None]
 
 
 class ResultWriter:
@@ -85,21 +86,33 @@ class ResultWriter:
             self._finish_all()
             self._report(result.job, partial(self._write, result))
         else:
-            write = partial(self._write, result)
-            self._submit(result.job, result.picture.pixel_count, write, self._pool)
+            start = partial(self._pool.submit, self._write, result)
+            self._submit(result.job, result.picture.pixel_count, start, lambda: None)
 
     def submit_making(
-        self, job: Job, pixels: int, make: Callable[[], Result], threads: Executor
+        self,
+        job: Job,
+        pixels: int,
+        make: Callable[[], Result],
+        threads: Executor,
+        on_end: Callable[[], None],
     ) -> None:
-        """Make a result of so many pixels in one of `threads`, and write it there."""
-        self._submit(job, pixels, lambda: self._write(make()), threads)
+        """Make a result of so many pixels in one of `threads`, and write it there.
+
+        `on_end` is called once it is reported, or has failed.
+        """
+        self._submit(job, pixels, lambda: threads.submit(lambda: self._write(make())), on_end)
 
     def _submit(
-        self, job: Job, pixels: int, write: Callable[[], Result], threads: Executor
+        self,
+        job: Job,
+        pixels: int,
+        start: Callable[[], Future[Result]],
+        on_end: Callable[[], None],
     ) -> None:
         while self._waiting and (self._waiting[0].written.done() or not self._has_room(pixels)):
             self._finish_first()
-        self._waiting.append(_Waiting(job, pixels, threads.submit(write)))
+        self._waiting.append(_Waiting(job, pixels, start(), on_end))
 
     def note(self, text: str, path: Path) -> None:
         """Say of a file at the end that it is left out, or what of it."""
@@ -121,6 +134,7 @@ class ResultWriter:
         self._waiting.popleft()
         if not first.written.cancelled():
             self._report(first.job, first.written.result)
+            first.on_end()
 
     def _report(self, job: Job, write: Callable[[], Result]) -> None:
         try:

@@ -91,6 +91,22 @@ def test_small_pictures_of_a_batch_are_enlarged_side_by_side(
     assert [Image.open(job.target).tobytes() for job in jobs] == alone
 
 
+def test_progress_counts_what_is_written(tmp_path: Path, upscaler: Upscaler) -> None:
+    white = Image.new("RGB", (6, 5), "white")
+    jobs, ended = jobs_in(tmp_path, {**pictures(5), "white": white}), list[Job]()
+    shown: list[tuple[int, object]] = []
+
+    class Done(Silent):
+        def update(self, done: int, **figures: object) -> None:
+            shown.append((done, figures["pictures"]))
+            assert done <= 30 * (len(ended) + (len(ended) == 5))
+
+    upscale_all(jobs, lambda _: upscaler, PNG, lambda result: ended.append(result.job), Done())
+    assert shown[0] == (0, "1/6")
+    assert shown[-1] == (180, "6/6")
+    assert [done for done, _ in shown] == sorted(done for done, _ in shown)
+
+
 def test_threads_that_start_afterwards_have_all_cores(tmp_path: Path, upscaler: Upscaler) -> None:
     upscale_all(jobs_in(tmp_path, pictures(2)), lambda _: upscaler, PNG, lambda _: None, Silent())
     with ThreadPoolExecutor(1) as pool:
