@@ -36,7 +36,7 @@ class ImageRefused(Exception):  # noqa: N818 - a verdict, not a fault
     """
 
     def __init__(self, reason: str, text: str, extent: str | None = None) -> None:
-        super().__init__(reason, text, extent)
+        super().__init__(reason, text)
         self.reason = reason
         self.text = text
         self.extent = extent

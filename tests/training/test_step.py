@@ -153,11 +153,12 @@ def test_a_scale_falls_where_fp16_overflows_and_the_next_steps_go_on() -> None:
     assert scale is not None
     scale.factor.fill_(2.0**40)
     taken = [bool(step(BATCH).updated) for _ in range(60)]
-    first = taken.index(True)
+    first, skipped = taken.index(True), taken.count(False)
     assert first > 0
-    assert scale.factor == 2.0 ** (40 - first)
-    assert step.state.skipped == first
     assert all(taken[first : first + 5])
+    # Whether one more overflows later depends on the processor.
+    assert scale.factor == 2.0 ** (40 - skipped)
+    assert step.state.skipped == skipped
     again = train_step(precision="fp16", adv_weight=0)
     again.state.load_state_dict(copy.deepcopy(step.state.state_dict()))
     assert again.state.loss_scale is not None
