@@ -11,23 +11,23 @@ DEFAULT = "perception"
 FOR_JPEG = "web"
 AUTO = "auto"
 """Instead of a model's name: `DEFAULT` or `FOR_JPEG`, by the picture."""
-CLEAN_JPEG = 94
+CLEAN_JPEG = 96
 """JPEG quality below which `FOR_JPEG` gives better results than `DEFAULT`.
 
-On the 23 validation pictures, compressed at rising qualities, the LPIPS of the two models cross at
-94 without chroma subsampling, and above 95 with 4:2:0.
+On 16 validation pictures, compressed at rising qualities, the LPIPS of the two models cross between
+95 and 96 without chroma subsampling, and between 96 and 98 with 4:2:0.
 """
-CLEAN_WEBP = 17
+CLEAN_WEBP = 10
 """Index of a WebP's quantiser above which `FOR_JPEG` gives better results than `DEFAULT`.
 
-On 23 pictures the LPIPS of the two models cross between libwebp's qualities 85 (index 20) and 90
-(index 12).
+On those pictures the LPIPS of the two models cross between libwebp's qualities 90 (index 12) and 94
+(index 7).
 """
-CLEAN_AVIF, CLEAN_AVIF_444 = 72, 88
+CLEAN_AVIF, CLEAN_AVIF_444 = 38, 48
 """Index of an AVIF's quantiser above which `FOR_JPEG` gives better results than `DEFAULT`.
 
-On 24 pictures the LPIPS of the two models cross with chroma subsampling at some 64 where libavif
-has `tune=iq`, its newer default, and at 80 with `tune=ssim`; without subsampling at 76 and 100.
+On those pictures the LPIPS of the two models cross with chroma subsampling between libavif's
+qualities 80 (index 60) and 90 (index 32), without it at 85 (index 48).
 """
 
 

@@ -97,8 +97,8 @@ def test_hard_compressed_webp_is_for_web(
     [
         ({"quality": 50}, FOR_JPEG),
         ({"quality": 75}, FOR_JPEG),
-        ({"quality": 70, "subsampling": "4:4:4", "speed": 10}, FOR_JPEG),
-        ({"quality": 75, "subsampling": "4:4:4", "speed": 10}, DEFAULT),
+        ({"quality": 75, "subsampling": "4:4:4", "speed": 10}, FOR_JPEG),
+        ({"quality": 90, "subsampling": "4:4:4", "speed": 10}, DEFAULT),
         ({"quality": 95, "speed": 10}, DEFAULT),
         ({"quality": 100, "subsampling": "4:4:4", "speed": 10}, DEFAULT),
     ],
