@@ -85,7 +85,8 @@ def upscale_all(
             for together in _groups(tasks):
                 # Fewer pictures than cores would leave some idle.
                 if len(jobs) >= torch.get_num_threads() and together[0].suits_one_core:
-                    _submit(together[0], writer, cores, shown)
+                    for one in together:
+                        _submit(one, writer, cores, shown)
                     continue
                 shown.begin([task.job for task in together])
                 for result in _enlarged(together, writer, shown):

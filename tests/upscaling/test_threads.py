@@ -91,6 +91,15 @@ def test_small_pictures_of_a_batch_are_enlarged_side_by_side(
     assert [Image.open(job.target).tobytes() for job in jobs] == alone
 
 
+def test_pictures_that_were_grouped_with_less_memory_are_all_enlarged(
+    tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Upscaler, "most_together", lambda *_: 2)
+    jobs = jobs_in(tmp_path, pictures(3))
+    assert upscale_all(jobs, lambda _: upscaler, PNG, lambda _: None, Silent()) == {}
+    assert all(job.target.exists() for job in jobs)
+
+
 def test_progress_counts_what_is_written(tmp_path: Path, upscaler: Upscaler) -> None:
     white = Image.new("RGB", (6, 5), "white")
     jobs, ended = jobs_in(tmp_path, {**pictures(5), "white": white}), list[Job]()
